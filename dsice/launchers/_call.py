@@ -1,0 +1,96 @@
+"""Call a Python function as a trial: a script, run as ``python -P _call.py DIRECTORY FUNCTION_FILE``.
+
+The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by rename).
+It imports neither dsice nor numpy; the function brings what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+TRACEBACK_LINES = 25
+
+
+class Unusable(Exception):
+    """The function returned something that is no measurement."""
+
+
+def number(value: Any, what: str) -> float:
+    """`value` as a float; None is NaN."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, (str, bytes)) or not hasattr(type(value), "__float__"):
+        raise Unusable(f"{what} must be a number, got {type(value).__name__} {str(value)[:80]!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unusable(f"{what} must be a number, got {type(value).__name__}: {error}") from None
+
+
+def record(returned: Any) -> dict[str, Any]:
+    """Returned value as what goes into ``result.json``: a number, a list of numbers or a mapping of named metrics."""
+    if isinstance(returned, Mapping):
+        if not returned:
+            raise Unusable("the function returned an empty mapping; return at least one named metric")
+        return {"metrics": {str(name): number(value, f"metric {str(name)!r}") for name, value in returned.items()}}
+    if hasattr(returned, "tolist"):  # numpy, pandas, torch
+        returned = returned.tolist()
+    if returned is None:
+        raise Unusable("the function returned None; return a number, a list of numbers or a mapping of named metrics")
+    if isinstance(returned, (list, tuple)):
+        if not returned:
+            raise Unusable("the function returned an empty list; return at least one number")
+        return {"value": [number(value, f"returned[{i}]") for i, value in enumerate(returned)]}
+    return {"value": number(returned, "the returned value")}
+
+
+def attempt(directory: str, program: str) -> dict[str, Any]:
+    """Load the function and call it; what happened, as a record."""
+    with open(f"{directory}/params.json", encoding="utf-8") as file:
+        params = json.load(file)
+    try:
+        with open(program, "rb") as file:
+            sent = pickle.load(file)  # noqa: S301  (written by the coordinator that started this process)
+        sys.path[:] = sent["path"]
+        function = pickle.loads(sent["function"])  # noqa: S301
+    except Exception as error:
+        advice = "Its module must be importable in a fresh interpreter: install it, or define the function in the script itself."
+        return {"error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}", "traceback": story(error)}
+    started = time.perf_counter()
+    try:
+        returned = function(**params)
+        seconds = time.perf_counter() - started
+        return {**record(returned), "seconds": seconds}
+    except Unusable as error:
+        return {"error": str(error)}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+
+
+def story(error: BaseException) -> str:
+    """The last lines of the traceback, without the frame of this file."""
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
+    lines = "".join(traceback.format_exception(type(error), error, frames)).splitlines()
+    return "\n".join(lines[-TRACEBACK_LINES:])
+
+
+def main(directory: str, program: str) -> int:
+    """Run the trial; the exit code of this process."""
+    done = attempt(directory, program)
+    if "traceback" in done:
+        print(done["traceback"], file=sys.stderr)
+    with open(f"{directory}/result.json.new", "w", encoding="utf-8") as file:
+        json.dump(done, file)
+    os.replace(f"{directory}/result.json.new", f"{directory}/result.json")
+    return 1 if "error" in done else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]))

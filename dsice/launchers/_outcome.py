@@ -1,0 +1,139 @@
+"""How a trial ended, from what is in its directory."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from dsice.launchers import _jobdir
+from dsice.launchers._output import NoMeasurement, last_line, last_words, measurement
+from dsice.launchers.base import Result
+
+_EXPECTED = "expected a JSON line of metrics as the last line of stdout: an object of numbers, a number, or a list of repeats"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the launcher itself knows about an ended trial.
+
+    Attributes
+    ----------
+    function
+        Whether the program was a Python function.
+    timeout
+        Its time limit in seconds.
+    supervisor
+        In words, how the supervisor ended; it matters only when it left no record.
+    overdue
+        Whether the launcher had to kill the supervisor because the time limit was long past.
+    """
+
+    id: int
+    directory: Path
+    ticket: _jobdir.Ticket
+    function: bool
+    timeout: float | None
+    supervisor: str
+    overdue: bool = False
+
+
+def result(ending: Ending, host: str) -> Result:
+    """The result of an ended trial."""
+    found = _jobdir.ended(ending.directory, ending.ticket.token)
+    where = {"host": host, "log": str(ending.directory / "stderr")}
+    queued = ending.ticket.queued
+    if found is None:
+        state, error = _without_record(ending)
+        return Result(ending.id, state, error=_explain(error, ending.directory), times=(queued, None, None), where=where)
+    where["pid"] = found.get("pid")
+    value: float | list[float] | None = None
+    metrics: dict[str, float] = {}
+    seconds = found.get("seconds")
+    state, error = ("done", "") if _returned(ending) else _verdict(found, ending)
+    if state == "done":
+        try:
+            value, metrics, seconds = _measured(ending, seconds)
+        except NoMeasurement as problem:
+            state, error = "failed", str(problem)
+    return Result(
+        ending.id,
+        state,
+        value=value,
+        metrics=metrics,
+        seconds=seconds,
+        times=(queued, found.get("started"), found.get("ended")),
+        error=None if state == "done" else _explain(error, ending.directory),
+        where=where,
+    )
+
+
+def _without_record(ending: Ending) -> tuple[str, str]:
+    if _jobdir.asked_to_stop(ending.directory):
+        return "stopped", "cancelled"
+    if ending.overdue:
+        return "timed_out", f"ran longer than timeout={ending.timeout:g} s and its supervisor did not answer; all was killed"
+    return "lost", f"the supervisor of the trial ended without a record ({ending.supervisor})"
+
+
+def _verdict(found: Mapping[str, Any], ending: Ending) -> tuple[str, str]:
+    """State and, unless done, the reason."""
+    why = found.get("why")
+    if why == "timeout":
+        return "timed_out", f"ran longer than timeout={ending.timeout:g} s" if ending.timeout else "ran longer than its time limit"
+    if why == "cancel" and _jobdir.asked_to_stop(ending.directory):
+        return "stopped", "cancelled"
+    if why != "exit":
+        return "lost", "ended from outside: its supervisor was told to end"
+    if found.get("signal") is not None:
+        return "failed", _killed(int(found["signal"]))
+    if ending.function and (reason := _function_error(ending.directory)):
+        return "failed", reason
+    if found.get("code") != 0:
+        return "failed", f"exit code {found.get('code')}"
+    return "done", ""
+
+
+def _killed(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = "unknown"
+    hint = "; out of memory, perhaps" if number == signal.SIGKILL else ""
+    return f"killed by signal {number} ({name}){hint}"
+
+
+def _returned(ending: Ending) -> bool:
+    """Whether the function returned a measurement: it stands, whatever became of its process afterwards."""
+    found = _jobdir.read(ending.directory / _jobdir.RESULT) if ending.function else None
+    return found is not None and "error" not in found
+
+
+def _function_error(directory: Path) -> str | None:
+    found = _jobdir.read(directory / _jobdir.RESULT)
+    return str(found["error"]) if found and "error" in found else None
+
+
+def _measured(ending: Ending, seconds: float | None) -> tuple[float | list[float] | None, dict[str, float], float | None]:
+    """Value, metrics and run time of a program that ended well."""
+    if not ending.function:
+        try:
+            return *measurement(last_line(ending.directory / "stdout")), seconds
+        except NoMeasurement as problem:
+            raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
+    found = _jobdir.read(ending.directory / _jobdir.RESULT)
+    if found is None:
+        raise NoMeasurement("the function's process ended without a result; did it call os._exit?")
+    value = cast("float | list[float] | None", found.get("value"))
+    return value, cast("dict[str, float]", found.get("metrics", {})), found.get("seconds", seconds)
+
+
+def _explain(reason: str, directory: Path) -> str:
+    return f"{reason}\n{last_words(directory)}\nlogs: {directory}/stderr and {directory}/stdout"
+
+
+def ended_well(result: Result) -> bool:
+    """Whether nobody will want to read the logs of this trial."""
+    return result.state in ("done", "stopped")

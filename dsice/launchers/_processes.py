@@ -1,0 +1,79 @@
+"""Processes of this machine: recognised for certain, signalled without mistaking one for another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+from dsice.launchers._supervise import birth
+
+NONCE = "DSICE_NONCE"
+"""Environment variable by which a process is recognised as part of one submission of one trial."""
+
+
+def alive(pid: int, born: str) -> bool:
+    """Whether process `pid` is still the one that started at `born`, not another with a recycled number."""
+    return birth(pid) == born
+
+
+def send(pid: int, born: str, number: int) -> None:
+    """Signal process `pid` if it is still the one that started at `born`."""
+    if not hasattr(os, "pidfd_open"):
+        if alive(pid, born):
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+        return
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if alive(pid, born):  # checked while the handle pins the process: no gap for a recycled number
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+
+
+def sweep(nonces: set[str], seconds: float = 1.0) -> int:
+    """Kill every process that carries one of `nonces` in its environment; how many were found.
+
+    For the case that a trial's supervisor was killed itself. A process that left its session *and*
+    replaced its environment is not found.
+    """
+    until = time.monotonic() + seconds
+    found: set[int] = set()
+    while (now := _carriers(nonces)) and time.monotonic() < until:
+        for pid in now:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        found.update(now)
+        time.sleep(0.005)
+    return len(found)
+
+
+def _carriers(nonces: set[str]) -> list[int]:
+    marks = [f"{NONCE}={nonce}".encode() for nonce in nonces]
+    found = []
+    for pid, environment in _environments():
+        if any(mark in environment for mark in marks):
+            found.append(pid)
+    return found
+
+
+def _environments() -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    if sys.platform.startswith("linux"):
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != os.getpid():
+                with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
+                    found.append((int(name), file.read()))
+        return found
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid():
+                variables = process.environ()
+                found.append((process.pid, f"{NONCE}={variables.get(NONCE, '')}".encode()))
+    return found

@@ -1,0 +1,107 @@
+"""Programs of trials: a shell command, or a Python function as a file that a fresh interpreter calls."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dsice.errors import DsiceWarning, LaunchError, OptionError
+from dsice.launchers._command import Command
+
+_CALL = str(Path(__file__).with_name("_call.py"))
+
+
+class ShellProgram:
+    """A shell command with placeholders."""
+
+    function = False
+
+    def __init__(self, text: str) -> None:
+        if not text.strip():
+            raise OptionError("program must be a Python function or a shell command, got an empty string")
+        self._command = Command.parse(text)
+        self._warned = False
+        self.name = text
+
+    def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
+        """Program and arguments that run the trial."""
+        unused = self._command.unused(params)
+        if unused and not self._warned and "DSICE_DIR" not in self.name:
+            self._warned = True
+            warnings.warn(
+                f"the command has no placeholder for {', '.join(unused)}, so the program learns of it only from "
+                f"$DSICE_DIR/params.json: {self.name!r}",
+                DsiceWarning,
+                stacklevel=5,
+            )
+        return ["/bin/sh", "-c", self._command.render(params)]
+
+
+class FunctionProgram:
+    """A Python function, pickled once."""
+
+    function = True
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = _label(function)
+        self._sent: bytes | None = _pickled(function, self.name)
+        self._file: Path | None = None
+
+    def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
+        """Program and arguments that run the trial; the first call writes the function into `home`."""
+        if self._file is None or not self._file.exists():
+            self._file = self._write(home)
+        return [interpreter(), "-P", _CALL, str(directory), str(self._file)]
+
+    def _write(self, home: Path) -> Path:
+        file = home / f"function-{secrets.token_hex(4)}.pkl"
+        new = file.with_suffix(".new")
+        new.write_bytes(self._sent or b"")
+        return new.replace(file)
+
+    def remove(self) -> None:
+        """Remove the function's file."""
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+
+def program(work: Callable[..., Any] | str) -> ShellProgram | FunctionProgram:
+    """The program that `work` stands for."""
+    if isinstance(work, str):
+        return ShellProgram(work)
+    if callable(work):
+        return FunctionProgram(work)
+    raise OptionError(f"program must be a Python function or a shell command, got {type(work).__name__} {work!r}")
+
+
+def interpreter() -> str:
+    """The Python that runs this process."""
+    if not sys.executable or not os.access(sys.executable, os.X_OK):
+        raise LaunchError(f"the Python interpreter is unknown (sys.executable is {sys.executable!r}), so no trial can be started")
+    return sys.executable
+
+
+def _label(function: Callable[..., Any]) -> str:
+    kind = type(function)
+    qualified = getattr(function, "__qualname__", kind.__qualname__)
+    return f"{getattr(function, '__module__', kind.__module__)}.{qualified}"
+
+
+def _pickled(function: Callable[..., Any], name: str) -> bytes:
+    import pickle
+
+    import cloudpickle
+
+    try:
+        body = cloudpickle.dumps(function)
+    except Exception as error:  # whatever an object's own __reduce__ raises
+        raise LaunchError(
+            f"the function {name} cannot be sent to a trial's process: {type(error).__name__}: {error}. Open files, locks, "
+            "sockets and GPU handles inside the function instead of around it, or give a shell command as the program"
+        ) from error
+    return pickle.dumps({"path": list(sys.path), "function": body})

@@ -1,0 +1,226 @@
+"""Watch over one trial: a script, run as ``python -I -S _supervise.py DIRECTORY TOKEN TIMEOUT GRACE LIFELINE PROGRAM...``.
+
+It stands between the coordinator and the trial, for four reasons:
+
+- the exit status reaches the trial's directory even when the coordinator was killed meanwhile;
+- it is the reaper of its descendants (Linux), so a process that left the session and the parent is still found and ended;
+- it sits in another session than the trial, which may then kill its own process group and harm nobody;
+- the time limit holds without the coordinator.
+
+Standard library only, few imports, no `json`: starting it is most of what a trial costs.
+It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone, both by rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+KILL_SECONDS = 5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def birth(pid: int) -> str | None:
+    """When process `pid` started, as a text that no other process ever has; None if it is gone."""
+    if not sys.platform.startswith("linux"):
+        with os.popen(f"ps -o lstart= -p {int(pid)}") as answer:
+            return answer.read().strip() or None
+    try:
+        with open(f"/proc/{int(pid)}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()  # the name in brackets may hold anything
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot = file.read().strip()
+    except OSError:
+        return None
+    return None if fields[0] in b"ZX" else f"{boot}:{fields[19].decode()}"
+
+
+def parents() -> dict[int, int]:
+    """Parent of every process of this machine."""
+    found: dict[int, int] = {}
+    if not sys.platform.startswith("linux"):
+        with os.popen("ps -Ao pid=,ppid=") as table:
+            return {int(pid): int(parent) for pid, parent in (line.split() for line in table)}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
+                found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+    return found
+
+
+def descendants(root: int) -> list[int]:
+    """Children of `root`, their children, and so on."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents().items():
+        children.setdefault(parent, []).append(pid)
+    found, rest = [], [root]
+    while rest:
+        new = children.get(rest.pop(), [])
+        found += new
+        rest += new
+    return found
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux process control; nothing elsewhere."""
+    if sys.platform.startswith("linux"):
+        import ctypes  # a third of the start-up time, and only needed here
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+class Watch:
+    """One trial: its main process, how it ended, and everything it started."""
+
+    def __init__(self, program: list[str], directory: str, lifeline: bool) -> None:
+        self.bell, ringer = os.pipe()
+        for end in (self.bell, ringer):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(ringer, warn_on_full_buffer=False)
+        for number in (*ENDING, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)  # the bell carries the news
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self.lifeline = lifeline
+        self.status: int | None = None
+        self.started, self.clock = time.time(), time.monotonic()
+        self.main = os.fork()
+        if self.main == 0:
+            start(program, directory)
+
+    def reap(self) -> bool:
+        """Collect what ended; True while the trial has processes left."""
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return True
+                if pid == self.main:
+                    self.status = status
+        except ChildProcessError:  # on Linux: the whole tree is gone, since orphans become our children
+            pass
+        if sys.platform.startswith("linux"):
+            return False
+        try:
+            os.killpg(self.main, 0)
+        except OSError:
+            return False
+        return True
+
+    def wait(self, seconds: float | None) -> str | None:
+        """Sleep until a signal, the coordinator's end or `seconds`: the reason to end the trial, if it is one."""
+        ready = select.select([self.bell, 0] if self.lifeline else [self.bell], [], [], seconds)[0]
+        if not ready:
+            return "timeout"
+        if 0 in ready:
+            return "orphan"
+        rung = os.read(self.bell, 4096)
+        return "cancel" if any(number in rung for number in ENDING) else None
+
+    def run(self, timeout: float | None) -> str:
+        """Wait for the main process; why the waiting was over."""
+        while True:
+            self.reap()
+            if self.status is not None:
+                return "exit"
+            left = None if timeout is None else max(0.0, self.clock + timeout - time.monotonic())
+            why = self.wait(left)
+            if why:
+                return why
+
+    def send(self, number: int) -> None:
+        """Signal the trial's process group and everything descended from it."""
+        with contextlib.suppress(OSError):
+            if self.status is None or not sys.platform.startswith("linux"):
+                os.killpg(self.main, number)
+        for pid in descendants(os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+
+    def end(self, grace: float) -> int:
+        """SIGTERM, `grace` seconds, then SIGKILL until nothing is left; the number of processes that would not go."""
+        if not self.reap():
+            return 0
+        self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)  # a suspended process takes SIGTERM only when it goes on
+        until = time.monotonic() + grace
+        while self.reap() and time.monotonic() < until:
+            time.sleep(0.003)
+        until = time.monotonic() + KILL_SECONDS
+        while self.reap() and time.monotonic() < until:
+            self.send(signal.SIGKILL)  # again and again: a process may fork between the look and the kill
+            time.sleep(0.002)
+        return len(descendants(os.getpid())) if self.reap() else 0
+
+
+def start(program: list[str], directory: str) -> None:
+    """Become the trial: in the forked child; never returns."""
+    try:
+        os.setsid()
+        for number in range(1, signal.NSIG):  # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
+        supervisor = os.getppid()
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # should the supervisor be killed, the trial goes with it
+        if supervisor == 1 or os.getppid() != supervisor:
+            os._exit(127)
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")  # when memory runs out the trial is to die, not the coordinator
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for name, handle in (("stdout", 1), ("stderr", 2)):
+            os.dup2(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), handle)
+        os.execvp(program[0], program)
+    except BaseException as error:
+        os.write(2, f"cannot run {program[0]}: {error}\n".encode(errors="replace"))
+    os._exit(127)
+
+
+def write(path: str, text: str) -> None:
+    """Write by rename: a reader sees the whole file or none."""
+    with open(f"{path}.new", "w") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
+
+
+def claimed(directory: str, token: str) -> bool:
+    """Whether the directory still belongs to the submission that started this process."""
+    try:
+        with open(f"{directory}/job.json") as file:
+            return token in file.read()
+    except OSError:
+        return False
+
+
+def main(arguments: list[str]) -> None:
+    """Run one trial to its end."""
+    directory, token, timeout, grace, lifeline, *program = arguments
+    me = os.getpid()
+    host = os.uname().nodename
+    if not claimed(directory, token):
+        return
+    write(f"{directory}/process.json", f'{{"pid": {me}, "birth": "{birth(me)}", "host": "{host}", "token": "{token}"}}\n')
+    if not claimed(directory, token):  # taken over between the two looks; whoever took it also saw process.json
+        return
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    watch = Watch(program, directory, lifeline == "1")
+    why = watch.run(float(timeout) if timeout != "none" else None)
+    ended, seconds = time.time(), time.monotonic() - watch.clock
+    left = watch.end(float(grace))
+    status = watch.status if watch.status is not None else 0
+    code = "null" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
+    number = str(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else "null"
+    write(
+        f"{directory}/exit.json",
+        f'{{"why": "{why}", "code": {code}, "signal": {number}, "pid": {watch.main}, "left": {left}, '
+        f'"started": {watch.started:.6f}, "ended": {ended:.6f}, "seconds": {seconds:.6f}, "token": "{token}"}}\n',
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    os._exit(0)  # nothing to tidy up, and the interpreter's own end takes milliseconds

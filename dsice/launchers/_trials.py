@@ -1,0 +1,135 @@
+"""One running trial of the `Local` launcher: started, watched, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dsice.launchers import _jobdir, _processes
+from dsice.launchers._output import Curve
+from dsice.launchers._program import interpreter
+
+_SUPERVISE = str(Path(__file__).with_name("_supervise.py"))
+_PATIENCE = 10.0  # seconds past its limit after which a supervisor that does not answer is killed
+_LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of ours
+
+
+class Trial:
+    """A trial under a supervisor, its own child or one adopted from an earlier coordinator.
+
+    Attributes
+    ----------
+    function
+        Whether its program is a Python function.
+    overdue
+        Whether the supervisor had to be killed.
+    """
+
+    def __init__(self, id: int, directory: Path, ticket: _jobdir.Ticket, *, function: bool, grace: float) -> None:
+        self.id = id
+        self.directory = directory
+        self.ticket = ticket
+        self.function = function
+        self.overdue = False
+        self.curve = Curve(id, directory)
+        self._grace = grace
+        self._child: subprocess.Popen[bytes] | None = None
+        self._adopted: tuple[int, str] | None = None
+        self._looked = 0.0
+        self._kill_at: float | None = None
+
+    def start(self, arguments: Sequence[str], env: Mapping[str, str], *, timeout: float | None, lifeline: int | None) -> None:
+        """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
+        limit = "none" if timeout is None else repr(float(timeout))
+        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1"]
+        with (self.directory / "stderr").open("ab") as errors, _sigint_held():
+            self._child = subprocess.Popen(
+                [interpreter(), "-I", "-S", _SUPERVISE, *watched, *arguments],
+                stdin=subprocess.DEVNULL if lifeline is None else lifeline,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**env, _processes.NONCE: self.ticket.token},
+                start_new_session=True,
+            )
+        self.limit(timeout)
+
+    def adopt(self, process: tuple[int, str] | None, timeout: float | None) -> None:
+        """Take over a supervisor that another coordinator started; None: it has ended already."""
+        self._adopted = process
+        self.limit(timeout)
+
+    def limit(self, timeout: float | None) -> None:
+        """From when on the supervisor's silence is taken for its end."""
+        if timeout is not None:
+            until = time.monotonic() + timeout + self._grace + _PATIENCE
+            self._kill_at = until if self._kill_at is None else min(self._kill_at, until)
+
+    def send(self, number: int) -> None:
+        """Signal the supervisor."""
+        if self._child is not None:
+            self._child.send_signal(number)
+        elif self._adopted is not None:
+            _processes.send(*self._adopted, number)
+
+    def over(self) -> bool:
+        """Whether the supervisor has ended; one that is long overdue is killed."""
+        if self._kill_at is not None and time.monotonic() > self._kill_at:
+            self.kill()
+        if self._child is not None:
+            return self._child.poll() is not None
+        if self._adopted is None:
+            return True
+        if time.monotonic() - self._looked < _LOOK:
+            return False
+        self._looked = time.monotonic()
+        return not _processes.alive(*self._adopted)
+
+    def kill(self) -> None:
+        """Kill the supervisor and everything that carries its nonce."""
+        self.overdue = True
+        self._kill_at = None
+        self.send(signal.SIGKILL)
+        if self._child is not None:
+            self._child.wait()
+        self._looked = 0.0
+        _processes.sweep({self.ticket.token})
+
+    def end(self) -> None:
+        """Ask the supervisor to end the trial; it is killed where it does not."""
+        self.limit(self._grace + 2.0 - _PATIENCE)
+        self.send(signal.SIGTERM)
+
+    def supervisor(self) -> str:
+        """How the supervisor ended, in words."""
+        code = self._child.returncode if self._child is not None else None
+        if code is None:
+            return "how is unknown"
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+@contextlib.contextmanager
+def _sigint_held() -> Iterator[None]:
+    """Hold Ctrl-C back until a new process is on record, so that none is forgotten."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Lifeline:
+    """A pipe whose end tells supervisors that this process is gone, however it went."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+
+    def cut(self) -> None:
+        """Let go of it."""
+        for end in (self.reader, self._writer):
+            with contextlib.suppress(OSError):
+                os.close(end)

@@ -1,0 +1,103 @@
+"""What every launcher offers to ``run``, and the records that go in and come out.
+
+A launcher starts jobs and collects their results. It knows parameters, processes and
+files; it never sees a tuner, a space or a journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to run: a trial, or a preparation that trials depend on.
+
+    Attributes
+    ----------
+    id
+        Id of the trial; names the job's directory.
+    params
+        Names and values of the active parameters, overrides applied.
+    parent
+        Id of the trial whose checkpoint this one continues, if any.
+    stage
+        Fidelity or training stage of the trial.
+    work
+        Program that replaces the launcher's own one for this job.
+    """
+
+    id: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    kind: Literal["trial", "prepare"] = "trial"
+    parent: int | None = None
+    stage: int = 0
+    work: Callable[..., Any] | str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended.
+
+    Attributes
+    ----------
+    state
+        ``done``, ``failed`` (the program's fault), ``timed_out``, ``invalid`` (ran, wrong
+        result), ``lost`` (the machine's fault) or ``stopped`` (cancelled).
+    value
+        The objective where the program gave a single number (or a list of repeats); a program
+        that gives named metrics leaves it None.
+    metrics
+        Named numbers of the trial.
+    seconds
+        Run time, without the wait in a queue.
+    times
+        Unix times (queued, started, ended); None where unknown.
+    error
+        What went wrong and where to look, for every state but ``done``.
+    where
+        ``{"host": ..., "pid": ..., "log": ...}`` as far as known.
+    """
+
+    id: int
+    state: str
+    value: float | list[float] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    times: tuple[float | None, float | None, float | None] = (None, None, None)
+    error: str | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A point of a running trial's learning curve."""
+
+    id: int
+    step: int
+    value: float
+
+
+class Launcher(Protocol):
+    """What ``run`` needs of a launcher."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs run at the same time."""
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Start jobs; at most as many as slots are free."""
+
+    def attach(self, jobs: Sequence[Job]) -> list[int]:
+        """Ids of those jobs that an earlier coordinator started and that still run or left a result."""
+
+    def collect(self, timeout: float = 0.0) -> Iterable[Result | Step]:
+        """What happened since the last call; waits up to `timeout` seconds for something."""
+
+    def cancel(self, id: int) -> None:
+        """End a running job with all its processes; its result comes with state ``stopped``."""
+
+    def close(self) -> None:
+        """Release everything; a second call does nothing."""

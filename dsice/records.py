@@ -1,0 +1,134 @@
+"""Journal lines <-> trials: what an ask, a tell, a step and an added trial look like on disk.
+
+========  ==========================================================================
+kind      fields (those at their default are left out)
+========  ==========================================================================
+header    format, dsice, space, strategy, goal, seed, max_trials, created
+ask       at, round, trials: [{id, point, note, stage, repeat, member, parent, overrides}]
+tell      at, id, state, values, metrics, seconds, times, error, tags, where
+add       at, trial: as in ask, and the fields of a tell
+step      id, step, value
+enqueue   point
+options   what changed of strategy, goal, seed, max_trials
+========  ==========================================================================
+
+Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
+the same format.  NaN is written as null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dsice.history import History
+from dsice.space import Space
+from dsice.trial import Point, State, Trial
+
+Record = dict[str, Any]
+
+
+def trial_record(trial: Trial) -> Record:
+    """The asked part of a trial."""
+    record: Record = {"id": trial.id, "point": list(trial.point)}
+    if trial.note:
+        record["note"] = dict(trial.note)
+    for name in ("stage", "repeat", "member"):
+        if getattr(trial, name):
+            record[name] = getattr(trial, name)
+    if trial.parent is not None:
+        record["parent"] = trial.parent
+    if trial.overrides:
+        record["overrides"] = dict(trial.overrides)
+    return record
+
+
+def tell_record(trial: Trial) -> Record:
+    """The told part of a trial."""
+    record: Record = {"id": trial.id, "state": str(trial.state)}
+    if trial.values:
+        record["values"] = [out(v) for v in trial.values]
+    if trial.metrics:
+        record["metrics"] = {k: out(v) for k, v in trial.metrics.items()}
+    if trial.seconds is not None:
+        record["seconds"] = trial.seconds
+    if any(t is not None for t in trial.times):
+        record["times"] = list(trial.times)
+    for name in ("error", "tags", "where"):
+        if value := getattr(trial, name):
+            record[name] = dict(value) if isinstance(value, Mapping) else value
+    return record
+
+
+def trial_from(record: Mapping[str, Any], space: Space, round: int | None) -> Trial:
+    """A pending trial from the asked part."""
+    point = tuple(int(level) for level in record["point"])
+    overrides = record.get("overrides", {})
+    return Trial(
+        id=int(record["id"]),
+        round=round,
+        params=space.params(point) | overrides,
+        point=point,
+        stage=record.get("stage", 0),
+        repeat=record.get("repeat", 0),
+        member=record.get("member", 0),
+        parent=record.get("parent"),
+        overrides=overrides,
+        note=record.get("note", {}),
+    )
+
+
+def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
+    """The trial with the told part of a record."""
+    values = tuple(_in(v) for v in record.get("values", ()))
+    queued, started, ended = record.get("times", (None, None, None))
+    return replace(
+        trial,
+        state=State(record["state"]),
+        values=values,
+        value=mean(values),
+        metrics={k: _in(v) for k, v in record.get("metrics", {}).items()},
+        seconds=record.get("seconds"),
+        times=(queued, started, ended),
+        error=record.get("error"),
+        tags=record.get("tags", {}),
+        where=record.get("where", {}),
+    )
+
+
+def apply(record: Mapping[str, Any], history: History, space: Space, queue: list[Point]) -> None:
+    """Write what a journal line says into the history and the queue of enqueued points."""
+    match record["kind"]:
+        case "ask":
+            for asked in record["trials"]:
+                trial = trial_from(asked, space, record.get("round"))
+                history.write(trial)
+                if trial.point in queue:
+                    queue.remove(trial.point)
+        case "tell":
+            history.write(told(history[record["id"]], record))
+        case "add":
+            history.write(told(trial_from(record["trial"], space, None), record["trial"]))
+        case "step":
+            trial = history[record["id"]]
+            history.write(replace(trial, curve=(*trial.curve, (record["step"], _in(record["value"])))))
+        case "enqueue":
+            queue.append(tuple(record["point"]))
+
+
+def mean(values: tuple[float, ...]) -> float | None:
+    """Mean without overflow for values near the largest float; None of nothing."""
+    return sum(v / len(values) for v in values) if len(values) > 1 else (values[0] if values else None)
+
+
+def out(value: float) -> float | str | None:
+    """JSON has no NaN and no infinity."""
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
+def _in(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)

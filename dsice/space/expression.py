@@ -1,0 +1,248 @@
+"""Rules as text: a small, safe subset of Python expressions, parsed by `ast` and compiled once.
+
+Only what is listed here passes: no attributes, subscripts, lambdas, comprehensions, keyword arguments or other calls.
+Operators that could make something huge out of a short text (powers, repeated strings, % formatting) are guarded.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import math
+import re
+import tokenize
+import unicodedata
+from collections.abc import Callable
+from typing import Final
+
+from dsice.errors import SpaceError
+
+MAX_LENGTH: Final = 2000
+MAX_DEPTH: Final = 60
+MAX_BITS: Final = 4096
+"""Size limit of an integer power; floats have their own."""
+
+
+def _power(base: object, exponent: object) -> object:
+    if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1 and abs(base).bit_length() * exponent > MAX_BITS:
+        raise ValueError(f"{base} ** {exponent} is too large (more than {MAX_BITS} bits)")
+    result = _numeric(base, "**") ** _numeric(exponent, "**")
+    if isinstance(result, complex):
+        raise ValueError(f"{base} ** {exponent} is not a real number")
+    return result
+
+
+def _times(a: object, b: object) -> object:
+    return _numeric(a, "*") * _numeric(b, "*")
+
+
+def _modulo(a: object, b: object) -> object:
+    return _numeric(a, "%") % _numeric(b, "%")
+
+
+def _plus(a: object, b: object) -> object:
+    return _numeric(a, "+") + _numeric(b, "+")
+
+
+def _numeric(value: object, operator: str) -> int | float:
+    if isinstance(value, (int, float)):
+        return value
+    raise TypeError(f"{operator} takes numbers, got {value!r}")
+
+
+def _round(value: float, digits: int | None = None) -> float:
+    if digits is not None and not -400 <= digits <= 400:
+        raise ValueError(f"round to {digits} digits is out of bounds")
+    return round(value, digits)
+
+
+_CALLS: Final[dict[str, Callable[..., object]]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "round": _round,
+    "int": int,
+    "float": float,
+    "len": len,
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "log2": math.log2,
+    "exp": math.exp,
+    "ceil": math.ceil,
+    "floor": math.floor,
+}
+_GUARDED: Final[dict[type[ast.operator], tuple[str, Callable[..., object]]]] = {
+    ast.Pow: ("_power", _power),
+    ast.Mult: ("_times", _times),
+    ast.Mod: ("_modulo", _modulo),
+    ast.Add: ("_plus", _plus),
+}
+_OPERATORS: Final = (ast.Sub, ast.Div, ast.FloorDiv, *_GUARDED)
+_COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
+_HELPERS: Final[dict[str, object]] = {
+    "__builtins__": {},
+    **{f"_call_{name}": call for name, call in _CALLS.items()},
+    **dict(_GUARDED.values()),
+}
+_HINTS: Final = {
+    ast.Attribute: "an attribute (a.b)",
+    ast.Subscript: "a subscript (a[b])",
+    ast.Lambda: "a lambda",
+    ast.NamedExpr: "an assignment (:=)",
+    ast.JoinedStr: "an f-string",
+    ast.Starred: "a star (*a)",
+    ast.Dict: "a dict",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a generator",
+    ast.Await: "await",
+    ast.Yield: "yield",
+    ast.YieldFrom: "yield",
+}
+
+
+class Expression:
+    """A parsed and compiled expression over parameters.
+
+    Parameters
+    ----------
+    source
+        The text: + - * / // % **, comparisons (also chained), `in` a tuple or list, and / or / not, `a if b else c`,
+        calls of min max abs round int float len sqrt log log2 exp ceil floor, names, numbers, strings, True, False, None.
+
+    Attributes
+    ----------
+    names
+        The parameters it mentions, each once, in the order of first mention.
+    canonical
+        The text without differences of spacing and quotes: what two spaces are compared by.
+
+    Raises
+    ------
+    SpaceError
+        Not an expression of the subset; the message points at the place.
+    """
+
+    __slots__ = ("canonical", "names", "source", "value")
+
+    source: str
+    canonical: str
+    names: tuple[str, ...]
+    value: Callable[..., object]
+
+    def __init__(self, source: str) -> None:
+        text = re.sub(r"\s*\n\s*", " ", source.strip())
+        if not text:
+            raise SpaceError("the rule is an empty string; expected an expression such as 'a * b <= 64'")
+        if len(text) > MAX_LENGTH:
+            raise SpaceError(f"the rule has {len(text)} characters, at most {MAX_LENGTH} are allowed; use a function instead")
+        tree = _parse(text)
+        names: dict[str, None] = {}
+        body = _checked(tree.body, text, names, 0)
+        self.source = text
+        self.names = tuple(names)
+        self.canonical = _canonical(text)
+        self.value = _compile(body, self.names)
+
+    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
+        return Expression, (self.source,)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.source!r})"
+
+
+def normal_name(name: str) -> str:
+    """Return a name as Python's parser spells it (NFKC), to find an axis called by it."""
+    return unicodedata.normalize("NFKC", name)
+
+
+def _parse(text: str) -> ast.Expression:
+    try:
+        return ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        place = max((error.offset or 1) - 1, 0)
+        hint = ""
+        if re.search(r"(?<![=<>!:])=(?!=)", text):
+            hint = "; to compare write =="
+        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word) and word not in _WORDS]
+        if words:
+            hint = f"; {words[0]!r} is a word of Python: for a parameter of that name use a function instead of a string"
+        raise SpaceError(_at(text, place, f"not an expression: {error.msg}{hint}")) from None
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise SpaceError(f"the rule {text[:60]!r} cannot be parsed ({type(error).__name__}: {error})") from None
+
+
+_WORDS: Final = frozenset({"and", "or", "not", "in", "if", "else", "True", "False", "None"})
+
+
+def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> ast.expr:
+    """Return the node with everything in it checked, names and calls replaced by our own; refuse the rest."""
+    if depth > MAX_DEPTH:
+        raise SpaceError(_refusal(node, text, f"nested more than {MAX_DEPTH} deep"))
+
+    def sub(child: ast.expr) -> ast.expr:
+        return _checked(child, text, names, depth + 1)
+
+    match node:
+        case ast.Constant(value=None | bool() | int() | float() | str()):
+            return node
+        case ast.Name(id=name):
+            names.setdefault(name)
+            return ast.Name(f"_p{list(names).index(name)}", ast.Load())
+        case ast.BoolOp(op=op, values=values):
+            return ast.BoolOp(op, [sub(value) for value in values])
+        case ast.UnaryOp(op=ast.UAdd() | ast.USub() | ast.Not() as op, operand=operand):
+            return ast.UnaryOp(op, sub(operand))
+        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _OPERATORS):
+            if type(op) in _GUARDED:
+                return _helper(_GUARDED[type(op)][0], [sub(left), sub(right)])
+            return ast.BinOp(sub(left), op, sub(right))
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(isinstance(op, _COMPARISONS) for op in ops):
+            return ast.Compare(sub(left), ops, [sub(other) for other in others])
+        case ast.Compare():
+            raise SpaceError(_refusal(node, text, "'is' is not allowed; write == or !="))
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return ast.IfExp(sub(test), sub(body), sub(orelse))
+        case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
+            return ast.Tuple([sub(item) for item in items], ast.Load())
+        case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in _CALLS:
+            return _helper(f"_call_{call}", [sub(argument) for argument in arguments])
+        case ast.Call():
+            raise SpaceError(_refusal(node, text, f"this call is not allowed; there are {', '.join(_CALLS)}, without keywords"))
+    what = _HINTS.get(type(node), type(node).__name__ if not isinstance(node, ast.Constant) else repr(node.value))
+    raise SpaceError(_refusal(node, text, f"{what} is not allowed in a rule; use a function of the params instead"))
+
+
+def _helper(name: str, arguments: list[ast.expr]) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load()), arguments, [])
+
+
+def _compile(body: ast.expr, names: tuple[str, ...]) -> Callable[..., object]:
+    """Return a function of the values of the names, positional."""
+    parameters = [ast.arg(f"_p{i}") for i in range(len(names))]
+    arguments = ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[])
+    tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
+    # every node was rebuilt by _checked from its short list, and there are no builtins: nothing else can run
+    function: Callable[..., object] = eval(compile(tree, "<rule>", "eval"), dict(_HELPERS))  # noqa: S307
+    return function
+
+
+def _canonical(text: str) -> str:
+    parts = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING:
+            parts.append(repr(ast.literal_eval(token.string)))
+        elif token.type not in (tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.COMMENT, tokenize.NL):
+            parts.append(token.string)
+    return " ".join(parts)
+
+
+def _refusal(node: ast.expr, text: str, message: str) -> str:
+    place = len(text.encode()[: node.col_offset].decode(errors="ignore"))  # ast counts bytes
+    return _at(text, place, message)
+
+
+def _at(text: str, place: int, message: str) -> str:
+    return f"{message} (column {place + 1})\n    {text}\n    {' ' * place}^"

@@ -1,0 +1,137 @@
+"""Rules of a space: `Require` (which points are allowed) and `When` (where a parameter means anything)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from dsice.errors import SpaceError
+from dsice.space.expression import Expression
+
+Predicate: TypeAlias = Callable[[Mapping[str, Any]], object]
+"""A function of the params mapping; what it returns counts as true or false."""
+
+
+@dataclass(frozen=True, repr=False)
+class Require:
+    """A rule that every point must satisfy.
+
+    Parameters
+    ----------
+    rule
+        A string (a safe subset of Python over the names of the axes; it survives the journal and is evaluated once for
+        each combination of the axes that it mentions) or a function of the params mapping that returns true or false.
+        A function must give the same answer for the same params: answers are remembered.
+    name
+        What the rule is called in errors and in the journal; a function defined with `def` has one already.
+
+    Notes
+    -----
+    A rule that mentions an inactive parameter (see `When`) holds. A function gets the active parameters only; if it
+    looks up an inactive one with ``params["name"]``, the rule holds too.
+
+    Raises
+    ------
+    SpaceError
+        The string is not an expression of the subset.
+
+    Examples
+    --------
+    >>> Require("tile_x * tile_y <= 1024")
+    Require('tile_x * tile_y <= 1024')
+    """
+
+    rule: str | Predicate
+    name: str | None
+    expression: Expression | None = field(compare=False)
+
+    def __init__(self, rule: str | Predicate, *, name: str | None = None) -> None:
+        expression, name = _accept(rule, name, "Require")
+        object.__setattr__(self, "rule", rule)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "expression", expression)
+
+    def __repr__(self) -> str:
+        return f"Require({_shown(self.rule, self.name)})"
+
+
+@dataclass(frozen=True, repr=False)
+class When:
+    """Parameters that are active only where a condition holds.
+
+    Where it does not, they are absent from params and at level 0 in point: all their values collapse into one point.
+    A parameter named by several When is active where all of them hold. A condition that mentions an inactive parameter
+    does not hold.
+
+    Parameters
+    ----------
+    condition
+        A string or a function of the params mapping, as for `Require`. A function sees the parameters that are decided
+        before its own: the unconditional ones, then those with a string, then those with a function, as listed.
+    *names
+        The parameters that depend on it, at least one.
+    name
+        What a function is called in errors and in the journal.
+
+    Raises
+    ------
+    SpaceError
+        The string is not an expression of the subset, or no parameter is named.
+
+    Examples
+    --------
+    >>> When("optimizer == 'sgd'", "momentum", "nesterov")
+    When("optimizer == 'sgd'", 'momentum', 'nesterov')
+    """
+
+    condition: str | Predicate
+    names: tuple[str, ...]
+    name: str | None
+    expression: Expression | None = field(compare=False)
+
+    def __init__(self, condition: str | Predicate, *names: str, name: str | None = None) -> None:
+        expression, name = _accept(condition, name, "When")
+        if not names or not all(isinstance(own, str) and own for own in names):
+            raise SpaceError(
+                f"When({_shown(condition, name)}, ...) needs the names of the parameters that depend on it, got {names!r}; "
+                "for example When(\"optimizer == 'sgd'\", 'momentum')"
+            )
+        object.__setattr__(self, "condition", condition)
+        object.__setattr__(self, "names", tuple(dict.fromkeys(names)))
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "expression", expression)
+
+    @property
+    def rule(self) -> str | Predicate:
+        """The condition, under the name that Require has for it."""
+        return self.condition
+
+    def __repr__(self) -> str:
+        return f"When({', '.join([_shown(self.condition, self.name), *map(repr, self.names)])})"
+
+
+Rule: TypeAlias = Require | When
+
+
+def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | None, str | None]:
+    """Parse a string, find the name of a function; SpaceError for anything else."""
+    if name is not None and not (isinstance(name, str) and name):
+        raise SpaceError(f"name of a {kind} must be a non-empty string, got {name!r}")
+    if isinstance(rule, str):
+        try:
+            return Expression(rule), name
+        except SpaceError as error:
+            raise SpaceError(f"{kind}({rule!r}): {error}") from None
+    if callable(rule):
+        own = getattr(rule, "__name__", None)
+        return None, name or (own if isinstance(own, str) and own != "<lambda>" else None)
+    raise SpaceError(
+        f"{kind} takes a string expression or a function of the params mapping, got {rule!r} ({type(rule).__name__})"
+    )
+
+
+def _shown(rule: object, name: str | None) -> str:
+    if isinstance(rule, str):
+        return repr(rule)
+    return name or "<nameless function>"

@@ -1,0 +1,210 @@
+"""Uniform samples of valid points, also where the grid is far beyond enumeration.
+
+Small grids are enumerated once. Large ones are sampled by rejection; where that would reject nearly everything, the axes
+that string rules tie together are drawn jointly from the list of their allowed combinations, so that only what is left
+is rejected. Both draw every valid point with the same probability. The only exception: parameters that are conditional on
+a *function*, in a space where less than 1 % of the grid is valid. There, inactive parameters are put to level 0 after
+drawing, so that branches with few parameters come up more often than their share of the points.
+
+What is drawn depends on the generator, the space and the arguments only, never on earlier calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.errors import SpaceError
+from dsice.space.tabulated import FALSE, LIMIT, Bools, Ints, Tabulated
+from dsice.space.validity import Validity
+
+TRIES: Final = 1_000_000
+_CHUNK: Final = 65_536
+_PROBE: Final = 2048
+_RARE: Final = 0.01
+
+
+def enumerate_valid(rules: Validity) -> NDArray[np.int64]:
+    """Return the flat indices of all valid points, ascending; for grids of at most LIMIT points."""
+    size = math.prod(rules.shape)
+    if rules.free:
+        return np.arange(size, dtype=np.int64)
+    parts = []
+    for start in range(0, size, _CHUNK):
+        flat = np.arange(start, min(start + _CHUNK, size), dtype=np.int64)
+        parts.append(flat[rules.valid(unravel(flat, rules.shape))])
+    return np.concatenate(parts)
+
+
+def unravel(flat: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return flat indices (k,) as rows of levels (k, d)."""
+    return np.stack(np.unravel_index(flat, shape), axis=1).astype(np.int64, copy=False)
+
+
+def tuples(points: Ints) -> list[tuple[int, ...]]:
+    """Return rows of levels as tuples of Python ints."""
+    return [tuple(row) for row in points.tolist()]
+
+
+def pick(
+    rng: np.random.Generator, n: int, valid: NDArray[np.int64], shape: tuple[int, ...], exclude: Collection[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """Return n of the enumerated points, fewer if they run out, none of `exclude`."""
+    left = valid
+    if exclude:
+        out = np.array(list(exclude), dtype=np.int64).reshape(-1, len(shape))
+        out = out[((out >= 0) & (out < np.array(shape))).all(axis=1)]
+        taken = np.ravel_multi_index(tuple(out.T), shape)
+        place = np.searchsorted(valid, taken)
+        place = place[(place < len(valid)) & (valid[np.minimum(place, len(valid) - 1)] == taken)]
+        left = np.delete(valid, place)
+    chosen = rng.choice(left, size=min(n, len(left)), replace=False)
+    return tuples(unravel(chosen, shape))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Axes drawn jointly: the allowed cells of their sub-grid and, if they differ, the cumulated chances of each."""
+
+    columns: NDArray[np.intp]
+    shape: tuple[int, ...]
+    cells: NDArray[np.int64]
+    chances: NDArray[np.float64] | None
+
+    def draw(self, rng: np.random.Generator, k: int) -> NDArray[np.int64]:
+        """Return k rows of levels of the block's axes."""
+        if self.chances is None:
+            which = rng.integers(0, len(self.cells), size=k)
+        else:
+            which = np.minimum(np.searchsorted(self.chances, rng.random(k), side="right"), len(self.cells) - 1)
+        return unravel(self.cells[which], self.shape)
+
+
+class Rejection:
+    """Sampling by rejection, for a grid too large to enumerate."""
+
+    def __init__(self, rules: Validity) -> None:
+        self._rules = rules
+        self._blocks: list[Block] = []
+        probe = np.random.default_rng(0).integers(0, rules.shape, size=(_PROBE, len(rules.shape)))
+        # functions may be slow, and no block helps against them
+        self._collapse = bool(rules.valid(probe, functions=False).mean() < _RARE)
+        if self._collapse:
+            self._blocks = _blocks(rules)
+
+    def sample(self, rng: np.random.Generator, n: int, exclude: Collection[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Return up to n distinct valid points, none of `exclude`."""
+        found: dict[tuple[int, ...], None] = {}
+        taken = set(exclude)
+        tries, seen = 0, False
+        size = max(64, 2 * n)
+        while len(found) < n:
+            drawn = self._draw(rng, size)
+            good = tuples(drawn[self._rules.valid(drawn)])
+            fresh = [point for point in good if point not in taken]
+            seen = seen or bool(good)
+            taken.update(fresh)
+            found.update(dict.fromkeys(fresh))
+            tries = 0 if fresh else tries + size
+            if tries >= TRIES:
+                if seen:  # all that could be found are excluded or already here
+                    break
+                raise self._hopeless(drawn)
+            size = min(2 * size, _CHUNK)
+        return list(found)[:n]
+
+    def _draw(self, rng: np.random.Generator, k: int) -> NDArray[np.int64]:
+        points: NDArray[np.int64] = rng.integers(0, self._rules.shape, size=(k, len(self._rules.shape)))
+        for block in self._blocks:
+            points[:, block.columns] = block.draw(rng, k)
+        if self._collapse and self._rules.conditions:
+            points[~self._rules.active(points)] = 0
+        return points
+
+    def _hopeless(self, drawn: Ints) -> SpaceError:
+        cause = self._rules.nothing(drawn)
+        return SpaceError(f"{TRIES:,} random points were tried, none is valid; {cause}")
+
+
+def _blocks(rules: Validity) -> list[Block]:
+    """Group axes that string rules tie together into sub-grids of at most LIMIT cells, the strictest rules first."""
+    blocks = []
+    conditions = [condition for own in rules.conditions.values() for condition in own]
+    control = sorted({int(j) for condition in conditions for j in condition.columns})
+    functions = any(condition.rule.expression is None for condition in conditions)
+    if conditions and not functions and _cells(rules, control) <= LIMIT:
+        blocks.append(_control_block(rules, control))
+    plain = set(range(len(rules.shape))) - set(control) - rules.conditions.keys()
+    for columns in _merge(rules, [rule for rule in rules.requires if plain.issuperset(rule.columns.tolist())]):
+        blocks.append(Block(np.array(columns), _shape(rules, columns), _allowed(rules, columns)[0], None))
+    for block in blocks:
+        if not block.cells.size:
+            probe = np.random.default_rng(0).integers(0, rules.shape, size=(_PROBE, len(rules.shape)))
+            raise rules.nothing(probe)
+    return blocks
+
+
+def _merge(rules: Validity, requires: Iterable[Tabulated]) -> list[list[int]]:
+    """Join the axes of string rules, strictest first, while the joint sub-grid stays small enough."""
+    shares = [
+        (_share(rules, rule), tuple(sorted(rule.columns.tolist()))) for rule in requires if rule.cells <= LIMIT and _text(rule)
+    ]
+    groups: list[set[int]] = []
+    for _, columns in sorted(shares):
+        touched = [group for group in groups if group & set(columns)]
+        joint = set(columns).union(*touched)
+        if _cells(rules, joint) <= LIMIT:
+            groups = [group for group in groups if group not in touched] + [joint]
+    return [sorted(group) for group in groups]
+
+
+def _control_block(rules: Validity, columns: list[int]) -> Block:
+    """The axes that conditions mention; a cell is as likely as it has points, and inactive parameters have one level."""
+    cells, active = _allowed(rules, columns)
+    others = [j for j in rules.conditions if j not in columns]
+    logs = active[:, others] @ np.log([rules.shape[j] for j in others])
+    weights = np.exp(logs - logs.max(initial=0.0))
+    total = np.cumsum(weights)
+    return Block(np.array(columns), _shape(rules, columns), cells, total / total[-1] if total.size else None)
+
+
+def _allowed(rules: Validity, columns: list[int]) -> tuple[NDArray[np.int64], Bools]:
+    """Cells of a sub-grid that its own rules allow, and what is active there; the other axes stay at level 0."""
+    shape = _shape(rules, columns)
+    inner = [rule for rule in rules.requires if _text(rule) and set(rule.columns.tolist()) <= set(columns)]
+    cells, actives = [], []
+    size = math.prod(shape)
+    for start in range(0, size, _CHUNK):
+        flat = np.arange(start, min(start + _CHUNK, size), dtype=np.int64)
+        points = np.zeros((len(flat), len(rules.shape)), dtype=np.int64)
+        points[:, columns] = unravel(flat, shape)
+        active = rules.active(points)
+        good = (active | (points == 0)).all(axis=1)
+        for rule in inner:
+            rows = np.flatnonzero(active[:, rule.columns].all(axis=1) & good)
+            good[rows] = rule.outcomes(points[rows], active[rows]) != FALSE
+        cells.append(flat[good])
+        actives.append(active[good])
+    return np.concatenate(cells), np.concatenate(actives)
+
+
+def _share(rules: Validity, rule: Tabulated) -> float:
+    columns = sorted(rule.columns.tolist())
+    return len(_allowed(rules, columns)[0]) / rule.cells
+
+
+def _text(rule: Tabulated) -> bool:
+    return rule.rule.expression is not None
+
+
+def _shape(rules: Validity, columns: Iterable[int]) -> tuple[int, ...]:
+    return tuple(rules.shape[j] for j in columns)
+
+
+def _cells(rules: Validity, columns: Iterable[int]) -> int:
+    return math.prod(_shape(rules, columns))

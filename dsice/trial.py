@@ -1,0 +1,112 @@
+"""Trials: one measurement each, from the proposal to the told value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Point = tuple[int, ...]
+Identity = tuple[Point, int, int, int]
+Times = tuple[float | None, float | None, float | None]
+
+
+class State(StrEnum):
+    """What became of a trial."""
+
+    PENDING = "pending"  # asked, not told
+    DONE = "done"  # measured
+    FAILED = "failed"  # the program's fault; counts as measured
+    TIMED_OUT = "timed_out"  # ended by its time limit; counts as measured
+    INVALID = "invalid"  # ran to the end with a wrong result; counts as measured
+    LOST = "lost"  # the machine's fault; may be told once more
+    STOPPED = "stopped"  # ended early on purpose; not better than the best
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a strategy wants measured next.
+
+    Parameters
+    ----------
+    point
+        Levels, one per axis; inactive axes at level 0.
+    note
+        Why: flat JSON with the keys phase, width, direction, centre, predicted, sd
+        (absent when unknown). Plots and reports are drawn from notes.
+    stage, repeat, member
+        With `point` the identity of the measurement; no identity is asked twice.
+    parent
+        Id of the trial whose checkpoint this one continues.
+    overrides
+        Values of parameters that leave the grid (a perturbed rate); recorded, never a point.
+    """
+
+    point: Point
+    note: Mapping[str, Any] = field(default_factory=dict)
+    stage: int = field(default=0, kw_only=True)
+    repeat: int = field(default=0, kw_only=True)
+    member: int = field(default=0, kw_only=True)
+    parent: int | None = field(default=None, kw_only=True)
+    overrides: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def identity(self) -> Identity:
+        """The measurement that this is: (point, stage, repeat, member)."""
+        return (self.point, self.stage, self.repeat, self.member)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial as the history knows it; a told value makes a new one.
+
+    Attributes
+    ----------
+    id
+        Number of the trial, from 0 without gaps.
+    round
+        Number of the ask that brought it; None for one that was added.
+    params
+        Names and values of the active parameters, overrides applied.
+    point
+        Levels on the axes.
+    values, value
+        The told measurements and their mean; ``()`` and None while nothing is told.
+    metrics
+        Other named numbers, mean over repeats where several were told.
+    seconds
+        Run time, without the wait in a queue.
+    times
+        Unix times (queued, started, ended).
+    curve
+        Learning curve: (step, value) in the order told.
+    where
+        Job id, worker and log of the run, as far as known.
+    """
+
+    id: int
+    round: int | None
+    params: Mapping[str, Any]
+    point: Point
+    stage: int = 0
+    repeat: int = 0
+    member: int = 0
+    parent: int | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    note: Mapping[str, Any] = field(default_factory=dict)
+    state: State = State.PENDING
+    values: tuple[float, ...] = ()
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    times: Times = (None, None, None)
+    curve: tuple[tuple[int, float], ...] = ()
+    error: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> Identity:
+        """The measurement that this is: (point, stage, repeat, member)."""
+        return (self.point, self.stage, self.repeat, self.member)

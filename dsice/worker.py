@@ -1,0 +1,79 @@
+"""What a trial's own program calls to report its learning curve; standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import SupportsFloat, SupportsIndex
+
+from dsice.errors import TellError
+
+STEPS = "steps"
+"""File in a trial's directory that `step` appends to: one JSON line for each call."""
+
+STOP = "stop"
+"""File in a trial's directory whose presence asks the trial to stop."""
+
+
+def step(step: SupportsIndex, value: SupportsFloat) -> bool:
+    """Report one point of the running trial's learning curve.
+
+    Call it inside the program of a trial, where the launcher has set the environment
+    variable ``DSICE_DIR`` to the trial's directory. Outside of a trial it does nothing, so the same
+    program also runs by hand. In a multi-process trainer call it from one process only.
+
+    Parameters
+    ----------
+    step
+        Number of the epoch, iteration or checkpoint: an integer >= 0.
+    value
+        The metric at that step; NaN and infinities are passed on as they are.
+
+    Returns
+    -------
+    bool
+        True when the coordinator asked this trial to stop: save what is worth saving and return.
+
+    Raises
+    ------
+    TellError
+        If `step` is not an integer >= 0 or `value` is not a number.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> for epoch in range(3):
+    ...     if dsice.step(epoch, 1 / (epoch + 1)):
+    ...         break
+    """
+    line = json.dumps({"step": _count(step), "value": _number(value)}) + "\n"
+    directory = os.environ.get("DSICE_DIR")
+    if not directory:
+        return False
+    # One write of an O_APPEND file: lines of threads and processes never mix. No handle is kept, since the program may fork.
+    handle = os.open(Path(directory, STEPS), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        os.write(handle, line.encode("ascii"))
+    finally:
+        os.close(handle)
+    return Path(directory, STOP).exists()
+
+
+def _count(step: SupportsIndex) -> int:
+    try:
+        number = step.__index__()
+    except AttributeError:
+        raise TellError(f"step must be an integer >= 0, got {step!r}; pass the number of the epoch or iteration") from None
+    if number < 0:
+        raise TellError(f"step must be an integer >= 0, got {number}")
+    return number
+
+
+def _number(value: SupportsFloat) -> float:
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise TellError(f"value must be one number, got {value!r}; pass the metric as a float") from None

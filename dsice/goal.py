@@ -7,8 +7,9 @@ The score is what every strategy minimises: Z = L + b*T while time counts, then 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +20,13 @@ from dsice.trial import State, Trial
 
 @dataclass(frozen=True)
 class Trials:
-    """Until that many trials are told."""
+    """Until that many trials are told, added ones too."""
 
     n: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 0:
+            raise OptionError(f"Trials({self.n!r}): expected a whole number of trials >= 0")
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,33 @@ class Seconds:
 
     s: float
 
+    def __post_init__(self) -> None:
+        if not _is_number(self.s) or self.s < 0:
+            raise OptionError(f"Seconds({self.s!r}): expected a number of seconds >= 0")
+        object.__setattr__(self, "s", float(self.s))
+
 
 @dataclass(frozen=True)
 class Share:
-    """Until that share of the budget (``max_trials``) is told."""
+    """Until that share of the budget is told: of ``max_trials``, so added trials do not count."""
 
     f: float
 
+    def __post_init__(self) -> None:
+        if not _is_number(self.f) or not 0 <= self.f <= 1:
+            raise OptionError(f"Share({self.f!r}): expected a share of max_trials, 0 to 1")
+        object.__setattr__(self, "f", float(self.f))
 
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
+
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
 Until = Trials | Seconds | Share
-_UNTIL: dict[str, type[Trials] | type[Seconds] | type[Share]] = {"trials": Trials, "seconds": Seconds, "share": Share}
 AUTO_TRIALS = 10  # time_weight="auto": from the first 10 done trials
 
 
@@ -79,18 +101,19 @@ class Goal:
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not self.metric:
-            raise OptionError(f"Goal(metric=...): expected the name of a metric, got {self.metric!r}")
-        for word, bounds in (("at_most", self.at_most), ("at_least", self.at_least)):
-            for name, bound in bounds.items():
-                if isinstance(bound, bool) or not isinstance(bound, (int, float)) or not math.isfinite(bound):
-                    raise OptionError(f"Goal({word}={{{name!r}: {bound!r}}}): a bound is a finite number")
-        if isinstance(self.time_weight, str):
-            if self.time_weight != "auto":
-                raise OptionError(f"Goal(time_weight={self.time_weight!r}): expected a number or 'auto'")
-        elif not (math.isfinite(self.time_weight) and self.time_weight >= 0):
-            raise OptionError(f"Goal(time_weight={self.time_weight!r}): expected a number >= 0 (score per second) or 'auto'")
+            raise OptionError(f"Goal(metric={self.metric!r}): expected the name of a metric")
+        if not isinstance(self.maximize, bool):
+            raise OptionError(f"Goal(maximize={self.maximize!r}): expected True (more is better) or False")
+        object.__setattr__(self, "at_most", _bounds("at_most", self.at_most))
+        object.__setattr__(self, "at_least", _bounds("at_least", self.at_least))
+        if self.time_weight != "auto":
+            if not _is_number(self.time_weight) or float(self.time_weight) < 0:
+                raise OptionError(f"Goal(time_weight={self.time_weight!r}): expected a number >= 0 (score per second) or 'auto'")
+            object.__setattr__(self, "time_weight", float(self.time_weight))
         if self.until is not None and not isinstance(self.until, (Trials, Seconds, Share)):
             raise OptionError(f"Goal(until={self.until!r}): expected Trials(n), Seconds(s) or Share(f)")
+        if isinstance(self.stage, bool) or not isinstance(self.stage, int) or self.stage < 0:
+            raise OptionError(f"Goal(stage={self.stage!r}): expected a whole number >= 0")
 
     @property
     def bounded(self) -> tuple[str, ...]:
@@ -98,68 +121,90 @@ class Goal:
         return tuple(dict.fromkeys((*self.at_most, *self.at_least)))
 
     def metric_of(self, trial: Trial) -> float:
-        """The metric of a trial as it was told; NaN where it has none."""
-        return _metric(trial, self.metric)
+        """The goal's metric of a trial as it was told; NaN where it has none."""
+        return self.named(trial, self.metric)
+
+    @staticmethod
+    def named(trial: Trial, name: str) -> float:
+        """A metric of a trial as it was told, ``"value"`` for the plain number; NaN where it has none."""
+        if name in trial.metrics:
+            return trial.metrics[name]
+        return trial.value if name == "value" and trial.value is not None else math.nan
 
     def violation(self, trial: Trial) -> float:
-        """Total violation relative to the bounds; 0 where all hold, inf where a metric is missing."""
+        """Total violation relative to the bounds; 0 where all hold, inf where a metric is missing or no finite number."""
         total = 0.0
         for sign, bounds in ((1.0, self.at_most), (-1.0, self.at_least)):
             for name, bound in bounds.items():
-                excess = sign * (_metric(trial, name) - bound)
-                if math.isnan(excess):
+                told = self.named(trial, name)
+                if not math.isfinite(told):
                     return math.inf
-                total += max(0.0, excess) / (abs(bound) or 1.0)
+                total += max(0.0, sign * (told - bound)) / (abs(bound) or 1.0)
         return total
 
-    def time_counts(self, trials: Sequence[Trial], budget: int | None) -> bool:
-        """Whether Z still has its time term, given what is told."""
-        if not self.time_weight:
-            return False
-        told = [t for t in trials if t.state is not State.PENDING]
-        match self.until:
-            case Trials(n):
-                return len(told) < n
-            case Seconds(s):
-                return sum(t.seconds or 0.0 for t in told) < s
-            case Share(f):
-                if budget is None:
-                    raise OptionError("Goal(until=Share(...)) is a share of max_trials: give the tuner max_trials")
-                return len(told) < f * budget
-        return True
+    def loss(self, trial: Trial) -> float:
+        """L of a trial: less is better, NaN for one that has none (not done, of another stage, no finite metric)."""
+        if trial.state is not State.DONE or trial.stage != self.stage:
+            return math.nan
+        told = self.metric_of(trial)
+        if not math.isfinite(told):
+            return math.nan
+        return -told if self.maximize else told
 
-    def scores(self, trials: Sequence[Trial], budget: int | None = None) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Score of each trial, shape (len(trials),): less is better, NaN where there is none.
+    def time_counts(self, told: int, told_of_asked: int, seconds: float, budget: int | None) -> bool:
+        """Whether Z still has its time term.
 
         Parameters
         ----------
-        trials
-            All trials in the order of their ids; done ones of the goal's stage get a score.
+        told, told_of_asked
+            How many trials are told, and how many of them were asked (not added).
+        seconds
+            Sum of their run times.
         budget
-            ``max_trials``, for ``until=Share(...)``.
+            ``max_trials``.
         """
-        scores = np.full(len(trials), np.nan)
-        for i, trial in enumerate(trials):
-            if trial.state is State.DONE and trial.stage == self.stage:
-                scores[i] = -self.metric_of(trial) if self.maximize else self.metric_of(trial)
-        if not self.time_counts(trials, budget):
-            return scores
-        seconds = np.array([np.nan if t.seconds is None else t.seconds for t in trials], dtype=float)
-        timed = scores + self._weight(scores, seconds) * seconds
-        return np.where(np.isnan(timed), scores, timed)
+        if not self.time_weight:
+            return False
+        match self.until:
+            case Trials(n):
+                return told < n
+            case Seconds(s):
+                return seconds < s
+            case Share(f):
+                if budget is None:
+                    raise OptionError("Goal(until=Share(...)) is a share of max_trials: give the tuner max_trials")
+                return told_of_asked < f * budget
+        return True
 
-    def _weight(self, scores: np.ndarray[Any, Any], seconds: np.ndarray[Any, Any]) -> float:
+    def weigh(self, losses: Array, seconds: Array) -> Array:
+        """Z = L + b*T while time counts, shape of `losses`; NaN where either is missing.
+
+        Parameters
+        ----------
+        losses, seconds
+            L and T of all trials in the order of their ids, NaN where there is none.
+        """
+        with np.errstate(over="ignore"):
+            scores = losses + self._weight(losses, seconds) * seconds
+        return np.where(np.isfinite(scores), scores, np.nan)
+
+    def _weight(self, losses: Array, seconds: Array) -> float:
         """The weight b; "auto" by the first done trials in the order of their ids."""
         if not isinstance(self.time_weight, str):
-            return self.time_weight
-        first = np.flatnonzero(np.isfinite(scores) & np.isfinite(seconds))[:AUTO_TRIALS]
-        if len(first) < 2 or not np.std(seconds[first]) > 0:
+            return float(self.time_weight)
+        first = np.flatnonzero(np.isfinite(losses) & np.isfinite(seconds))[:AUTO_TRIALS]
+        if len(first) < 2:
             return 0.0
-        return float(np.std(scores[first]) / np.std(seconds[first]))
+        with np.errstate(over="ignore", invalid="ignore"):  # values near the largest float
+            spread = float(np.std(losses[first])), float(np.std(seconds[first]))
+        return spread[0] / spread[1] if spread[1] > 0 and all(map(math.isfinite, spread)) else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, for the journal."""
-        until = None if self.until is None else {type(self.until).__name__.lower(): next(iter(asdict(self.until).values()))}
+        until: dict[str, float] | None = None
+        match self.until:
+            case Trials(number) | Seconds(number) | Share(number):
+                until = {type(self.until).__name__.lower(): number}
         return {
             "metric": self.metric,
             "maximize": self.maximize,
@@ -179,15 +224,19 @@ class Goal:
         if unknown := set(fields) - known:
             raise OptionError(f"goal: unknown keys {sorted(unknown)}; known are {sorted(known | {'until'})}")
         if until is not None:
-            if not isinstance(until, Mapping) or len(until) != 1 or next(iter(until)) not in _UNTIL:
+            kinds = {"trials": Trials, "seconds": Seconds, "share": Share}
+            if not isinstance(until, Mapping) or len(until) != 1 or next(iter(until)) not in kinds:
                 raise OptionError(f"goal: until = {until!r}; expected one of {{trials = n}}, {{seconds = s}}, {{share = f}}")
             word, number = next(iter(until.items()))
-            until = _UNTIL[word](number)
+            until = kinds[word](number)
         return cls(**fields, until=until)
 
 
-def _metric(trial: Trial, name: str) -> float:
-    """A metric of a trial: a named one, or the value told."""
-    if name in trial.metrics:
-        return trial.metrics[name]
-    return trial.value if name == "value" and trial.value is not None else math.nan
+def _bounds(word: str, bounds: object) -> Mapping[str, float]:
+    """A copy of its own, the bounds as plain floats."""
+    if not isinstance(bounds, Mapping):
+        raise OptionError(f"Goal({word}={bounds!r}): expected a mapping of metrics to bounds, such as {{'memory': 8.0}}")
+    for name, bound in bounds.items():
+        if not isinstance(name, str) or not _is_number(bound):
+            raise OptionError(f"Goal({word}={{{name!r}: {bound!r}}}): expected the name of a metric and a finite number")
+    return {name: float(bound) for name, bound in bounds.items()}

@@ -5,13 +5,15 @@ It is the only state there is. Strategies read it; the tuner alone writes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
-from dsice.goal import Goal
+from dsice.goal import Goal, Seconds
 from dsice.trial import Identity, Point, State, Trial
 
 if TYPE_CHECKING:
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
+_FIXED = {
+    "lead": ("id", "round", "state"),
+    "middle": ("value", "score", "feasible"),
+    "end": ("seconds", "queued", "started", "ended", "stage", "repeat", "member", "parent", "error"),
+}
+FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 
 
 class History(Sequence[Trial]):
@@ -35,14 +43,25 @@ class History(Sequence[Trial]):
     """
 
     def __init__(self, goal: Goal | None = None, *, budget: int | None = None, trials: Sequence[Trial] = ()) -> None:
-        self.goal = goal or Goal()
+        self._goal = goal or Goal()
         self.budget = budget
         self._trials: list[Trial] = []
         self._pending: dict[int, None] = {}
         self._identities: dict[Identity, int] = {}
+        # what each trial contributes, kept up to date by write(): a tell costs the same after 10 and after 100 000 trials
+        self._losses: list[float] = []
+        self._violations: list[float] = []
+        self._seconds: list[float] = []
+        self._taken: set[Point] = set()
+        self._asked = self._asked_pending = self._rounds = self._repeats = 0
         self._cache: dict[str, Any] = {}
         for trial in trials:
             self.write(trial)
+
+    @property
+    def goal(self) -> Goal:
+        """What the trials are scored by."""
+        return self._goal
 
     @overload
     def __getitem__(self, index: int) -> Trial: ...
@@ -64,19 +83,50 @@ class History(Sequence[Trial]):
     def write(self, trial: Trial) -> None:
         """Add the next trial, or put a newer state of a known one in its place (the tuner's alone)."""
         if trial.id > len(self._trials):
-            raise IndexError(f"trial {trial.id} would leave a gap after {len(self._trials)} trials")
+            raise ValueError(f"trial {trial.id} would leave a gap after {len(self._trials)} trials")
         if trial.id == len(self._trials):
-            self._trials.append(trial)
-            self._identities[trial.identity] = trial.id
-        else:
-            self._trials[trial.id] = trial
-        if trial.state is State.PENDING:
+            self._append(trial)
+        elif trial.identity != self._trials[trial.id].identity:
+            raise ValueError(f"trial {trial.id} is another measurement already")
+        self._trials[trial.id] = trial
+        self._count(trial)
+        loss = self.goal.loss(trial)
+        self._losses[trial.id] = loss
+        self._violations[trial.id] = math.nan if math.isnan(loss) else self.goal.violation(trial)
+        self._seconds[trial.id] = math.nan if trial.seconds is None else trial.seconds
+        self._cache.clear()
+
+    def _append(self, trial: Trial) -> None:
+        self._trials.append(trial)
+        self._identities[trial.identity] = trial.id
+        for column in (self._losses, self._violations, self._seconds):
+            column.append(math.nan)
+        if trial.stage == self.goal.stage:
+            self._taken.add(trial.point)
+        self._repeats += trial.repeat > 0
+        if trial.round is not None:
+            self._asked += 1
+            self._rounds = max(self._rounds, trial.round + 1)
+
+    def _count(self, trial: Trial) -> None:
+        was, now = trial.id in self._pending, trial.state is State.PENDING
+        if now:
             self._pending[trial.id] = None
         else:
             self._pending.pop(trial.id, None)
-        self._cache.clear()
+        self._asked_pending += (now - was) if trial.round is not None else 0
 
     # ------------------------------------------------------------------ reading
+    @property
+    def asked(self) -> int:
+        """How many trials were asked, added ones left out."""
+        return self._asked
+
+    @property
+    def rounds(self) -> int:
+        """How many asks brought trials."""
+        return self._rounds
+
     def pending(self) -> list[Trial]:
         """Trials asked and not told, in the order of their ids."""
         return [self._trials[i] for i in sorted(self._pending)]
@@ -85,35 +135,42 @@ class History(Sequence[Trial]):
         """Id of the trial that is this measurement, None if there is none."""
         return self._identities.get(identity)
 
-    def taken(self) -> set[Point]:
-        """Points of the goal's stage that were asked or added, whatever became of them."""
-        return self._cached("taken", lambda: {t.point for t in self._trials if t.stage == self.goal.stage})
+    def taken(self) -> AbstractSet[Point]:
+        """Points of the goal's stage that were asked or added, whatever became of them; to look at, not to change."""
+        return self._taken
 
     def points(self) -> Array:
         """Levels of each trial, int64 of shape (trials, axes)."""
         return self._cached("points", lambda: np.array([t.point for t in self._trials], dtype=np.int64))
 
+    def time_counts(self) -> bool:
+        """Whether the goal still weighs run time, given what is told."""
+        if not self.goal.time_weight:
+            return False
+        told = len(self._trials) - len(self._pending)
+        seconds = float(np.nansum(self._seconds)) if isinstance(self.goal.until, Seconds) else 0.0
+        return self.goal.time_counts(told, self._asked - self._asked_pending, seconds, self.budget)
+
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
-        return self._cached("scores", lambda: self.goal.scores(self._trials, self.budget))
-
-    def violation(self) -> Array:
-        """Total relative violation of the goal's bounds, shape (trials,); NaN for one not done."""
 
         def compute() -> Array:
-            scored = np.isfinite(self.scores())
-            return np.array([self.goal.violation(t) if s else np.nan for t, s in zip(self._trials, scored, strict=True)])
+            losses = np.array(self._losses, dtype=float)
+            return self.goal.weigh(losses, np.array(self._seconds, dtype=float)) if self.time_counts() else losses
 
-        return self._cached("violation", compute)
+        return self._cached("scores", compute)
+
+    def violation(self) -> Array:
+        """Total relative violation of the goal's bounds, shape (trials,); NaN for one without a score."""
+        return self._cached("violation", lambda: np.where(np.isnan(self.scores()), np.nan, self._violations))
 
     def feasible(self) -> Array:
         """Which trials have a score and keep every bound, bool of shape (trials,)."""
-        return self.violation() == 0
+        return np.asarray(self.violation() == 0)
 
     def failed(self) -> Array:
         """Which trials ended without a usable value, bool of shape (trials,)."""
-        bad = (State.FAILED, State.TIMED_OUT, State.INVALID)
-        return np.array([t.state in bad for t in self._trials], dtype=bool)
+        return np.array([t.state in FAILED for t in self._trials], dtype=bool)
 
     def order(self) -> Array:
         """Ids of the trials that have a score, best first: by violation, then score, then id."""
@@ -127,22 +184,14 @@ class History(Sequence[Trial]):
 
     @property
     def best(self) -> Trial | None:
-        """Trial of the best measured point, its value the mean of the point's measurements; None before any."""
-        if not len(self.order()):
+        """Trial of the best measured point, its value the mean of the point's measurements; None before any.
+
+        A point measured several times counts with the mean of its measurements.
+        """
+        order = self.order()
+        if not len(order):
             return None
-        repeats: dict[tuple[Point, int], list[int]] = {}
-        for i in self.order():
-            trial = self._trials[i]
-            repeats.setdefault((trial.point, trial.member), []).append(int(i))
-        if all(len(ids) == 1 for ids in repeats.values()):
-            return self._trials[int(self.order()[0])]
-        scores, violation = self.scores(), self.violation()
-
-        def key(ids: list[int]) -> tuple[float, float, int]:
-            weights = [len(self._trials[i].values) or 1 for i in ids]
-            return (float(np.average(violation[ids], weights=weights)), float(np.average(scores[ids], weights=weights)), ids[0])
-
-        return _merged([self._trials[i] for i in sorted(min(repeats.values(), key=key))])
+        return self._seen([int(order[0])] if not self._repeats else min(self._groups(), key=self._rank))
 
     def frame(self) -> pd.DataFrame:
         """All trials as a DataFrame, one row each.
@@ -154,19 +203,55 @@ class History(Sequence[Trial]):
         """
         import pandas as pd
 
-        return pd.DataFrame([self._row(t) for t in self._trials])
+        groups = self._columns()
+        names = {group: dict.fromkeys(name for cell in cells for name in cell) for group, cells in groups.items()}
+        names |= {group: dict.fromkeys(fixed) for group, fixed in _FIXED.items()}
+        labels = _labels(names)
+        order = [
+            labels[group, name] for group in ("lead", "param", "middle", "metric", "end", "note", "tag") for name in names[group]
+        ]
+        rows: list[dict[str, Any]] = [{} for _ in self._trials]
+        for group, cells in groups.items():
+            for row, cell in zip(rows, cells, strict=True):
+                row.update((labels[group, name], value) for name, value in cell.items())
+        return pd.DataFrame(rows, columns=order)
 
-    def _row(self, t: Trial) -> dict[str, Any]:
-        score = float(self.scores()[t.id])
-        lead = {"id": t.id, "round": t.round, "state": str(t.state)}
-        middle = {"value": t.value, "score": score, "feasible": bool(self.feasible()[t.id])}
-        end = dict(zip(("seconds", "queued", "started", "ended"), (t.seconds, *t.times), strict=True))
-        end |= {"stage": t.stage, "repeat": t.repeat, "member": t.member, "parent": t.parent, "error": t.error}
-        used = {*lead, *middle, *end}
-        params = _renamed("param", t.params, used)
-        metrics = _renamed("metric", t.metrics, used | set(params))
-        notes = {f"note.{k}": v for k, v in t.note.items()}
-        return lead | params | middle | metrics | end | notes | {f"tag.{k}": v for k, v in t.tags.items()}
+    # ------------------------------------------------------------------ inside
+    def _columns(self) -> dict[str, list[dict[str, Any]]]:
+        """The cells of `frame` by group of columns, one mapping for each trial."""
+        scores, feasible = self.scores().tolist(), self.feasible().tolist()
+        ids = range(len(self._trials))
+        return {
+            "lead": [{"id": t.id, "round": t.round, "state": str(t.state)} for t in self._trials],
+            "middle": [{"value": self._trials[i].value, "score": scores[i], "feasible": feasible[i]} for i in ids],
+            "end": [_end(t) for t in self._trials],
+            "param": [dict(t.params) for t in self._trials],
+            "metric": [dict(t.metrics) for t in self._trials],
+            "note": [dict(t.note) for t in self._trials],
+            "tag": [dict(t.tags) for t in self._trials],
+        }
+
+    def _groups(self) -> Iterable[list[int]]:
+        """Ids of the scored trials, those of one point and member together, best first."""
+        groups: dict[tuple[Point, int], list[int]] = {}
+        for i in self.order().tolist():
+            groups.setdefault((self._trials[i].point, self._trials[i].member), []).append(i)
+        return groups.values()
+
+    def _rank(self, ids: list[int]) -> tuple[float, float, int]:
+        scores, violation = self.scores(), self.violation()
+        weights = [len(self._trials[i].values) or 1 for i in ids]
+        return (_mean(violation[ids].tolist(), weights), _mean(scores[ids].tolist(), weights), ids[0])
+
+    def _seen(self, ids: list[int]) -> Trial:
+        """The first of the trials of one point, carrying the measurements of all under today's goal."""
+        trials = [self._trials[i] for i in sorted(ids)]
+        weights = [len(t.values) or 1 for t in trials]
+        value = _mean([self.goal.metric_of(t) for t in trials], weights)
+        first = trials[0]
+        if len(trials) == 1:
+            return first if first.value == value else replace(first, value=value)
+        return replace(first, values=tuple(v for t in trials for v in t.values), value=value)
 
     def _cached(self, name: str, compute: Callable[[], T]) -> T:
         if name not in self._cache:
@@ -175,13 +260,27 @@ class History(Sequence[Trial]):
         return value
 
 
-def _renamed(prefix: str, named: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
-    """Names that are taken already get a prefix."""
-    return {(f"{prefix}.{k}" if k in used else k): v for k, v in named.items()}
+def _end(t: Trial) -> dict[str, Any]:
+    queued, started, ended = t.times
+    times = {"seconds": t.seconds, "queued": queued, "started": started, "ended": ended}
+    return {**times, "stage": t.stage, "repeat": t.repeat, "member": t.member, "parent": t.parent, "error": t.error}
 
 
-def _merged(trials: list[Trial]) -> Trial:
-    """The first of the trials of one point, carrying the measurements of all."""
-    values = tuple(v for t in trials for v in (t.values or ((t.value,) if t.value is not None else ())))
-    value = sum(v / len(values) for v in values) if values else trials[0].value
-    return replace(trials[0], values=values, value=value)
+def _labels(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
+    """Column of each (group, name): the bare name where it is free, else with the group before it."""
+    used: set[str] = set()
+    labels = {}
+    for group in ("lead", "middle", "end", "param", "metric", "note", "tag"):
+        for name in names[group]:
+            label = f"{group}.{name}" if group in ("note", "tag") else name
+            while label in used:
+                label = f"{group}.{label}"
+            used.add(label)
+            labels[group, name] = label
+    return labels
+
+
+def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
+    """Weighted mean without overflow for values near the largest float."""
+    total = sum(weights)
+    return sum(v * (w / total) for v, w in zip(values, weights, strict=True))

@@ -5,7 +5,9 @@ kind      fields (those at their default are left out)
 ========  ==========================================================================
 header    format, dsice, space, strategy, goal, seed, max_trials, created
 ask       at, round, trials: [{id, point, note, stage, repeat, member, parent, overrides}]
-tell      at, id, state, values, metrics, seconds, times, error, tags, where
+tell      at, id, point, stage, repeat, member, state, values, metrics, seconds, times,
+          error, tags, where; the point and its like again, so that a told trial
+          survives the loss of its ask line
 add       at, trial: as in ask, and the fields of a tell
 step      id, step, value
 enqueue   point
@@ -32,12 +34,9 @@ Record = dict[str, Any]
 
 def trial_record(trial: Trial) -> Record:
     """The asked part of a trial."""
-    record: Record = {"id": trial.id, "point": list(trial.point)}
+    record = _identity_record(trial)
     if trial.note:
         record["note"] = dict(trial.note)
-    for name in ("stage", "repeat", "member"):
-        if getattr(trial, name):
-            record[name] = getattr(trial, name)
     if trial.parent is not None:
         record["parent"] = trial.parent
     if trial.overrides:
@@ -47,7 +46,7 @@ def trial_record(trial: Trial) -> Record:
 
 def tell_record(trial: Trial) -> Record:
     """The told part of a trial."""
-    record: Record = {"id": trial.id, "state": str(trial.state)}
+    record = _identity_record(trial) | {"state": str(trial.state)}
     if trial.values:
         record["values"] = [out(v) for v in trial.values]
     if trial.metrics:
@@ -56,10 +55,17 @@ def tell_record(trial: Trial) -> Record:
         record["seconds"] = trial.seconds
     if any(t is not None for t in trial.times):
         record["times"] = list(trial.times)
-    for name in ("error", "tags", "where"):
+    if trial.error is not None:
+        record["error"] = trial.error
+    for name in ("tags", "where"):
         if value := getattr(trial, name):
-            record[name] = dict(value) if isinstance(value, Mapping) else value
+            record[name] = dict(value)
     return record
+
+
+def _identity_record(trial: Trial) -> Record:
+    record: Record = {"id": trial.id, "point": list(trial.point)}
+    return record | {name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)}
 
 
 def trial_from(record: Mapping[str, Any], space: Space, round: int | None) -> Trial:
@@ -99,23 +105,39 @@ def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
 
 
 def apply(record: Mapping[str, Any], history: History, space: Space, queue: list[Point]) -> None:
-    """Write what a journal line says into the history and the queue of enqueued points."""
+    """Write what a journal line says into the history and the queue of enqueued points.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, SpaceError
+        The line does not fit the lines before it, or the space.
+    """
     match record["kind"]:
         case "ask":
             for asked in record["trials"]:
                 trial = trial_from(asked, space, record.get("round"))
                 history.write(trial)
-                if trial.point in queue:
-                    queue.remove(trial.point)
+                unqueue(queue, trial)
         case "tell":
-            history.write(told(history[record["id"]], record))
+            trial = history[record["id"]]
+            if tuple(record.get("point", trial.point)) != trial.point:
+                raise ValueError(f"trial {trial.id} was asked at {list(trial.point)}, not at {record['point']}")
+            history.write(told(trial, record))
         case "add":
-            history.write(told(trial_from(record["trial"], space, None), record["trial"]))
+            trial = trial_from(record["trial"], space, None)
+            history.write(told(trial, record["trial"]))
+            unqueue(queue, trial)
         case "step":
             trial = history[record["id"]]
             history.write(replace(trial, curve=(*trial.curve, (record["step"], _in(record["value"])))))
         case "enqueue":
             queue.append(tuple(record["point"]))
+
+
+def unqueue(queue: list[Point], trial: Trial) -> None:
+    """A point that was asked or added need not be asked any more."""
+    if trial.identity == (trial.point, 0, 0, 0) and trial.point in queue:
+        queue.remove(trial.point)
 
 
 def mean(values: tuple[float, ...]) -> float | None:

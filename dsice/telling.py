@@ -4,140 +4,276 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from dsice.errors import TellError
+from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
 from dsice.records import mean
+from dsice.space import Space
 from dsice.trial import State, Times, Trial
 
+_OR_ERROR = "or error='...' for a failed trial"
+_LARGEST = 2**63 - 1
 
-def told(
-    trial: Trial,
-    history: History,
-    value: object = None,
-    metrics: Mapping[str, object] | None = None,
-    seconds: object = None,
-    error: str | None = None,
-    state: State | str | None = None,
-    tags: Mapping[str, Any] | None = None,
-    times: Sequence[float | None] | None = None,
-    where: Mapping[str, Any] | None = None,
-) -> Trial:
-    """The trial as it will be recorded.
+
+@dataclass(frozen=True)
+class Told:
+    """What a caller told about a trial, unchecked; the fields are the arguments of ``Tuner.tell``."""
+
+    value: object = None
+    metrics: Mapping[str, object] | None = None
+    seconds: object = None
+    error: object = None
+    state: State | str | None = None
+    tags: Mapping[str, Any] | None = None
+    times: Sequence[float | None] | None = None
+    where: Mapping[str, Any] | None = None
+
+    def trial(self, trial: Trial, history: History) -> Trial:
+        """The trial as it will be recorded.
+
+        Raises
+        ------
+        TellError
+            Something told cannot be taken; the message says what and what to do.
+        """
+        who = f"trial {trial.id}"
+        error = None if self.error is None else _reason(self.error)
+        end = _state(who, self.state, error)
+        values, metrics = _measured(who, self.value, self.metrics, history.goal.metric)
+        seconds = None if self.seconds is None else _seconds(who, self.seconds)
+        if end is State.DONE:
+            _complete(who, history, values, metrics, seconds)
+            wrong = _not_finite(values, metrics, history.goal.bounded)
+            end, error = (State.FAILED, wrong) if wrong else (end, error)
+        return replace(
+            trial,
+            state=end,
+            values=values,
+            value=mean(values),
+            metrics=metrics,
+            seconds=seconds,
+            times=_times(who, self.times),
+            error=error,
+            tags=plain(who, "tags", self.tags),
+            where=plain(who, "where", self.where),
+        )
+
+    def warn(self, done: Trial) -> None:
+        """Say that numbers could not be used; call it after the record, in case warnings are errors."""
+        if done.state is State.FAILED and self.error is None and done.error:
+            warnings.warn(f"trial {done.id}: {done.error}; it is recorded as failed", DsiceWarning, stacklevel=3)
+
+
+def known(trial: object, history: History) -> Trial:
+    """The trial of this history that is meant by a trial or an id.
 
     Raises
     ------
-    TellError
-        Something told cannot be taken; the message says what and what to do.
+    UnknownTrialError
+        There is none, or it is another measurement.
     """
-    who, goal = f"trial {trial.id}", history.goal
-    end = _state(who, state, error)
+    id, count = trial.id if isinstance(trial, Trial) else trial, len(history)
+    if isinstance(id, (bool, np.bool_)) or not isinstance(id, (int, np.integer)) or not 0 <= id < count:
+        ids = f"this tuner knows the ids 0 to {count - 1}" if count else "nothing was asked yet"
+        raise UnknownTrialError(f"no trial {shown(id)}: {ids}; give a trial from ask, or its id")
+    own = history[int(id)]
+    if isinstance(trial, Trial) and trial.identity != own.identity:
+        here, there = dict(own.params), dict(trial.params)
+        raise UnknownTrialError(f"trial {id} of this tuner is at {here}, not at {there}: it comes from another tuner")
+    return own
+
+
+def untold(trial: Trial) -> None:
+    """Raise TellError for a trial that has its final value."""
+    if trial.state not in (State.PENDING, State.LOST):
+        raise TellError(
+            f"trial {trial.id} was told already ({trial.state}, value {trial.value}), and a told value is final; nothing was "
+            "recorded. Record another measurement of this point with add()"
+        )
+
+
+def running(trial: Trial) -> None:
+    """Raise TellError for a trial that has ended."""
+    if trial.state is not State.PENDING:
+        raise TellError(f"trial {trial.id} was told already ({trial.state}): a finished trial has no further steps")
+
+
+def fresh(params: Mapping[str, object], space: Space, history: History) -> Trial:
+    """The next trial, at params that nobody asked for; a point measured before gets one more repeat."""
+    point, stage, repeat = space.point(params), history.goal.stage, 0
+    while history.id_of((point, stage, repeat, 0)) is not None:
+        repeat += 1
+    return Trial(len(history), None, space.params(point), point, stage, repeat)
+
+
+def _measured(who: str, value: object, metrics: object, metric: str) -> tuple[tuple[float, ...], dict[str, float]]:
+    """The measurements of the goal's metric, and the mean of every named one."""
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise TellError(f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as {{'loss': 0.3}}")
     named = {str(name): numbers(f"{who}: metric {name!r}", v) for name, v in (metrics or {}).items()}
-    values = numbers(f"{who}: value", value) if value is not None else named.get(goal.metric, ())
-    if value is not None and goal.metric != "value":
-        named.setdefault(goal.metric, values)
-    means = {name: float(mean(v) or 0.0) for name, v in named.items()}
-    if end is State.DONE:
-        if not values:
-            raise TellError(_nothing(who, goal.metric, named))
-        if missing := [m for m in goal.bounded if m not in means]:
-            raise TellError(f"{who}: the goal bounds {missing}, which were not told; tell them in metrics={{...}}, or tell error='...' for a failed trial")
-        if seconds is None and history.goal.time_counts(history, history.budget):
-            raise TellError(f"{who}: the goal weighs time (time_weight={goal.time_weight}), so tell seconds=... (the run time) too")
-        wrong = [f"{n} is {v}" for n, v in {"value": mean(values), **{m: means[m] for m in goal.bounded}}.items() if v is not None and not math.isfinite(v)]
-        if wrong:
-            end, error = State.FAILED, " and ".join(wrong) + ", not a finite number"
-    return replace(
-        trial,
-        state=end,
-        values=values,
-        value=mean(values),
-        metrics=means,
-        seconds=None if seconds is None else _seconds(who, seconds),
-        times=_times(who, times),
-        error=error if error is None else str(error),
-        tags=_json(who, "tags", tags),
-        where=_json(who, "where", where),
-    )
-
-
-def _nothing(who: str, metric: str, named: Mapping[str, object]) -> str:
+    if value is None:
+        values = named.get(metric, ())
+    else:
+        values = numbers(f"{who}: value", value)
+        if mean(named.setdefault(metric, values)) != mean(values) and not math.isnan(mean(values) or 0.0):
+            raise TellError(
+                f"{who}: value={shown(value)} and metrics[{metric!r}]={mean(named[metric])} are both the goal's metric and "
+                "differ; tell one of them"
+            )
     if metric == "value":
-        return f"{who}: no value told; tell a number (a mapping of metrics goes into metrics=..., with Goal(metric=NAME)), or error='...' for a failed trial"
-    return f"{who}: the goal's metric {metric!r} was not told (metrics told: {sorted(named) or 'none'}); tell it, or error='...' for a failed trial"
+        named.pop("value", None)  # the trial's own value says it
+    return values, {name: float(mean(v) or 0.0) for name, v in named.items()}
+
+
+def _complete(who: str, history: History, values: tuple[float, ...], metrics: Mapping[str, float], seconds: float | None) -> None:
+    """A done trial has everything that its goal is made of."""
+    goal = history.goal
+    if not values and goal.metric == "value":
+        hint = "a mapping of metrics goes into metrics=..., with Goal(metric=NAME)"
+        raise TellError(f"{who}: no value told; tell a number ({hint}), {_OR_ERROR}")
+    if not values:
+        told = f"metrics told: {', '.join(sorted(metrics)) or 'none'}"
+        raise TellError(f"{who}: the goal's metric {goal.metric!r} was not told ({told}); tell it, {_OR_ERROR}")
+    missing = [name for name in goal.bounded if name not in metrics and name != "value"]
+    if missing:
+        names = ", ".join(map(repr, missing))
+        raise TellError(f"{who}: the goal has a bound on {names}, not told; add it to metrics={{...}}, {_OR_ERROR}")
+    if seconds is None and history.time_counts():
+        weight = f"time_weight={goal.time_weight!r}"
+        raise TellError(f"{who}: the goal weighs run time ({weight}), which was not told; add seconds=..., {_OR_ERROR}")
+
+
+def _not_finite(values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]) -> str:
+    """What of the numbers that the goal needs is NaN or infinite; empty if nothing is."""
+    needed = {"value": mean(values)} | {name: metrics.get(name) for name in bounded if name != "value"}
+    wrong = [f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)]
+    return " and ".join(wrong) + ", not a finite number" if wrong else ""
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, BaseException):
+        return f"{type(error).__name__}: {error}"
+    return str(error) or "no reason given"
 
 
 def _state(who: str, state: State | str | None, error: str | None) -> State:
     if state is None:
         return State.DONE if error is None else State.FAILED
+    told = ", ".join(s for s in State if s is not State.PENDING)
     try:
         end = State(state)
     except ValueError:
         end = State.PENDING
-    if end is State.PENDING or (end is State.DONE and error is not None):
-        raise TellError(f"{who}: state={str(state)!r} with error={error!r}; expected one of {[str(s) for s in State if s is not State.PENDING]}, done without an error")
+    if end is State.PENDING:
+        raise TellError(f"{who}: state={shown(state)}; expected one of {told}")
+    if end is State.DONE and error is not None:
+        raise TellError(f"{who}: state='done' with error={shown(error)}; leave out one of them")
     return end
 
 
 def numbers(what: str, value: object) -> tuple[float, ...]:
-    """One number, or a list of repeats."""
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        value = value.tolist()
+    """One number, or a list of repeats: also arrays and tensors of at most one dimension.
+
+    Raises
+    ------
+    TellError
+        Nothing that could be read as real numbers, or an empty list.
+    """
+    value = _unboxed(what, value)
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)) and not hasattr(value, "__float__"):
         repeats = tuple(number(what, v) for v in value)
         if not repeats:
-            raise TellError(f"{what}: an empty list; tell a number or a list of numbers, or error='...' for a failed trial")
+            raise TellError(f"{what} is an empty list; tell a number or a list of numbers, {_OR_ERROR}")
         return repeats
     return (number(what, value),)
 
 
 def number(what: str, value: object) -> float:
-    """A float from any kind of real number; NaN and infinity pass."""
+    """A float from any kind of real number; NaN and infinity pass.
+
+    Raises
+    ------
+    TellError
+        Not a real number.
+    """
+    kind = type(value).__name__
+    value = _unboxed(what, value)
     if isinstance(value, (str, bytes, bool, complex, Mapping)) or value is None:
         hint = "; a mapping goes into metrics=..." if isinstance(value, Mapping) else ""
-        raise TellError(f"{what}: expected a number or a list of numbers, got {value!r} ({type(value).__name__}){hint}; nothing was recorded")
+        raise TellError(
+            f"{what}: expected a number or a list of numbers, got {shown(value)} ({kind}){hint}; nothing was recorded"
+        )
     try:
         return float(value)  # type: ignore[arg-type]
     except OverflowError:  # a whole number beyond the floats
-        return math.inf
-    except (TypeError, ValueError) as error:
-        raise TellError(f"{what}: expected a number or a list of numbers, got {type(value).__name__} ({error}); nothing was recorded") from error
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+    except Exception as error:  # whatever another library's __float__ may raise
+        raise TellError(f"{what}: expected a number or a list of numbers, got {kind} ({error}); nothing was recorded") from error
+
+
+def _unboxed(what: str, value: object) -> object:
+    """Arrays, tensors and their scalars (numpy, torch, jax, pandas) as Python numbers or lists of them."""
+    if not hasattr(value, "tolist") or not hasattr(value, "dtype"):
+        return value
+    try:
+        return value.tolist()
+    except Exception as error:
+        raise TellError(f"{what}: {type(value).__name__} cannot be read as numbers ({error}); nothing was recorded") from error
 
 
 def whole(what: str, value: object) -> int:
-    """A whole number >= 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise TellError(f"{what}: expected a whole number >= 0, got {value!r}")
+    """A whole number of at least 0."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value <= _LARGEST:
+        raise TellError(f"{what}: expected a whole number >= 0, got {shown(value)}")
     return int(value)
 
 
 def _seconds(who: str, seconds: object) -> float:
     value = number(f"{who}: seconds", seconds)
     if not (math.isfinite(value) and value >= 0):
-        raise TellError(f"{who}: seconds={seconds!r}; expected a finite number >= 0")
+        raise TellError(f"{who}: seconds={shown(seconds)}; expected a finite number >= 0")
     return value
 
 
-def _times(who: str, times: Sequence[float | None] | None) -> Times:
+def _times(who: str, times: object) -> Times:
     if times is None:
         return (None, None, None)
-    if len(times) != 3:
-        raise TellError(f"{who}: times={times!r}; expected three Unix times (queued, started, ended), None where unknown")
-    queued, started, ended = (None if t is None else number(f"{who}: times", t) for t in times)
-    return (queued, started, ended)
+    told = [None if t is None else number(f"{who}: times", t) for t in times] if isinstance(times, Sequence) else []
+    if len(told) != 3 or any(t is not None and not math.isfinite(t) for t in told):
+        raise TellError(f"{who}: times={shown(times)}; expected three Unix times (queued, started, ended), None where unknown")
+    return (told[0], told[1], told[2])
 
 
-def _json(who: str, what: str, mapping: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A plain copy of a mapping that JSON can hold."""
-    if not mapping:
+def plain(who: str, what: str, mapping: object) -> dict[str, Any]:
+    """A copy of a mapping as JSON gives it back.
+
+    Raises
+    ------
+    TellError
+        No mapping, or something in it that JSON cannot hold.
+    """
+    if mapping is None:
         return {}
+    if not isinstance(mapping, Mapping):
+        raise TellError(f"{who}: {what}={shown(mapping)}; expected a mapping, such as {{'host': 'node7'}}")
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise TellError(f"{who}: {what}={mapping!r} cannot be written as JSON ({error}); use strings, numbers, lists and dicts") from error
-    return plain
+        copy: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        hint = "use strings, finite numbers, lists and dicts"
+        raise TellError(f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}") from error
+    return copy
+
+
+def shown(value: object) -> str:
+    """Repr for a message: short, and never an error of its own."""
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of 5000 digits, or a class whose repr fails
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 200 else f"{text[:150]}... ({len(text)} characters)"

@@ -3,8 +3,8 @@
     python benchmarks/digits/measure.py            # 3125 x 2 trainings, one process per core; run again after a stop: it goes on
     python benchmarks/digits/measure.py --table    # only write the table from what has been measured
 
-Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).  The configurations are measured in
-a shuffled order, so that a cut-off run is a fair sample of the grid.
+Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).  The configurations are measured
+in a shuffled order, so that a cut-off run is a fair sample of the grid.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ AXES: dict[str, list[float]] = {
     "lr": [0.01, 0.03, 0.1, 0.3, 1.0],
     "batch": [16, 32, 64, 128, 256],
     "momentum": [0.0, 0.5, 0.8, 0.9, 0.95],
-    "dropout": [0.0, 0.2, 0.4, 0.6, 0.8],
-    "l2": [0.0003, 0.001, 0.003, 0.01, 0.03],
+    "dropout": [0.0, 0.1, 0.2, 0.4, 0.6],
+    "l2": [0.0001, 0.0003, 0.001, 0.003, 0.01],
 }
 SEEDS = (0, 1)
 EPOCHS = 40
@@ -68,8 +68,9 @@ def measure_all(raw: Path, workers: int, limit: int | None) -> None:
     grid = list(itertools.product(*AXES.values()))
     random.Random(0).shuffle(grid)
     known = read(raw)
-    todo = [values for values in grid if values not in known][:limit]
-    print(f"{len(known)} of {len(grid)} configurations are measured, {len(todo)} to go on {workers} cores", flush=True)
+    missing = [values for values in grid if values not in known]
+    todo = missing[:limit]
+    print(f"{len(missing)} of {len(grid)} configurations are not measured yet; {len(todo)} now on {workers} cores", flush=True)
     raw.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with raw.open("a") as out, multiprocessing.Pool(workers) as pool:

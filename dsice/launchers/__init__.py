@@ -1,1 +1,7 @@
-"""Launchers."""
+"""Launchers: where trials run. `Local` starts them as processes of this machine, `Table` looks them up in a log."""
+
+from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.launchers.local import Local
+from dsice.launchers.table import Table
+
+__all__ = ["Job", "Launcher", "Local", "Result", "Step", "Table"]

@@ -4,6 +4,8 @@ The parameters come from ``params.json``, what the function returned goes to ``r
 It imports neither dsice nor numpy; the function brings what it needs.
 """
 
+# pathlib is not loaded unless the function does it
+# ruff: noqa: PTH105, PTH123
 from __future__ import annotations
 
 import json

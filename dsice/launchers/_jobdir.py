@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,13 +88,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def prepare(directory: Path, job: Job, program: str, slot: int) -> Ticket:
-    """Make the directory as if nothing had ever been in it, and claim it with a new token.
-
-    Raises
-    ------
-    LaunchError
-        If something stands there that no launcher made.
-    """
+    """Make the directory as if nothing had ever been in it, and claim it with a new token."""
     ticket = Ticket(secrets.token_hex(8), program, slot, time.time())
     claim = {**_identity(job, program), "slot": slot, "queued": ticket.queued, "token": ticket.token}
     if directory.exists():
@@ -104,13 +99,23 @@ def prepare(directory: Path, job: Job, program: str, slot: int) -> Ticket:
     return ticket
 
 
-def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
-    """Empty a directory that an earlier submission left, ending what may still run there."""
-    if not (directory / JOB).is_file() and any(directory.iterdir()):
+def check_ours(directory: Path) -> None:
+    """Refuse a directory that may hold somebody's files.
+
+    Raises
+    ------
+    LaunchError
+        If it is not empty and no launcher made it.
+    """
+    if directory.exists() and not (directory.is_dir() and ((directory / JOB).is_file() or not any(directory.iterdir()))):
         raise LaunchError(
-            f"{directory} holds files and no {JOB}, so it is no trial's directory and is left alone; "
+            f"{directory} is there and holds no {JOB}, so it is no trial's directory and is left alone; "
             "give the launcher a directory of its own"
         )
+
+
+def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
+    """Empty a directory that an earlier submission left, ending what may still run there."""
     # Order matters: claim first, then look who runs there. A supervisor that starts late reads the claim after it has
     # written process.json, so either it sees the new claim and leaves, or it is seen here.
     write(directory / JOB, claim)
@@ -128,10 +133,10 @@ def end(directory: Path, seconds: float = 5.0) -> None:
     if found is None:
         return
     until = time.monotonic() + seconds
-    _processes.send(*found, 15)
+    _processes.send(*found, signal.SIGTERM)
     while _processes.alive(*found):
         if time.monotonic() > until:
-            _processes.send(*found, 9)
+            _processes.send(*found, signal.SIGKILL)
             time.sleep(0.05)
             break
         time.sleep(0.005)

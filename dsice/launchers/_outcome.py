@@ -43,7 +43,7 @@ class Ending:
 def result(ending: Ending, host: str) -> Result:
     """The result of an ended trial."""
     found = _jobdir.ended(ending.directory, ending.ticket.token)
-    where = {"host": host, "log": str(ending.directory / "stderr")}
+    where: dict[str, Any] = {"host": host, "log": str(ending.directory / "stderr")}
     queued = ending.ticket.queued
     if found is None:
         state, error = _without_record(ending)
@@ -74,15 +74,20 @@ def _without_record(ending: Ending) -> tuple[str, str]:
     if _jobdir.asked_to_stop(ending.directory):
         return "stopped", "cancelled"
     if ending.overdue:
-        return "timed_out", f"ran longer than timeout={ending.timeout:g} s and its supervisor did not answer; all was killed"
+        return "timed_out", f"{_too_long(ending)}, and its supervisor did not answer; all was killed"
     return "lost", f"the supervisor of the trial ended without a record ({ending.supervisor})"
+
+
+def _too_long(ending: Ending) -> str:
+    limit = "its time limit" if ending.timeout is None else f"timeout={ending.timeout:g} s"
+    return f"ran longer than {limit}"
 
 
 def _verdict(found: Mapping[str, Any], ending: Ending) -> tuple[str, str]:
     """State and, unless done, the reason."""
     why = found.get("why")
     if why == "timeout":
-        return "timed_out", f"ran longer than timeout={ending.timeout:g} s" if ending.timeout else "ran longer than its time limit"
+        return "timed_out", _too_long(ending)
     if why == "cancel" and _jobdir.asked_to_stop(ending.directory):
         return "stopped", "cancelled"
     if why != "exit":
@@ -92,8 +97,13 @@ def _verdict(found: Mapping[str, Any], ending: Ending) -> tuple[str, str]:
     if ending.function and (reason := _function_error(ending.directory)):
         return "failed", reason
     if found.get("code") != 0:
-        return "failed", f"exit code {found.get('code')}"
+        return "failed", _exited(int(found.get("code") or 0))
     return "done", ""
+
+
+def _exited(code: int) -> str:
+    """Shells report the signal that killed their last command as 128 + its number."""
+    return f"exit code {code}" + (f", as of a shell whose program was {_killed(code - 128)}" if 128 < code < 128 + 65 else "")
 
 
 def _killed(number: int) -> str:
@@ -132,8 +142,3 @@ def _measured(ending: Ending, seconds: float | None) -> tuple[float | list[float
 
 def _explain(reason: str, directory: Path) -> str:
     return f"{reason}\n{last_words(directory)}\nlogs: {directory}/stderr and {directory}/stdout"
-
-
-def ended_well(result: Result) -> bool:
-    """Whether nobody will want to read the logs of this trial."""
-    return result.state in ("done", "stopped")

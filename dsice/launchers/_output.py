@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dsice.worker import STEPS
 _BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
 _LONGEST_LINE = 4 * 1024 * 1024
 _LAST_LINES = 10
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")  # colours, NULs: noise in a message and a journal
 _LAST_CHARACTERS = 2000
 
 
@@ -48,7 +50,8 @@ def last_words(directory: Path) -> str:
     for name in ("stderr", "stdout"):
         lines = tail(directory / name, 4 * _LAST_CHARACTERS).rstrip().splitlines()[-_LAST_LINES:]
         if lines:
-            parts.append(f"last lines of {name}:\n{chr(10).join(lines)[-_LAST_CHARACTERS:]}")
+            shown = "\n".join(_CONTROL.sub("", line) for line in lines)[-_LAST_CHARACTERS:]
+            parts.append(f"last lines of {name}:\n{shown}")
     return "\n".join(parts) if parts else "it printed nothing"
 
 
@@ -91,15 +94,15 @@ class Curve:
 
     def __init__(self, id: int, directory: Path) -> None:
         self._id = id
-        self._path = str(directory / STEPS)
+        self._path = directory / STEPS
         self._read = 0
 
     def news(self) -> list[Step]:
         """Steps written since the last call; a line that is not finished waits for its end."""
         try:
-            if os.stat(self._path).st_size <= self._read:
+            if self._path.stat().st_size <= self._read:
                 return []
-            with open(self._path, "rb") as file:
+            with self._path.open("rb") as file:
                 file.seek(self._read)
                 new, newline, _ = file.read(_LONGEST_LINE).rpartition(b"\n")
         except OSError:

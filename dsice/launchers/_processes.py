@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from dsice.launchers._supervise import birth
 
@@ -64,10 +65,10 @@ def _carriers(nonces: set[str]) -> list[int]:
 def _environments() -> list[tuple[int, bytes]]:
     found: list[tuple[int, bytes]] = []
     if sys.platform.startswith("linux"):
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != os.getpid():
-                with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
-                    found.append((int(name), file.read()))
+        for path in Path("/proc").iterdir():
+            if path.name.isdigit() and int(path.name) != os.getpid():
+                with contextlib.suppress(OSError):
+                    found.append((int(path.name), (path / "environ").read_bytes()))
         return found
     import psutil
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import secrets
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers._command import Command
 
+_PREFIX = "function-"
 _CALL = str(Path(__file__).with_name("_call.py"))
 
 
@@ -49,28 +50,32 @@ class FunctionProgram:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = _label(function)
-        self._sent: bytes | None = _pickled(function, self.name)
+        self._sent = _pickled(function, self.name)
         self._file: Path | None = None
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
         """Program and arguments that run the trial; the first call writes the function into `home`."""
-        if self._file is None or not self._file.exists():
+        if self._file is None or self._file.parent != home:
             self._file = self._write(home)
         return [interpreter(), "-P", _CALL, str(directory), str(self._file)]
 
     def _write(self, home: Path) -> Path:
-        file = home / f"function-{secrets.token_hex(4)}.pkl"
+        # Written anew even if it is there: a pickle that somebody else left in the directory is never loaded.
+        file = home / f"{_PREFIX}{hashlib.sha256(self._sent).hexdigest()[:16]}.pkl"
         new = file.with_suffix(".new")
-        new.write_bytes(self._sent or b"")
+        new.write_bytes(self._sent)
         return new.replace(file)
 
-    def remove(self) -> None:
-        """Remove the function's file."""
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
+
+Program: TypeAlias = ShellProgram | FunctionProgram
 
 
-def program(work: Callable[..., Any] | str) -> ShellProgram | FunctionProgram:
+def is_function(path: Path) -> bool:
+    """Whether `path` is the file of a pickled function."""
+    return path.name.startswith(_PREFIX) and path.suffix == ".pkl"
+
+
+def parse(work: Callable[..., Any] | str) -> Program:
     """The program that `work` stands for."""
     if isinstance(work, str):
         return ShellProgram(work)

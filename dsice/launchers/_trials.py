@@ -15,7 +15,7 @@ from dsice.launchers._output import Curve
 from dsice.launchers._program import interpreter
 
 _SUPERVISE = str(Path(__file__).with_name("_supervise.py"))
-_PATIENCE = 10.0  # seconds past its limit after which a supervisor that does not answer is killed
+_PATIENCE = 3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of ours
 
 
@@ -64,7 +64,7 @@ class Trial:
         self.limit(timeout)
 
     def limit(self, timeout: float | None) -> None:
-        """From when on the supervisor's silence is taken for its end."""
+        """Kill the supervisor when it has not ended the trial some time after `timeout` seconds from now."""
         if timeout is not None:
             until = time.monotonic() + timeout + self._grace + _PATIENCE
             self._kill_at = until if self._kill_at is None else min(self._kill_at, until)
@@ -101,7 +101,7 @@ class Trial:
 
     def end(self) -> None:
         """Ask the supervisor to end the trial; it is killed where it does not."""
-        self.limit(self._grace + 2.0 - _PATIENCE)
+        self.limit(0.0)
         self.send(signal.SIGTERM)
 
     def supervisor(self) -> str:
@@ -127,9 +127,11 @@ class Lifeline:
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
+        self._open = True
 
     def cut(self) -> None:
-        """Let go of it."""
-        for end in (self.reader, self._writer):
-            with contextlib.suppress(OSError):
-                os.close(end)
+        """Let go of it; a second call does nothing."""
+        if self._open:
+            self._open = False  # first: the numbers may be another file's by the time of a second call
+            os.close(self._writer)
+            os.close(self.reader)

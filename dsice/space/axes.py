@@ -10,9 +10,10 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
 
@@ -48,7 +49,7 @@ class Ordinal:
 
     values: tuple[Number, ...]
 
-    def __init__(self, values: Sequence[Number]) -> None:
+    def __init__(self, values: Sequence[Number] | NDArray[Any]) -> None:
         numbers = tuple(_number(value) for value in as_list(values, "Ordinal"))
         if not numbers:
             raise SpaceError("Ordinal needs at least one value, got none")
@@ -91,14 +92,17 @@ class Ordinal:
         number = plain(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {value!r} ({type(value).__name__})")
-        if math.isnan(number):
-            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got nan")
+        if not _finite(number):
+            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {number!r}")
         gaps = [abs(number - own) for own in self.values]
         best = min(range(len(gaps)), key=gaps.__getitem__)
         if gaps[best] <= self._tolerance(best):
             return best
-        nearest = sorted(sorted(range(len(gaps)), key=gaps.__getitem__)[:2])
-        hint = " and ".join(repr(self.values[i]) for i in nearest)
+        # the two that enclose it, not the two closest: on a log axis these may both lie below
+        above = sum((own < number) == (self.values[0] < self.values[-1]) for own in self.values)
+        start = min(max(above - 1, 0), max(len(self) - 2, 0))
+        nearest = self.values[start : start + 2]
+        hint = " and ".join(map(repr, nearest))
         raise SpaceError(f"{number!r} is not on the axis; the nearest {'values are' if len(nearest) > 1 else 'value is'} {hint}")
 
     def _tolerance(self, level: int) -> float:
@@ -126,7 +130,7 @@ class Choice:
 
     values: tuple[Value, ...]
 
-    def __init__(self, values: Sequence[Value]) -> None:
+    def __init__(self, values: Sequence[Value] | NDArray[Any]) -> None:
         items = tuple(plain(value) for value in as_list(values, "Choice"))
         if not items:
             raise SpaceError("Choice needs at least one value, got none")
@@ -134,7 +138,7 @@ class Choice:
         for item in items:
             if not (item is None or isinstance(item, (str, bool, int, float))):
                 raise SpaceError(f"Choice takes strings, bools, numbers and None, got {item!r} ({type(item).__name__})")
-            if isinstance(item, float) and not math.isfinite(item):
+            if isinstance(item, (int, float)) and not _finite(item):
                 raise SpaceError(f"Choice takes finite numbers only, got {item!r}")
             if item in kept:
                 first = kept[kept.index(item)]
@@ -222,23 +226,31 @@ def _number(value: object) -> Number:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         hint = "use Choice for values without order" if isinstance(number, (bool, str)) or number is None else "use int or float"
         raise SpaceError(f"Ordinal takes numbers, got {value!r} ({type(value).__name__}); {hint}")
-    if isinstance(number, float) and not math.isfinite(number):
+    if not _finite(number):
         raise SpaceError(f"Ordinal takes finite numbers, got {number!r}")
     return number
 
 
+def _finite(number: Number) -> bool:
+    """Whether a number is finite as a float, which 10**400 is not."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
 def _check_order(numbers: tuple[Number, ...]) -> None:
     """Raise SpaceError unless the numbers strictly rise or strictly fall."""
-    before = operator.lt if len(numbers) < 2 or numbers[0] < numbers[-1] else operator.gt
+    if len(set(numbers)) < len(numbers):
+        twice = next(number for number in numbers if numbers.count(number) > 1)
+        raise SpaceError(f"the values of an Ordinal must be distinct, got {twice!r} {numbers.count(twice)} times")
+    before = operator.lt if numbers[0] <= numbers[-1] else operator.gt
     for place, (a, b) in enumerate(pairwise(numbers)):
-        if before(a, b):
-            continue
-        if numbers.count(b) > 1:
-            raise SpaceError(f"the values of an Ordinal must be distinct, got {b!r} {numbers.count(b)} times")
-        raise SpaceError(
-            f"the values of an Ordinal must rise or fall all the way, got {b!r} after {a!r} (places {place} and {place + 1}); "
-            "sort them, or use Choice if they have no order"
-        )
+        if not before(a, b):
+            raise SpaceError(
+                f"the values of an Ordinal must rise or fall all the way, got {b!r} after {a!r} "
+                f"(places {place} and {place + 1}); sort them, or use Choice if they have no order"
+            )
 
 
 def _ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Number, int]:

@@ -22,33 +22,40 @@ MAX_LENGTH: Final = 2000
 MAX_DEPTH: Final = 60
 MAX_BITS: Final = 4096
 """Size limit of an integer power; floats have their own."""
+_NUMBERS: Final = (int, float)
 
 
 def _power(base: object, exponent: object) -> object:
     if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1 and abs(base).bit_length() * exponent > MAX_BITS:
         raise ValueError(f"{base} ** {exponent} is too large (more than {MAX_BITS} bits)")
-    result = _numeric(base, "**") ** _numeric(exponent, "**")
+    if not (isinstance(base, _NUMBERS) and isinstance(exponent, _NUMBERS)):
+        raise _not_numbers("**", base, exponent)
+    result: object = base**exponent
     if isinstance(result, complex):
         raise ValueError(f"{base} ** {exponent} is not a real number")
     return result
 
 
 def _times(a: object, b: object) -> object:
-    return _numeric(a, "*") * _numeric(b, "*")
+    if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
+        return a * b
+    raise _not_numbers("*", a, b)
 
 
 def _modulo(a: object, b: object) -> object:
-    return _numeric(a, "%") % _numeric(b, "%")
+    if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
+        return a % b
+    raise _not_numbers("%", a, b)
 
 
 def _plus(a: object, b: object) -> object:
-    return _numeric(a, "+") + _numeric(b, "+")
+    if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
+        return a + b
+    raise _not_numbers("+", a, b)
 
 
-def _numeric(value: object, operator: str) -> int | float:
-    if isinstance(value, (int, float)):
-        return value
-    raise TypeError(f"{operator} takes numbers, got {value!r}")
+def _not_numbers(operator: str, a: object, b: object) -> TypeError:
+    return TypeError(f"{operator} takes numbers, got {a!r} and {b!r}")
 
 
 def _round(value: float, digits: int | None = None) -> float:
@@ -78,7 +85,7 @@ _GUARDED: Final[dict[type[ast.operator], tuple[str, Callable[..., object]]]] = {
     ast.Mod: ("_modulo", _modulo),
     ast.Add: ("_plus", _plus),
 }
-_OPERATORS: Final = (ast.Sub, ast.Div, ast.FloorDiv, *_GUARDED)
+_OPERATORS: Final[tuple[type[ast.operator], ...]] = (ast.Sub, ast.Div, ast.FloorDiv, *_GUARDED)
 _COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 _HELPERS: Final[dict[str, object]] = {
     "__builtins__": {},

@@ -28,6 +28,8 @@ def rule_record(rule: Rule) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": "require" if isinstance(rule, Require) else "when"}
     if rule.expression is not None:
         record["rule"] = rule.expression.source
+        if rule.name is not None:
+            record["name"] = rule.name
     elif rule.name is None:
         kind = type(rule).__name__
         raise SpaceError(
@@ -44,7 +46,7 @@ def read_axes(record: Mapping[str, Any]) -> dict[str, Axis]:
     """Return the axes of a stored space."""
     try:
         return {str(entry["name"]): _KINDS[entry["kind"]](entry["values"]) for entry in record["axes"]}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
 
 
@@ -52,15 +54,18 @@ def read_rules(record: Mapping[str, Any], functions: Mapping[str, Predicate]) ->
     """Return the rules of a stored space; functions are looked up by name."""
     try:
         return [_read_rule(entry, functions) for entry in record["where"]]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
 
 
 def _read_rule(entry: Mapping[str, Any], functions: Mapping[str, Predicate]) -> Rule:
-    name = entry.get("function")
-    if name is not None and name not in functions:
-        raise SpaceError(f"the stored space has a rule that is a function, {name!r}; pass it as rules={{{name!r}: function}}")
-    rule: str | Predicate = entry["rule"] if name is None else functions[name]
+    function = entry.get("function")
+    if function is not None and function not in functions:
+        raise SpaceError(
+            f"the stored space has a rule that is a function, {function!r}; pass it as rules={{{function!r}: function}}"
+        )
+    rule: str | Predicate = entry["rule"] if function is None else functions[function]
+    name = function or entry.get("name")
     if entry["kind"] == "when":
         return When(rule, *entry["names"], name=name)
     if entry["kind"] == "require":
@@ -69,7 +74,7 @@ def _read_rule(entry: Mapping[str, Any], functions: Mapping[str, Predicate]) -> 
 
 
 def fingerprint(axes: Mapping[str, Axis], where: Sequence[Rule]) -> str:
-    """Return 12 hex digits; the same for spaces that `difference` finds equal."""
+    """Return 12 hex digits; what `difference` overlooks (spacing, order of rules, 1 or 1.0) does not count here either."""
     shown = [[name, type(axis).__name__, [_canonical_value(value) for value in axis.values]] for name, axis in axes.items()]
     rules = sorted(_canonical_rule(_lenient(rule)) for rule in where)
     text = json.dumps([shown, rules], ensure_ascii=True, separators=(",", ":"))
@@ -96,7 +101,8 @@ def _axes_differ(axes: Mapping[str, Axis], stored: Mapping[str, Axis]) -> str | 
         if not _same_axis(axis, stored[name]):
             return f"axis {name!r} is {axis!r} here and {stored[name]!r} in the stored space{_first_odd(axis, stored[name])}"
     if list(axes) != list(stored):
-        return f"the axes are in the order {', '.join(axes)} here and {', '.join(stored)} in the stored space; the order is part of a point"
+        own, theirs = ", ".join(axes), ", ".join(stored)
+        return f"the axes are in the order {own} here and {theirs} in the stored space; a point depends on their order"
     return None
 
 
@@ -116,7 +122,7 @@ def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | Non
         for key, entry in theirs.items():
             if key not in own:
                 return f"the stored space has the rule {_describe(entry)}, which is missing here"
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
     for key, rule in own.items():
         if key not in theirs:

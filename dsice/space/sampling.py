@@ -59,7 +59,7 @@ def pick(
     if exclude:
         out = np.array(list(exclude), dtype=np.int64).reshape(-1, len(shape))
         out = out[((out >= 0) & (out < np.array(shape))).all(axis=1)]
-        taken = np.ravel_multi_index(tuple(out.T), shape)
+        taken: NDArray[np.intp] = np.atleast_1d(np.ravel_multi_index(tuple(out.T), shape))
         place = np.searchsorted(valid, taken)
         place = place[(place < len(valid)) & (valid[np.minimum(place, len(valid) - 1)] == taken)]
         left = np.delete(valid, place)
@@ -91,9 +91,8 @@ class Rejection:
     def __init__(self, rules: Validity) -> None:
         self._rules = rules
         self._blocks: list[Block] = []
-        probe = np.random.default_rng(0).integers(0, rules.shape, size=(_PROBE, len(rules.shape)))
         # functions may be slow, and no block helps against them
-        self._collapse = bool(rules.valid(probe, functions=False).mean() < _RARE)
+        self._collapse = bool(rules.valid(_probe(rules), functions=False).mean() < _RARE)
         if self._collapse:
             self._blocks = _blocks(rules)
 
@@ -114,7 +113,7 @@ class Rejection:
             if tries >= TRIES:
                 if seen:  # all that could be found are excluded or already here
                     break
-                raise self._hopeless(drawn)
+                raise SpaceError(f"{TRIES:,} random points were tried, none is valid: {self._rules.blame(_probe(self._rules))}")
             size = min(2 * size, _CHUNK)
         return list(found)[:n]
 
@@ -126,9 +125,10 @@ class Rejection:
             points[~self._rules.active(points)] = 0
         return points
 
-    def _hopeless(self, drawn: Ints) -> SpaceError:
-        cause = self._rules.nothing(drawn)
-        return SpaceError(f"{TRIES:,} random points were tried, none is valid; {cause}")
+
+def _probe(rules: Validity) -> NDArray[np.int64]:
+    """A few points of the whole grid, always the same."""
+    return np.random.default_rng(0).integers(0, rules.shape, size=(_PROBE, len(rules.shape)))
 
 
 def _blocks(rules: Validity) -> list[Block]:
@@ -144,8 +144,7 @@ def _blocks(rules: Validity) -> list[Block]:
         blocks.append(Block(np.array(columns), _shape(rules, columns), _allowed(rules, columns)[0], None))
     for block in blocks:
         if not block.cells.size:
-            probe = np.random.default_rng(0).integers(0, rules.shape, size=(_PROBE, len(rules.shape)))
-            raise rules.nothing(probe)
+            raise SpaceError(f"no point of the space satisfies all its rules: {rules.blame(_probe(rules))}")
     return blocks
 
 

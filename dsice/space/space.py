@@ -50,7 +50,7 @@ class Space:
     11
     """
 
-    def __init__(self, axes: Mapping[str, Axis | Sequence[Value]], *, where: Sequence[Rule] | Rule = ()) -> None:
+    def __init__(self, axes: Mapping[str, Axis | Sequence[Value] | NDArray[Any]], *, where: Sequence[Rule] | Rule = ()) -> None:
         self._axes = _read_axes(axes)
         self._where = _read_where(where)
         self._names = tuple(self._axes)
@@ -124,9 +124,9 @@ class Space:
             if name not in self._axes:
                 raise SpaceError(unknown(name, self._names))
         row = np.array([[self._level(j, params[name]) if name in params else 0 for j, name in enumerate(self._names)]])
-        missing = [j for j, name in enumerate(self._names) if name not in params]
-        if missing and missing[0] not in self._rules.conditions:  # before a condition is asked about it
-            raise SpaceError(f"parameter {self._names[missing[0]]!r} is missing; got {', '.join(params) or 'no parameters'}")
+        for j, name in enumerate(self._names):  # before any condition is asked about it
+            if name not in params and j not in self._rules.conditions:
+                raise SpaceError(f"parameter {name!r} is missing; got {', '.join(params) or 'no parameters'}")
         self._check_active(params, row)
         point = sampling.tuples(row)[0]
         rule = self._rules.broken(point)
@@ -148,16 +148,23 @@ class Space:
 
     def is_valid(self, point: Sequence[int]) -> bool:
         """Whether one point (d levels) is on the grid and satisfies all rules."""
-        return bool(self.valid(np.array([tuple(point)], dtype=np.int64))[0])
+        return bool(self.valid(np.array([tuple(point)]))[0])
 
     def active(self, point: Sequence[int]) -> tuple[bool, ...]:
         """Return which parameters mean something at a point (d levels)."""
         return tuple(self._rules.active(self._row(point))[0].tolist())
 
+    def collapse(self, points: Ints) -> NDArray[np.int64]:
+        """Return `points` of the grid (k, d) with inactive parameters at level 0, where all their values are one point."""
+        rows = self._array(points)
+        if not ((rows >= 0) & (rows < np.array(self._shape))).all():
+            raise SpaceError(f"points must lie on the grid to be collapsed; the axes have {self._shape} levels")
+        return np.where(self._rules.active(rows), rows, 0)
+
     def points(self) -> NDArray[np.int64]:
         """Return all valid points in lexicographic order, read-only, shape (count, d); for grids of up to 1e6 points."""
         if not self.enumerable:
-            raise SpaceError(f"a grid of {self.size:.3g} points is not enumerated (at most {LIMIT:,} are); use sample()")
+            raise SpaceError(f"a grid of {_large(self.size)} points is not enumerated (at most {LIMIT:,} are); use sample()")
         return self._valid_points
 
     def sample(self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] = ()) -> list[tuple[int, ...]]:
@@ -221,7 +228,7 @@ class Space:
         return hash(self.fingerprint)
 
     def __repr__(self) -> str:
-        size = f"{self.size:,}" if self.size < 10**9 else f"{float(self.size):.3g}"
+        size = _large(self.size)
         axes = ", ".join(f"{name!r}: {axis!r}" for name, axis in self._axes.items())
         rules = f", where={list(self._where)!r}" if self._where else ""
         return f"<Space {{{axes}}}{rules}; {size} grid points>"
@@ -233,7 +240,8 @@ class Space:
     def _valid_cells(self) -> NDArray[np.int64]:
         cells = sampling.enumerate_valid(self._rules)
         if not cells.size:
-            raise self._rules.nothing(sampling.unravel(np.arange(self.size), self._shape))
+            cause = self._rules.blame(sampling.unravel(np.arange(self.size), self._shape))
+            raise SpaceError(f"no point of the space satisfies all its rules: {cause}")
         return cells
 
     @cached_property
@@ -323,6 +331,11 @@ def _read_where(where: object) -> tuple[Rule, ...]:
         if not isinstance(rule, (Require, When)):
             raise SpaceError(f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})")
     return tuple(where)
+
+
+def _large(count: int) -> str:
+    """Return a number as people read it; grids may exceed what a float holds."""
+    return f"{count:,}" if count < 10**9 else f"about 1e{len(str(count)) - 1}"
 
 
 def _rebuild(axes: dict[str, Axis], where: tuple[Rule, ...]) -> Space:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
 from dsice.space.axes import Axis
@@ -55,7 +56,7 @@ class Validity:
 
     def valid(self, points: Ints, *, functions: bool = True) -> Bools:
         """Return which of `points` (k, d) are on the grid and allowed; `functions=False` leaves function rules out."""
-        result: Bools = ((points >= 0) & (points < self._top)).all(axis=1)
+        result: Bools = np.all((points >= 0) & (points < self._top), axis=1)
         if self.free:
             return result
         left = np.flatnonzero(result)
@@ -88,31 +89,25 @@ class Validity:
         """Return the first of the conditions that does not hold at the one point given."""
         return next((c.rule for c in conditions if not self._holds(c, points, active, vacuous=False)[0]), None)
 
-    def nothing(self, points: Ints) -> SpaceError:
-        """Return the error for a space without valid points; each rule is tried alone on `points` (k, d) of the grid."""
+    def blame(self, points: Ints) -> str:
+        """Say which rules reject most of `points` (k, d) of the grid, each tried alone, and what to do about it."""
         points = points[:_SAMPLED]
         active = self.active(points)
         canonical = np.where(active, points, 0)
         shares: list[tuple[float, Rule]] = []
         for rule in self.requires:
-            rows = np.flatnonzero(
-                active[:, rule.columns].all(axis=1) if rule.rule.expression is not None else active[:, 0] | True
-            )
+            rows = self._asked(rule, active)
             rejected = np.isin(rule.outcomes(canonical[rows], active[rows]), (FALSE, ERROR)).sum()
             shares.append((float(rejected) / len(points), rule.rule))
         shares.sort(key=lambda pair: -pair[0])
-        most = f"{shares[0][1]!r} rejects most, {_percent(shares[0][0])} of the points tried against it alone" if shares else ""
-        others = "".join(f"; {rule!r} {_percent(share)}" for share, rule in shares[1:4])
-        return SpaceError(
-            f"no point of the space satisfies all its rules: {most}{others}. Relax a rule, or give its axes other values"
-        )
+        most, *others = [(repr(rule), f"{100 * share:.3g} %") for share, rule in shares[:4]]
+        rest = "".join(f"; {rule} {share}" for rule, share in others)
+        told = f"{most[0]} rejects most, {most[1]} of the points tried against it alone{rest}"
+        return f"{told}. Relax a rule, or give its axes other values"
 
     def _holds(self, rule: Tabulated, points: Ints, active: Bools, *, vacuous: bool) -> Bools:
         """Where a rule holds; `vacuous` is the answer where it mentions an inactive parameter."""
-        if rule.rule.expression is None or not self.conditions:
-            rows = np.arange(len(points))
-        else:
-            rows = np.flatnonzero(active[:, rule.columns].all(axis=1))
+        rows = self._asked(rule, active)
         result = np.full(len(points), vacuous)
         found = rule.outcomes(points[rows], active[rows])
         if (found == ERROR).any():
@@ -120,6 +115,12 @@ class Validity:
             raise rule.explain(points[at].tolist(), active[at].tolist())
         result[rows] = (found == TRUE) | ((found == INACTIVE) & vacuous)
         return result
+
+    def _asked(self, rule: Tabulated, active: Bools) -> NDArray[np.intp]:
+        """Where a rule is evaluated: a string where all that it mentions is active, a function everywhere."""
+        if rule.rule.expression is None or not self.conditions:
+            return np.arange(len(active))
+        return np.flatnonzero(active[:, rule.columns].all(axis=1))
 
     def _mentioned(self, rule: Rule) -> list[int]:
         names = rule.expression.names if rule.expression is not None else ()
@@ -172,7 +173,3 @@ def _cycle(needs: dict[int, set[int]], waiting: Iterable[int], names: Sequence[s
         path.append(next(j for j in left if j in needs[path[-1]]))
     loop = path[path.index(path[-1]) :]
     return f"the conditions go in a circle: {' needs '.join(names[j] for j in loop)}; one of these must not depend on the others"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"

@@ -1,73 +1,203 @@
-"""The d-spline on one line in plain Python: no array library, 10 microseconds for a small line.
+"""The d-spline on one line in plain Python: no array library, some 10 microseconds for a small line.
 
 The minimiser of ``sum w (y - f)^2 + lam |D f|^2`` (D: second differences over all grid positions) is found
-from the ``k - 2`` second differences ``m`` at the inner measured positions (knots) alone, however far apart
+from the ``k - 2`` second differences ``m`` at the inner knots (measured positions) alone, however far apart
 they lie: the discrete form of Reinsch's smoothing spline. With gaps ``h``, ``r = 1 / h`` and ``c = 1``
 (``c = 0``: the natural cubic smoothing spline over real positions)::
 
-    B m = z,    B = R + lam Q' W^-1 Q    (pentadiagonal),    z = Q' y
-    R[j, j] = (h[j] + h[j+1]) / 3 + c (r[j] + r[j+1]) / 6,   R[j, j+1] = (h[j+1] - c r[j+1]) / 6
-    column j of Q = (r[j], -(r[j] + r[j+1]), r[j+1]),        f = y - lam W^-1 Q m
+    B m = z,    B = R + lam Q' W^-1 Q    (pentadiagonal, k - 2 by k - 2),    z = Q' y,    f = y - lam W^-1 Q m
+    R[j, j] = (h[j] + h[j+1]) / 3 + c (r[j] + r[j+1]) / 6,    R[j, j+1] = (h[j+1] - c r[j+1]) / 6
+    column j of Q = (r[j], -(r[j] + r[j+1]), r[j+1])
 
-B is factored as ``L diag(d) L'``. When lam is so large that forming ``Q' W^-1 Q`` has lost digits, one step of
-iterative refinement on the equations ``W e = lam Q m``, ``Q' (y - e) = R m`` brings them back.
+B is factored as ``L diag(d) L'``. Where lam is so large that forming ``Q' W^-1 Q`` loses digits, one step of
+iterative refinement on the pair ``W e = lam Q m``, ``Q' (y - e) = R m`` (e = y - f) brings them back.
 
-The functions here and the kernels in ``kernels.py`` do the same arithmetic in the same order.
-Everything is a list of floats; nothing is checked. C. Reinsch, Smoothing by spline functions, Numer. Math. 10, 1967.
+These functions and the kernels in ``kernels.py`` do the same arithmetic in the same order. Everything is a
+list of floats and nothing is checked here. Source: C. H. Reinsch, Smoothing by spline functions, Numerische
+Mathematik 10 (1967) and 16 (1971).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
-from math import floor, sqrt
-from typing import NamedTuple
+from math import floor, inf, sqrt
 
 Floats = list[float]
-LOSSY = 1e4  # refine when lam's part of B may exceed R's by more than this: 1e-16 * 1e4 is what plain elimination may lose
+
+THIRD, SIXTH = 1.0 / 3.0, 1.0 / 6.0
+
+LOSSY = 1e4
+"""Refine when lam's share of B may exceed R's by more than this: plain elimination may then lose more than 1e-12."""
+STIFF = LOSSY / 9.0
+"""That bound for ``lam / w`` where all gaps are 1 or more."""
 
 
-class Factor(NamedTuple):
-    """``B = L diag(d) L'`` with unit lower triangular L: ``a[j] = L[j, j-1]``, ``b[j] = L[j, j-2]``; ``u = L^-1 z``."""
-
-    d: Floats
-    a: Floats
-    b: Floats
-    u: Floats
+Row = tuple[float, float, float, float, float]
+"""Row j of ``B = L diag(d) L'`` (L unit lower triangular) and of ``u = L^-1 z``: u, d, L[j, j-1], L[j, j-2], and r[j]."""
 
 
-def gaps(x: Sequence[float], y: Sequence[float]) -> tuple[Floats, Floats, Floats]:
-    """Gaps between knots, their inverses and the slopes between the values: three lists of length k - 1."""
-    h = [q - p for p, q in pairwise(x)]
-    r = [1.0 / p for p in h]
-    return h, r, [p * (v - u) for p, (u, v) in zip(r, pairwise(y), strict=True)]
-
-
-def factor(h: Floats, r: Floats, s: Floats, g: Floats, c: float) -> Factor:
-    """Factor B and eliminate z forward; ``g = lam / w`` per knot, at least three knots."""
-    sixth = c / 6.0
-    h0, r0, s0, g0, g1, g2 = h[0], r[0], s[0], g[0], g[1], g[2]
-    h1, r1, s1 = h[1], r[1], s[1]
+def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
+    """Factor B and eliminate z, for k >= 3 knots; ``g = lam / w`` at each knot. k - 2 rows."""
+    sixth = c * SIXTH
+    x2, y2, g1, g2 = x[2], y[2], g[1], g[2]
+    h0, h1 = x[1] - x[0], x2 - x[1]
+    r0, r1 = 1.0 / h0, 1.0 / h1
+    s1 = r1 * (y2 - y[1])
     rs = r0 + r1
     gr = g1 * rs
-    d1 = (h0 + h1) / 3.0 + sixth * rs + (g0 * r0 * r0 + gr * rs + g2 * r1 * r1)
-    u1 = s1 - s0
-    d2, u2, a = 1.0, 0.0, 0.0
-    ds, us, las, lbs = [d1], [u1], [0.0], [0.0]
-    for h2, r2, s2, g3 in zip(h[2:], r[2:], s[2:], g[3:], strict=True):
-        rs2 = r1 + r2
-        gr2 = g2 * rs2
+    d1 = (h0 + h1) * THIRD + sixth * rs + (g[0] * r0 * r0 + gr * rs + g2 * r1 * r1)
+    u1 = s1 - r0 * (y[1] - y[0])
+    d2, u2, a = inf, 0.0, 0.0  # an infinite pivot before the first row switches its coupling off
+    rows = [(u1, d1, 0.0, 0.0, r0)]
+    for x3, y3, g3 in zip(x[3:], y[3:], g[3:]):  # noqa: B905 - one length by construction, here and below
+        h2 = x3 - x2
+        r2 = 1.0 / h2
+        s2 = r2 * (y3 - y2)
+        rs = r1 + r2
+        gs = g2 * rs
         t2 = g1 * r0 * r1
-        t1 = h1 / 6.0 - sixth * r1 - r1 * (gr + gr2)
+        t1 = h1 * SIXTH - sixth * r1 - r1 * (gr + gs) - t2 * a
         b = t2 / d2
-        t1 -= t2 * a
         a = t1 / d1
-        d = (h1 + h2) / 3.0 + sixth * rs2 + (g1 * r1 * r1 + gr2 * rs2 + g3 * r2 * r2) - t1 * a - t2 * b
+        stiff = (h1 + h2) * THIRD + sixth * rs
+        d = stiff + (g1 * r1 * r1 + gs * rs + g3 * r2 * r2) - t1 * a - t2 * b
+        if d <= 0.0:  # rounding only, at the far end of large lam: the exact pivot is no smaller than about R's
+            d = stiff
         u = s2 - s1 - a * u1 - b * u2
-        ds.append(d)
-        us.append(u)
-        las.append(a)
-        lbs.append(b)
+        rows.append((u, d, a, b, r1))
         d2, d1, u2, u1 = d1, d, u1, u
-        h1, r0, r1, s1, gr, g1, g2 = h2, r1, r2, s2, gr2, g2, g3
-    return Factor(ds, las, lbs, us)
+        x2, y2, h1, r0, r1, s1, gr, g1, g2 = x3, y3, h2, r1, r2, s2, gs, g2, g3
+    return rows
+
+
+def solve(x: Floats, y: Floats, g: Floats, c: float) -> tuple[Floats, Floats, list[Row]]:
+    """Curve f and second differences m at the k knots (m is zero at both ends), and the rows of B (none for k < 3)."""
+    if len(y) < 3:
+        return y, [0.0] * len(y), []
+    rows = factor(x, y, g, c)
+    e, m = backward(rows, x, g)
+    if c == 0.0 or max(g) > STIFF:  # gaps of discrete grids are 1 or more
+        e, m = refine(rows, x, y, g, c, e, m)
+    return [p - q for p, q in zip(y, e)], m, rows  # noqa: B905
+
+
+def backward(rows: list[Row], x: Floats, g: Floats) -> tuple[Floats, Floats]:
+    """``e = lam W^-1 Q m`` (how far the curve stays from each value) and m, at the k knots, by back substitution."""
+    e, m = [], [0.0]
+    m1 = m2 = a1 = b1 = b2 = pull = 0.0
+    r1 = 1.0 / (x[-1] - x[-2])
+    for (u, d, a, b, r), gj in zip(rows[::-1], g[::-1]):  # noqa: B905
+        mj = u / d - a1 * m1 - b2 * m2
+        m.append(mj)
+        v = r1 * (m1 - mj)
+        e.append(gj * (pull - v))
+        m2, m1, a1, b2, b1, pull, r1 = m1, mj, a, b1, b, v, r
+    v = r1 * m1
+    e += [g[1] * (pull - v), g[0] * v]
+    m.append(0.0)
+    m.reverse()
+    e.reverse()
+    return e, m
+
+
+def refine(rows: list[Row], x: Floats, y: Floats, g: Floats, c: float, e: Floats, m: Floats) -> tuple[Floats, Floats]:
+    """One step on ``W e = lam Q m``, ``Q' (y - e) = R m`` together (Bjorck's augmented system): 1e-8 becomes 1e-12."""
+    sixth = c * SIXTH
+    h1 = x[1] - x[0]
+    r1 = 1.0 / h1
+    s1 = r1 * ((y[1] - e[1]) - (y[0] - e[0]))
+    u1 = u2 = 0.0
+    steps = []
+    for j, (_, d, a, b, _) in enumerate(rows):
+        h0, r0, s0 = h1, r1, s1
+        h1 = x[j + 2] - x[j + 1]
+        r1 = 1.0 / h1
+        s1 = r1 * ((y[j + 2] - e[j + 2]) - (y[j + 1] - e[j + 1]))
+        rm = ((h0 + h1) * THIRD + sixth * (r0 + r1)) * m[j + 1]
+        rm += (h0 * SIXTH - sixth * r0) * m[j] + (h1 * SIXTH - sixth * r1) * m[j + 2]
+        u = s1 - s0 - rm - a * u1 - b * u2
+        steps.append((u, d, a, b, r0))
+        u2, u1 = u1, u
+    de, dm = backward(steps, x, g)
+    return [p + q for p, q in zip(e, de)], [p + q for p, q in zip(m, dm)]  # noqa: B905
+
+
+def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[float, float]:
+    """Lowest of the grid positions 0, 1, .., last, and the curve there; of equal ones the first. O(k).
+
+    Inside a gap the curve stays above ``min(f0, f1) - h^2 max(m0, m1) / 8``, so that most gaps need no root.
+    """
+    best = min(f)
+    best_x = x[f.index(best)]
+    if len(x) == 1:
+        return 0.0, best
+    if x[0] > 0.0:
+        edge = below(x, f, m, c, 0.0)
+        if edge <= best:
+            best_x, best = 0.0, edge
+    x0, f0, m0 = x[0], f[0], m[0]
+    for x1, f1, m1 in zip(x, f, m):  # noqa: B905
+        h = x1 - x0
+        if h > 1.0 and (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best:
+            c3 = (m1 - m0) / (6.0 * h)
+            c1 = (f1 - f0) / h - h * (2.0 * m0 + m1) / 6.0
+            s = floor(turning(h, c1, m0, c3))
+            for t in (s, s + 1.0):
+                if 0.0 < t < h:
+                    v = f0 + t * (c1 + t * (0.5 * m0 + t * c3))
+                    if v < best or (v == best and x0 + t < best_x):
+                        best_x, best = x0 + t, v
+        x0, f0, m0 = x1, f1, m1
+    if last > x0:
+        edge = above(x, f, m, c, last)
+        if edge < best:
+            best_x, best = last, edge
+    return best_x, best
+
+
+def lowest_of(places: Sequence[float], x: Floats, f: Floats, m: Floats) -> tuple[int, float]:
+    """Lowest of levels at real positions (rising) on the natural cubic spline: which level, and the curve there."""
+    if len(x) == 1:
+        return 0, f[0]
+    ends = (below(x, f, m, 0.0, places[0]), 0), (above(x, f, m, 0.0, places[-1]), len(places) - 1)
+    found = [*ends, *((v, bisect_left(places, p)) for v, p in zip(f, x))]  # noqa: B905
+    for j in range(len(x) - 1):
+        h = x[j + 1] - x[j]
+        c3 = (m[j + 1] - m[j]) / (6.0 * h)
+        c1 = (f[j + 1] - f[j]) / h - h * (2.0 * m[j] + m[j + 1]) / 6.0
+        s = turning(h, c1, m[j], c3)
+        right = bisect_left(places, x[j] + s)
+        for i in (right - 1, right):
+            if s > 0.0 and x[j] < places[i] < x[j + 1]:
+                t = places[i] - x[j]
+                found.append((f[j] + t * (c1 + t * (0.5 * m[j] + t * c3)), i))
+    value, level = min(found)
+    return level, value
+
+
+def below(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
+    """The curve at p <= x[0]: a straight line outside the knots (two knots or more)."""
+    h = x[1] - x[0]
+    return f[0] + (p - x[0]) * ((f[1] - f[0]) / h - (h - c / h) * m[1] / 6.0)
+
+
+def above(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
+    """The curve at p >= x[-1]."""
+    h = x[-1] - x[-2]
+    return f[-1] + (p - x[-1]) * ((f[-1] - f[-2]) / h + (h - c / h) * m[-2] / 6.0)
+
+
+def turning(h: float, c1: float, m0: float, c3: float) -> float:
+    """Where in (0, h) ``c1 s + m0 s^2 / 2 + c3 s^3`` has its local minimum; -2 if nowhere."""
+    disc = m0 * m0 - 12.0 * c3 * c1
+    if disc <= 0.0:
+        return -2.0
+    root = sqrt(disc)
+    if m0 > 0.0:
+        s = -2.0 * c1 / (m0 + root)
+    elif c3 > 0.0:
+        s = (root - m0) / (6.0 * c3)
+    else:
+        return -2.0
+    return s if 0.0 < s < h else -2.0

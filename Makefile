@@ -1,0 +1,61 @@
+# make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
+# make test   the tests              make check  style, types, layers
+# make bench  the measurements       make clean  remove what the others left, but for .venv
+#
+# Needs make, Python >= 3.11 with venv, and the package index. Everything is installed into .venv.
+# Another Python: make demo PYTHON=/path/to/python3.12
+
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Scripts of `make bench`, each run without arguments.
+BENCHES :=
+BENCH_SPLINE := benchmarks/spline/run.py
+
+.PHONY: help demo test check bench bench-spline clean
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+
+demo: $(VENV)/.demo-installed
+	@$(BIN)/python examples/digits/tune.py
+
+test: $(VENV)/.dev-installed
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench-installed
+	@for script in $(BENCHES); do echo "$$script" && $(BIN)/python $$script || exit 1; done
+
+bench-spline: $(VENV)/.bench-installed
+	@$(BIN)/python $(BENCH_SPLINE)
+
+# ------------------------------------------------------------------ the environment
+EXTRAS-demo := demo
+EXTRAS-dev := dev,demo
+EXTRAS-bench := bench,demo
+
+$(VENV)/.%-installed: pyproject.toml | $(BIN)/python
+	@echo "installing dsice[$(EXTRAS-$*)] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS-$*)]'
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "dsice needs Python 3.11 or newer (python3 is $$(python3 --version 2>&1)): \
+	install one, or give its path: make demo PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c '$(RECENT)' || { echo "dsice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -f $@; \
+	echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+clean:
+	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,125 @@
+"""The command line: ``dsice run study.toml`` and its siblings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+from dsice.commands import journals, looking, replaying, show, studies
+from dsice.errors import DsiceError
+
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        Exit code: 0; 1 nothing to show or a damaged journal; 2 wrong input, with a message on stderr; 130 after Ctrl-C.
+    """
+    args = _parser().parse_args(argv)
+    act: Callable[[argparse.Namespace], int] = args.act
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: show.warn(message)
+            code = act(args)
+            sys.stdout.flush()
+            return code
+    except DsiceError as error:
+        print(f"dsice: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(studies.go_on(args.study) if "study" in args else "interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe left: `dsice status ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dsice", description="Tune slow programs over grids of discrete values.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="start a study, or go on with it")
+    resume = commands.add_parser("resume", help="go on with a study; an error if there is none")
+    for command, must_exist in ((run, False), (resume, True)):
+        command.add_argument("study", help="the study file, in TOML")
+        command.add_argument("--no-progress", action="store_true", help="show no progress")
+        command.set_defaults(act=_tune, must_exist=must_exist)
+
+    best = commands.add_parser("best", help="print the best trial")
+    best.add_argument("path", metavar="JOURNAL|STUDY.toml")
+    best.add_argument("--json", action="store_true", help="as one line of JSON")
+    best.set_defaults(act=lambda args: looking.best(args.path, as_json=args.json))
+
+    status = commands.add_parser("status", help="print how far a study is, also while it runs")
+    status.add_argument("path", metavar="JOURNAL|STUDY.toml")
+    status.set_defaults(act=lambda args: looking.status(args.path))
+
+    _add_replay(commands.add_parser("replay", help="let a strategy search a log of measurements"))
+
+    journal = commands.add_parser("journal", help="check or repair a journal").add_subparsers(required=True, metavar="ACTION")
+    actions: tuple[tuple[str, str, Callable[[str], int]], ...] = (
+        ("check", "say whether it is whole", journals.check),
+        ("repair", "take unreadable lines out; a copy is kept", journals.mend),
+    )
+    for name, text, do in actions:
+        action = journal.add_parser(name, help=text)
+        action.add_argument("path", metavar="JOURNAL")
+        action.set_defaults(act=lambda args, do=do: do(args.path))
+    return parser
+
+
+def _add_replay(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument("table", help="a .csv, .csv.gz, .tsv or .parquet file, or a journal (.jsonl)")
+    replay.add_argument("--objective", metavar="COLUMN", help="what to optimise (default: objective; a journal's own metric)")
+    replay.add_argument("--batch", type=int, default=40, metavar="N", help="trials in a round (default: %(default)s)")
+    replay.add_argument("--params", metavar="A,B,C", help="columns of the parameters (default: all the others)")
+    replay.add_argument(
+        "--missing", choices=("exclude", "fail", "error"), default="exclude", help="points that are not in the log"
+    )
+    replay.add_argument("--strategy", choices=("dsice", "random", "grid"), default="dsice")
+    replay.add_argument("--trials", type=int, metavar="N", help=f"most trials of a search (default: {replaying.ROUNDS} rounds)")
+    replay.add_argument("--seed", type=int, default=0, metavar="N")
+    replay.add_argument("--seeds", type=int, default=1, metavar="N", help="medians over so many seeds, beside random search")
+    replay.add_argument("--maximize", action="store_true", help="more is better")
+    replay.set_defaults(act=_replay)
+
+
+def _tune(args: argparse.Namespace) -> int:
+    return studies.tune(args.study, must_exist=args.must_exist, progress=not args.no_progress)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    return replaying.replay(
+        args.table,
+        objective=args.objective,
+        batch=args.batch,
+        params=args.params.split(",") if args.params else None,
+        missing=args.missing,
+        maximize=args.maximize,
+        strategy=args.strategy,
+        trials=args.trials,
+        seed=args.seed,
+        seeds=args.seeds,
+    )
+
+
+class _Version(argparse.Action):
+    """Looked up only when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"dsice {version('dsice')}")
+        parser.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

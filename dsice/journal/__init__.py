@@ -1,0 +1,13 @@
+"""The journal: an append-only file of JSON lines, written before anything is remembered.
+
+Line 1 is the header; each ask is one line, each tell is one line, each written whole and
+synced to the disk before the call returns. `contents` reads the file, `ledger` knows which
+lines fit together, `hold` is the lock and the owner record, `writer` the one that appends,
+`mending` takes damage out.
+"""
+
+from dsice.journal.contents import FORMAT, Contents, Record, read
+from dsice.journal.mending import Repair, repair
+from dsice.journal.writer import Journal
+
+__all__ = ["FORMAT", "Contents", "Journal", "Record", "Repair", "read", "repair"]

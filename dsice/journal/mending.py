@@ -1,0 +1,160 @@
+"""Taking damage out of a journal: everything that can be saved stays, everything else is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dsice.errors import JournalError
+from dsice.journal.contents import Record, parse, read
+from dsice.journal.hold import Hold
+from dsice.journal.ledger import Ledger
+
+MOST_GONE = 100_000  # trials that one unreadable line may have asked
+_IDENTITY = ("point", "stage", "repeat", "member")
+
+
+@dataclass
+class Repair:
+    """What `repair` did.
+
+    Attributes
+    ----------
+    kept
+        How many lines after the header were kept.
+    removed
+        (line number, why) of the lines taken out.
+    restored
+        Told trials whose ask line was gone; their points come from their tell lines.
+    gone
+        Ids of trials of which nothing but the id is known any more.
+    copy
+        The file as it was; None if nothing was wrong.
+    """
+
+    kept: int = 0
+    removed: list[tuple[int, str]] = field(default_factory=list)
+    restored: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    copy: Path | None = None
+
+
+def repair(path: str | os.PathLike[str]) -> Repair:
+    """Take damaged lines out of a journal; the file as it was is kept beside it.
+
+    A torn last line is no damage in this sense: opening the journal cuts it off.
+
+    Raises
+    ------
+    LockedError
+        A coordinator is writing it.
+    JournalError
+        The file cannot be read or written, or its header is damaged.
+    """
+    file = Path(path).resolve()
+    contents = read(file)
+    if not contents.bad:
+        return Repair(kept=len(contents.records))
+    hold = Hold(file, lock=True, wait=0.0)
+    try:
+        contents = read(file)  # again, now that nobody else writes
+        data = file.read_bytes()
+        lines = data.split(b"\n")
+        done = Repair(copy=_copy(file, data))
+        good = [lines[0], *_mended(_readable(lines[1:-1], done), done)]
+        temporary = file.with_name(f"{file.name}.mending-{hold.nonce[:8]}")
+        with temporary.open("wb") as out:
+            out.write(b"\n".join(good) + b"\n" + lines[-1])
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        if isinstance(error, JournalError):
+            raise
+        raise JournalError(f"journal {file}: cannot be repaired ({error.strerror}); the file is as it was") from error
+    finally:
+        hold.release()
+    return done
+
+
+def _copy(file: Path, data: bytes) -> Path:
+    stem, count = f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}", 0
+    while (copy := file.with_name(f"{stem}{f'-{count}' if count else ''}")).exists():
+        count += 1
+    copy.write_bytes(data)
+    return copy
+
+
+Numbered = tuple[int, bytes, Record]
+
+
+def _readable(lines: Sequence[bytes], done: Repair) -> list[Numbered]:
+    """The lines that are records, those between NUL bytes too."""
+    found = []
+    for number, line in enumerate(lines, 2):
+        record, problem = parse(line.strip(b"\0"))
+        if record is None:
+            done.removed.append((number, problem if line.strip(b"\0") else "NUL bytes"))
+        else:
+            found.append((number, line.strip(b"\0"), record))
+    return found
+
+
+def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
+    """The lines that fit together, with what can be known of lost ask lines put in their place."""
+    ledger, round = Ledger(), 0
+    unreadable = [number for number, _ in done.removed]
+    for place, (number, line, record) in enumerate(lines):
+        # a jump of the ids after an unreadable line: that line asked the trials between; any other jump is an error of its own
+        if 0 < _first_id(record) - ledger.next <= MOST_GONE and unreadable and unreadable[0] < number:
+            unreadable = [n for n in unreadable if n > number]
+            for filler in _fill(ledger.next, lines[place:], round, done):
+                ledger.problem(filler)
+                yield json.dumps(filler, separators=(",", ":")).encode()
+            round += 1
+        problem = ledger.problem(record)
+        if problem:
+            done.removed.append((number, problem))
+            continue
+        if record["kind"] == "ask":
+            unreadable = [n for n in unreadable if n > number]
+            round = record["round"] + 1 if isinstance(record.get("round"), int) else round
+        done.kept += 1
+        yield line
+    done.removed.sort()
+
+
+def _first_id(record: Mapping[str, Any]) -> int:
+    """The id that shows that a trial exists: that of a new trial itself, one less for a told one (-1: none)."""
+    match record:
+        case {"kind": "ask", "trials": [{"id": int(id)}, *_]} | {"kind": "add", "trial": {"id": int(id)}}:
+            return id
+        case {"kind": "tell" | "step", "id": int(id)}:
+            return id + 1
+    return -1
+
+
+def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> Iterator[Record]:
+    """An ask line for the trials from `first` up to the next that is asked or added, as far as their tell lines know them."""
+    new = (_first_id(record) for _, _, record in lines if record["kind"] in ("ask", "add"))
+    told = {r["id"]: r for _, _, r in lines if r["kind"] == "tell" and isinstance(r.get("id"), int) and "point" in r}
+    running = [_first_id(record) for _, _, record in lines if record["kind"] in ("tell", "step")]
+    last = next((id for id in new if id > first), max(running, default=first))
+    length = len(next(iter(told.values()))["point"]) if told else 0
+    trials, lost = [], []
+    for id in range(first, last):
+        if id in told:
+            done.restored.append(id)
+            trials.append({"id": id} | {name: told[id][name] for name in _IDENTITY if name in told[id]})
+        else:  # a stage of its own: it blocks no point and is never scored
+            done.gone.append(id)
+            lost.append(id)
+            trials.append({"id": id, "point": [0] * length, "stage": -1, "repeat": id})
+    yield {"kind": "ask", "round": round, "repaired": True, "trials": trials}
+    for id in lost:
+        yield {"kind": "tell", "id": id, "state": "lost", "error": "the journal line that asked this trial was damaged"}

@@ -1,0 +1,177 @@
+"""The one writer of a journal file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from dsice.errors import JournalError, LockedError
+from dsice.journal.contents import Contents, check_beginning, read
+from dsice.journal.hold import Hold
+
+
+class Journal:
+    """The one writer of a journal file.
+
+    Parameters
+    ----------
+    path
+        The file; made, with its directory, where it does not exist.
+    lock
+        False where the file system refuses locks; then it is up to you that only one
+        coordinator runs (the owner record still stops the first of two).
+    wait
+        Seconds to wait for another writer to let go.
+
+    Raises
+    ------
+    LockedError
+        Another coordinator holds the journal; the message names host, process and since when.
+    JournalError
+        The file cannot be opened, is no journal, or has a bad line in the middle.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0) -> None:
+        self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
+        _prepare(self.path)
+        self._undo_to: int | None = None
+        self._contents: Contents | None = None
+        self._hold = Hold(self.path, lock=lock, wait=wait)
+        self._fd: int | None = None
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            # a journal that is simply forgotten lets go too
+            self._release = weakref.finalize(self, _release, self._fd, self._hold, os.getpid())
+            self._contents = self._open(self._fd)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError) and not isinstance(error, JournalError):
+                raise JournalError(f"journal {self.path}: cannot be opened for writing ({error.strerror})") from error
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path}{'' if self._fd is not None else ', closed'}>"
+
+    def _open(self, fd: int) -> Contents:
+        contents = read(self.path)
+        contents.require_good(self.path)
+        self._hold.own()
+        if contents.torn:
+            copy = self.path.with_name(f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}")
+            copy.write_bytes(contents.torn)
+            os.ftruncate(fd, contents.good_bytes)
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            _write(fd, b"\n")
+        os.fsync(fd)
+        _sync_directory(self.path.parent)
+        return contents
+
+    def claim(self) -> Contents:
+        """What the file held when it was opened, for the one tuner that goes on with it.
+
+        Raises
+        ------
+        LockedError
+            A tuner has this journal already.
+        JournalError
+            It is closed.
+        """
+        self._file()
+        contents, self._contents = self._contents, None
+        if contents is None:
+            raise LockedError(
+                f"journal {self.path} belongs to another Tuner of this process; close() it, then open the file anew"
+            )
+        return contents
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one line and sync it; on return it is on the disk.
+
+        Raises
+        ------
+        JournalError
+            The disk is full or gone, the file was removed, or another coordinator took over;
+            nothing of the record stays in the file.
+        """
+        fd = self._file()
+        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        self._hold.check(fd)
+        try:
+            self._undo(fd)
+            self._undo_to = os.fstat(fd).st_size
+            _write(fd, line)
+            os.fsync(fd)
+            self._undo_to = None
+        except BaseException as error:
+            with suppress(OSError):  # shrinking needs no space; if even that fails, the next append does it
+                self._undo(fd)
+            if isinstance(error, OSError):
+                raise JournalError(
+                    f"journal {self.path}: cannot write ({error.strerror}); nothing of this call was recorded and nothing before "
+                    "it is lost. Make it writable again (free some space), then call again"
+                ) from error
+            raise
+
+    def _undo(self, fd: int) -> None:
+        """Cut off what a failed append left."""
+        if self._undo_to is not None:
+            os.ftruncate(fd, self._undo_to)
+            self._undo_to = None
+
+    def _file(self) -> int:
+        if self._fd is None:
+            raise JournalError(f"journal {self.path} is closed; make a new Tuner with journal={str(self.path)!r} to go on")
+        return self._fd
+
+    def close(self) -> None:
+        """Let go of the file and the lock; a second call does nothing."""
+        if self._fd is None:
+            self._hold.release()
+        else:
+            self._fd = None
+            self._release()
+
+
+def _prepare(path: Path) -> None:
+    """Make the directory; refuse what is no journal before anything is put beside it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            with path.open("rb") as file:
+                check_beginning(path, file.read(64))
+    except JournalError:
+        raise
+    except OSError as error:
+        raise JournalError(f"journal {path}: cannot be opened ({error.strerror or error})") from error
+
+
+def _release(fd: int, hold: Hold, pid: int) -> None:
+    os.close(fd)
+    if os.getpid() == pid:  # a forked child has no hold to release
+        hold.release()
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        written = os.write(fd, data)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        data = data[written:]
+
+
+def _sync_directory(directory: Path) -> None:
+    """The name of a new file is on the disk only when its directory is."""
+    with suppress(OSError):  # some network file systems cannot; the file itself is synced all the same
+        fd = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,73 @@
+"""Read a journal of dsice as a log of measurements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsice import journal, records
+from dsice.errors import SpaceError, TableError
+from dsice.history import History
+from dsice.launchers._log import ABSENT, Columns, Key, Log
+from dsice.space import Space, When
+from dsice.trial import Trial
+
+
+def read(path: Path, columns: Columns) -> Log:
+    """The told trials of the stage that the journal's goal is about, on the journal's space.
+
+    Raises
+    ------
+    TableError
+        Nothing was measured, or the space cannot be rebuilt.
+    JournalError
+        The file is no journal.
+    """
+    if columns != Columns(columns.objective):
+        raise TableError(f"{path} is a journal and names its parameters and metrics itself; leave out all but objective=")
+    contents = journal.read(path)
+    if contents.header is None:
+        raise TableError(f"journal {path} is empty")
+    space = _journal_space(contents.header["space"], path)
+    history, goal = History(), contents.header.get("goal") or {}
+    for record in contents.records:
+        records.apply(record, history, space, [])
+    metric, stage = columns.objective or goal.get("metric", "value"), goal.get("stage", 0)
+    told = [t for t in history if t.stage == stage and not t.overrides and t.state in ("done", "failed", "timed_out", "invalid")]
+    names = sorted({name for trial in told for name in trial.metrics} - {metric})
+    rows = [row for trial in told for row in _rows(trial, metric, names, space)]
+    if not any(math.isfinite(value) for _, value, _, _ in rows):
+        raise TableError(f"journal {path} has no told trial with the metric {metric!r}; choose another one with objective=")
+    keys, values, seconds, others = zip(*rows, strict=True)
+    matrix = np.array(others, dtype=np.float64).reshape(len(rows), len(names))
+    rules = tuple(rule for rule in space.where if isinstance(rule, When))
+    metrics = {name: matrix[:, j] for j, name in enumerate(names)}
+    return Log(str(path), dict(space.axes), rules, list(keys), np.array(values), np.array(seconds), metrics)
+
+
+def _journal_space(record: Mapping[str, Any], path: Path) -> Space:
+    """The space of a journal; what its Require functions forbade was never measured, so they are not needed."""
+    rules = record.get("where", ())
+    functions = {rule["function"]: _anything for rule in rules if rule["kind"] == "require" and "function" in rule}
+    try:
+        return Space.from_dict(record, rules=functions)
+    except SpaceError as error:
+        raise TableError(f"journal {path} cannot be replayed: {error}") from error
+
+
+def _anything(params: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _rows(trial: Trial, metric: str, names: Iterable[str], space: Space) -> list[tuple[Key, float, float, list[float]]]:
+    """One row for each repeat inside a trial; a failed trial is one row without a value."""
+    done = trial.state == "done"
+    values = [trial.metrics[metric]] if metric in trial.metrics else list(trial.values) if metric == "value" else []
+    finite = [v if math.isfinite(v) else math.nan for v in (values if done and values else [math.nan])]
+    key = tuple(trial.params.get(name, ABSENT) for name in space.names)
+    seconds = math.nan if trial.seconds is None else trial.seconds / len(finite)
+    return [(key, value, seconds, [trial.metrics.get(name, math.nan) for name in names]) for value in finite]

@@ -1,0 +1,216 @@
+"""Read a log of measurements - a table or a journal - into arrays: one row per measurement."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.errors import MissingPackageError, SpaceError, TableError
+from dsice.space import Axis, Choice, Ordinal, Rule, Space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+Key = tuple[Any, ...]
+
+ABSENT = "\0absent"
+"""Stands in a key for a parameter that is not active."""
+
+_NOT_A_NUMBER = {"", "na", "n/a", "nan", "none", "null", "<na>"}
+_TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", *_NOT_A_NUMBER}
+
+
+@dataclass(frozen=True)
+class Log:
+    """Measurements, one per row; repeats are rows with the same key.
+
+    Attributes
+    ----------
+    source
+        Where it comes from, for messages.
+    axes, rules
+        The grid it lies on, and the conditions of its conditional parameters.
+    keys
+        Values of the parameters, `ABSENT` where inactive, in the order of `axes`; rows entries.
+    values, seconds
+        Objective and run time, shape (rows,); NaN for a failed or unknown one.
+    metrics
+        Other measured columns, each of shape (rows,).
+    """
+
+    source: str
+    axes: dict[str, Axis]
+    rules: tuple[Rule, ...]
+    keys: list[Key]
+    values: Floats
+    seconds: Floats
+    metrics: dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are what; None: by their usual name, where they are there."""
+
+    objective: str | None = None
+    params: Sequence[str] | Mapping[str, Axis | Sequence[Any]] | None = None
+    seconds: str | None = None
+    valid: str | None = None
+    metrics: Sequence[str] = ()
+
+
+def read(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) -> Log:
+    """Read a DataFrame, a CSV (.csv, .csv.gz, .tsv), a Parquet file or a journal (.jsonl).
+
+    Raises
+    ------
+    TableError
+        The file is missing, unreadable or empty, or a column is missing or holds what it should not.
+    MissingPackageError
+        Parquet without pyarrow.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        return _from_frame(source, columns, "the table")
+    path = Path(source)
+    if not path.is_file():
+        raise TableError(f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file")
+    if path.suffix == ".jsonl":
+        from dsice.launchers import _journal_log
+
+        return _journal_log.read(path, columns)
+    return _from_frame(_frame(path), columns, str(path))
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    name = path.name.lower()
+    try:
+        if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
+            # "None" and "NA" are good names of levels; what is no number in the other columns is found there.
+            frame = pd.read_csv(path, sep="\t" if ".tsv" in name else ",", keep_default_na=False, na_values=[""])
+            return frame.drop(columns=[c for c in frame.columns if str(c).startswith("Unnamed:")])  # a saved row number
+        if name.endswith((".parquet", ".pq")):
+            return pd.read_parquet(path)
+    except ImportError as error:
+        raise MissingPackageError(f"reading {path} needs pyarrow: pip install 'dsice[parquet]'") from error
+    except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are children of these
+        raise TableError(f"table {path} cannot be read: {error}") from error
+    raise TableError(f"table {path} has an unknown ending; expected .csv, .csv.gz, .tsv, .parquet, or .jsonl for a journal")
+
+
+def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise TableError(f"source must be a DataFrame or a path, got {type(frame).__name__}")
+    if frame.empty:
+        raise TableError(f"{source} has no rows")
+    objective = columns.objective or "objective"
+    seconds, valid = _optional(frame, "seconds", columns), _optional(frame, "valid", columns)
+    names = _names(frame, columns, objective, {seconds, valid})
+    for name in (objective, *names, *columns.metrics, *filter(None, (seconds, valid))):
+        if name not in frame.columns:
+            raise TableError(f"{source} has no column {name!r}; its columns are {', '.join(map(str, frame.columns))}")
+    levels = [_levels(frame[name], source) for name in names]
+    given = columns.params if isinstance(columns.params, Mapping) else {}
+    axes = {n: _axis(n, column, given.get(n), source) for n, column in zip(names, levels, strict=True)}
+    values = _numbers(frame[objective], source)
+    if valid is not None:
+        values = np.where(_bools(frame[valid], source), values, np.nan)
+    return Log(
+        source,
+        axes,
+        (),
+        list(zip(*levels, strict=True)),
+        np.where(np.isfinite(values), values, np.nan),
+        _numbers(frame[seconds], source) if seconds else np.full(len(frame), np.nan),
+        {name: _numbers(frame[name], source) for name in columns.metrics},
+    )
+
+
+def _optional(frame: pd.DataFrame, usual: str, columns: Columns) -> str | None:
+    """Name of the column of run times or of validity; None if there is none."""
+    given: str | None = getattr(columns, usual)
+    if given is not None:
+        return given
+    return usual if usual in frame.columns and usual not in (columns.params or ()) and usual not in columns.metrics else None
+
+
+def _names(frame: pd.DataFrame, columns: Columns, objective: str, others: set[str | None]) -> list[str]:
+    if columns.params is not None:
+        if isinstance(columns.params, str) or not list(columns.params):
+            raise TableError(f"params must name at least one column, got {columns.params!r}")
+        return list(columns.params)
+    names = [str(c) for c in frame.columns if c != objective and c not in others and c not in columns.metrics]
+    if not names:
+        raise TableError(f"the table has no column of parameters beside {', '.join(map(str, frame.columns))}")
+    for name in names:
+        column = frame[name]
+        if column.dtype.kind == "f" and column.nunique() > max(50, len(column) // 2):
+            raise TableError(
+                f"column {name!r} has {column.nunique()} different numbers in {len(column)} rows, so it looks measured; "
+                "name the parameters with params=, or add it to metrics="
+            )
+    return names
+
+
+def _levels(column: pd.Series[Any], source: str) -> list[Any]:
+    """Values of a column of parameters, as Python objects."""
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna().to_numpy())[0])
+        raise TableError(
+            f"{source}: parameter {column.name!r} is empty in row {row} (and {int(column.isna().sum())} rows in all); "
+            "give every row a value, for example a level 'none' where the parameter does not apply"
+        )
+    values: list[Any] = column.tolist()
+    return values
+
+
+def _axis(name: str, column: Sequence[Any], given: Axis | Sequence[Any] | None, source: str) -> Axis:
+    found = set(column)
+    try:
+        if given is None:
+            return _guess(found)
+        axis = given if isinstance(given, (Ordinal, Choice)) else Space({name: given}).axes[name]
+    except SpaceError as error:
+        raise TableError(f"{source}: column {name!r} is no axis: {error}") from error
+    strange = sorted(map(repr, found - set(axis.values)))
+    if strange:
+        raise TableError(f"{source}: column {name!r} holds {', '.join(strange[:3])}, not among the levels given, {axis!r}")
+    return axis
+
+
+def _guess(found: set[Any]) -> Axis:
+    """Numbers in their order are an Ordinal, everything else a Choice in an order that does not depend on the rows."""
+    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in found):
+        return Ordinal(sorted(found))
+    return Choice(sorted(found, key=lambda v: (str(type(v)), v)))
+
+
+def _numbers(column: pd.Series[Any], source: str) -> Floats:
+    """A measured column as floats; words for "nothing" are NaN."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    for row in np.flatnonzero(np.isnan(numbers)):
+        text = column.iloc[row]
+        if isinstance(text, str) and text.strip().lower() not in _NOT_A_NUMBER:
+            raise TableError(f"{source}: column {column.name!r} holds {text!r} in row {row}, expected a number")
+    return np.asarray(numbers, dtype=np.float64)
+
+
+def _bools(column: pd.Series[Any], source: str) -> NDArray[np.bool_]:
+    if column.dtype.kind == "b":
+        return column.to_numpy(dtype=bool)
+    words = [str(value).strip().lower() for value in column.tolist()]
+    for row, word in enumerate(words):
+        if word not in _TRUE and word not in _FALSE:
+            raise TableError(f"{source}: column {column.name!r} holds {word!r} in row {row}, expected true or false")
+    return np.array([word in _TRUE for word in words])

@@ -1,0 +1,318 @@
+"""`Local`: trials as processes of this machine."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dsice.errors import LaunchError
+from dsice.launchers import _jobdir, _options, _outcome, _processes
+from dsice.launchers._program import Program, is_function, parse
+from dsice.launchers._trials import Lifeline, Trial
+from dsice.launchers.base import Job, Result, Step
+
+_SHORTEST, _LONGEST = 0.001, 0.02  # seconds between two looks at the running trials
+
+
+class Local:
+    """Run every trial as a tree of processes on this machine, which really ends when the trial does.
+
+    Each trial has a supervisor process, a session of its own and a directory ``<directory>/<id>/`` with
+    ``params.json``, ``stdout``, ``stderr`` and what else is written to ``$DSICE_DIR``. A trial that is killed, kills its
+    process group, hangs or leaves processes behind fails alone. The working directory stays the coordinator's.
+
+    Parameters
+    ----------
+    program
+        A Python function, called with the parameters as keyword arguments in a fresh interpreter, that returns a
+        number, a list of numbers (repeats) or a mapping of named metrics. Or a shell command: ``{lr}`` becomes the
+        value of ``lr``, quoted for the shell, ``{momentum:0.9}`` is ``0.9`` in trials without ``momentum``, ``{{`` and
+        ``}}`` are braces; its last line of stdout is JSON: an object of numbers, a number or a list of numbers.
+    slots
+        How many trials run at the same time; default: the cores this process may use.
+    timeout
+        Time limit of a trial in seconds.
+    directory
+        Where the trials' directories go. With a directory, trials outlive a coordinator that is killed, and a
+        restarted one finds them again (`attach`). Default: a temporary directory, removed by `close` but for the trials
+        that did not end well, and trials end with the coordinator.
+    env
+        Variables added to the environment of the trials; None removes one.
+    grace
+        Seconds between SIGTERM and SIGKILL when a trial is ended.
+
+    Raises
+    ------
+    OptionError
+        An option of the wrong type or out of range.
+    LaunchError
+        A function that cannot be pickled, a command whose braces do not match.
+
+    Notes
+    -----
+    Environment of every trial: ``DSICE_TRIAL`` (id), ``DSICE_DIR``, ``DSICE_PARENT_DIR`` (if it continues another trial),
+    ``DSICE_STAGE``, ``DSICE_SLOT`` (0 to slots - 1, unique among the running ones: to pick a GPU by).
+
+    Examples
+    --------
+    >>> from dsice.launchers import Job, Local
+    >>> with Local("echo {x}", slots=2) as launcher:
+    ...     launcher.submit([Job(0, {"x": 3})])
+    ...     launcher.collect(timeout=30)[0].value
+    3.0
+    """
+
+    def __init__(
+        self,
+        program: Callable[..., Any] | str,
+        *,
+        slots: int | None = None,
+        timeout: float | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        grace: float = 0.5,
+    ) -> None:
+        self._slots = _options.slots(slots)
+        self._room = self._slots
+        self._timeout = None if timeout is None else _options.seconds("timeout", timeout)
+        self._grace = _options.seconds("grace", grace, least=0.0)
+        self._env = _options.variables(env)
+        self._program = parse(program)
+        self._given = None if directory is None else Path(directory).absolute()
+        self._home: Path | None = None
+        self._lock: int | None = None
+        self._lifeline: Lifeline | None = None
+        self._running: dict[int, Trial] = {}
+        self._ready: list[Result | Step] = []
+        self._kept: set[Path] = set()  # directories of trials that did not end well: their logs are wanted
+        self._closed = False
+        self._owner = os.getpid()
+        self._host = os.uname().nodename
+
+    @property
+    def slots(self) -> int:
+        """How many trials run at the same time."""
+        return self._slots
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the trials' directories are; None before the first trial of a launcher with a temporary one."""
+        return self._home or self._given
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Start `jobs`, each in a fresh directory.
+
+        Raises
+        ------
+        LaunchError
+            More jobs than free slots, an id that is running already, a placeholder that a job has no parameter for, a
+            parameter that JSON cannot keep, a directory that cannot be used; nothing has been started then.
+        """
+        self._check(jobs)
+        home = self._open()
+        try:
+            prepared = [self._prepared(job, home) for job in jobs]
+        except OSError as error:
+            raise LaunchError(f"directory {home} cannot be written to: {error}") from error
+        for job, work, directory, arguments in prepared:
+            self._start(job, work, directory, arguments)
+
+    def _prepared(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
+        """All that can be wrong with a job is found here, before any is started."""
+        work = self._work(job)
+        directory = home / _jobdir.name(job.id, job.kind)
+        _jobdir.check_ours(directory)
+        return job, work, directory, work.arguments(directory, _jobdir.plain(job.params), home)
+
+    def _check(self, jobs: Sequence[Job]) -> None:
+        if self._closed:
+            raise LaunchError("this launcher is closed; make a new one")
+        free = self._room - len(self._running)
+        if len(jobs) > free:
+            raise LaunchError(
+                f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first, or raise slots="
+            )
+        ids = [job.id for job in jobs]
+        twice = sorted({id for id in ids if id in self._running or ids.count(id) > 1})
+        if twice:
+            raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")
+
+    def _start(self, job: Job, work: Program, directory: Path, arguments: list[str]) -> None:
+        taken = {trial.ticket.slot for trial in self._running.values()}
+        slot = next(i for i in itertools.count() if i not in taken)
+        queued = time.time()
+        try:
+            ticket = _jobdir.prepare(directory, job, work.name, slot)
+            trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
+            self._running[job.id] = trial
+            lifeline = self._lifeline.reader if self._lifeline else None
+            trial.start(arguments, self._environment(job, directory, slot), timeout=self._timeout, lifeline=lifeline)
+        except OSError as error:  # no memory or processes left, disk full: the machine's fault, and the other jobs go on
+            self._running.pop(job.id, None)
+            reason = f"the trial could not be started in {directory}: {type(error).__name__}: {error}"
+            self._ready.append(Result(job.id, "lost", error=reason, times=(queued, None, None), where={"host": self._host}))
+
+    def _work(self, job: Job) -> Program:
+        return self._program if job.work is None else parse(job.work)
+
+    def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
+        variables: dict[str, str | None] = {
+            **os.environ,
+            "DSICE_PARENT_DIR": None if job.parent is None else str(directory.parent / _jobdir.name(job.parent)),
+            **self._env,
+            "DSICE_TRIAL": str(job.id),
+            "DSICE_DIR": str(directory),
+            "DSICE_STAGE": str(job.stage),
+            "DSICE_SLOT": str(slot),
+        }
+        return {name: value for name, value in variables.items() if value is not None}
+
+    def attach(self, jobs: Sequence[Job]) -> list[int]:
+        """Take over those of `jobs` that an earlier coordinator started in the same directory.
+
+        A job counts only if id, parameters, stage, parent and program are the same. One that runs is recognised by
+        the pid and the birth of its supervisor; one that ended meanwhile is in the next `collect`, with its whole
+        learning curve. What is neither is left out, to be submitted again.
+        """
+        if self._given is None or not self._given.is_dir():
+            return []
+        self._check([])
+        home = self._open()
+        found = [job.id for job in jobs if job.id not in self._running and self._attach(job, home)]
+        self._room = max(self._room, len(self._running))  # more than slots: started when there were more of them
+        return found
+
+    def _attach(self, job: Job, home: Path) -> bool:
+        work = self._work(job)
+        directory = home / _jobdir.name(job.id, job.kind)
+        ticket = _jobdir.claimed_by(directory, job, work.name)
+        if ticket is None:
+            return False
+        process = _jobdir.running(directory)
+        if process is None and not _jobdir.delivers(directory, ticket.token):  # in this order: it may end in between
+            return False
+        trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
+        trial.adopt(process, self._timeout)
+        self._running[job.id] = trial
+        return True
+
+    def collect(self, timeout: float = 0.0) -> list[Result | Step]:
+        """What happened since the last call: the steps and results of the trials, steps first.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for something to happen; it returns at once when nothing is running.
+        """
+        until = time.monotonic() + timeout
+        pause = _SHORTEST
+        while True:
+            self._look()
+            if self._ready or not self._running or time.monotonic() >= until:
+                break
+            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            pause = min(pause * 1.3, _LONGEST)
+        news, self._ready = self._ready, []  # only now: an interrupt above loses nothing
+        return news
+
+    def _look(self) -> None:
+        for trial in list(self._running.values()):
+            over = trial.over()  # before the steps are read, so that none is written after the reading
+            self._ready.extend(trial.curve.news())
+            if over:
+                self._ready.append(self._result(trial))
+                del self._running[trial.id]
+
+    def _result(self, trial: Trial) -> Result:
+        if _jobdir.ended(trial.directory, trial.ticket.token) is None:
+            _processes.sweep({trial.ticket.token})  # its supervisor was killed: nobody else ends what it left
+        ending = _outcome.Ending(
+            trial.id, trial.directory, trial.ticket, trial.function, self._timeout, trial.supervisor(), trial.overdue
+        )
+        result = _outcome.result(ending, self._host)
+        if self._given is None and result.state not in ("done", "stopped"):
+            self._kept.add(trial.directory)
+        return result
+
+    def cancel(self, id: int) -> None:
+        """End a running trial with all its processes; `collect` returns it with state ``stopped``.
+
+        `dsice.step` returns True in it from now on, and it gets SIGTERM, then after `grace` seconds SIGKILL. For a
+        trial that ended by itself a moment before, the result is its own; an id that is not running is ignored.
+        """
+        trial = self._running.get(id)
+        if trial is not None:
+            with contextlib.suppress(OSError):  # a program may have removed its directory
+                _jobdir.ask_to_stop(trial.directory)
+            trial.end()
+
+    def close(self) -> None:
+        """End all running trials and tidy up; a second call does nothing.
+
+        A trial ended by this has no result: a launcher that attaches later leaves it out, so it is run again.
+        """
+        if os.getpid() != self._owner:  # a fork of the coordinator: the trials are not its own
+            return
+        self._closed = True
+        self._end_all()
+        atexit.unregister(self.close)
+        if self._lifeline is not None:
+            self._lifeline.cut()
+        if self._home is not None:
+            self._tidy(self._home)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _end_all(self) -> None:
+        for trial in self._running.values():
+            trial.end()
+        while self._running:
+            for trial in list(self._running.values()):
+                if trial.over():
+                    if _jobdir.ended(trial.directory, trial.ticket.token) is None:
+                        _processes.sweep({trial.ticket.token})
+                    del self._running[trial.id]
+            time.sleep(_SHORTEST * 3 if self._running else 0.0)
+
+    def _tidy(self, home: Path) -> None:
+        """Remove the functions, and a temporary directory but for the logs that are wanted."""
+        if self._given is None and not self._kept:
+            shutil.rmtree(home, ignore_errors=True)
+            return
+        for path in list(home.iterdir()):
+            if path.is_file() and is_function(path):
+                path.unlink(missing_ok=True)
+            elif self._given is None and path not in self._kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _open(self) -> Path:
+        """The directory of the trials' directories, made and taken at the first need."""
+        if self._home is not None:
+            return self._home
+        if self._given is None:
+            self._home, self._lifeline = Path(tempfile.mkdtemp(prefix="dsice-")), Lifeline()
+        else:
+            try:
+                self._given.mkdir(parents=True, exist_ok=True)
+                self._lock = _jobdir.lock(self._given)
+            except OSError as error:
+                raise LaunchError(f"directory {self._given} cannot be used: {error}; give one that can be written to") from None
+            self._home = self._given
+        atexit.register(self.close)
+        return self._home

@@ -1,0 +1,5 @@
+"""Figures of a search; matplotlib is loaded on the first call."""
+
+from dsice.plots.progress import progress
+
+__all__ = ["progress"]

@@ -1,0 +1,168 @@
+"""The transition of a search: what was measured, trial by trial, and how wide the directions were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.errors import OptionError
+from dsice.history import History
+from dsice.plots.course import Course, course
+from dsice.trial import Trial
+from dsice.tuner import Tuner
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which everybody can tell apart
+BLUE, ORANGE, VERMILLION, BLACK, GREY, BAND = "#0072B2", "#E69F00", "#D55E00", "#1a1a1a", "#8c8c8c", "#f1f1f1"
+WIDE, CROWDED = 100.0, 0.1  # when a scale is logarithmic
+
+
+def progress(search: History | Tuner, path: str | os.PathLike[str] | None = None, *, start: float | None = None) -> Figure:
+    """Draw the transition of a search.
+
+    Every value is a dot over the number of its trial; rounds are bands (groups of about equal size where trials were
+    asked singly), the best of each round is marked, the best so far is a line, and so is the initial value. The strip
+    above shows the width of the directions in use. Trials that failed are crosses at the upper edge; those that break
+    a bound of the goal are hollow.
+
+    Parameters
+    ----------
+    search
+        A history, or a tuner.
+    path
+        File to write: .png, .svg or .pdf.
+    start
+        The initial value, where it was not measured in this search. Default: the trial of the strategy's `start`,
+        else the first one.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Independent of pyplot.
+
+    Raises
+    ------
+    OptionError
+        No trial has a value yet, or the file's ending is unknown.
+
+    References
+    ----------
+    Mochizuki, Fujii, Tanaka and Katagiri (iWAPT 2017): the form of the figure.
+    """
+    from matplotlib.figure import Figure
+
+    history = search.history if isinstance(search, Tuner) else search
+    shown = course(history, start)
+    figure = Figure(figsize=(9.0, 5.6), layout="constrained")
+    grid = figure.add_gridspec(2, 1, height_ratios=(1.0, 5.0))
+    below = figure.add_subplot(grid[1])
+    above = figure.add_subplot(grid[0], sharex=below)
+    for axes in (above, below):
+        _bands(axes, shown)
+    _widths(above, list(history))
+    _values(below, shown, history.goal.metric)
+    below.set_xlim(-0.01 * len(history) - 0.5, 1.01 * len(history) - 0.5)
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def _bands(axes: Axes, shown: Course) -> None:
+    for number, (first, end) in enumerate(shown.bands):
+        if number % 2 == 0:
+            axes.axvspan(first - 0.5, end - 0.5, color=BAND, linewidth=0, zorder=0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _widths(axes: Axes, trials: list[Trial]) -> None:
+    """Width over trial; points that lie on no direction stand at 0."""
+    on = [(t.id, t.note["width"]) for t in trials if "width" in t.note]
+    off = [t.id for t in trials if "width" not in t.note]
+    most = max((int(width) for _, width in on), default=1)
+    if on:
+        ids, widths = zip(*on, strict=True)
+        axes.scatter(ids, widths, s=9, color=BLUE, linewidths=0, zorder=3)
+    axes.scatter(off, [0] * len(off), s=9, marker="|", color=GREY, linewidths=1, zorder=3)
+    axes.set_ylim(-0.6, most + 0.6)
+    axes.set_yticks(range(0, most + 1, 1 + most // 6), labels=["none", *map(str, range(1 + most // 6, most + 1, 1 + most // 6))])
+    axes.tick_params(labelbottom=False, bottom=False, labelsize=8)
+    axes.set_ylabel("width of\ndirection", fontsize=8)
+
+
+def _logarithmic(values: NDArray[np.float64]) -> bool:
+    """Positive values over more than two decades, or three quarters of them crowded at the bottom."""
+    low, crowd, high = np.quantile(values, [0.0, 0.75, 1.0])
+    return bool(low > 0 and (high > WIDE * low or (crowd - low < CROWDED * (high - low) and high > 3 * low)))
+
+
+def _log_scale(axes: Axes) -> None:
+    """Logarithmic, with plain numbers at 1, 2, 5 where there are few decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _values(axes: Axes, shown: Course, metric: str) -> None:
+    if _logarithmic(shown.values):
+        _log_scale(axes)
+    good = shown.feasible
+    axes.scatter(shown.ids[good], shown.values[good], s=14, color=BLUE, alpha=0.55, linewidths=0, zorder=2, label="trial")
+    if not good.all():
+        axes.scatter(
+            shown.ids[~good],
+            shown.values[~good],
+            s=14,
+            facecolors="none",
+            edgecolors=BLUE,
+            linewidths=0.8,
+            zorder=2,
+            label="breaks a bound",
+        )
+    axes.axhline(
+        shown.start, color=VERMILLION, linestyle=(0, (6, 3)), linewidth=1.4, zorder=3, label=f"initial value {shown.start:.4g}"
+    )
+    end = max(hi for _, hi in shown.bands) - 0.5
+    steps = (np.append(shown.ids, end), np.append(shown.best, shown.best[-1]))
+    axes.step(*steps, where="post", color=BLACK, linewidth=1.6, zorder=4, label=f"best so far, at the end {shown.best[-1]:.4g}")
+    best = (shown.ids[shown.champions], shown.values[shown.champions])
+    word = "best of each round" if shown.rounds else "best of each band"
+    axes.scatter(*best, s=46, marker="D", color=ORANGE, edgecolors=BLACK, linewidths=0.8, zorder=5, label=word)
+    if len(shown.failed):
+        top = axes.get_xaxis_transform()  # x in trials, y as a share of the height
+        axes.scatter(
+            shown.failed,
+            [0.985] * len(shown.failed),
+            transform=top,
+            marker="x",
+            s=26,
+            color=VERMILLION,
+            zorder=5,
+            label="failed",
+            clip_on=False,
+        )
+    axes.set_xlabel("trial")
+    axes.set_ylabel(metric)
+    share = f"{shown.better / shown.told:.0%} of {shown.told} trials better than the initial value"
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, fontsize=8, frameon=False, handletextpad=0.4, columnspacing=1.4
+    )
+    axes.set_title(share, fontsize=10, pad=24)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in known:
+        raise OptionError(f"progress(path={str(path)!r}): expected a file name that ends in one of .{', .'.join(sorted(known))}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)

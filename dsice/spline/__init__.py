@@ -1,0 +1,6 @@
+"""The d-spline on a line, usable alone: one fit (:func:`fit`) or tens of thousands at once (:func:`fit_many`)."""
+
+from dsice.spline.line import SplineFit, fit
+from dsice.spline.many import ManyFits, fit_many
+
+__all__ = ["ManyFits", "SplineFit", "fit", "fit_many"]

@@ -1,0 +1,62 @@
+"""The one decorator of all compiled kernels: a cache where there is one, no failure where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Function], Function]:
+    """Compile a function with numba on its first call and keep the machine code on disk where that is possible.
+
+    With the JIT switched off (``NUMBA_DISABLE_JIT=1``) the function stays plain Python.
+
+    - numba looks for a writable place when the decorator runs and raises where there is none (read-only
+      installation and no usable home): the kernel is then compiled afresh in each process.
+    - A cache that cannot be read or written when the kernel is first called (full disk, quota, a damaged file)
+      counts as no cache.
+    - Each kernel is only ever called with one signature: numba updates the index of a function's cache without a
+      lock, and two processes that compile *different* signatures at once could be handed each other's code.
+      Hence arrays are converted before every call, and tests count the signatures.
+    """
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "parallel": parallel}
+    if inline:
+        options["forceinline"] = True
+
+    def decorate(function: Function) -> Function:
+        try:
+            compiled = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # "cannot cache function: no locator available"
+            return numba.njit(**options)(function)  # type: ignore[no-any-return]
+        cache = getattr(compiled, "_cache", None)
+        if cache is not None:
+            compiled._cache = ForgivingCache(cache)
+        return compiled  # type: ignore[no-any-return]
+
+    return decorate
+
+
+class ForgivingCache:
+    """A numba function cache whose failures to load or save mean "not cached" instead of a failed call."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return self._cache.load_overload(sig, target_context)
+        except Exception:  # an unreadable or damaged cache raises anything from OSError to UnpicklingError
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            self._cache.save_overload(sig, data)
+        except Exception:
+            return

@@ -1,0 +1,176 @@
+"""From what a caller passes to knots: distinct sorted levels with mean values, weights and checks."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dsice.errors import FitError
+
+Floats = list[float]
+
+
+class Knots(NamedTuple):
+    """Measurements merged per level: ``value = (mean + y) * unit``.
+
+    ``rows`` is the number of measurements, ``within`` the weighted sum of squares of repeats around their
+    means (in units of y), ``weight`` the mean weight of one measurement as it was given,
+    ``unweighted`` whether every w is known to be 1.
+    """
+
+    levels: list[int]
+    y: Floats
+    w: Floats
+    mean: float
+    unit: float
+    rows: int
+    within: float
+    weight: float
+    unweighted: bool
+
+
+def read_knots(levels: ArrayLike, values: ArrayLike, n: int, weights: ArrayLike | None) -> Knots:
+    """Check and merge; see :func:`dsice.spline.fit` for what is accepted."""
+    ts: list[int] = levels if type(levels) is list else _as_list(levels, "levels")
+    ys: Floats = values if type(values) is list else _as_list(values, "values")
+    k = len(ts)
+    if k != len(ys):
+        raise FitError(f"values: expected one value per level, got {len(ys)} values for {k} levels")
+    if type(n) is not int:
+        n = _whole(n, "n")
+    if weights is None and k and _tidy(ts, n):
+        total = _sum(ys)
+        # plain numbers, finite and of ordinary size (1e-100 < spread < 1e100): nothing else to do
+        if type(total) is float and isfinite(total):
+            spread = max(ys) - min(ys)
+            if 1e-100 < spread < 1e100 or spread == 0.0:
+                mean = total / k
+                return Knots(ts, [v - mean for v in ys], [1.0] * k, mean, 1.0, k, 0.0, 1.0, True)
+    return merge_line(ts, ys, n, weights)
+
+
+def merge_line(levels: list[int], values: Floats, n: int, weights: ArrayLike | None) -> Knots:
+    """The thorough way: check every entry, then sort, merge and scale."""
+    return _merge(*_checked(levels, values, n, weights))
+
+
+def _tidy(ts: list[int], n: int) -> bool:
+    """Whether the levels are plain ints on the line in strictly rising order: nothing to sort or merge."""
+    last = -1
+    for t in ts:
+        if type(t) is not int or t <= last:
+            return False
+        last = t
+    return last < n
+
+
+def _as_list(data: ArrayLike, name: str) -> list[Any]:  # the elements are checked by the callers
+    listed: object = data.tolist() if isinstance(data, np.ndarray) else data
+    if type(listed) is list:
+        return listed
+    if isinstance(listed, str | bytes) or not isinstance(listed, Iterable):
+        raise FitError(f"{name}: expected a sequence of numbers, got {data!r}")
+    return list(listed)
+
+
+def _sum(ys: Floats) -> float:
+    try:
+        return sum(ys)
+    except TypeError:
+        return math.nan  # the slow path finds and names the culprit
+
+
+def _whole(value: object, name: str) -> int:
+    try:
+        if isinstance(value, float) and value.is_integer():  # np.float64 too
+            return int(value)
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]  # the TypeError is the check
+    except TypeError:
+        raise FitError(f"{name}: expected a whole number, got {value!r}") from None
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise FitError(f"{name}: expected a number, got {value!r}")
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise FitError(f"{name}: expected a number, got {value!r}") from None
+
+
+def _checked(ts: list[int], ys: Floats, n: int, weights: ArrayLike | None) -> tuple[list[int], Floats, Floats]:
+    """Every entry checked, measurements of weight zero left out."""
+    if n < 1:
+        raise FitError(f"n: expected the number of levels on the line, at least 1, got {n}")
+    if not ts:
+        raise FitError("levels: expected at least one measured level, got none; a curve through nothing is undefined")
+    ws = [1.0] * len(ts) if weights is None else _as_list(weights, "weights")
+    if len(ws) != len(ts):
+        raise FitError(f"weights: expected one weight per level, got {len(ws)} weights for {len(ts)} levels")
+    levels, values, kept = [], [], []
+    for i, (t, y, w) in enumerate(zip(ts, ys, ws, strict=True)):
+        level, value, weight = _whole(t, f"levels[{i}]"), _number(y, f"values[{i}]"), _number(w, f"weights[{i}]")
+        if not 0 <= level < n:
+            raise FitError(f"levels[{i}]: expected a level of the line, 0 to {n - 1}, got {level}")
+        if not math.isfinite(value):
+            raise FitError(f"values[{i}]: expected a finite value, got {value}; leave failed measurements out")
+        if not 0.0 <= weight < math.inf:
+            raise FitError(f"weights[{i}]: expected a count or an inverse variance, 0 or more, got {weight}")
+        if weight > 0.0:
+            levels.append(level)
+            values.append(value)
+            kept.append(weight)
+    if not levels:
+        raise FitError("weights: all are zero, so nothing was measured; give at least one a positive weight")
+    if max(kept) > 1e12 * min(kept):
+        raise FitError(
+            f"weights: they span {min(kept)} to {max(kept)}; more than 1e12 apart cannot be fitted in double precision"
+        )
+    return levels, values, kept
+
+
+def _merge(levels: list[int], values: Floats, weights: Floats) -> Knots:
+    """Sort, merge repeats into weighted means, and scale values whose squares would leave double precision."""
+    unit = _unit(values)
+    heaviest = 2.0 ** math.frexp(max(weights))[1]  # sums of huge or tiny weights stay inside double precision
+    groups: dict[int, list[tuple[float, float]]] = {}
+    for t, v, w in zip(levels, values, weights, strict=True):
+        groups.setdefault(t, []).append((v / unit, w / heaviest))
+    order = sorted(groups)
+    summed = [math.fsum(w for _, w in groups[t]) for t in order]
+    means = [_mean(groups[t], total) for t, total in zip(order, summed, strict=True)]
+    within = math.fsum(w * (v - mean) ** 2 for t, mean in zip(order, means, strict=True) for v, w in groups[t])
+    mean = sum(means) / len(means)
+    return Knots(
+        order,
+        [v - mean for v in means],
+        [w * heaviest for w in summed],
+        mean,
+        unit,
+        len(levels),
+        within * heaviest,
+        sum(weights) / len(weights),
+        False,
+    )
+
+
+def _mean(group: list[tuple[float, float]], total: float) -> float:
+    if len(group) == 1:
+        return group[0][0]  # exactly the value given
+    return math.fsum(v * w for v, w in group) / total
+
+
+def _unit(values: Floats) -> float:
+    """A power of two that brings the spread of extreme values near 1; 1.0 for all ordinary ones."""
+    half = max(values) / 2.0 - min(values) / 2.0
+    if 1e-100 < half < 1e100 or half == 0.0:
+        return 1.0
+    return math.ldexp(1.0, min(max(math.frexp(half)[1], -1000), 1020))

@@ -1,0 +1,314 @@
+"""Fit a d-spline to the measurements on one line: :func:`fit` and its result :class:`SplineFit`."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dsice.errors import FitError
+from dsice.spline.grid import UNIT, Grid, make_grid
+from dsice.spline.knots import Knots, read_knots
+from dsice.spline.plain import Floats, lowest, lowest_of, solve
+from dsice.spline.smoothing import Line, choose_lam, quadratic, reml
+from dsice.spline.variance import freedom, inverse_band, variances
+
+SMALLEST, LARGEST = 1e-8, 1e8
+
+
+def fit(
+    levels: ArrayLike,
+    values: ArrayLike,
+    n: int,
+    *,
+    alpha: float | str = "reml",
+    weights: ArrayLike | None = None,
+    spacing: str | Iterable[float] | None = None,
+) -> SplineFit:
+    """Fit a d-spline to measurements on a line of n levels.
+
+    The curve f minimises ``sum w (value - f[level])^2 + alpha^2 sum (f[i-1] - 2 f[i] + f[i+1])^2`` over all n levels
+    (Tanaka, Katagiri, Yuba, PARA 2006). The cost depends on the number k of measured levels, not on n.
+
+    Parameters
+    ----------
+    levels : sequence of int, shape (N,)
+        Measured levels, 0 to n - 1, in any order; a level may occur several times (its values are averaged).
+    values : sequence of float, shape (N,)
+        Measured values, finite.
+    n : int
+        Number of levels on the line.
+    alpha : float or "reml"
+        Smoothness, 1e-8 to 1e8, weighed against the weights as they are; or "reml": restricted maximum likelihood
+        with a weak prior (log10 alpha^2 ~ N(-0.5, 1) per mean weight) from 6 measured levels on, 0.5 below.
+    weights : sequence of float, shape (N,), optional
+        Counts or inverse variances, 0 or more. A measurement of weight 0 is left out; repeats add up.
+    spacing : sequence of n floats, "refined", "ppopen-at" or None
+        None: levels at unit distance. n rising numbers: real positions, fitted by the natural cubic smoothing
+        spline; alpha then counts in units of the mean distance, so that the unit of the positions does not matter.
+        A name: the refined grid of a published program, see :data:`dsice.spline.grid.CONVENTIONS`.
+
+    Raises
+    ------
+    FitError
+        Nothing measured, levels off the line, NaN or infinite values, negative weights, a bad alpha or spacing.
+
+    Examples
+    --------
+    >>> curve = fit([0, 3, 5, 8, 15], [4.0, 1.2, 1.0, 2.9, 20.0], 16, alpha=0.1)
+    >>> curve.argmin
+    4
+    >>> round(curve.at(7), 2)
+    1.89
+    """
+    knots = read_knots(levels, values, n, weights)
+    return SplineFit(knots, int(n), UNIT if spacing is None else make_grid(spacing, int(n)), alpha)
+
+
+class SplineFit:
+    """A d-spline through the k distinct measured levels (knots) of a line of n levels; made by :func:`fit`.
+
+    Attributes
+    ----------
+    n : int
+        Levels on the line.
+    levels : tuple of int, shape (k,)
+        The knots, rising.
+    values, weights : tuple of float, shape (k,)
+        Mean of the values and sum of the weights at each knot.
+    alpha : float
+        The alpha used.
+    argmin : int
+        Level where the curve over all n levels is lowest, measured or not; of equal ones the first. On a published
+        refined grid: the level nearest to the lowest marker.
+    minimum : float
+        The curve there.
+    """
+
+    def __init__(self, knots: Knots, n: int, grid: Grid, alpha: float | str) -> None:
+        self.n = n
+        self.levels = tuple(knots.levels)
+        self._knots, self._grid = knots, grid
+        self._x = x = _places(knots.levels, grid)
+        if type(alpha) is float and SMALLEST <= alpha <= LARGEST:
+            self.alpha, lam = alpha, alpha * alpha
+        else:
+            lam = _lam(alpha, knots, grid, x)
+            self.alpha = math.sqrt(lam)
+        self._lam = lam
+        if knots.unweighted:
+            self._g = g = [lam] * len(x)
+        else:
+            self._g = g = [lam / w for w in knots.w]
+        self._f, self._m, self._rows = solve(x, knots.y, g, grid.discrete)
+        if grid is UNIT:
+            place, low = lowest(x, self._f, self._m, 1.0, n - 1.0)
+            self.argmin = int(place)
+        else:
+            self.argmin, low = self._lowest_level()
+        self.minimum = (knots.mean + low) * knots.unit
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple((self._knots.mean + v) * self._knots.unit for v in self._knots.y)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return tuple(self._knots.w)
+
+    def __repr__(self) -> str:
+        where = f"argmin={self.argmin}, minimum={self.minimum:.6g}"
+        return f"SplineFit(k={len(self.levels)}, n={self.n}, alpha={self.alpha:.4g}, {where})"
+
+    @overload
+    def at(self, x: float) -> float: ...
+    @overload
+    def at(self, x: Sequence[float] | NDArray[np.generic]) -> NDArray[np.float64]: ...
+    def at(self, x: ArrayLike) -> float | NDArray[np.float64]:
+        """The curve at level(s) x, 0 to n - 1; fractional x (for drawing) lie on the cubic between two levels."""
+        if isinstance(x, int) and 0 <= x < self.n:
+            return self._at(self._place(x))
+        where = self._positions(x)
+        y: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
+        return y if where.ndim else float(y)
+
+    def curve(self) -> NDArray[np.float64]:
+        """The curve at all n levels, shape (n,)."""
+        return self.at(np.arange(self.n))
+
+    def markers(self) -> NDArray[np.float64]:
+        """The curve on the grid it was fitted on: 3 n + 2 or 3 n markers of a published refined grid, else the n levels."""
+        if self._grid.positions is not None or self._grid.step == 1:
+            return self.curve()
+        where = np.arange(self._grid.last(self.n) + 1.0)
+        values: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
+        return values
+
+    @overload
+    def variance(self, x: float) -> float: ...
+    @overload
+    def variance(self, x: Sequence[float] | NDArray[np.generic]) -> NDArray[np.float64]: ...
+    def variance(self, x: ArrayLike) -> float | NDArray[np.float64]:
+        """Posterior variance of the curve at level(s) x (not of a new measurement there, which adds sigma2 / weight).
+
+        Infinite where nothing is known: without a spare measurement to estimate the noise from (N <= 2), and off the
+        only knot.
+        """
+        where = self._positions(x)
+        if not math.isfinite(self.sigma2):
+            v = np.full(where.shape, math.inf)
+        elif len(self.levels) == 1:
+            v = np.where(where == self._x[0], self.sigma2 / self._knots.w[0], math.inf)
+        else:
+            xs, ws = np.array(self._x), np.array(self._knots.w)
+            v = self.sigma2 * variances(np.atleast_1d(where), xs, ws, self._lam, self._grid.discrete, self._band)
+        return v.reshape(where.shape) if where.ndim else float(v.ravel()[0])
+
+    @cached_property
+    def residuals(self) -> NDArray[np.float64]:
+        """Mean value minus curve at each knot, shape (k,)."""
+        return np.array([(y - f) * self._knots.unit for y, f in zip(self._knots.y, self._f, strict=True)])
+
+    @cached_property
+    def leverages(self) -> NDArray[np.float64]:
+        """How much of a change of the value at each knot the curve follows there, shape (k,), 0 to 1."""
+        return 1.0 - self._freedom
+
+    @property
+    def dof(self) -> float:
+        """Effective degrees of freedom of the curve: the sum of the leverages, 2 (a line) to k (interpolation)."""
+        return len(self.levels) - float(self._freedom.sum())
+
+    @cached_property
+    def sigma2(self) -> float:
+        """Noise variance of a measurement of weight 1, estimated; infinite when nothing is left to estimate it from."""
+        count, k = self._knots.rows, len(self.levels)
+        if count <= min(k, 2):
+            return math.inf
+        q = quadratic(self._rows)
+        return (self._lam * q + self._knots.within) / (count - min(k, 2)) * self._knots.unit * self._knots.unit
+
+    @property
+    def gcv(self) -> float:
+        """Generalised cross-validation score over all N measurements; infinite when the curve interpolates all of them."""
+        spare = self._knots.rows - self.dof
+        if len(self.levels) < 3 or spare <= 0.0:
+            return math.inf
+        rss = sum(w * e * e for w, e in zip(self._knots.w, self.residuals.tolist(), strict=True))
+        rss += self._knots.within * self._knots.unit * self._knots.unit
+        return float(self._knots.rows * rss / spare**2)
+
+    @property
+    def loo(self) -> float:
+        """Weighted mean square of each knot's value against the curve fitted without it; infinite below 3 knots."""
+        if len(self.levels) < 3 or not self._freedom.all():
+            return math.inf
+        w = np.array(self._knots.w)
+        return float(w @ (self.residuals / self._freedom) ** 2 / w.sum())
+
+    @property
+    def reml(self) -> float:
+        """-2 log restricted likelihood of alpha up to a constant, lower is better; infinite below 3 knots and on a line."""
+        if not self._rows:
+            return math.inf
+        count = self._knots.rows
+        return reml(self._rows, self._lam, count, self._knots.within) + 2 * (count - 2) * math.log(self._knots.unit)
+
+    @cached_property
+    def _band(self) -> list[Floats] | None:
+        return inverse_band(self._rows) if self._rows else None
+
+    @cached_property
+    def _freedom(self) -> NDArray[np.float64]:
+        if self._band is None:
+            return np.zeros(len(self.levels))
+        return np.array(freedom(self._band, [1.0 / (q - p) for p, q in pairwise(self._x)], self._g))
+
+    def _place(self, level: int) -> float:
+        grid = self._grid
+        return grid.positions[level] if grid.positions is not None else float(grid.before + grid.step * level)
+
+    def _positions(self, x: ArrayLike) -> NDArray[np.float64]:
+        try:
+            where = np.asarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise FitError(f"x: expected levels 0 to {self.n - 1}, got {x!r}") from None
+        if where.size and not (where.min() >= 0.0 and where.max() <= self.n - 1.0):
+            raise FitError(f"x: expected levels 0 to {self.n - 1}, got {x!r}")
+        grid = self._grid
+        if grid.positions is not None:
+            return np.asarray(np.interp(where, np.arange(self.n), grid.positions))
+        return where if grid is UNIT else grid.before + grid.step * where
+
+    def _at(self, place: float) -> float:
+        x, f, m = self._x, self._f, self._m
+        if len(x) == 1:
+            return (self._knots.mean + f[0]) * self._knots.unit
+        j = min(max(bisect_right(x, place) - 1, 0), len(x) - 2)
+        h, s = x[j + 1] - x[j], place - x[j]
+        c3 = (m[j + 1] - m[j]) / (6.0 * h)
+        c1 = (f[j + 1] - f[j]) / h - h * (2.0 * m[j] + m[j + 1]) / 6.0
+        if s < 0.0:
+            y = f[j] + s * (c1 + self._grid.discrete * c3)
+        elif s > h:
+            y = f[j + 1] + (s - h) * (c1 + 0.5 * h * m[j] + self._grid.discrete * c3)
+        else:
+            y = f[j] + s * (c1 + s * (0.5 * m[j] + s * c3))
+        return (self._knots.mean + y) * self._knots.unit
+
+    def _evaluate(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The curve without its mean at grid positions."""
+        x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
+        if len(x) == 1:
+            return np.full(where.shape, f[0])
+        h = np.diff(x)
+        c3 = np.diff(m) / (6.0 * h)
+        c1 = np.diff(f) / h - h * (2.0 * m[:-1] + m[1:]) / 6.0
+        j = np.clip(np.searchsorted(x, where, side="right") - 1, 0, len(x) - 2)
+        s = where - x[j]
+        y = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
+        c = self._grid.discrete
+        left = f[0] + (where - x[0]) * (c1[0] + c * c3[0])
+        right = f[-1] + (where - x[-1]) * (c1[-1] + 0.5 * h[-1] * m[-2] + c * c3[-1])
+        return np.where(where < x[0], left, np.where(where > x[-1], right, y))
+
+    def _lowest_level(self) -> tuple[int, float]:
+        grid = self._grid
+        if grid.positions is not None:
+            return lowest_of(grid.positions, self._x, self._f, self._m)
+        place, _ = lowest(self._x, self._f, self._m, grid.discrete, grid.last(self.n))
+        level = grid.level(place, self.n)
+        return level, self._at(self._place(level)) / self._knots.unit - self._knots.mean
+
+
+def _places(levels: list[int], grid: Grid) -> Floats:
+    if grid is UNIT:
+        return [float(t) for t in levels]
+    if grid.positions is not None:
+        return [grid.positions[t] for t in levels]
+    return [float(grid.before + grid.step * t) for t in levels]
+
+
+def _lam(alpha: float | str, knots: Knots, grid: Grid, x: Floats) -> float:
+    if isinstance(alpha, str) and alpha == "reml":
+        line = Line(x, knots.y, [1.0 / w for w in knots.w], grid.discrete, knots.rows, knots.within)
+        size = max(max(knots.y), -min(knots.y)) + abs(knots.mean)
+        return choose_lam(line, knots.weight * float(grid.step) ** 3, size)
+    return fixed_lam(alpha)
+
+
+def fixed_lam(alpha: object) -> float:
+    """alpha squared, checked."""
+    try:
+        number = math.nan if isinstance(alpha, str | bool) else float(alpha)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not SMALLEST <= number <= LARGEST:
+        raise FitError(f'alpha: expected "reml" or a number from {SMALLEST} to {LARGEST}, got {alpha!r}; small interpolates')
+    return number * number

@@ -1,0 +1,125 @@
+"""Ragged batches of lines in packed form (CSR): checked at array speed, untidy lines merged one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dsice.errors import FitError
+from dsice.spline.knots import Knots, merge_line
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Line i has knots offsets[i] to offsets[i + 1] of levels (rising), values and weights, on sizes[i] levels.
+
+    ``repeats[i]``: number of measurements, weighted sum of squares within repeats, mean weight of a measurement.
+    The real values of line i are ``values * units[i]`` (units is None: all 1).
+    """
+
+    offsets: Ints
+    levels: Ints
+    values: Array
+    weights: Array
+    sizes: Ints
+    repeats: Array
+    units: Array | None = None
+
+
+def pack(offsets: ArrayLike, levels: ArrayLike, values: ArrayLike, n: ArrayLike, weights: ArrayLike | None) -> Batch:
+    """Check a batch; see :func:`dsice.spline.fit_many` for what is accepted."""
+    ends, places = whole(offsets, "offsets"), whole(levels, "levels")
+    y = _floats(values, "values")
+    w = np.ones(len(y)) if weights is None else _floats(weights, "weights")
+    if not len(places) == len(y) == len(w):
+        raise FitError(f"levels, values, weights: expected equal lengths, got {len(places)}, {len(y)} and {len(w)}")
+    if len(ends) < 1 or ends[0] != 0 or ends[-1] != len(places):
+        raise FitError(f"offsets: expected them to run from 0 to the number of measurements, {len(places)}, got {ends}")
+    counts = np.diff(ends)
+    if (counts < 1).any():
+        raise FitError(f"offsets: expected at least one measurement on each line, but line {int(np.argmax(counts < 1))} has none")
+    sizes = whole(n, "n")
+    if len(sizes) not in (1, len(counts)):
+        raise FitError(f"n: expected one number of levels or one for each of the {len(counts)} lines, got {len(sizes)}")
+    sizes = np.ascontiguousarray(np.broadcast_to(sizes, counts.shape))
+    repeats = np.empty((len(counts), 3))
+    repeats[:, 0], repeats[:, 1], repeats[:, 2] = counts, 0.0, 1.0
+    batch = Batch(ends, places, y, w, sizes, repeats)
+    if len(counts) == 0:
+        return batch
+    if weights is not None:
+        repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
+    untidy = np.flatnonzero(_untidy(batch, counts, weights is not None))
+    return _tidied(batch, untidy) if len(untidy) else batch
+
+
+def whole(data: ArrayLike, name: str) -> Ints:
+    """A contiguous int64 copy of whole numbers, at least one-dimensional."""
+    array = np.atleast_1d(np.asarray(data))
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and not (array == np.rint(array)).all()):
+        raise FitError(f"{name}: expected whole numbers in one dimension, got shape {array.shape} of {array.dtype}")
+    return np.array(array, np.int64, order="C")
+
+
+def _floats(data: ArrayLike, name: str) -> Array:
+    try:
+        array = np.array(data, np.float64, order="C")
+    except (TypeError, ValueError):
+        raise FitError(f"{name}: expected numbers, got {data!r}") from None
+    if array.ndim != 1:
+        raise FitError(f"{name}: expected one dimension, got shape {array.shape}")
+    return array
+
+
+def _untidy(batch: Batch, counts: Ints, weighted: bool) -> NDArray[np.bool_]:
+    """Which lines need sorting, merging, scaling or an error message."""
+    first = batch.offsets[:-1]
+    top = np.repeat(batch.sizes, counts)
+    bad = (batch.levels < 0) | (batch.levels >= top) | ~np.isfinite(batch.values)
+    if weighted:
+        bad |= ~((batch.weights > 0.0) & (batch.weights < np.inf))
+    falls = np.diff(batch.levels, prepend=-1) <= 0
+    falls[first] = False
+    bad |= falls
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = np.maximum.reduceat(batch.values, first) - np.minimum.reduceat(batch.values, first)
+    odd = ~(((spread > 1e-100) & (spread < 1e100)) | (spread == 0.0)) | (batch.sizes < 1)
+    if weighted:
+        odd |= ~(np.maximum.reduceat(batch.weights, first) <= 1e12 * np.minimum.reduceat(batch.weights, first))
+    return np.asarray(np.logical_or.reduceat(bad, first) | odd)
+
+
+def _tidied(batch: Batch, untidy: Ints) -> Batch:
+    """The batch with its untidy lines sorted, merged and scaled (or the error of the first that cannot be)."""
+    pieces: list[tuple[NDArray[np.generic], ...]] = []
+    counts, repeats, units = np.diff(batch.offsets), batch.repeats.copy(), np.ones(len(batch.sizes))
+    done = 0
+    for i in untidy.tolist():
+        begin, end = batch.offsets[i], batch.offsets[i + 1]
+        knots = _merged(batch, i)
+        pieces.append((batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin]))
+        pieces.append((np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w)))
+        counts[i], units[i] = len(knots.levels), knots.unit
+        repeats[i] = knots.rows, knots.within, knots.weight
+        done = end
+    pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
+    levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return replace(batch, offsets=offsets, levels=levels, values=values, weights=weights, repeats=repeats, units=units)
+
+
+def _merged(batch: Batch, i: int) -> Knots:
+    part = slice(batch.offsets[i], batch.offsets[i + 1])
+    try:
+        return merge_line(
+            batch.levels[part].tolist(), batch.values[part].tolist(), int(batch.sizes[i]), batch.weights[part].tolist()
+        )
+    except FitError as error:
+        raise FitError(f"line {i}: {error}") from None

@@ -1,0 +1,40 @@
+"""Search strategies: what to measure next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any
+
+from dsice.errors import OptionError
+from dsice.strategies.base import Strategy, Stream
+from dsice.strategies.dsice import DSICE
+from dsice.strategies.grid import Grid
+from dsice.strategies.random import Random
+
+__all__ = ["DSICE", "Grid", "Random", "Strategy", "Stream"]
+
+_BY_NAME: dict[str, type[DSICE] | type[Grid] | type[Random]] = {"DSICE": DSICE, "Grid": Grid, "Random": Random}
+
+
+def strategy_dict(strategy: Strategy) -> dict[str, Any]:
+    """JSON form of a strategy: its name and its options."""
+    options = asdict(strategy) if is_dataclass(strategy) and not isinstance(strategy, type) else {}
+    return {"name": type(strategy).__name__, **options}
+
+
+def strategy_from_dict(record: Mapping[str, Any]) -> Strategy:
+    """The strategy of that name with those options (from a study file or a journal).
+
+    Raises
+    ------
+    OptionError
+        An unknown name or option.
+    """
+    name, options = record.get("name", "DSICE"), {k: v for k, v in record.items() if k != "name"}
+    if name not in _BY_NAME:
+        raise OptionError(f"strategy {name!r} is not known; known are {sorted(_BY_NAME)}")
+    known = {f.name for f in fields(_BY_NAME[name])}
+    if unknown := set(options) - known:
+        raise OptionError(f"strategy {name}: unknown options {sorted(unknown)}; it takes {sorted(known) or 'none'}")
+    return _BY_NAME[name](**options)

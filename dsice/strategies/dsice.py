@@ -1,0 +1,120 @@
+"""DSICE: d-spline iterative collinear exploration, the default search.
+
+1. A spread first batch (`spread`), the user's start before it.
+2. Then lines: through several centres - the best points and the lowest place of the trend -
+   along the directions of the ladder, axes first; width w + 1 opens after a stretch of
+   measurements without improvement at width w. The d-splines of `dsice.collinear` say what to
+   expect on each line, and the batch is filled one point at a time with the lowest
+   ``mean - beta * sd``, beta going round a ladder of three; every point chosen narrows
+   the lines through it.
+3. Every fifth point is distant: the lowest trend among random points of the whole grid.
+
+Every step looks only at the history and the id of the trial proposed, so a batch asked in
+two parts holds the same points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dsice.collinear import Alpha
+from dsice.errors import OptionError
+from dsice.history import History
+from dsice.space import Space
+from dsice.strategies.base import Stream
+from dsice.strategies.bundle import Bundle
+from dsice.strategies.spread import Spread
+from dsice.trial import Point, Proposal
+
+BETAS = (0.5, 1.0, 2.0)
+DISTANT = 5  # every so many trials one is distant
+DISTANT_CANDIDATES = 256
+
+
+@dataclass(frozen=True)
+class DSICE:
+    """The default search.
+
+    Parameters
+    ----------
+    start
+        Your current settings, as params, or a list of them: measured first.
+    max_width
+        Most axes that a direction may change; by default up to all of them.
+    alpha
+        Smoothing of the trend's d-splines: a number, or ``"reml"`` (restricted maximum
+        likelihood with a weak prior).
+    tolerance
+        None: the search goes on until ``max_trials`` or until the grid is used up. (A stopping
+        rule is not part of this release; any other value is refused.)
+
+    Raises
+    ------
+    OptionError
+        An option out of its range.
+
+    References
+    ----------
+    Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (directions and lines); Tanaka et al.,
+    Scientific Programming 2014 (the d-spline on a line).
+    """
+
+    start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True)
+    max_width: int | None = field(default=None, kw_only=True)
+    alpha: Alpha = field(default="reml", kw_only=True)
+    tolerance: None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.max_width is not None and (isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1):
+            raise OptionError(f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None")
+        if self.alpha != "reml" and not (isinstance(self.alpha, (int, float)) and 0 < self.alpha < np.inf):
+            raise OptionError(f"DSICE(alpha={self.alpha!r}): expected a number > 0 or 'reml'")
+        if self.tolerance is not None:
+            raise OptionError(f"DSICE(tolerance={self.tolerance!r}): this release has no stopping rule; leave it None and give max_trials")
+
+    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
+        """`n` distinct points that were never asked; fewer only when the grid is used up."""
+        taken = set(history.taken())
+        proposals: list[Proposal] = []
+
+        def propose(point: Point, note: Mapping[str, Any]) -> None:
+            taken.add(point)
+            proposals.append(Proposal(point, note))
+
+        for params in self._starts():
+            point = space.point(params)
+            if len(proposals) < n and point not in taken:
+                propose(point, {"phase": "start"})
+        bundle = Bundle.of(space, history, self.alpha, self.max_width) if self._learned(space, history) else None
+        for chosen in proposals if bundle else ():
+            bundle.choose(chosen.point) if bundle else None
+        spread = Spread(space)
+        while len(proposals) < n:
+            id = len(history) + len(proposals)
+            found = None
+            if bundle is None:
+                point = spread.pick([*(t.point for t in history), *(p.point for p in proposals)], taken, stream(id))
+                found = None if point is None else (point, {"phase": "spread"})
+            else:
+                if id % DISTANT:
+                    found = bundle.pick(BETAS[id % len(BETAS)], taken)
+                found = found or bundle.distant(space.sample(stream(id), DISTANT_CANDIDATES, exclude=taken))
+                if found:
+                    bundle.choose(found[0])
+            if found is None:
+                break
+            propose(*found)
+        return proposals
+
+    def _starts(self) -> Sequence[Mapping[str, Any]]:
+        if self.start is None:
+            return ()
+        return (self.start,) if isinstance(self.start, Mapping) else self.start
+
+    def _learned(self, space: Space, history: History) -> bool:
+        """Whether enough is measured to leave the spread design."""
+        return len(history.order()) >= min(2 * space.ndim + 2, 30)

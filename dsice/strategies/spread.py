@@ -1,0 +1,68 @@
+"""The spread design: points that cover the grid evenly, one after the other.
+
+Greedy minimisation of the discrepancy of a product kernel (kernel herding; Chen, Welling and
+Smola 2010): of some random candidates the one least similar to all points so far. The kernel of
+an axis, -|difference of levels| or "same level" on an unordered one, is centred, so that a perfectly
+even sample has similarity zero to every point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from dsice.space import Space
+from dsice.trial import Point
+
+Array = np.ndarray[Any, np.dtype[Any]]
+CANDIDATES = 64
+WEIGHT = 2.0  # of an axis in the product: larger values look at more axes at once
+
+
+class Spread:
+    """Chooses spread points of a space, given those chosen before."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._kernels = [_kernel(m, ordered) for m, ordered in zip(space.shape, space.ordered, strict=True)]
+
+    def pick(self, before: Sequence[Point], taken: Collection[Point], rng: np.random.Generator) -> Point | None:
+        """The next point, None when every valid point is taken.
+
+        Parameters
+        ----------
+        before
+            Points that the design should stay away from.
+        taken
+            Points that may not come again.
+        """
+        drawn = self._space.sample(rng, CANDIDATES, exclude=taken)
+        if not drawn:
+            return None
+        candidates = np.array(drawn)
+        return drawn[int(np.argmin(np.round(self._similarity(candidates, np.array(before).reshape(-1, self._space.ndim)), 9)))]
+
+    def _similarity(self, candidates: Array, before: Array) -> Array:
+        """Half the similarity to itself plus that to all points before, shape (candidates,)."""
+        own, others = np.ones(len(candidates)), np.ones((len(candidates), len(before)))
+        for axis, kernel in enumerate(self._kernels):
+            levels = candidates[:, axis]
+            own *= 1.0 + WEIGHT * kernel(levels, levels)
+            others *= 1.0 + WEIGHT * kernel(levels[:, None], before[None, :, axis])
+        return np.asarray(0.5 * own + others.sum(axis=1))
+
+
+def _kernel(m: int, ordered: bool) -> Callable[[Array, Array], Array]:
+    """Centred kernel of one axis with mean 1 on its diagonal, in closed form: no table of levels."""
+    if m == 1:
+        return lambda a, b: np.zeros(np.broadcast(a, b).shape)
+    if not ordered:
+        return lambda a, b: ((a == b) - 1.0 / m) * (m / (m - 1.0))
+
+    def mean(a: Array) -> Array:  # of |a - b| over all levels b
+        return np.asarray((a * (a + 1) + (m - 1 - a) * (m - a)) / (2.0 * m))
+
+    total = (m * m - 1.0) / (3.0 * m)  # the mean of that
+    return lambda a, b: (mean(a) + mean(b) - total - np.abs(a - b)) / total

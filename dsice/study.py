@@ -1,0 +1,250 @@
+"""A study file: space, goal, strategy and launcher of a tuning, written in TOML.
+
+::
+
+    [study]
+    command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
+    journal = "study.jsonl"     # all paths: relative to the study file
+    max_trials = 200            # also: max_seconds, seed, slots, timeout, mode = "async" | "rounds"
+
+    [space]
+    batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice
+    lr = {log = [1e-4, 1e-1], n = 7}        # or linear
+    optimizer = {choice = ["sgd", "adam"]}
+
+    [rules]
+    where = ["batch * lr <= 1"]
+    when = [{if = "optimizer == 'sgd'", params = ["momentum"]}]
+
+    [goal]                      # metric, maximize, at_most, at_least, time_weight, until
+    metric = "loss"
+
+    [strategy]                  # name and its options
+    start = {batch = 32, lr = 1e-2, optimizer = "adam"}
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from dsice.errors import DsiceError, OptionError
+from dsice.goal import Goal
+from dsice.launchers import Local
+from dsice.launchers._command import Command, Placeholder
+from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
+from dsice.strategies import Strategy, strategy_from_dict
+from dsice.study_section import Section
+from dsice.tuner import Tuner
+
+_STRATEGIES = {"dsice": "DSICE", "grid": "Grid", "random": "Random"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says.
+
+    Attributes
+    ----------
+    path
+        The file.
+    program
+        A shell command with placeholders, or ``"module:function"``.
+    is_function
+        Whether `program` names a Python function.
+    journal
+        Absolute path of the journal.
+    max_seconds, timeout
+        In seconds.
+    """
+
+    path: Path
+    program: str
+    is_function: bool
+    journal: Path
+    space: Space
+    goal: Goal
+    strategy: Strategy
+    max_trials: int | None = None
+    max_seconds: float | None = None
+    seed: int = 0
+    slots: int | None = None
+    timeout: float | None = None
+    mode: Literal["async", "rounds"] = "async"
+
+    @property
+    def folder(self) -> Path:
+        """Where the study file is; its program runs there."""
+        return self.path.parent
+
+    def tuner(self) -> Tuner:
+        """The tuner of this study; goes on where its journal ends."""
+        return Tuner(self.space, self.strategy, goal=self.goal, journal=self.journal, max_trials=self.max_trials, seed=self.seed)
+
+    def launcher(self) -> Local:
+        """The launcher of this study; the trials' directories are beside the journal.
+
+        A function is imported with the study's folder first on ``sys.path``, where it stays: the trials'
+        processes get the same path.
+        """
+        program = _function(self.program, self.folder) if self.is_function else self.program
+        directory = self.journal.with_name(self.journal.name + ".trials")
+        return Local(program, slots=self.slots, timeout=self.timeout, directory=directory)
+
+
+def read_study(path: str | os.PathLike[str]) -> Study:
+    """Read and check a study file.
+
+    Raises
+    ------
+    OptionError
+        The file is missing or no TOML; an unknown key or a value of the wrong kind; a placeholder that is no parameter.
+    SpaceError
+        Wrong axes or rules, or a start that is not on the grid.
+    """
+    file = Path(path).absolute()
+    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy"))
+    keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode")
+    study = top.section("study", keys)
+    space = _space(top)
+    program, is_function = _program(study, space)
+    mode = study.text("mode", "async")
+    if mode not in ("async", "rounds"):
+        raise study.wrong("mode", "'async' or 'rounds'")
+    return Study(
+        path=file,
+        program=program,
+        is_function=is_function,
+        journal=file.parent / (study.text("journal", "") or file.with_suffix(".jsonl").name),
+        space=space,
+        goal=_goal(top),
+        strategy=_strategy(top, space),
+        max_trials=study.whole("max_trials"),
+        max_seconds=study.positive("max_seconds"),
+        seed=study.whole("seed", least=0) or 0,
+        slots=study.whole("slots"),
+        timeout=study.positive("timeout"),
+        mode=cast(Literal["async", "rounds"], mode),
+    )
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"study file {file}: {error.strerror or error}") from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise OptionError(f"study file {file} is no TOML: {error}") from error
+
+
+# ---------------------------------------------------------------------- program
+def _program(study: Section, space: Space) -> tuple[str, bool]:
+    command, function = study.text("command", ""), study.text("function", "")
+    if bool(command) == bool(function):
+        raise OptionError(f'{study.where}: give either command = "..." (a shell command) or function = "module:function"')
+    if function:
+        if not all(function.partition(":")):
+            raise study.wrong("function", "'module:function'")
+        return function, True
+    _check_placeholders(study, Command.parse(command), space)
+    return command, False
+
+
+def _check_placeholders(study: Section, command: Command, space: Space) -> None:
+    """Found now, before the first trial is asked: placeholders that some trial has no value for."""
+    conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
+    for part in command.parts:
+        if not isinstance(part, Placeholder):
+            continue
+        name, default = part.find(dict.fromkeys(space.names))
+        if name not in space.names and default is None:
+            raise study.unknown(name, space.names, what="placeholder", kind="a parameter of [space]")
+        if name in conditional and default is None:
+            raise OptionError(
+                f"{study.where}: the placeholder {{{name}}} of command has no value in trials where {name} is not active; "
+                f"write {{{name}:DEFAULT}}"
+            )
+
+
+def _function(name: str, folder: Path) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise OptionError(f"function = {name!r}: cannot import {module!r} ({error}); looked in {folder} and sys.path") from error
+    function = getattr(found, attribute, None)
+    if not callable(function):
+        raise OptionError(f"function = {name!r}: module {module} has no function {attribute!r}")
+    return cast(Callable[..., Any], function)
+
+
+# ---------------------------------------------------------------------- space
+def _space(top: Section) -> Space:
+    axes = top.section("space", None, required=True)
+    rules = top.section("rules", ("where", "when"))
+    where: list[Rule] = [Require(text) for text in rules.texts("where")]
+    for number, table in enumerate(rules.tables("when"), 1):
+        when = Section(rules.file, f"rules.when, entry {number}", table, known=("if", "params"))
+        where.append(When(when.text("if"), *when.texts("params")))
+    return Space({name: _axis(axes, name) for name in axes.data}, where=where)
+
+
+def _axis(axes: Section, name: str) -> Axis | list[Any]:
+    value = axes.data[name]
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping):
+        raise axes.wrong(name, "a list of values, {linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}")
+    table = Section(axes.file, f"space.{name}", dict(value), known=("linear", "log", "choice", "n"))
+    kinds = [kind for kind in ("linear", "log", "choice") if kind in table.data]
+    if len(kinds) != 1 or (kinds[0] == "choice") == ("n" in table.data):
+        raise axes.wrong(name, "{linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}")
+    ends = table.data[kinds[0]]
+    if not isinstance(ends, list) or (kinds[0] != "choice" and len(ends) != 2):
+        raise table.wrong(kinds[0], "a list of values" if kinds[0] == "choice" else "[lo, hi]")
+    if kinds[0] == "choice":
+        return Choice(ends)
+    make = Ordinal.linear if kinds[0] == "linear" else Ordinal.log
+    try:
+        return make(ends[0], ends[1], table.data["n"])
+    except DsiceError as error:
+        raise OptionError(f"{table.where}: {error}") from error
+
+
+# ---------------------------------------------------------------------- goal and strategy
+def _goal(top: Section) -> Goal:
+    goal = top.section("goal", ("metric", "maximize", "at_most", "at_least", "time_weight", "until"))
+    if not isinstance(goal.data.get("maximize", False), bool):
+        raise goal.wrong("maximize", "true or false")
+    for key in ("at_most", "at_least"):
+        if not isinstance(goal.data.get(key, {}), Mapping):
+            raise goal.wrong(key, "a table of bounds, such as {memory = 16}")
+    weight = goal.data.get("time_weight", 0.0)
+    if isinstance(weight, bool) or not isinstance(weight, (int, float, str)):
+        raise goal.wrong("time_weight", "a number or 'auto'")
+    return Goal.from_dict(goal.data)
+
+
+def _strategy(top: Section, space: Space) -> Strategy:
+    section = top.section("strategy", None)
+    name = section.text("name", "dsice")
+    if name.lower() not in _STRATEGIES:
+        raise section.unknown(name, sorted(_STRATEGIES), what="strategy", kind="a strategy")
+    strategy = strategy_from_dict({**section.data, "name": _STRATEGIES[name.lower()]})
+    starts = section.data.get("start", ())
+    if not isinstance(starts, (Mapping, list, tuple)):
+        raise section.wrong("start", "a table of params, or a list of them")
+    for start in [starts] if isinstance(starts, Mapping) else starts:
+        try:
+            space.point(start)
+        except DsiceError as error:
+            raise type(error)(f"{section.where}, start: {error}") from error
+    return strategy

@@ -1,0 +1,161 @@
+"""A study and its journal: what is compared, what is read back, what may have changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsice import records
+from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
+from dsice.goal import Goal
+from dsice.history import History
+from dsice.journal import FORMAT, Contents, Journal
+from dsice.space import Space
+from dsice.space.rules import Predicate
+from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
+from dsice.trial import Point, Proposal, State
+
+OPTIONS = ("strategy", "goal", "seed", "max_trials")
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Stands for a strategy of somebody's own, which a journal names and this process does not have."""
+
+    name: str
+
+    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
+        """Nothing: it cannot be asked."""
+        raise OptionError(f"the journal's strategy {self.name!r} is not part of dsice; give it to Tuner(strategy=...)")
+
+
+def options(strategy: Strategy, goal: Goal, seed: int, max_trials: int | None) -> dict[str, Any]:
+    """What may change on resume, as JSON gives it back; options of a foreign strategy that are no JSON stand as text."""
+    told = {"strategy": strategy_dict(strategy), "goal": goal.to_dict(), "seed": seed, "max_trials": max_trials}
+    plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
+    return plain
+
+
+def last_options(contents: Contents) -> dict[str, Any]:
+    """The options in force at the end of a journal."""
+    known: dict[str, Any] = {}
+    for record in (contents.header or {}, *contents.records):
+        if record.get("kind") in ("header", "options"):
+            known.update((name, record[name]) for name in OPTIONS if name in record)
+    return known
+
+
+def stored_study(path: Path, contents: Contents, rules: Mapping[str, Predicate]) -> tuple[Space, Strategy, Goal, int | None, int]:
+    """Space, strategy, goal, max_trials and seed of a journal.
+
+    Raises
+    ------
+    JournalError
+        No study was started in it yet.
+    SpaceError
+        A callable rule of the space is not among `rules`.
+    """
+    if contents.header is None:
+        raise JournalError(f"journal {path} is empty: no study was started in it yet")
+    known = last_options(contents)
+    space = Space.from_dict(contents.header["space"], rules=rules)
+    strategy = stored_strategy(known.get("strategy", {}))
+    return space, strategy, Goal.from_dict(known.get("goal", {})), known.get("max_trials"), known.get("seed", 0)
+
+
+def stored_strategy(record: Mapping[str, Any]) -> Strategy:
+    """The strategy of a journal, or a stand-in that says its name."""
+    try:
+        return strategy_from_dict(record)
+    except (OptionError, TypeError):
+        return Unknown(str(record.get("name")))
+
+
+def replay(path: Path, contents: Contents, history: History, space: Space, queue: list[Point]) -> None:
+    """Write what a journal holds into an empty history.
+
+    Raises
+    ------
+    JournalError
+        There is a bad line, or one that does not fit the space; the message names it.
+    """
+    contents.require_good(path)
+    for number, record in zip(contents.numbers, contents.records, strict=True):
+        try:
+            records.apply(record, history, space, queue)
+        except (LookupError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise JournalError(
+                f"journal {path}, line {number}: this {record['kind']} line cannot be used ({reason}); nothing was changed. "
+                "Put the line right or take it out (keep a copy of the file)"
+            ) from error
+
+
+def go_on(journal: Journal, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]) -> None:
+    """Begin an empty journal with a header; of another one read the trials and note what changed of the options.
+
+    Raises
+    ------
+    OtherStudyError
+        It is about another space, or its trials lack what the goal needs.
+    LockedError, JournalError
+        It belongs to another Tuner, or cannot be used.
+    """
+    contents = journal.claim()
+    if contents.header is None:
+        about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
+        journal.append({"kind": "header", "format": FORMAT, **about, **options})
+        return
+    check_space(journal.path, space, contents.header)
+    replay(journal.path, contents, history, space, queue)
+    check_goal(journal.path, history)
+    known = last_options(contents)
+    if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
+        journal.append({"kind": "options", "at": time.time(), **changed})
+
+
+def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:
+    """Raise OtherStudyError, naming the first difference, unless the journal is about this space."""
+    try:
+        difference = space.difference(header["space"])
+    except SpaceError as error:
+        raise JournalError(f"journal {path}: line 1, the header, is damaged: {error}; nothing was changed") from error
+    if difference:
+        raise OtherStudyError(
+            f"journal {path} belongs to another study: {difference}. Give this study a journal of its own, or use the old space"
+        )
+
+
+def check_goal(path: Path, history: History) -> None:
+    """Raise OtherStudyError if the told trials lack what the goal, which may have changed, is made of."""
+    goal = history.goal
+    done = [t for t in history if t.state is State.DONE and t.stage == goal.stage]
+    if not done:
+        return
+    carried = ", ".join(sorted({"value"} | {name for t in done for name in t.metrics}))
+    wanted = (goal.metric, *goal.bounded)
+    lacking = next((m for m in wanted if all(math.isnan(goal.named(t, m)) for t in done)), None)
+    if lacking is not None:
+        raise OtherStudyError(
+            f"journal {path}: none of its {len(done)} done trials carries the goal's metric {lacking!r}; they carry {carried}. "
+            "Use one of these in the Goal, or give this study a journal of its own"
+        )
+    if history.time_counts() and all(t.seconds is None for t in done):
+        raise OtherStudyError(
+            f"journal {path}: the goal weighs run time (time_weight={goal.time_weight!r}), but none of its {len(done)} done "
+            "trials was told with seconds=...; leave time_weight out, or give this study a journal of its own"
+        )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dsice")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"

@@ -1,0 +1,392 @@
+"""The Tuner: proposes batches of points and learns from what is told."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from dsice import records, telling
+from dsice.errors import JournalError, OptionError, TellError
+from dsice.goal import Goal
+from dsice.history import History
+from dsice.journal import Journal, read
+from dsice.space import Choice, Ordinal, Space
+from dsice.strategies import DSICE, Strategy
+from dsice.telling import Told
+from dsice.trial import Point, State, Trial
+from dsice.tuner import resuming
+from dsice.tuner.checks import check_options, only_rank_zero, whole
+from dsice.tuner.interrupts import uninterrupted
+from dsice.tuner.proposing import next_trials
+
+Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
+
+
+class Stopper(Protocol):
+    """Decides from a running trial's learning curve whether to stop it."""
+
+    def stop(self, curve: Sequence[tuple[int, float]], history: History) -> bool:
+        """True: stop this trial."""
+
+
+class Tuner:
+    """Proposes batches of points and learns from what is told.
+
+    Parameters
+    ----------
+    space
+        A `Space`, or the mapping of axes that makes one.
+    strategy
+        What proposes the points; the default search is `DSICE`.
+    goal
+        What to optimise.
+    stopper
+        Asked at every `step` whether the trial should stop.
+    journal
+        File to write every ask and tell to (or an open `Journal`). If it holds this study
+        already, the tuner goes on where it ended.
+    orphans
+        What becomes of trials that were asked and never told when the journal was left:
+        ``"again"`` hands them out first, with their old ids; ``"keep"`` leaves them pending.
+    max_trials
+        How many trials may be asked, whatever becomes of them.
+    seed
+        Same seed, same asks and tells: same proposals.
+
+    Raises
+    ------
+    SpaceError, OptionError
+        Wrong axes, rules or options.
+    OtherStudyError
+        The journal belongs to another study; the message names the first difference.
+    LockedError, JournalError
+        Another coordinator writes the journal, or it cannot be used.
+    RankError
+        Made by a rank other than 0 of a multi-process trainer.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, max_trials=40)
+    >>> while trials := tuner.ask(10):
+    ...     for trial in trials:
+    ...         tuner.tell(trial, (trial.params["x"] - 3) ** 2 + (trial.params["y"] - 5) ** 2)
+    >>> tuner.best.params
+    {'x': 3, 'y': 5}
+    """
+
+    def __init__(
+        self,
+        space: Space | Axes,
+        strategy: Strategy | None = None,
+        *,
+        goal: Goal | None = None,
+        stopper: Stopper | None = None,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        orphans: Literal["again", "keep"] = "again",
+        max_trials: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        only_rank_zero()
+        if orphans not in ("again", "keep"):
+            raise OptionError(f"Tuner(orphans={orphans!r}): expected 'again' or 'keep'")
+        self._set_up(space, DSICE() if strategy is None else strategy, Goal() if goal is None else goal, max_trials, seed)
+        self._stopper = stopper
+        if journal is not None:
+            self._open(journal if isinstance(journal, Journal) else Journal(journal), again=orphans == "again")
+
+    def _set_up(self, space: Space | Axes, strategy: Strategy, goal: Goal, max_trials: int | None, seed: int) -> None:
+        self.space = space if isinstance(space, Space) else Space(space)
+        check_options(strategy, goal, max_trials)
+        self.strategy = strategy
+        self.max_trials = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
+        self.seed = whole("Tuner", "seed", seed, 0)
+        self.history = History(goal, budget=self.max_trials)
+        self._queue: list[Point] = []
+        self._again: list[int] = []
+        self._mutex = threading.RLock()
+        self._journal: Journal | None = None
+        self._read_from: Path | None = None
+
+    @classmethod
+    def read(cls, journal: str | os.PathLike[str], *, rules: Mapping[str, Any] | None = None) -> Tuner:
+        """The study of a journal as it stands, to look at only, also while another process writes it.
+
+        Parameters
+        ----------
+        journal
+            The file.
+        rules
+            Callable rules of the space by name, where it has any.
+
+        Raises
+        ------
+        JournalError
+            There is no such file, it is damaged, or no study was started in it yet.
+        SpaceError
+            A callable rule that `rules` lacks.
+        """
+        path, contents = Path(journal), read(journal)
+        tuner = cls.__new__(cls)
+        tuner._set_up(*resuming.stored_study(path, contents, rules or {}))
+        tuner._stopper, tuner._read_from = None, path
+        resuming.replay(path, contents, tuner.history, tuner.space, tuner._queue)
+        return tuner
+
+    # ------------------------------------------------------------------ asking
+    def ask(self, n: int = 1) -> list[Trial]:
+        """Up to `n` trials to measure, all different, none measured or pending.
+
+        Returns
+        -------
+        list of Trial
+            Empty with trials pending: nothing until something is told. Empty with none
+            pending: the search is finished.
+
+        Raises
+        ------
+        OptionError
+            `n` is not a whole number >= 1, or the strategy broke its contract.
+        JournalError
+            The batch could not be written; nothing was asked.
+        """
+        n = whole("ask", "n", n, 1)
+        with self._mutex:
+            self._writable()
+            if self._again:
+                handed, self._again = self._again[:n], self._again[n:]
+                return [self.history[i] for i in handed]
+            left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
+            batch = next_trials(left, self._queue, self.strategy, self.space, self.history, self._stream)
+            if batch:
+                asked = [records.trial_record(t) for t in batch]
+                self._commit({"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked}, batch)
+                for trial in batch:
+                    records.unqueue(self._queue, trial)
+            return batch
+
+    @property
+    def asked(self) -> int:
+        """How many trials were asked (added ones do not count)."""
+        return self.history.asked
+
+    def _stream(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *key])
+
+    # ------------------------------------------------------------------ telling
+    def tell(
+        self,
+        trial: Trial | int,
+        value: float | Iterable[float] | None = None,
+        *,
+        metrics: Mapping[str, float | Iterable[float]] | None = None,
+        seconds: float | None = None,
+        error: str | None = None,
+        state: State | str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        times: Sequence[float | None] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Trial:
+        """Record how a trial ended, in any order. A told value is final.
+
+        Parameters
+        ----------
+        trial
+            A trial from `ask`, or its id.
+        value
+            The goal's metric: a number, or a list of repeats measured inside this trial.
+            May be left out where `metrics` has it.
+        metrics
+            Other named numbers (or lists of repeats).
+        seconds
+            Run time, without the wait in a queue.
+        error
+            What went wrong; the trial counts as failed and is not asked again.
+        state
+            How it ended, where that is neither done nor failed: ``"timed_out"``,
+            ``"invalid"``, ``"stopped"``, or ``"lost"`` (the machine's fault; a late
+            result may still be told).
+        tags
+            Anything to remember with the trial, as JSON.
+        times
+            Unix times (queued, started, ended), None where unknown.
+        where
+            Job id, worker, log.
+
+        Returns
+        -------
+        Trial
+            As recorded. A NaN or infinite value is recorded as a failed trial, with a
+            `DsiceWarning`, so that one diverged run never stops a tuning.
+
+        Raises
+        ------
+        UnknownTrialError
+            No trial has that id.
+        TellError
+            The trial was told already, or the value is no number, or a metric the goal
+            needs is missing; nothing is recorded and the trial can be told again.
+        JournalError
+            It could not be written; nothing is recorded and the trial can be told again.
+        """
+        with self._mutex:
+            known = telling.known(trial, self.history)
+            telling.untold(known)
+            told = Told(value, metrics, seconds, error, state, tags, times, where)
+            done = told.trial(known, self.history)
+            self._commit({"kind": "tell", "at": time.time(), **records.tell_record(done)}, [done])
+            self.adopt(done.id)
+        told.warn(done)
+        return done
+
+    def add(
+        self,
+        params: Mapping[str, Any],
+        value: float | Iterable[float] | None = None,
+        *,
+        metrics: Mapping[str, float | Iterable[float]] | None = None,
+        seconds: float | None = None,
+        error: str | None = None,
+        state: State | str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        times: Sequence[float | None] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Trial:
+        """Record a measurement made elsewhere, never asked; takes what `tell` takes.
+
+        A point measured before gets one more repeat. Added trials do not count for max_trials.
+        """
+        with self._mutex:
+            fresh = telling.fresh(params, self.space, self.history)
+            told = Told(value, metrics, seconds, error, state, tags, times, where)
+            done = told.trial(fresh, self.history)
+            self._commit(
+                {"kind": "add", "at": time.time(), "trial": records.trial_record(done) | records.tell_record(done)}, [done]
+            )
+            records.unqueue(self._queue, done)
+        told.warn(done)
+        return done
+
+    def enqueue(self, params: Mapping[str, Any]) -> None:
+        """Ask for these params next, before anything the strategy proposes.
+
+        Raises
+        ------
+        TellError
+            The point was asked or added before, or waits already.
+        """
+        with self._mutex:
+            point = self.space.point(params)
+            known = self.history.id_of((point, 0, 0, 0))
+            if known is not None:
+                raise TellError(f"enqueue({dict(params)}): trial {known} is that point already; nothing was recorded")
+            if point in self._queue:
+                raise TellError(f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded")
+            self._commit({"kind": "enqueue", "point": list(point)}, [])
+            self._queue.append(point)
+
+    def step(self, trial: Trial | int, step: int, value: float) -> bool:
+        """Record a point of a running trial's learning curve.
+
+        Returns
+        -------
+        bool
+            True: the stopper wants the trial stopped; end it and tell it with ``state="stopped"``.
+
+        Raises
+        ------
+        TellError
+            The trial was told already, or `step` and `value` are no numbers; nothing is recorded.
+        """
+        with self._mutex:
+            known = telling.known(trial, self.history)
+            telling.running(known)
+            number = telling.whole(f"trial {known.id}: step", step)
+            told = telling.number(f"trial {known.id}: value of step {number}", value)
+            seen = replace(known, curve=(*known.curve, (number, told)))
+            self._commit({"kind": "step", "id": known.id, "step": number, "value": records.out(told)}, [seen])
+            return self._stopper is not None and bool(self._stopper.stop(seen.curve, self.history))
+
+    # ------------------------------------------------------------------ looking
+    @property
+    def best(self) -> Trial | None:
+        """Trial of the best point measured so far, its value the mean of its measurements; None before any."""
+        with self._mutex:
+            return self.history.best
+
+    @property
+    def pending(self) -> list[Trial]:
+        """Trials asked and not told."""
+        with self._mutex:
+            return self.history.pending()
+
+    @property
+    def orphans(self) -> list[Trial]:
+        """Pending trials of an earlier coordinator that the next asks hand out again."""
+        with self._mutex:
+            return [self.history[i] for i in self._again]
+
+    def adopt(self, id: int) -> None:
+        """An orphan whose run is being followed again: the next asks do not hand it out."""
+        with self._mutex:
+            if id in self._again:
+                self._again.remove(id)
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is pending and the next ask would be empty."""
+        with self._mutex:
+            if self.history.pending():
+                return False
+            if self.max_trials is not None and self.asked >= self.max_trials:
+                return True
+            return not self._queue and not self.strategy.ask(1, self.space, self.history, self._stream)
+
+    def __repr__(self) -> str:
+        return f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, {len(self.pending)} pending>"
+
+    def __enter__(self) -> Tuner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the journal; a second call does nothing."""
+        with self._mutex:
+            if self._journal is not None:
+                self._journal.close()
+
+    # ------------------------------------------------------------------ journal
+    def _open(self, journal: Journal, *, again: bool) -> None:
+        try:
+            options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
+            resuming.go_on(journal, self.space, self.history, self._queue, options)
+        except BaseException:
+            journal.close()
+            raise
+        self._journal = journal
+        if again:
+            self._again = [t.id for t in self.history.pending()]
+
+    def _writable(self) -> None:
+        if self._read_from is not None:
+            raise JournalError(
+                f"journal {self._read_from} was opened to look at (Tuner.read); open it with Tuner(..., journal=...) to write it"
+            )
+
+    def _commit(self, record: dict[str, Any], trials: Sequence[Trial]) -> None:
+        """Written before remembered, and no Ctrl-C between the two."""
+        self._writable()
+        with uninterrupted():
+            if self._journal is not None:
+                self._journal.append(record)
+            for trial in trials:
+                self.history.write(trial)

@@ -1,0 +1,61 @@
+"""Functions that the tests send to trial processes; this module loads fast there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+
+def square(x: int) -> int:
+    if x >= 90:
+        raise ValueError("no such thing")
+    return x * x
+
+
+def report(**params: Any) -> dict[str, float]:
+    """Every kind of number at once."""
+    print("not the result: 5")
+    return {"count": len(params), "yes": True, "nothing": None, "inf": float("inf")}  # type: ignore[dict-item]
+
+
+def returns(code: str) -> Any:
+    return eval(code)  # noqa: S307  (the tests' own expressions)
+
+
+def leaves(mark: str) -> float:
+    """End well and leave processes behind: a child, and one that left session and parent."""
+    subprocess.Popen(["sleep", mark])
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execvpe("sleep", ["sleep", mark], {"PATH": os.environ["PATH"]})
+        os._exit(0)
+    time.sleep(0.2)
+    return 1.0
+
+
+def unkind(mark: str) -> float:
+    """Deaf to SIGTERM, with a deaf child and a detached one."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    subprocess.Popen(["sleep", mark])
+    subprocess.Popen(["setsid", "sleep", mark])
+    time.sleep(3600)
+    return 1.0
+
+
+def curve(steps: int) -> float:
+    """A learning curve written without importing dsice."""
+    for step in range(steps):
+        with open(os.environ["DSICE_DIR"] + "/steps", "a") as file:  # noqa: PTH123
+            file.write(f'{{"step": {step}, "value": {1 / (step + 1)}}}\n')
+    return 0.5
+
+
+def loads() -> list[int]:
+    """Which heavy modules a fresh trial process has loaded."""
+    return [int(name in sys.modules) for name in ("dsice", "numpy", "pandas")]

@@ -1,0 +1,161 @@
+"""The transition figure: what is drawn, checked against plain counts of the history."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dsice import Goal, Tuner
+from dsice.errors import OptionError
+from dsice.plots import progress
+from dsice.strategies import DSICE, Random
+from tests.conftest import bowl, fill, small
+
+START = {"a": 8, "b": 1.0, "c": 2}
+
+
+def panels(figure: Figure) -> tuple[Axes, Axes]:
+    """(values, widths)."""
+    below, above = figure.axes
+    return below, above
+
+
+def dots(axes: Axes, label: str) -> np.ndarray[Any, Any]:
+    """Places of the dots of that label, sorted by trial."""
+    found = [c for c in axes.collections if c.get_label() == label]
+    assert len(found) == 1, [c.get_label() for c in axes.collections]
+    places = np.asarray(found[0].get_offsets())
+    return places[np.argsort(places[:, 0])]
+
+
+def line(axes: Axes, label: str) -> np.ndarray[Any, Any]:
+    (found,) = [drawn for drawn in axes.lines if str(drawn.get_label()).startswith(label)]
+    return np.asarray(found.get_xydata())
+
+
+def bands(axes: Axes) -> list[tuple[float, float]]:
+    return [(float(p.get_x()), float(p.get_x() + p.get_width())) for p in axes.patches]  # type: ignore[attr-defined]
+
+
+def test_rounds_values_best_and_share() -> None:
+    tuner = fill(Tuner(small(), DSICE(start=START)), 24, batch=8)
+    figure = progress(tuner)
+    below, above = panels(figure)
+    values = [bowl(dict(t.params)) for t in tuner.history]
+    np.testing.assert_allclose(dots(below, "trial"), np.column_stack([range(24), values]))
+    best = dots(below, "best of each round")
+    assert [v for _, v in best] == pytest.approx([min(values[i : i + 8]) for i in range(0, 24, 8)])
+    assert [values[int(i)] for i, _ in best] == pytest.approx([v for _, v in best])
+    steps = line(below, "best so far")
+    np.testing.assert_allclose(steps[:24], np.column_stack([range(24), np.minimum.accumulate(values)]))
+    assert set(line(below, "initial value")[:, 1]) == {bowl(START)}
+    assert bands(below) == bands(above) == [(-0.5, 7.5), (15.5, 23.5)]
+    assert f"{sum(v < bowl(START) for v in values) / 24:.0%} of 24 trials" in below.get_title()
+
+
+def test_widths_come_from_the_notes() -> None:
+    tuner = fill(Tuner(small(), DSICE(start=START)), 24, batch=8)
+    _, above = panels(progress(tuner.history))
+    drawn = {(int(x), int(y)) for c in above.collections for x, y in np.asarray(c.get_offsets())}
+    assert drawn == {(t.id, int(t.note.get("width", 0))) for t in tuner.history}
+    assert any(width for _, width in drawn)
+
+
+def test_single_asks_are_banded_in_equal_groups() -> None:
+    tuner = fill(Tuner({"x": range(10), "y": range(3)}, Random()), 30, batch=1)
+    below, _ = panels(progress(tuner))
+    edges = [edge for band in bands(below) for edge in band]
+    assert set(np.diff(edges)) <= {2.0, 3.0}
+    assert len(dots(below, "best of each band")) == 12
+    assert set(line(below, "initial value")[:, 1]) == {bowl(dict(tuner.history[0].params))}  # no start: the first
+
+
+def test_more_is_better() -> None:
+    tuner = Tuner(small(), goal=Goal("score", maximize=True))
+    for trial in tuner.ask(20):
+        tuner.tell(trial, metrics={"score": -bowl(dict(trial.params))})
+    below, _ = panels(progress(tuner))
+    values = [-bowl(dict(t.params)) for t in tuner.history]
+    np.testing.assert_allclose(line(below, "best so far")[:20, 1], np.maximum.accumulate(values))
+    assert f"{np.mean(np.array(values) > values[0]):.0%}" in below.get_title()
+    assert below.get_ylabel() == "score"
+
+
+def test_failed_pending_and_infeasible_trials() -> None:
+    tuner = Tuner(small(), Random(), goal=Goal(at_most={"memory": 1.0}))
+    trials = tuner.ask(20)
+    for trial in trials[:16]:
+        if trial.id % 4 == 1:
+            tuner.tell(trial, error="crashed")
+        else:
+            tuner.tell(trial, 10.0 - trial.id / 10, metrics={"memory": 2.0 if trial.id >= 8 else 0.5})
+    below, _ = panels(progress(tuner))
+    assert [x for x, _ in dots(below, "failed")] == [1, 5, 9, 13]
+    assert [x for x, _ in dots(below, "trial")] == [0, 2, 3, 4, 6, 7]
+    assert [x for x, _ in dots(below, "breaks a bound")] == [8, 10, 11, 12, 14, 15]
+    assert [x for x, _ in dots(below, "best of each round")] == [7]  # not 15, which is lower and not allowed
+    assert line(below, "best so far")[-1][1] == pytest.approx(9.3)
+    assert "31% of 16 trials" in below.get_title()  # 2, 3, 4, 6, 7: the infeasible ones are not better
+
+
+def test_an_initial_value_from_elsewhere() -> None:
+    tuner = fill(Tuner(small(), Random()), 12, batch=12)
+    below, _ = panels(progress(tuner, start=3.0))
+    values = np.array([bowl(dict(t.params)) for t in tuner.history])
+    assert set(line(below, "initial value")[:, 1]) == {3.0}
+    assert f"{np.mean(values < 3.0):.0%}" in below.get_title()
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([1, 2, 3, 4, 5], "linear"),
+        ([1, 2, 3, 400, 5], "log"),
+        ([0.1, 0.11, 0.12, 0.11, 5], "log"),
+        ([-1, 2, 3, 400, 5], "linear"),
+        ([2, 2, 2, 2, 2], "linear"),
+    ],
+)
+def test_scale(values: list[float], scale: str) -> None:
+    tuner = Tuner({"x": range(9)}, Random())
+    for trial, value in zip(tuner.ask(5), values, strict=True):
+        tuner.tell(trial, value)
+    assert panels(progress(tuner))[0].get_yscale() == scale
+
+
+def test_files(tmp_path: Path) -> None:
+    tuner = fill(Tuner(small(), Random()), 12)
+    progress(tuner, tmp_path / "new" / "a.png")
+    assert (tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")
+    progress(tuner, tmp_path / "a.svg")
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+    with pytest.raises(OptionError, match="png"):
+        progress(tuner, tmp_path / "a.txt")
+
+
+def test_nothing_to_draw() -> None:
+    tuner = Tuner(small())
+    with pytest.raises(OptionError, match="no trial with a value"):
+        progress(tuner)
+    tuner.ask(2)
+    with pytest.raises(OptionError, match="no trial with a value"):
+        progress(tuner)
+
+
+def test_matplotlib_is_loaded_late_and_pyplot_never() -> None:
+    code = (
+        "import sys, dsice, dsice.plots\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "tuner = dsice.Tuner({'x': range(9)})\n"
+        "tuner.tell(tuner.ask(1)[0], 1.0)\n"
+        "dsice.plots.progress(tuner)\n"
+        "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)

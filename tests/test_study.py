@@ -1,0 +1,171 @@
+"""Study files: what they say, and what is wrong with them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from dsice import Choice, Goal, Ordinal, Require, Share, Space, When
+from dsice.errors import DsiceError, OptionError, SpaceError
+from dsice.launchers import Job
+from dsice.strategies import DSICE, Grid
+from dsice.study import read_study
+
+FULL = """
+[study]
+command = "python train.py --lr {lr} --batch {batch} --opt {opt} --momentum {momentum:0}"
+journal = "runs/a.jsonl"
+max_trials = 50
+max_seconds = 3600
+seed = 4
+slots = 3
+timeout = 20.5
+mode = "rounds"
+
+[space]
+batch = [16, 32, 64]
+lr = {log = [1e-4, 1e-1], n = 4}
+opt = {choice = ["sgd", "adam"]}
+momentum = {linear = [0.0, 0.9], n = 4}
+depth = {choice = [8, 2]}
+
+[rules]
+where = ["batch * lr <= 1"]
+when = [{if = "opt == 'sgd'", params = ["momentum"]}]
+
+[goal]
+metric = "loss"
+maximize = true
+at_most = {memory = 16}
+time_weight = "auto"
+until = {share = 0.5}
+
+[strategy]
+name = "DSICE"
+max_width = 3
+start = {batch = 32, lr = 1e-3, opt = "adam", depth = 8}
+"""
+SHORT = '[study]\ncommand = "prog {x}"\n[space]\nx = [1, 2, 3]\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text)
+    return path
+
+
+def test_everything_a_study_file_says_arrives(tmp_path: Path) -> None:
+    study = read_study(written(tmp_path, FULL))
+    space = Space(
+        {
+            "batch": [16, 32, 64],
+            "lr": Ordinal.log(1e-4, 1e-1, 4),
+            "opt": Choice(["sgd", "adam"]),
+            "momentum": Ordinal.linear(0.0, 0.9, 4),
+            "depth": Choice([8, 2]),
+        },
+        where=[Require("batch * lr <= 1"), When("opt == 'sgd'", "momentum")],
+    )
+    assert study.space.to_dict() == space.to_dict()
+    assert study.goal == Goal("loss", maximize=True, at_most={"memory": 16}, time_weight="auto", until=Share(0.5))
+    assert study.strategy == DSICE(max_width=3, start={"batch": 32, "lr": 1e-3, "opt": "adam", "depth": 8})
+    assert study.journal == tmp_path / "runs/a.jsonl"
+    options = (study.max_trials, study.max_seconds, study.seed, study.slots, study.timeout, study.mode)
+    assert options == (50, 3600, 4, 3, 20.5, "rounds")
+    assert not study.is_function
+    assert study.launcher().slots == 3
+
+
+def test_defaults(tmp_path: Path) -> None:
+    study = read_study(written(tmp_path, SHORT))
+    assert study.journal == tmp_path / "study.jsonl"
+    assert (study.strategy, study.goal, study.mode, study.max_trials) == (DSICE(), Goal(), "async", None)
+
+
+def test_strategy_names_ignore_case(tmp_path: Path) -> None:
+    assert read_study(written(tmp_path, SHORT + '[strategy]\nname = "grid"\nstride = 2\n')).strategy == Grid(stride=2)
+
+
+WRONG = [
+    (SHORT.replace("[space]", "[spaec]"), ["spaec", "'space'"]),
+    (SHORT.replace("[space]\nx = [1, 2, 3]", ""), ["[space]", "missing"]),
+    (SHORT.replace("command", "comand"), ["[study]", "comand", "'command'"]),
+    (SHORT + "[goal]\nmaximise = true\n", ["[goal]", "maximise", "'maximize'"]),
+    (SHORT + "[goal]\nmaximize = 1\n", ["[goal]", "maximize", "true or false"]),
+    (SHORT + "[goal]\nuntil = {rounds = 3}\n", ["until", "rounds", "trials"]),
+    (SHORT + "[goal]\nat_most = 3\n", ["[goal]", "at_most"]),
+    (SHORT + "[rules]\nwhere = 'x < 2'\n", ["[rules]", "where", "list"]),
+    (SHORT + "[rules]\nwhere = ['y < 2']\n", ["y"]),
+    (SHORT + "[rules]\nwhen = [{iff = 'x < 2', params = ['x']}]\n", ["rules.when, entry 1", "iff"]),
+    (SHORT + "[strategy]\nname = 'dsise'\n", ["[strategy]", "dsise", "'dsice'"]),
+    (SHORT + "[strategy]\nmax_widht = 2\n", ["max_widht", "max_width"]),
+    (SHORT + "[strategy]\nstart = {x = 7}\n", ["[strategy]", "start", "7"]),
+    (SHORT + "[strategy]\nstart = 7\n", ["[strategy]", "start", "7"]),
+    (SHORT.replace("{x}", "{z}"), ["placeholder", "'z'", "x"]),
+    (SHORT.replace("{x}", "{x"), ["{"]),
+    (SHORT.replace("[1, 2, 3]", "{log = [1], n = 3}"), ["space.x", "log", "[lo, hi]"]),
+    (SHORT.replace("[1, 2, 3]", "{log = [1, 5]}"), ["[space]", "n = 5"]),
+    (SHORT.replace("[1, 2, 3]", "{log = [0, 5], n = 3}"), ["space.x", "positive"]),
+    (SHORT.replace("[1, 2, 3]", "3"), ["[space]", "x = 3"]),
+    (SHORT.replace("[1, 2, 3]", "[1, 1]"), ["x", "1"]),
+    (SHORT.replace("[space]", "max_trials = 0\n[space]"), ["[study]", "max_trials = 0", ">= 1"]),
+    (SHORT.replace("[space]", "timeout = -2\n[space]"), ["[study]", "timeout"]),
+    (SHORT.replace("[space]", "mode = 'batch'\n[space]"), ["[study]", "mode", "rounds"]),
+    (SHORT.replace("[space]", "function = 'a:b'\n[space]"), ["either", "function"]),
+    (SHORT.replace('command = "prog {x}"', "function = 'a.b'"), ["module:function"]),
+    ("[study", ["TOML"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG)
+def test_wrong_study_files_are_refused_with_the_reason(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(DsiceError) as caught:
+        read_study(written(tmp_path, text))
+    assert isinstance(caught.value, ValueError | RuntimeError)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_conditional_parameter_needs_a_default_in_the_command(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"\{momentum:DEFAULT\}"):
+        read_study(written(tmp_path, FULL.replace("{momentum:0}", "{momentum}")))
+
+
+def test_a_missing_study_file(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="No such file"):
+        read_study(tmp_path / "none.toml")
+
+
+def test_a_function_beside_the_study_file_is_found_and_run(tmp_path: Path) -> None:
+    (tmp_path / "beside_the_study.py").write_text("def cost(x):\n    return 10.0 * x\n")
+    study = read_study(written(tmp_path, SHORT.replace('command = "prog {x}"', "function = 'beside_the_study:cost'\nslots = 1")))
+    with study.launcher() as launcher:
+        launcher.submit([Job(0, {"x": 3})])
+        (result,) = launcher.collect(timeout=60)
+    assert result.value == 30.0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "word"), [("no_such_module:f", "no_such_module"), ("math:no_such", "no_such")])
+def test_a_function_that_is_not_there(tmp_path: Path, name: str, word: str) -> None:
+    study = read_study(written(tmp_path, SHORT.replace('command = "prog {x}"', f"function = '{name}'")))
+    with pytest.raises(OptionError, match=word):
+        study.launcher()
+
+
+def test_the_study_file_of_the_example_says_what_its_script_says() -> None:
+    folder = Path(__file__).parents[1] / "examples" / "digits"
+    spec = importlib.util.spec_from_file_location("digits_tune", folder / "tune.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    study = read_study(folder / "study.toml")
+    assert study.space.to_dict() == Space(script.SPACE).to_dict()
+    assert study.strategy == DSICE(start=script.START)
+    assert study.goal.metric == "loss"
+
+
+def test_axes_that_are_wrong_name_the_axis(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match="'x'"):
+        read_study(written(tmp_path, SHORT.replace("[1, 2, 3]", "[3, 1, 2]")))

@@ -18,7 +18,7 @@ BENCH_SPLINE := benchmarks/spline/run.py
 
 .PHONY: help demo test check bench bench-spline clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.trial import Identity, Point, State, Trial
+from dsice.trial import Identity, Point, State, Trial, mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,16 +238,16 @@ class History(Sequence[Trial]):
             groups.setdefault((self._trials[i].point, self._trials[i].member), []).append(i)
         return groups.values()
 
-    def _rank(self, ids: list[int]) -> tuple[float, float, int]:
+    def _rank(self, ids: list[int]) -> tuple[float | None, float | None, int]:
         scores, violation = self.scores(), self.violation()
         weights = [len(self._trials[i].values) or 1 for i in ids]
-        return (_mean(violation[ids].tolist(), weights), _mean(scores[ids].tolist(), weights), ids[0])
+        return (mean(violation[ids].tolist(), weights), mean(scores[ids].tolist(), weights), ids[0])
 
     def _seen(self, ids: list[int]) -> Trial:
         """The first of the trials of one point, carrying the measurements of all under today's goal."""
         trials = [self._trials[i] for i in sorted(ids)]
         weights = [len(t.values) or 1 for t in trials]
-        value = _mean([self.goal.metric_of(t) for t in trials], weights)
+        value = mean([self.goal.metric_of(t) for t in trials], weights)
         first = trials[0]
         if len(trials) == 1:
             return first if first.value == value else replace(first, value=value)
@@ -278,9 +278,3 @@ def _labels(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
             used.add(label)
             labels[group, name] = label
     return labels
-
-
-def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    """Weighted mean without overflow for values near the largest float."""
-    total = sum(weights)
-    return sum(v * (w / total) for v, w in zip(values, weights, strict=True))

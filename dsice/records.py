@@ -27,7 +27,7 @@ from typing import Any
 
 from dsice.history import History
 from dsice.space import Space
-from dsice.trial import Point, State, Trial
+from dsice.trial import Point, State, Trial, mean
 
 Record = dict[str, Any]
 
@@ -138,11 +138,6 @@ def unqueue(queue: list[Point], trial: Trial) -> None:
     """A point that was asked or added need not be asked any more."""
     if trial.identity == (trial.point, 0, 0, 0) and trial.point in queue:
         queue.remove(trial.point)
-
-
-def mean(values: tuple[float, ...]) -> float | None:
-    """Mean without overflow for values near the largest float; None of nothing."""
-    return sum(v / len(values) for v in values) if len(values) > 1 else (values[0] if values else None)
 
 
 def out(value: float) -> float | str | None:

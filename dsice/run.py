@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from numbers import Real
 from typing import Any, Literal
 
 from dsice.errors import DsiceWarning, OptionError, TellError
@@ -16,6 +17,7 @@ from dsice.progress import Progress
 from dsice.space import Space
 from dsice.trial import Trial
 from dsice.tuner import Axes, Tuner
+from dsice.tuner.checks import whole
 
 Callback = Callable[[Tuner, Trial], object]
 WAIT = 0.5  # seconds that one look at the launcher may take; it comes back as soon as something happens
@@ -60,9 +62,9 @@ def run(
     Raises
     ------
     OptionError
-        An unknown mode, or a negative number.
+        An argument of the wrong kind, an unknown mode, or a number out of range.
     LaunchError
-        The launcher cannot start anything. Failed trials never raise.
+        The launcher cannot start anything. Failed trials never raise; when all failed, a `DsiceWarning` says so.
 
     Notes
     -----
@@ -70,10 +72,7 @@ def run(
     and started again where it cannot. When this function leaves by an exception (Ctrl-C
     too) the launcher is closed; the journal holds everything told, and the same script goes on.
     """
-    if mode not in ("async", "rounds"):
-        raise OptionError(f"run(mode={mode!r}): expected 'async' or 'rounds'")
-    if retries < 0:
-        raise OptionError(f"run(retries={retries!r}): expected a whole number >= 0")
+    _check(tuner, launcher, mode, max_trials, max_seconds, retries, callbacks)
     loop = _Loop(tuner, launcher, mode, max_trials, max_seconds, retries, callbacks)
     try:
         with Progress(tuner, max_trials or tuner.max_trials) if progress else nullcontext() as display:
@@ -85,7 +84,45 @@ def run(
     except BaseException:
         launcher.close()
         raise
+    _warn_without_value(tuner)
     return tuner
+
+
+def _check(
+    tuner: object,
+    launcher: object,
+    mode: object,
+    max_trials: object,
+    max_seconds: object,
+    retries: object,
+    callbacks: object,
+) -> None:
+    """Raise OptionError for what `run` cannot use, before anything is asked."""
+    if not isinstance(tuner, Tuner):
+        raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
+    if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(launcher, type):
+        raise OptionError(f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself")
+    if mode not in ("async", "rounds"):
+        raise OptionError(f"run(mode={mode!r}): expected 'async' or 'rounds'")
+    if max_trials is not None:
+        whole("run", "max_trials", max_trials, 1)
+    whole("run", "retries", retries, 0)
+    if max_seconds is not None and not (isinstance(max_seconds, (int, float, Real)) and float(max_seconds) >= 0):
+        raise OptionError(f"run(max_seconds={max_seconds!r}): expected a number of seconds >= 0")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise OptionError(f"run(callbacks={callbacks!r}): expected a list of functions of (tuner, trial)")
+
+
+def _warn_without_value(tuner: Tuner) -> None:
+    """A study in which every trial failed ends like any other; say so, and why."""
+    failed = [trial for trial in tuner.history if trial.error is not None]
+    if tuner.best is None and failed:
+        first = failed[0]
+        warnings.warn(
+            f"none of the {len(failed)} trials has a value, so there is no best; trial {first.id} {first.state}: {first.error}",
+            DsiceWarning,
+            stacklevel=3,
+        )
 
 
 class _Loop:
@@ -106,12 +143,14 @@ class _Loop:
         self.deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self.running: dict[int, Job] = {}
         self.lost: dict[int, int] = {}
+        self.known_steps: dict[int, int] = {}  # points of the curve told before: an attached job sends all of it again
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
         jobs = {t.id: self._job(t) for t in self.tuner.orphans}
         for id in self.launcher.attach(list(jobs.values())) if jobs else []:
             self.running[id] = jobs[id]
+            self.known_steps[id] = len(self.tuner.history[id].curve)
             self.tuner.adopt(id)
 
     def fill(self) -> bool:
@@ -128,10 +167,15 @@ class _Loop:
     def collect(self) -> None:
         for event in self.launcher.collect(WAIT):
             if isinstance(event, Step):
-                if event.id in self.running and self.tuner.step(event.id, event.step, event.value):
-                    self.launcher.cancel(event.id)
+                self._step(event)
             elif event.id in self.running:
                 self._ended(event)
+
+    def _step(self, event: Step) -> None:
+        if self.known_steps.get(event.id, 0) > 0:
+            self.known_steps[event.id] -= 1
+        elif event.id in self.running and self.tuner.step(event.id, event.step, event.value):
+            self.launcher.cancel(event.id)
 
     def _may_ask(self) -> bool:
         if self.tuner.orphans:
@@ -162,10 +206,29 @@ class _Loop:
             if result.state == "lost":
                 return self.tuner.tell(result.id, error=f"lost {self.lost[result.id]} times: {result.error}", **extra)
             try:
-                return self.tuner.tell(result.id, result.value, metrics=result.metrics, error=result.error, state=result.state, **extra)
-            except TellError as error:  # ran, but what it gave cannot be used
+                return self.tuner.tell(
+                    result.id, result.value, metrics=result.metrics, error=result.error, state=result.state, **extra
+                )
+            except TellError as problem:  # ran, but what it gave cannot be used
                 log = result.where.get("log")
-                return self.tuner.tell(result.id, error=f"{error}" + (f"; log: {log}" if log else ""), **extra)
+                error = (self._lacking(result) or f"{problem}") + (f"; log: {log}" if log else "")
+                try:  # what it measured is kept
+                    return self.tuner.tell(result.id, result.value, metrics=result.metrics, error=error, **extra)
+                except TellError:
+                    return self.tuner.tell(result.id, error=error, **extra)
+
+    def _lacking(self, result: Result) -> str:
+        """What the goal needs and the program did not give; empty if it is something else that is wrong."""
+        goal = self.tuner.history.goal
+        given = {*result.metrics, *(() if result.value is None else (goal.metric, "value"))}
+        lacking = [name for name in dict.fromkeys((goal.metric, *goal.bounded)) if name not in given]
+        if result.state != "done" or not lacking:
+            return ""
+        gave = f"the metrics {', '.join(result.metrics)}" if result.metrics else "a plain number"
+        return (
+            f"the program gave {gave}, and the goal needs {', '.join(map(repr, lacking))}: let the program give it, "
+            "or name another metric in the Goal"
+        )
 
 
 def minimize(
@@ -206,6 +269,8 @@ def minimize(
     """
     if not callable(objective) or isinstance(objective, Mapping):
         raise OptionError(f"minimize(objective={objective!r}): expected a function of the params")
+    if workers is not None:
+        whole("minimize", "workers", workers, 1)
     tuner = Tuner(space, journal=journal, max_trials=max_trials, seed=seed)
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
     with tuner, Local(objective, slots=workers, directory=directory) as launcher:

@@ -13,9 +13,8 @@ import numpy as np
 
 from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
-from dsice.records import mean
 from dsice.space import Space
-from dsice.trial import State, Times, Trial
+from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
 _LARGEST = 2**63 - 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -110,3 +111,18 @@ class Trial:
     def identity(self) -> Identity:
         """The measurement that this is: (point, stage, repeat, member)."""
         return (self.point, self.stage, self.repeat, self.member)
+
+
+def mean(values: Sequence[float], weights: Sequence[int] | None = None) -> float | None:
+    """(Weighted) mean, correctly rounded, also of values near the largest float; None of nothing."""
+    weights = weights or [1] * len(values)
+    total = sum(weights)
+    if not total:
+        return None
+    try:
+        found = math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total
+        if math.isfinite(found):
+            return found
+    except (OverflowError, ValueError):  # beyond the floats, or infinities of both signs
+        pass
+    return sum(v * (w / total) for v, w in zip(values, weights, strict=True))

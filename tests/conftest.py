@@ -16,7 +16,7 @@ Objective = Callable[[dict[str, object]], float]
 
 def small() -> Space:
     """4 x 3 x 3 grid."""
-    return Space({"a": [1, 2, 4, 8], "b": Ordinal.linear(0, 1, 3), "c": range(3)})
+    return Space({"a": [1, 2, 4, 8], "b": Ordinal.linear(0.0, 1.0, 3), "c": range(3)})
 
 
 def holes() -> Space:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice import History, State, Trial, records
+from dsice.trial import mean
 from tests.conftest import conditional, small
 
 NUMBERS = st.floats() | st.sampled_from([1e308, -1e308, 5e-324, -0.0, math.nan, math.inf, -math.inf])
@@ -32,7 +33,7 @@ def trials(draw: Any) -> Trial:
     return Trial(
         0, draw(st.integers(0, 9)), space.params(point) | overrides, point, *draw(st.tuples(*[st.integers(0, 3)] * 3)),
         parent=draw(st.none() | st.integers(0, 99)), overrides=overrides, note=draw(PLAIN),
-        state=draw(st.sampled_from([s for s in State if s is not State.PENDING])), values=values, value=records.mean(values),
+        state=draw(st.sampled_from([s for s in State if s is not State.PENDING])), values=values, value=mean(values),
         metrics=draw(st.dictionaries(TEXT, NUMBERS, max_size=3)), seconds=draw(st.none() | FINITE),
         times=draw(st.tuples(*[st.none() | FINITE] * 3)), error=draw(st.none() | TEXT), tags=draw(PLAIN), where=draw(PLAIN),
     )  # fmt: skip
@@ -101,7 +102,13 @@ def test_a_tell_line_of_another_point_is_an_error() -> None:
 
 @pytest.mark.parametrize("values", [(1.7e308, 1.7e308), (-1.7e308,) * 3, (1e-320, 3e-320)])
 def test_the_mean_of_extreme_values(values: tuple[float, ...]) -> None:
-    assert records.mean(values) == pytest.approx(values[0] if values[0] == values[-1] else 2e-320)
+    assert mean(values) == pytest.approx(values[0] if values[0] == values[-1] else 2e-320)
+
+
+def test_the_mean_is_the_number_nearest_to_the_true_mean() -> None:
+    assert mean((0.1, 0.2, 0.3, 0.4)) == 0.25 and mean((5.0, 3.5), [1, 2]) == 4.0
+    assert mean(()) is None
+    assert [str(mean(v)) for v in ((math.inf, -math.inf), (math.inf, 1.0), (math.nan, 1.0))] == ["nan", "inf", "nan"]
 
 
 def test_nan_and_infinity_as_json() -> None:

@@ -144,7 +144,7 @@ def test_a_function_beside_the_study_file_is_found_and_run(tmp_path: Path) -> No
     with study.launcher() as launcher:
         launcher.submit([Job(0, {"x": 3})])
         (result,) = launcher.collect(timeout=60)
-    assert result.value == 30.0  # type: ignore[union-attr]
+    assert result.value == 30.0
 
 
 @pytest.mark.parametrize(("name", "word"), [("no_such_module:f", "no_such_module"), ("math:no_such", "no_such")])

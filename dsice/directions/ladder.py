@@ -63,4 +63,3 @@ def _sets(axes: tuple[int, ...], width: int) -> Iterator[tuple[int, ...]]:
     for last in range(width - 1, len(axes)):
         for rest in _sets(axes[:last], width - 1):
             yield (*rest, axes[last])
-

@@ -94,15 +94,28 @@ Numbered = tuple[int, bytes, Record]
 
 
 def _readable(lines: Sequence[bytes], done: Repair) -> list[Numbered]:
-    """The lines that are records, those between NUL bytes too."""
+    """The lines that are records; also those between NUL bytes, and two on one line."""
     found = []
     for number, line in enumerate(lines, 2):
-        record, problem = parse(line.strip(b"\0"))
-        if record is None:
-            done.removed.append((number, problem if line.strip(b"\0") else "NUL bytes"))
-        else:
-            found.append((number, line.strip(b"\0"), record))
+        pieces = _pieces(line.strip(b"\0"))
+        found += [(number, piece, record) for piece in pieces if (record := parse(piece)[0]) is not None]
+        if not pieces or parse(pieces[-1])[0] is None:
+            done.removed.append((number, parse(line)[1]))
     return found
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """A line cut where one JSON value ends and the next begins; what cannot be read is the last piece."""
+    pieces = []
+    try:
+        text = line.decode()
+        while text:
+            end = json.JSONDecoder().raw_decode(text)[1]
+            pieces.append(text[:end].encode())
+            text = text[end:].lstrip()
+    except (ValueError, RecursionError):
+        pieces.append(line)
+    return pieces
 
 
 def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
@@ -120,6 +133,7 @@ def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
         problem = ledger.problem(record)
         if problem:
             done.removed.append((number, problem))
+            unreadable.append(number)
             continue
         if record["kind"] == "ask":
             unreadable = [n for n in unreadable if n > number]

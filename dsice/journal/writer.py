@@ -41,6 +41,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0) -> None:
         self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
         _prepare(self.path)
+        self._size = 0
         self._undo_to: int | None = None
         self._contents: Contents | None = None
         self._hold = Hold(self.path, lock=lock, wait=wait)
@@ -63,6 +64,10 @@ class Journal:
         contents = read(self.path)
         contents.require_good(self.path)
         self._hold.own()
+        if os.fstat(fd).st_size != contents.good_bytes + len(contents.torn):
+            # where locks do not hold, another coordinator may have written before the owner record stopped it
+            contents = read(self.path)
+            contents.require_good(self.path)
         if contents.torn:
             copy = self.path.with_name(f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}")
             copy.write_bytes(contents.torn)
@@ -72,6 +77,7 @@ class Journal:
             _write(fd, b"\n")
         os.fsync(fd)
         _sync_directory(self.path.parent)
+        self._size = os.fstat(fd).st_size
         return contents
 
     def claim(self) -> Contents:
@@ -106,19 +112,29 @@ class Journal:
         self._hold.check(fd)
         try:
             self._undo(fd)
-            self._undo_to = os.fstat(fd).st_size
+            self._check_size(fd)
+            self._undo_to = self._size
             _write(fd, line)
             os.fsync(fd)
-            self._undo_to = None
+            self._size, self._undo_to = self._size + len(line), None
         except BaseException as error:
             with suppress(OSError):  # shrinking needs no space; if even that fails, the next append does it
                 self._undo(fd)
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and not isinstance(error, JournalError):
                 raise JournalError(
                     f"journal {self.path}: cannot write ({error.strerror}); nothing of this call was recorded and nothing before "
                     "it is lost. Make it writable again (free some space), then call again"
                 ) from error
             raise
+
+    def _check_size(self, fd: int) -> None:
+        """What this writer did not write may be a result: it is not written over, nor after."""
+        size = os.fstat(fd).st_size
+        if size != self._size:
+            raise LockedError(
+                f"journal {self.path} has {size} bytes where this coordinator left {self._size}: somebody else changed it, and "
+                "nothing was written. Make sure that only one coordinator runs, then open the journal again"
+            )
 
     def _undo(self, fd: int) -> None:
         """Cut off what a failed append left."""

@@ -114,8 +114,11 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
         raise TableError(f"{source} has no rows")
     objective = columns.objective or "objective"
     seconds, valid = _optional(frame, "seconds", columns), _optional(frame, "valid", columns)
+    if objective not in frame.columns:
+        hint = "" if columns.objective else "; name the column to optimise with objective= (dsice replay --objective)"
+        raise TableError(f"{source} has no column {objective!r}{hint}; its columns are {', '.join(map(str, frame.columns))}")
     names = _names(frame, columns, objective, {seconds, valid})
-    for name in (objective, *names, *columns.metrics, *filter(None, (seconds, valid))):
+    for name in (*names, *columns.metrics, *filter(None, (seconds, valid))):
         if name not in frame.columns:
             raise TableError(f"{source} has no column {name!r}; its columns are {', '.join(map(str, frame.columns))}")
     levels = [_levels(frame[name], source) for name in names]
@@ -151,13 +154,14 @@ def _names(frame: pd.DataFrame, columns: Columns, objective: str, others: set[st
     names = [str(c) for c in frame.columns if c != objective and c not in others and c not in columns.metrics]
     if not names:
         raise TableError(f"the table has no column of parameters beside {', '.join(map(str, frame.columns))}")
-    for name in names:
-        column = frame[name]
-        if column.dtype.kind == "f" and column.nunique() > max(50, len(column) // 2):
-            raise TableError(
-                f"column {name!r} has {column.nunique()} different numbers in {len(column)} rows, so it looks measured; "
-                "name the parameters with params=, or add it to metrics="
-            )
+    measured = [n for n in names if frame[n].dtype.kind == "f" and frame[n].nunique() > max(50, len(frame) // 2)]
+    if measured:
+        many = f"column {measured[0]!r} has {frame[measured[0]].nunique()} different numbers in {len(frame)} rows"
+        too = f", and so do {', '.join(map(repr, measured[1:6]))}{' ...' if measured[6:] else ''}" if measured[1:] else ""
+        raise TableError(
+            f"{many}, so it looks measured{too}; name the parameters with params= (dsice replay --params A,B,C), "
+            "or the measured columns with metrics="
+        )
     return names
 
 

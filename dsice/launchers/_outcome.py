@@ -47,7 +47,8 @@ def result(ending: Ending, host: str) -> Result:
     queued = ending.ticket.queued
     if found is None:
         state, error = _without_record(ending)
-        return Result(ending.id, state, error=_explain(error, ending.directory), times=(queued, None, None), where=where)
+        told = error if state == "stopped" else _explain(error, ending.directory)
+        return Result(ending.id, state, error=told, times=(queued, None, None), where=where)
     where["pid"] = found.get("pid")
     value: float | list[float] | None = None
     metrics: dict[str, float] = {}
@@ -65,7 +66,7 @@ def result(ending: Ending, host: str) -> Result:
         metrics=metrics,
         seconds=seconds,
         times=(queued, found.get("started"), found.get("ended")),
-        error=None if state == "done" else _explain(error, ending.directory),
+        error=None if state == "done" else error if state == "stopped" else _explain(error, ending.directory),
         where=where,
     )
 

@@ -2,5 +2,6 @@
 
 from dsice.spline.line import SplineFit, fit
 from dsice.spline.many import ManyFits, fit_many
+from dsice.spline.scores import Scores, score_alphas
 
-__all__ = ["ManyFits", "SplineFit", "fit", "fit_many"]
+__all__ = ["ManyFits", "Scores", "SplineFit", "fit", "fit_many", "score_alphas"]

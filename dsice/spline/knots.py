@@ -35,7 +35,7 @@ class Knots(NamedTuple):
     unweighted: bool
 
 
-def read_knots(levels: ArrayLike, values: ArrayLike, n: int, weights: ArrayLike | None) -> Knots:
+def read_knots(levels: Any, values: Any, n: int, weights: ArrayLike | None) -> Knots:
     """Check and merge; see :func:`dsice.spline.fit` for what is accepted."""
     ts: list[int] = levels if type(levels) is list else _as_list(levels, "levels")
     ys: Floats = values if type(values) is list else _as_list(values, "values")
@@ -46,12 +46,13 @@ def read_knots(levels: ArrayLike, values: ArrayLike, n: int, weights: ArrayLike 
         n = _whole(n, "n")
     if weights is None and k and _tidy(ts, n):
         total = _sum(ys)
-        # plain numbers, finite and of ordinary size (1e-100 < spread < 1e100): nothing else to do
+        # plain numbers, finite and of ordinary size : nothing else to do
         if type(total) is float and isfinite(total):
-            spread = max(ys) - min(ys)
-            if 1e-100 < spread < 1e100 or spread == 0.0:
-                mean = total / k
-                return Knots(ts, [v - mean for v in ys], [1.0] * k, mean, 1.0, k, 0.0, 1.0, True)
+            mean = total / k
+            y = [v - mean for v in ys]
+            top = max(y)
+            if 1e-100 < top < 1e100 or top == 0.0:
+                return Knots(ts, y, [1.0] * k, mean, 1.0, k, 0.0, 1.0, True)
     return merge_line(ts, ys, n, weights)
 
 

@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -15,11 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from dsice.errors import FitError
 from dsice.spline.grid import UNIT, Grid, make_grid
 from dsice.spline.knots import Knots, read_knots
-from dsice.spline.plain import Floats, lowest, lowest_of, solve
+from dsice.spline.plain import Floats, Row, factor, lowest, lowest_of, solve
 from dsice.spline.smoothing import Line, choose_lam, quadratic, reml
 from dsice.spline.variance import freedom, inverse_band, variances
 
 SMALLEST, LARGEST = 1e-8, 1e8
+"""Bounds of alpha; beyond them the curve interpolates or is a straight line to every digit anyway."""
+BULK_LEVELS = 100_000
+"""Levels from which numba is worth loading to write a curve."""
 
 
 def fit(
@@ -93,9 +95,8 @@ class SplineFit:
 
     def __init__(self, knots: Knots, n: int, grid: Grid, alpha: float | str) -> None:
         self.n = n
-        self.levels = tuple(knots.levels)
         self._knots, self._grid = knots, grid
-        self._x = x = _places(knots.levels, grid)
+        self._x = x = list(map(float, knots.levels)) if grid is UNIT else _places(knots.levels, grid)
         if type(alpha) is float and SMALLEST <= alpha <= LARGEST:
             self.alpha, lam = alpha, alpha * alpha
         else:
@@ -106,13 +107,17 @@ class SplineFit:
             self._g = g = [lam] * len(x)
         else:
             self._g = g = [lam / w for w in knots.w]
-        self._f, self._m, self._rows = solve(x, knots.y, g, grid.discrete)
+        self._f, self._m = solve(x, knots.y, g, grid.discrete)
         if grid is UNIT:
             place, low = lowest(x, self._f, self._m, 1.0, n - 1.0)
             self.argmin = int(place)
         else:
             self.argmin, low = self._lowest_level()
         self.minimum = (knots.mean + low) * knots.unit
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        return tuple(self._knots.levels)
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -138,9 +143,29 @@ class SplineFit:
         y: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
         return y if where.ndim else float(y)
 
-    def curve(self) -> NDArray[np.float64]:
-        """The curve at all n levels, shape (n,)."""
-        return self.at(np.arange(self.n))
+    def curve(self, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """The curve at all n levels, shape (n,); into out (C-contiguous float64) if given.
+
+        From 100 000 levels on compiled code writes them at memory bandwidth (not over real positions).
+        """
+        if out is None:
+            out = np.empty(self.n)
+        elif out.shape != (self.n,) or out.dtype != np.float64 or not out.flags.c_contiguous or not out.flags.writeable:
+            raise FitError(
+                f"out: expected a writeable C-contiguous float64 array of shape ({self.n},), got {out.dtype} {out.shape}"
+            )
+        if self.n < BULK_LEVELS or self._grid.positions is not None:
+            out[:] = self.at(np.arange(self.n))
+            return out
+        from dsice.spline import kernels
+
+        grid, knots = self._grid, self._knots
+        shape = (float(grid.before), float(grid.step), float(grid.after))
+        x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
+        kernels.fill(len(x), x, f, m, knots.mean, shape, out, 0, self.n)
+        if knots.unit != 1.0:
+            out *= knots.unit
+        return out
 
     def markers(self) -> NDArray[np.float64]:
         """The curve on the grid it was fitted on: 3 n + 2 or 3 n markers of a published refined grid, else the n levels."""
@@ -221,6 +246,10 @@ class SplineFit:
         return reml(self._rows, self._lam, count, self._knots.within) + 2 * (count - 2) * math.log(self._knots.unit)
 
     @cached_property
+    def _rows(self) -> list[Row]:
+        return factor(self._x, self._knots.y, self._g, self._grid.discrete) if len(self._x) > 2 else []
+
+    @cached_property
     def _band(self) -> list[Floats] | None:
         return inverse_band(self._rows) if self._rows else None
 
@@ -228,7 +257,7 @@ class SplineFit:
     def _freedom(self) -> NDArray[np.float64]:
         if self._band is None:
             return np.zeros(len(self.levels))
-        return np.array(freedom(self._band, [1.0 / (q - p) for p, q in pairwise(self._x)], self._g))
+        return np.array(freedom(self._band, self._x, self._g))
 
     def _place(self, level: int) -> float:
         grid = self._grid
@@ -272,7 +301,7 @@ class SplineFit:
         c1 = np.diff(f) / h - h * (2.0 * m[:-1] + m[1:]) / 6.0
         j = np.clip(np.searchsorted(x, where, side="right") - 1, 0, len(x) - 2)
         s = where - x[j]
-        y = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
+        y: NDArray[np.float64] = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
         c = self._grid.discrete
         left = f[0] + (where - x[0]) * (c1[0] + c * c3[0])
         right = f[-1] + (where - x[-1]) * (c1[-1] + 0.5 * h[-1] * m[-2] + c * c3[-1])
@@ -288,8 +317,6 @@ class SplineFit:
 
 
 def _places(levels: list[int], grid: Grid) -> Floats:
-    if grid is UNIT:
-        return [float(t) for t in levels]
     if grid.positions is not None:
         return [grid.positions[t] for t in levels]
     return [float(grid.before + grid.step * t) for t in levels]

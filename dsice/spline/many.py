@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dsice.errors import FitError
-from dsice.spline.grid import CONVENTIONS, UNIT
-from dsice.spline.line import fixed_lam
-from dsice.spline.packing import pack
+from dsice.spline.grid import CONVENTIONS, UNIT, Grid
+from dsice.spline.line import SplineFit, fixed_lam
+from dsice.spline.packing import Batch, read_batch, read_line, tidied
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Results = tuple[Ints, Array, Array, Array]
 
+BULK_FROM = 1000
+"""Measurements from which numba is worth loading; smaller batches are fitted in plain Python (some 20 ms)."""
 PARALLEL_FROM = 20_000
-"""Knots and grid points from which threads pay for starting them."""
+"""Measurements and grid points from which threads pay for starting them."""
 
 _threads = threading.Lock()  # numba's simplest threading layer ends the process when two threads enter it at once
 
@@ -114,7 +117,7 @@ def fit_many(
     --------
     >>> fits = fit_many([0, 4, 7], [0, 5, 7, 12, 0, 2, 3], [3.0, 1.0, 1.5, 9.0, 5.0, 4.0, 4.5], [16, 4], alpha=0.1)
     >>> fits.argmin.tolist()
-    [5, 1]
+    [5, 2]
     """
     grid = UNIT
     if spacing is not None:
@@ -122,44 +125,71 @@ def fit_many(
             raise FitError(f"spacing: expected None or one of {sorted(CONVENTIONS)}, got {spacing!r}; for real positions use fit")
         grid = CONVENTIONS[spacing]
     lam = 0.0 if isinstance(alpha, str) and alpha == "reml" else fixed_lam(alpha)
-    batch = pack(offsets, levels, values, n, weights)
+    batch = read_batch(offsets, levels, values, n, weights)
     lines = len(batch.sizes)
-    starts = np.concatenate([[0], np.cumsum(batch.sizes)]).astype(np.int64)
+    size = int(np.maximum(batch.sizes, 0).sum()) if curves or variances else 0
     argmin, stats = np.empty(lines, np.int64), np.empty((lines, 4))
-    curve, band = np.empty(starts[-1] if curves else 0), np.empty(starts[-1] if variances else 0)
-    shape = np.array([grid.before, grid.step, grid.after], np.float64)
-    packed = (batch.offsets, batch.levels, batch.values, batch.weights, batch.repeats, batch.sizes, starts)
-    _run((*packed, lam, shape, argmin, stats, curve, band), batch.offsets + (starts if curves or variances else 0), parallel)
-    if batch.units is not None:
-        _scale(batch.units, np.diff(starts), stats, curve, band)
+    curve, band = np.empty(size if curves else 0), np.empty(size if variances else 0)
+    results = (argmin, stats, curve, band)
+    if len(batch.levels) < BULK_FROM:
+        _fit_plainly(batch, alpha, grid, results)
+    else:
+        _fit_in_bulk(batch, lam, grid, parallel, results)
+    minimum, used, sigma2, dof = (np.ascontiguousarray(column) for column in stats.T)
     return ManyFits(
         argmin,
-        stats[:, 0].copy(),
-        np.sqrt(stats[:, 1]),
-        stats[:, 2].copy(),
-        starts,
+        minimum,
+        np.sqrt(used),
+        sigma2,
+        batch.starts,
         curve if curves else None,
         band if variances else None,
-        stats[:, 3].copy() if variances else None,
+        dof if variances else None,
     )
 
 
-def _run(arguments: tuple[object, ...], work: Ints, parallel: bool) -> None:
-    """Call the kernel, on several threads where the cumulated work pays for it."""
+def _fit_plainly(batch: Batch, alpha: float | str, grid: Grid, results: Results) -> None:
+    """One line after the other, without numba."""
+    argmin, stats, curve, band = results
+    starts = batch.starts
+    for i in range(len(batch.sizes)):
+        spline = SplineFit(read_line(batch, i), int(batch.sizes[i]), grid, alpha)
+        argmin[i] = spline.argmin
+        stats[i] = spline.minimum, spline.alpha**2, spline.sigma2, spline.dof if len(band) else 0.0
+        here = np.arange(spline.n)
+        if len(curve):
+            curve[starts[i] : starts[i + 1]] = spline.at(here)
+        if len(band):
+            band[starts[i] : starts[i + 1]] = spline.variance(here)
+
+
+def _fit_in_bulk(batch: Batch, lam: float, grid: Grid, parallel: bool, results: Results) -> None:
+    """One call of compiled code, on several threads where the work pays for it."""
     from dsice.spline import kernels
 
+    flags = np.empty(len(batch.sizes), np.bool_)
+    if kernels.mark_untidy(_lines(batch), flags):
+        batch = tidied(batch, flags)
+    shape = (float(grid.before), float(grid.step), float(grid.after))
+    work = batch.offsets + (batch.starts if len(results[2]) or len(results[3]) else 0)
     threads = kernels.get_num_threads()
     if not parallel or threads == 1 or work[-1] < PARALLEL_FROM:
-        kernels.fit_lines(0, len(work) - 1, *arguments)
-        return
-    shares = np.linspace(0, work[-1], 4 * threads + 1)
-    cuts = np.searchsorted(work, shares).astype(np.int64)
-    with _threads:
-        kernels.fit_lines_parallel(cuts, *arguments)
+        kernels.fit_lines(0, len(batch.sizes), _lines(batch), lam, shape, results)
+    else:
+        cuts = np.searchsorted(work, np.linspace(0, work[-1], 4 * threads + 1)).astype(np.int64)
+        with _threads:
+            kernels.fit_lines_parallel(cuts, _lines(batch), lam, shape, results)
+    if batch.units is not None:
+        _scale(batch.units, np.diff(batch.starts), results)
 
 
-def _scale(units: Array, sizes: Ints, stats: Array, curve: Array, band: Array) -> None:
+def _lines(batch: Batch) -> tuple[Ints, Ints, Array, Array, Array, Ints, Ints]:
+    return batch.offsets, batch.levels, batch.values, batch.weights, batch.repeats, batch.sizes, batch.starts
+
+
+def _scale(units: Array, sizes: Ints, results: Results) -> None:
     """Back from the scale in which lines with extreme values were fitted."""
+    _, stats, curve, band = results
     with np.errstate(over="ignore", under="ignore"):
         stats[:, 0] *= units
         stats[:, 2] *= units

@@ -16,10 +16,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Batch:
-    """Line i has knots offsets[i] to offsets[i + 1] of levels (rising), values and weights, on sizes[i] levels.
+    """Line i has measurements offsets[i] to offsets[i + 1] of levels, values and weights, on sizes[i] levels.
 
-    ``repeats[i]``: number of measurements, weighted sum of squares within repeats, mean weight of a measurement.
-    The real values of line i are ``values * units[i]`` (units is None: all 1).
+    Tidied, the levels of each line rise strictly; ``repeats[i]`` then holds the number of measurements, their weighted
+    sum of squares within repeats and their mean weight, and the real values are ``values * units[i]`` (None: all 1).
     """
 
     offsets: Ints
@@ -30,9 +30,14 @@ class Batch:
     repeats: Array
     units: Array | None = None
 
+    @property
+    def starts(self) -> Ints:
+        """Where the levels of each line begin when the grids of all lines are packed, shape (L + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
 
-def pack(offsets: ArrayLike, levels: ArrayLike, values: ArrayLike, n: ArrayLike, weights: ArrayLike | None) -> Batch:
-    """Check a batch; see :func:`dsice.spline.fit_many` for what is accepted."""
+
+def read_batch(offsets: ArrayLike, levels: ArrayLike, values: ArrayLike, n: ArrayLike, weights: ArrayLike | None) -> Batch:
+    """Convert and check what concerns the batch as a whole; see :func:`dsice.spline.fit_many` for what is accepted."""
     ends, places = whole(offsets, "offsets"), whole(levels, "levels")
     y = _floats(values, "values")
     w = np.ones(len(y)) if weights is None else _floats(weights, "weights")
@@ -46,16 +51,40 @@ def pack(offsets: ArrayLike, levels: ArrayLike, values: ArrayLike, n: ArrayLike,
     sizes = whole(n, "n")
     if len(sizes) not in (1, len(counts)):
         raise FitError(f"n: expected one number of levels or one for each of the {len(counts)} lines, got {len(sizes)}")
-    sizes = np.ascontiguousarray(np.broadcast_to(sizes, counts.shape))
-    repeats = np.empty((len(counts), 3))
-    repeats[:, 0], repeats[:, 1], repeats[:, 2] = counts, 0.0, 1.0
-    batch = Batch(ends, places, y, w, sizes, repeats)
-    if len(counts) == 0:
-        return batch
-    if weights is not None:
+    repeats = np.zeros((len(counts), 3))
+    repeats[:, 0], repeats[:, 2] = counts, 1.0
+    if weights is not None and len(counts):
         repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
-    untidy = np.flatnonzero(_untidy(batch, counts, weights is not None))
-    return _tidied(batch, untidy) if len(untidy) else batch
+    return Batch(ends, places, y, w, np.ascontiguousarray(np.broadcast_to(sizes, counts.shape)), repeats)
+
+
+def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:
+    """The batch with flagged lines sorted, merged and scaled (or the error of the first that cannot be)."""
+    pieces: list[tuple[NDArray[np.generic], ...]] = []
+    counts, repeats, units = np.diff(batch.offsets), batch.repeats.copy(), np.ones(len(batch.sizes))
+    done = 0
+    for i in np.flatnonzero(untidy).tolist():
+        begin, end = batch.offsets[i], batch.offsets[i + 1]
+        knots = read_line(batch, i)
+        pieces.append((batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin]))
+        pieces.append((np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w)))
+        counts[i], units[i] = len(knots.levels), knots.unit
+        repeats[i] = knots.rows, knots.within, knots.weight
+        done = end
+    pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
+    levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return replace(batch, offsets=offsets, levels=levels, values=values, weights=weights, repeats=repeats, units=units)
+
+
+def read_line(batch: Batch, i: int) -> Knots:
+    """Line i checked and merged on its own."""
+    part = slice(batch.offsets[i], batch.offsets[i + 1])
+    levels, values, weights = batch.levels[part].tolist(), batch.values[part].tolist(), batch.weights[part].tolist()
+    try:
+        return merge_line(levels, values, int(batch.sizes[i]), weights)
+    except FitError as error:
+        raise FitError(f"line {i}: {error}") from None
 
 
 def whole(data: ArrayLike, name: str) -> Ints:
@@ -76,50 +105,3 @@ def _floats(data: ArrayLike, name: str) -> Array:
     if array.ndim != 1:
         raise FitError(f"{name}: expected one dimension, got shape {array.shape}")
     return array
-
-
-def _untidy(batch: Batch, counts: Ints, weighted: bool) -> NDArray[np.bool_]:
-    """Which lines need sorting, merging, scaling or an error message."""
-    first = batch.offsets[:-1]
-    top = np.repeat(batch.sizes, counts)
-    bad = (batch.levels < 0) | (batch.levels >= top) | ~np.isfinite(batch.values)
-    if weighted:
-        bad |= ~((batch.weights > 0.0) & (batch.weights < np.inf))
-    falls = np.diff(batch.levels, prepend=-1) <= 0
-    falls[first] = False
-    bad |= falls
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = np.maximum.reduceat(batch.values, first) - np.minimum.reduceat(batch.values, first)
-    odd = ~(((spread > 1e-100) & (spread < 1e100)) | (spread == 0.0)) | (batch.sizes < 1)
-    if weighted:
-        odd |= ~(np.maximum.reduceat(batch.weights, first) <= 1e12 * np.minimum.reduceat(batch.weights, first))
-    return np.asarray(np.logical_or.reduceat(bad, first) | odd)
-
-
-def _tidied(batch: Batch, untidy: Ints) -> Batch:
-    """The batch with its untidy lines sorted, merged and scaled (or the error of the first that cannot be)."""
-    pieces: list[tuple[NDArray[np.generic], ...]] = []
-    counts, repeats, units = np.diff(batch.offsets), batch.repeats.copy(), np.ones(len(batch.sizes))
-    done = 0
-    for i in untidy.tolist():
-        begin, end = batch.offsets[i], batch.offsets[i + 1]
-        knots = _merged(batch, i)
-        pieces.append((batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin]))
-        pieces.append((np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w)))
-        counts[i], units[i] = len(knots.levels), knots.unit
-        repeats[i] = knots.rows, knots.within, knots.weight
-        done = end
-    pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
-    levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return replace(batch, offsets=offsets, levels=levels, values=values, weights=weights, repeats=repeats, units=units)
-
-
-def _merged(batch: Batch, i: int) -> Knots:
-    part = slice(batch.offsets[i], batch.offsets[i + 1])
-    try:
-        return merge_line(
-            batch.levels[part].tolist(), batch.values[part].tolist(), int(batch.sizes[i]), batch.weights[part].tolist()
-        )
-    except FitError as error:
-        raise FitError(f"line {i}: {error}") from None

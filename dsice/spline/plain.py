@@ -46,7 +46,7 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
     s1 = r1 * (y2 - y[1])
     rs = r0 + r1
     gr = g1 * rs
-    d1 = (h0 + h1) * THIRD + sixth * rs + (g[0] * r0 * r0 + gr * rs + g2 * r1 * r1)
+    d1 = (h0 + h1) * THIRD + (sixth + gr) * rs + g[0] * r0 * r0 + g2 * r1 * r1
     u1 = s1 - r0 * (y[1] - y[0])
     d2, u2, a = inf, 0.0, 0.0  # an infinite pivot before the first row switches its coupling off
     rows = [(u1, d1, 0.0, 0.0, r0)]
@@ -56,71 +56,95 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
         s2 = r2 * (y3 - y2)
         rs = r1 + r2
         gs = g2 * rs
-        t2 = g1 * r0 * r1
-        t1 = h1 * SIXTH - sixth * r1 - r1 * (gr + gs) - t2 * a
+        p = sixth + gs
+        q = g1 * r1
+        t2 = q * r0
+        t1 = h1 * SIXTH - r1 * (gr + p) - t2 * a
         b = t2 / d2
         a = t1 / d1
-        stiff = (h1 + h2) * THIRD + sixth * rs
-        d = stiff + (g1 * r1 * r1 + gs * rs + g3 * r2 * r2) - t1 * a - t2 * b
+        d = (h1 + h2) * THIRD + p * rs + q * r1 + g3 * r2 * r2 - t1 * a - t2 * b
         if d <= 0.0:  # rounding only, at the far end of large lam: the exact pivot is no smaller than about R's
-            d = stiff
+            d = (h1 + h2) * THIRD
         u = s2 - s1 - a * u1 - b * u2
         rows.append((u, d, a, b, r1))
-        d2, d1, u2, u1 = d1, d, u1, u
-        x2, y2, h1, r0, r1, s1, gr, g1, g2 = x3, y3, h2, r1, r2, s2, gs, g2, g3
+        d2 = d1  # one by one: a long tuple assignment costs as much as all the arithmetic
+        d1 = d
+        u2 = u1
+        u1 = u
+        x2 = x3
+        y2 = y3
+        h1 = h2
+        r0 = r1
+        r1 = r2
+        s1 = s2
+        gr = gs
+        g1 = g2
+        g2 = g3
     return rows
 
 
-def solve(x: Floats, y: Floats, g: Floats, c: float) -> tuple[Floats, Floats, list[Row]]:
-    """Curve f and second differences m at the k knots (m is zero at both ends), and the rows of B (none for k < 3)."""
+def solve(x: Floats, y: Floats, g: Floats, c: float) -> tuple[Floats, Floats]:
+    """Curve f and second differences m (zero at both ends) at the k knots."""
     if len(y) < 3:
-        return y, [0.0] * len(y), []
+        return y, [0.0] * len(y)
     rows = factor(x, y, g, c)
-    e, m = backward(rows, x, g)
     if c == 0.0 or max(g) > STIFF:  # gaps of discrete grids are 1 or more
-        e, m = refine(rows, x, y, g, c, e, m)
-    return [p - q for p, q in zip(y, e)], m, rows  # noqa: B905
+        return refined(rows, x, y, g, c)
+    return backward(rows, x, g, y)
 
 
-def backward(rows: list[Row], x: Floats, g: Floats) -> tuple[Floats, Floats]:
-    """``e = lam W^-1 Q m`` (how far the curve stays from each value) and m, at the k knots, by back substitution."""
-    e, m = [], [0.0]
+def backward(rows: list[Row], x: Floats, g: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """``f = y - lam W^-1 Q m`` and m at the k knots, by back substitution."""
+    f, m = [], [0.0]
     m1 = m2 = a1 = b1 = b2 = pull = 0.0
     r1 = 1.0 / (x[-1] - x[-2])
-    for (u, d, a, b, r), gj in zip(rows[::-1], g[::-1]):  # noqa: B905
+    for (u, d, a, b, r), gj, yj in zip(reversed(rows), reversed(g), reversed(y)):  # noqa: B905
         mj = u / d - a1 * m1 - b2 * m2
         m.append(mj)
         v = r1 * (m1 - mj)
-        e.append(gj * (pull - v))
-        m2, m1, a1, b2, b1, pull, r1 = m1, mj, a, b1, b, v, r
+        f.append(yj - gj * (pull - v))
+        m2 = m1
+        m1 = mj
+        a1 = a
+        b2 = b1
+        b1 = b
+        pull = v
+        r1 = r
     v = r1 * m1
-    e += [g[1] * (pull - v), g[0] * v]
+    f.append(y[1] - g[1] * (pull - v))
+    f.append(y[0] - g[0] * v)
     m.append(0.0)
     m.reverse()
-    e.reverse()
-    return e, m
+    f.reverse()
+    return f, m
 
 
-def refine(rows: list[Row], x: Floats, y: Floats, g: Floats, c: float, e: Floats, m: Floats) -> tuple[Floats, Floats]:
-    """One step on ``W e = lam Q m``, ``Q' (y - e) = R m`` together (Bjorck's augmented system): 1e-8 becomes 1e-12."""
+def refined(rows: list[Row], x: Floats, y: Floats, g: Floats, c: float) -> tuple[Floats, Floats]:
+    """f and m with one step on ``W e = lam Q m``, ``Q' (y - e) = R m`` together, where ``e = y - f``.
+
+    The step (A. Bjorck's for augmented least-squares systems) keeps e apart from y and brings an error of 1e-8 to 1e-12.
+    """
     sixth = c * SIXTH
+    zero = [0.0] * len(y)
+    e, m = backward(rows, x, g, zero)  # minus e, to be exact
     h1 = x[1] - x[0]
     r1 = 1.0 / h1
-    s1 = r1 * ((y[1] - e[1]) - (y[0] - e[0]))
+    s1 = r1 * ((y[1] + e[1]) - (y[0] + e[0]))
     u1 = u2 = 0.0
     steps = []
     for j, (_, d, a, b, _) in enumerate(rows):
         h0, r0, s0 = h1, r1, s1
         h1 = x[j + 2] - x[j + 1]
         r1 = 1.0 / h1
-        s1 = r1 * ((y[j + 2] - e[j + 2]) - (y[j + 1] - e[j + 1]))
+        s1 = r1 * ((y[j + 2] + e[j + 2]) - (y[j + 1] + e[j + 1]))
         rm = ((h0 + h1) * THIRD + sixth * (r0 + r1)) * m[j + 1]
         rm += (h0 * SIXTH - sixth * r0) * m[j] + (h1 * SIXTH - sixth * r1) * m[j + 2]
         u = s1 - s0 - rm - a * u1 - b * u2
         steps.append((u, d, a, b, r0))
         u2, u1 = u1, u
-    de, dm = backward(steps, x, g)
-    return [p + q for p, q in zip(e, de)], [p + q for p, q in zip(m, dm)]  # noqa: B905
+    de, dm = backward(steps, x, g, zero)
+    f = [v + (p + q) for v, p, q in zip(y, e, de)]  # noqa: B905
+    return f, [p + q for p, q in zip(m, dm)]  # noqa: B905
 
 
 def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[float, float]:

@@ -21,42 +21,34 @@ Array = NDArray[np.float64]
 
 
 def inverse_band(rows: list[Row]) -> list[Floats]:
-    """Diagonals 0 to 3 of ``B^-1``, each padded to length k - 2 (Hutchinson and de Hoog's recurrence)."""
+    """Diagonals 0 to 3 of ``B^-1`` from element 2 on, with zeros around for the columns outside B.
+
+    The recurrence is M. F. Hutchinson and F. R. de Hoog's (Numerische Mathematik 47, 1985).
+    """
     k = len(rows)
-    s0, s1, s2, s3 = ([0.0] * (k + 3) for _ in range(4))
+    s0, s1, s2, s3 = ([0.0] * (k + 7) for _ in range(4))
+    p = q = q_next = 0.0
     for j in range(k - 1, -1, -1):
-        p = rows[j + 1][2] if j + 1 < k else 0.0
-        q = rows[j + 2][3] if j + 2 < k else 0.0
-        s1[j] = -p * s0[j + 1] - q * s1[j + 1]
-        s2[j] = -p * s1[j + 1] - q * s0[j + 2]
-        s3[j] = -p * s2[j + 1] - q * s1[j + 2]
-        s0[j] = 1.0 / rows[j][1] - p * s1[j] - q * s2[j]
-    return [v[:k] for v in (s0, s1, s2, s3)]
+        i = j + 2
+        s1[i] = -p * s0[i + 1] - q * s1[i + 1]
+        s2[i] = -p * s1[i + 1] - q * s0[i + 2]
+        s3[i] = -p * s2[i + 1] - q * s1[i + 2]
+        s0[i] = 1.0 / rows[j][1] - p * s1[i] - q * s2[i]
+        p, q, q_next = rows[j][2], q_next, rows[j][3]
+    return [s0, s1, s2, s3]
 
 
-def freedom(band: list[Floats], r: Floats, g: Floats) -> Floats:
+def freedom(band: list[Floats], x: Floats, g: Floats) -> Floats:
     """``1 - leverage`` at each of k >= 3 knots, without the cancellation that the difference would bring."""
     s0, s1, s2, _ = band
-    k = len(g)
     out = []
-    for j in range(k):
-        total = 0.0
-        before = r[j - 1] if j > 0 else 0.0
-        after = r[j] if j < k - 1 else 0.0
-        q0, q1, q2 = before, -(before + after), after
-        if j >= 2:
-            total += q0 * q0 * s0[j - 2]
-        if 1 <= j <= k - 2:
-            total += q1 * q1 * s0[j - 1]
-            if j >= 2:
-                total += 2.0 * q0 * q1 * s1[j - 2]
-            if j <= k - 3:
-                total += 2.0 * q1 * q2 * s1[j - 1]
-                if j >= 2:
-                    total += 2.0 * q0 * q2 * s2[j - 2]
-        if j <= k - 3:
-            total += q2 * q2 * s0[j]
-        out.append(min(max(g[j] * total, 0.0), 1.0))
+    q2 = 0.0
+    for j in range(len(g)):
+        q0, q2 = q2, 1.0 / (x[j + 1] - x[j]) if j < len(g) - 1 else 0.0
+        q1 = -(q0 + q2)
+        here = q0 * q0 * s0[j] + q1 * q1 * s0[j + 1] + q2 * q2 * s0[j + 2]
+        here += 2.0 * (q0 * q1 * s1[j] + q1 * q2 * s1[j + 1] + q0 * q2 * s2[j])
+        out.append(min(max(g[j] * here, 0.0), 1.0))
     return out
 
 
@@ -70,17 +62,15 @@ def variances(position: Array, x: Array, w: Array, lam: float, c: float, band: l
     l0, l1 = (h - s) / h, s / h
     out = g / lam + l0 * l0 / w[i] + l1 * l1 / w[i + 1]
     if band is not None:
-        r = np.concatenate([[0.0, 0.0], 1.0 / np.diff(x), [0.0, 0.0]])  # r[j] at j + 2; columns outside Q do not count
+        r = np.concatenate([[0.0], 1.0 / np.diff(x), [0.0]])  # r[j] at j + 1
         v0, v1 = lam * l0 / w[i], lam * l1 / w[i + 1]
-        before, here, after = r[i + 1], r[i + 2], r[i + 3]
+        before, here, after = r[i], r[i + 1], r[i + 2]
         b = np.stack([-v0 * before, p0 + v0 * (before + here) - v1 * here, p1 - v0 * here + v1 * (here + after), -v1 * after])
-        column = i + np.arange(-2, 2)[:, None]
-        b[(column < 0) | (column >= k - 2)] = 0.0
-        padded = [np.concatenate([np.zeros(2), s, np.zeros(5)]) for s in band]
+        inverse = np.array(band)
         quad = np.zeros_like(out)
         for row in range(4):
             for gap in range(4 - row):
-                quad += (1.0 if gap == 0 else 2.0) * b[row] * b[row + gap] * padded[gap][i + row]
+                quad += (1.0 if gap == 0 else 2.0) * b[row] * b[row + gap] * inverse[gap, i + row]
         out -= quad / lam
     return np.maximum(out, 0.0)
 

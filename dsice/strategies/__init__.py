@@ -19,7 +19,7 @@ _BY_NAME: dict[str, type[DSICE] | type[Grid] | type[Random]] = {"DSICE": DSICE, 
 
 def strategy_dict(strategy: Strategy) -> dict[str, Any]:
     """JSON form of a strategy: its name and its options."""
-    options = asdict(strategy) if is_dataclass(strategy) and not isinstance(strategy, type) else {}
+    options: dict[str, Any] = asdict(strategy) if is_dataclass(strategy) and not isinstance(strategy, type) else {}
     return {"name": type(strategy).__name__, **options}
 
 

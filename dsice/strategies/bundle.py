@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from dsice.collinear import Alpha, Known, Trend, fit_trend, line_fit
+from dsice.collinear import Alpha, Known, fit_trend, line_fit
 from dsice.directions import directions, line
 from dsice.history import History
-from dsice.space import Space, When
+from dsice.space import Space
+from dsice.strategies.measurements import Measurements
 from dsice.trial import Point
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CENTRES = 5
-MAX_LINES = 600  # per centre: wider directions of many axes are taken in the order of the ladder up to here
-CLIP = 0.3  # values above this quantile count as equally bad: what matters is the order near the top
+MAX_POSITIONS = 3000  # on the lines of one centre: on large grids the ladder is climbed up to here
+BETAS = (0.5, 1.0, 2.0)  # of mean - beta * sd, by the id of the trial
+DISTANT = 5  # every so many trials one is distant
+DISTANT_CANDIDATES = 256
 Found = tuple[Point, dict[str, Any]]
 
 
@@ -28,98 +31,105 @@ class Bundle:
     ----------
     space
         The grid.
-    trend
-        Additive trend of the measurements.
-    known
-        Measured and pending points.
-    centres
-        (point, id of its trial or None) in order of merit.
-    width
-        Widest direction that is open.
+    history
+        What is measured and pending; at least one trial has a score.
+    alpha
+        Smoothing of the trend.
+    max_width
+        Most axes that a direction may change; all of them by default.
     """
 
-    def __init__(self, space: Space, trend: Trend, known: dict[Point, Known], centres: Sequence[tuple[Point, int | None]], width: int) -> None:
-        self._space, self._trend, self._known = space, trend, known
+    def __init__(self, space: Space, history: History, alpha: Alpha = "reml", max_width: int | None = None) -> None:
+        self._space, self._data = space, Measurements.of(history)
+        points, values = self._data.points, self._data.values
+        self._trend = fit_trend(points, values, space.shape, space.ordered, alpha)
+        self._known = {t.point: Known(0.0, 0) for t in history.pending() if t.stage == history.goal.stage}
+        residuals = (values - self._trend.at(points)).tolist()
+        for point, residual, count in zip(map(tuple, points.tolist()), residuals, self._data.counts.tolist(), strict=True):
+            self._known[point] = Known(residual, int(count))
         self._lines: list[list[Point]] = []
         self._notes: list[dict[str, Any]] = []
         self._on: dict[Point, list[int]] = {}
-        for centre, id in centres:
-            self._draw(centre, id, width)
+        self._draw(_centres(history), open_width(history, min(space.ndim, max_width or space.ndim)))
         self._score()
 
-    @classmethod
-    def of(cls, space: Space, history: History, alpha: Alpha, max_width: int | None) -> Bundle:
-        """What follows from the history: trend, centres and open widths."""
-        points, values, counts = _measurements(history)
-        trend = fit_trend(points, values, space.shape, space.ordered, alpha)
-        known = {t.point: Known(0.0, 0) for t in history.pending() if t.stage == history.goal.stage}
-        for point, residual, count in zip(map(tuple, points.tolist()), values - trend.at(points), counts, strict=True):
-            known[point] = Known(float(residual), int(count))
-        centres: list[tuple[Point, int | None]] = []
-        for id in history.order():
-            if len(centres) < CENTRES and history[int(id)].point not in {p for p, _ in centres}:
-                centres.append((history[int(id)].point, int(id)))
-        return cls(space, trend, known, centres, open_width(history, min(space.ndim, max_width or space.ndim)))
-
     # ------------------------------------------------------------------ lines
-    def _draw(self, centre: Point, id: int | None, width: int) -> None:
+    def _draw(self, centres: Sequence[tuple[Point, int]], width: int) -> None:
+        """Lines through every centre; inactive parameters stand at level 0, so a step on one is no move."""
         space = self._space
         movable = [j for j, ordered in enumerate(space.ordered) if ordered]
-        for w, direction in islice(_ladder(space.ndim, movable, width), MAX_LINES):
-            points = collapse(space, line(centre, direction, space.shape).points)
-            if len(points) < 2:
-                continue
-            number = len(self._lines)
-            self._lines.append(points)
-            note = {"phase": "line", "width": w, "direction": list(direction)}
-            self._notes.append(note if id is None else note | {"centre": id})
+        drawn: dict[tuple[Point, ...], Array] = {}
+        for centre, id in centres:
+            room = MAX_POSITIONS
+            for w, direction in _ladder(space.ndim, movable, width):
+                through = line(centre, direction, space.shape)
+                room -= len(through)
+                if room < 0 and w > 1:
+                    break
+                key = (tuple(through.points[0].tolist()), direction)
+                if key not in drawn:  # else another centre lies on the same line
+                    drawn[key] = through.points
+                    self._notes.append({"phase": "line", "width": w, "direction": list(direction), "centre": id})
+        ends = np.cumsum([len(points) for points in drawn.values()])
+        flat = list(map(tuple, space.collapse(np.concatenate(list(drawn.values()))).tolist()))
+        self._lines = [list(dict.fromkeys(flat[a:b])) for a, b in pairwise([0, *ends])]
+        for number, points in enumerate(self._lines):
             for point in points:
                 self._on.setdefault(point, []).append(number)
 
     def _score(self) -> None:
         """Fit every line; the candidates are its points that are neither measured nor pending."""
-        flat = [(point, i, j) for i, points in enumerate(self._lines) for j, point in enumerate(points) if point not in self._known]
+        flat = [
+            (point, i, j) for i, points in enumerate(self._lines) for j, point in enumerate(points) if point not in self._known
+        ]
         array = np.array([point for point, _, _ in flat], dtype=np.int64).reshape(-1, self._space.ndim)
-        valid = self._space.valid(array) if len(flat) else np.zeros(0, dtype=bool)
-        keep = np.flatnonzero(valid)
+        keep = np.flatnonzero(self._space.valid(array))
         self._points = [flat[k][0] for k in keep]
         self._line = np.array([flat[k][1] for k in keep], dtype=np.int64)
         self._place = np.array([flat[k][2] for k in keep], dtype=np.int64)
         fits = [line_fit(points, self._known) for points in self._lines]
-        mean = np.array([fits[i][0][j] for i, j in zip(self._line, self._place, strict=True)])
+        deviation = np.array([fits[i][0][j] for i, j in zip(self._line, self._place, strict=True)])
         self._sd = np.array([fits[i][1][j] for i, j in zip(self._line, self._place, strict=True)])
-        self._mean = (self._trend.at(array[keep]) if len(keep) else np.zeros(0)) + mean
+        self._mean = self._trend.at(array[keep]) + deviation
         self._entries: dict[int, list[int]] = {}
-        for entry, number in enumerate(self._line):
-            self._entries.setdefault(int(number), []).append(entry)
+        for entry, number in enumerate(self._line.tolist()):
+            self._entries.setdefault(number, []).append(entry)
 
     # ------------------------------------------------------------------ choosing
-    def pick(self, beta: float, taken: Collection[Point]) -> Found | None:
-        """The candidate with the lowest mean - beta * sd; None when none is left."""
-        if not self._points:
-            return None
-        scores = np.round((self._mean - beta * self._trend.sigma * self._sd) / self._trend.sigma, 9)
-        for entry in np.argsort(scores, kind="stable"):
-            point = self._points[entry]
-            if point not in taken:
-                predicted = {"predicted": float(self._mean[entry]), "sd": float(self._sd[entry] * self._trend.sigma)}
-                return point, self._notes[self._line[entry]] | predicted
+    def pick(self, id: int, taken: Collection[Point], rng: np.random.Generator) -> Found | None:
+        """The next point, not one of `taken`, and its note; None when the grid is used up."""
+        on_line = self._on_line(BETAS[id % len(BETAS)], taken) if id % DISTANT else None
+        return on_line or self._distant(self._space.sample(rng, DISTANT_CANDIDATES, exclude=taken))
+
+    def _on_line(self, beta: float, taken: Collection[Point]) -> Found | None:
+        """The candidate with the lowest mean - beta * sd."""
+        merit = np.round(self._mean / self._trend.sigma - beta * self._sd, 9)
+        for entry in np.argsort(merit, kind="stable"):
+            if (point := self._points[entry]) not in taken:
+                return point, self._notes[self._line[entry]] | self._expected(self._mean[entry], self._sd[entry])
         return None
 
-    def distant(self, drawn: Sequence[Point]) -> Found | None:
+    def _distant(self, drawn: Sequence[Point]) -> Found | None:
         """The lowest trend among points drawn from the whole grid."""
         if not drawn:
             return None
-        trend = np.round(self._trend.at(np.array(drawn)) / self._trend.sigma, 9)
-        best = int(np.argmin(trend))
-        return drawn[best], {"phase": "distant", "predicted": float(trend[best] * self._trend.sigma)}
+        trend = self._trend.at(np.array(drawn))
+        best = int(np.argmin(np.round(trend / self._trend.sigma, 9)))
+        return drawn[best], {"phase": "distant"} | self._expected(trend[best])
+
+    def _expected(self, mean: float, sd: float | None = None) -> dict[str, float]:
+        """Prediction in units of the score, for the note; nothing where it overflows."""
+        numbers = {"predicted": self._data.offset + self._data.factor * mean}
+        if sd is not None:
+            numbers["sd"] = self._data.factor * self._trend.sigma * sd
+        return {name: float(number) for name, number in numbers.items() if np.isfinite(number)}
 
     def choose(self, point: Point) -> None:
         """Take a point into the batch: the lines through it get narrower there."""
         self._known.setdefault(point, Known(0.0, 0))
         for number in self._on.get(point, ()):
             entries = self._entries.get(number)
-            if entries:
+            if entries:  # every line through the point is narrower there now
                 self._sd[entries] = line_fit(self._lines[number], self._known)[1][self._place[entries]]
 
 
@@ -130,16 +140,14 @@ def _ladder(ndim: int, movable: Sequence[int], width: int) -> Iterator[tuple[int
             yield w, direction
 
 
-def collapse(space: Space, points: Array) -> list[Point]:
-    """Points of a line with their inactive parameters at level 0, each once.
-
-    A step on an inactive parameter is no move; a step that switches parameters off ends
-    where they are off.
-    """
-    if not any(isinstance(rule, When) for rule in space.where):
-        return list(map(tuple, points.tolist()))
-    flat = (tuple(level if on else 0 for level, on in zip(p, space.active(p), strict=True)) for p in map(tuple, points.tolist()))
-    return list(dict.fromkeys(flat))
+def _centres(history: History) -> list[tuple[Point, int]]:
+    """The best points, each with the id of its best trial."""
+    best: dict[Point, int] = {}
+    for id in history.order().tolist():
+        best.setdefault(history[id].point, id)
+        if len(best) == CENTRES:
+            break
+    return list(best.items())
 
 
 def open_width(history: History, most: int) -> int:
@@ -157,30 +165,3 @@ def open_width(history: History, most: int) -> int:
         if stale >= stretch:
             width, stale = width + 1, 0
     return min(width, most)
-
-
-def _measurements(history: History) -> tuple[Array, Array, Array]:
-    """Distinct measured points, their values for the model, and the number of measurements of each.
-
-    Values are scaled and clipped at their 30 % quantile; failed trials stand at the clip,
-    infeasible ones there too, or by their violation while none is feasible.
-    """
-    scored = np.sort(history.order())
-    feasible = history.feasible()[scored]
-    values = history.scores()[scored] if feasible.any() else history.violation()[scored]
-    values = values / (np.abs(values[np.isfinite(values)]).max(initial=0.0) or 1.0)  # no overflow below
-    good = values[feasible] if feasible.any() else values[np.isfinite(values)]
-    cap = float(np.quantile(good, CLIP)) if len(good) > 5 else float(good.max(initial=0.0))
-    values = np.where(feasible | ~feasible.any(), np.minimum(values, cap), cap)
-    bad = np.flatnonzero(history.failed())
-    ids = np.concatenate([scored, bad])
-    values = np.concatenate([values, np.full(len(bad), cap)])
-    weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
-    at_stage = np.array([history[int(i)].stage == history.goal.stage for i in ids], dtype=bool)
-    points, first = np.unique(history.points()[ids[at_stage]], axis=0, return_inverse=True)
-    counts = np.bincount(first, weights=weights[at_stage])
-    means = np.bincount(first, weights=weights[at_stage] * values[at_stage]) / counts
-    spread = float(means.std()) or 1.0
-    return points, (means - float(np.median(means))) / spread, counts
-
-

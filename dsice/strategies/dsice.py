@@ -1,13 +1,13 @@
 """DSICE: d-spline iterative collinear exploration, the default search.
 
 1. A spread first batch (`spread`), the user's start before it.
-2. Then lines: through several centres - the best points and the lowest place of the trend -
-   along the directions of the ladder, axes first; width w + 1 opens after a stretch of
-   measurements without improvement at width w. The d-splines of `dsice.collinear` say what to
+2. Then lines: through the best points, along the directions of the ladder, axes first; width
+   w + 1 opens after a stretch of measurements without improvement at width w. The d-splines of `dsice.collinear` say what to
    expect on each line, and the batch is filled one point at a time with the lowest
    ``mean - beta * sd``, beta going round a ladder of three; every point chosen narrows
    the lines through it.
-3. Every fifth point is distant: the lowest trend among random points of the whole grid.
+3. Every fifth point is distant: the lowest trend among random points of the whole grid, which
+   makes new centres.
 
 Every step looks only at the history and the id of the trial proposed, so a batch asked in
 two parts holds the same points.
@@ -26,13 +26,11 @@ from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
-from dsice.strategies.bundle import Bundle
+from dsice.strategies.bundle import Bundle, Found
 from dsice.strategies.spread import Spread
-from dsice.trial import Point, Proposal
+from dsice.trial import Proposal
 
-BETAS = (0.5, 1.0, 2.0)
-DISTANT = 5  # every so many trials one is distant
-DISTANT_CANDIDATES = 256
+MOST_SPREAD = 30  # measurements that end the spread design on any space; 2 per axis and 2 more on small ones
 
 
 @dataclass(frozen=True)
@@ -69,52 +67,43 @@ class DSICE:
     tolerance: None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.max_width is not None and (isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1):
+        if self.max_width is not None and (
+            isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1
+        ):
             raise OptionError(f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None")
         if self.alpha != "reml" and not (isinstance(self.alpha, (int, float)) and 0 < self.alpha < np.inf):
             raise OptionError(f"DSICE(alpha={self.alpha!r}): expected a number > 0 or 'reml'")
         if self.tolerance is not None:
-            raise OptionError(f"DSICE(tolerance={self.tolerance!r}): this release has no stopping rule; leave it None and give max_trials")
+            raise OptionError(
+                f"DSICE(tolerance={self.tolerance!r}): this release has no stopping rule; leave it None and give max_trials"
+            )
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """`n` distinct points that were never asked; fewer only when the grid is used up."""
         taken = set(history.taken())
-        proposals: list[Proposal] = []
-
-        def propose(point: Point, note: Mapping[str, Any]) -> None:
-            taken.add(point)
-            proposals.append(Proposal(point, note))
-
-        for params in self._starts():
-            point = space.point(params)
-            if len(proposals) < n and point not in taken:
-                propose(point, {"phase": "start"})
-        bundle = Bundle.of(space, history, self.alpha, self.max_width) if self._learned(space, history) else None
-        for chosen in proposals if bundle else ():
-            bundle.choose(chosen.point) if bundle else None
-        spread = Spread(space)
-        while len(proposals) < n:
-            id = len(history) + len(proposals)
-            found = None
-            if bundle is None:
-                point = spread.pick([*(t.point for t in history), *(p.point for p in proposals)], taken, stream(id))
-                found = None if point is None else (point, {"phase": "spread"})
-            else:
-                if id % DISTANT:
-                    found = bundle.pick(BETAS[id % len(BETAS)], taken)
-                found = found or bundle.distant(space.sample(stream(id), DISTANT_CANDIDATES, exclude=taken))
-                if found:
-                    bundle.choose(found[0])
-            if found is None:
+        starts = [p for p in dict.fromkeys(map(space.point, self._starts())) if p not in taken][:n]
+        search = self._search(space, history)
+        found: list[Found] = [(point, {"phase": "start"}) for point in starts]
+        for point in starts:
+            search.choose(point)
+        taken.update(starts)
+        while len(found) < n:
+            id = len(history) + len(found)
+            chosen = search.pick(id, taken, stream(id))
+            if chosen is None:
                 break
-            propose(*found)
-        return proposals
+            search.choose(chosen[0])
+            taken.add(chosen[0])
+            found.append(chosen)
+        return [Proposal(point, note) for point, note in found]
+
+    def _search(self, space: Space, history: History) -> Spread | Bundle:
+        """The spread design until enough is measured, then the lines."""
+        if len(history.order()) < min(2 * space.ndim + 2, MOST_SPREAD):
+            return Spread(space, [t.point for t in history])
+        return Bundle(space, history, self.alpha, self.max_width)
 
     def _starts(self) -> Sequence[Mapping[str, Any]]:
         if self.start is None:
             return ()
         return (self.start,) if isinstance(self.start, Mapping) else self.start
-
-    def _learned(self, space: Space, history: History) -> bool:
-        """Whether enough is measured to leave the spread design."""
-        return len(history.order()) >= min(2 * space.ndim + 2, 30)

@@ -18,31 +18,37 @@ from dsice.trial import Point
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CANDIDATES = 64
-WEIGHT = 2.0  # of an axis in the product: larger values look at more axes at once
+WEIGHT = 0.4  # of an axis in the product; from 1 on, interactions of many axes crowd out even levels and pairs
 
 
 class Spread:
-    """Chooses spread points of a space, given those chosen before."""
+    """Chooses spread points of a space, given those chosen before.
 
-    def __init__(self, space: Space) -> None:
+    Parameters
+    ----------
+    space
+        The grid.
+    before
+        Points that the design should stay away from.
+    """
+
+    def __init__(self, space: Space, before: Sequence[Point]) -> None:
         self._space = space
         self._kernels = [_kernel(m, ordered) for m, ordered in zip(space.shape, space.ordered, strict=True)]
+        self._before = list(before)
 
-    def pick(self, before: Sequence[Point], taken: Collection[Point], rng: np.random.Generator) -> Point | None:
-        """The next point, None when every valid point is taken.
-
-        Parameters
-        ----------
-        before
-            Points that the design should stay away from.
-        taken
-            Points that may not come again.
-        """
+    def pick(self, id: int, taken: Collection[Point], rng: np.random.Generator) -> tuple[Point, dict[str, Any]] | None:
+        """The next point, not one of `taken`, and its note; None when every valid point is taken."""
         drawn = self._space.sample(rng, CANDIDATES, exclude=taken)
         if not drawn:
             return None
-        candidates = np.array(drawn)
-        return drawn[int(np.argmin(np.round(self._similarity(candidates, np.array(before).reshape(-1, self._space.ndim)), 9)))]
+        before = np.array(self._before, dtype=np.int64).reshape(-1, self._space.ndim)
+        best = int(np.argmin(np.round(self._similarity(np.array(drawn), before), 9)))
+        return drawn[best], {"phase": "spread"}
+
+    def choose(self, point: Point) -> None:
+        """Take a point into the design."""
+        self._before.append(point)
 
     def _similarity(self, candidates: Array, before: Array) -> Array:
         """Half the similarity to itself plus that to all points before, shape (candidates,)."""

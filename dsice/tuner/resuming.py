@@ -19,6 +19,7 @@ from dsice.space import Space
 from dsice.space.rules import Predicate
 from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
 from dsice.trial import Point, Proposal, State
+from dsice.tuner.checks import check_options, whole
 
 OPTIONS = ("strategy", "goal", "seed", "max_trials")
 
@@ -56,16 +57,24 @@ def stored_study(path: Path, contents: Contents, rules: Mapping[str, Predicate])
     Raises
     ------
     JournalError
-        No study was started in it yet.
+        No study was started in it yet, or the options in it are damaged.
     SpaceError
-        A callable rule of the space is not among `rules`.
+        A callable rule of the space is not among `rules`, or the stored space is damaged.
     """
     if contents.header is None:
         raise JournalError(f"journal {path} is empty: no study was started in it yet")
     known = last_options(contents)
-    space = Space.from_dict(contents.header["space"], rules=rules)
-    strategy = stored_strategy(known.get("strategy", {}))
-    return space, strategy, Goal.from_dict(known.get("goal", {})), known.get("max_trials"), known.get("seed", 0)
+    try:
+        space = Space.from_dict(contents.header["space"], rules=rules)
+    except SpaceError as error:
+        raise SpaceError(f"journal {path}: {error}") from error
+    try:
+        strategy, goal = stored_strategy(known.get("strategy", {})), Goal.from_dict(known.get("goal", {}))
+        check_options(strategy, goal, known.get("max_trials"))
+        budget = None if known.get("max_trials") is None else whole("header", "max_trials", known["max_trials"], 1)
+        return space, strategy, goal, budget, whole("header", "seed", known.get("seed", 0), 0)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise JournalError(f"journal {path}: its header or an options line cannot be used: {error}") from error
 
 
 def stored_strategy(record: Mapping[str, Any]) -> Strategy:
@@ -96,17 +105,18 @@ def replay(path: Path, contents: Contents, history: History, space: Space, queue
             ) from error
 
 
-def go_on(journal: Journal, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]) -> None:
+def go_on(
+    journal: Journal, contents: Contents, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]
+) -> None:
     """Begin an empty journal with a header; of another one read the trials and note what changed of the options.
 
     Raises
     ------
     OtherStudyError
         It is about another space, or its trials lack what the goal needs.
-    LockedError, JournalError
-        It belongs to another Tuner, or cannot be used.
+    JournalError
+        It cannot be used.
     """
-    contents = journal.claim()
     if contents.header is None:
         about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
         journal.append({"kind": "header", "format": FORMAT, **about, **options})

@@ -77,7 +77,7 @@ class Tuner:
     >>> tuner = Tuner({"x": range(9), "y": range(9)}, max_trials=40)
     >>> while trials := tuner.ask(10):
     ...     for trial in trials:
-    ...         tuner.tell(trial, (trial.params["x"] - 3) ** 2 + (trial.params["y"] - 5) ** 2)
+    ...         done = tuner.tell(trial, (trial.params["x"] - 3) ** 2 + (trial.params["y"] - 5) ** 2)
     >>> tuner.best.params
     {'x': 3, 'y': 5}
     """
@@ -366,9 +366,10 @@ class Tuner:
 
     # ------------------------------------------------------------------ journal
     def _open(self, journal: Journal, *, again: bool) -> None:
+        contents = journal.claim()
         try:
             options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
-            resuming.go_on(journal, self.space, self.history, self._queue, options)
+            resuming.go_on(journal, contents, self.space, self.history, self._queue, options)
         except BaseException:
             journal.close()
             raise

@@ -84,4 +84,5 @@ if __name__ == "__main__":
     try:
         tune(parser.parse_args())
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted; run it again to go on where it was")
+        print("\ninterrupted; run it again to go on where it was", file=sys.stderr)
+        sys.exit(130)

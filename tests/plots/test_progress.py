@@ -18,7 +18,7 @@ from dsice.plots import progress
 from dsice.strategies import DSICE, Random
 from tests.conftest import bowl, fill, small
 
-START = {"a": 8, "b": 1.0, "c": 2}
+START: dict[str, object] = {"a": 8, "b": 1.0, "c": 2}
 
 
 def panels(figure: Figure) -> tuple[Axes, Axes]:

@@ -80,7 +80,9 @@ def test_scale_and_shift_of_the_values_do_not_matter(strategy: Strategy, scale: 
 
 def test_names_of_the_axes_do_not_matter(strategy: Strategy) -> None:
     one = fill(Tuner({"x": range(6), "y": range(6)}, strategy), 24, objective=lambda p: sum((v - 2) ** 2 for v in p.values()))  # type: ignore[operator,misc]
-    two = fill(Tuner({"tile": range(6), "warp": range(6)}, strategy), 24, objective=lambda p: sum((v - 2) ** 2 for v in p.values()))  # type: ignore[operator,misc]
+    two = fill(
+        Tuner({"tile": range(6), "warp": range(6)}, strategy), 24, objective=lambda p: sum((v - 2) ** 2 for v in p.values())
+    )  # type: ignore[operator,misc]
     assert asked(one) == asked(two)
 
 

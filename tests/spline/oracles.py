@@ -1,0 +1,97 @@
+"""Slow, plain ways to the same numbers: dense linear algebra on all grid positions, and 60 digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mpmath
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def dense(levels: Sequence[int], values: Sequence[float], n: int, lam: float, weights: Sequence[float]) -> tuple[Array, Array]:
+    """Curve at all n levels and the posterior covariance over sigma^2, one row per measurement, repeats and all."""
+    penalty = np.diff(np.eye(n), 2, axis=0)
+    rows = np.eye(n)[np.asarray(levels)]
+    w = np.asarray(weights, float)
+    covariance = np.linalg.inv(rows.T @ (w[:, None] * rows) + lam * penalty.T @ penalty)
+    return covariance @ (rows.T @ (w * np.asarray(values))), covariance
+
+
+def restricted_likelihood(levels: Sequence[int], values: Sequence[float], n: int, lam: float) -> float:
+    """-2 log restricted likelihood over the contrasts of all measurements, the noise variance profiled out.
+
+    The curve is a straight line (eliminated) plus second differences of variance 1 / lam; one row per measurement.
+    """
+    grid = np.arange(n)
+    steps = np.maximum(grid[:, None] - grid[None, 1:-1], 0.0)  # level i from second differences at levels 1 .. n - 2
+    covariance = np.eye(len(levels)) + (steps @ steps.T)[np.ix_(levels, levels)] / lam
+    basis = np.linalg.svd(np.c_[np.ones(len(levels)), levels])[0][:, 2:]
+    inner = basis.T @ covariance @ basis
+    z = basis.T @ np.asarray(values)
+    return float(len(z) * np.log(z @ np.linalg.solve(inner, z)) + np.linalg.slogdet(inner)[1])
+
+
+def exact_grid(levels: Sequence[int], values: Sequence[float], n: int, lam: float) -> list[mpmath.mpf]:
+    """Curve at all n levels to 60 digits, from the n x n pentadiagonal system itself (no knot form)."""
+    with mpmath.workdps(60 + n // 20):
+        stencil = {0: 1, 1: -2, 2: 1}
+        band = [[mpmath.mpf(0)] * 3 for _ in range(n)]  # band[i][d]: row i, column i - d
+        for row in range(n - 2):
+            for a in range(3):
+                for b in range(a + 1):
+                    band[row + a][a - b] += mpmath.mpf(lam) * stencil[a] * stencil[b]
+        right = [mpmath.mpf(0)] * n
+        for t, y in zip(levels, values, strict=True):
+            band[t][0] += 1
+            right[t] += mpmath.mpf(y)
+        pivots: list[mpmath.mpf] = []
+        lower = [[mpmath.mpf(0)] * 3 for _ in range(n)]
+        for i in range(n):
+            if i > 1:
+                lower[i][2] = band[i][2] / pivots[i - 2]
+            if i > 0:
+                lower[i][1] = (band[i][1] - (lower[i][2] * lower[i - 1][1] * pivots[i - 2] if i > 1 else 0)) / pivots[i - 1]
+            pivots.append(band[i][0] - sum(lower[i][d] ** 2 * pivots[i - d] for d in (1, 2) if i >= d))
+            right[i] -= sum(lower[i][d] * right[i - d] for d in (1, 2) if i >= d)
+        out = [r / p for r, p in zip(right, pivots, strict=True)]
+        for i in range(n - 1, -1, -1):
+            out[i] -= sum(lower[i + d][d] * out[i + d] for d in (1, 2) if i + d < n)
+        return out
+
+
+def exact_knots(levels: Sequence[int], values: Sequence[float], lam: float, at: Sequence[int]) -> list[mpmath.mpf]:
+    """Curve at some levels between the first and the last knot to 60 digits, from the dense knot form: any n."""
+    with mpmath.workdps(60):
+        k = len(levels)
+        y = [mpmath.mpf(v) for v in values]
+        h = [mpmath.mpf(int(levels[j + 1]) - int(levels[j])) for j in range(k - 1)]
+        q = mpmath.zeros(k, k - 2)
+        system = mpmath.zeros(k - 2, k - 2)
+        for j in range(k - 2):
+            q[j, j], q[j + 1, j], q[j + 2, j] = 1 / h[j], -1 / h[j] - 1 / h[j + 1], 1 / h[j + 1]
+            system[j, j] = (h[j] + h[j + 1]) / 3 + (1 / h[j] + 1 / h[j + 1]) / 6
+            if j:
+                system[j, j - 1] = system[j - 1, j] = (h[j] - 1 / h[j]) / 6
+        for i in range(k - 2):
+            for j in range(max(0, i - 2), min(k - 2, i + 3)):
+                system[i, j] += mpmath.mpf(lam) * sum(q[a, i] * q[a, j] for a in range(max(i, j), min(i, j) + 3))
+        z = mpmath.matrix([sum(q[a, j] * y[a] for a in range(j, j + 3)) for j in range(k - 2)])
+        inner = mpmath.lu_solve(system, z)
+        m = [mpmath.mpf(0), *inner, mpmath.mpf(0)]
+        f = [y[a] - mpmath.mpf(lam) * sum(q[a, j] * inner[j] for j in range(max(0, a - 2), min(k - 2, a + 1))) for a in range(k)]
+        out = []
+        for level in at:
+            j = min(int(np.searchsorted(levels, level, side="right")) - 1, k - 2)
+            s, d = mpmath.mpf(int(level) - int(levels[j])), mpmath.mpf(int(levels[j + 1]) - int(level))
+            bend = s * d * (m[j] * (h[j] + d) + m[j + 1] * (h[j] + s)) / (6 * h[j])
+            out.append((f[j] * d + f[j + 1] * s) / h[j] - bend)
+        return out
+
+
+def error(found: Array, exact: Sequence[mpmath.mpf]) -> float:
+    """Largest absolute error over the largest absolute value."""
+    worst = max(abs(mpmath.mpf(float(a)) - b) for a, b in zip(found, exact, strict=True))
+    return float(worst / max(abs(b) for b in exact))

@@ -1,0 +1,167 @@
+"""Every block of the README and of docs/*.md runs, and every example in a docstring.
+
+A page is run in a directory of its own that holds the repository's `benchmarks` and `examples`:
+
+- a block whose first line is ``# NAME.py`` or ``# NAME.toml`` is that file;
+- the other ``python`` blocks are one script, run in the order in which they stand;
+- then the lines ``$ ...`` of the ``console`` blocks are run by a shell, one after another;
+- the output shown - a ``text`` block right after a ``python`` block, or the lines below ``$ ...`` - must come out;
+  ``...`` stands for anything.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# ([\w.-]+\.(?:py|toml))(?:\n|:)")
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+BREAK = "\x1e"  # between the outputs of two blocks
+SECONDS = 50
+
+
+@dataclass
+class Block:
+    """A fenced block of a page; `line` is that of its first line in the page."""
+
+    kind: str
+    text: str
+    line: int
+    after: int  # characters between the block before and this one
+
+    @property
+    def file(self) -> str | None:
+        """Name of the file that this block is."""
+        found = FILE.match(self.text)
+        return found[1] if found else None
+
+
+def blocks(page: Path) -> list[Block]:
+    text, found, end = page.read_text(encoding="utf-8"), [], 0
+    for match in FENCE.finditer(text):
+        line = text.count("\n", 0, match.start(2)) + 1
+        found.append(Block(match[1], match[2], line, len(text[end : match.start()].strip())))
+        end = match.end()
+    return found
+
+
+def scripted(page: Path) -> list[Block]:
+    return [block for block in blocks(page) if block.kind == "python" and not block.file]
+
+
+def script(page: Path) -> str:
+    """The python blocks as one script, each line where it stands in the page, so that a traceback says where it is."""
+    lines = [""] * (page.read_text(encoding="utf-8").count("\n") + 2)
+    for block in scripted(page):
+        code = block.text.splitlines()
+        lines[block.line - 1 : block.line - 1 + len(code)] = code
+        lines[block.line - 1 + len(code)] = f"print({BREAK!r}, flush=True)"  # in the place of the fence
+    return "\n".join(lines)
+
+
+def expected(page: Path) -> list[str | None]:
+    """Output that the page shows after each python block."""
+    found: list[str | None] = []
+    for block in blocks(page):
+        if block.kind == "python" and not block.file:
+            found.append(None)
+        elif block.kind == "text" and found and found[-1] is None and not block.after:
+            found[-1] = block.text
+    return found
+
+
+def check(shown: str, came: str, where: str) -> None:
+    checker, flags = doctest.OutputChecker(), doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert checker.check_output(shown.strip() + "\n", came.strip() + "\n", flags), (
+        f"{where} shows\n{shown}\nand what came is\n{came}"
+    )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory as a reader has it: the data and examples of the repository, `python` and `dsice` on the path."""
+    for name in ("benchmarks", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    programs = tmp_path / ".bin"
+    programs.mkdir()
+    for name, command in (("python", ""), ("python3", ""), ("dsice", "-m dsice.cli ")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command}"$@"\n')
+        (programs / name).chmod(0o755)
+    return tmp_path
+
+
+def shell(command: str | list[str], place: Path) -> subprocess.CompletedProcess[str]:
+    ranks = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
+    env = {name: value for name, value in os.environ.items() if name not in ranks}
+    env |= {"PATH": f"{place / '.bin'}:{env.get('PATH', '')}", "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "COLUMNS": "120"}
+    return subprocess.run(
+        command, shell=isinstance(command, str), cwd=place, env=env, capture_output=True, text=True, timeout=SECONDS
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path, place: Path) -> None:
+    for block in blocks(page):
+        if block.file:
+            (place / block.file).write_text(block.text)
+        if block.kind == "toml":
+            tomllib.loads(block.text)
+    if scripted(page):
+        source = place / f"{page.stem.replace('-', '_')}_page.py"
+        source.write_text(script(page))
+        done = shell([sys.executable, source.name], place)
+        assert done.returncode == 0, f"{page.name} (the line numbers are those of the page):\n{done.stderr[-3000:]}"
+        for block, shown, came in zip(scripted(page), expected(page), done.stdout.split(BREAK), strict=False):
+            if shown is not None:
+                check(shown, came, f"{page.name}, line {block.line}")
+    for block in blocks(page):
+        if block.kind == "console":
+            run_console(block, place, page.name)
+
+
+def run_console(block: Block, place: Path, name: str) -> None:
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        done = shell(command, place)
+        assert done.returncode in (0, 1) and "Traceback" not in done.stderr, (
+            f"{name}, line {block.line}, {command}:\n{done.stderr[-2000:]}"
+        )
+        if shown.strip():
+            check(shown, done.stdout, f"{name}, line {block.line}, {command}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [found[1] for found in LINK.finditer(page.read_text(encoding="utf-8")) if "://" not in found[1]]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing, f"{page.name} links to {missing}"
+
+
+def test_the_readme_shows_its_loop_first() -> None:
+    first = scripted(PAGES[0])[0].text
+    assert first.startswith("from dsice import Ordinal, Tuner\n") and "tuner.ask(40)" in first
+
+
+MODULES = [path for path in sorted((ROOT / "dsice").rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_examples_in_docstrings(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    # as typed at a prompt: functions that an example defines belong to __main__
+    result = doctest.testmod(module, extraglobs={"__name__": "__main__"}, optionflags=flags, report=True)
+    assert result.attempted and not result.failed

@@ -1,0 +1,211 @@
+"""run and minimize: every result is told once, lost trials come again, and nothing stops the tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
+from dsice.errors import LaunchError
+from dsice.launchers import Table
+from dsice.launchers.base import Job, Result, Step
+from dsice.strategies import Grid, Random
+
+Answer = Callable[[Job], Result | list[Result | Step]]
+
+
+class InMemory:
+    """A launcher that answers each job by a function when collected, the latest first."""
+
+    def __init__(self, answer: Answer, slots: int = 4) -> None:
+        self.answer, self.slots = answer, slots
+        self.running: dict[int, Job] = {}
+        self.submitted: list[int] = []
+        self.cancelled: list[int] = []
+        self.most = 0
+        self.closed = False
+        self.left: list[int] = []
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.running.update((job.id, job) for job in jobs)
+        self.submitted += [job.id for job in jobs]
+        self.most = max(self.most, len(self.running))
+
+    def attach(self, jobs: Sequence[Job]) -> list[int]:
+        found = [job for job in jobs if job.id in self.left]
+        self.running.update((job.id, job) for job in found)
+        return [job.id for job in found]
+
+    def collect(self, timeout: float = 0.0) -> Iterable[Result | Step]:
+        job = self.running[max(self.running)]
+        events = self.answer(job)
+        for event in events if isinstance(events, list) else [events]:
+            if isinstance(event, Result):
+                self.running.pop(event.id)
+            yield event
+
+    def cancel(self, id: int) -> None:
+        self.cancelled.append(id)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def done(job: Job) -> Result:
+    return Result(job.id, "done", value=float(job.params["x"]), seconds=1.0)
+
+
+def tuner(**options: object) -> Tuner:
+    return Tuner({"x": range(30)}, Random(), max_trials=12, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["async", "rounds"])
+def test_every_trial_runs_once_within_the_slots_and_is_told(mode: str) -> None:
+    launcher = InMemory(done)
+    result = run(tuner(), launcher, mode=mode, progress=False)  # type: ignore[arg-type]
+    assert launcher.submitted == list(range(12)) and launcher.most == 4
+    assert [t.value for t in result.history] == [float(t.params["x"]) for t in result.history]
+    assert result.finished and not launcher.closed
+
+
+def test_rounds_are_asked_whole_and_async_one_by_one() -> None:
+    rounds = run(tuner(), InMemory(done), mode="rounds", progress=False)
+    single = run(tuner(), InMemory(done), progress=False)
+    assert [t.round for t in rounds.history] == [0] * 4 + [1] * 4 + [2] * 4
+    assert [t.round for t in single.history] == [0] * 4 + list(range(1, 9))
+
+
+def test_a_lost_trial_is_started_again_and_then_counts_as_failed() -> None:
+    def answer(job: Job) -> Result:
+        return Result(job.id, "lost", error="node down") if job.id == 2 else done(job)
+
+    launcher = InMemory(answer)
+    result = run(tuner(), launcher, retries=2, progress=False)
+    assert launcher.submitted.count(2) == 3 and result.history[2].state == "failed"
+    assert "lost 3 times" in str(result.history[2].error) and "node down" in str(result.history[2].error)
+    assert all(t.state == "done" for t in result.history if t.id != 2)
+
+
+def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
+    answers = {
+        1: Result(1, "done", metrics={"accuracy": 0.9}, where={"log": "trial-1.log"}),  # the goal's metric is missing
+        2: Result(2, "done", value=float("nan")),
+        3: Result(3, "timed_out", error="over 5 s"),
+    }
+    result = run(tuner(), InMemory(lambda job: answers.get(job.id, done(job))), progress=False)
+    assert [t.state for t in result.history[1:4]] == ["failed", "failed", "timed_out"]
+    assert "accuracy" in str(result.history[1].error) and "trial-1.log" in str(result.history[1].error)
+    assert "nan" in str(result.history[2].error)
+    assert len(result.history) == 12
+
+
+def test_curves_reach_the_stopper_and_stopped_trials_are_cancelled() -> None:
+    class Impatient:
+        def stop(self, curve: Sequence[tuple[int, float]], history: History) -> bool:
+            return curve[-1][1] > 20
+
+    def answer(job: Job) -> list[Result | Step]:
+        x = float(job.params["x"])
+        steps: list[Result | Step] = [Step(job.id, 1, x), Step(job.id, 2, x / 2)]
+        return [*steps, Result(job.id, "stopped" if x > 20 else "done", value=None if x > 20 else x)]
+
+    launcher = InMemory(answer)
+    result = run(tuner(stopper=Impatient()), launcher, progress=False)
+    bad = [t.id for t in result.history if t.params["x"] > 20]
+    assert launcher.cancelled == sorted(bad, key=launcher.cancelled.index) and set(launcher.cancelled) == set(bad)
+    assert all(t.state == ("stopped" if t.id in bad else "done") and len(t.curve) == 2 for t in result.history)
+
+
+def test_a_restarted_coordinator_follows_what_still_runs_and_starts_the_rest_again(tmp_path: Path) -> None:
+    with tuner(journal=tmp_path / "j.jsonl") as first:
+        first.ask(4)
+        first.step(1, 1, 0.5)
+
+    def answer(job: Job) -> list[Result | Step]:
+        return [Step(job.id, 1, 0.5), Step(job.id, 2, 0.4), done(job)] if job.id == 1 else [done(job)]
+
+    launcher = InMemory(answer)
+    launcher.left = [1, 3]
+    with tuner(journal=tmp_path / "j.jsonl") as second:
+        run(second, launcher, progress=False)
+        assert sorted(launcher.submitted) == [0, 2, *range(4, 12)]
+        assert second.history[1].curve == ((1, 0.5), (2, 0.4))  # the whole curve came again, and counts once
+
+
+def test_callbacks_see_every_told_trial_in_order() -> None:
+    seen: list[int] = []
+
+    def look(_: Tuner, trial: Trial) -> None:
+        seen.append(trial.id)
+
+    result = run(tuner(), InMemory(done), callbacks=[look], progress=False)
+    assert sorted(seen) == list(range(12)) and len(result.history) == 12
+
+
+def test_leaving_by_an_exception_closes_the_launcher_and_keeps_what_was_told() -> None:
+    def interrupt(t: Tuner, trial: Trial) -> None:
+        if len(t.history) - len(t.pending) == 5:
+            raise KeyboardInterrupt
+
+    launcher, mine = InMemory(done), tuner()
+    with pytest.raises(KeyboardInterrupt):
+        run(mine, launcher, callbacks=[interrupt], progress=False)
+    assert launcher.closed and sum(t.state == "done" for t in mine.history) == 5
+
+
+def test_budgets_stop_the_asking_and_running_trials_are_awaited() -> None:
+    assert len(run(tuner(), InMemory(done), max_trials=6, progress=False).history) == 6
+    result = run(tuner(), InMemory(done), max_seconds=0.0, progress=False)
+    assert len(result.history) == 0
+    with pytest.raises(DsiceError, match="mode"):
+        run(tuner(), InMemory(done), mode="batch")  # type: ignore[arg-type]
+    with pytest.raises(DsiceError, match="retries"):
+        run(tuner(), InMemory(done), retries=-1)
+
+
+def test_a_launcher_that_cannot_start_anything_says_so() -> None:
+    class Broken(InMemory):
+        def submit(self, jobs: Sequence[Job]) -> None:
+            raise LaunchError("no such program: train")
+
+    with pytest.raises(DsiceError, match="no such program"):
+        run(tuner(), Broken(done), progress=False)
+
+
+def test_a_replay_of_a_table_measures_every_logged_point() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"x": [1, 2, 3, 1], "y": [1, 1, 2, 1], "objective": [3.0, 2.0, 1.0, 5.0]})
+    table = Table(frame)
+    result = run(Tuner(table.space, Grid()), table, progress=False)
+    assert {(t.params["x"], t.params["y"]): t.value for t in result.history} == {(1, 1): 4.0, (2, 1): 2.0, (3, 2): 1.0}
+
+
+def test_the_time_weight_uses_the_run_time_of_the_results() -> None:
+    goal = Goal(time_weight=10.0)
+
+    def answer(job: Job) -> Result:
+        return Result(job.id, "done", value=float(job.params["x"]), seconds=float(30 - job.params["x"]))
+
+    result = run(Tuner({"x": range(30)}, Grid(), goal=goal), InMemory(answer), progress=False)
+    assert result.best is not None and result.best.params["x"] == 29
+
+
+def test_minimize_runs_a_function_in_processes_and_resumes(tmp_path: Path) -> None:
+    def cost(x: int, lr: float) -> float:
+        if x == 7:
+            raise MemoryError("too big")
+        return (x - 3) ** 2 + abs(lr - 0.01)
+
+    space = {"x": range(8), "lr": Ordinal.log(1e-3, 1e-1, 3)}
+    journal = tmp_path / "run.jsonl"
+    first = minimize(cost, space, workers=4, max_trials=8, journal=journal, progress=False)
+    second = minimize(cost, space, workers=4, max_trials=24, journal=journal, progress=False)
+    assert len(first.history) == 8 and len(second.history) == 24
+    assert second.best is not None and second.best.params == {"x": 3, "lr": 0.01}
+    failed = [t for t in second.history if t.params["x"] == 7]
+    assert len(failed) == 3 and all(t.state == "failed" and "too big" in str(t.error) for t in failed)
+    with pytest.raises(DsiceError, match="objective"):
+        minimize(3, space)  # type: ignore[arg-type]

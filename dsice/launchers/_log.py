@@ -151,7 +151,10 @@ def _names(frame: pd.DataFrame, columns: Columns, objective: str, others: set[st
         if isinstance(columns.params, str) or not list(columns.params):
             raise TableError(f"params must name at least one column, got {columns.params!r}")
         return list(columns.params)
-    names = [str(c) for c in frame.columns if c != objective and c not in others and c not in columns.metrics]
+    order = [str(c) for c in frame.columns]
+    leading = order[: order.index(objective)]  # logs put the parameters first and the results behind them
+    names = [c for c in leading or order if c != objective and c not in others and c not in columns.metrics]
+    names = names or [c for c in order if c != objective and c not in others and c not in columns.metrics]
     if not names:
         raise TableError(f"the table has no column of parameters beside {', '.join(map(str, frame.columns))}")
     measured = [n for n in names if frame[n].dtype.kind == "f" and frame[n].nunique() > max(50, len(frame) // 2)]

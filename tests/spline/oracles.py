@@ -47,41 +47,43 @@ def exact_grid(levels: Sequence[int], values: Sequence[float], n: int, lam: floa
         for t, y in zip(levels, values, strict=True):
             band[t][0] += 1
             right[t] += mpmath.mpf(y)
-        pivots: list[mpmath.mpf] = []
-        lower = [[mpmath.mpf(0)] * 3 for _ in range(n)]
-        for i in range(n):
-            if i > 1:
-                lower[i][2] = band[i][2] / pivots[i - 2]
-            if i > 0:
-                lower[i][1] = (band[i][1] - (lower[i][2] * lower[i - 1][1] * pivots[i - 2] if i > 1 else 0)) / pivots[i - 1]
-            pivots.append(band[i][0] - sum(lower[i][d] ** 2 * pivots[i - d] for d in (1, 2) if i >= d))
-            right[i] -= sum(lower[i][d] * right[i - d] for d in (1, 2) if i >= d)
-        out = [r / p for r, p in zip(right, pivots, strict=True)]
-        for i in range(n - 1, -1, -1):
-            out[i] -= sum(lower[i + d][d] * out[i + d] for d in (1, 2) if i + d < n)
-        return out
+        return solve_band(band, right)
+
+
+def solve_band(band: list[list[mpmath.mpf]], right: list[mpmath.mpf]) -> list[mpmath.mpf]:
+    """Solve a symmetric pentadiagonal system by textbook elimination; ``band[i][d]``: row i, column i - d."""
+    n = len(right)
+    pivots: list[mpmath.mpf] = []
+    lower = [[mpmath.mpf(0)] * 3 for _ in range(n)]
+    for i in range(n):
+        if i > 1:
+            lower[i][2] = band[i][2] / pivots[i - 2]
+        if i > 0:
+            lower[i][1] = (band[i][1] - (lower[i][2] * lower[i - 1][1] * pivots[i - 2] if i > 1 else 0)) / pivots[i - 1]
+        pivots.append(band[i][0] - sum(lower[i][d] ** 2 * pivots[i - d] for d in (1, 2) if i >= d))
+        right[i] -= sum(lower[i][d] * right[i - d] for d in (1, 2) if i >= d)
+    out = [r / p for r, p in zip(right, pivots, strict=True)]
+    for i in range(n - 1, -1, -1):
+        out[i] -= sum(lower[i + d][d] * out[i + d] for d in (1, 2) if i + d < n)
+    return out
 
 
 def exact_knots(levels: Sequence[int], values: Sequence[float], lam: float, at: Sequence[int]) -> list[mpmath.mpf]:
-    """Curve at some levels between the first and the last knot to 60 digits, from the dense knot form: any n."""
+    """Curve at some levels between the first and the last knot to 60 digits, from the knot form: any n."""
     with mpmath.workdps(60):
         k = len(levels)
         y = [mpmath.mpf(v) for v in values]
         h = [mpmath.mpf(int(levels[j + 1]) - int(levels[j])) for j in range(k - 1)]
-        q = mpmath.zeros(k, k - 2)
-        system = mpmath.zeros(k - 2, k - 2)
-        for j in range(k - 2):
-            q[j, j], q[j + 1, j], q[j + 2, j] = 1 / h[j], -1 / h[j] - 1 / h[j + 1], 1 / h[j + 1]
-            system[j, j] = (h[j] + h[j + 1]) / 3 + (1 / h[j] + 1 / h[j + 1]) / 6
-            if j:
-                system[j, j - 1] = system[j - 1, j] = (h[j] - 1 / h[j]) / 6
+        q = [{j: 1 / h[j], j + 1: -1 / h[j] - 1 / h[j + 1], j + 2: 1 / h[j + 1]} for j in range(k - 2)]  # columns
+        band = [[mpmath.mpf(0)] * 3 for _ in range(k - 2)]
         for i in range(k - 2):
-            for j in range(max(0, i - 2), min(k - 2, i + 3)):
-                system[i, j] += mpmath.mpf(lam) * sum(q[a, i] * q[a, j] for a in range(max(i, j), min(i, j) + 3))
-        z = mpmath.matrix([sum(q[a, j] * y[a] for a in range(j, j + 3)) for j in range(k - 2)])
-        inner = mpmath.lu_solve(system, z)
+            for d in range(min(i, 2) + 1):
+                band[i][d] = mpmath.mpf(lam) * sum(q[i][a] * q[i - d].get(a, 0) for a in q[i])
+            band[i][0] += (h[i] + h[i + 1]) / 3 + (1 / h[i] + 1 / h[i + 1]) / 6
+            band[i][1] += (h[i] - 1 / h[i]) / 6
+        inner = solve_band(band, [sum(c * y[a] for a, c in column.items()) for column in q])
         m = [mpmath.mpf(0), *inner, mpmath.mpf(0)]
-        f = [y[a] - mpmath.mpf(lam) * sum(q[a, j] * inner[j] for j in range(max(0, a - 2), min(k - 2, a + 1))) for a in range(k)]
+        f = [y[a] - mpmath.mpf(lam) * sum(q[j].get(a, 0) * inner[j] for j in range(k - 2)) for a in range(k)]
         out = []
         for level in at:
             j = min(int(np.searchsorted(levels, level, side="right")) - 1, k - 2)

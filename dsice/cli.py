@@ -80,7 +80,7 @@ def _add_replay(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("table", help="a .csv, .csv.gz, .tsv or .parquet file, or a journal (.jsonl)")
     replay.add_argument("--objective", metavar="COLUMN", help="what to optimise (default: objective; a journal's own metric)")
     replay.add_argument("--batch", type=int, default=40, metavar="N", help="trials in a round (default: %(default)s)")
-    replay.add_argument("--params", metavar="A,B,C", help="columns of the parameters (default: those left of the objective; all others if it comes first)")
+    replay.add_argument("--params", metavar="A,B,C", help="columns of the parameters (default: those left of the objective)")
     replay.add_argument(
         "--missing", choices=("exclude", "fail", "error"), default="exclude", help="points that are not in the log"
     )

@@ -33,8 +33,9 @@ class Table:
         Column of the values; default ``"objective"``, in a journal the metric of its goal. A row in which it is
         empty, NaN or infinite is a failed measurement. Rows with the same parameters are repeats.
     params
-        Names of the columns of the parameters, or a mapping of them to their levels in order (or an axis). Default: all
-        columns but the others named here; numbers become an Ordinal in ascending order, anything else a Choice.
+        Names of the columns of the parameters, or a mapping of them to their levels in order (or an axis). Default:
+        the columns left of the objective (all others if it is the first); numbers become an Ordinal in ascending
+        order, anything else a Choice.
     missing
         What a point is that is not in the log: ``"exclude"``: not in `space`; ``"fail"``: it comes back failed;
         ``"error"``: asking for it raises TableError.

@@ -38,7 +38,7 @@ def test_order_and_number_are_those_of_the_published_neighbourhood(ndim: int) ->
 
 def test_every_direction_or_its_opposite_appears_once() -> None:
     listed = [d for width in range(1, 5) for d in directions(4, width)]
-    both = {d for d in listed} | {tuple(-step for step in d) for d in listed}
+    both = set(listed) | {tuple(-step for step in d) for d in listed}
     assert both == {v for v in product((-1, 0, 1), repeat=4) if any(v)}
     assert len(listed) * 2 == len(both)
 

@@ -195,7 +195,7 @@ def test_lowest_level_is_found_without_looking_at_all(data: st.DataObject) -> No
     curve = found.curve()
     room = 1e-9 * (1.0 + np.abs(curve).max())
     assert found.minimum == pytest.approx(curve[found.argmin], abs=room)
-    if spacing != "refined" if isinstance(spacing, str) else True:
+    if not isinstance(spacing, str):  # on a refined grid the lowest marker decides
         assert found.minimum <= curve.min() + room
     assert np.isfinite(curve).all()
     assert not np.isnan(found.variance(range(n))).any()

@@ -29,7 +29,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w.-]+\.(?:py|toml))(?:\n|:)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 BREAK = "\x1e"  # between the outputs of two blocks
-SECONDS = 50
+SECONDS = 150  # of one page or command, on a machine that is busy
 
 
 @dataclass

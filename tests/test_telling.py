@@ -62,7 +62,7 @@ def tuner(**options: Any) -> Tuner:
         (Tensor(1.0, 2.0), (1.0, 2.0)), ([Tensor(1.0)][0], (1.0,)), (-0.0, (-0.0,)), (1e308, (1e308,)), (5e-324, (5e-324,)),
         ([1.5e308, 1.5e308], (1.5e308, 1.5e308)),
     ],
-    ids=repr,
+    ids=lambda v: type(v).__name__,
 )  # fmt: skip
 def test_any_real_number_or_list_of_them_is_taken(value: Any, values: tuple[float, ...]) -> None:
     told = tuner().tell(0, value)

@@ -44,5 +44,13 @@ def mend(path: str) -> int:
     done = repair(path)
     for number, problem in done.removed:
         print(f"removed line {number}: {problem}")
+    if done.restored:
+        print(f"trials {_ids(done.restored)}: their ask line was gone, their points and values are kept")
+    if done.gone:
+        print(f"trials {_ids(done.gone)}: nothing but the id is known any more; they count as lost")
     print(f"{done.kept} good lines kept" + (f"; the journal as it was: {done.copy}" if done.copy else "; nothing was wrong"))
     return 0
+
+
+def _ids(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:20])) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")

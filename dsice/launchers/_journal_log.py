@@ -25,11 +25,12 @@ def read(path: Path, columns: Columns) -> Log:
     TableError
         Nothing was measured, or the space cannot be rebuilt.
     JournalError
-        The file is no journal.
+        The file is no journal, or has a bad line in the middle.
     """
     if columns != Columns(columns.objective):
         raise TableError(f"{path} is a journal and names its parameters and metrics itself; leave out all but objective=")
     contents = journal.read(path)
+    contents.require_good(path)
     if contents.header is None:
         raise TableError(f"journal {path} is empty")
     space = _journal_space(contents.header["space"], path)

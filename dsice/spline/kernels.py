@@ -371,7 +371,8 @@ def fit_one(levels: Ints, values: Array, n: int, lam: float, out: Array) -> tupl
     solve(k, x, y, g, rows, f, m)
     place, low = lowest(k, x, f, m, n - 1.0)
     if len(out) > 0:
-        fill(k, x, f, m, mean, (0.0, 1.0, 0.0), out, 0, len(out))
+        begin = np.int64(0)  # a literal 0 would be a signature of its own
+        fill(k, x, f, m, mean, (0.0, 1.0, 0.0), out, begin, len(out))
     return int(place), mean + low
 
 
@@ -472,11 +473,12 @@ def mark_untidy(lines: Lines, flags: NDArray[np.bool_]) -> int:
         last, tidy = -1, True
         low, high, light, heavy = math.inf, -math.inf, math.inf, 0.0
         for j in range(offsets[i], offsets[i + 1]):
-            tidy &= levels[j] > last and math.isfinite(values[j]) and 0.0 < weights[j] < math.inf
+            tidy &= levels[j] > last and math.isfinite(values[j]) and weights[j] == weights[j]
             last = levels[j]
             low, high = min(low, values[j]), max(high, values[j])
             light, heavy = min(light, weights[j]), max(heavy, weights[j])
-        tidy &= last < sizes[i] and heavy <= 1e12 * light and (1e-100 < high - low < 1e100 or high == low)
+        tidy &= last < sizes[i] and light >= 1e-50 and heavy <= 1e50 and heavy <= 1e12 * light
+        tidy &= low > -1e290 and high < 1e290 and (1e-100 < high - low < 1e100 or high == low)
         flags[i] = not tidy
         found += flags[i]
     return found

@@ -131,20 +131,19 @@ def _checked(ts: list[int], ys: Floats, n: int, weights: ArrayLike | None) -> tu
             kept.append(weight)
     if not levels:
         raise FitError("weights: all are zero, so nothing was measured; give at least one a positive weight")
+    if not 1e-50 <= min(kept) <= max(kept) <= 1e50:
+        raise FitError(f"weights: expected 0 or 1e-50 to 1e50, got {min(kept)} to {max(kept)}; only their ratios matter to REML")
     if max(kept) > 1e12 * min(kept):
-        raise FitError(
-            f"weights: they span {min(kept)} to {max(kept)}; more than 1e12 apart cannot be fitted in double precision"
-        )
+        raise FitError(f"weights: expected them within a factor of 1e12 of each other, got {min(kept)} to {max(kept)}")
     return levels, values, kept
 
 
 def _merge(levels: list[int], values: Floats, weights: Floats) -> Knots:
     """Sort, merge repeats into weighted means, and scale values whose squares would leave double precision."""
     unit = _unit(values)
-    heaviest = 2.0 ** math.frexp(max(weights))[1]  # sums of huge or tiny weights stay inside double precision
     groups: dict[int, list[tuple[float, float]]] = {}
     for t, v, w in zip(levels, values, weights, strict=True):
-        groups.setdefault(t, []).append((v / unit, w / heaviest))
+        groups.setdefault(t, []).append((v / unit, w))
     order = sorted(groups)
     summed = [math.fsum(w for _, w in groups[t]) for t in order]
     means = [_mean(groups[t], total) for t, total in zip(order, summed, strict=True)]
@@ -153,11 +152,11 @@ def _merge(levels: list[int], values: Floats, weights: Floats) -> Knots:
     return Knots(
         order,
         [v - mean for v in means],
-        [w * heaviest for w in summed],
+        summed,
         mean,
         unit,
         len(levels),
-        within * heaviest,
+        within,
         sum(weights) / len(weights),
         False,
     )
@@ -172,6 +171,6 @@ def _mean(group: list[tuple[float, float]], total: float) -> float:
 def _unit(values: Floats) -> float:
     """A power of two that brings the spread of extreme values near 1; 1.0 for all ordinary ones."""
     half = max(values) / 2.0 - min(values) / 2.0
-    if 1e-100 < half < 1e100 or half == 0.0:
-        return 1.0
+    if half == 0.0 or 1e-100 < half < 1e100:
+        return 1.0 if max(values) < 1e290 and min(values) > -1e290 else 2.0**100  # room for sums
     return math.ldexp(1.0, min(max(math.frexp(half)[1], -1000), 1020))

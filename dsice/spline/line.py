@@ -140,7 +140,7 @@ class SplineFit:
         if isinstance(x, int) and 0 <= x < self.n:
             return self._at(self._place(x))
         where = self._positions(x)
-        y: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
+        y = self._values(where)
         return y if where.ndim else float(y)
 
     def curve(self, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
@@ -172,8 +172,7 @@ class SplineFit:
         if self._grid.positions is not None or self._grid.step == 1:
             return self.curve()
         where = np.arange(self._grid.last(self.n) + 1.0)
-        values: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
-        return values
+        return self._values(where)
 
     @overload
     def variance(self, x: float) -> float: ...
@@ -192,13 +191,19 @@ class SplineFit:
             v = np.where(where == self._x[0], self.sigma2 / self._knots.w[0], math.inf)
         else:
             xs, ws = np.array(self._x), np.array(self._knots.w)
-            v = self.sigma2 * variances(np.atleast_1d(where), xs, ws, self._lam, self._grid.discrete, self._band)
+            v = variances(np.atleast_1d(where), xs, ws, self._lam, self._grid.discrete, self._band)
+            with np.errstate(over="ignore"):  # of extreme values: infinite, not an error
+                v = self.sigma2 * v
         return v.reshape(where.shape) if where.ndim else float(v.ravel()[0])
 
     @cached_property
     def residuals(self) -> NDArray[np.float64]:
         """Mean value minus curve at each knot, shape (k,)."""
-        return np.array([(y - f) * self._knots.unit for y, f in zip(self._knots.y, self._f, strict=True)])
+        return np.array([e * self._knots.unit for e in self._away])
+
+    @cached_property
+    def _away(self) -> Floats:
+        return [y - f for y, f in zip(self._knots.y, self._f, strict=True)]
 
     @cached_property
     def leverages(self) -> NDArray[np.float64]:
@@ -222,12 +227,11 @@ class SplineFit:
     @property
     def gcv(self) -> float:
         """Generalised cross-validation score over all N measurements; infinite when the curve interpolates all of them."""
-        spare = self._knots.rows - self.dof
+        spare = self._knots.rows - len(self.levels) + float(self._freedom.sum())
         if len(self.levels) < 3 or spare <= 0.0:
             return math.inf
-        rss = sum(w * e * e for w, e in zip(self._knots.w, self.residuals.tolist(), strict=True))
-        rss += self._knots.within * self._knots.unit * self._knots.unit
-        return float(self._knots.rows * rss / spare**2)
+        rss = sum(w * e * e for w, e in zip(self._knots.w, self._away, strict=True)) + self._knots.within
+        return self._knots.rows * rss / (spare * spare) * self._knots.unit * self._knots.unit
 
     @property
     def loo(self) -> float:
@@ -235,7 +239,8 @@ class SplineFit:
         if len(self.levels) < 3 or not self._freedom.all():
             return math.inf
         w = np.array(self._knots.w)
-        return float(w @ (self.residuals / self._freedom) ** 2 / w.sum())
+        square = float(w @ (np.array(self._away) / self._freedom) ** 2 / w.sum())
+        return square * self._knots.unit * self._knots.unit
 
     @property
     def reml(self) -> float:
@@ -290,6 +295,12 @@ class SplineFit:
         else:
             y = f[j] + s * (c1 + s * (0.5 * m[j] + s * c3))
         return (self._knots.mean + y) * self._knots.unit
+
+    def _values(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The curve at grid positions; infinite where extreme values leave the range of floating point."""
+        with np.errstate(over="ignore"):
+            values: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
+        return values
 
     def _evaluate(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         """The curve without its mean at grid positions."""

@@ -55,7 +55,7 @@ def read_batch(offsets: ArrayLike, levels: ArrayLike, values: ArrayLike, n: Arra
     repeats[:, 0], repeats[:, 2] = counts, 1.0
     if weights is not None and len(counts):
         repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
-    return Batch(ends, places, y, w, np.ascontiguousarray(np.broadcast_to(sizes, counts.shape)), repeats)
+    return Batch(ends, places, y, w, np.broadcast_to(sizes, counts.shape).copy(), repeats)
 
 
 def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Numbers = Sequence[float] | NDArray[Any]
 
 
-def dense(levels: Sequence[int], values: Sequence[float], n: int, lam: float, weights: Sequence[float]) -> tuple[Array, Array]:
+def dense(levels: Numbers, values: Numbers, n: int, lam: float, weights: Numbers) -> tuple[Array, Array]:
     """Curve at all n levels and the posterior covariance over sigma^2, one row per measurement, repeats and all."""
     penalty = np.diff(np.eye(n), 2, axis=0)
     rows = np.eye(n)[np.asarray(levels)]
@@ -20,7 +22,7 @@ def dense(levels: Sequence[int], values: Sequence[float], n: int, lam: float, we
     return covariance @ (rows.T @ (w * np.asarray(values))), covariance
 
 
-def restricted_likelihood(levels: Sequence[int], values: Sequence[float], n: int, lam: float) -> float:
+def restricted_likelihood(levels: Numbers, values: Numbers, n: int, lam: float) -> float:
     """-2 log restricted likelihood over the contrasts of all measurements, the noise variance profiled out.
 
     The curve is a straight line (eliminated) plus second differences of variance 1 / lam; one row per measurement.
@@ -34,7 +36,7 @@ def restricted_likelihood(levels: Sequence[int], values: Sequence[float], n: int
     return float(len(z) * np.log(z @ np.linalg.solve(inner, z)) + np.linalg.slogdet(inner)[1])
 
 
-def exact_grid(levels: Sequence[int], values: Sequence[float], n: int, lam: float) -> list[mpmath.mpf]:
+def exact_grid(levels: Numbers, values: Numbers, n: int, lam: float) -> list[mpmath.mpf]:
     """Curve at all n levels to 60 digits, from the n x n pentadiagonal system itself (no knot form)."""
     with mpmath.workdps(60 + n // 20):
         stencil = {0: 1, 1: -2, 2: 1}
@@ -68,7 +70,7 @@ def solve_band(band: list[list[mpmath.mpf]], right: list[mpmath.mpf]) -> list[mp
     return out
 
 
-def exact_knots(levels: Sequence[int], values: Sequence[float], lam: float, at: Sequence[int]) -> list[mpmath.mpf]:
+def exact_knots(levels: Numbers, values: Numbers, lam: float, at: Numbers) -> list[mpmath.mpf]:
     """Curve at some levels between the first and the last knot to 60 digits, from the knot form: any n."""
     with mpmath.workdps(60):
         k = len(levels)

@@ -1,14 +1,22 @@
-"""dsice: tune slow programs over grids of discrete values, a whole batch of measurements at a time."""
+"""dsice: tune slow programs over grids of discrete values, a whole batch of measurements at a time.
+
+The public names.  What is heavier than numpy is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dsice.errors import DsiceError, DsiceWarning
 from dsice.goal import Goal, Seconds, Share, Trials
-from dsice.history import History
-from dsice.journal import Journal
 from dsice.run import minimize, run
-from dsice.space import Choice, Ordinal, Require, Space, When
 from dsice.trial import Proposal, State, Trial
-from dsice.tuner import Tuner
-from dsice.worker import step
+
+if TYPE_CHECKING:
+    from dsice.history import History
+    from dsice.journal import Journal
+    from dsice.space import Choice, Ordinal, Require, Space, When
+    from dsice.tuner import Tuner
+    from dsice.worker import step
 
 __all__ = [
     "Choice",
@@ -32,3 +40,31 @@ __all__ = [
     "run",
     "step",
 ]
+
+_HOME = {
+    "Choice": "space",
+    "History": "history",
+    "Journal": "journal",
+    "Ordinal": "space",
+    "Require": "space",
+    "Space": "space",
+    "Tuner": "tuner",
+    "When": "space",
+    "step": "worker",
+}
+_PARTS = ("directions", "launchers", "plots", "spline", "strategies")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"dsice.{_HOME[name]}"), name)
+    elif name in _PARTS:
+        value = import_module(f"dsice.{name}")
+    else:
+        raise AttributeError(f"module 'dsice' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PARTS})

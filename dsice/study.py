@@ -109,6 +109,15 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         Wrong axes or rules, or a start that is not on the grid.
     """
     file = Path(path).absolute()
+    try:
+        return _read(file)
+    except DsiceError as error:
+        if file.name in str(error):
+            raise
+        raise type(error)(f"{file.name}: {error}") from error
+
+
+def _read(file: Path) -> Study:
     top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy"))
     keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode")
     study = top.section("study", keys)
@@ -178,8 +187,9 @@ def _function(name: str, folder: Path) -> Callable[..., Any]:
         sys.path.insert(0, str(folder))
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
-        raise OptionError(f"function = {name!r}: cannot import {module!r} ({error}); looked in {folder} and sys.path") from error
+    except Exception as error:  # whatever the module does when it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise OptionError(f"function = {name!r}: cannot import {module!r} ({reason}); looked in {folder} and sys.path") from error
     function = getattr(found, attribute, None)
     if not callable(function):
         raise OptionError(f"function = {name!r}: module {module} has no function {attribute!r}")
@@ -238,10 +248,10 @@ def _strategy(top: Section, space: Space) -> Strategy:
     name = section.text("name", "dsice")
     if name.lower() not in _STRATEGIES:
         raise section.unknown(name, sorted(_STRATEGIES), what="strategy", kind="a strategy")
-    strategy = strategy_from_dict({**section.data, "name": _STRATEGIES[name.lower()]})
     starts = section.data.get("start", ())
     if not isinstance(starts, (Mapping, list, tuple)):
         raise section.wrong("start", "a table of params, or a list of them")
+    strategy = strategy_from_dict({**section.data, "name": _STRATEGIES[name.lower()]})
     for start in [starts] if isinstance(starts, Mapping) else starts:
         try:
             space.point(start)

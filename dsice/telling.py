@@ -48,7 +48,7 @@ class Told:
         seconds = None if self.seconds is None else _seconds(who, self.seconds)
         if end is State.DONE:
             _complete(who, history, values, metrics, seconds)
-            wrong = _not_finite(values, metrics, history.goal.bounded)
+            wrong = _not_finite(history.goal.metric, values, metrics, history.goal.bounded)
             end, error = (State.FAILED, wrong) if wrong else (end, error)
         return replace(
             trial,
@@ -148,9 +148,9 @@ def _complete(who: str, history: History, values: tuple[float, ...], metrics: Ma
         raise TellError(f"{who}: the goal weighs run time ({weight}), which was not told; add seconds=..., {_OR_ERROR}")
 
 
-def _not_finite(values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]) -> str:
+def _not_finite(metric: str, values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]) -> str:
     """What of the numbers that the goal needs is NaN or infinite; empty if nothing is."""
-    needed = {"value": mean(values)} | {name: metrics.get(name) for name in bounded if name != "value"}
+    needed = {metric: mean(values)} | {name: metrics.get(name) for name in bounded if name != metric}
     wrong = [f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)]
     return " and ".join(wrong) + ", not a finite number" if wrong else ""
 

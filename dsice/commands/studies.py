@@ -49,6 +49,8 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
 def continued(tuner: Tuner) -> str:
     """Where a resumed study goes on."""
     told, again = len(tuner.history) - len(tuner.pending), len(tuner.orphans)
+    if tuner.max_trials == told:
+        return f"all {told} trials were measured before"
     text = f"going on at trial {told} of {tuner.max_trials}" if tuner.max_trials else f"going on at trial {told}"
     return text + (f"; {again} that were running are taken over or started again" if again else "")
 

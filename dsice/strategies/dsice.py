@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from dsice.collinear import Alpha
-from dsice.errors import OptionError
+from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
@@ -67,6 +67,8 @@ class DSICE:
     tolerance: None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        if not all(isinstance(params, Mapping) for params in self._starts()):
+            raise OptionError(f"DSICE(start={self.start!r}): expected params (a mapping of names to values) or a list of them")
         if self.max_width is not None and (
             isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1
         ):
@@ -77,6 +79,14 @@ class DSICE:
             raise OptionError(
                 f"DSICE(tolerance={self.tolerance!r}): this release has no stopping rule; leave it None and give max_trials"
             )
+
+    def check(self, space: Space) -> None:
+        """Raise an error if a start is not on the grid; the tuner calls it before anything is asked."""
+        for params in self._starts():
+            try:
+                space.point(params)
+            except SpaceError as error:
+                raise SpaceError(f"DSICE(start={params!r}): {error}") from error
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """`n` distinct points that were never asked; fewer only when the grid is used up."""
@@ -106,4 +116,4 @@ class DSICE:
     def _starts(self) -> Sequence[Mapping[str, Any]]:
         if self.start is None:
             return ()
-        return (self.start,) if isinstance(self.start, Mapping) else self.start
+        return (self.start,) if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence) else self.start

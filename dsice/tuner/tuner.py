@@ -97,6 +97,8 @@ class Tuner:
         only_rank_zero()
         if orphans not in ("again", "keep"):
             raise OptionError(f"Tuner(orphans={orphans!r}): expected 'again' or 'keep'")
+        if stopper is not None and (isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))):
+            raise OptionError(f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)")
         self._set_up(space, DSICE() if strategy is None else strategy, Goal() if goal is None else goal, max_trials, seed)
         self._stopper = stopper
         if journal is not None:
@@ -106,6 +108,8 @@ class Tuner:
         self.space = space if isinstance(space, Space) else Space(space)
         check_options(strategy, goal, max_trials)
         self.strategy = strategy
+        if callable(check := getattr(strategy, "check", None)):  # some strategies know beforehand what cannot work
+            check(self.space)
         self.max_trials = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
         self.seed = whole("Tuner", "seed", seed, 0)
         self.history = History(goal, budget=self.max_trials)

@@ -70,10 +70,10 @@ def solve_band(band: list[list[mpmath.mpf]], right: list[mpmath.mpf]) -> list[mp
     return out
 
 
-def exact_knots(levels: Numbers, values: Numbers, lam: float, at: Numbers) -> list[mpmath.mpf]:
-    """Curve at some levels between the first and the last knot to 60 digits, from the knot form: any n."""
+def exact_knots(levels: Numbers, values: Numbers, lam: float, at: Numbers, *, continuous: bool = False) -> list[mpmath.mpf]:
+    """Curve at some levels between the first and the last knot to 60 digits, from the knot form: any n (continuous: natural cubic)."""
     with mpmath.workdps(60):
-        k = len(levels)
+        k, c = len(levels), 0 if continuous else 1
         y = [mpmath.mpf(v) for v in values]
         h = [mpmath.mpf(int(levels[j + 1]) - int(levels[j])) for j in range(k - 1)]
         q = [{j: 1 / h[j], j + 1: -1 / h[j] - 1 / h[j + 1], j + 2: 1 / h[j + 1]} for j in range(k - 2)]  # columns
@@ -81,11 +81,11 @@ def exact_knots(levels: Numbers, values: Numbers, lam: float, at: Numbers) -> li
         for i in range(k - 2):
             for d in range(min(i, 2) + 1):
                 band[i][d] = mpmath.mpf(lam) * sum(q[i][a] * q[i - d].get(a, 0) for a in q[i])
-            band[i][0] += (h[i] + h[i + 1]) / 3 + (1 / h[i] + 1 / h[i + 1]) / 6
-            band[i][1] += (h[i] - 1 / h[i]) / 6
+            band[i][0] += (h[i] + h[i + 1]) / 3 + c * (1 / h[i] + 1 / h[i + 1]) / 6
+            band[i][1] += (h[i] - c / h[i]) / 6
         inner = solve_band(band, [sum(c * y[a] for a, c in column.items()) for column in q])
         m = [mpmath.mpf(0), *inner, mpmath.mpf(0)]
-        f = [y[a] - mpmath.mpf(lam) * sum(q[j].get(a, 0) * inner[j] for j in range(k - 2)) for a in range(k)]
+        f = [y[a] - mpmath.mpf(lam) * sum(q[j][a] * inner[j] for j in range(max(0, a - 2), min(k - 2, a + 1))) for a in range(k)]
         out = []
         for level in at:
             j = min(int(np.searchsorted(levels, level, side="right")) - 1, k - 2)

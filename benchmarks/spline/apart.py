@@ -1,0 +1,83 @@
+"""What has to be measured in processes of its own: imports, plain Python without numba, memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from statistics import median
+
+PLAIN = """
+import json, sys, time
+from statistics import median
+import numpy as np
+from scipy.linalg import solveh_banded
+from dsice.spline import fit
+levels, values, n = [0, 2, 3, 6, 9, 11, 12, 15], [3.1, 2.2, 1.9, 1.0, 1.4, 2.2, 2.1, 4.0], 16
+array, where, rows = np.array(values), np.array(levels), np.diff(np.eye(n), 2, axis=0)
+dense = 0.25 * rows.T @ rows
+band = np.array([np.r_[[0.0] * (2 - d), np.diag(dense, 2 - d)] if d < 2 else np.diag(dense) for d in range(3)])
+def ours():
+    return fit(levels, values, n, alpha=0.5).argmin
+def scipys():
+    system, right = band.copy(), np.zeros(n)
+    system[2, where] += 1.0
+    right[where] = array
+    return int(solveh_banded(system, right, overwrite_ab=True, overwrite_b=True, check_finite=False).argmin())
+assert ours() == scipys()
+times = {ours: [], scipys: []}
+for _ in range(400):
+    for task, found in times.items():
+        start = time.perf_counter()
+        for _ in range(40):
+            task()
+        found.append((time.perf_counter() - start) / 40)
+assert "numba" not in sys.modules
+print(json.dumps([median(found) for found in times.values()]))
+"""
+
+MEMORY = """
+import resource, sys
+import numpy as np
+sys.path.insert(0, {folder!r})
+from rivals import Line
+small = Line(64, 30)
+task = (lambda line: {task})
+task(small)() if callable(task(small)) else None
+line = Line(1_000_000, {k})
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run = task(line)
+run()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def plain() -> tuple[float, float]:
+    """Median seconds of ``fit`` + argmin and of scipy's banded solve + argmin, n = 16, k = 8, no numba in the process."""
+    ours, scipys = json.loads(_run(PLAIN))
+    return ours, scipys
+
+
+def imports(rounds: int = 15) -> dict[str, float]:
+    """Median seconds of an interpreter that imports nothing, numpy, dsice.spline."""
+    programs = {"nothing": "pass", "numpy": "import numpy", "dsice.spline": "import dsice.spline"}
+    found: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            _run(program)
+            found[name].append(time.perf_counter() - start)
+    return {name: median(times) for name, times in found.items()}
+
+
+def memory(folder: str, task: str, k: int = 30) -> float:
+    """MiB by which the peak memory grows when a task on a line of 1e6 levels is first made and run."""
+    return float(_run(MEMORY.format(folder=folder, task=task, k=k)))
+
+
+def _run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout

@@ -1,0 +1,45 @@
+"""What `import dsice` gives and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import dsice
+
+HEAVY = ("numba", "scipy", "pandas", "matplotlib", "rich", "psutil", "cloudpickle", "dsice.launchers")
+
+
+@pytest.mark.parametrize("name", dsice.__all__)
+def test_every_public_name_is_there_and_listed(name: str) -> None:
+    assert getattr(dsice, name) is not None and name in dir(dsice)
+
+
+def test_the_function_run_is_not_hidden_by_its_module() -> None:
+    code = "import dsice.run, dsice; from dsice import run, step; assert callable(dsice.run) and callable(run) and callable(step)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import dsice",
+        "from dsice import Tuner\ntuner = Tuner({'x': range(9), 'y': range(9)})\n"
+        "for _ in range(3):\n    for trial in tuner.ask(9):\n        tuner.tell(trial, trial.params['x'])",
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
+    seen = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    loaded = set(seen.stdout.split())
+    assert "numpy" in loaded
+    unwanted = HEAVY if code == "import dsice" else HEAVY[:-1]
+    assert not loaded.intersection(unwanted)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        dsice.nonsense  # noqa: B018

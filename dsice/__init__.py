@@ -6,15 +6,17 @@ The public names.  What is heavier than numpy is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy  # noqa: F401  every part stands on it: a broken one shows here, not at the first ask
+
 from dsice.errors import DsiceError, DsiceWarning
-from dsice.goal import Goal, Seconds, Share, Trials
 from dsice.run import minimize, run
-from dsice.trial import Proposal, State, Trial
 
 if TYPE_CHECKING:
+    from dsice.goal import Goal, Seconds, Share, Trials
     from dsice.history import History
     from dsice.journal import Journal
     from dsice.space import Choice, Ordinal, Require, Space, When
+    from dsice.trial import Proposal, State, Trial
     from dsice.tuner import Tuner
     from dsice.worker import step
 
@@ -43,11 +45,18 @@ __all__ = [
 
 _HOME = {
     "Choice": "space",
+    "Goal": "goal",
     "History": "history",
     "Journal": "journal",
     "Ordinal": "space",
+    "Proposal": "trial",
     "Require": "space",
+    "Seconds": "goal",
+    "Share": "goal",
     "Space": "space",
+    "State": "trial",
+    "Trial": "trial",
+    "Trials": "goal",
     "Tuner": "tuner",
     "When": "space",
     "step": "worker",

@@ -29,7 +29,7 @@ THIRD, SIXTH, STIFF = 1.0 / 3.0, 1.0 / 6.0, 1e4 / 9.0
 FEW, FIXED, CENTRE, FINE, WORST = 6, 0.25, -0.5, 32, 1e13
 
 
-@kernel()
+@kernel(inline=True)
 def factor(k: int, x: Array, y: Array, g: Array, rows: Array) -> None:
     """Factor B and eliminate z into k - 2 rows; k >= 3."""
     h1, r0, r1 = x[2] - x[1], 1.0 / (x[1] - x[0]), 1.0 / (x[2] - x[1])
@@ -52,20 +52,23 @@ def factor(k: int, x: Array, y: Array, g: Array, rows: Array) -> None:
         a = t1 / d1
         d = (h1 + h2) * THIRD + p * rs + q * r1 + g[j + 2] * r2 * r2 - t1 * a - t2 * b
         if d <= 0.0:
-            d = (h1 + h2) * THIRD
+            d = (h1 + h2) * THIRD + p * rs
         u = s2 - s1 - a * u1 - b * u2
         rows[j, 0], rows[j, 1], rows[j, 2], rows[j, 3], rows[j, 4] = u, d, a, b, r1
         d2, d1, u2, u1, h1, r0, r1, s1, gr = d1, d, u1, u, h2, r1, r2, s2, gs
 
 
-@kernel()
-def backward(k: int, rows: Array, x: Array, g: Array, y: Array, f: Array, m: Array) -> None:
-    """f = y - lam W^-1 Q m and m by back substitution; k >= 3."""
+@kernel(inline=True)
+def backward(k: int, rows: Array, x: Array, g: Array, y: Array, f: Array, m: Array) -> float:
+    """f = y - lam W^-1 Q m and m by back substitution; k >= 3. Returns z' B^-1 z."""
     m[0] = m[k - 1] = 0.0
+    q = 0.0
     m1 = m2 = a1 = b1 = b2 = pull = 0.0
     r1 = 1.0 / (x[k - 1] - x[k - 2])
     for j in range(k - 3, -1, -1):
-        mj = rows[j, 0] / rows[j, 1] - a1 * m1 - b2 * m2
+        scaled = rows[j, 0] / rows[j, 1]
+        q += rows[j, 0] * scaled
+        mj = scaled - a1 * m1 - b2 * m2
         m[j + 1] = mj
         v = r1 * (m1 - mj)
         f[j + 2] = y[j + 2] - g[j + 2] * (pull - v)
@@ -73,13 +76,14 @@ def backward(k: int, rows: Array, x: Array, g: Array, y: Array, f: Array, m: Arr
     v = r1 * m1
     f[1] = y[1] - g[1] * (pull - v)
     f[0] = y[0] - g[0] * v
+    return q
 
 
 @kernel()
-def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Array) -> None:
-    """f and m with one step of iterative refinement, for large lam."""
+def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Array) -> float:
+    """f and m with one step of iterative refinement, for large lam. Returns z' B^-1 z."""
     e, de, dm, zero, steps = np.empty(k), np.empty(k), np.empty(k), np.zeros(k), rows[: k - 2].copy()
-    backward(k, rows, x, g, zero, e, m)
+    q = backward(k, rows, x, g, zero, e, m)
     h1, r1 = x[1] - x[0], 1.0 / (x[1] - x[0])
     s1 = r1 * ((y[1] + e[1]) - (y[0] + e[0]))
     u1 = u2 = 0.0
@@ -97,23 +101,20 @@ def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Arra
     for j in range(k):
         f[j] = y[j] + (e[j] + de[j])
         m[j] += dm[j]
+    return q
 
 
-@kernel()
-def solve(k: int, x: Array, y: Array, g: Array, rows: Array, f: Array, m: Array) -> None:
-    """Curve f and second differences m at the knots."""
+@kernel(inline=True)
+def solve(k: int, x: Array, y: Array, g: Array, stiffest: float, rows: Array, f: Array, m: Array) -> float:
+    """Curve f and second differences m at the knots; stiffest: largest of g. Returns z' B^-1 z."""
     if k < 3:
         for j in range(k):
             f[j], m[j] = y[j], 0.0
-        return
+        return 0.0
     factor(k, x, y, g, rows)
-    stiffest = 0.0
-    for j in range(k):
-        stiffest = max(stiffest, g[j])
     if stiffest > STIFF:
-        refined(k, rows, x, y, g, f, m)
-    else:
-        backward(k, rows, x, g, y, f, m)
+        return refined(k, rows, x, y, g, f, m)
+    return backward(k, rows, x, g, y, f, m)
 
 
 @kernel()
@@ -140,7 +141,7 @@ def value_at(k: int, x: Array, f: Array, m: Array, p: float) -> float:
     return float(f[j] + s * (c1 + s * (0.5 * m[j] + s * c3)))
 
 
-@kernel()
+@kernel(inline=True)
 def turning(h: float, c1: float, m0: float, c3: float) -> float:
     """Where in (0, h) the cubic of a gap has its local minimum; -2 if nowhere."""
     disc = m0 * m0 - 12.0 * c3 * c1
@@ -150,7 +151,7 @@ def turning(h: float, c1: float, m0: float, c3: float) -> float:
     return s if 0.0 < s < h else -2.0
 
 
-@kernel()
+@kernel(inline=True)
 def lowest(k: int, x: Array, f: Array, m: Array, last: float) -> tuple[float, float]:
     """Lowest of the positions 0, 1, .., last, and the curve there; of equal ones the first."""
     best_x, best = x[0], f[0]
@@ -165,7 +166,7 @@ def lowest(k: int, x: Array, f: Array, m: Array, last: float) -> tuple[float, fl
             best_x, best = 0.0, edge
     for j in range(k - 1):
         h, f0, f1, m0, m1 = x[j + 1] - x[j], f[j], f[j + 1], m[j], m[j + 1]
-        if h > 1.0 and (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best:
+        if (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best:
             c3 = (m1 - m0) / (6.0 * h)
             c1 = (f1 - f0) / h - h * (2.0 * m0 + m1) / 6.0
             s = float(math.floor(turning(h, c1, m0, c3)))
@@ -181,9 +182,9 @@ def lowest(k: int, x: Array, f: Array, m: Array, last: float) -> tuple[float, fl
     return best_x, best
 
 
-@kernel()
-def fill(k: int, x: Array, f: Array, m: Array, shift: float, grid: Grid, out: Array, begin: int, end: int) -> None:
-    """The curve plus shift at every level into out[begin:end]."""
+@kernel(inline=True)
+def fill(k: int, x: Array, f: Array, m: Array, shift: float, grid: Grid, out: Array, begin: int, end: int, room: int) -> None:
+    """The curve plus shift at every level into out[begin:end]; what lies between end and room may be overwritten."""
     if k == 1:
         out[begin:end] = f[0] + shift
         return
@@ -197,7 +198,7 @@ def fill(k: int, x: Array, f: Array, m: Array, shift: float, grid: Grid, out: Ar
         c2, f0 = 0.5 * m[j], f[j] + shift
         left, right = c1 + c3 if j == 0 else left, c1 + h * c2 + c3
         stop = start + int(h / step)
-        if stop - start <= 16 and start + 16 <= end:  # blocks of 8, past the gap's end: the next gap writes over it
+        if stop - start <= 16 and start + 16 <= room:  # blocks of 8, past the gap's end: what comes next writes over it
             for i in range(8):
                 s = step * i
                 out[start + i] = f0 + s * (c1 + s * (c2 + s * c3))
@@ -217,7 +218,7 @@ def fill(k: int, x: Array, f: Array, m: Array, shift: float, grid: Grid, out: Ar
         out[i] = f[k - 1] + step * (i - start) * right + shift
 
 
-@kernel()
+@kernel(inline=True)
 def quadratic(k: int, rows: Array) -> float:
     """z' B^-1 z."""
     total = 0.0
@@ -368,11 +369,11 @@ def fit_one(levels: Ints, values: Array, n: int, lam: float, out: Array) -> tupl
     mean /= k
     for j in range(k):
         x[j], y[j], g[j] = levels[j], values[j] - mean, lam
-    solve(k, x, y, g, rows, f, m)
+    solve(k, x, y, g, lam, rows, f, m)
     place, low = lowest(k, x, f, m, n - 1.0)
     if len(out) > 0:
-        begin = np.int64(0)  # a literal 0 would be a signature of its own
-        fill(k, x, f, m, mean, (0.0, 1.0, 0.0), out, begin, len(out))
+        begin = len(out) - len(out)  # 0, but a literal would be a signature of its own
+        fill(k, x, f, m, mean, (0.0, 1.0, 0.0), out, begin, len(out), len(out))
     return int(place), mean + low
 
 
@@ -406,8 +407,8 @@ Results = tuple[Ints, Array, Array, Array]
 def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, results: Results) -> None:
     """Lines begin to end of a batch.
 
-    lines: offsets, levels, values, weights, repeats, sizes, starts. Line i has knots offsets[i] to offsets[i + 1] and
-    sizes[i] levels; repeats[i]: measurements, sum of squares within repeats, mean weight. lam: 0 for REML.
+    lines: offsets, levels, values, weights (none: all 1), repeats, sizes, starts. Line i has knots offsets[i] to
+    offsets[i + 1] and sizes[i] levels; repeats[i]: measurements, sum of squares within repeats, mean weight. lam: 0 for REML.
     results: argmin[i]; stats[i]: minimum, lam, sigma2, dof; curves and bands (posterior variances) from starts[i] on,
     each left out when empty, dof with the bands.
     """
@@ -424,26 +425,33 @@ def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, result
         for j in range(k):
             mean += values[at + j]
         mean /= k
+        lightest = 1.0
         for j in range(k):
-            x[j], y[j], iw[j] = grid[0] + grid[1] * levels[at + j], values[at + j] - mean, 1.0 / weights[at + j]
+            x[j], y[j], iw[j], g[j] = grid[0] + grid[1] * levels[at + j], values[at + j] - mean, 1.0, lam
             size = max(size, abs(y[j]))
+        if len(weights) > 0:
+            lightest = math.inf
+            for j in range(k):
+                iw[j] = 1.0 / weights[at + j]
+                lightest = min(lightest, weights[at + j])
         used = lam
         if lam == 0.0:
             told = (repeats[i, 0], repeats[i, 1], size + abs(mean))
             used = choose_lam(k, x, y, iw, repeats[i, 2] * grid[1] * grid[1] * grid[1], told, g, rows)
-        for j in range(k):
-            g[j] = used * iw[j]
-        solve(k, x, y, g, rows, f, m)
+        if lam == 0.0 or len(weights) > 0:
+            for j in range(k):
+                g[j] = used * iw[j]
+        q = solve(k, x, y, g, used / lightest, rows, f, m)
         place, low = lowest(k, x, f, m, grid[0] + grid[1] * (n - 1) + grid[2])
         argmin[i] = int(place)
         if grid[1] > 1.0:  # from the marker to the nearest level
             argmin[i] = min(max(int((place - grid[0] + 1.0) // grid[1]), 0), n - 1)
             low = value_at(k, x, f, m, grid[0] + grid[1] * argmin[i])
         spare = repeats[i, 0] - min(k, 2)
-        sigma2 = (used * quadratic(k, rows) + repeats[i, 1]) / spare if spare > 0.0 else math.inf
+        sigma2 = (used * q + repeats[i, 1]) / spare if spare > 0.0 else math.inf
         stats[i, 0], stats[i, 1], stats[i, 2], stats[i, 3] = mean + low, used, sigma2, k
         if len(curves) > 0:
-            fill(k, x, f, m, mean, grid, curves, starts[i], starts[i + 1])
+            fill(k, x, f, m, mean, grid, curves, starts[i], starts[i + 1], starts[end])
         if len(bands) > 0:
             band[:] = 0.0
             if k > 2:
@@ -470,15 +478,21 @@ def mark_untidy(lines: Lines, flags: NDArray[np.bool_]) -> int:
     offsets, levels, values, weights, _, sizes, _ = lines
     found = 0
     for i in range(len(sizes)):
-        last, tidy = -1, True
-        low, high, light, heavy = math.inf, -math.inf, math.inf, 0.0
+        last, tidy, finite = -1, True, 0.0
+        low, high = math.inf, -math.inf
         for j in range(offsets[i], offsets[i + 1]):
-            tidy &= levels[j] > last and math.isfinite(values[j]) and weights[j] == weights[j]
+            tidy &= levels[j] > last
             last = levels[j]
+            finite += values[j] - values[j]
             low, high = min(low, values[j]), max(high, values[j])
-            light, heavy = min(light, weights[j]), max(heavy, weights[j])
-        tidy &= last < sizes[i] and light >= 1e-50 and heavy <= 1e50 and heavy <= 1e12 * light
-        tidy &= low > -1e290 and high < 1e290 and (1e-100 < high - low < 1e100 or high == low)
+        tidy &= last < sizes[i] and finite == 0.0 and (1e-100 < high - low < 1e100 or high == low)
+        tidy &= low > -1e290 and high < 1e290
+        if len(weights) > 0:
+            light, heavy = math.inf, 0.0
+            for j in range(offsets[i], offsets[i + 1]):
+                tidy &= weights[j] == weights[j]
+                light, heavy = min(light, weights[j]), max(heavy, weights[j])
+            tidy &= light >= 1e-50 and heavy <= 1e50 and heavy <= 1e6 * light
         flags[i] = not tidy
         found += flags[i]
     return found

@@ -6,12 +6,14 @@ import math
 import operator
 from collections.abc import Iterable
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from dsice.errors import FitError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Floats = list[float]
 
@@ -133,8 +135,8 @@ def _checked(ts: list[int], ys: Floats, n: int, weights: ArrayLike | None) -> tu
         raise FitError("weights: all are zero, so nothing was measured; give at least one a positive weight")
     if not 1e-50 <= min(kept) <= max(kept) <= 1e50:
         raise FitError(f"weights: expected 0 or 1e-50 to 1e50, got {min(kept)} to {max(kept)}; only their ratios matter to REML")
-    if max(kept) > 1e12 * min(kept):
-        raise FitError(f"weights: expected them within a factor of 1e12 of each other, got {min(kept)} to {max(kept)}")
+    if max(kept) > 1e6 * min(kept):
+        raise FitError(f"weights: expected them within a factor of 1e6 of each other, got {min(kept)} to {max(kept)}")
     return levels, values, kept
 
 

@@ -6,10 +6,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from dsice.errors import FitError
 from dsice.spline.grid import UNIT, Grid, make_grid
@@ -17,6 +16,9 @@ from dsice.spline.knots import Knots, read_knots
 from dsice.spline.plain import Floats, Row, factor, lowest, lowest_of, solve
 from dsice.spline.smoothing import Line, choose_lam, quadratic, reml
 from dsice.spline.variance import freedom, inverse_band, variances
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 SMALLEST, LARGEST = 1e-8, 1e8
 """Bounds of alpha; beyond them the curve interpolates or is a straight line to every digit anyway."""
@@ -50,7 +52,8 @@ def fit(
         Smoothness, 1e-8 to 1e8, weighed against the weights as they are; or "reml": restricted maximum likelihood
         with a weak prior (log10 alpha^2 ~ N(-0.5, 1) per mean weight) from 6 measured levels on, 0.5 below.
     weights : sequence of float, shape (N,), optional
-        Counts or inverse variances, 0 or more. A measurement of weight 0 is left out; repeats add up.
+        Counts or inverse variances: 0, or within a factor of 1e6 of each other. A measurement of weight 0 is left out;
+        repeats add up.
     spacing : sequence of n floats, "refined", "ppopen-at" or None
         None: levels at unit distance. n rising numbers: real positions, fitted by the natural cubic smoothing
         spline; alpha then counts in units of the mean distance, so that the unit of the positions does not matter.
@@ -105,9 +108,11 @@ class SplineFit:
         self._lam = lam
         if knots.unweighted:
             self._g = g = [lam] * len(x)
+            stiffest = lam
         else:
             self._g = g = [lam / w for w in knots.w]
-        self._f, self._m = solve(x, knots.y, g, grid.discrete)
+            stiffest = max(g)
+        self._f, self._m = solve(x, knots.y, g, grid.discrete, stiffest)
         if grid is UNIT:
             place, low = lowest(x, self._f, self._m, 1.0, n - 1.0)
             self.argmin = int(place)
@@ -154,6 +159,9 @@ class SplineFit:
             raise FitError(
                 f"out: expected a writeable C-contiguous float64 array of shape ({self.n},), got {out.dtype} {out.shape}"
             )
+        if self.n <= 64:  # numpy would only begin
+            out[:] = [self._at(self._place(level)) for level in range(self.n)]
+            return out
         if self.n < BULK_LEVELS or self._grid.positions is not None:
             out[:] = self.at(np.arange(self.n))
             return out
@@ -162,7 +170,7 @@ class SplineFit:
         grid, knots = self._grid, self._knots
         shape = (float(grid.before), float(grid.step), float(grid.after))
         x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
-        kernels.fill(len(x), x, f, m, knots.mean, shape, out, 0, self.n)
+        kernels.fill(len(x), x, f, m, knots.mean, shape, out, 0, self.n, self.n)
         if knots.unit != 1.0:
             out *= knots.unit
         return out

@@ -63,8 +63,8 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
         b = t2 / d2
         a = t1 / d1
         d = (h1 + h2) * THIRD + p * rs + q * r1 + g3 * r2 * r2 - t1 * a - t2 * b
-        if d <= 0.0:  # rounding only, at the far end of large lam: the exact pivot is no smaller than about R's
-            d = (h1 + h2) * THIRD
+        if d <= 0.0:  # every digit lost (only beyond what fit accepts): keep what no rounding can make negative
+            d = (h1 + h2) * THIRD + p * rs
         u = s2 - s1 - a * u1 - b * u2
         rows.append((u, d, a, b, r1))
         d2 = d1  # one by one: a long tuple assignment costs as much as all the arithmetic
@@ -83,12 +83,12 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
     return rows
 
 
-def solve(x: Floats, y: Floats, g: Floats, c: float) -> tuple[Floats, Floats]:
-    """Curve f and second differences m (zero at both ends) at the k knots."""
+def solve(x: Floats, y: Floats, g: Floats, c: float, stiffest: float) -> tuple[Floats, Floats]:
+    """Curve f and second differences m (zero at both ends) at the k knots; stiffest: largest of g."""
     if len(y) < 3:
         return y, [0.0] * len(y)
     rows = factor(x, y, g, c)
-    if c == 0.0 or max(g) > STIFF:  # gaps of discrete grids are 1 or more
+    if c == 0.0 or stiffest > STIFF:  # gaps of discrete grids are 1 or more
         return refined(rows, x, y, g, c)
     return backward(rows, x, g, y)
 
@@ -160,10 +160,11 @@ def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[floa
         edge = below(x, f, m, c, 0.0)
         if edge <= best:
             best_x, best = 0.0, edge
-    x0, f0, m0 = x[0], f[0], m[0]
-    for x1, f1, m1 in zip(x, f, m):  # noqa: B905
+    knots = zip(x, f, m)  # noqa: B905
+    x0, f0, m0 = next(knots)
+    for x1, f1, m1 in knots:
         h = x1 - x0
-        if h > 1.0 and (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best:
+        if (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best and h > 1.0:
             c3 = (m1 - m0) / (6.0 * h)
             c1 = (f1 - f0) / h - h * (2.0 * m0 + m1) / 6.0
             s = floor(turning(h, c1, m0, c3))

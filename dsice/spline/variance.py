@@ -12,12 +12,16 @@ where b has four entries. It equals the variance from a pseudo-measurement put a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from dsice.spline.plain import Floats, Row
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 
 def inverse_band(rows: list[Row]) -> list[Floats]:

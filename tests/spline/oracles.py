@@ -71,7 +71,7 @@ def solve_band(band: list[list[mpmath.mpf]], right: list[mpmath.mpf]) -> list[mp
 
 
 def exact_knots(levels: Numbers, values: Numbers, lam: float, at: Numbers, *, continuous: bool = False) -> list[mpmath.mpf]:
-    """Curve at some levels between the first and the last knot to 60 digits, from the knot form: any n (continuous: natural cubic)."""
+    """Curve at levels between the first and the last knot to 60 digits, from the knot form (continuous: natural cubic)."""
     with mpmath.workdps(60):
         k, c = len(levels), 0 if continuous else 1
         y = [mpmath.mpf(v) for v in values]

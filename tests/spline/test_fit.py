@@ -178,10 +178,37 @@ def test_published_grids(name: str, size: int, first: int) -> None:
         assert found.minimum == found.at(found.argmin)
 
 
+def test_uneven_weights_and_the_stiffest_curves_stay_finite() -> None:
+    """Clusters of levels, weights a million apart, alpha up to 1e8: no digits are promised, but no NaN and no nonsense."""
+    rng = np.random.default_rng(16)
+    for _ in range(150):
+        n = 10 ** int(rng.integers(2, 7))
+        levels = np.unique(np.add.outer(rng.integers(0, n - 3, 15), np.arange(3)))
+        values, weights = rng.normal(size=len(levels)), 10.0 ** rng.uniform(-3, 3, len(levels))
+        found = fit(levels, values, n, alpha=10.0 ** rng.uniform(4, 8), weights=weights)
+        assert np.abs(found.at(levels)).max() < 10.0
+        assert 1.0 < found.dof < len(levels) + 0.1
+        assert np.isfinite(found.variance(levels)).all()
+
+
 def test_ties_go_to_the_first_level() -> None:
     assert fit([1, 4], [2.0, 2.0], 6).argmin == 0
     assert fit([3], [2.0], 6).argmin == 0
     assert fit([0, 3, 6], [1.0, 2.0, 1.0], 7, alpha=1e-6).argmin == 0
+
+
+def test_a_minimum_barely_below_its_neighbours_is_found() -> None:
+    """Between knots that are equally low, where the search could give up too early."""
+    rng = np.random.default_rng(15)
+    inside = 0
+    for _ in range(300):
+        levels = np.sort(rng.choice(60, 6, replace=False))
+        found = fit(levels, 0.01 * rng.normal(size=6), 60, alpha=10.0 ** rng.uniform(-3, 1))
+        curve = found.curve()
+        assert found.minimum == pytest.approx(curve.min(), abs=1e-15)
+        assert found.argmin == curve.argmin()
+        inside += found.argmin not in found.levels and levels[0] < found.argmin < levels[-1]
+    assert inside > 30
 
 
 @settings(max_examples=60, deadline=None)

@@ -21,13 +21,13 @@ from tests.spline.lines import ragged
 compiled = not numba.config.DISABLE_JIT
 needs_jit = pytest.mark.skipif(not compiled, reason="the JIT is switched off")
 
-LOWEST = """
+SMALL = """
 import numpy as np
 from dsice.spline import kernels
-x, f, m = np.array([1.0, 4.0, 9.0]), np.array([3.0, 1.0, 2.0]), np.array([0.0, 0.1, 0.0])
-assert kernels.lowest(3, x, f, m, 11.0)[0] == 4.0, kernels.lowest(3, x, f, m, 11.0)
+rows = np.array([[1.0, 2.0, 0.0, 0.0, 1.0], [3.0, 4.0, 0.0, 0.0, 1.0]])
+assert kernels.quadratic(4, rows) == 0.5 + 2.25
 """
-"""A program that compiles a small kernel and the two that it calls."""
+"""A program that compiles a small kernel."""
 
 
 @pytest.fixture
@@ -87,7 +87,9 @@ def test_each_kernel_has_one_signature() -> None:
 
 @needs_jit
 def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
-    program = LOWEST + "print(sum(kernels.lowest.stats.cache_hits.values()), sum(kernels.lowest.stats.cache_misses.values()))"
+    program = (
+        SMALL + "print(sum(kernels.quadratic.stats.cache_hits.values()), sum(kernels.quadratic.stats.cache_misses.values()))"
+    )
     assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == ["0", "1"]
     assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == ["1", "0"]
 
@@ -96,7 +98,7 @@ def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
 def test_read_only_installation_without_home(copy: Path) -> None:
     """Nowhere to write (files stand where folders would be made, which stops root too): compiled without a cache."""
     (copy / "dsice" / "spline" / "__pycache__").touch()
-    program = LOWEST + "print(type(kernels.lowest._cache).__name__)"
+    program = SMALL + "print(type(kernels.quadratic._cache).__name__)"
     out = finish(start(program, copy, HOME="/dev/null", XDG_CACHE_HOME="/dev/null"))
     assert out.strip() == "NullCache"
 
@@ -105,7 +107,7 @@ def test_read_only_installation_without_home(copy: Path) -> None:
 @pytest.mark.parametrize("damage", ["index", "data", "gone"])
 def test_damaged_or_vanished_cache_counts_as_none(copy: Path, tmp_path: Path, damage: str) -> None:
     cache = tmp_path / "cache"
-    finish(start(LOWEST, copy, NUMBA_CACHE_DIR=str(cache)))
+    finish(start(SMALL, copy, NUMBA_CACHE_DIR=str(cache)))
     files = [p for p in cache.rglob("*") if p.suffix == (".nbc" if damage == "data" else ".nbi")]
     assert files
     for path in files:
@@ -114,15 +116,15 @@ def test_damaged_or_vanished_cache_counts_as_none(copy: Path, tmp_path: Path, da
     if damage == "gone":  # the folder turns into a file between decoration and the first call
         early = "import shutil; from dsice.spline import kernels\n"
         early += f"shutil.rmtree({str(cache)!r}); open({str(cache)!r}, 'w').close()"
-    finish(start(early + LOWEST, copy, NUMBA_CACHE_DIR=str(cache)))
+    finish(start(early + SMALL, copy, NUMBA_CACHE_DIR=str(cache)))
 
 
 @needs_jit
 def test_eight_processes_start_at_once_on_one_cache(copy: Path, tmp_path: Path) -> None:
     shared = str(tmp_path / "cache")
-    for process in [start(LOWEST, copy, NUMBA_CACHE_DIR=shared) for _ in range(8)]:
+    for process in [start(SMALL, copy, NUMBA_CACHE_DIR=shared) for _ in range(8)]:
         finish(process)
-    finish(start(LOWEST + "assert sum(kernels.lowest.stats.cache_hits.values()) == 1", copy, NUMBA_CACHE_DIR=shared))
+    finish(start(SMALL + "assert sum(kernels.quadratic.stats.cache_hits.values()) == 1", copy, NUMBA_CACHE_DIR=shared))
 
 
 def test_jit_switched_off() -> None:

@@ -12,11 +12,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Scripts of `make bench`, each run without arguments.
-BENCHES :=
-BENCH_SPLINE := benchmarks/spline/run.py
-
-.PHONY: help demo test check bench bench-spline clean
+.PHONY: help demo test test-no-jit check bench bench-search bench-spline clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
@@ -26,17 +22,22 @@ demo: $(VENV)/.demo-installed
 test: $(VENV)/.dev-installed
 	$(BIN)/python -m pytest -n $(JOBS)
 
+test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
+
 check: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench-installed
-	@for script in $(BENCHES); do echo "$$script" && $(BIN)/python $$script || exit 1; done
+bench: bench-search bench-spline
 
-bench-spline: $(VENV)/.bench-installed
-	@$(BIN)/python $(BENCH_SPLINE)
+bench-search: $(VENV)/.bench-installed  # rounds to the best of our measured table beside random search, 10 seeds, 20 s
+	@$(BIN)/dsice replay benchmarks/digits/digits_5x5x5x5x5.csv.gz --objective loss --batch 40 --seeds 10
+
+bench-spline: $(VENV)/.bench-installed  # the d-spline beside other libraries, 3 to 6 minutes
+	@$(BIN)/python benchmarks/spline/run.py
 
 # ------------------------------------------------------------------ the environment
 EXTRAS-demo := demo

@@ -13,6 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Function], Function]:
     """Compile a function with numba on its first call and keep the machine code on disk where that is possible.
 
+    ``parallel``: loops over ``prange`` run on all threads; ``inline``: merged into the kernels that call it.
     With the JIT switched off (``NUMBA_DISABLE_JIT=1``) the function stays plain Python.
 
     - numba looks for a writable place when the decorator runs and raises where there is none (read-only

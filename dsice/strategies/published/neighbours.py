@@ -1,0 +1,59 @@
+"""Neighbours of a point, and the four levels that a line is begun with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsice.directions import directions
+from dsice.directions.ladder import Direction
+
+Point = tuple[int, ...]
+
+
+def centre(shape: Sequence[int]) -> Point:
+    """Middle of the grid, the upper one of two: the published start."""
+    return tuple(m // 2 for m in shape)
+
+
+def neighbours(base: Point, shape: Sequence[int], width: int) -> Iterator[tuple[Point, Direction]]:
+    """Points one step away in exactly `width` axes, each with the direction of its line.
+
+    By the set of axes as a binary number whose lowest bit is the first axis; within a set the
+    signs count in binary, the lowest changed axis as bit 0 and 1 meaning minus: ++, -+, +-, --.
+    Points outside the grid are left out (Mochizuki et al., iWAPT 2017).
+
+    Examples
+    --------
+    >>> [point for point, _ in neighbours((0, 1), (3, 3), 2)]
+    [(1, 2), (1, 0)]
+    """
+    for direction in directions(len(shape), width):
+        first = next(j for j, step in enumerate(direction) if step)
+        flipped = tuple(-step if j == first else step for j, step in enumerate(direction))
+        for step in (direction, flipped):
+            point = tuple(x + s for x, s in zip(base, step, strict=True))
+            if all(0 <= x < m for x, m in zip(point, shape, strict=True)):
+                yield point, along(step)
+
+
+def along(step: Sequence[int]) -> Direction:
+    """The direction of the line through a step: its first changed axis ascends."""
+    first = next(s for s in step if s)
+    return tuple(first * s for s in step)
+
+
+def thirds(left: int, right: int) -> tuple[int, int]:
+    """The two levels that cut a segment: ``left + len // 3``, then the middle of what is right of it."""
+    mid = left + (right - left) // 3
+    return mid, mid + (right - mid) // 2
+
+
+def four(m: int) -> list[int]:
+    """The levels that a line of `m` levels is begun with: both ends, then thirds.
+
+    Examples
+    --------
+    >>> four(20)
+    [0, 19, 6, 12]
+    """
+    return [0, m - 1, *thirds(0, m - 1)]

@@ -28,12 +28,34 @@ def neighbours(base: Point, shape: Sequence[int], width: int) -> Iterator[tuple[
     [(1, 2), (1, 0)]
     """
     for direction in directions(len(shape), width):
-        first = next(j for j, step in enumerate(direction) if step)
-        flipped = tuple(-step if j == first else step for j, step in enumerate(direction))
-        for step in (direction, flipped):
+        for step in (direction, _flipped(direction)):
             point = tuple(x + s for x, s in zip(base, step, strict=True))
             if all(0 <= x < m for x, m in zip(point, shape, strict=True)):
                 yield point, along(step)
+
+
+def line_directions(ndim: int, width: int) -> Iterator[Direction]:
+    """Directions of one width, each line once, in the order in which `neighbours` first meets it.
+
+    That is another order than the ladder's from three axes on: +++, +-- (met as -++), +-+, ++-.
+
+    Examples
+    --------
+    >>> list(line_directions(3, 3))
+    [(1, 1, 1), (1, -1, -1), (1, -1, 1), (1, 1, -1)]
+    """
+    for direction in directions(ndim, width):
+        if width == 1:
+            yield direction
+        elif next(step for step in reversed(direction) if step) > 0:  # the others were met from their other end
+            yield direction
+            yield along(_flipped(direction))
+
+
+def _flipped(direction: Direction) -> Direction:
+    """The direction with its first changed axis turned round."""
+    first = next(j for j, step in enumerate(direction) if step)
+    return tuple(-step if j == first else step for j, step in enumerate(direction))
 
 
 def along(step: Sequence[int]) -> Direction:
@@ -49,11 +71,11 @@ def thirds(left: int, right: int) -> tuple[int, int]:
 
 
 def four(m: int) -> list[int]:
-    """The levels that a line of `m` levels is begun with: both ends, then thirds.
+    """The levels that a line of `m` levels is begun with: both ends, then thirds; short lines repeat some.
 
     Examples
     --------
     >>> four(20)
     [0, 19, 6, 12]
     """
-    return [0, m - 1, *thirds(0, m - 1)]
+    return [0, 2, 1, 2] if m == 3 else [0, m - 1, *thirds(0, m - 1)]

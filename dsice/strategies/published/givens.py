@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from math import sqrt
 
-BUFFER = 2  # markers outside either end of the line
+BUFFER = 2  # markers outside either end of the line, in the authors' library
 
 
 class MarkerFit:
@@ -28,6 +28,8 @@ class MarkerFit:
         Levels of the line.
     alpha
         Smoothing, > 0.
+    buffer
+        Markers below level 0. With 0 the grid is that of the original IPPE (ppOpen-AT): 3 m markers, level i at 3 i.
 
     Examples
     --------
@@ -38,8 +40,9 @@ class MarkerFit:
     2
     """
 
-    def __init__(self, m: int, alpha: float = 0.1) -> None:
-        self.m, markers = m, 3 * m + 2
+    def __init__(self, m: int, alpha: float = 0.1, buffer: int = BUFFER) -> None:
+        self.m, self.buffer, markers = m, buffer, 3 * m + buffer
+        self._seen = set[int]()
         rows = markers - 2  # one second difference each; the last two rows of the triangle wait for data
         self._r0 = [alpha] * rows + [0.0, 0.0]
         self._r1 = [-2.0 * alpha] * rows + [0.0, 0.0]
@@ -48,9 +51,10 @@ class MarkerFit:
 
     def add(self, level: int, value: float) -> None:
         """Rotate one measurement into the triangle; a repeated one is a row of its own."""
+        self._seen.add(level)
         r0, r1, r2, b = self._r0, self._r1, self._r2, self._b
         x0, x1, y = 1.0, 0.0, value
-        for p in range(BUFFER + 3 * level, len(b)):
+        for p in range(self.buffer + 3 * level, len(b)):
             if x0 == 0.0 and x1 == 0.0:
                 return
             length = sqrt(r0[p] * r0[p] + x0 * x0)
@@ -63,32 +67,28 @@ class MarkerFit:
             x0, x1, y = c * x1 - s * old1, -s * old2, c * y - s * old
 
     def markers(self) -> list[float]:
-        """The curve at all 3 m + 2 markers, by back substitution.
-
-        One measured level leaves the slope open; it is then taken as 0.
-        """
+        """The curve at all markers, by back substitution; one measured level leaves its slope open: all 0 then."""
         f = [0.0] * (len(self._b) + 2)
-        for i in range(len(self._b) - 1, -1, -1):
-            rest = self._b[i] - self._r2[i] * f[i + 2] - self._r1[i] * f[i + 1]  # the far one first
-            f[i] = rest / self._r0[i] if self._r0[i] else f[i + 1]
+        if len(self._seen) > 1:
+            for i in range(len(self._b) - 1, -1, -1):
+                f[i] = (self._b[i] - self._r2[i] * f[i + 2] - self._r1[i] * f[i + 1]) / self._r0[i]  # the far one first
         return f[:-2]
 
     def levels(self) -> list[float]:
         """The curve at the m levels."""
-        return self.markers()[BUFFER:-BUFFER:3]
+        return self.markers()[self.buffer :: 3][: self.m]
 
     def lowest(self) -> int:
-        """Level nearest to the lowest marker; of equal markers the first."""
-        return nearest(self.markers(), self.m)
+        """Level nearest to the lowest marker; of equal markers the first.
+
+        The marker after a level is its own, the next one belongs to the level above, buffers to the ends.
+        """
+        markers = self.markers()
+        low = min(range(len(markers)), key=markers.__getitem__)
+        return min(max((low - self.buffer + 1) // 3, 0), self.m - 1)
 
 
-def nearest(markers: list[float], m: int) -> int:
-    """Level that the lowest marker belongs to: the one after a level is its own, the next belongs to the level above."""
-    low = min(range(len(markers)), key=markers.__getitem__)
-    return min(max((low - 1) // 3, 0), m - 1)
-
-
-def ranking(markers: list[float], known: Mapping[int, float], skip: Collection[int], m: int) -> list[int]:
+def ranking(markers: list[float] | None, known: Mapping[int, float], skip: Collection[int], m: int) -> list[int]:
     """Unmeasured levels, the most promising first.
 
     Fit strictly below the best measured value, ascending; then fit strictly above the worst,
@@ -97,11 +97,15 @@ def ranking(markers: list[float], known: Mapping[int, float], skip: Collection[i
 
     Parameters
     ----------
+    markers
+        The fit, see `MarkerFit`; None while nothing but failures is known: then every level, ascending.
     known
         Measured values by level.
     skip
         Levels that are not to be asked: the measured ones, and failed ones.
     """
+    if markers is None or not known:
+        return [level for level in range(m) if level not in skip]
     low, high = min(known.values()), max(known.values())
     below, above, rest = [], [], []
     for level in range(m):

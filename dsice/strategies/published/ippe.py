@@ -1,25 +1,82 @@
-"""IPPE: the d-spline search of one parameter."""
+"""IPPE: the d-spline search of one parameter, as the authors' library runs it and as first published."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf, isnan
+from collections.abc import Iterator, Sequence
+from math import isfinite
 
-from dsice.strategies.published.line import LineSearch
-from dsice.strategies.published.neighbours import Point
+from dsice.strategies.published.givens import MarkerFit
+from dsice.strategies.published.line import STEADY, LineSearch
+from dsice.strategies.published.search import Job, Point, Search
 
 
-class OneLine:
-    """IPPE of the authors' library: one line, no start (Tanaka, Katagiri, Yuba, PARA 2006)."""
+class OneLine(Search):
+    """IPPE of the authors' library: one line, no start (Tanaka, Katagiri, Yuba, PARA 2006).
+
+    Its result is the best measured point.
+    """
 
     def __init__(self, shape: Sequence[int], *, alpha: float = 0.1) -> None:
+        self.base, self.values = (shape[0] // 2,), {}
         self._line = LineSearch(shape[0], lambda level: None, alpha)
 
-    def ask(self, n: int = 1) -> list[Point]:
-        """The next point; [] when the search has ended."""
-        level = self._line.next()
-        return [] if level is None or n < 1 else [(level,)]
+    def jobs(self) -> Iterator[Job]:
+        """The next point alone."""
+        return (Job((level,), "line", (1,)) for level in self._line.suggest()[:1])
 
-    def tell(self, point: Point, value: float) -> None:
-        """Take the value of the point that was asked; NaN or inf: it failed."""
-        self._line.tell(point[0], inf if isnan(value) else value)
+    def _take(self, point: Point, value: float) -> None:
+        self.values[point] = value
+        self._line.tell(point[0], value)
+
+
+class Original(Search):
+    """IPPE of ppOpen-AT (Tanaka, Otsuka, Fujii, Katagiri, Imamura, Scientific Programming 2014).
+
+    Levels 1, (2 + m)/3, (1 + 2m)/3 and m, counted from 1; then the estimated best if it is
+    unmeasured, else the largest second difference at the spacing of the levels; until the
+    estimated best is the same three times running. Its result is the *estimated* best.
+
+    Attributes
+    ----------
+    estimate
+        Level where the curve is lowest, None before the first fit.
+    """
+
+    def __init__(self, shape: Sequence[int], *, alpha: float = 0.1) -> None:
+        self.m, self.base, self.values, self.alpha = shape[0], (shape[0] // 2,), {}, alpha
+        self.estimate: int | None = None
+        self._first = list(dict.fromkeys(self._initial()))
+        self._fit, self._steady = MarkerFit(self.m, alpha, buffer=0), 0
+
+    def _initial(self) -> list[int]:
+        m = self.m
+        return [0, (2 + m) // 3 - 1, (1 + 2 * m) // 3 - 1, m - 1]
+
+    def jobs(self) -> Iterator[Job]:
+        """The next point alone."""
+        level = self._first[0] if self._first else self._next()
+        return iter(() if level is None else (Job((level,), "line", (1,)),))
+
+    def _next(self) -> int | None:
+        left = [level for level in range(self.m) if (level,) not in self.values]
+        if self._steady >= STEADY or not left:
+            return None
+        if self.estimate is None or self.estimate in left:
+            return left[0] if self.estimate is None else self.estimate
+        f = self._fit.levels()
+        inner = [level for level in left if 0 < level < self.m - 1]
+        return max(inner, key=lambda i: abs(f[i - 1] - 2 * f[i] + f[i + 1]), default=None)
+
+    def _take(self, point: Point, value: float) -> None:
+        self.values[point] = value
+        if isfinite(value):
+            self._fit.add(point[0], value)
+        self._first = [level for level in self._first if level != point[0]]
+        finite = any(map(isfinite, self.values.values()))
+        if self._first or not finite:
+            return
+        f = self._fit.levels()
+        measured = [level for level in range(self.m) if isfinite(self.values.get((level,), 0.0))]  # a failed level is no best
+        found = min(measured, key=f.__getitem__)
+        self._steady = self._steady + 1 if found == self.estimate else 1
+        self.estimate = found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 
-from dsice.strategies.published.givens import MarkerFit, nearest, ranking
+from dsice.strategies.published.givens import MarkerFit, ranking
 from dsice.strategies.published.neighbours import four
 
 MOST = 30  # points measured on one line
@@ -37,19 +37,17 @@ class LineSearch:
         self._first = [level for level in dict.fromkeys(four(m)) if level not in self.values]
         self._ready()
 
-    def next(self) -> int | None:
-        """The level to measure, None when the line has ended."""
+    def suggest(self) -> list[int]:
+        """Levels to measure, the most wanted first; [] when the line has ended."""
         if self._first:
-            return self._first[0]
+            return self._first
         if self.steady >= STEADY or len(self.values) >= min(MOST, self.m):
-            return None
-        unmeasured = (level for level in range(self.m) if level not in self.values)
-        if self.fit is None:  # nothing but failures so far
-            return next(unmeasured)
-        return ranking(self.fit.markers(), self._finite(), self.values, self.m)[0]
+            return []
+        markers = None if self.fit is None else self.fit.markers()
+        return ranking(markers, self._finite(), self.values, self.m)
 
     def tell(self, level: int, value: float) -> None:
-        """Take the value of the level that `next` named; inf for a failed measurement."""
+        """Take the value of a level; inf for a failed measurement."""
         self.values[level] = value
         if level in self._first:
             self._first.remove(level)
@@ -58,7 +56,7 @@ class LineSearch:
             self._ready()
         elif isfinite(value):
             self.fit.add(level, value)
-            self._look(1)
+            self._look(self.fit)
 
     def best(self) -> int | None:
         """Level of the best measured value, the lowest of equal ones; None if there is none."""
@@ -76,10 +74,9 @@ class LineSearch:
         self.fit = MarkerFit(self.m, self.alpha)
         for level in sorted(known):
             self.fit.add(level, known[level])
-        self._look(1)
+        self._look(self.fit)
 
-    def _look(self, data: int) -> None:
-        assert self.fit is not None
-        found = nearest(self.fit.markers(), self.m)
-        self.steady = self.steady + data if found == self.estimate else 1
+    def _look(self, fit: MarkerFit) -> None:
+        found = fit.lowest()
+        self.steady = self.steady + 1 if found == self.estimate else 1
         self.estimate = found

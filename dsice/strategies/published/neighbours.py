@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsice.directions import directions
+from dsice.directions import directions, line
 from dsice.directions.ladder import Direction
-
-Point = tuple[int, ...]
+from dsice.strategies.published.search import Point
 
 
 def centre(shape: Sequence[int]) -> Point:
@@ -62,6 +61,11 @@ def along(step: Sequence[int]) -> Direction:
     """The direction of the line through a step: its first changed axis ascends."""
     first = next(s for s in step if s)
     return tuple(first * s for s in step)
+
+
+def points_along(base: Point, direction: Direction, shape: Sequence[int]) -> list[Point]:
+    """The line through `base`, border to border, from its low end: where the first changed axis is lowest."""
+    return [tuple(point) for point in line(base, direction, shape).points.tolist()]
 
 
 def thirds(left: int, right: int) -> tuple[int, int]:

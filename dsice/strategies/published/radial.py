@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
-from math import inf, isfinite, isnan
+from math import inf, isfinite
 
-from dsice.directions import line
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.givens import MarkerFit, nearest, ranking
+from dsice.strategies.published.givens import MarkerFit, ranking
 from dsice.strategies.published.line import MOST, STEADY
-from dsice.strategies.published.neighbours import Point, centre, four, line_directions, thirds
+from dsice.strategies.published.neighbours import along, centre, four, line_directions, points_along, thirds
+from dsice.strategies.published.search import Job, Point, Search
 
 
 def first_list(m: int) -> list[int]:
@@ -40,55 +39,63 @@ def first_list(m: int) -> list[int]:
 class RadialLine:
     """One line of a round: the four-point phase, then the fit phase.
 
+    In the first, its list is `first_list` without the levels measured before; a result removes
+    one occurrence; an emptied list becomes all levels. After the batch in which the four points
+    are told, the fit begins with every point measured on the line, from the low end up. Later
+    values are updates of their own. The line ends, after a batch only, when the estimated best
+    was the same three times, or 30 points are measured, or all.
+
     Parameters
     ----------
     points
         The line from its low end.
     values
-        What is measured so far; a level measured before is not suggested.
+        What was measured before, by point.
     alpha
         Smoothing of the d-spline.
     """
 
     def __init__(self, points: Sequence[Point], values: dict[Point, float], alpha: float) -> None:
         self.points, self.alpha, self.m = points, alpha, len(points)
-        self._level = {point: level for level, point in enumerate(points)}
         self.values = {level: values[point] for level, point in enumerate(points) if point in values}
         self._four = [level for level in four(self.m) if level not in self.values]
         self._list = [level for level in first_list(self.m) if level not in self.values]
-        self.fit: MarkerFit | None = None
+        self._fit: MarkerFit | None = None
         self._estimate, self._steady = -1, 0
         self.ended = False
         self.close()
 
     def jobs(self) -> Iterator[Point]:
         """Points to measure, in order."""
-        if self.fit is None:
-            if not self._list:
-                self._list = list(range(self.m))
-            return iter([self.points[level] for level in self._list])
-        levels = ranking(self.fit.markers(), self._finite(), self.values, self.m)
-        return iter([self.points[level] for level in levels])
+        if self._fit is None:
+            self._list = self._list or list(range(self.m))
+            yield from [self.points[level] for level in self._list]
+        else:
+            for level in ranking(self._fit.markers(), self._finite(), self.values, self.m):
+                yield self.points[level]
 
-    def tell(self, point: Point, value: float) -> None:
-        """Take a value of a point on this line; inf for a failed one."""
-        level = self._level[point]
+    def tell(self, level: int, value: float) -> None:
+        """Take a value; inf for a failed one."""
         self.values[level] = value
-        if self.fit is not None:
-            if isfinite(value):
-                self.fit.add(level, value)
-                self._look()
-            return
-        for left in (self._four, self._list):
-            if level in left:
-                left.remove(level)
+        if self._fit is None:
+            for left in (self._four, self._list):
+                if level in left:
+                    left.remove(level)
+        elif isfinite(value):
+            self._fit.add(level, value)
+            self._look(self._fit)
+
+    def tell_base(self, level: int, value: float) -> None:
+        """Take the value of a base that was unmeasured; it is told once, however often the four points name it."""
+        self.tell(level, value)
+        self._four = [other for other in self._four if other != level]
 
     def close(self) -> None:
-        """End the line if its rules say so; called after a batch only."""
-        if self.fit is None and not self._four:
+        """After a batch: begin the fit if the four points are told, end the line if its rules say so."""
+        if self._fit is None and not self._four:
             self._begin()
         done = self._steady >= STEADY or len(self.values) >= min(MOST, self.m)
-        self.ended = self.fit is not None and done
+        self.ended = self._fit is not None and done
 
     def best(self) -> tuple[float, Point]:
         """Best measured value, and where: the lowest of equal levels."""
@@ -99,99 +106,127 @@ class RadialLine:
         return {level: value for level, value in self.values.items() if isfinite(value)}
 
     def _begin(self) -> None:
-        known = self._finite()
-        self.fit = MarkerFit(self.m, self.alpha)
+        self._fit, known = MarkerFit(self.m, self.alpha), self._finite()
         for level in sorted(known):
-            self.fit.add(level, known[level])
-        self._look()
+            self._fit.add(level, known[level])
+        self._look(self._fit)
 
-    def _look(self) -> None:
-        assert self.fit is not None
-        found = nearest(self.fit.markers(), self.m)
+    def _look(self, fit: MarkerFit) -> None:
+        found = fit.lowest()
         self._steady = self._steady + 1 if found == self._estimate else 1
         self._estimate = found
 
 
-class Radial:
-    """P_2024B over points of integer levels, duplicates included (IPSJ 2021-HPC-178; SC24 poster).
+class Rung:
+    """The lines of one width in a round: those that are running, and those that nobody has looked at yet."""
 
-    A round runs all (3^N - 1)/2 lines through the base; then the best point is the new base,
-    until a round gains nothing. A batch is the first n of the job list, which is made anew after
-    every batch.
+    def __init__(self, unopened: Iterator[tuple[Direction, RadialLine]]) -> None:
+        self.running: dict[Direction, RadialLine] = {}
+        self._unopened = unopened
+
+    def jobs(self) -> Iterator[Job]:
+        """The first job of every line, then the second, ...; a line is built when the first pass comes to it."""
+        left = deque[tuple[Direction, Iterator[Point]]]()
+        for direction, line in self._lines():
+            jobs = line.jobs()
+            yield Job(next(jobs), "line", direction)
+            left.append((direction, jobs))
+        while left:
+            direction, jobs = left.popleft()
+            point = next(jobs, None)
+            if point is not None:
+                yield Job(point, "line", direction)
+                left.append((direction, jobs))
+
+    def close(self) -> Iterator[RadialLine]:
+        """After a batch: the lines that ended, in their order."""
+        for direction, line in list(self.running.items()):
+            line.close()
+            if line.ended:
+                del self.running[direction]
+                yield line
+
+    def _lines(self) -> Iterator[tuple[Direction, RadialLine]]:
+        yield from list(self.running.items())
+        for direction, line in self._unopened:
+            if not line.ended:  # a line that has ended when it is opened is closed at once, its best not considered
+                self.running[direction] = line
+                yield direction, line
+
+
+class Radial(Search):
+    """P_2024B, duplicates included (Fujika et al., IPSJ 2021-HPC-178 No. 16; SC24 poster; the authors' library 1.0.1).
+
+    A round runs all (3^N - 1)/2 lines through the base, narrow ones first; then the best point is
+    the new base, and the line that joins it to the old one is left out; until a round gains
+    nothing. A batch is the first n of the job list, which is made anew after every batch. At the
+    end the base is measured once more. Lines are built when the job list comes to them.
     """
 
     def __init__(self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1) -> None:
         self.shape, self.alpha = tuple(shape), alpha
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
-        self._open(None)
+        self._last = self._over = False
+        self._begin(None)
 
-    def _open(self, skip):
+    def jobs(self) -> Iterator[Job]:
+        """The base while it is unmeasured, then the lines width by width."""
+        if self._over:
+            return
+        if self._base_new or self._last:
+            yield Job(self.base, "last" if self._last else "start")
+        if not self._last:
+            for rung in self._rungs:
+                yield from rung.jobs()
+
+    def _begin(self, joining: Direction | None) -> None:
+        """Open the round of this base."""
         self._base_new = self.base not in self.values
-        self._round_best = (self.values.get(self.base, inf), self.base)
-        self._lines = []
-        for width in range(1, len(self.shape)+1):
-            group=[]
-            for direction in line_directions(len(self.shape), width):
-                if direction == skip: continue
-                pts=[tuple(p) for p in line(self.base,direction,self.shape).points.tolist()]
-                l=RadialLine(pts,self.values,self.alpha)
-                if not l.ended: group.append(l)
-            self._lines.append(group)
-        self._last=False; self._done=False
-        self._waiting=Counter()
+        self._best = (self.values.get(self.base, inf), self.base)
+        self._rungs = [Rung(self._open(self.base, width, joining)) for width in range(1, len(self.shape) + 1)]
 
-    def jobs(self):
-        if self._base_new: yield self.base
-        for group in self._lines:
-            its=[l.jobs() for l in group]
-            while its:
-                nxt=[]
-                for it in its:
-                    p=next(it,None)
-                    if p is not None:
-                        nxt.append(it); yield p
-                its=nxt
+    def _open(self, base: Point, width: int, joining: Direction | None) -> Iterator[tuple[Direction, RadialLine]]:
+        new = self._base_new
+        for direction in line_directions(len(self.shape), width):
+            if direction == joining or self._alone(base, direction):
+                continue
+            points = points_along(base, direction, self.shape)
+            line = RadialLine(
+                points, {p: self.values[p] for p in points if p in self.values and not (new and p == base)}, self.alpha
+            )
+            if new and base in self.values:
+                line.tell_base(points.index(base), self.values[base])
+            yield direction, line
 
-    def ask(self, n):
-        if self._done: return []
-        if self._last: b=[self.base]
-        else: b=list(islice(self.jobs(),n))
-        self._waiting=Counter(b); self._n=len(b)
-        return b
+    def _alone(self, base: Point, direction: Direction) -> bool:
+        """Whether the base is the only grid point of the line."""
+        axes = [(x, m - 1, step) for x, m, step in zip(base, self.shape, direction, strict=True) if step]
+        ahead = all(x < last if step > 0 else x > 0 for x, last, step in axes)
+        back = all(x > 0 if step > 0 else x < last for x, last, step in axes)
+        return not (ahead or back)
 
-    def tell(self, point, value):
-        value = inf if isnan(value) else value
-        if self._last: self._done=True; return
-        if point==self.base:
-            if self._base_new:
-                self._base_new=False
-                self._round_best=(value,point)
-                self.values[point]=value
-                for g in self._lines:
-                    for l in g: l.tell(point,value)
-        else:
-            self.values[point]=value
-            for g in self._lines:
-                for l in g:
-                    if point in l._level: l.tell(point,value)
-        self._n-=1
-        if self._n==0: self._end()
+    def _take(self, point: Point, value: float) -> None:
+        if self._last:
+            self._over = True
+        elif point != self.base:
+            self.values[point] = value
+            direction = along([(x > b) - (x < b) for x, b in zip(point, self.base, strict=True)])
+            line = self._rungs[sum(map(abs, direction)) - 1].running[direction]
+            line.tell(line.points.index(point), value)
+        elif self._base_new:  # later repeats of the base are ignored
+            self._base_new = False
+            self.values[point], self._best = value, (value, point)
+            for rung in self._rungs:
+                for line in rung.running.values():
+                    line.tell_base(line.points.index(point), value)
 
-    def _end(self):
-        for i,g in enumerate(self._lines):
-            keep=[]
-            for l in g:
-                l.close()
-                if l.ended:
-                    b=l.best()
-                    if b[0]<self._round_best[0]: self._round_best=b
-                else: keep.append(l)
-            self._lines[i]=keep
-        while not any(self._lines):
-            if self._round_best[1]==self.base:
-                self._last=True; return
-            old=self.base; self.base=self._round_best[1]
-            d=tuple((a>b)-(a<b) for a,b in zip(self.base,old))
-            f=next(x for x in d if x)
-            self._open(tuple(f*x for x in d))
+    def _close(self) -> None:
+        for rung in self._rungs:
+            for line in rung.close():
+                self._best = min(self._best, line.best(), key=lambda found: found[0])
+        while not self._last and next(self.jobs(), None) is None:
+            old, self.base = self.base, self._best[1]
+            self._last = self.base == old
+            if not self._last:
+                self._begin(along([(x > b) - (x < b) for x, b in zip(self.base, old, strict=True)]))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from math import inf, isnan
 
-from dsice.directions import line
 from dsice.directions.ladder import Direction
 from dsice.strategies.published.line import LineSearch
-from dsice.strategies.published.neighbours import Point, centre, neighbours
+from dsice.strategies.published.neighbours import centre, neighbours, points_along
+from dsice.strategies.published.search import Job, Point, Search
 
 
-class Sequential:
+class Sequential(Search):
     """S_2017 (``narrow=False``) and S_2018 (``narrow=True``) over points of integer levels.
 
     Measure the neighbours of the base in the directions that were not searched from it; the
@@ -25,20 +24,19 @@ class Sequential:
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
         self._run = self._search()
-        self._want = next(self._run, None)
+        self._next = next(self._run, None)
 
-    def ask(self, n: int = 1) -> list[Point]:
-        """The next point; [] when the search has ended."""
-        return [] if self._want is None or n < 1 else [self._want]
+    def jobs(self) -> Iterator[Job]:
+        """The next point alone."""
+        return iter(() if self._next is None else (self._next,))
 
-    def tell(self, point: Point, value: float) -> None:
-        """Take the value of the point that was asked; NaN or inf: it failed."""
-        self.values[point] = inf if isnan(value) else value
-        self._want = next(self._run, None)
+    def _take(self, point: Point, value: float) -> None:
+        self.values[point] = value
+        self._next = next(self._run, None)
 
     # ------------------------------------------------------------------ the search, step by step
-    def _search(self) -> Iterator[Point]:
-        yield self.base
+    def _search(self) -> Iterator[Job]:
+        yield Job(self.base, "start")
         widest = len(self.shape)
         width = 1 if self.narrow else widest
         searched, moved = set[Direction](), False
@@ -55,7 +53,7 @@ class Sequential:
             else:
                 width += 1
 
-    def _probe(self, width: int, searched: set[Direction], moved: bool) -> Generator[Point, None, Direction | None]:
+    def _probe(self, width: int, searched: set[Direction], moved: bool) -> Generator[Job, None, Direction | None]:
         """Measure the neighbours in directions not yet searched from this base; the direction of the best.
 
         The best is sought among those measured before, then among the new ones. None: there is
@@ -71,7 +69,7 @@ class Sequential:
                 if point in self.values:
                     best_old = self._better(best_old, point, direction)
                 else:
-                    yield point
+                    yield Job(point, "probe", direction)
                     best_new = self._better(best_new, point, direction)
         searched |= probed
         if moved and len(self.values) == before:
@@ -84,12 +82,12 @@ class Sequential:
         value = self.values[point]
         return (value, direction) if best is None or value < best[0] else best
 
-    def _line(self, direction: Direction) -> Generator[Point, None, Point | None]:
+    def _line(self, direction: Direction) -> Generator[Job, None, Point | None]:
         """Search the line through the base, border to border; its best measured point."""
-        points: list[Point] = [tuple(point) for point in line(self.base, direction, self.shape).points.tolist()]
+        points = points_along(self.base, direction, self.shape)
         search = LineSearch(len(points), lambda level: self.values.get(points[level]), self.alpha)
-        while (level := search.next()) is not None:
-            yield points[level]
-            search.tell(level, self.values[points[level]])
+        while levels := search.suggest():
+            yield Job(points[levels[0]], "line", direction)
+            search.tell(levels[0], self.values[points[levels[0]]])
         best = search.best()
         return None if best is None else points[best]

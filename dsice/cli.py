@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from dsice.commands import journals, looking, replaying, show, studies
 from dsice.errors import DsiceError
+from dsice.strategies import strategy_names
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
@@ -84,7 +85,7 @@ def _add_replay(replay: argparse.ArgumentParser) -> None:
     replay.add_argument(
         "--missing", choices=("exclude", "fail", "error"), default="exclude", help="points that are not in the log"
     )
-    replay.add_argument("--strategy", choices=("dsice", "random", "grid"), default="dsice")
+    replay.add_argument("--strategy", choices=sorted(strategy_names()), default="dsice")
     replay.add_argument("--trials", type=int, metavar="N", help=f"most trials of a search (default: {replaying.ROUNDS} rounds)")
     replay.add_argument("--seed", type=int, default=0, metavar="N")
     replay.add_argument("--seeds", type=int, default=1, metavar="N", help="medians over so many seeds, beside random search")

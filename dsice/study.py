@@ -39,11 +39,9 @@ from dsice.goal import Goal
 from dsice.launchers import Local
 from dsice.launchers._command import Command, Placeholder
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
-from dsice.strategies import Strategy, strategy_from_dict
+from dsice.strategies import Strategy, strategy_from_dict, strategy_names
 from dsice.study_section import Section
 from dsice.tuner import Tuner
-
-_STRATEGIES = {"dsice": "DSICE", "grid": "Grid", "random": "Random"}
 
 
 @dataclass(frozen=True)
@@ -246,12 +244,13 @@ def _goal(top: Section) -> Goal:
 def _strategy(top: Section, space: Space) -> Strategy:
     section = top.section("strategy", None)
     name = section.text("name", "dsice")
-    if name.lower() not in _STRATEGIES:
-        raise section.unknown(name, sorted(_STRATEGIES), what="strategy", kind="a strategy")
+    names = strategy_names()
+    if name.lower() not in names:
+        raise section.unknown(name, sorted(names), what="strategy", kind="a strategy")
     starts = section.data.get("start", ())
     if not isinstance(starts, (Mapping, list, tuple)):
         raise section.wrong("start", "a table of params, or a list of them")
-    strategy = strategy_from_dict({**section.data, "name": _STRATEGIES[name.lower()]})
+    strategy = strategy_from_dict({**section.data, "name": names[name.lower()]})
     for start in [starts] if isinstance(starts, Mapping) else starts:
         try:
             space.point(start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
@@ -12,12 +12,11 @@ from dsice.commands import show
 from dsice.errors import OptionError
 from dsice.goal import Goal
 from dsice.launchers import Job, Table
-from dsice.strategies import DSICE, Grid, Random, Strategy
+from dsice.strategies import Parallel2022, Radial2024, Random, Strategy, strategy_from_dict, strategy_names
 from dsice.tuner import Tuner
 
 SHARES = (0.05, 0.01)  # of the way from the optimum of the log to its median
 ROUNDS = 25  # unless told otherwise
-_STRATEGIES: dict[str, type[DSICE] | type[Random] | type[Grid]] = {"dsice": DSICE, "random": Random, "grid": Grid}
 Missing = Literal["exclude", "fail", "error"]
 
 
@@ -80,18 +79,24 @@ def replay(
     )
     targets = [optimum + share * way for share in SHARES]
     print()
-    first = course(table, _STRATEGIES[strategy](), batch, limit, seed, maximize=maximize)
+    first = course(table, _named(strategy, batch), batch, limit, seed, maximize=maximize)
     _show_course(first, strategy, seed, len(table.values), optimum, way)
     _show_rounds(first, targets, maximize=maximize)
     if seeds > 1:
         names = [strategy, *(["random"] if strategy != "random" else [])]
         rest = range(seed + 1, seed + seeds)
-        courses = {n: [course(table, _STRATEGIES[n](), batch, limit, s, maximize=maximize) for s in rest] for n in names}
+        courses = {n: [course(table, _named(n, batch), batch, limit, s, maximize=maximize) for s in rest] for n in names}
         courses[strategy].insert(0, first)
         if strategy != "random":
             courses["random"].insert(0, course(table, Random(), batch, limit, seed, maximize=maximize))
         _show_medians(courses, targets, maximize=maximize)
     return 0
+
+
+def _named(name: str, batch: int) -> Strategy:
+    """The strategy of that name; one that decides batch by batch gets the batch of the replay."""
+    strategy = strategy_from_dict({"name": strategy_names()[name]})
+    return replace(strategy, batch=batch) if isinstance(strategy, (Parallel2022, Radial2024)) else strategy
 
 
 def course(table: Table, strategy: Strategy, batch: int, limit: int, seed: int, *, maximize: bool = False) -> Course:

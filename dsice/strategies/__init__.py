@@ -10,11 +10,29 @@ from dsice.errors import OptionError
 from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.dsice import DSICE
 from dsice.strategies.grid import Grid
+from dsice.strategies.published import IPPE, Parallel2022, Radial2024, Sequential2017, Sequential2018
 from dsice.strategies.random import Random
 
-__all__ = ["DSICE", "Grid", "Random", "Strategy", "Stream"]
+__all__ = [
+    "DSICE",
+    "IPPE",
+    "Grid",
+    "Parallel2022",
+    "Radial2024",
+    "Random",
+    "Sequential2017",
+    "Sequential2018",
+    "Strategy",
+    "Stream",
+]
 
-_BY_NAME: dict[str, type[DSICE] | type[Grid] | type[Random]] = {"DSICE": DSICE, "Grid": Grid, "Random": Random}
+_ALL: tuple[type[Any], ...] = (DSICE, Random, Grid, IPPE, Sequential2017, Sequential2018, Parallel2022, Radial2024)
+_BY_NAME = {kind.__name__: kind for kind in _ALL}
+
+
+def strategy_names() -> dict[str, str]:
+    """Names of the strategies as they are typed in a study file or a shell (lower case), with those of the classes."""
+    return {name.lower(): name for name in _BY_NAME}
 
 
 def strategy_dict(strategy: Strategy) -> dict[str, Any]:
@@ -37,4 +55,5 @@ def strategy_from_dict(record: Mapping[str, Any]) -> Strategy:
     known = {f.name for f in fields(_BY_NAME[name])}
     if unknown := set(options) - known:
         raise OptionError(f"strategy {name}: unknown options {sorted(unknown)}; it takes {sorted(known) or 'none'}")
-    return _BY_NAME[name](**options)
+    strategy: Strategy = _BY_NAME[name](**options)
+    return strategy

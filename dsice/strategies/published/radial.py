@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf, isfinite
 
 from dsice.directions.ladder import Direction
@@ -90,6 +90,12 @@ class RadialLine:
         self.tell(level, value)
         self._four = [other for other in self._four if other != level]
 
+    def drop(self, point: Point) -> None:
+        """Take one occurrence of a point off the list without a value."""
+        level = self.points.index(point)
+        if level in self._list:
+            self._list.remove(level)
+
     def close(self) -> None:
         """After a batch: begin the fit if the four points are told, end the line if its rules say so."""
         if self._fit is None and not self._four:
@@ -168,6 +174,7 @@ class Radial(Search):
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
         self._last = self._over = False
+        self._batch = self._ignored = 0
         self._begin(None)
 
     def jobs(self) -> Iterator[Job]:
@@ -220,8 +227,19 @@ class Radial(Search):
             for rung in self._rungs:
                 for line in rung.running.values():
                     line.tell_base(line.points.index(point), value)
+        else:
+            self._ignored += 1
+
+    def open(self, jobs: Iterable[Job]) -> list[Job]:
+        """Take the batch."""
+        batch, self._ignored = super().open(jobs), 0
+        self._batch = len(batch)
+        return batch
 
     def _close(self) -> None:
+        if self._ignored == self._batch:  # nothing was learnt: without this, the next batch would be the same for ever
+            for line in (line for rung in self._rungs for line in rung.running.values()):
+                line.drop(self.base)
         for rung in self._rungs:
             for line in rung.close():
                 self._best = min(self._best, line.best(), key=lambda found: found[0])

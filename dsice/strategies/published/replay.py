@@ -23,8 +23,9 @@ class Replay:
     - A point with inactive parameters is the point that has them at level 0.
     - A point that breaks a rule of the space is told as failed at once and costs nothing: such
       neighbours are no candidates, and lines go on behind holes.
-    - A point that the search had before, or that was added, is answered from the history, and the
-      batch is filled up with the next entries of the job list.
+    - A point that the search had before is answered from the history, and the batch is filled up
+      with the next entries of the job list. One that was added or enqueued is answered when the
+      search comes to it.
     - Trials without a score (failed, timed out, invalid, stopped, lost) and infeasible ones are
       told as failed.
 
@@ -52,7 +53,7 @@ class Replay:
     def next(self, n: int, history: History) -> list[Proposal]:
         """Up to `n` points that the open batch still lacks; batches that are complete are told on the way."""
         values = _Values(history)
-        while self._open or self._fill(history):
+        while self._open or self._fill():
             wanted = dict.fromkeys(point for job in self._open if (point := self._canonical(job.point)) is not None)
             ids = {point: history.id_of((point, 0, 0, 0)) for point in wanted}
             if any(id is None or values.of(id) is None for id in ids.values()):
@@ -67,13 +68,13 @@ class Replay:
                 self._search.tell(job.point, inf if told is None else self._told[told][1])
         return []
 
-    def _fill(self, history: History) -> bool:
+    def _fill(self) -> bool:
         """Open the next batch; False when the search has ended."""
         new, jobs = set[Point](), list[Job]()
         for job in self._search.jobs():
             jobs.append(job)
             point = self._canonical(job.point)
-            if point is not None and point not in self._told and not _added(history, point):
+            if point is not None and point not in self._told:
                 new.add(point)
                 if len(new) == self._size:
                     break
@@ -116,15 +117,9 @@ class _Values:
         return score if isfinite(score) and self._feasible[id] else inf
 
 
-def _added(history: History, point: Point) -> bool:
-    id = history.id_of((point, 0, 0, 0))
-    return id is not None and history[id].round is None
-
-
 def _note(job: Job, centre: int | None) -> dict[str, object]:
     note: dict[str, object] = {"phase": job.phase}
     if job.direction is not None:
         note |= {"width": sum(map(abs, job.direction)), "direction": list(job.direction)}
         note |= {} if centre is None else {"centre": centre}
     return note
-

@@ -12,7 +12,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit check bench bench-search bench-spline clean
+.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
@@ -31,13 +31,16 @@ check: $(VENV)/.dev-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: bench-search bench-spline
+bench: bench-search bench-spline bench-published
 
 bench-search: $(VENV)/.bench-installed  # rounds to the best of our measured table beside random search, 10 seeds, 20 s
 	@$(BIN)/dsice replay benchmarks/digits/digits_5x5x5x5x5.csv.gz --objective loss --batch 40 --seeds 10
 
 bench-spline: $(VENV)/.bench-installed  # the d-spline beside other libraries, 3 to 6 minutes
 	@$(BIN)/python benchmarks/spline/run.py
+
+bench-published: $(VENV)/.bench-installed  # the published algorithms beside the default, under a minute
+	@$(BIN)/python benchmarks/published.py
 
 # ------------------------------------------------------------------ the environment
 EXTRAS-demo := demo

@@ -37,7 +37,7 @@ class MarkerFit:
     >>> for level, value in [(0, 4.0), (4, 1.0), (1, 2.0), (2, 0.5)]:
     ...     curve.add(level, value)
     >>> curve.lowest()
-    2
+    3
     """
 
     def __init__(self, m: int, alpha: float = 0.1, buffer: int = BUFFER) -> None:

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from itertools import product
 from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,27 @@ def test_the_original_ippe_returns_its_estimate_and_asks_for_it_first() -> None:
     points = [point[0] for batch in course(search, 1, {(i,): (i - 11.0) ** 2 for i in range(19)}) for point in batch]
     assert points[:4] == [0, 6, 12, 18]
     assert search.estimate == 11 and 11 in points and len(points) < 10
+
+
+@pytest.mark.parametrize("original", [False, True])
+@pytest.mark.parametrize("every", [1, 2, 3, 100])
+def test_ippe_ends_whatever_fails_and_goes_on_after_a_restart(original: bool, every: int, tmp_path: Path) -> None:
+    whole = Tuner({"x": range(40)}, IPPE(original=original))
+    while trials := whole.ask(3):
+        for trial in trials:
+            good = trial.id % every or every == 100
+            whole.tell(trial, valley(trial.point)) if good else whole.tell(trial, error="out of memory")
+    points = [trial.point for trial in whole.history]
+    assert whole.finished and len(points) == len(set(points)) and 5 <= len(points) <= 40
+
+    cut: list[Point] = []
+    while len(cut) < len(points):  # a new process for every ask
+        with Tuner({"x": range(40)}, IPPE(original=original), journal=tmp_path / "j.jsonl") as tuner:
+            for trial in tuner.ask(3):
+                good = trial.id % every or every == 100
+                tuner.tell(trial, valley(trial.point)) if good else tuner.tell(trial, error="out of memory")
+            cut = [trial.point for trial in tuner.history]
+    assert cut == points
 
 
 def test_ippe_takes_one_axis_only() -> None:

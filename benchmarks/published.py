@@ -138,7 +138,7 @@ def compare(name: str, runs: list[Run], batch: int) -> None:
         row(title, runs, 1, [bare(make(run), run.values, 1) for run in runs])
     parallel = [bare(Parallel(shape, run.start), run.values, batch) for run in runs]
     row("Parallel2022", runs, batch, parallel)
-    row("Radial2024", runs, batch, [bare(Radial(shape, run.start), run.values, batch) for run in runs])
+    row("Radial2024", runs, batch, [bare(Radial(shape, run.start, unstick=True), run.values, batch) for run in runs])
     filled = [Radial2024(start={f"x{i}": x for i, x in enumerate(run.start)}, batch=batch) for run in runs]
     row("Radial2024, filled", runs, batch, [tuned(s, run.values, batch, None) for s, run in zip(filled, runs, strict=True)])
     starts = [DSICE(start={f"x{i}": x for i, x in enumerate(run.start)}) for run in runs]

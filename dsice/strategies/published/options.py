@@ -187,7 +187,8 @@ class Radial2024:
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """What the batch still lacks, up to `n` points."""
-        return _from_start(self, n, space, history, stream, partial(Radial, space.shape, alpha=self.alpha), self.batch)
+        make = partial(Radial, space.shape, alpha=self.alpha, unstick=True)
+        return _from_start(self, n, space, history, stream, make, self.batch)
 
 
 _FromStart = Sequential2017 | Sequential2018 | Parallel2022 | Radial2024

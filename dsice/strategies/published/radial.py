@@ -167,10 +167,23 @@ class Radial(Search):
     the new base, and the line that joins it to the old one is left out; until a round gains
     nothing. A batch is the first n of the job list, which is made anew after every batch. At the
     end the base is measured once more. Lines are built when the job list comes to them.
+
+    Parameters
+    ----------
+    shape
+        Levels of each axis.
+    start
+        The first base, the middle by default.
+    alpha
+        Smoothing of the d-spline.
+    unstick
+        By the library's rules a line of 2 or 3 levels can wait for its base to be told again, which is
+        ignored: from 4^6 on whole batches then hold nothing but the base, for ever (on 4^8 from job 760
+        on). True: such a batch takes the base off the lists, so that the search goes on.
     """
 
-    def __init__(self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1) -> None:
-        self.shape, self.alpha = tuple(shape), alpha
+    def __init__(self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1, unstick: bool = False) -> None:
+        self.shape, self.alpha, self._unstick = tuple(shape), alpha, unstick
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
         self._last = self._over = False
@@ -237,7 +250,7 @@ class Radial(Search):
         return batch
 
     def _close(self) -> None:
-        if self._ignored == self._batch:  # nothing was learnt: without this, the next batch would be the same for ever
+        if self._unstick and self._ignored == self._batch:  # nothing was learnt, and the next batch would be the same
             for line in (line for rung in self._rungs for line in rung.running.values()):
                 line.drop(self.base)
         for rung in self._rungs:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from math import inf
 from pathlib import Path
@@ -34,13 +36,13 @@ def course(search: Search, n: int, values: dict[Point, float] | None = None, mos
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (3,), (2, 2), (2, 4, 3), (1, 5), (5, 2, 2)])
-@pytest.mark.parametrize("kind", [Sequential, Radial, Parallel])
-def test_every_search_ends_from_every_start_whatever_fails(kind: type[Search], shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("kind", [Sequential, partial(Radial, unstick=True), Parallel], ids=["sequential", "radial", "parallel"])
+def test_every_search_ends_from_every_start_whatever_fails(kind: Callable[..., Search], shape: tuple[int, ...]) -> None:
     rng = random.Random(0)
     draws = (rng.random, lambda: 1.0, lambda: inf, lambda: rng.choice([inf, rng.random()]))
     for start, n, draw in product(product(*map(range, shape)), (1, 2, 40), draws):
         values = {point: draw() for point in product(*map(range, shape))}
-        search = kind(shape, start)  # type: ignore[call-arg]
+        search = kind(shape, start)
         course(search, n, values)
         assert all(value == values[point] for point, value in search.values.items())
 

@@ -33,22 +33,26 @@ def neighbours(base: Point, shape: Sequence[int], width: int) -> Iterator[tuple[
                 yield point, along(step)
 
 
-def line_directions(ndim: int, width: int) -> Iterator[Direction]:
-    """Directions of one width, each line once, in the order in which `neighbours` first meets it.
+def lines_through(base: Point, shape: Sequence[int], width: int) -> Iterator[Direction]:
+    """Directions of the lines of one width through a point, in the order in which `neighbours` first meets them.
 
-    That is another order than the ladder's from three axes on: +++, +-- (met as -++), +-+, ++-.
+    That is another order than the ladder's: from three axes on +++, +-- (met as -++), +-+, ++-; and
+    a line whose first neighbour lies outside the grid is met at the other one, later. A line that
+    holds the point alone is never met.
 
     Examples
     --------
-    >>> list(line_directions(3, 3))
+    >>> list(lines_through((1, 1, 1), (3, 3, 3), 3))
     [(1, 1, 1), (1, -1, -1), (1, -1, 1), (1, 1, -1)]
+    >>> list(lines_through((2, 1), (3, 3), 2))
+    [(1, -1), (1, 1)]
     """
-    for direction in directions(ndim, width):
-        if width == 1:
+    for point, direction in neighbours(base, shape, width):
+        step = [x - b for x, b in zip(point, base, strict=True)]
+        opposite = [b - s for b, s in zip(base, step, strict=True)]
+        second = next(s for s in reversed(step) if s) < 0  # of a line's two neighbours, this one is listed later
+        if not (second and all(0 <= x < m for x, m in zip(opposite, shape, strict=True))):
             yield direction
-        elif next(step for step in reversed(direction) if step) > 0:  # the others were met from their other end
-            yield direction
-            yield along(_flipped(direction))
 
 
 def _flipped(direction: Direction) -> Direction:

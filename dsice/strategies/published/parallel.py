@@ -12,7 +12,7 @@ from math import inf
 
 from dsice.directions.ladder import Direction
 from dsice.strategies.published.line import LineSearch
-from dsice.strategies.published.neighbours import along, centre, four, line_directions, neighbours, points_along
+from dsice.strategies.published.neighbours import along, centre, four, lines_through, neighbours, points_along
 from dsice.strategies.published.search import Job, Point, Search
 
 AHEAD = 2  # points of the chosen line in a batch: with the first fit they make up the three equal estimates that end it
@@ -69,7 +69,7 @@ class Parallel(Search):
             if direction not in self._searched:
                 yield Job(point, "probe", direction)
         for turn in range(4):
-            for direction in line_directions(len(self.shape), width):
+            for direction in lines_through(self.base, self.shape, width):
                 if direction not in self._searched:
                     points = points_along(self.base, direction, self.shape)
                     yield Job(points[four(len(points))[turn]], "ahead", direction)

@@ -9,7 +9,7 @@ from math import inf, isfinite
 from dsice.directions.ladder import Direction
 from dsice.strategies.published.givens import MarkerFit, ranking
 from dsice.strategies.published.line import MOST, STEADY
-from dsice.strategies.published.neighbours import along, centre, four, line_directions, points_along, thirds
+from dsice.strategies.published.neighbours import along, centre, four, lines_through, points_along, thirds
 from dsice.strategies.published.search import Job, Point, Search
 
 
@@ -178,8 +178,8 @@ class Radial(Search):
         Smoothing of the d-spline.
     unstick
         By the library's rules a line of 2 or 3 levels can wait for its base to be told again, which is
-        ignored: from 4^6 on whole batches then hold nothing but the base, for ever (on 4^8 from job 760
-        on). True: such a batch takes the base off the lists, so that the search goes on.
+        ignored: whole batches then hold nothing but the base, for ever (on 4^8 from job 760 on).
+        True: such a batch takes the base off the lists, so that the search goes on.
     """
 
     def __init__(self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1, unstick: bool = False) -> None:
@@ -202,29 +202,21 @@ class Radial(Search):
 
     def _begin(self, joining: Direction | None) -> None:
         """Open the round of this base."""
-        self._base_new = self.base not in self.values
+        self._base_new, self._told = self.base not in self.values, list[float]()
         self._best = (self.values.get(self.base, inf), self.base)
         self._rungs = [Rung(self._open(self.base, width, joining)) for width in range(1, len(self.shape) + 1)]
 
     def _open(self, base: Point, width: int, joining: Direction | None) -> Iterator[tuple[Direction, RadialLine]]:
-        new = self._base_new
-        for direction in line_directions(len(self.shape), width):
-            if direction == joining or self._alone(base, direction):
+        for direction in lines_through(base, self.shape, width):
+            if direction == joining:
                 continue
             points = points_along(base, direction, self.shape)
-            line = RadialLine(
-                points, {p: self.values[p] for p in points if p in self.values and not (new and p == base)}, self.alpha
-            )
-            if new and base in self.values:
-                line.tell_base(points.index(base), self.values[base])
+            new = self._base_new or self._told  # then a line hears of the base by being told, early or late
+            before = {p: self.values[p] for p in points if p in self.values and not (new and p == base)}
+            line = RadialLine(points, before, self.alpha)
+            for value in self._told:
+                line.tell_base(points.index(base), value)
             yield direction, line
-
-    def _alone(self, base: Point, direction: Direction) -> bool:
-        """Whether the base is the only grid point of the line."""
-        axes = [(x, m - 1, step) for x, m, step in zip(base, self.shape, direction, strict=True) if step]
-        ahead = all(x < last if step > 0 else x > 0 for x, last, step in axes)
-        back = all(x > 0 if step > 0 else x < last for x, last, step in axes)
-        return not (ahead or back)
 
     def _take(self, point: Point, value: float) -> None:
         if self._last:
@@ -234,9 +226,9 @@ class Radial(Search):
             direction = along([(x > b) - (x < b) for x, b in zip(point, self.base, strict=True)])
             line = self._rungs[sum(map(abs, direction)) - 1].running[direction]
             line.tell(line.points.index(point), value)
-        elif self._base_new:  # later repeats of the base are ignored
-            self._base_new = False
+        elif self._base_new:
             self.values[point], self._best = value, (value, point)
+            self._told.append(value)
             for rung in self._rungs:
                 for line in rung.running.values():
                     line.tell_base(line.points.index(point), value)
@@ -250,6 +242,7 @@ class Radial(Search):
         return batch
 
     def _close(self) -> None:
+        self._base_new = self._base_new and self.base not in self.values  # repeats in its first batch are told, too
         if self._unstick and self._ignored == self._batch:  # nothing was learnt, and the next batch would be the same
             for line in (line for rung in self._rungs for line in rung.running.values()):
                 line.drop(self.base)

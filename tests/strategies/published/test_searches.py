@@ -16,7 +16,7 @@ from dsice import Space, Tuner
 from dsice.errors import OptionError
 from dsice.strategies import IPPE, Parallel2022, Radial2024, Sequential2018
 from dsice.strategies.published.ippe import Original
-from dsice.strategies.published.neighbours import line_directions, neighbours
+from dsice.strategies.published.neighbours import lines_through, neighbours
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial, first_list
 from dsice.strategies.published.search import Point, Search
@@ -54,9 +54,9 @@ def test_neighbours_of_a_corner_stay_on_the_grid() -> None:
 
 @pytest.mark.parametrize("ndim", [1, 2, 3, 4])
 def test_lines_come_in_the_order_in_which_the_neighbours_meet_them(ndim: int) -> None:
-    for width in range(1, ndim + 1):
-        met = dict.fromkeys(direction for _, direction in neighbours((1,) * ndim, (3,) * ndim, width))
-        assert list(met) == list(line_directions(ndim, width))
+    for base, width in product(product((0, 1, 2), repeat=ndim), range(1, ndim + 1)):
+        met = dict.fromkeys(direction for _, direction in neighbours(base, (3,) * ndim, width))
+        assert list(met) == list(lines_through(base, (3,) * ndim, width))
 
 
 def test_first_list_asks_level_1_for_every_segment_of_length_2() -> None:

@@ -49,7 +49,7 @@ def test_small_traces_of_our_own_stay_as_they_are(path: Path) -> None:
 
 # of P_2024B only the one whose batches are never filled up, which takes another course
 @pytest.mark.parametrize(
-    "path", [p for p in OWN if not p.stem.startswith(("P2022", "P2024B-unstuck", "P2024B_3", "P2024B_9"))], ids=lambda p: p.stem
+    "path", [p for p in OWN if not p.stem.startswith(("P2022", "P2024B-unstuck", "P2024B_9"))], ids=lambda p: p.stem
 )
 def test_through_the_tuner_the_same_points_are_asked_once(path: Path) -> None:
     trace = json.loads(path.read_text())

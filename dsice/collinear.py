@@ -25,6 +25,7 @@ SWEEPS = 4  # of the backfitting; further ones change the trend by less than its
 TREND_WEIGHT = 0.05  # of the trend at an unmeasured position, where a measurement has 1
 LINE_ALPHA = 0.5  # lam = 0.25, the choice for few points, on a line of REFERENCE gaps
 REFERENCE = 6
+STIFFEST = 1e6  # the d-spline's digits end somewhere above
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +134,6 @@ def _smooth(values: Array, weights: Array) -> tuple[Array, Array]:
     is the same share of every line.
     """
     n = len(values)
-    alpha = LINE_ALPHA * max(1.0, (n - 1) / REFERENCE) ** 2
+    alpha = min(LINE_ALPHA * max(1.0, (n - 1) / REFERENCE) ** 2, STIFFEST)
     fitted = spline.fit(np.arange(n), values, n, alpha=alpha, weights=weights)
     return fitted.at(np.arange(n)), np.asarray(fitted.leverages) / weights

@@ -73,21 +73,20 @@ class Loop:
         self.deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self.running: dict[int, Job] = {}
         self.lost: dict[int, int] = {}
-        self.known_steps: dict[int, int] = {}  # points of the curve told before: an attached job sends all of it again
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
         jobs = {t.id: self._job(t) for t in self.tuner.orphans}
         for id in self.launcher.attach(list(jobs.values())) if jobs else []:
             self.running[id] = jobs[id]
-            self.known_steps[id] = len(self.tuner.history[id].curve)
             self.tuner.adopt(id)
 
     def fill(self) -> bool:
         """Ask for as much as fits and start it; False when nothing runs and nothing more comes."""
         free = self.launcher.slots - len(self.running)
         if free > 0 and (self.mode == "async" or not self.running):
-            trials = self.tuner.ask(free) if self._may_ask() else []
+            free = self._may_ask(free)
+            trials = self.tuner.ask(free) if free > 0 else []
             jobs = [self._job(trial) for trial in trials]
             self.running.update((job.id, job) for job in jobs)
             if jobs:
@@ -102,17 +101,16 @@ class Loop:
                 self._ended(event)
 
     def _step(self, event: Step) -> None:
-        if self.known_steps.get(event.id, 0) > 0:
-            self.known_steps[event.id] -= 1
-        elif event.id in self.running and self.tuner.step(event.id, event.step, event.value):
+        if event.id in self.running and self.tuner.step(event.id, event.step, event.value):
             self.launcher.cancel(event.id)
 
-    def _may_ask(self) -> bool:
+    def _may_ask(self, free: int) -> int:
+        """How many trials the budget lets in; those asked before a restart always."""
         if self.tuner.orphans:
-            return True
-        if self.max_trials is not None and self.tuner.asked >= self.max_trials:
-            return False
-        return self.deadline is None or time.monotonic() < self.deadline
+            return free
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            return 0
+        return free if self.max_trials is None else min(free, self.max_trials - self.tuner.asked)
 
     def _job(self, trial: Trial) -> Job:
         return Job(trial.id, dict(trial.params), parent=trial.parent, stage=trial.stage)

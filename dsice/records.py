@@ -30,6 +30,7 @@ from dsice.space import Space
 from dsice.trial import Point, State, Trial, mean
 
 Record = dict[str, Any]
+Curve = tuple[tuple[int, float], ...]
 
 
 def trial_record(trial: Trial) -> Record:
@@ -104,6 +105,15 @@ def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
     )
 
 
+def extended(curve: Curve, step: int, value: float) -> Curve:
+    """A learning curve with one more point.
+
+    A step that is there already, or lies before the last one, comes from a trial that was
+    started again: what was told from there on belonged to the earlier attempt.
+    """
+    return (*(point for point in curve if point[0] < step), (step, value))
+
+
 def apply(record: Mapping[str, Any], history: History, space: Space, queue: list[Point]) -> None:
     """Write what a journal line says into the history and the queue of enqueued points.
 
@@ -129,7 +139,7 @@ def apply(record: Mapping[str, Any], history: History, space: Space, queue: list
             unqueue(queue, trial)
         case "step":
             trial = history[record["id"]]
-            history.write(replace(trial, curve=(*trial.curve, (record["step"], _in(record["value"])))))
+            history.write(replace(trial, curve=extended(trial.curve, record["step"], _in(record["value"]))))
         case "enqueue":
             queue.append(tuple(record["point"]))
 

@@ -97,7 +97,9 @@ class Model(RuleBasedStateMachine):
                 self.tuner.step(id, step, value)
         else:
             self.tuner.step(id, step, value)
-            self.curves.setdefault(id, []).append((step, value))
+            curve = self.curves.get(id, [])
+            if (step, value) not in curve:  # a step at or before an earlier one starts the curve anew from there
+                self.curves[id] = [point for point in curve if point[0] < step] + [(step, value)]
 
     @rule(bad=st.sampled_from([None, "x", [], {}, True, 1j]))
     def tell_nonsense(self, bad: Any) -> None:

@@ -209,3 +209,9 @@ def test_minimize_runs_a_function_in_processes_and_resumes(tmp_path: Path) -> No
     assert len(failed) == 3 and all(t.state == "failed" and "too big" in str(t.error) for t in failed)
     with pytest.raises(DsiceError, match="objective"):
         minimize(3, space)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["async", "rounds"])
+def test_the_budget_of_a_run_is_never_overshot(mode: str) -> None:
+    launcher = InMemory(done, slots=9)
+    assert len(run(tuner(), launcher, mode=mode, max_trials=5, progress=False).history) == 5  # type: ignore[arg-type]

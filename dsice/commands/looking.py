@@ -31,7 +31,7 @@ def best(path: str, *, as_json: bool = False) -> int:
         json.dumps(
             {
                 "id": trial.id,
-                "value": tuner.history.goal.metric_of(trial),
+                "value": trial.value,
                 "params": dict(trial.params),
                 "metrics": dict(trial.metrics),
             }
@@ -47,7 +47,7 @@ def show_best(tuner: Tuner) -> int:
         print("no trial has a value yet")
         return 1
     goal = tuner.history.goal
-    facts: dict[str, object] = {f"best {goal.metric}": goal.metric_of(trial)}
+    facts: dict[str, object] = {f"best {goal.metric}": trial.value}
     facts |= {f"  {name}": value for name, value in trial.params.items()}
     facts |= {name: value for name, value in trial.metrics.items() if name != goal.metric}
     if goal.violation(trial):

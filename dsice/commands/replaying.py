@@ -11,13 +11,23 @@ from typing import Literal
 from dsice.commands import show
 from dsice.errors import OptionError
 from dsice.goal import Goal
+from dsice.journal import read
 from dsice.launchers import Job, Table
 from dsice.strategies import Parallel2022, Radial2024, Random, Strategy, strategy_from_dict, strategy_names
 from dsice.tuner import Tuner
+from dsice.tuner.resuming import last_options
 
 SHARES = (0.05, 0.01)  # of the way from the optimum of the log to its median
 ROUNDS = 25  # unless told otherwise
 Missing = Literal["exclude", "fail", "error"]
+
+
+def _journal_maximizes(path: str, objective: str | None) -> bool:
+    """Whether the log is a journal whose goal is to maximise what is replayed."""
+    if not path.endswith(".jsonl"):
+        return False
+    goal = Goal.from_dict(last_options(read(path)).get("goal", {}))
+    return goal.maximize and objective in (None, goal.metric)
 
 
 @dataclass
@@ -65,6 +75,7 @@ def replay(
             raise OptionError(f"{name} {value}: expected a whole number >= 1")
     table = Table(path, objective=objective, params=params, missing=missing, slots=batch)
     limit = trials or ROUNDS * batch
+    maximize = maximize or _journal_maximizes(path, objective)
     where, optimum = table.optimum(maximize=maximize)
     way = table.median - optimum
     count = f"{table.values.size} measured points"

@@ -132,6 +132,11 @@ class Table:
         means: NDArray[np.float64] = np.divide(total, count, out=np.full(len(sizes), np.nan), where=count > 0)
         return means
 
+    @cached_property
+    def _places(self) -> dict[Key, int]:
+        """Where the mean of a point stands in `_means`."""
+        return {key: place for place, key in enumerate(self._rows)}
+
     @property
     def values(self) -> NDArray[np.float64]:
         """Mean value of each measured point, shape (measured points,), in the order of the log."""
@@ -168,11 +173,11 @@ class Table:
         TableError
             If the point was not measured.
         """
-        values = self._log.values[self._rows.get(self._key(params), [])]
-        good = values[np.isfinite(values)]
-        if not good.size:
+        place = self._places.get(self._key(params))
+        mean = np.nan if place is None else self._means[place]
+        if not np.isfinite(mean):
             raise TableError(f"{dict(params)} has no measurement in {self._log.source}")
-        return 1 + self.better(float(np.sum(good) / good.size), maximize=maximize)
+        return 1 + self.better(float(mean), maximize=maximize)
 
     def _key(self, params: Mapping[str, Any]) -> Key:
         """The key of params; values that went through a text file and back match."""

@@ -69,12 +69,15 @@ class DSICE:
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
             raise OptionError(f"DSICE(start={self.start!r}): expected params (a mapping of names to values) or a list of them")
+        object.__setattr__(self, "start", _plain(self.start))  # the journal holds it as JSON
         if self.max_width is not None and (
             isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1
         ):
             raise OptionError(f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None")
-        if self.alpha != "reml" and not (isinstance(self.alpha, (int, float)) and 0 < self.alpha < np.inf):
-            raise OptionError(f"DSICE(alpha={self.alpha!r}): expected a number > 0 or 'reml'")
+        if self.alpha != "reml" and not (
+            isinstance(self.alpha, (int, float)) and self.alpha is not True and 1e-8 <= self.alpha <= 1e8
+        ):
+            raise OptionError(f"DSICE(alpha={self.alpha!r}): expected a number from 1e-8 to 1e8, or 'reml'")
         if self.tolerance is not None:
             raise OptionError(
                 f"DSICE(tolerance={self.tolerance!r}): this release has no stopping rule; leave it None and give max_trials"
@@ -108,8 +111,9 @@ class DSICE:
         return [Proposal(point, note) for point, note in found]
 
     def _search(self, space: Space, history: History) -> Spread | Bundle:
-        """The spread design until enough is measured, then the lines."""
-        if len(history.order()) < min(2 * space.ndim + 2, MOST_SPREAD):
+        """The spread design until enough is told and something has a score, then the lines."""
+        told = len(history) - len(history.pending())  # failed ones too: where little works, the lines keep away from the rest
+        if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
             return Spread(space, [t.point for t in history])
         return Bundle(space, history, self.alpha, self.max_width)
 
@@ -117,3 +121,12 @@ class DSICE:
         if self.start is None:
             return ()
         return (self.start,) if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence) else self.start
+
+
+def _plain(value: Any) -> Any:
+    """numpy scalars as Python's."""
+    if isinstance(value, Mapping):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dsice.history import History
+from dsice.trial import State
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CLIP = 0.3  # values above this quantile count as equally bad: what matters is the order near the top
@@ -40,13 +41,14 @@ class Measurements:
     def of(cls, history: History) -> Measurements:
         """Scored and failed trials of the goal's stage; at least one must be scored.
 
-        Failed trials stand at the clip; so do infeasible ones, or while none is feasible,
+        Failed and stopped trials stand at the clip; so do infeasible ones, or while none is feasible,
         at their violation.
         """
         scored = np.sort(history.order())
         values, cap, scale = _clipped(history, scored)
         stages = np.array([trial.stage for trial in history])
-        failed = np.flatnonzero(history.failed() & (stages == history.goal.stage))
+        stopped = np.array([trial.state is State.STOPPED for trial in history])
+        failed = np.flatnonzero((history.failed() | stopped) & (stages == history.goal.stage))
         ids = np.concatenate([scored, failed])
         values = np.concatenate([values, np.full(len(failed), cap)])
         weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
@@ -61,8 +63,15 @@ def _clipped(history: History, scored: Array) -> tuple[Array, float, float]:
     """Values of the scored trials, the clip, and the scale that was taken out against overflow."""
     feasible = history.feasible()[scored]
     values = history.scores()[scored] if feasible.any() else history.violation()[scored]
-    scale = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
-    values = values / scale
-    good = values[feasible] if feasible.any() else values[np.isfinite(values)]
-    cap = float(np.quantile(good, CLIP)) if len(good) >= FEWEST else float(good.max(initial=0.0))
-    return np.where(feasible | ~feasible.any(), np.minimum(values, cap), cap), cap, scale
+    good = np.sort(values[feasible] if feasible.any() else values[np.isfinite(values)])
+    cap = _quantile(good) if len(good) >= FEWEST else float(good.max(initial=0.0))
+    values = np.where(feasible | ~feasible.any(), np.minimum(values, cap), cap)
+    scale = float(np.abs(values).max(initial=0.0)) or 1.0  # after the clip: a huge penalty must not drown the good ones
+    return values / scale, cap / scale, scale
+
+
+def _quantile(ascending: Array) -> float:
+    """The clip; the weights come first, so that values near the largest float do not overflow."""
+    place = CLIP * (len(ascending) - 1)
+    low = int(place)
+    return float(ascending[low] * (1 - place + low) + ascending[min(low + 1, len(ascending) - 1)] * (place - low))

@@ -314,9 +314,11 @@ class Tuner:
             telling.running(known)
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
-            seen = replace(known, curve=(*known.curve, (number, told)))
-            self._commit({"kind": "step", "id": known.id, "step": number, "value": records.out(told)}, [seen])
-            return self._stopper is not None and bool(self._stopper.stop(seen.curve, self.history))
+            curve = records.extended(known.curve, number, told)
+            if (number, told) not in known.curve:  # else an attached job sends what is known
+                record = {"kind": "step", "id": known.id, "step": number, "value": records.out(told)}
+                self._commit(record, [replace(known, curve=curve)])
+            return self._stopper is not None and bool(self._stopper.stop(curve, self.history))
 
     # ------------------------------------------------------------------ looking
     @property

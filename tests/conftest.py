@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from dsice import Choice, Ordinal, Require, Space, Tuner, When
 
 os.environ.setdefault("MPLBACKEND", "agg")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&` from a script: tests that press Ctrl-C need it to work
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Objective = Callable[[dict[str, object]], float]
 

@@ -1,139 +1,176 @@
-"""Line search: what to expect on the lines of the grid, given every measurement.
+"""Collinear search: lines through centres, what the n-dimensional d-spline says on them, and what to measure.
 
-Two d-splines work together. The *trend* is additive: one d-spline per axis through the
-means of its levels, fitted to what the other axes leave over, in turn (backfitting; Hastie
-and Tibshirani 1990); it carries what all parallel lines of an axis have in common. The
-*line fit* is a d-spline through what the trend leaves over on one line: measured points
-at their residual with the weight of their number, every other position at zero with a
-small weight, so that away from its measurements the line returns to the trend.
+1. `open_lines` draws the lines of the directions in use through the centres and packs them (CSR).
+2. One compiled call gives mean and variance at every point of every line (`Surface.score`).
+3. `Picker` chooses one point after the other: the lowest ``mean - beta * sd``; every choice narrows the
+   variance as if it were measured, which is what keeps the points of a batch useful together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any, Literal
 
 import numpy as np
 
-from dsice import spline
+from dsice.directions import directions, line
+from dsice.spline.surface import SMALLEST, Scores, Surface
 from dsice.trial import Point
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Alpha = float | Literal["reml"]
-SWEEPS = 4  # of the backfitting; further ones change the trend by less than its noise
-TREND_WEIGHT = 0.05  # of the trend at an unmeasured position, where a measurement has 1
-LINE_ALPHA = 0.5  # lam = 0.25, the choice for few points, on a line of REFERENCE gaps
-REFERENCE = 6
-STIFFEST = 1e6  # the d-spline's digits end somewhere above
+MANY = 2000  # directions of one width; where there are more, they are drawn at random
 
 
 @dataclass(frozen=True, eq=False)
-class Trend:
-    """Additive trend: a mean and an effect per level of each axis.
+class Lines:
+    """Lines of the grid, packed: line i holds ``points[offsets[i]:offsets[i + 1]]``.
 
     Attributes
     ----------
-    mean
-        Mean of the measurements.
-    effects
-        One array of shape (levels,) per axis.
-    sigma
-        Standard deviation of what the trend leaves over; > 0.
+    offsets, points
+        Shapes (lines + 1,) and (k, axes), both int64.
+    widths, centres
+        Width of each line and which centre it goes through, shape (lines,).
+    directions
+        Direction of each line.
     """
 
-    mean: float
-    effects: tuple[Array, ...]
-    sigma: float
+    offsets: Array
+    points: Array
+    widths: Array
+    centres: Array
+    directions: list[Point]
 
-    def at(self, points: Array) -> Array:
-        """Trend at points, int of shape (k, axes): shape (k,)."""
-        total = np.full(len(points), self.mean)
-        for axis, effect in enumerate(self.effects):
-            total += effect[points[:, axis]]
-        return total
+    def keep(self, wanted: Array) -> Lines:
+        """The same lines with the wanted points only, bool of shape (k,)."""
+        inside = np.concatenate([[0], np.cumsum(wanted)])
+        return Lines(inside[self.offsets], self.points[wanted], self.widths, self.centres, self.directions)
+
+    def line_of(self) -> Array:
+        """Number of the line of each point, shape (k,)."""
+        return np.repeat(np.arange(len(self.widths)), np.diff(self.offsets))
 
 
-def fit_trend(points: Array, values: Array, shape: Sequence[int], ordered: Sequence[bool], alpha: Alpha = "reml") -> Trend:
-    """Fit the additive trend by backfitting.
+def open_lines(
+    centres: Sequence[Point],
+    shape: Sequence[int],
+    movable: Sequence[int],
+    width: int,
+    room: int,
+    rng: np.random.Generator,
+) -> Lines:
+    """Lines through the centres along all directions up to a width.
 
     Parameters
     ----------
-    points, values
-        Measured points, int of shape (k, axes), and their values, shape (k,), k >= 1.
-    shape, ordered
-        Levels per axis, and whether their order means something; an unordered axis gets
-        shrunken means of its levels in place of a d-spline.
-    alpha
-        Smoothing of the d-splines.
+    centres
+        Points; a line through several of them is opened once, for the first.
+    shape
+        Levels per axis.
+    movable
+        Axes that oblique directions may change; the others (unordered ones) move alone.
+    width
+        Most axes that a direction changes.
+    room
+        Most points on the lines through one centre: where they hold more, a random choice of the lines, narrow
+        ones first, is opened.
+    rng
+        For that choice.
     """
-    mean = float(values.mean())
-    effects = [np.zeros(m) for m in shape]
-    left = values - mean
-    for _ in range(SWEEPS if len(values) > 2 else 0):
-        for axis, m in enumerate(shape):
-            left = left + effects[axis][points[:, axis]]
-            effects[axis] = _effect(points[:, axis], left, m, ordered[axis], alpha)
-            left = left - effects[axis][points[:, axis]]
-    return Trend(mean, tuple(effects), float(np.sqrt(np.mean(left**2))) or 1e-9)
+    parts, widths, through, found = [], [], [], []
+    seen: set[tuple[Point, Point]] = set()
+    for number, centre in enumerate(centres):
+        left = room
+        for w, direction in _ladder(len(shape), movable, width, rng, shape, room):
+            if left <= 0:
+                break
+            drawn = line(centre, direction, shape)
+            key = (tuple(drawn.points[0].tolist()), direction)
+            if len(drawn) < 2 or key in seen:
+                continue
+            seen.add(key)
+            left -= len(drawn) - 1
+            parts.append(drawn.points)
+            widths.append(w)
+            through.append(number)
+            found.append(direction)
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+    points = np.concatenate(parts) if parts else np.empty((0, len(shape)), dtype=np.int64)
+    return Lines(offsets, points, np.array(widths, dtype=np.int64), np.array(through, dtype=np.int64), found)
 
 
-def _effect(levels: Array, left: Array, m: int, ordered: bool, alpha: Alpha) -> Array:
-    """Effect of one axis on what the others leave over, zero in the mean of the measurements."""
-    counts = np.bincount(levels, minlength=m).astype(float)
-    sums = np.bincount(levels, weights=left, minlength=m)
-    seen = np.flatnonzero(counts)
-    if not ordered or len(seen) < 3:
-        effect = sums / (counts + 1.0)
-    else:
-        means = sums[seen] / counts[seen]
-        effect = spline.fit(seen, means, m, alpha=alpha, weights=counts[seen]).at(np.arange(m))
-        span = np.ptp(means)  # the straight lines beyond the measured levels may not run away
-        effect = np.clip(effect, means.min() - span, means.max() + span)
-        effect *= 1.0 - 1.0 / (1.0 + counts.sum() / m)
-    return np.asarray(effect - effect @ counts / counts.sum())
+def _ladder(
+    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, shape: Sequence[int], room: int
+) -> Iterator[tuple[int, Point]]:
+    """(width, direction), narrow first; in random order within a width where not all lines fit in."""
+    axes = [int(j) for j in movable]
+    for w in range(1, width + 1):
+        pool = list(range(ndim)) if w == 1 else axes
+        number = comb(len(pool), w) << (w - 1)
+        if number > MANY:
+            yield from ((w, _random(ndim, pool, w, rng)) for _ in range(MANY))
+            continue
+        found = list(directions(ndim, w, pool))
+        if sum(max(shape[j] for j in range(ndim) if d[j]) for d in found) > room:
+            found = [found[i] for i in rng.permutation(len(found))]
+        yield from ((w, direction) for direction in found)
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known at a point: the mean residual of its measurements and their number (0: pending)."""
+def _random(ndim: int, pool: Sequence[int], width: int, rng: np.random.Generator) -> Point:
+    """A random direction, its first changed axis ascending."""
+    chosen = np.sort(rng.choice(len(pool), size=width, replace=False))
+    signs = [1, *(1 - 2 * rng.integers(0, 2, size=width - 1)).tolist()]
+    out = [0] * ndim
+    for place, sign in zip(chosen.tolist(), signs, strict=True):
+        out[pool[place]] = sign
+    return tuple(out)
 
-    residual: float
-    count: int
 
-
-def line_fit(points: Sequence[Point], known: Mapping[Point, Known]) -> tuple[Array, Array]:
-    """Deviation from the trend along a line, and its standard deviation.
+class Picker:
+    """Chooses points one after the other from scored candidates.
 
     Parameters
     ----------
+    surface
+        The model.
     points
-        The points of the line in their order.
-    known
-        Measured and pending points. Pending ones have no value; they narrow the standard
-        deviation as if they were measured, which is what keeps a batch apart.
-
-    Returns
-    -------
-    mean, sd
-        Both of shape (len(points),); sd in units of the trend's sigma.
+        Candidates, int of shape (k, axes).
+    scores
+        What the surface says of them.
+    most
+        How many points will be chosen at most.
     """
-    found = [known.get(point) for point in points]
-    values = np.array([f.residual if f and f.count else 0.0 for f in found])
-    weights = np.array([float(f.count) if f and f.count else TREND_WEIGHT for f in found])
-    coming = np.array([1.0 if f and not f.count else w for f, w in zip(found, weights, strict=True)])
-    if len(points) < 3:
-        return values * weights / (weights + TREND_WEIGHT), 1.0 / np.sqrt(coming + TREND_WEIGHT)
-    return _smooth(values, weights)[0], np.sqrt(_smooth(values, coming)[1])
 
+    def __init__(self, surface: Surface, points: Array, scores: Scores, most: int) -> None:
+        self._surface, self.points, self.mean = surface, points, scores.mean
+        self._variance = np.maximum(scores.variance, SMALLEST)
+        self._noise = float(surface.noise.min())
+        self._rows = np.empty((len(points), scores.projected.shape[1] + most))
+        self._rows[:, : scores.projected.shape[1]] = scores.projected
+        self._used = scores.projected.shape[1]
 
-def _smooth(values: Array, weights: Array) -> tuple[Array, Array]:
-    """d-spline over fully occupied positions: fit and variance per unit noise.
+    @property
+    def sd(self) -> Array:
+        """Standard deviation at each candidate given all that was taken, shape (k,)."""
+        return np.asarray(np.sqrt(self._surface.scale * self._variance))
 
-    The smoothing grows with the line, so that a line's reach, (lam / weight)^(1/4) levels,
-    is the same share of every line.
-    """
-    n = len(values)
-    alpha = min(LINE_ALPHA * max(1.0, (n - 1) / REFERENCE) ** 2, STIFFEST)
-    fitted = spline.fit(np.arange(n), values, n, alpha=alpha, weights=weights)
-    return fitted.at(np.arange(n)), np.asarray(fitted.leverages) / weights
+    def best(self, beta: float, blocked: Array) -> int:
+        """Number of the candidate with the lowest mean - beta * sd that is not blocked (bool, shape (k,)); -1: none."""
+        if blocked.all():
+            return -1
+        merit = np.round(self.mean - beta * self.sd, 9)
+        merit[blocked] = np.inf
+        return int(np.argmin(merit))
+
+    def take(self, chosen: int) -> None:
+        """The variance of all candidates as if this one were measured."""
+        rows = self._rows[:, : self._used]
+        prior = self._surface.covariance(self.points, self.points[chosen])
+        shared = prior - rows @ rows[chosen]
+        step = shared / np.sqrt(max(float(shared[chosen]), SMALLEST) + self._noise)
+        self._rows[:, self._used] = step
+        self._used += 1
+        self._variance = np.maximum(self._variance - step * step, SMALLEST)

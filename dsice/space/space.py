@@ -161,6 +161,11 @@ class Space:
             raise SpaceError(f"points must lie on the grid to be collapsed; the axes have {self._shape} levels")
         return np.where(self._rules.active(rows), rows, 0)
 
+    def coded(self, points: Ints) -> NDArray[np.int64]:
+        """Return `points` of the grid (k, d) with inactive parameters at the level after their last: "does not exist here"."""
+        rows = self._array(points)
+        return rows if not self._rules.conditions else np.where(self._rules.active(rows), rows, np.array(self._shape))
+
     def points(self) -> NDArray[np.int64]:
         """Return all valid points in lexicographic order, read-only, shape (count, d); for grids of up to 1e6 points."""
         if not self.enumerable:

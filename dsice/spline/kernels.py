@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from dsice.spline.jit import kernel
 
-__all__ = ["fit_lines", "fit_lines_parallel", "fit_one", "get_num_threads", "mark_untidy", "score_lams"]
+__all__ = [
+    "fit_lines",
+    "fit_lines_parallel",
+    "fit_one",
+    "get_num_threads",
+    "grid_covariance",
+    "grid_gradient",
+    "grid_score",
+    "mark_untidy",
+    "score_lams",
+]
 
 Ints = NDArray[np.int64]
 Array = NDArray[np.float64]
@@ -496,3 +506,80 @@ def mark_untidy(lines: Lines, flags: NDArray[np.bool_]) -> int:
         flags[i] = not tidy
         found += flags[i]
     return found
+
+
+# --------------------------------------------------------------------------- the grid of several axes (see ``surface``)
+# tables: one square table per axis, row by row, the one of axis j from starts[j] on with sizes[j] rows; the covariance
+# of two points is the product over the axes of the tables' entries.
+
+
+@kernel()
+def grid_covariance(a: Ints, b: Ints, tables: Array, starts: Ints, sizes: Ints, out: Array) -> None:
+    """out[i, k]: covariance of points a[i] and b[k]."""
+    for i in range(a.shape[0]):
+        for k in range(b.shape[0]):
+            out[i, k] = 1.0
+        for j in range(a.shape[1]):
+            row = starts[j] + a[i, j] * sizes[j]
+            for k in range(b.shape[0]):
+                out[i, k] *= tables[row + b[k, j]]
+
+
+@kernel()
+def grid_gradient(points: Ints, tables: Array, starts: Ints, sizes: Ints, weights: Array, out: Array) -> None:
+    """out: derivative of sum(weights * covariance of points) by each entry of the tables; weights are symmetric."""
+    n, d = points.shape
+    before, factor = np.empty(d + 1), np.empty(d)
+    before[0] = 1.0
+    for i in range(n):
+        for k in range(i + 1):
+            for j in range(d):
+                factor[j] = tables[starts[j] + points[i, j] * sizes[j] + points[k, j]]
+                before[j + 1] = before[j] * factor[j]
+            after = weights[i, k] if i == k else 2.0 * weights[i, k]
+            for j in range(d - 1, -1, -1):  # the product of all factors but j's, without dividing by what may be zero
+                out[starts[j] + points[i, j] * sizes[j] + points[k, j]] += after * before[j]
+                after *= factor[j]
+
+
+@kernel()
+def grid_score(
+    offsets: Ints,
+    points: Ints,
+    data: Ints,
+    tables: Array,
+    starts: Ints,
+    sizes: Ints,
+    coefficients: Array,
+    inverse: Array,
+    mean: Array,
+    variance: Array,
+    projected: Array,
+) -> None:
+    """Mean and variance at every point of every line; line i has points offsets[i] to offsets[i + 1].
+
+    inverse: transposed inverse of the lower Cholesky factor over data; projected: covariance with data times inverse.
+    """
+    d, n = data.shape[1], data.shape[0]
+    covariance = np.empty((points.shape[0], n))
+    for line in range(offsets.shape[0] - 1):
+        for i in range(offsets[line], offsets[line + 1]):
+            own = 1.0
+            for k in range(n):
+                covariance[i, k] = 1.0
+            for j in range(d):
+                row = starts[j] + points[i, j] * sizes[j]
+                own *= tables[row + points[i, j]]
+                for k in range(n):
+                    covariance[i, k] *= tables[row + data[k, j]]
+            total = 0.0
+            for k in range(n):
+                total += covariance[i, k] * coefficients[k]
+            mean[i] = total
+            variance[i] = own
+    projected[:, :] = np.dot(covariance, inverse)
+    for i in range(points.shape[0]):
+        explained = 0.0
+        for k in range(n):
+            explained += projected[i, k] * projected[i, k]
+        variance[i] -= explained

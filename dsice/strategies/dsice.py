@@ -1,13 +1,10 @@
 """DSICE: d-spline iterative collinear exploration, the default search.
 
-1. A spread first batch (`spread`), the user's start before it.
-2. Then lines: through the best points, along the directions of the ladder, axes first; width
-   w + 1 opens after a stretch of measurements without improvement at width w. The d-splines of `dsice.collinear` say what to
-   expect on each line, and the batch is filled one point at a time with the lowest
-   ``mean - beta * sd``, beta going round a ladder of three; every point chosen narrows
-   the lines through it.
-3. Every fifth point is distant: the lowest trend among random points of the whole grid, which
-   makes new centres.
+1. A spread first batch (`spread`); the user's start, its axis probes and line ends before it.
+2. Then lines (`search`): through the best points, along the directions of the ladder, axes first. The n-dimensional
+   d-spline says what to expect at every point of every line, and the batch is filled one point at a time
+   with the lowest ``mean - beta * sd``, beta going round a ladder.
+3. Every fifth point may be distant: the most promising of a scan of the whole grid, the centre of new lines.
 
 Every step looks only at the history and the id of the trial proposed, so a batch asked in
 two parts holds the same points.
@@ -15,6 +12,7 @@ two parts holds the same points.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,9 +24,9 @@ from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
-from dsice.strategies.bundle import Bundle, Found
+from dsice.strategies.search import Found, LineSearch
 from dsice.strategies.spread import Spread
-from dsice.trial import Proposal
+from dsice.trial import Point, Proposal
 
 MOST_SPREAD = 30  # measurements that end the spread design on any space; 2 per axis and 2 more on small ones
 
@@ -94,28 +92,41 @@ class DSICE:
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """`n` distinct points that were never asked; fewer only when the grid is used up."""
         taken = set(history.taken())
-        starts = [p for p in dict.fromkeys(map(space.point, self._starts())) if p not in taken][:n]
-        search = self._search(space, history)
-        found: list[Found] = [(point, {"phase": "start"}) for point in starts]
-        for point in starts:
-            search.choose(point)
-        taken.update(starts)
-        while len(found) < n:
-            id = len(history) + len(found)
-            chosen = search.pick(id, taken, stream(id))
+        told = len(history) - len(history.pending())  # failed ones too: where little works, the lines keep away from the rest
+        if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
+            return self._design(n, space, history, taken, stream)
+        return self._lines(n, space, history, taken, stream)
+
+    def _design(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
+        """The starts, then the spread design."""
+        spread = Spread(space, [t.point for t in history])
+        found: list[Found] = []
+        starts = [(p, {"phase": "start"}) for p in map(space.point, self._starts())]
+        for id in range(len(history), len(history) + n):
+            first = next((f for f in starts if f[0] not in taken), None)
+            chosen = first or spread.pick(id, taken, stream(id))
             if chosen is None:
                 break
-            search.choose(chosen[0])
+            spread.choose(chosen[0])
             taken.add(chosen[0])
             found.append(chosen)
         return [Proposal(point, note) for point, note in found]
 
-    def _search(self, space: Space, history: History) -> Spread | Bundle:
-        """The spread design until enough is told and something has a score, then the lines."""
-        told = len(history) - len(history.pending())  # failed ones too: where little works, the lines keep away from the rest
-        if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
-            return Spread(space, [t.point for t in history])
-        return Bundle(space, history, self.alpha, self.max_width)
+    def _lines(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
+        """The search on lines; when no candidate is left, any point of the grid."""
+        log_lam = None if self.alpha == "reml" else 2.0 * math.log(self.alpha)
+        search = LineSearch(space, history, stream, n, max_width=self.max_width, log_lam=log_lam)
+        found: list[Found] = []
+        for id in range(len(history), len(history) + n):
+            chosen = search.pick(id)
+            if chosen is None:
+                chosen = next(((p, {"phase": "distant"}) for p in space.sample(stream(id), 1, exclude=taken)), None)
+            if chosen is None:
+                break
+            search.choose(chosen[0], id, chosen[1])
+            taken.add(chosen[0])
+            found.append(chosen)
+        return [Proposal(point, note) for point, note in found]
 
     def _starts(self) -> Sequence[Mapping[str, Any]]:
         if self.start is None:

@@ -1,4 +1,10 @@
-"""What the model of a search is fitted to: distinct points, their values, and how often each was measured."""
+"""What the model of a search is fitted to: distinct points, their places in the order of results, their numbers.
+
+The model sees normal scores: the point in place r of n (counted from the best) has the value
+Phi^-1((r - 1/2) / n). So it is the same for seconds, their logarithm or any other monotone change of
+the goal, one huge value cannot drown the differences near the best, and values near the largest float
+do no harm.
+"""
 
 from __future__ import annotations
 
@@ -11,67 +17,96 @@ from dsice.history import History
 from dsice.trial import State
 
 Array = np.ndarray[Any, np.dtype[Any]]
-CLIP = 0.3  # values above this quantile count as equally bad: what matters is the order near the top
-FEWEST = 6  # measurements from which the quantile means something
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Standardised measurements of a history.
+    """Distinct points of a history under its goal.
 
     Attributes
     ----------
     points
         Distinct measured points, int of shape (k, axes).
     values
-        One value per point, shape (k,): clipped at the 30 % quantile, median 0, standard deviation 1.
+        Normal score of each point, shape (k,): less is better.
     counts
         Number of measurements of each point, shape (k,).
-    offset, factor
-        ``score = offset + factor * value`` below the clip.
+    failed
+        Which points ended without a usable value, bool of shape (k,).
+    ids
+        First trial of each point, shape (k,).
+    scores
+        Mean score of each point, shape (k,); NaN where none is known.
     """
 
     points: Array
     values: Array
     counts: Array
-    offset: float
-    factor: float
+    failed: Array
+    ids: Array
+    scores: Array
 
     @classmethod
     def of(cls, history: History) -> Measurements:
-        """Scored and failed trials of the goal's stage; at least one must be scored.
+        """Scored, failed and stopped trials of the goal's stage; at least one must be scored.
 
-        Failed and stopped trials stand at the clip; so do infeasible ones, or while none is feasible,
-        at their violation.
+        Feasible points come before infeasible ones, these by their violation, and failed and stopped ones
+        last, all alike.
         """
         scored = np.sort(history.order())
-        values, cap, scale = _clipped(history, scored)
-        stages = np.array([trial.stage for trial in history])
-        stopped = np.array([trial.state is State.STOPPED for trial in history])
-        failed = np.flatnonzero((history.failed() | stopped) & (stages == history.goal.stage))
-        ids = np.concatenate([scored, failed])
-        values = np.concatenate([values, np.full(len(failed), cap)])
+        told = [t.id for t in history if t.stage == history.goal.stage and t.state not in (State.PENDING, State.LOST)]
+        others = np.setdiff1d(np.array(told, dtype=np.int64), scored)
+        ids = np.concatenate([scored, others])
+        missing = np.full(len(others), np.nan)
         weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
-        points, place = np.unique(history.points()[ids], axis=0, return_inverse=True)
+        points, first, place = np.unique(history.points()[ids], axis=0, return_index=True, return_inverse=True)
+        place = place.ravel()
+        good = np.isfinite(np.concatenate([history.scores()[scored], missing]))
         counts = np.bincount(place, weights=weights)
-        means = np.bincount(place, weights=weights * values) / counts
-        middle, spread = float(np.median(means)), float(means.std()) or 1.0
-        return cls(points, (means - middle) / spread, counts, scale * middle, scale * spread)
+        valued = np.bincount(place, weights=weights * good)
+        with np.errstate(over="ignore"):  # of values near the largest float: the worst, as they are
+            scores = _mean(place, np.concatenate([history.scores()[scored], missing]), weights, good, valued)
+            violation = _mean(place, np.concatenate([history.violation()[scored], missing]), weights, good, valued)
+        failed = valued == 0
+        return cls(points, _normal(scores, violation, failed), counts, failed, ids[first], scores)
+
+    def worth(self, values: Array) -> Array:
+        """Normal scores back as scores, by interpolation between the measured ones; the best and worst at the ends."""
+        known = np.flatnonzero(~self.failed & np.isfinite(self.scores))
+        order = known[np.argsort(self.values[known], kind="stable")]
+        return np.asarray(np.interp(values, self.values[order], np.maximum.accumulate(self.scores[order])))
 
 
-def _clipped(history: History, scored: Array) -> tuple[Array, float, float]:
-    """Values of the scored trials, the clip, and the scale that was taken out against overflow."""
-    feasible = history.feasible()[scored]
-    values = history.scores()[scored] if feasible.any() else history.violation()[scored]
-    good = np.sort(values[feasible] if feasible.any() else values[np.isfinite(values)])
-    cap = _quantile(good) if len(good) >= FEWEST else float(good.max(initial=0.0))
-    values = np.where(feasible | ~feasible.any(), np.minimum(values, cap), cap)
-    scale = float(np.abs(values).max(initial=0.0)) or 1.0  # after the clip: a huge penalty must not drown the good ones
-    return values / scale, cap / scale, scale
+def _mean(place: Array, values: Array, weights: Array, good: Array, total: Array) -> Array:
+    """Weighted mean of the good values at each place, NaN where there is none."""
+    share = np.divide(weights * good, total[place], out=np.zeros(len(weights)), where=total[place] > 0)
+    sums = np.bincount(place, weights=np.where(good, values, 0.0) * share, minlength=len(total))
+    return np.where(total > 0, sums, np.nan)
 
 
-def _quantile(ascending: Array) -> float:
-    """The clip; the weights come first, so that values near the largest float do not overflow."""
-    place = CLIP * (len(ascending) - 1)
-    low = int(place)
-    return float(ascending[low] * (1 - place + low) + ascending[min(low + 1, len(ascending) - 1)] * (place - low))
+def _normal(scores: Array, violation: Array, failed: Array) -> Array:
+    """Normal scores of the order by (failed, violation, score)."""
+    columns = [np.where(failed, 0.0, _rounded(violation)), np.where(failed, 0.0, _rounded(scores))]
+    keys = np.stack([failed.astype(float), *columns], axis=1)
+    return normal_scores(np.unique(keys, axis=0, return_inverse=True)[1].ravel())
+
+
+def _rounded(values: Array) -> Array:
+    """Values in units of the way from the best to the median, to 9 digits: rounding errors must not order equal ones."""
+    known = np.sort(values[np.isfinite(values)]) / 4.0  # or differences of huge ones overflow
+    if not len(known):
+        return values
+    way = float(known[len(known) // 2] - known[0]) or float(known[-1] - known[0]) or 1.0
+    with np.errstate(over="ignore"):  # beyond all measure: infinite, and all alike
+        return np.asarray(np.round(values / 4.0 / way - known[0] / way, 9))
+
+
+def normal_scores(values: Array) -> Array:
+    """Phi^-1((r - 1/2) / n) of each value's place r, centred, standard deviation 1; equal values share the mean place."""
+    from scipy.special import ndtri
+
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - counts / 2.0  # mean place, counted from 1, less one half
+    out = ndtri(middle[place.ravel()] / len(values))
+    out = out - out.mean()
+    return np.asarray(out / (out.std() or 1.0))

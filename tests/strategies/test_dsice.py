@@ -7,7 +7,6 @@ import pytest
 
 from dsice import Choice, DsiceError, Goal, Space, Tuner
 from dsice.strategies import DSICE, Random, Strategy
-from dsice.strategies.bundle import open_width
 from dsice.strategies.spread import Spread
 from tests.conftest import bowl, conditional, fill, holes
 
@@ -95,18 +94,6 @@ def test_predictions_are_in_units_of_the_score() -> None:
     promising = sorted((t for t in one.history if t.note["phase"] == "line"), key=lambda t: t.note["predicted"])
     first, last = promising[: len(promising) // 4], promising[-len(promising) // 4 :]
     assert np.median([t.value for t in first]) < np.median([t.value for t in last])  # type: ignore[type-var]
-
-
-def test_width_grows_only_after_measurements_without_improvement() -> None:
-    better = Tuner({"x": range(100), "y": range(3)}, Random())
-    worse = Tuner({"x": range(100), "y": range(3)}, Random())
-    for i, trial in enumerate(better.ask(60)):
-        better.tell(trial, -float(i))
-    for i, trial in enumerate(worse.ask(60)):
-        worse.tell(trial, float(i))
-    assert open_width(better.history, 5) == 1
-    assert open_width(worse.history, 5) == 3  # 59 measurements without improvement, one wider after each 20
-    assert open_width(worse.history, 2) == 2
 
 
 def test_max_width_keeps_the_lines_on_the_axes() -> None:

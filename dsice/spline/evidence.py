@@ -1,0 +1,157 @@
+"""How smooth and how noisy: parameters of the n-dimensional d-spline by penalised marginal likelihood.
+
+The model (smoothing-spline analysis of variance; Wahba 1990, Gu 2013): values at points of a grid
+are a Gaussian process with covariance
+
+    scale * prod_j (1 + theta_j K_j(lam)),
+
+K_j the prior covariance of axis j (`prior`): a constant, a main effect of every axis, and all
+interactions. theta_j says how much axis j matters, lam how smooth all axes are, noise / count is the
+variance of a measurement relative to scale. scale is profiled out. The penalties are normal priors:
+log theta ~ N(-0.5, 1.5^2), log lam ~ N(-3, 2^2), log noise ~ N(-4, 2^2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.spline.prior import AxisPrior
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+THETA, LAM, NOISE = (-0.5, 1.5), (-3.0, 2.0), (-4.0, 2.0)  # mean and standard deviation of the logarithms
+BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
+ITERATIONS = 30  # further ones change what is chosen by less than one more measurement does
+JITTER = 1e-8
+TINY = 1e-12  # of values that are all alike
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothness:
+    """What the marginal likelihood says of a grid.
+
+    Attributes
+    ----------
+    theta
+        Weight of each axis, shape (axes,).
+    lam
+        Smoothness: weight of bending against slope.
+    noise
+        Variance of one measurement relative to the scale.
+    evidence
+        Penalised log marginal likelihood reached, up to a constant.
+    """
+
+    theta: Array
+    lam: float
+    noise: float
+    evidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Covariance factors of all axes, packed for the kernels: axis j has sizes[j]^2 entries from starts[j] on."""
+
+    values: Array
+    starts: Ints
+    sizes: Ints
+
+    @classmethod
+    def of(cls, factors: Sequence[Array]) -> Tables:
+        """Pack one square table per axis."""
+        sizes = np.array([len(factor) for factor in factors], dtype=np.int64)
+        starts = np.zeros(len(factors), dtype=np.int64)
+        np.cumsum(sizes[:-1] ** 2, out=starts[1:])
+        return cls(np.concatenate([factor.ravel() for factor in factors]), starts, sizes)
+
+    def covariance(self, a: Ints, b: Ints) -> Array:
+        """Covariance between points a (k, axes) and b (n, axes), entries of the tables: shape (k, n)."""
+        from dsice.spline import kernels
+
+        out = np.empty((len(a), len(b)))
+        kernels.grid_covariance(a, b, self.values, self.starts, self.sizes, out)
+        return out
+
+
+def fit_smoothness(
+    points: Ints, values: Array, counts: Array, priors: Sequence[AxisPrior], *, log_lam: float | None = None
+) -> Smoothness:
+    """Maximise the penalised marginal likelihood.
+
+    Parameters
+    ----------
+    points, values, counts
+        Distinct measured points, int64 of shape (n, axes), their mean values (centred, of order 1) and numbers
+        of measurements, both of shape (n,).
+    priors
+        One per axis.
+    log_lam
+        Fixes the smoothness.
+    """
+    from scipy.optimize import minimize
+
+    problem = _Evidence(points, values, counts, priors)
+    d = len(priors)
+    start = np.concatenate([np.full(d, THETA[0]), [LAM[0] if log_lam is None else log_lam, NOISE[0]]])
+    bounds = [BOUNDS[0]] * d + [BOUNDS[1] if log_lam is None else (log_lam, log_lam), BOUNDS[2]]
+    found = minimize(problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
+    p = np.asarray(found.x, dtype=float)
+    return Smoothness(np.exp(p[:d]), math.exp(p[d]), math.exp(p[d + 1]), -float(found.fun))
+
+
+class _Evidence:
+    """Negative penalised log likelihood with its gradient, over (log theta, log lam, log noise)."""
+
+    def __init__(self, points: Ints, values: Array, counts: Array, priors: Sequence[AxisPrior]) -> None:
+        self._values, self._counts, self._priors = values, counts, priors
+        found = [np.unique(points[:, j], return_inverse=True) for j in range(len(priors))]
+        self._levels = [levels for levels, _ in found]
+        self._places = np.ascontiguousarray(np.stack([place.ravel() for _, place in found], axis=1), dtype=np.int64)
+
+    def __call__(self, p: Array) -> tuple[float, Array]:
+        from scipy.linalg.lapack import dpotrf, dpotri
+
+        from dsice.spline import kernels
+
+        n, d = self._places.shape
+        factors, slopes = self._factors(p)
+        tables = Tables.of(factors)
+        covariance = tables.covariance(self._places, self._places)
+        noise = math.exp(p[d + 1]) / self._counts
+        covariance[np.diag_indices(n)] += noise + JITTER
+        lower, info = dpotrf(covariance, lower=1)
+        if info:
+            return 1e10, np.zeros_like(p)
+        half = np.tril(dpotri(lower, lower=1)[0])
+        inverse = half + np.tril(half, -1).T
+        weights = inverse @ self._values
+        energy = max(float(self._values @ weights), TINY)
+        value = 0.5 * n * math.log(energy / n) + float(np.log(np.diag(lower)).sum())
+        sensitivity = np.ascontiguousarray(0.5 * inverse - (0.5 * n / energy) * np.outer(weights, weights))
+        out = np.zeros_like(tables.values)
+        kernels.grid_gradient(self._places, tables.values, tables.starts, tables.sizes, sensitivity, out)
+        gradient = np.zeros_like(p)
+        for j in range(d):
+            part = out[tables.starts[j] : tables.starts[j] + tables.sizes[j] ** 2]
+            gradient[j] = part @ (factors[j] - 1.0).ravel()
+            gradient[d] += part @ slopes[j].ravel()
+        gradient[d + 1] = np.diag(sensitivity) @ noise
+        for k, (middle, spread) in enumerate([THETA] * d + [LAM, NOISE]):
+            value += 0.5 * ((p[k] - middle) / spread) ** 2
+            gradient[k] += (p[k] - middle) / spread**2
+        return value, gradient
+
+    def _factors(self, p: Array) -> tuple[list[Array], list[Array]]:
+        """1 + theta_j K_j over the measured levels of each axis, and the derivatives by log(lam)."""
+        factors, slopes = [], []
+        for prior, levels, log_theta in zip(self._priors, self._levels, p, strict=False):
+            value, slope = prior.covariance(float(p[len(self._priors)]), levels)
+            theta = math.exp(log_theta)
+            factors.append(1.0 + theta * value)
+            slopes.append(theta * slope)
+        return factors, slopes

@@ -1,0 +1,291 @@
+"""The n-dimensional d-spline: one model over the whole grid, whose restriction to a line is a d-spline.
+
+`fit_surface` takes measured points of a grid and gives a `Surface`, which predicts mean and variance at
+any points (`at`) or at every point of many lines in one compiled call (`score`). The mathematics is
+in `evidence` and `prior`; docs/method.md has it in full.
+
+The cost stays flat with thousands of measurements: smoothness and noise are fitted to at most FIT points
+and the surface is drawn through at most POSTERIOR, in both cases the better half in full and an even
+choice, by rank, of the rest. What is left out is where the values are bad, and there the model needs
+the coarse shape only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.errors import FitError
+from dsice.spline.evidence import JITTER, Smoothness, Tables, fit_smoothness
+from dsice.spline.prior import AxisPrior
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+FIT = 200
+POSTERIOR = 400
+NODES = 1024  # an axis with more levels is modelled on this many
+ENTRIES = 2_000_000  # of all tables together; beyond, the long axes get fewer nodes
+SMALLEST = 1e-10  # variance
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Prediction at the points of a batch of lines, packed in the order of the lines.
+
+    Attributes
+    ----------
+    mean, variance
+        Shape (k,); the variance relative to the surface's scale.
+    projected
+        Covariance with the data times the inverse Cholesky factor, shape (k, data): the posterior
+        covariance of two points is their prior covariance less the product of their rows.
+    """
+
+    mean: Array
+    variance: Array
+    projected: Array
+
+
+class Surface:
+    """Posterior of the n-dimensional d-spline.
+
+    Parameters
+    ----------
+    tables
+        Covariance factors of the axes.
+    points, values, noise
+        Measured points as entries of the tables, int64 of shape (n, axes), their values and the variances of
+        these, both of shape (n,), in units of the covariance.
+    coming
+        Points that are being measured, shape (p, axes), with `coming_noise` (p,): they narrow the variance and say
+        nothing of the mean.
+    basis
+        Values of unpenalised functions at the points, shape (n, functions); not together with `coming`.
+    codes
+        Entry of the table for each level, by axis; levels are their own entries by default.
+    smoothness
+        How the tables came about.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        points: Ints,
+        values: Array,
+        noise: Array,
+        *,
+        coming: Ints | None = None,
+        coming_noise: Array | None = None,
+        basis: Array | None = None,
+        codes: Sequence[Ints] | None = None,
+        smoothness: Smoothness | None = None,
+    ) -> None:
+        from scipy.linalg.lapack import dpotrf, dtrtri
+
+        self.tables, self.smoothness, self._codes = tables, smoothness, codes
+        k = len(points)
+        if coming is not None and len(coming):
+            points = np.concatenate([points, coming])
+            noise = np.concatenate([noise, np.ones(len(coming)) if coming_noise is None else coming_noise])
+        self.points = np.ascontiguousarray(points, dtype=np.int64)
+        self.noise, self.told = noise, k
+        covariance = tables.covariance(self.points, self.points)
+        covariance[np.diag_indices(len(points))] += noise
+        lower, info = dpotrf(covariance, lower=1)
+        if info:
+            raise FitError("the covariance of the measured points is not positive definite; give more noise")
+        self._inverse = np.ascontiguousarray(np.tril(dtrtri(lower, lower=1)[0]).T)
+        self._basis, centred = basis, values
+        if basis is not None:
+            reduced = self._inverse[:k, :k].T @ basis
+            self._gram = np.linalg.inv(reduced.T @ reduced)
+            self._beta = self._gram @ (reduced.T @ (self._inverse[:k, :k].T @ values))
+            self._reduced = reduced
+            centred = values - basis @ self._beta
+        whitened = self._inverse[:k, :k].T @ centred
+        self.coefficients = np.zeros(len(points))
+        self.coefficients[:k] = self._inverse[:k, :k] @ whitened
+        self.scale = max(float(whitened @ whitened) / k, SMALLEST)
+
+    def entries(self, points: Ints) -> Ints:
+        """Levels, int of shape (k, axes), as entries of the tables."""
+        if self._codes is None:
+            return np.ascontiguousarray(points, dtype=np.int64)
+        return _entries(points, self._codes)
+
+    def at(self, points: Ints, basis: Array | None = None) -> Scores:
+        """Mean and variance at points, int of shape (k, axes).
+
+        `basis` holds the values of the unpenalised functions there, shape (k, functions).
+        """
+        covariance = self.tables.covariance(self.entries(points), self.points)
+        projected = covariance @ self._inverse
+        mean, variance = covariance @ self.coefficients, self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected)
+        if self._basis is None:
+            return Scores(mean, np.maximum(variance, SMALLEST), projected)
+        if basis is None:
+            raise FitError("basis: this surface has unpenalised functions; give their values at the points")
+        rest = basis - projected @ self._reduced
+        return Scores(mean + basis @ self._beta, variance + np.einsum("ij,jk,ik->i", rest, self._gram, rest), projected)
+
+    def prior_variance(self, points: Ints) -> Array:
+        """Variance before anything was measured at points, shape (k,)."""
+        entries, t = self.entries(points), self.tables
+        return np.asarray(np.prod(t.values[t.starts + entries * (t.sizes + 1)], axis=1))
+
+    def mean(self, points: Ints) -> Array:
+        """Mean at points, shape (k,): cheaper than `at`."""
+        return np.asarray(self.tables.covariance(self.entries(points), self.points) @ self.coefficients)
+
+    def score(self, offsets: Ints, points: Ints) -> Scores:
+        """Mean and variance at every point of every line, in one compiled call.
+
+        Line i holds ``points[offsets[i]:offsets[i + 1]]``; points are int of shape (k, axes).
+        """
+        from dsice.spline import kernels
+
+        k, n = len(points), len(self.points)
+        scores = Scores(np.empty(k), np.empty(k), np.empty((k, n)))
+        t = self.tables
+        kernels.grid_score(
+            np.ascontiguousarray(offsets, dtype=np.int64),
+            self.entries(points),
+            self.points,
+            t.values,
+            t.starts,
+            t.sizes,
+            self.coefficients,
+            self._inverse,
+            scores.mean,
+            scores.variance,
+            scores.projected,
+        )
+        return scores
+
+    def covariance(self, points: Ints, one: Ints) -> Array:
+        """Prior covariance of points (k, axes) with one point (axes,), shape (k,)."""
+        return self.tables.covariance(self.entries(points), self.entries(one[None, :]))[:, 0]
+
+    def project(self, values: Array) -> Array:
+        """Coefficients of other values at the measured points (those to come left out), shape (n,)."""
+        k = len(values)
+        out = np.zeros(len(self.points))
+        out[:k] = self._inverse[:k, :k] @ (self._inverse[:k, :k].T @ values)
+        return out
+
+
+def fit_surface(
+    points: Ints,
+    values: Array,
+    shape: Sequence[int],
+    ordered: Sequence[bool],
+    *,
+    counts: Array | None = None,
+    coming: Ints | None = None,
+    log_lam: float | None = None,
+    smoothness: Smoothness | None = None,
+) -> Surface:
+    """Fit the n-dimensional d-spline.
+
+    Parameters
+    ----------
+    points, values
+        Distinct measured points, int of shape (n, axes), and their values, shape (n,); best of mean 0 and
+        standard deviation 1. Level ``shape[j]`` of axis j means "does not exist here".
+    shape, ordered
+        Levels of each axis, and whether their order means something.
+    counts
+        Number of measurements of each point; default 1.
+    coming
+        Points that are being measured, int of shape (p, axes).
+    log_lam
+        Fixes log(lam) in place of fitting it.
+    smoothness
+        Of an earlier fit: nothing is fitted.
+
+    Raises
+    ------
+    FitError
+        No points, values that are not finite, or lengths that differ.
+
+    References
+    ----------
+    Wahba, Spline Models for Observational Data, 1990; Gu, Smoothing Spline ANOVA Models, 2013.
+    """
+    places, y, weights = _checked(points, values, counts, len(shape))
+    fitted = smoothness or smoothness_of(places, y, shape, ordered, counts=weights, log_lam=log_lam)
+    codes, log = _codes(shape), float(np.log(fitted.lam))
+    priors = _priors(codes, ordered)
+    tables = Tables.of(
+        [1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0] for t, p in zip(fitted.theta, priors, strict=True)]
+    )
+    some = representative(y, POSTERIOR)
+    noise = fitted.noise / weights[some] + JITTER
+    pending = np.empty((0, len(shape)), dtype=np.int64) if coming is None else np.asarray(coming, dtype=np.int64)
+    options: dict[str, Any] = {"coming": _entries(pending, codes), "coming_noise": np.full(len(pending), fitted.noise + JITTER)}
+    return Surface(tables, _entries(places[some], codes), y[some], noise, codes=codes, smoothness=fitted, **options)
+
+
+def smoothness_of(
+    points: Ints,
+    values: Array,
+    shape: Sequence[int],
+    ordered: Sequence[bool],
+    *,
+    counts: Array | None = None,
+    log_lam: float | None = None,
+) -> Smoothness:
+    """Smoothness and noise alone; the arguments are those of `fit_surface`."""
+    places, y, weights = _checked(points, values, counts, len(shape))
+    codes = _codes(shape)
+    some = representative(y, FIT)
+    return fit_smoothness(_entries(places[some], codes), y[some], weights[some], _priors(codes, ordered), log_lam=log_lam)
+
+
+def _priors(codes: Sequence[Ints], ordered: Sequence[bool]) -> list[AxisPrior]:
+    """One per axis; the last entry, "does not exist here", lies beyond the levels."""
+    return [AxisPrior(int(code[-1]), o) for code, o in zip(codes, ordered, strict=True)]
+
+
+def _entries(points: Ints, codes: Sequence[Ints]) -> Ints:
+    return np.ascontiguousarray(np.stack([code[points[:, j]] for j, code in enumerate(codes)], axis=1))
+
+
+def representative(values: Array, most: int) -> Ints:
+    """Places of at most `most` values, ascending: the lowest, and an even choice by rank of the others."""
+    if len(values) <= most:
+        return np.arange(len(values))
+    order = np.argsort(values, kind="stable")
+    low, rest = order[: most // 2], order[most // 2 :]
+    even = np.linspace(0, len(rest) - 1, most - len(low)).astype(np.int64)
+    return np.sort(np.concatenate([low, rest[even]]))
+
+
+def _codes(shape: Sequence[int]) -> list[Ints]:
+    """Entry of the table for each level and for "does not exist here"; very long axes share entries."""
+    most = NODES
+    while sum(min(m, most) ** 2 for m in shape) > ENTRIES and most > 2:
+        most = most * 3 // 4
+    codes = []
+    for m in shape:
+        size = min(m, most)
+        nodes = np.rint(np.arange(m) * ((size - 1) / max(m - 1, 1))).astype(np.int64)
+        codes.append(np.append(nodes, size))
+    return codes
+
+
+def _checked(points: Ints, values: Array, counts: Array | None, ndim: int) -> tuple[Ints, Array, Array]:
+    places, y = np.asarray(points, dtype=np.int64), np.asarray(values, dtype=float)
+    weights = np.ones(len(y)) if counts is None else np.asarray(counts, dtype=float)
+    if places.ndim != 2 or places.shape[1] != ndim or not len(places) == len(y) == len(weights) or not len(y):
+        raise FitError(
+            f"points, values, counts: expected shapes (n, {ndim}), (n,) and (n,) with n >= 1, "
+            f"got {places.shape}, {y.shape} and {weights.shape}"
+        )
+    if not np.isfinite(y).all():
+        raise FitError("values: expected finite numbers; leave failed points out, or give them a bad value")
+    return places, y, weights

@@ -1,0 +1,62 @@
+"""The model of a history: which trials its smoothness is fitted to, and what it is drawn through."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dsice.history import History
+from dsice.space import Space
+from dsice.spline.evidence import Smoothness
+from dsice.spline.surface import Surface, fit_surface, smoothness_of
+from dsice.strategies.measurements import Measurements, normal_scores
+from dsice.trial import Point
+
+Array = np.ndarray[Any, np.dtype[Any]]
+GROWTH = 1.12  # smoothness is fitted anew when there are so many times more points
+_FITTED: OrderedDict[bytes, Smoothness] = OrderedDict()  # what follows from its key alone
+_KEPT = 8
+
+
+def surface_of(
+    space: Space, history: History, data: Measurements, coming: Sequence[Point], log_lam: float | None = None
+) -> Surface:
+    """The model through all measured points.
+
+    Smoothness and noise are those of the oldest points, as many as the last step of a geometric series: they change
+    slowly, and one fit serves many single asks.
+    """
+    old = np.sort(np.argsort(data.ids, kind="stable")[: _step(len(data.ids))])
+    smoothness = _smoothness(space, data, old, log_lam)
+    pending = space.coded(np.array(coming, dtype=np.int64).reshape(-1, space.ndim))
+    return fit_surface(
+        space.coded(data.points),
+        data.values,
+        space.shape,
+        space.ordered,
+        counts=data.counts,
+        coming=pending,
+        smoothness=smoothness,
+    )
+
+
+def _step(count: int) -> int:
+    """The largest number of the series that is not above `count`."""
+    step = 8.0
+    while int(step * GROWTH) <= count:
+        step = max(step * GROWTH, step + 1)
+    return min(int(step), count)
+
+
+def _smoothness(space: Space, data: Measurements, old: Array, log_lam: float | None) -> Smoothness:
+    points, counts = space.coded(data.points[old]), data.counts[old]
+    values = normal_scores(data.values[old])
+    key = repr((space.shape, space.ordered, log_lam)).encode() + points.tobytes() + values.tobytes() + counts.tobytes()
+    if key not in _FITTED:
+        _FITTED[key] = smoothness_of(points, values, space.shape, space.ordered, counts=counts, log_lam=log_lam)
+        while len(_FITTED) > _KEPT:
+            _FITTED.popitem(last=False)
+    return _FITTED[key]

@@ -80,8 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_replay(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("table", help="a .csv, .csv.gz, .tsv or .parquet file, or a journal (.jsonl)")
     replay.add_argument("--objective", metavar="COLUMN", help="what to optimise (default: objective; a journal's own metric)")
-    replay.add_argument("--batch", type=int, default=40, metavar="N", help="trials in a round (default: %(default)s)")
+    replay.add_argument("--batch", type=int, metavar="N", help=f"trials in a round (default: {replaying.BATCH})")
     replay.add_argument("--params", metavar="A,B,C", help="columns of the parameters (default: those left of the objective)")
+    replay.add_argument("--seconds", metavar="COLUMN", help="column of the run times (default: seconds, if it is there)")
+    replay.add_argument("--workers", type=int, metavar="N", help="run on a virtual clock with so many workers, a round for all")
+    replay.add_argument(
+        "--mode", choices=("rounds", "async"), help="with --workers: rounds (default), or a trial for each free worker"
+    )
     replay.add_argument(
         "--missing", choices=("exclude", "fail", "error"), default="exclude", help="points that are not in the log"
     )
@@ -103,8 +108,11 @@ def _replay(args: argparse.Namespace) -> int:
         objective=args.objective,
         batch=args.batch,
         params=args.params.split(",") if args.params else None,
+        seconds=args.seconds,
         missing=args.missing,
         maximize=args.maximize,
+        workers=args.workers,
+        mode=args.mode,
         strategy=args.strategy,
         trials=args.trials,
         seed=args.seed,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -242,6 +244,57 @@ def test_replay_of_a_maximum_is_the_replay_of_the_mirrored_minimum(
         assert main(["replay", *arguments, "--objective", "loss", "--batch", "10", "--seed", "3", "--trials", "40"]) == 0
         ranks.append([line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.strip()[:1].isdigit()])
     assert ranks[0] == ranks[1]
+
+
+def test_replay_on_a_clock_says_how_long_and_how_busy(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+    path, frame = log
+    frame = frame.sort_index().assign(time=lambda f: 1.0 + f.index % 7)  # in the order of the grid
+    frame.to_csv(path, index=False)
+    arguments = ["replay", str(path), "--objective", "loss", "--seconds", "time", "--strategy", "grid", "--workers", "4"]
+    times, values = frame.time.tolist()[:42], frame.loss.tolist()[:42]
+    ends: list[float] = []  # of each trial, in a stream
+    for took in times:
+        ends.append(took + (0.0 if len(ends) < 4 else sorted(ends)[len(ends) - 4]))
+    rounds = [max(times[i : i + 4]) for i in range(0, 42, 4)]
+    for mode, elapsed in (("async", max(ends)), ("rounds", sum(rounds))):
+        assert main([*arguments, "--mode", mode, "--trials", "42"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        facts = {line.split()[0]: line.split()[1] for line in lines if line[:1].isalpha() and len(line.split()) > 1}
+        assert facts["workers"] == "4," and float(facts["elapsed"]) == elapsed
+        assert facts["utilisation"] == f"{sum(times) / elapsed / 4:.1%}" and facts["speed-up"] == f"{sum(times) / elapsed:.3g}"
+        rows = [line.split() for line in lines if line.strip()[:1].isdigit()]
+        place = 1 if mode == "rounds" else 0
+        assert [int(row[place]) for row in rows] == [*range(4, 41, 4), 42]
+        if mode == "rounds":
+            assert [float(row[2]) for row in rows] == np.cumsum(rounds).tolist()
+            assert [row[3] for row in rows] == [f"{min(values[: 4 * i]):.6g}" for i in range(1, 12)]
+        else:
+            assert [float(row[1]) for row in rows] == [*sorted(ends)[3:40:4], max(ends)]
+
+
+def test_replay_in_a_stream_says_when_it_was_close(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+    path, frame = log
+    frame.assign(seconds=2.0).to_csv(path, index=False)
+    assert main(["replay", str(path), "--params", "x,y,z", "--objective", "loss", "--workers", "8", "--mode", "async"]) == 0
+    reached = re.findall(r"within .*: (\d+) trials, (\S+) s", capsys.readouterr().out)
+    assert len(reached) == 2
+    for trials, moment in reached:  # 8 end every 2 seconds
+        assert float(moment) == 2.0 * math.ceil(int(trials) / 8)
+    arguments = ["--params", "x,y,z", "--objective", "loss", "--workers", "8", "--seeds", "2", "--trials", "40"]
+    assert main(["replay", str(path), *arguments]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[-1] for row in rows if row and row[0] in ("dsice", "random") and row[1] == "2"] == ["100.0%", "100.0%"]
+
+
+def test_replay_on_a_clock_explains_what_does_not_go(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, word in [
+        (["--workers", "4"], "column 'seconds'"),
+        (["--workers", "0"], "--workers 0"),
+        (["--mode", "async"], "give --workers"),
+        (["--workers", "4", "--batch", "5"], "leave --batch out"),
+    ]:
+        assert main(["replay", str(log[0]), "--objective", "loss", *arguments]) == 2
+        assert word in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------- journal

@@ -1,7 +1,8 @@
 """Launchers: where trials run. `Local` starts them as processes of this machine, `Table` looks them up in a log."""
 
+from dsice.launchers._clock import Clock
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.local import Local
 from dsice.launchers.table import Table
 
-__all__ = ["Job", "Launcher", "Local", "Result", "Step", "Table"]
+__all__ = ["Clock", "Job", "Launcher", "Local", "Result", "Step", "Table"]

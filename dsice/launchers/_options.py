@@ -13,9 +13,14 @@ def slots(slots: int | None) -> int:
     """How many trials run at the same time; default: the cores this process may use."""
     if slots is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(slots, bool) or not hasattr(slots, "__index__") or slots.__index__() < 1:
-        raise OptionError(f"slots must be an integer >= 1 (how many trials run at the same time), got {slots!r}")
-    return slots.__index__()
+    return count("slots", slots)
+
+
+def count(name: str, value: int) -> int:
+    """How many trials run at the same time, an integer >= 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
+        raise OptionError(f"{name} must be an integer >= 1 (how many trials run at the same time), got {value!r}")
+    return value.__index__()
 
 
 def seconds(name: str, value: float, least: float | None = None) -> float:

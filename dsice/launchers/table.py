@@ -1,4 +1,4 @@
-"""`Table`: replay of a log instead of running anything."""
+"""`Table`: replay of a log instead of running anything, at once or on a virtual clock."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
+from dsice.launchers import _options, _seconds
+from dsice.launchers._clock import AtOnce, Clock, VirtualClock
 from dsice.launchers._log import ABSENT, Columns, Key, Log, read
 from dsice.launchers.base import Job, Result
 from dsice.space import Axis, Require, Space
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MISSING = ("exclude", "fail", "error")
+_SLOTS = 1000  # unless told otherwise
 
 
 class Table:
-    """A log of measurements as a launcher: every trial is answered from it at once.
+    """A log of measurements as a launcher: every trial is answered from it, at once or on a virtual clock.
 
     Parameters
     ----------
@@ -46,16 +49,27 @@ class Table:
     metrics
         Further measured columns, handed on as metrics.
     slots
-        How many trials are answered at a time: the batch of the replay.
+        How many trials are answered at a time: the batch of the replay; 1000 by default.
+    workers
+        Replay on a virtual clock with that many workers, which are the slots. A trial occupies a worker for its logged
+        seconds, repeats one after the other, and `collect` goes on to the next moment at which a trial ends. What
+        has no time in the log - mostly failed measurements, and with ``missing="fail"`` points that are not in it -
+        takes the median of the times that are there. ``Result.times`` are those of the virtual clock, from 0.0;
+        `clock` shows how it stands.
+    overhead
+        Add the real seconds from the return of `collect` to the next `submit`, that is telling and asking, to the
+        virtual clock (not those before the first `submit`).
+    scale
+        Multiply all seconds so that the median over the points of the log is this many.
 
     Raises
     ------
     TableError
-        The log cannot be read, or a column is missing or holds what it should not.
+        The log cannot be read, or a column is missing or holds what it should not; with `workers`, it has no seconds.
     MissingPackageError
         A Parquet file, and pyarrow is not installed.
     OptionError
-        `missing` or `slots` is none of what they can be.
+        `missing`, `slots`, `workers`, `overhead` or `scale` is none of what they can be, or does not go with the others.
 
     Examples
     --------
@@ -76,20 +90,32 @@ class Table:
         seconds: str | None = None,
         valid: str | None = None,
         metrics: Sequence[str] = (),
-        slots: int = 1000,
+        slots: int | None = None,
+        workers: int | None = None,
+        overhead: bool = False,
+        scale: float | None = None,
     ) -> None:
         if missing not in _MISSING:
             raise OptionError(f"missing must be 'exclude', 'fail' or 'error', got {missing!r}")
-        if isinstance(slots, bool) or not hasattr(slots, "__index__") or slots < 1:
-            raise OptionError(f"slots must be an integer >= 1, got {slots!r}")
+        self._slots = _room(slots, workers, overhead, scale)
         self._log: Log = read(source, Columns(objective, params, seconds, valid, tuple(metrics)))
         self._missing = missing
-        self._slots = int(slots)
         self._rows: dict[Key, list[int]] = {}
         for row, key in enumerate(self._log.keys):
             self._rows.setdefault(key, []).append(row)
-        self._ready: list[Result] = []
+        self._seconds, self._typical = self._log.seconds, float("nan")
+        self._trials: AtOnce | VirtualClock = AtOnce(self._slots)
+        if workers is not None:
+            self._set_clock("seconds" if seconds is None else seconds, overhead, scale)
         self._closed = False
+
+    def _set_clock(self, column: str, overhead: bool, scale: float | None) -> None:
+        """Replay on a virtual clock."""
+        self._seconds = _seconds.known(self._log, column)
+        if scale is not None:
+            self._seconds = _seconds.scaled(self._seconds, self._rows.values(), scale, self._log.source)
+        self._typical = float(np.median(self._seconds))
+        self._trials = VirtualClock(self._slots, overhead=overhead)
 
     def __repr__(self) -> str:
         return f"<Table of {len(self._rows)} points, {len(self._log.keys)} measurements, {self.coverage:.3g} of the grid>"
@@ -198,8 +224,25 @@ class Table:
     # ------------------------------------------------------------------ the launcher
     @property
     def slots(self) -> int:
-        """How many trials are answered at a time."""
+        """How many trials are answered at a time; with a virtual clock, its workers."""
         return self._slots
+
+    @property
+    def clock(self) -> Clock:
+        """How the virtual clock stands: elapsed, utilisation, speedup and more; a snapshot.
+
+        Raises
+        ------
+        LaunchError
+            The table has no virtual clock.
+        """
+        if isinstance(self._trials, AtOnce):
+            raise LaunchError("this Table answers at once and has no clock; make it with workers= for a virtual clock")
+        return self._trials.read()
+
+    def restart(self) -> None:
+        """Forget what was submitted and set the clock back to 0, for the next replay of the same log."""
+        self._trials.restart()
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Look `jobs` up; `collect` returns the answers.
@@ -213,13 +256,13 @@ class Table:
         """
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        free = self._slots - len(self._ready)
+        free = self._trials.free
         if len(jobs) > free:
             raise LaunchError(f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first")
-        ids = [*(result.id for result in self._ready), *(job.id for job in jobs)]
+        ids = [*self._trials.ids, *(job.id for job in jobs)]
         if len(set(ids)) < len(ids):
             raise LaunchError(f"an id was submitted twice, in {ids[:20]}; collect the first result before")
-        self._ready += [self._answer(job) for job in jobs]
+        self._trials.start([self._answer(job) for job in jobs])
 
     def _answer(self, job: Job) -> Result:
         rows = self._rows.get(self._key(job.params), [])
@@ -228,10 +271,9 @@ class Table:
             problem = f"{dict(job.params)} is not in {self._log.source}"
             if self._missing == "error":
                 raise TableError(f"{problem}; search its own space (Table.space), or choose missing='fail' or 'exclude'")
-            return Result(job.id, "failed", error=problem, where=where)
+            return Result(job.id, "failed", seconds=_or_none(self._typical), error=problem, where=where)
         where["row"] = str(rows[0])
         values = self._log.values[rows]
-        seconds = float(np.sum(self._log.seconds[rows]))
         measured = [row for row, value in zip(rows, values, strict=True) if np.isfinite(value)]
         good = self._log.values[measured].tolist()
         return Result(
@@ -239,7 +281,7 @@ class Table:
             "done" if good else "failed",
             value=None if not good else good[0] if len(good) == 1 else good,
             metrics={name: float(np.mean(column[measured])) for name, column in self._log.metrics.items() if measured},
-            seconds=seconds if np.isfinite(seconds) else None,
+            seconds=_or_none(float(np.sum(self._seconds[rows]))),
             error=None if good else f"failed in the log: row {rows[0]} of {self._log.source}",
             where=where,
         )
@@ -249,15 +291,38 @@ class Table:
         return []
 
     def collect(self, timeout: float = 0.0) -> list[Result]:
-        """The answers to all jobs submitted since the last call; it never waits."""
-        news, self._ready = self._ready, []
-        return news
+        """The answers to all jobs submitted since the last call; it never waits.
+
+        On a virtual clock: the trials that are over by now (asking may have taken that long); else the clock goes on to
+        the next moment at which trials end, and it is those.
+        """
+        return self._trials.collect()
 
     def cancel(self, id: int) -> None:
-        """Answer a submitted job with state ``stopped`` instead."""
-        self._ready = [Result(id, "stopped", error="cancelled") if result.id == id else result for result in self._ready]
+        """Answer a submitted job with state ``stopped`` instead; on a virtual clock one that is not over yet ends now."""
+        self._trials.cancel(id)
 
     def close(self) -> None:
         """Forget what was submitted; a second call does nothing."""
         self._closed = True
-        self._ready = []
+        self._trials.close()
+
+
+def _room(slots: int | None, workers: int | None, overhead: bool, scale: float | None) -> int:
+    """How many trials are answered at a time, of options that go together."""
+    if not isinstance(overhead, bool):
+        raise OptionError(f"overhead must be True or False, got {overhead!r}")
+    if scale is not None:
+        _options.seconds("scale", scale)
+    if workers is None:
+        if overhead or scale is not None:
+            name = f"overhead={overhead}" if overhead else f"scale={scale}"
+            raise OptionError(f"{name} is about the virtual clock; give workers= too, or leave it out")
+        return _options.count("slots", _SLOTS if slots is None else slots)
+    if slots not in (None, workers):
+        raise OptionError(f"slots={slots!r} and workers={workers!r}: the workers are the slots; leave slots out")
+    return _options.count("workers", workers)
+
+
+def _or_none(seconds: float) -> float | None:
+    return seconds if np.isfinite(seconds) else None

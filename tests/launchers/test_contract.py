@@ -24,10 +24,12 @@ def table() -> pd.DataFrame:
     return pd.DataFrame({"x": rows, "objective": [x * x if x < 90 else None for x in rows]})
 
 
-@pytest.fixture(params=["shell", "function", "table"])
+@pytest.fixture(params=["shell", "function", "table", "clock"])
 def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Launcher]:
     if request.param == "table":
         made: Launcher = Table(table(), slots=SLOTS)
+    elif request.param == "clock":
+        made = Table(table().assign(seconds=range(1, 16)), workers=SLOTS)
     else:
         made = Local(SHELL if request.param == "shell" else square, slots=SLOTS, directory=tmp_path / "trials")
     yield made

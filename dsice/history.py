@@ -193,6 +193,15 @@ class History(Sequence[Trial]):
             return None
         return self._seen([int(order[0])] if not self._repeats else min(self._groups(), key=self._rank))
 
+    def repeated(self) -> bool:
+        """Whether a point was measured more than once, in several trials or inside one."""
+        return self._repeats > 0 or any(len(t.values) > 1 for t in self._trials)
+
+    def at(self, point: Point) -> Trial | None:
+        """First scored trial of a point, its value the mean of the point's measurements; None if it has no score."""
+        ids = [i for i in self.order().tolist() if self._trials[i].point == point]
+        return self._seen(ids) if ids else None
+
     def frame(self) -> pd.DataFrame:
         """All trials as a DataFrame, one row each.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,10 +24,13 @@ from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
+from dsice.strategies.convergence import converged
+from dsice.strategies.fitting import lowest_mean
 from dsice.strategies.search import Found, LineSearch
-from dsice.strategies.spread import Spread
+from dsice.strategies.spread import Spread, first_points
 from dsice.trial import Point, Proposal
 
+REPEATS = 4  # with noise=True every so many trials one may be a repeat
 MOST_SPREAD = 30  # measurements that end the spread design on any space; 2 per axis and 2 more on small ones
 
 
@@ -38,15 +41,23 @@ class DSICE:
     Parameters
     ----------
     start
-        Your current settings, as params, or a list of them: measured first.
+        Your current settings, as params, or a list of them: measured first, with the neighbours on each axis and the
+        ends of the axis lines of the first.
     max_width
         Most axes that a direction may change; by default up to all of them.
     alpha
-        Smoothing of the trend's d-splines: a number, or ``"reml"`` (restricted maximum
-        likelihood with a weak prior).
+        Smoothing of the d-spline: a number (the square root of the weight of bending against slope), or ``"reml"``
+        (penalised marginal likelihood).
+    noise
+        True: up to a quarter of a batch measures promising points again. ``"auto"`` and False: nothing is
+        measured again on purpose. The model estimates the noise in any case.
+    pending
+        ``"model"``: points that are being measured narrow the variance where they are; ``"ignore"``: they
+        are only not asked again.
     tolerance
-        None: the search goes on until ``max_trials`` or until the grid is used up. (A stopping
-        rule is not part of this release; any other value is refused.)
+        The search ends when the chance that any point not yet measured beats the best by more than
+        ``tolerance`` times the way from the best to the median of what was measured is under 5 %
+        (`convergence`). None: it goes on until ``max_trials`` or until the grid is used up.
 
     Raises
     ------
@@ -62,7 +73,9 @@ class DSICE:
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True)
     max_width: int | None = field(default=None, kw_only=True)
     alpha: Alpha = field(default="reml", kw_only=True)
-    tolerance: None = field(default=None, kw_only=True)
+    noise: Literal["auto"] | bool = field(default="auto", kw_only=True)
+    pending: Literal["model", "ignore"] = field(default="model", kw_only=True)
+    tolerance: float | None = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
@@ -72,13 +85,16 @@ class DSICE:
             isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1
         ):
             raise OptionError(f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None")
-        if self.alpha != "reml" and not (
-            isinstance(self.alpha, (int, float)) and self.alpha is not True and 1e-8 <= self.alpha <= 1e8
-        ):
+        if self.alpha != "reml" and not (_number(self.alpha) and 1e-8 <= self.alpha <= 1e8):
             raise OptionError(f"DSICE(alpha={self.alpha!r}): expected a number from 1e-8 to 1e8, or 'reml'")
-        if self.tolerance is not None:
+        if not (self.noise == "auto" or isinstance(self.noise, bool)):
+            raise OptionError(f"DSICE(noise={self.noise!r}): expected True (measure some points again), False or 'auto'")
+        if self.pending not in ("model", "ignore"):
+            raise OptionError(f"DSICE(pending={self.pending!r}): expected 'model' or 'ignore'")
+        if self.tolerance is not None and not (_number(self.tolerance) and 0 <= self.tolerance < math.inf):
             raise OptionError(
-                f"DSICE(tolerance={self.tolerance!r}): this release has no stopping rule; leave it None and give max_trials"
+                f"DSICE(tolerance={self.tolerance!r}): expected a number >= 0 (a share of the way from best to median), "
+                "or None to go on until max_trials"
             )
 
     def check(self, space: Space) -> None:
@@ -90,21 +106,25 @@ class DSICE:
                 raise SpaceError(f"DSICE(start={params!r}): {error}") from error
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """`n` distinct points that were never asked; fewer only when the grid is used up."""
+        """`n` distinct points that were never asked, or with ``noise=True`` points to measure again.
+
+        Fewer only when the grid is used up, or the search has converged.
+        """
         taken = set(history.taken())
         told = len(history) - len(history.pending())  # failed ones too: where little works, the lines keep away from the rest
         if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
             return self._design(n, space, history, taken, stream)
+        if self.tolerance is not None and converged(space, history, stream, self.tolerance):
+            return []
         return self._lines(n, space, history, taken, stream)
 
     def _design(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
         """The starts, then the spread design."""
         spread = Spread(space, [t.point for t in history])
         found: list[Found] = []
-        starts = [(p, {"phase": "start"}) for p in map(space.point, self._starts())]
+        first = first_points(space, [space.point(params) for params in self._starts()])
         for id in range(len(history), len(history) + n):
-            first = next((f for f in starts if f[0] not in taken), None)
-            chosen = first or spread.pick(id, taken, stream(id))
+            chosen = next((f for f in first if f[0] not in taken), None) or spread.pick(id, taken, stream(id))
             if chosen is None:
                 break
             spread.choose(chosen[0])
@@ -114,24 +134,41 @@ class DSICE:
 
     def _lines(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
         """The search on lines; when no candidate is left, any point of the grid."""
-        log_lam = None if self.alpha == "reml" else 2.0 * math.log(self.alpha)
-        search = LineSearch(space, history, stream, n, max_width=self.max_width, log_lam=log_lam)
-        found: list[Found] = []
+        search = LineSearch(space, history, stream, n, max_width=self.max_width, log_lam=self._log_lam, pending=self.pending)
+        found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
-            chosen = search.pick(id)
-            if chosen is None:
+            again = search.repeat() if self.noise is True and id % REPEATS == REPEATS - 1 else None
+            chosen = None if again else search.pick(id)
+            if again is None and chosen is None:
                 chosen = next(((p, {"phase": "distant"}) for p in space.sample(stream(id), 1, exclude=taken)), None)
-            if chosen is None:
+            if again is not None:
+                found.append(again)
+            elif chosen is not None:
+                search.choose(chosen[0], id, chosen[1])
+                taken.add(chosen[0])
+                found.append(Proposal(*chosen))
+            else:
                 break
-            search.choose(chosen[0], id, chosen[1])
-            taken.add(chosen[0])
-            found.append(chosen)
-        return [Proposal(point, note) for point, note in found]
+        return found
+
+    def recommend(self, space: Space, history: History) -> Point | None:
+        """The measured point with the lowest mean of the model, where measurements repeat; None: the lowest score is best."""
+        if not len(history.order()) or not (self.noise is True or history.repeated()):
+            return None
+        return lowest_mean(space, history, self._log_lam)
+
+    @property
+    def _log_lam(self) -> float | None:
+        return None if self.alpha == "reml" else 2.0 * math.log(self.alpha)
 
     def _starts(self) -> Sequence[Mapping[str, Any]]:
         if self.start is None:
             return ()
         return (self.start,) if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence) else self.start
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _plain(value: Any) -> Any:

@@ -21,26 +21,42 @@ _FITTED: OrderedDict[bytes, Smoothness] = OrderedDict()  # what follows from its
 _KEPT = 8
 
 
-def surface_of(
-    space: Space, history: History, data: Measurements, coming: Sequence[Point], log_lam: float | None = None
-) -> Surface:
+def surface_of(space: Space, data: Measurements, coming: Sequence[Point], log_lam: float | None = None) -> Surface:
     """The model through all measured points.
 
     Smoothness and noise are those of the oldest points, as many as the last step of a geometric series: they change
     slowly, and one fit serves many single asks.
     """
+    return surface_through(space, data, data.values, coming, log_lam, ranks=True)
+
+
+def surface_through(
+    space: Space, data: Measurements, values: Array, coming: Sequence[Point], log_lam: float | None, *, ranks: bool = False
+) -> Surface:
+    """The model through other values at the measured points; `ranks`: they are normal scores."""
     old = np.sort(np.argsort(data.ids, kind="stable")[: _step(len(data.ids))])
-    smoothness = _smoothness(space, data, old, log_lam)
+    first = normal_scores(values[old]) if ranks else values[old]
+    smoothness = _smoothness(space, data, old, first, log_lam)
     pending = space.coded(np.array(coming, dtype=np.int64).reshape(-1, space.ndim))
     return fit_surface(
         space.coded(data.points),
-        data.values,
+        values,
         space.shape,
         space.ordered,
         counts=data.counts,
         coming=pending,
         smoothness=smoothness,
     )
+
+
+def lowest_mean(space: Space, history: History, log_lam: float | None = None) -> Point:
+    """The measured, not failed point where the model's mean is lowest; feasible ones before others."""
+    data = Measurements.of(history)
+    mean = np.round(surface_of(space, data, (), log_lam).mean(space.coded(data.points)), 9)
+    feasible = history.feasible()[data.ids] & ~data.failed
+    among = np.flatnonzero(feasible if feasible.any() else ~data.failed)
+    chosen = among[np.lexsort((data.values[among], mean[among]))[0]]
+    return tuple(data.points[chosen].tolist())
 
 
 def _step(count: int) -> int:
@@ -51,9 +67,8 @@ def _step(count: int) -> int:
     return min(int(step), count)
 
 
-def _smoothness(space: Space, data: Measurements, old: Array, log_lam: float | None) -> Smoothness:
+def _smoothness(space: Space, data: Measurements, old: Array, values: Array, log_lam: float | None) -> Smoothness:
     points, counts = space.coded(data.points[old]), data.counts[old]
-    values = normal_scores(data.values[old])
     key = repr((space.shape, space.ordered, log_lam)).encode() + points.tobytes() + values.tobytes() + counts.tobytes()
     if key not in _FITTED:
         _FITTED[key] = smoothness_of(points, values, space.shape, space.ordered, counts=counts, log_lam=log_lam)

@@ -9,6 +9,7 @@ chosen again. So a batch asked in two parts holds the same points.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ from dsice.strategies.base import Stream
 from dsice.strategies.fitting import surface_of
 from dsice.strategies.measurements import Measurements
 from dsice.strategies.widening import Widening
-from dsice.trial import Point
+from dsice.trial import Point, Proposal
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Found = tuple[Point, dict[str, Any]]
@@ -34,6 +35,8 @@ SCAN = 2000  # random points of the whole grid
 SINGLES = 150  # of the scan that are candidates without lines
 ROOM = 8000  # points on all lines together
 FEWEST = 250  # of these on the lines of one centre
+AGAIN = 20  # best points that may be measured again
+OFTEN = 12  # times at most
 SHORTLIST = 500  # candidates kept for each beta
 
 
@@ -66,7 +69,7 @@ class LineSearch:
         self._space, self._history = space, history
         self.data = Measurements.of(history)
         coming = [t.point for t in history.pending() if t.stage == history.goal.stage and pending == "model"]
-        self.surface = surface_of(space, history, self.data, coming, log_lam)
+        self.surface = surface_of(space, self.data, coming, log_lam)
         self._widening = Widening.of(history, min(space.ndim, max_width or space.ndim))
         rng = stream(len(self.data.points), 1)
         self._measured = set(map(tuple, self.data.points.tolist()))
@@ -85,6 +88,10 @@ class LineSearch:
         self._through = np.append(lines.centres, -1)[self._line]
         self._blocked = np.array([point in history.taken() for point in self._points], dtype=bool)
         self._trial_of = self._known_trials()
+        self._most = most
+        self._again: Picker | None = None
+        self._again_points: list[Point] = []
+        self._count: Counter[Point] = Counter()
 
     # ------------------------------------------------------------------ candidates
     def _scan(self, rng: np.random.Generator) -> Array:
@@ -164,6 +171,28 @@ class LineSearch:
             if chosen >= 0:
                 return self._points[chosen], self._note(chosen)
         return None
+
+    def repeat(self) -> Proposal | None:
+        """The measured point that is worth measuring again: the lowest mean - sd; None if all were, often enough."""
+        if self._again is None:
+            data, surface = self.data, self.surface
+            good = np.flatnonzero(~data.failed)
+            good = good[np.argsort(np.round(surface.mean(space_code(self._space, data.points[good])), 9), kind="stable")[:AGAIN]]
+            points = space_code(self._space, data.points[good])
+            self._again = Picker(surface, points, surface.at(points), self._most)
+            self._count = Counter(t.point for t in self._history if t.stage == self._history.goal.stage)
+            self._again_points = list(map(tuple, data.points[good].tolist()))
+        blocked = np.array([self._count[point] >= OFTEN for point in self._again_points], dtype=bool)
+        chosen = self._again.best(1.0, blocked)
+        if chosen < 0:
+            return None
+        point = self._again_points[chosen]
+        expected = self.data.worth(self._again.mean[[chosen]])
+        note = {"phase": "repeat"} | ({"predicted": float(expected[0])} if np.isfinite(expected[0]) else {})
+        proposal = Proposal(point, note, stage=self._history.goal.stage, repeat=self._count[point])
+        self._again.take(chosen)
+        self._count[point] += 1
+        return proposal
 
     def _note(self, chosen: int) -> dict[str, Any]:
         line, width = int(self._line[chosen]), int(self._width[chosen])

@@ -60,6 +60,21 @@ class Spread:
         return np.asarray(0.5 * own + others.sum(axis=1))
 
 
+def first_points(space: Space, starts: Sequence[Point]) -> list[tuple[Point, dict[str, Any]]]:
+    """The user's settings; around the first of them its neighbours on each axis and the ends of its axis lines."""
+    found: list[tuple[Point, dict[str, Any]]] = [(point, {"phase": "start"}) for point in starts]
+    for near in (True, False) if starts else ():
+        for axis, (m, ordered) in enumerate(zip(space.shape, space.ordered, strict=True)):
+            centre = starts[0]
+            ahead, back = (centre[axis] + 1, centre[axis] - 1) if near else (m - 1, 0)
+            direction = [int(j == axis) for j in range(space.ndim)]
+            for level in (ahead, back) if ordered else (range(m) if near else ()):
+                point = (*centre[:axis], level, *centre[axis + 1 :])
+                if point != centre and space.is_valid(point):
+                    found.append((point, {"phase": "probe" if near else "end", "width": 1, "direction": direction}))
+    return found
+
+
 def _kernel(m: int, ordered: bool) -> Callable[[Array, Array], Array]:
     """Centred kernel of one axis with mean 1 on its diagonal, in closed form: no table of levels."""
     if m == 1:

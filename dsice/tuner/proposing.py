@@ -49,3 +49,10 @@ def _trials(proposals: Sequence[Proposal], space: Space, seen: History, round: i
         params = space.params(point) | overrides
         batch.append(Trial(id, round, params, point, p.stage, p.repeat, p.member, p.parent, overrides, note))
     return batch
+
+
+def recommended(strategy: Strategy, space: Space, history: History) -> Trial | None:
+    """Trial of the point that the strategy recommends, or of the best score where it leaves that to the history."""
+    choose = getattr(strategy, "recommend", None)
+    point = choose(space, history) if choose is not None else None
+    return history.best if point is None else history.at(point)

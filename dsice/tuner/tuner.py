@@ -24,7 +24,7 @@ from dsice.trial import Point, State, Trial
 from dsice.tuner import resuming
 from dsice.tuner.checks import check_options, only_rank_zero, whole
 from dsice.tuner.interrupts import uninterrupted
-from dsice.tuner.proposing import next_trials
+from dsice.tuner.proposing import next_trials, recommended
 
 Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
 
@@ -323,9 +323,13 @@ class Tuner:
     # ------------------------------------------------------------------ looking
     @property
     def best(self) -> Trial | None:
-        """Trial of the best point measured so far, its value the mean of its measurements; None before any."""
+        """Trial of the recommended point, its value the mean of its measurements; None before any.
+
+        The point with the best score; under noise (measurements that repeat, or ``DSICE(noise=True)``) what the strategy
+        recommends: the point with the lowest mean of its model.
+        """
         with self._mutex:
-            return self.history.best
+            return recommended(self.strategy, self.space, self.history)
 
     @property
     def pending(self) -> list[Trial]:

@@ -28,7 +28,7 @@ from dsice.strategies import (
 )
 from tests.conftest import bowl, conditional, fill, holes
 
-FILLING: dict[str, Strategy] = {"dsice": DSICE(), "grid": Grid(), "random": Random()}
+FILLING: dict[str, Strategy] = {"dsice": DSICE(tolerance=None), "grid": Grid(), "random": Random()}
 ENDING: dict[str, Strategy] = {
     "s2017": Sequential2017(),
     "s2018": Sequential2018(latin=5),

@@ -62,7 +62,15 @@ def test_the_start_is_measured_first_and_once() -> None:
     assert tuner.history[0].params == start and tuner.history[0].note["phase"] == "start"
     assert sum(t.params == start for t in tuner.history) == 1
     several = Tuner(holes(), DSICE(start=[start, {"x": 0, "y": 0, "z": 1}]))
-    assert [t.note["phase"] for t in several.ask(3)] == ["start", "start", "spread"]
+    phases = [t.note["phase"] for t in several.ask(12)]
+    assert phases[:2] == ["start", "start"] and phases == sorted(phases, key=["start", "probe", "end", "spread"].index)
+
+
+def test_around_the_start_its_neighbours_and_the_ends_of_its_axis_lines_are_measured() -> None:
+    tuner = Tuner({"x": range(9), "kind": Choice(["a", "b", "c"]), "y": range(9)}, DSICE(start={"x": 8, "kind": "b", "y": 4}))
+    asked = [tuple(t.params.values()) for t in tuner.ask(10)]
+    probes = [(7, "b", 4), (8, "a", 4), (8, "c", 4), (8, "b", 5), (8, "b", 3)]
+    assert asked[:9] == [(8, "b", 4), *probes, (0, "b", 4), (8, "b", 8), (8, "b", 0)]
 
 
 def test_a_start_off_the_grid_is_named() -> None:
@@ -142,7 +150,7 @@ def test_unordered_axes_are_never_part_of_an_oblique_direction() -> None:
     assert all(n["direction"][0] == 0 for n in widths if n["width"] > 1)
 
 
-@pytest.mark.parametrize("options", [{"max_width": 0}, {"max_width": 1.5}, {"alpha": 0}, {"alpha": "gcv"}, {"tolerance": 0.01}])
+@pytest.mark.parametrize("options", [{"max_width": 0}, {"max_width": 1.5}, {"alpha": 0}, {"alpha": "gcv"}, {"tolerance": -1}, {"noise": 3}, {"pending": "no"}])
 def test_wrong_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(DsiceError, match=next(iter(options))):
         DSICE(**options)  # type: ignore[arg-type]
@@ -159,3 +167,42 @@ def test_the_spread_design_stays_away_from_what_is_there() -> None:
         design.choose(found[0])
         picks.append(found[0])
     assert np.mean([x for x, _ in picks]) > 14
+
+
+def noisy(params: dict[str, object], g: np.random.Generator) -> float:
+    return 0.02 * sum((float(v) - 4) ** 2 for v in params.values()) + float(g.normal(0, 0.6))  # type: ignore[arg-type]
+
+
+def test_under_noise_points_are_measured_again_and_the_best_is_the_models() -> None:
+    true_of_best, luckiest = [], []
+    for seed in range(6):
+        g = np.random.default_rng(seed)
+        tuner = Tuner({"x": range(9), "y": range(9), "z": range(9)}, DSICE(noise=True, tolerance=None), seed=seed)
+        for _ in range(5):
+            trials = tuner.ask(40)
+            assert sum(t.repeat > 0 for t in trials) <= 10
+            for trial in trials:
+                tuner.tell(trial, noisy(dict(trial.params), g))
+        identities = [t.point + (t.repeat,) for t in tuner.history]
+        assert len(set(identities)) == len(identities) and any(t.repeat for t in tuner.history)
+        lowest = min(tuner.history, key=lambda t: t.value or 0.0)
+        best = tuner.best
+        assert best is not None and best.value == pytest.approx(
+            np.mean([t.value for t in tuner.history if t.point == best.point])  # type: ignore[misc]
+        )
+        true_of_best.append(sum((level - 4) ** 2 for level in best.point))
+        luckiest.append(sum((level - 4) ** 2 for level in lowest.point))
+    assert np.mean(true_of_best) < 0.7 * np.mean(luckiest)
+
+
+def test_without_repeats_the_best_is_the_lowest_score() -> None:
+    tuner = fill(Tuner({"x": range(9), "y": range(9)}), 60, batch=20)
+    assert tuner.best is not None and tuner.best.value == min(t.value for t in tuner.history)  # type: ignore[type-var]
+
+
+def test_it_stops_when_nothing_better_is_to_be_expected_and_goes_on_without_a_tolerance() -> None:
+    space = {"x": range(12), "y": range(12), "z": range(12)}
+    tuner = fill(Tuner(space, seed=1), 600, batch=20)
+    assert tuner.finished and len(tuner.history) < 400
+    assert tuner.best is not None and tuner.best.value == min(bowl(dict(zip("xyz", p, strict=True))) for p in np.ndindex(12, 12, 12))
+    assert len(fill(Tuner(space, DSICE(tolerance=None), seed=1), 600, batch=20).history) == 600

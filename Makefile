@@ -1,6 +1,7 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
 # make bench  the measurements       make clean  remove what the others left, but for .venv
+# make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
 # Needs make, Python >= 3.11 with venv, and the package index. Everything is installed into .venv.
 # Another Python: make demo PYTHON=/path/to/python3.12
@@ -12,9 +13,9 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published clean
+.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-quality clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
@@ -42,6 +43,11 @@ bench-spline: $(VENV)/.bench-installed  # the d-spline beside other libraries, 3
 bench-published: $(VENV)/.bench-installed  # the published algorithms beside the default, under a minute
 	@$(BIN)/python benchmarks/published.py
 
+# apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
+# Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')
+bench-quality: $(VENV)/.bench-installed
+	$(BIN)/python -m benchmarks.quality.run --jobs $(JOBS)
+
 # ------------------------------------------------------------------ the environment
 EXTRAS-demo := demo
 EXTRAS-dev := dev,demo
@@ -61,5 +67,5 @@ $(BIN)/python:
 	echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
 clean:
-	rm -rf demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf demo build dist benchmarks/quality/results *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

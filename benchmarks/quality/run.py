@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parents[1] / "docs"
-PICTURE = DOCS / "pictures" / "quality.png"
+PICTURE = DOCS / "img" / "quality.png"
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -165,7 +165,7 @@ def into_page(report: Report, head: str, *, ablation: bool) -> None:
     text = f"{head}\n\n{report.text()}\nWhat is behind the names:\n\n{names}"
     if not ablation:
         draw(report, PICTURE)
-        text = f"![Score of each round, one panel per table and their mean](pictures/quality.png)\n\n{text}"
+        text = f"![Score of each round, one panel per table and their mean](img/quality.png)\n\n{text}"
     fill(DOCS / "benchmarks.md", "ablation" if ablation else "results", text)
 
 

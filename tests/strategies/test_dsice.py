@@ -150,7 +150,10 @@ def test_unordered_axes_are_never_part_of_an_oblique_direction() -> None:
     assert all(n["direction"][0] == 0 for n in widths if n["width"] > 1)
 
 
-@pytest.mark.parametrize("options", [{"max_width": 0}, {"max_width": 1.5}, {"alpha": 0}, {"alpha": "gcv"}, {"tolerance": -1}, {"noise": 3}, {"pending": "no"}])
+WRONG = [{"max_width": 0}, {"max_width": 1.5}, {"alpha": 0}, {"alpha": "gcv"}, {"tolerance": -1}, {"noise": 3}, {"pending": "no"}]
+
+
+@pytest.mark.parametrize("options", WRONG)
 def test_wrong_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(DsiceError, match=next(iter(options))):
         DSICE(**options)  # type: ignore[arg-type]
@@ -183,7 +186,7 @@ def test_under_noise_points_are_measured_again_and_the_best_is_the_models() -> N
             assert sum(t.repeat > 0 for t in trials) <= 10
             for trial in trials:
                 tuner.tell(trial, noisy(dict(trial.params), g))
-        identities = [t.point + (t.repeat,) for t in tuner.history]
+        identities = [(*t.point, t.repeat) for t in tuner.history]
         assert len(set(identities)) == len(identities) and any(t.repeat for t in tuner.history)
         lowest = min(tuner.history, key=lambda t: t.value or 0.0)
         best = tuner.best
@@ -204,5 +207,6 @@ def test_it_stops_when_nothing_better_is_to_be_expected_and_goes_on_without_a_to
     space = {"x": range(12), "y": range(12), "z": range(12)}
     tuner = fill(Tuner(space, seed=1), 600, batch=20)
     assert tuner.finished and len(tuner.history) < 400
-    assert tuner.best is not None and tuner.best.value == min(bowl(dict(zip("xyz", p, strict=True))) for p in np.ndindex(12, 12, 12))
+    lowest = min(bowl(dict(zip("xyz", p, strict=True))) for p in np.ndindex(12, 12, 12))
+    assert tuner.best is not None and tuner.best.value == lowest
     assert len(fill(Tuner(space, DSICE(tolerance=None), seed=1), 600, batch=20).history) == 600

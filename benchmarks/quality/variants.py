@@ -5,8 +5,10 @@ Add one with ``strategy(lambda batch: ..., "what is different")``.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
+from benchmarks.quality.altered import Altered, Matern, OneLine, at_once, no_lines, shuffled
 from benchmarks.quality.peers import Kind, strategy
 from dsice.history import History
 from dsice.space import Space
@@ -31,6 +33,33 @@ VARIANTS: dict[str, Kind] = {
     "as is": strategy(lambda batch: DSICE(tolerance=None), "the default search, without its stopping rule"),
     "random first batch": strategy(
         lambda batch: RandomFirst(batch, DSICE(tolerance=None)), "the first batch is random in place of the spread design"
+    ),
+    "no lines": strategy(
+        lambda batch: Altered(
+            {
+                "dsice.strategies.search.open_lines": no_lines,
+                "dsice.strategies.search.SCAN": 4000,
+                "dsice.strategies.search.SINGLES": 2000,
+            }
+        ),
+        "4000 random points of the grid are the candidates",
+    ),
+    "all widths at once": strategy(
+        lambda batch: Altered({"dsice.strategies.search.Widening.of": at_once}),
+        "directions of up to four axes from the first line on",
+    ),
+    "random directions": strategy(
+        lambda batch: Altered({"dsice.collinear._ladder": shuffled}), "directions in random order, no ladder within a width"
+    ),
+    "one-line fits": strategy(
+        lambda batch: Altered({"dsice.strategies.dsice.LineSearch": OneLine, "dsice.strategies.search.SHORTLIST": 10**6}),
+        "a d-spline of alpha 0.1 on each line by itself, random new centres",
+    ),
+    "Matern prior": strategy(
+        lambda batch: Altered(
+            {"dsice.spline.surface.AxisPrior": Matern, "dsice.strategies.fitting._FITTED": OrderedDict()}  # its own memory
+        ),
+        "Matern 5/2 in place of the d-spline prior",
     ),
     "axes only": strategy(lambda batch: DSICE(tolerance=None, max_width=1), "no oblique directions"),
 }

@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any, Literal
 
 import numpy as np
 
-from dsice.directions import directions, line
+from dsice.directions import directions
 from dsice.spline.surface import SMALLEST, Scores, Surface
 from dsice.trial import Point
 
@@ -80,43 +80,49 @@ def open_lines(
     rng
         For that choice.
     """
-    parts, widths, through, found = [], [], [], []
-    seen: set[tuple[Point, Point]] = set()
-    for number, centre in enumerate(centres):
-        left = room
-        for w, direction in _ladder(len(shape), movable, width, rng, shape, room):
-            if left <= 0:
-                break
-            drawn = line(centre, direction, shape)
-            key = (tuple(drawn.points[0].tolist()), direction)
-            if len(drawn) < 2 or key in seen:
-                continue
-            seen.add(key)
-            left -= len(drawn) - 1
-            parts.append(drawn.points)
-            widths.append(w)
-            through.append(number)
-            found.append(direction)
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-    points = np.concatenate(parts) if parts else np.empty((0, len(shape)), dtype=np.int64)
-    return Lines(offsets, points, np.array(widths, dtype=np.int64), np.array(through, dtype=np.int64), found)
+    steps, widths = _ladder(len(shape), movable, width, rng)
+    drawn = [_through(np.asarray(centre, dtype=np.int64), steps, widths, np.asarray(shape), room, rng) for centre in centres]
+    lows = np.concatenate([lows for lows, _, _ in drawn])
+    lengths = np.concatenate([lengths for _, lengths, _ in drawn])
+    kinds = np.concatenate([kinds for _, _, kinds in drawn])
+    through = np.repeat(np.arange(len(centres)), [len(kinds) for _, _, kinds in drawn])
+    once = np.sort(np.unique(np.column_stack([lows, kinds]), axis=0, return_index=True)[1])
+    lows, lengths, kinds, through = lows[once], lengths[once], kinds[once], through[once]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    points = np.repeat(lows, lengths, axis=0) + place[:, None] * np.repeat(steps[kinds], lengths, axis=0)
+    return Lines(offsets, points, widths[kinds], through, list(map(tuple, steps[kinds].tolist())))
 
 
-def _ladder(
-    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, shape: Sequence[int], room: int
-) -> Iterator[tuple[int, Point]]:
-    """(width, direction), narrow first; in random order within a width where not all lines fit in."""
-    axes = [int(j) for j in movable]
+def _through(
+    centre: Array, steps: Array, widths: Array, shape: Array, room: int, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Low ends, lengths and numbers of the directions of the lines through a centre that fit into the room."""
+    above, below = shape - 1 - centre, centre
+    still = np.where(steps == 0, np.iinfo(np.int64).max, 0)
+    ahead = (still + np.where(steps > 0, above, np.where(steps < 0, below, 0))).min(axis=1)
+    back = (still + np.where(steps > 0, below, np.where(steps < 0, above, 0))).min(axis=1)
+    kinds = np.flatnonzero(ahead + back > 0)
+    if (ahead + back)[kinds].sum() > room:
+        kinds = rng.permutation(kinds)
+        kinds = kinds[np.argsort(widths[kinds], kind="stable")]
+        before = np.cumsum((ahead + back)[kinds]) - (ahead + back)[kinds]
+        kinds = kinds[before < room]
+    return centre - back[kinds, None] * steps[kinds], (ahead + back + 1)[kinds], kinds
+
+
+def _ladder(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Directions, int64 of shape (k, axes), narrow ones first, and their widths; a random choice where there are too many."""
+    parts = []
     for w in range(1, width + 1):
-        pool = list(range(ndim)) if w == 1 else axes
-        number = comb(len(pool), w) << (w - 1)
-        if number > MANY:
-            yield from ((w, _random(ndim, pool, w, rng)) for _ in range(MANY))
-            continue
-        found = list(directions(ndim, w, pool))
-        if sum(max(shape[j] for j in range(ndim) if d[j]) for d in found) > room:
-            found = [found[i] for i in rng.permutation(len(found))]
-        yield from ((w, direction) for direction in found)
+        pool = list(range(ndim)) if w == 1 else [int(j) for j in movable]
+        if comb(len(pool), w) << (w - 1) <= MANY:
+            found = list(directions(ndim, w, pool))
+        else:
+            found = list(dict.fromkeys(_random(ndim, pool, w, rng) for _ in range(MANY)))
+        parts.append(np.array(found, dtype=np.int64).reshape(-1, ndim))
+    steps = np.concatenate(parts)
+    return steps, np.count_nonzero(steps, axis=1)
 
 
 def _random(ndim: int, pool: Sequence[int], width: int, rng: np.random.Generator) -> Point:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from dsice import spline
-from dsice.collinear import Lines
+from dsice.collinear import MANY, Lines
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.prior import AxisPrior
@@ -49,21 +49,20 @@ def at_once(_: History, limit: int) -> Widening:
     return Widening(width, width, 0, 0, limit)
 
 
-def shuffled(
-    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, shape: Sequence[int], room: int
-) -> Iterator[tuple[int, Point]]:
-    """In place of the ladder: directions of all open widths in random order."""
-    for _ in range(room):
-        pool = list(range(ndim))
+def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """In place of the ladder: directions of all open widths in random order, which all count as axes."""
+    found = []
+    for _ in range(MANY):
         w = int(rng.integers(1, width + 1))
-        if w > 1:
-            pool = [int(j) for j in movable]
+        pool = list(range(ndim)) if w == 1 else [int(j) for j in movable]
         if len(pool) < w:
             continue
-        direction = np.zeros(ndim, dtype=int)
+        direction = np.zeros(ndim, dtype=np.int64)
         chosen = np.sort(rng.choice(pool, size=w, replace=False))
         direction[chosen] = [1, *(1 - 2 * rng.integers(0, 2, size=w - 1))]
-        yield w, tuple(direction.tolist())
+        found.append(tuple(direction.tolist()))
+    steps = np.array(list(dict.fromkeys(found)), dtype=np.int64)
+    return steps, np.ones(len(steps), dtype=np.int64)
 
 
 class Matern(AxisPrior):

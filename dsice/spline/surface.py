@@ -137,6 +137,19 @@ class Surface:
         entries, t = self.entries(points), self.tables
         return np.asarray(np.prod(t.values[t.starts + entries * (t.sizes + 1)], axis=1))
 
+    def functional(self, covariance: Array, prior: Array) -> tuple[Array, Array]:
+        """Mean and variance of weighted sums of the surface, such as averages over a part of the grid: shapes (k,).
+
+        Parameters
+        ----------
+        covariance
+            Prior covariance of each sum with the surface at the measured points (`points`), shape (k, n).
+        prior
+            Prior variance of each sum, shape (k,).
+        """
+        projected = covariance @ self._inverse
+        return covariance @ self.coefficients, np.maximum(prior - np.einsum("ij,ij->i", projected, projected), 0.0)
+
     def mean(self, points: Ints) -> Array:
         """Mean at points, shape (k,): cheaper than `at`."""
         return np.asarray(self.tables.covariance(self.entries(points), self.points) @ self.coefficients)
@@ -188,6 +201,7 @@ def fit_surface(
     coming: Ints | None = None,
     log_lam: float | None = None,
     smoothness: Smoothness | None = None,
+    most: int = POSTERIOR,
 ) -> Surface:
     """Fit the n-dimensional d-spline.
 
@@ -206,6 +220,8 @@ def fit_surface(
         Fixes log(lam) in place of fitting it.
     smoothness
         Of an earlier fit: nothing is fitted.
+    most
+        Points that the surface is drawn through at most.
 
     Raises
     ------
@@ -223,7 +239,7 @@ def fit_surface(
     tables = Tables.of(
         [1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0] for t, p in zip(fitted.theta, priors, strict=True)]
     )
-    some = representative(y, POSTERIOR)
+    some = representative(y, most)
     noise = fitted.noise / weights[some] + JITTER
     pending = np.empty((0, len(shape)), dtype=np.int64) if coming is None else np.asarray(coming, dtype=np.int64)
     options: dict[str, Any] = {"coming": _entries(pending, codes), "coming_noise": np.full(len(pending), fitted.noise + JITTER)}

@@ -14,6 +14,7 @@ from dsice.run import minimize, run
 if TYPE_CHECKING:
     from dsice.goal import Goal, Seconds, Share, Trials
     from dsice.history import History
+    from dsice.insight import effects, importance
     from dsice.journal import Journal
     from dsice.space import Choice, Ordinal, Require, Space, When
     from dsice.trial import Proposal, State, Trial
@@ -38,6 +39,8 @@ __all__ = [
     "Trials",
     "Tuner",
     "When",
+    "effects",
+    "importance",
     "minimize",
     "run",
     "step",
@@ -59,6 +62,8 @@ _HOME = {
     "Trials": "goal",
     "Tuner": "tuner",
     "When": "space",
+    "effects": "insight",
+    "importance": "insight",
     "step": "worker",
 }
 _PARTS = ("directions", "launchers", "plots", "spline", "strategies")

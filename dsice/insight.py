@@ -25,7 +25,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LEAST = 3  # distinct points
 FIT, DRAWN = 300, 1000  # points that smoothness is fitted to, and that the surface is drawn through
 CELLS = 512  # combinations of the axes that conditions mention
-FENCE = 1.5  # scores are clipped so many times the way from the 10 % to the 90 % quantile above the latter
+FENCE = 5.0  # times the way from the 10 % to the 90 % quantile; a nearer one cuts what a search saw of bad settings
 WIDTH = 1.959964  # standard deviations of a 95 % band
 
 
@@ -69,9 +69,9 @@ def effects(search: Search | History, space: Space | Mapping[str, Any] | None = 
 
     Notes
     -----
-    Scores above the 90 % quantile by more than 1.5 times the distance from there to the 10 % quantile are clipped, so
-    that a few runs that went astray do not drown the rest. Failed trials are left out. The average goes over all
-    combinations of levels, those that rules forbid too. Of more than 1000 points an even choice by rank is used.
+    Scores further above the 90 % quantile than 5 times the way there from the 10 % quantile count like the highest of the
+    others, so that a few runs that went astray do not drown the rest. Failed trials are left out. The average goes over all combinations of
+    levels, those that rules forbid too. Of more than 1000 points an even choice by rank is used.
 
     Examples
     --------
@@ -80,8 +80,8 @@ def effects(search: Search | History, space: Space | Mapping[str, Any] | None = 
     >>> for trial in tuner.ask(12):
     ...     told = tuner.tell(trial, 3.0 * trial.params["x"])
     >>> frame = dsice.effects(tuner)
-    >>> frame[frame["parameter"] == "x"]["effect"].round().tolist()
-    [-6.0, -3.0, 0.0, 3.0, 6.0]
+    >>> frame[frame["parameter"] == "x"]["effect"].round().astype(int).tolist()
+    [-6, -3, 0, 3, 6]
     """
     import pandas as pd
 
@@ -96,6 +96,7 @@ def effects(search: Search | History, space: Space | Mapping[str, Any] | None = 
             for level, value in enumerate(axis.values)
         ]
     frame = pd.DataFrame(rows, columns=["parameter", "level", "value", "effect", "low", "high", "count"])
+    frame["value"] = pd.Series([row[2] for row in rows], dtype=object)  # None is a value too
     frame.attrs["mean"] = model.mean + model.unit * model.anova.overall()
     return frame
 
@@ -136,12 +137,13 @@ def importance(search: Search | History, space: Space | Mapping[str, Any] | None
     alone = [(names[j], None, shares.first[j], shares.total[j]) for j in np.argsort(-shares.total, kind="stable")]
     pairs = [(names[j], names[k], shares.pairs[j, k], np.nan) for j in range(len(names)) for k in range(j + 1, len(names))]
     pairs.sort(key=lambda row: -row[2])
-    frame = pd.DataFrame([*alone, *pairs], columns=["parameter", "other", "share", "total"])
-    noise = model.noise * model.scale
+    rows = [*alone, *pairs]
+    frame = pd.DataFrame(rows, columns=["parameter", "other", "share", "total"])
+    frame["other"] = pd.Series([row[1] for row in rows], dtype=object)
     frame.attrs |= {
         "higher": shares.higher,
-        "noise": min(1.0, noise / model.spread) if model.spread else 0.0,
-        "noise_sd": model.unit * noise**0.5,
+        "noise": min(1.0, model.noise / model.spread) if model.spread else 0.0,
+        "noise_sd": model.unit * model.noise**0.5,
         "sd": model.unit * shares.variance**0.5,
     }
     return frame
@@ -181,7 +183,8 @@ def _model(search: Search | History, space: Space | Mapping[str, Any] | None) ->
     deciding, cells = _cells(grid)
     anova = Anova(surface, grid.shape, deciding=deciding, cells=cells)
     spread = float(np.var(np.repeat(values, counts.astype(np.int64))))
-    return _Model(grid, points, counts, anova, mean, unit, surface.scale, smoothness.noise, spread)
+    wider = max(1.0, float(np.mean(surface.left_out() ** 2)))  # what the errors at points left out say of the variances
+    return _Model(grid, points, counts, anova, mean, unit, surface.scale * wider, smoothness.noise * surface.scale, spread)
 
 
 def _read(search: Search | History, space: Space | Mapping[str, Any] | None) -> tuple[History, Space]:
@@ -223,7 +226,8 @@ def _standard(scores: Array) -> tuple[Array, float, float]:
     largest = float(np.abs(scores).max()) or 1.0
     small = scores / largest  # so that nothing overflows
     low, high = np.quantile(small, [0.1, 0.9])
-    small = np.minimum(small, high + FENCE * (high - low)) if high > low else small
+    if high > low:
+        small = np.minimum(small, small[small <= high + FENCE * (high - low)].max())
     mean, sd = float(small.mean()), float(small.std())
     if sd <= 1e-13:
         return np.zeros(len(small)), mean * largest, largest

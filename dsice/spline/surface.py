@@ -150,6 +150,10 @@ class Surface:
         projected = covariance @ self._inverse
         return covariance @ self.coefficients, np.maximum(prior - np.einsum("ij,ij->i", projected, projected), 0.0)
 
+    def left_out(self) -> Array:
+        """Error at each measured point of the surface through all others, in its standard deviations: shape (n,)."""
+        return np.asarray(self.coefficients / np.sqrt(np.einsum("ij,ij->i", self._inverse, self._inverse) * self.scale))
+
     def mean(self, points: Ints) -> Array:
         """Mean at points, shape (k,): cheaper than `at`."""
         return np.asarray(self.tables.covariance(self.entries(points), self.points) @ self.coefficients)

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from dsice.commands import journals, looking, replaying, show, studies
+from dsice.commands import insight, journals, looking, replaying, show, studies
 from dsice.errors import DsiceError
 from dsice.strategies import strategy_names
 
@@ -62,6 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="print how far a study is, also while it runs")
     status.add_argument("path", metavar="JOURNAL|STUDY.toml")
     status.set_defaults(act=lambda args: looking.status(args.path))
+
+    answers: tuple[tuple[str, str, Callable[..., int]], ...] = (
+        ("importance", "print which parameters matter", insight.importance),
+        ("effects", "print how the score depends on each parameter", insight.effects),
+    )
+    for name, text, tell in answers:
+        answer = commands.add_parser(name, help=text)
+        answer.add_argument("path", metavar="JOURNAL|STUDY.toml")
+        answer.add_argument("--plot", metavar="FILE", help="draw it too: .png, .svg or .pdf")
+        answer.set_defaults(act=lambda args, tell=tell: tell(args.path, plot=args.plot))
 
     _add_replay(commands.add_parser("replay", help="let a strategy search a log of measurements"))
 

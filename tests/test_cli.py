@@ -335,3 +335,22 @@ def test_a_terminal_gets_tables(tmp_path: Path) -> None:
     os.close(leader)
     assert done.returncode == 0
     assert "x = " in text and "─" in text
+
+
+# ---------------------------------------------------------------------- insight
+def test_importance_and_effects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = tmp_path / "j.jsonl"
+    with Tuner({"x": range(6), "y": range(6), "idle": ["a", "b"]}, journal=journal) as tuner:
+        assert main(["importance", str(journal)]) == 2
+        assert "at least 3 distinct points" in capsys.readouterr().err
+        for trial in tuner.ask(40):
+            tuner.tell(trial, 4.0 * trial.params["x"] + (trial.params["x"] - 2.5) * (trial.params["y"] - 2.5))
+        assert main(["importance", str(journal), "--plot", str(tmp_path / "i.png")]) == 0
+        out = capsys.readouterr().out
+        assert re.search(r"^x +8\d\.\d % +(9\d\.\d|100\.0) %$", out, re.MULTILINE)
+        assert "x x y" in out and "idle x" not in out
+        assert main(["effects", str(journal), "--plot", str(tmp_path / "e.png")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 6 + 6 + 2
+    assert re.match(r"x +0 +-(9\.\d+|10\.?\d*) ", lines[2])
+    assert (tmp_path / "i.png").exists() and (tmp_path / "e.png").exists()

@@ -209,7 +209,8 @@ def test_a_parameter_that_never_exists() -> None:
 # ---------------------------------------------------------------------- what may not change the answer
 @pytest.mark.parametrize(("factor", "shift"), [(1e-9, 0.0), (1e6, -3.0), (1e305, 0.0)])
 def test_units(factor: float, shift: float) -> None:
-    base, other = (measured(small(), lambda p: a * bowl(p) / 100 + b, 30) for a, b in ((1.0, 0.0), (factor, shift)))
+    base = measured(small(), lambda p: bowl(p) / 100, 30)
+    other = measured(small(), lambda p: factor * bowl(p) / 100 + shift, 30)
     columns = ["effect", "low", "high"]
     np.testing.assert_allclose(effects(other)[columns] / factor, effects(base)[columns], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(importance(other)["share"], importance(base)["share"], atol=1e-4)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import OptionError
 from dsice.history import History
 from dsice.plots.course import Course, course
+from dsice.plots.files import save
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -69,8 +68,7 @@ def progress(search: History | Tuner, path: str | os.PathLike[str] | None = None
     _widths(above, list(history))
     _values(below, shown, history.goal.metric)
     below.set_xlim(-0.01 * len(history) - 0.5, 1.01 * len(history) - 0.5)
-    if path is not None:
-        _save(figure, Path(path))
+    save(figure, path, "progress")
     return figure
 
 
@@ -158,11 +156,3 @@ def _values(axes: Axes, shown: Course, metric: str) -> None:
         loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, fontsize=8, frameon=False, handletextpad=0.4, columnspacing=1.4
     )
     axes.set_title(share, fontsize=10, pad=24)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in known:
-        raise OptionError(f"progress(path={str(path)!r}): expected a file name that ends in one of .{', .'.join(sorted(known))}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)

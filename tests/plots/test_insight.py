@@ -21,7 +21,9 @@ def test_effects_are_drawn_with_bands_and_measured_means() -> None:
     assert set(panels) == {"x", "y", "z"}
     for name, part in frame.groupby("parameter"):
         axes = panels[str(name)]
-        curve = next(line for line in axes.lines if len(line.get_xydata()) == len(part) and line.get_linestyle() == "-")
+        curve = next(
+            line for line in axes.lines if len(np.asarray(line.get_xydata())) == len(part) and line.get_linestyle() == "-"
+        )
         np.testing.assert_allclose(np.asarray(curve.get_ydata()), frame.attrs["mean"] + part["effect"])
         band = axes.collections[0].get_paths()[0].vertices
         assert np.min(band[:, 1]) == pytest.approx(frame.attrs["mean"] + part["low"].min())  # type: ignore[index]
@@ -37,8 +39,8 @@ def test_levels_without_an_order_are_not_joined() -> None:
     space = Space({"c": Choice(["a", "b", "c"]), "x": range(5)})
     figure = plots.effects(fill(Tuner(space, Random()), 12, objective=lambda p: float(str(p["x"])) + 3.0 * (p["c"] == "b")))
     panels = {axes.get_title(): axes for axes in figure.axes}
-    assert any(line.get_linestyle() == "-" and len(line.get_xydata()) == 5 for line in panels["x"].lines)
-    assert not any(line.get_linestyle() == "-" and len(line.get_xydata()) == 3 for line in panels["c"].lines)
+    assert any(line.get_linestyle() == "-" and len(np.asarray(line.get_xydata())) == 5 for line in panels["x"].lines)
+    assert not any(line.get_linestyle() == "-" and len(np.asarray(line.get_xydata())) == 3 for line in panels["c"].lines)
 
 
 def test_long_axes_and_long_names_leave_the_labels_readable() -> None:

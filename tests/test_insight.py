@@ -163,6 +163,14 @@ def test_noise_is_told_from_signal() -> None:
     assert share_of(frame, "x") > 0.8
 
 
+def test_noise_is_that_of_one_measurement() -> None:
+    rng = np.random.default_rng(2)
+    tuner = Tuner({"x": range(8), "y": range(8)}, Random())
+    for trial in tuner.ask(60):
+        tuner.tell(trial, (trial.params["x"] + rng.normal(scale=2.0, size=6)).tolist())
+    assert importance(tuner).attrs["noise_sd"] == pytest.approx(2.0, rel=0.3)
+
+
 # ---------------------------------------------------------------------- parameters that exist only sometimes
 def test_a_parameter_that_exists_only_sometimes() -> None:
     def loss(p: dict[str, Any]) -> float:

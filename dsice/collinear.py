@@ -147,7 +147,7 @@ class Picker:
     def __init__(self, surface: Surface, points: Array, scores: Scores, most: int) -> None:
         self._surface, self.points, self.mean = surface, points, scores.mean
         self._variance = np.maximum(scores.variance, SMALLEST)
-        self._noise = float(surface.noise.min())
+        self._noise = surface.once  # as pending points have, however often the others were measured
         self._rows = np.empty((len(points), scores.projected.shape[1] + most))
         self._rows[:, : scores.projected.shape[1]] = scores.projected
         self._used = scores.projected.shape[1]

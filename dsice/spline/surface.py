@@ -69,6 +69,11 @@ class Surface:
         Entry of the table for each level, by axis; levels are their own entries by default.
     smoothness
         How the tables came about.
+
+    Attributes
+    ----------
+    once
+        Variance of a single measurement, in units of the covariance.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Surface:
             noise = np.concatenate([noise, np.ones(len(coming)) if coming_noise is None else coming_noise])
         self.points = np.array(points, dtype=np.int64, order="C")
         self.noise, self.told = noise, k
+        self.once = smoothness.noise + JITTER if smoothness else float(noise.max())
         covariance = tables.covariance(self.points, self.points)
         covariance[np.diag_indices(len(points))] += noise
         lower, info = dpotrf(covariance, lower=1)

@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 from typing import Any, Literal
 
@@ -80,59 +81,90 @@ def open_lines(
     rng
         For that choice.
     """
-    steps, widths = _ladder(len(shape), movable, width, rng)
-    drawn = [_through(np.asarray(centre, dtype=np.int64), steps, widths, np.asarray(shape), room, rng) for centre in centres]
-    lows = np.concatenate([lows for lows, _, _ in drawn])
-    lengths = np.concatenate([lengths for _, lengths, _ in drawn])
-    kinds = np.concatenate([kinds for _, _, kinds in drawn])
-    through = np.repeat(np.arange(len(centres)), [len(kinds) for _, _, kinds in drawn])
-    once = np.sort(np.unique(np.column_stack([lows, kinds]), axis=0, return_index=True)[1])
-    lows, lengths, kinds, through = lows[once], lengths[once], kinds[once], through[once]
+    sizes = np.array(shape, dtype=np.int64)
+    lows, steps, lengths, through = [], [], [], []
+    seen: set[bytes] = set()
+    for number, centre in enumerate(centres):
+        left = room
+        for found in _ladder(len(shape), movable, width, rng, shape, room):
+            if left <= 0:
+                break
+            low, length = _ends(np.array(centre, dtype=np.int64), found, sizes)
+            taken, left, cut = _fresh(np.hstack([low, found]), length, left, seen)
+            lows.append(low[taken])
+            steps.append(found[taken])
+            lengths.append(length[taken])
+            through.append(np.full(len(taken), number, dtype=np.int64))
+            if cut:
+                break
+    if not lows:
+        none = np.empty((0, len(shape)), dtype=np.int64)
+        return Lines(np.zeros(1, dtype=np.int64), none, none.sum(axis=1), none.sum(axis=1), [])
+    return _packed(np.concatenate(lows), np.concatenate(steps), np.concatenate(lengths), np.concatenate(through))
+
+
+def _ends(centre: Array, found: Array, sizes: Array) -> tuple[Array, Array]:
+    """Low end of the line through the centre along each direction, shape (k, axes), and its number of points, shape (k,)."""
+    far = np.iinfo(np.int64).max
+    above, below = sizes - 1 - centre, centre
+    ahead = np.where(found > 0, above, np.where(found < 0, below, far)).min(axis=1)
+    back = np.where(found > 0, below, np.where(found < 0, above, far)).min(axis=1)
+    return centre - back[:, None] * found, back + ahead + 1
+
+
+def _fresh(keys: Array, lengths: Array, left: int, seen: set[bytes]) -> tuple[Array, int, bool]:
+    """Numbers of the new lines of two points and more until the room is used; what is left; whether some did not fit."""
+    taken: list[int] = []
+    for i in np.flatnonzero(lengths > 1).tolist():
+        key = keys[i].tobytes()
+        if key in seen:
+            continue
+        seen.add(key)
+        taken.append(i)
+        left -= int(lengths[i]) - 1
+        if left <= 0:
+            return np.array(taken, dtype=np.int64), left, i + 1 < len(lengths)
+    return np.array(taken, dtype=np.int64), left, False
+
+
+def _packed(lows: Array, steps: Array, lengths: Array, through: Array) -> Lines:
+    """All points of lines, one line after the other."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    points = np.repeat(lows, lengths, axis=0) + place[:, None] * np.repeat(steps[kinds], lengths, axis=0)
-    return Lines(offsets, points, widths[kinds], through, list(map(tuple, steps[kinds].tolist())))
+    points = np.repeat(lows, lengths, axis=0) + place[:, None] * np.repeat(steps, lengths, axis=0)
+    return Lines(offsets, points, np.count_nonzero(steps, axis=1), through, list(map(tuple, steps.tolist())))
 
 
-def _through(
-    centre: Array, steps: Array, widths: Array, shape: Array, room: int, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Low ends, lengths and numbers of the directions of the lines through a centre that fit into the room."""
-    above, below = shape - 1 - centre, centre
-    still = np.where(steps == 0, np.iinfo(np.int64).max, 0)
-    ahead = (still + np.where(steps > 0, above, np.where(steps < 0, below, 0))).min(axis=1)
-    back = (still + np.where(steps > 0, below, np.where(steps < 0, above, 0))).min(axis=1)
-    kinds = np.flatnonzero(ahead + back > 0)
-    if (ahead + back)[kinds].sum() > room:
-        kinds = rng.permutation(kinds)
-        kinds = kinds[np.argsort(widths[kinds], kind="stable")]
-        before = np.cumsum((ahead + back)[kinds]) - (ahead + back)[kinds]
-        kinds = kinds[before < room]
-    return centre - back[kinds, None] * steps[kinds], (ahead + back + 1)[kinds], kinds
-
-
-def _ladder(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Directions, int64 of shape (k, axes), narrow ones first, and their widths; a random choice where there are too many."""
-    parts = []
+def _ladder(
+    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, shape: Sequence[int], room: int
+) -> Iterator[Array]:
+    """Directions of one width after the other, (k, axes); in random order within a width where not all lines fit in."""
+    axes = tuple(int(j) for j in movable)
     for w in range(1, width + 1):
-        pool = list(range(ndim)) if w == 1 else [int(j) for j in movable]
-        if comb(len(pool), w) << (w - 1) <= MANY:
-            found = list(directions(ndim, w, pool))
-        else:
-            found = list(dict.fromkeys(_random(ndim, pool, w, rng) for _ in range(MANY)))
-        parts.append(np.array(found, dtype=np.int64).reshape(-1, ndim))
-    steps = np.concatenate(parts)
-    return steps, np.count_nonzero(steps, axis=1)
+        pool = tuple(range(ndim)) if w == 1 else axes
+        if comb(len(pool), w) << (w - 1) > MANY:
+            yield _random(ndim, np.array(pool), w, rng)
+            continue
+        found = _listed(ndim, w, pool)
+        if int(np.where(found, np.array(shape), 0).max(axis=1, initial=0).sum()) > room:
+            found = found[rng.permutation(len(found))]
+        yield found
 
 
-def _random(ndim: int, pool: Sequence[int], width: int, rng: np.random.Generator) -> Point:
-    """A random direction, its first changed axis ascending."""
-    chosen = np.sort(rng.choice(len(pool), size=width, replace=False))
-    signs = [1, *(1 - 2 * rng.integers(0, 2, size=width - 1)).tolist()]
-    out = [0] * ndim
-    for place, sign in zip(chosen.tolist(), signs, strict=True):
-        out[pool[place]] = sign
-    return tuple(out)
+@lru_cache(maxsize=64)
+def _listed(ndim: int, width: int, pool: Point) -> Array:
+    """All directions of a width, in the order of the ladder."""
+    return np.array(list(directions(ndim, width, pool)), dtype=np.int64).reshape(-1, ndim)
+
+
+def _random(ndim: int, pool: Array, width: int, rng: np.random.Generator) -> Array:
+    """MANY random directions, their first changed axes ascending; some may be the same."""
+    axes = pool[np.sort(np.argsort(rng.random((MANY, len(pool))), axis=1)[:, :width], axis=1)]
+    signs = 1 - 2 * rng.integers(0, 2, size=(MANY, width))
+    signs[:, 0] = 1
+    found = np.zeros((MANY, ndim), dtype=np.int64)
+    np.put_along_axis(found, axes, signs, axis=1)
+    return found
 
 
 class Picker:
@@ -153,7 +185,7 @@ class Picker:
     def __init__(self, surface: Surface, points: Array, scores: Scores, most: int) -> None:
         self._surface, self.points, self.mean = surface, points, scores.mean
         self._variance = np.maximum(scores.variance, SMALLEST)
-        self._noise = float(surface.noise.min())
+        self._noise = surface.once  # as pending points have, however often the others were measured
         self._rows = np.empty((len(points), scores.projected.shape[1] + most))
         self._rows[:, : scores.projected.shape[1]] = scores.projected
         self._used = scores.projected.shape[1]

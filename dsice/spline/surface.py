@@ -69,6 +69,11 @@ class Surface:
         Entry of the table for each level, by axis; levels are their own entries by default.
     smoothness
         How the tables came about.
+
+    Attributes
+    ----------
+    once
+        Variance of a single measurement, in units of the covariance.
     """
 
     def __init__(
@@ -91,8 +96,9 @@ class Surface:
         if coming is not None and len(coming):
             points = np.concatenate([points, coming])
             noise = np.concatenate([noise, np.ones(len(coming)) if coming_noise is None else coming_noise])
-        self.points = np.ascontiguousarray(points, dtype=np.int64)
+        self.points = np.array(points, dtype=np.int64, order="C")
         self.noise, self.told = noise, k
+        self.once = smoothness.noise + JITTER if smoothness else float(noise.max())
         covariance = tables.covariance(self.points, self.points)
         covariance[np.diag_indices(len(points))] += noise
         lower, info = dpotrf(covariance, lower=1)
@@ -114,7 +120,7 @@ class Surface:
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""
         if self._codes is None:
-            return np.ascontiguousarray(points, dtype=np.int64)
+            return np.array(points, dtype=np.int64, order="C")  # a copy: read-only arrays would be another signature
         return _entries(points, self._codes)
 
     def at(self, points: Ints, basis: Array | None = None) -> Scores:
@@ -169,7 +175,7 @@ class Surface:
         scores = Scores(np.empty(k), np.empty(k), np.empty((k, n)))
         t = self.tables
         kernels.grid_score(
-            np.ascontiguousarray(offsets, dtype=np.int64),
+            np.array(offsets, dtype=np.int64),  # a copy: a read-only one would be another signature of the kernel
             self.entries(points),
             self.points,
             t.values,

@@ -112,6 +112,7 @@ class LineSearch:
         data = self.data
         order = np.argsort(data.values[~data.failed], kind="stable")[:CENTRES]
         measured = list(map(tuple, data.points[~data.failed][order].tolist()))
+        self._old = len(measured)  # fewer than CENTRES where few trials have a score
         if not len(scan):
             return measured, scan
         told = self.surface.told
@@ -139,7 +140,7 @@ class LineSearch:
         movable = [j for j, ordered in enumerate(space.ordered) if ordered]
         room = max(FEWEST, ROOM // max(len(self._centres), 1))
         lines = open_lines(self._centres, space.shape, movable, self._widening.most, room, rng)
-        alone = np.array(self._centres[CENTRES:], dtype=np.int64).reshape(-1, space.ndim)
+        alone = np.array(self._centres[self._old :], dtype=np.int64).reshape(-1, space.ndim)
         alone = np.concatenate([alone, singles])
         count = len(lines.points)
         points = np.concatenate([space.collapse(lines.points), alone])
@@ -208,7 +209,7 @@ class LineSearch:
     def choose(self, point: Point, id: int, note: Mapping[str, Any]) -> None:
         """Take a point into the batch."""
         self._widening.count(note)
-        if point in self._centres[CENTRES:]:
+        if point in self._centres[self._old :]:
             self._trial_of.setdefault(self._centres.index(point), id)
         place = self._place.get(point)
         if place is not None:

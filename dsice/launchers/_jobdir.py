@@ -118,8 +118,11 @@ def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
     """Empty a directory that an earlier submission left, ending what may still run there."""
     # Order matters: claim first, then look who runs there. A supervisor that starts late reads the claim after it has
     # written process.json, so either it sees the new claim and leaves, or it is seen here.
+    earlier = str((read(directory / JOB) or {}).get("token", ""))
     write(directory / JOB, claim)
     end(directory)
+    if earlier and ended(directory, earlier) is None:
+        _processes.sweep({earlier})  # its supervisor was killed: nobody else ends what it left
     for entry in directory.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

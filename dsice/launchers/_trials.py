@@ -13,6 +13,7 @@ from pathlib import Path
 from dsice.launchers import _jobdir, _processes
 from dsice.launchers._output import Curve
 from dsice.launchers._program import interpreter
+from dsice.launchers._supervise import ENDING
 
 _SUPERVISE = str(Path(__file__).with_name("_supervise.py"))
 _PATIENCE = 3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
@@ -47,7 +48,7 @@ class Trial:
         """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
         limit = "none" if timeout is None else repr(float(timeout))
         watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1"]
-        with (self.directory / "stderr").open("ab") as errors, _sigint_held():
+        with (self.directory / "stderr").open("ab") as errors, _signals_held():
             self._child = subprocess.Popen(
                 [interpreter(), "-I", "-S", _SUPERVISE, *watched, *arguments],
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
@@ -113,9 +114,12 @@ class Trial:
 
 
 @contextlib.contextmanager
-def _sigint_held() -> Iterator[None]:
-    """Hold Ctrl-C back until a new process is on record, so that none is forgotten."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held() -> Iterator[None]:
+    """Hold Ctrl-C back until a new process is on record, so that none is forgotten.
+
+    A supervisor inherits the mask and lifts it when it is ready to end its trial: a cancel that comes earlier waits.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:

@@ -67,6 +67,17 @@ def test_an_adopted_trial_can_be_cancelled_and_closed(tmp_path: Path) -> None:
         assert drain(launcher, 1)[1].state == "stopped"
 
 
+def test_a_trial_cancelled_while_it_starts_is_done_with(tmp_path: Path) -> None:
+    with Local("sleep 60; echo {x}", slots=3, directory=tmp_path) as launcher:
+        launcher.submit(jobs(0, 1, 2))
+        for id in range(3):
+            launcher.cancel(id)  # its supervisor is an interpreter that is still starting
+        assert [result.state for result in drain(launcher, 3).values()] == ["stopped"] * 3
+    assert [json.loads((tmp_path / id / "exit.json").read_text())["why"] for id in "012"] == ["cancel"] * 3
+    with Local("sleep 60; echo {x}", slots=3, directory=tmp_path) as launcher:
+        assert launcher.attach(jobs(0, 1, 2)) == [0, 1, 2]
+
+
 def test_the_learning_curve_comes_whole_from_the_start(tmp_path: Path) -> None:
     with Local(programs.curve, slots=1, directory=tmp_path) as launcher:
         launcher.submit([Job(0, {"steps": 3})])
@@ -121,6 +132,7 @@ def test_a_killed_supervisor_leaves_a_trial_to_be_submitted_again(tmp_path: Path
     sign = mark()
     killed(f"sleep {sign}; echo {{x}}", tmp_path)
     assert eventually(lambda: (tmp_path / "0" / "process.json").exists())
+    assert eventually(lambda: len(marked(f"sleep {sign}")) == 6 and len(marked(sign)) == 9)  # supervisors, shells, sleeps
     record = json.loads((tmp_path / "0" / "process.json").read_text())
     os.kill(record["pid"], signal.SIGKILL)
     assert eventually(lambda: not alive(record["pid"], record["birth"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,10 +49,10 @@ def at_once(_: History, limit: int) -> Widening:
     return Widening(width, width, 0, 0, limit)
 
 
-def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """In place of the ladder: directions of all open widths in random order, which all count as axes."""
+def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, *_: Any) -> Iterator[Array]:
+    """In place of the ladder: directions of all open widths in random order."""
     found = []
-    for _ in range(MANY):
+    for _draw in range(MANY):
         w = int(rng.integers(1, width + 1))
         pool = list(range(ndim)) if w == 1 else [int(j) for j in movable]
         if len(pool) < w:
@@ -61,8 +61,7 @@ def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Gener
         chosen = np.sort(rng.choice(pool, size=w, replace=False))
         direction[chosen] = [1, *(1 - 2 * rng.integers(0, 2, size=w - 1))]
         found.append(tuple(direction.tolist()))
-    steps = np.array(list(dict.fromkeys(found)), dtype=np.int64)
-    return steps, np.ones(len(steps), dtype=np.int64)
+    yield np.array(list(dict.fromkeys(found)), dtype=np.int64)
 
 
 class Matern(AxisPrior):
@@ -118,5 +117,6 @@ class OneLine(LineSearch):
 
     def _choose_centres(self, scan: Array) -> tuple[list[Point], Array]:
         order = np.argsort(self.data.values, kind="stable")[:CENTRES]
+        self._old = len(order)
         new = list(map(tuple, scan[:NEW_CENTRES].tolist()))
         return list(map(tuple, self.data.points[order].tolist())) + new, scan[NEW_CENTRES : NEW_CENTRES + 50]

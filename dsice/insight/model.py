@@ -58,6 +58,7 @@ class Model:
 def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) -> Model:
     """Fit the surface; the arguments and errors are those of `effects`."""
     from dsice.spline.anova import Anova
+    from dsice.spline.blas import one_thread
     from dsice.spline.surface import fit_surface, smoothness_of
 
     history, grid = read(search, space)
@@ -66,8 +67,9 @@ def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) 
     values, mean, unit = _standard(scores)
     few, some = _even(values, FIT), _even(values, DRAWN)
     axes = (grid.shape, grid.ordered)
-    smoothness = smoothness_of(points[few], values[few], *axes, counts=counts[few])
-    surface = fit_surface(points[some], values[some], *axes, counts=counts[some], smoothness=smoothness, most=DRAWN)
+    with one_thread():
+        smoothness = smoothness_of(points[few], values[few], *axes, counts=counts[few])
+        surface = fit_surface(points[some], values[some], *axes, counts=counts[some], smoothness=smoothness, most=DRAWN)
     deciding, cells = _cells(grid)
     anova = Anova(surface, grid.shape, deciding=deciding, cells=cells)
     spread = float(np.var(np.repeat(values, counts.astype(np.int64))))

@@ -96,13 +96,17 @@ class Rejection:
         if self._collapse:
             self._blocks = _blocks(rules)
 
-    def sample(self, rng: np.random.Generator, n: int, exclude: Collection[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Return up to n distinct valid points, none of `exclude`."""
+    def sample(
+        self, rng: np.random.Generator, n: int, exclude: Collection[tuple[int, ...]], enough: int | None = None
+    ) -> list[tuple[int, ...]]:
+        """Return up to n distinct valid points, none of `exclude`; those found by then after `enough` tries, at least one."""
         found: dict[tuple[int, ...], None] = {}
         taken = set(exclude)
-        tries, seen = 0, False
+        tries, spent, seen = 0, 0, False
         size = max(64, 2 * n)
-        while len(found) < n:
+        while len(found) < n and (enough is None or spent < enough or not found):
+            size = size if enough is None else min(size, max(64, enough - spent))
+            spent += size
             drawn = self._draw(rng, size)
             good = tuples(drawn[self._rules.valid(drawn)])
             fresh = [point for point in good if point not in taken]

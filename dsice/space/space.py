@@ -172,11 +172,14 @@ class Space:
             raise SpaceError(f"a grid of {_large(self.size)} points is not enumerated (at most {LIMIT:,} are); use sample()")
         return self._valid_points
 
-    def sample(self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] = ()) -> list[tuple[int, ...]]:
+    def sample(
+        self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] = (), tries: int | None = None
+    ) -> list[tuple[int, ...]]:
         """Return up to `n` distinct valid points, uniformly drawn, none of `exclude`.
 
         On grids of up to 1e6 points fewer than `n` come only if there are no more. Beyond, points come by rejection, and
-        fewer than `n` come if 1e6 tries in a row gave nothing new. The result depends on nothing but the arguments.
+        fewer than `n` come if 1e6 tries in a row gave nothing new, or if one point is there after `tries` of them: what
+        rules allow one point in a thousand makes many points dear. The result depends on nothing but the arguments.
 
         Raises
         ------
@@ -187,7 +190,7 @@ class Space:
             raise SpaceError(f"n must be an integer of at least 0, got {n!r}")
         if self.enumerable:
             return sampling.pick(rng, n, self._valid_cells, self._shape, exclude)
-        return self._rejection.sample(rng, n, exclude)
+        return self._rejection.sample(rng, n, exclude, tries)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain JSON data; a function rule is written as its name.

@@ -9,7 +9,8 @@ curve over an axis of length 1. Its inverse, centred over the levels and scaled 
 the covariance K. An unordered axis has the exchangeable covariance: all levels alike, sum zero.
 
 Q's parts are diagonalised once per number of levels, so that K and its derivative by log(lam) at any
-levels cost one product.
+levels cost one product. Of an axis of more than MODES levels the smoothest MODES modes are kept: the others
+hold less than a thousandth of the variance at any lam in use.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+MODES = 128
 
 
 class AxisPrior:
@@ -69,6 +71,7 @@ def _modes(m: int) -> tuple[Array, Array, Array]:
     h = 1.0 / (m - 1)
     second = np.diff(np.eye(m), 2, axis=0) if m > 2 else np.zeros((0, m))
     first = np.diff(np.eye(m), 1, axis=0)
-    bending, modes = eigh(second.T @ second / h**3, first.T @ first / h + h * np.eye(m))
+    kept = [0, min(m, MODES) - 1]
+    bending, modes = eigh(second.T @ second / h**3, first.T @ first / h + h * np.eye(m), subset_by_index=kept)
     modes = modes - modes.mean(axis=0)
     return np.maximum(bending, 0.0), np.ascontiguousarray(modes), (modes**2).mean(axis=0)

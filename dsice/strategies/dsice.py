@@ -23,6 +23,7 @@ from dsice.collinear import Alpha
 from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space
+from dsice.spline.blas import one_thread
 from dsice.strategies.base import Stream
 from dsice.strategies.convergence import converged
 from dsice.strategies.fitting import lowest_mean
@@ -114,9 +115,10 @@ class DSICE:
         told = len(history) - len(history.pending())  # failed ones too: where little works, the lines keep away from the rest
         if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
             return self._design(n, space, history, taken, stream)
-        if self.tolerance is not None and converged(space, history, stream, self.tolerance):
-            return []
-        return self._lines(n, space, history, taken, stream)
+        with one_thread():
+            if self.tolerance is not None and converged(space, history, stream, self.tolerance):
+                return []
+            return self._lines(n, space, history, taken, stream)
 
     def _design(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
         """The starts, then the spread design."""
@@ -155,7 +157,8 @@ class DSICE:
         """The measured point with the lowest mean of the model, where measurements repeat; None: the lowest score is best."""
         if not len(history.order()) or not (self.noise is True or history.repeated()):
             return None
-        return lowest_mean(space, history, self._log_lam)
+        with one_thread():
+            return lowest_mean(space, history, self._log_lam)
 
     @property
     def _log_lam(self) -> float | None:

@@ -31,7 +31,8 @@ BETAS = (0.5, 1.0, 2.0, 3.0)  # of mean - beta * sd, by the id of the trial
 DISTANT = 5  # every so many trials one may be distant
 CENTRES = 5  # best measured points
 NEW_CENTRES = 12  # most promising points of the scan
-SCAN = 2000  # random points of the whole grid
+SCAN = 2000  # random points of the whole grid; a tenth, and fewer after so many TRIES, where rules leave next to nothing
+TRIES = 50_000
 SINGLES = 150  # of the scan that are candidates without lines
 ROOM = 8000  # points on all lines together
 FEWEST = 250  # of these on the lines of one centre
@@ -104,7 +105,7 @@ class LineSearch:
             drawn = list(dict.fromkeys(map(tuple, raw[space.valid(raw)].tolist())))
             drawn = [point for point in drawn if point not in self._measured]
             if len(drawn) < SCAN // 10:
-                drawn = space.sample(rng, SCAN // 10, exclude=self._measured)
+                drawn = space.sample(rng, SCAN // 10, exclude=self._measured, tries=TRIES)
         return np.array(drawn, dtype=np.int64).reshape(-1, space.ndim)
 
     def _choose_centres(self, scan: Array) -> tuple[list[Point], Array]:

@@ -18,6 +18,7 @@ from dsice.trial import Point
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CANDIDATES = 64
+TRIES = 4000  # random points per candidate set: fewer candidates where rules leave next to nothing
 WEIGHT = 0.4  # of an axis in the product; from 1 on, interactions of many axes crowd out even levels and pairs
 
 
@@ -39,7 +40,7 @@ class Spread:
 
     def pick(self, id: int, taken: Collection[Point], rng: np.random.Generator) -> tuple[Point, dict[str, Any]] | None:
         """The next point, not one of `taken`, and its note; None when every valid point is taken."""
-        drawn = self._space.sample(rng, CANDIDATES, exclude=taken)
+        drawn = self._space.sample(rng, CANDIDATES, exclude=taken, tries=TRIES)
         if not drawn:
             return None
         before = np.array(self._before, dtype=np.int64).reshape(-1, self._space.ndim)

@@ -320,3 +320,20 @@ for t in tuner.history:
         assert done.returncode == 0, done.stderr
         found.append(done.stdout.splitlines())
     assert found[0] == found[1] and len(found[0]) == 60
+
+
+def test_linear_algebra_has_one_thread_while_asked_and_its_own_again_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small matrices are many times slower on several threads, and not bit for bit the same."""
+    from scipy.linalg import lapack
+    from threadpoolctl import threadpool_info
+
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    seen: list[int] = []
+    factorise = lapack.dpotrf
+    monkeypatch.setattr(lapack, "dpotrf", lambda *args, **options: seen.extend(threads()) or factorise(*args, **options))
+    tuner = rounds(Tuner(cube(7, 4)), 1)
+    before = threads()
+    tuner.ask(5)
+    assert seen and set(seen) == {1} and threads() == before

@@ -21,7 +21,8 @@ from dsice.strategies.measurements import Measurements
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHANCE = 0.05
-SCAN = 4000  # points in question from the whole grid
+SCAN = 4000  # points in question from the whole grid; a tenth, and fewer after so many TRIES, where rules leave next to nothing
+TRIES = 50_000
 AROUND = 5  # best points whose lines are in question, too
 ROOM = 800  # points on the lines of each
 SAMPLED = 300  # most promising ones of which the joint posterior is sampled
@@ -59,7 +60,7 @@ def _stale(history: History) -> int:
 def _in_question(space: Space, data: Measurements, rng: np.random.Generator) -> Array:
     """Points not measured: a scan of the grid, all of it where it is small, and the lines through the best points."""
     measured = set(map(tuple, data.points.tolist()))
-    scan = space.sample(rng, SCAN if space.enumerable else SCAN // 10, exclude=measured)
+    scan = space.sample(rng, SCAN if space.enumerable else SCAN // 10, exclude=measured, tries=TRIES)
     order = np.argsort(data.values, kind="stable")[:AROUND]
     movable = [j for j, ordered in enumerate(space.ordered) if ordered]
     lines = open_lines(list(map(tuple, data.points[order].tolist())), space.shape, movable, 2, ROOM, rng)

@@ -127,16 +127,18 @@ class Goal:
     @staticmethod
     def named(trial: Trial, name: str) -> float:
         """A metric of a trial as it was told, ``"value"`` for the plain number; NaN where it has none."""
-        if name in trial.metrics:
-            return trial.metrics[name]
-        return trial.value if name == "value" and trial.value is not None else math.nan
+        return _named(trial.value, trial.metrics, name)
 
     def violation(self, trial: Trial) -> float:
         """Total violation relative to the bounds; 0 where all hold, inf where a metric is missing or no finite number."""
+        return self.violation_of(trial.value, trial.metrics)
+
+    def violation_of(self, value: float | None, metrics: Mapping[str, float]) -> float:
+        """`violation` of a trial with that value and these metrics."""
         total = 0.0
         for sign, bounds in ((1.0, self.at_most), (-1.0, self.at_least)):
             for name, bound in bounds.items():
-                told = self.named(trial, name)
+                told = _named(value, metrics, name)
                 if not math.isfinite(told):
                     return math.inf
                 total += max(0.0, sign * (told - bound)) / (abs(bound) or 1.0)
@@ -144,9 +146,13 @@ class Goal:
 
     def loss(self, trial: Trial) -> float:
         """L of a trial: less is better, NaN for one that has none (not done, of another stage, no finite metric)."""
-        if trial.state is not State.DONE or trial.stage != self.stage:
+        return self.loss_of(trial.state, trial.stage, trial.value, trial.metrics)
+
+    def loss_of(self, state: State, stage: int, value: float | None, metrics: Mapping[str, float]) -> float:
+        """`loss` of a trial in that state and stage, with that value and these metrics."""
+        if state is not State.DONE or stage != self.stage:
             return math.nan
-        told = self.metric_of(trial)
+        told = _named(value, metrics, self.metric)
         if not math.isfinite(told):
             return math.nan
         return -told if self.maximize else told
@@ -230,6 +236,12 @@ class Goal:
             word, number = next(iter(until.items()))
             until = kinds[word](number)
         return cls(**fields, until=until)
+
+
+def _named(value: float | None, metrics: Mapping[str, float], name: str) -> float:
+    if name in metrics:
+        return metrics[name]
+    return value if name == "value" and value is not None else math.nan
 
 
 def _bounds(word: str, bounds: object) -> Mapping[str, float]:

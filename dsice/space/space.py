@@ -106,6 +106,8 @@ class Space:
 
     def params(self, point: Sequence[int]) -> dict[str, Any]:
         """Return the names and values of a point (d levels), without inactive parameters."""
+        if not self._rules.conditions and self._fits(point):
+            return {name: axis.values[level] for (name, axis), level in zip(self._axes.items(), point, strict=True)}
         row = self._row(point)
         values = zip(self._names, self._axes.values(), row[0].tolist(), self._rules.active(row)[0], strict=True)
         return {name: axis.values[level] for name, axis, level, active in values if active}
@@ -293,6 +295,11 @@ class Space:
             if not active[0, j] and name in params:
                 reason = self._rules.reason(conditions, row, active)
                 raise SpaceError(f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {dict(params)!r}")
+
+    def _fits(self, point: Sequence[int]) -> bool:
+        """Whether a point is plain whole numbers on the axes; what is not is looked at more closely by `_row`."""
+        same = len(point) == len(self._shape) and set(map(type, point)) == {int}
+        return same and all(0 <= level < n for level, n in zip(point, self._shape, strict=True))
 
     def _row(self, point: Sequence[int]) -> NDArray[np.int64]:
         row = self._array(np.array([tuple(point)]))

@@ -13,10 +13,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from dsice import records, telling
+from dsice.archive import Archive
 from dsice.errors import JournalError, OptionError, TellError
 from dsice.goal import Goal
 from dsice.history import History
-from dsice.journal import Journal, read
+from dsice.journal import Journal, Reading
 from dsice.space import Choice, Ordinal, Space
 from dsice.strategies import DSICE, Strategy
 from dsice.telling import Told
@@ -137,11 +138,12 @@ class Tuner:
         SpaceError
             A callable rule that `rules` lacks.
         """
-        path, contents = Path(journal), read(journal)
+        archive = Archive(Reading(journal))
         tuner = cls.__new__(cls)
-        tuner._set_up(*resuming.stored_study(path, contents, rules or {}))
-        tuner._stopper, tuner._read_from = None, path
-        resuming.replay(path, contents, tuner.history, tuner.space, tuner._queue)
+        tuner._set_up(*resuming.stored_study(archive, rules or {}))
+        tuner._stopper, tuner._read_from = None, archive.path
+        archive.fill(tuner.history, tuner.space)
+        tuner._queue = archive.queue
         return tuner
 
     # ------------------------------------------------------------------ asking
@@ -376,10 +378,10 @@ class Tuner:
 
     # ------------------------------------------------------------------ journal
     def _open(self, journal: Journal, *, again: bool) -> None:
-        contents = journal.claim()
+        options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
+        reading = journal.claim()
         try:
-            options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
-            resuming.go_on(journal, contents, self.space, self.history, self._queue, options)
+            resuming.go_on(journal, reading, self.space, self.history, self._queue, options)
         except BaseException:
             journal.close()
             raise

@@ -8,7 +8,7 @@ history needs of all trials at once is kept (`dsice.history.Rows`), and where th
 from __future__ import annotations
 
 import json
-import sys
+import math
 from array import array
 from collections.abc import Mapping
 from typing import Any
@@ -107,14 +107,13 @@ class Archive:
                     self._tell(id, record)
                     self._told[id] = (line.start, line.stop)
                 case "ask":
-                    for asked in record["trials"]:
-                        self._ask(asked, _whole(record, "round"), line)
+                    self._ask(record["trials"], _whole(record, "round", None), line)
                 case "step":
                     steps, values = self._steps.setdefault(record["id"], (array("q"), array("d")))
                     steps.append(record["step"])
                     values.append(records.number(record["value"]))
                 case "add":
-                    self._ask(record["trial"], None, line)
+                    self._ask([record["trial"]], None, line)
                     self._tell(record["trial"]["id"], record["trial"])
                 case "enqueue":
                     self.queue.append(tuple(record["point"]))
@@ -123,33 +122,29 @@ class Archive:
         except _UNREADABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
-    def _ask(self, asked: Record, round: int | None, line: Line) -> None:
-        point, key = tuple(asked["point"]), (0, 0, 0)
-        if len(asked) > 2:
-            key = (_whole(asked, "stage") or 0, _whole(asked, "repeat") or 0, _whole(asked, "member") or 0)
-            _check(asked, _ASKED)
-        self._rows.append(point, round, key)
-        self._numbers.append(line.number)
-        self._asked.append((line.start, line.stop))
-        if self.queue and key == (0, 0, 0) and point in self.queue:
-            self.queue.remove(point)
+    def _ask(self, trials: list[Record], round: int | None, line: Line) -> None:
+        points = [tuple(asked["point"]) for asked in trials]
+        keys = [_NEW if len(asked) == 2 else _key(asked) for asked in trials]
+        self._rows.extend(points, round, keys)
+        self._numbers.extend([line.number] * len(trials))
+        self._asked.extend([(line.start, line.stop)] * len(trials))
+        for point, key in zip(points, keys, strict=True) if self.queue else ():
+            if key == _NEW and point in self.queue:
+                self.queue.remove(point)
 
     def _tell(self, id: int, record: Record) -> None:
-        rows = self._rows
-        point = record.get("point")
+        rows, get = self._rows, record.get
+        point = get("point")
         if point is not None and tuple(point) != rows.points[id]:
             raise ValueError(f"trial {id} was asked at {list(rows.points[id])}, not at {point}")
-        _check(record, _TOLD)
-        if "times" in record and len([records.number(t) for t in record["times"]]) != 3:
-            raise ValueError(f"times is {record['times']}, not three numbers")
-        values = record.get("values", ())
-        if len(values) == 1 and type(values[0]) is float:
-            value: float | None = values[0]
-        else:
-            value = mean(tuple(map(records.number, values)))
+        _check_rest(record)
         rows.states[id] = _STATES.get(record["state"]) or State(record["state"])
-        rows.values[id], rows.counts[id], rows.seconds[id] = value, len(values), record.get("seconds")
-        rows.metrics[id] = {sys.intern(name): records.number(v) for name, v in record.get("metrics", _NOTHING).items()}
+        values = get("values", ())
+        rows.counts[id] = len(values)
+        rows.values[id] = values[0] if len(values) == 1 and type(values[0]) is float else _mean(values)
+        rows.metrics[id] = _numbers(get("metrics", _NOTHING))
+        if (seconds := get("seconds")) is not None:
+            rows.seconds[id] = _plain("seconds", seconds)
 
     # ------------------------------------------------------------------ trials
     def _trial(self, id: int) -> Trial:
@@ -173,29 +168,60 @@ class Archive:
         return self._last[1]
 
 
-_NOTHING: Mapping[str, Any] = {}
-_ASKED = (("note", dict), ("parent", int), ("overrides", dict))
-_TOLD = (
-    ("values", list),
-    ("metrics", dict),
-    ("seconds", (int, float)),
-    ("times", list),
-    ("error", str),
-    ("tags", dict),
-    ("where", dict),
-)
+_NEW = (0, 0, 0)  # stage, repeat and member of most trials
+_NOTHING: Mapping[str, float] = {}
+_NO_TIMES = [None] * 3
+_FLOATS = {float}
 
 
-def _check(record: Record, kinds: tuple[tuple[str, Any], ...]) -> None:
-    """Raise TypeError for a field of the wrong kind: what is not looked at now must not fail when somebody does."""
-    for name, kind in kinds:
-        if name in record and not isinstance(record[name], kind):
+def _key(asked: Record) -> tuple[int, int, int]:
+    """Stage, repeat and member; what is not looked at now must not fail when somebody does."""
+    for name in ("note", "overrides"):
+        if type(asked.get(name, _NOTHING)) is not dict:
+            raise TypeError(f"{name} is {asked[name]!r}")
+    _whole(asked, "parent", None)
+    if len(asked) == 3 and "note" in asked:
+        return _NEW
+    return (_whole(asked, "stage", 0), _whole(asked, "repeat", 0), _whole(asked, "member", 0))
+
+
+def _check_rest(record: Record) -> None:
+    """Raise TypeError for what is told beside the numbers and of the wrong kind: it must not fail when it is looked at."""
+    if (error := record.get("error")) is not None and type(error) is not str:
+        raise TypeError(f"error is {error!r}")
+    for name in ("tags", "where"):
+        if type(record.get(name, _NOTHING)) is not dict:
             raise TypeError(f"{name} is {record[name]!r}")
+    times = record.get("times", _NO_TIMES)
+    if type(times) is not list or len(times) != 3:
+        raise TypeError(f"times is {times!r}, not three numbers")
+    for moment in times:
+        if moment is not None:
+            _plain("times", moment)
 
 
-def _whole(record: Record, name: str) -> int | None:
-    """A whole number, None where it is missing."""
-    value = record.get(name)
-    if value is not None and type(value) is not int:
+def _plain(name: str, value: object) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise TypeError(f"{name} is {value!r}, no number")
+    return float(value)
+
+
+def _mean(values: list[Any]) -> float:
+    if type(values) not in (list, tuple):
+        raise TypeError(f"values is {values!r}")
+    found = mean(tuple(map(records.number, values)))
+    return math.nan if found is None else found
+
+
+def _numbers(metrics: Mapping[str, Any]) -> Mapping[str, float]:
+    if type(metrics) is not dict:
+        raise TypeError(f"metrics is {metrics!r}")
+    return metrics if set(map(type, metrics.values())) <= _FLOATS else {k: records.number(v) for k, v in metrics.items()}
+
+
+def _whole(record: Record, name: str, default: int | None) -> Any:
+    """A whole number, the default where it is missing."""
+    value = record.get(name, default)
+    if type(value) is not int and value is not default:
         raise TypeError(f"{name} is {value!r}, not a whole number")
     return value

@@ -7,7 +7,7 @@ The score is what every strategy minimises: Z = L + b*T while time counts, then 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, Literal
@@ -156,6 +156,16 @@ class Goal:
         if not math.isfinite(told):
             return math.nan
         return -told if self.maximize else told
+
+    def losses(
+        self, done: np.ndarray[Any, np.dtype[np.bool_]], values: Sequence[float], metrics: Sequence[Mapping[str, float]]
+    ) -> Array:
+        """`loss` of many trials at once, all of them of this stage where they are done; NaN stands for no value."""
+        if self.metric == "value":
+            told = np.array([named.get("value", value) for named, value in zip(metrics, values, strict=True)], dtype=float)
+        else:
+            told = np.array([named.get(self.metric, math.nan) for named in metrics], dtype=float)
+        return np.where(done & np.isfinite(told), -told if self.maximize else told, np.nan)
 
     def time_counts(self, told: int, told_of_asked: int, seconds: float, budget: int | None) -> bool:
         """Whether Z still has its time term.

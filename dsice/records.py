@@ -91,17 +91,27 @@ def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
     """The trial with the told part of a record."""
     values = tuple(number(v) for v in record.get("values", ()))
     queued, started, ended = record.get("times", (None, None, None))
-    return replace(
-        trial,
-        state=State(record["state"]),
-        values=values,
-        value=mean(values),
-        metrics={k: number(v) for k, v in record.get("metrics", {}).items()},
-        seconds=record.get("seconds"),
-        times=(queued, started, ended),
-        error=record.get("error"),
-        tags=record.get("tags", {}),
-        where=record.get("where", {}),
+    return Trial(  # in the order of the fields: twice as fast as by name, and a journal may hold 100 000
+        trial.id,
+        trial.round,
+        trial.params,
+        trial.point,
+        trial.stage,
+        trial.repeat,
+        trial.member,
+        trial.parent,
+        trial.overrides,
+        trial.note,
+        State(record["state"]),
+        values,
+        mean(values),
+        {k: number(v) for k, v in record["metrics"].items()} if "metrics" in record else {},
+        record.get("seconds"),
+        (queued, started, ended),
+        trial.curve,
+        record.get("error"),
+        record.get("tags", {}),
+        record.get("where", {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ class Column:
         What it starts with, shape (trials,) or (trials, width).
     """
 
-    def __init__(self, dtype: type, rows: Array | Sequence[Any] = ()) -> None:
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
         self._data: Array = np.array(rows, dtype=dtype)
         self._length = len(self._data)
 
@@ -41,6 +42,10 @@ class Column:
 
     def __setitem__(self, id: int, value: object) -> None:
         self._data[id] = value
+
+    def copy(self) -> Column:
+        """One of its own, with the same rows."""
+        return Column(self._data.dtype, self.array())
 
     def array(self) -> Array:
         """All rows, to look at only; what is written later may show in it."""
@@ -58,28 +63,29 @@ class Rows:
     points, rounds, keys
         Point, round (None: added) and (stage, repeat, member) of each trial.
     states, values, metrics, seconds, counts
-        What was told: value and metrics as in `Trial`, `counts` the number of values.
+        What was told: value, metrics and seconds as in `Trial`, NaN where there is none; the number of values.
     """
 
     points: list[Point] = field(default_factory=list)
     rounds: list[int | None] = field(default_factory=list)
     keys: list[tuple[int, int, int]] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
-    values: list[float | None] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
     metrics: list[Mapping[str, float]] = field(default_factory=list)
-    seconds: list[float | None] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
 
-    def append(self, point: Point, round: int | None, key: tuple[int, int, int]) -> None:
-        """A trial that was asked or added and is not told yet."""
-        self.points.append(point)
-        self.rounds.append(round)
-        self.keys.append(key)
-        self.states.append(State.PENDING)
-        self.values.append(None)
-        self.metrics.append(_NOTHING)
-        self.seconds.append(None)
-        self.counts.append(0)
+    def extend(self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]) -> None:
+        """Trials that were asked or added and are not told yet."""
+        n = len(points)
+        self.points.extend(points)
+        self.rounds.extend([round] * n)
+        self.keys.extend(keys)
+        self.states.extend([State.PENDING] * n)
+        self.values.extend([math.nan] * n)
+        self.metrics.extend([_NOTHING] * n)
+        self.seconds.extend([math.nan] * n)
+        self.counts.extend([0] * n)
 
 
 _NOTHING: Mapping[str, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -47,19 +48,20 @@ class History(Sequence[Trial]):
 
     def _set_up(self, rows: Rows) -> None:
         """Columns, counters and indices of all trials; `write` keeps them up to date."""
-        ids, goal = range(len(rows.points)), self._goal
-        told = zip(rows.states, rows.keys, rows.values, rows.metrics, strict=True)
-        losses = [goal.loss_of(state, key[0], value, metrics) for state, key, value, metrics in told]
-        over = [goal.violation_of(rows.values[i], rows.metrics[i]) if losses[i] == losses[i] else math.nan for i in ids]
-        self._losses, self._violations = Column(float, losses), Column(float, over)
-        self._seconds = Column(float, [math.nan if s is None else s for s in rows.seconds])
+        n, goal = len(rows.points), self._goal
         self._points, self._keys = Column(np.int64, rows.points), Column(np.int64, rows.keys)
         self._states, self._counts = Column(np.int8, [_CODES[s] for s in rows.states]), Column(np.int64, rows.counts)
-        self._pending = {i: None for i in ids if rows.states[i] is State.PENDING}
-        self._identities: dict[Identity, int] = {(rows.points[i], *rows.keys[i]): i for i in ids}
-        self._taken = {rows.points[i] for i in ids if rows.keys[i][0] == goal.stage}
-        asked = [i for i in ids if rows.rounds[i] is not None]
-        self._asked, self._asked_pending = len(asked), sum(i in self._pending for i in asked)
+        losses = goal.losses(self.in_state(State.DONE) & self.of_stage(), rows.values, rows.metrics)
+        bound = bool(goal.bounded)
+        over = [goal.violation_of(rows.values[i], rows.metrics[i]) if bound else 0.0 for i in range(n)]
+        self._losses, self._violations = Column(float, losses), Column(float, np.where(np.isnan(losses), np.nan, over))
+        self._seconds = Column(float, rows.seconds)
+        self._pending: dict[int, None] = dict.fromkeys(np.flatnonzero(self.in_state(State.PENDING)).tolist())
+        columns = zip(*rows.keys, strict=True) if n else ((), (), ())
+        self._identities: dict[Identity, int] = dict(zip(zip(rows.points, *columns, strict=True), range(n), strict=True))
+        self._taken = set(rows.points) if self.of_stage().all() else {tuple(p) for p in self.taken_points().tolist()}
+        self._asked = sum(r is not None for r in rows.rounds)
+        self._asked_pending = sum(rows.rounds[i] is not None for i in self._pending)
         self._rounds = max((r for r in rows.rounds if r is not None), default=-1) + 1
         self._repeats = sum(key[1] > 0 for key in rows.keys)
         self._cache: dict[str, Any] = {}
@@ -102,6 +104,19 @@ class History(Sequence[Trial]):
             raise ValueError(f"this history has {len(self)} trials already")
         self._trials, self._build = [None] * len(rows.points), build
         self._set_up(rows)
+
+    def followed_by(self, trials: Sequence[Trial]) -> History:
+        """A copy with more trials; this one stays as it is."""
+        copied = copy.copy(self)
+        copied._cache = {}
+        for name in ("_trials", "_pending", "_identities", "_taken"):
+            setattr(copied, name, getattr(self, name).copy())
+        for name, column in vars(self).items():
+            if isinstance(column, Column):
+                setattr(copied, name, column.copy())
+        for trial in trials:
+            copied.write(trial)
+        return copied
 
     def write(self, trial: Trial) -> None:
         """Add the next trial, or put a newer state of a known one in its place (the tuner's alone)."""
@@ -186,7 +201,8 @@ class History(Sequence[Trial]):
 
     def of_stage(self) -> Array:
         """Which trials belong to the goal's stage, bool of shape (trials,)."""
-        return self._keys.array()[:, 0] == self.goal.stage if len(self) else np.zeros(0, dtype=bool)
+        keys = self._keys.array()
+        return keys[:, 0] == self.goal.stage if len(keys) else np.zeros(0, dtype=bool)
 
     def time_counts(self) -> bool:
         """Whether the goal still weighs run time, given what is told."""

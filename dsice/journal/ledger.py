@@ -25,9 +25,14 @@ class Ledger:
 
     def problem(self, record: Mapping[str, Any]) -> str:
         """Take a line in; what is wrong with it (then it is left out), "" if it fits."""
-        match record["kind"]:
-            case "tell" if type(record.get("id")) is int and type(record.get("state")) is str:
-                return self._told(record["id"], record["state"])
+        kind = record["kind"]
+        if kind == "tell":  # most lines are tells
+            id, state = record.get("id"), record.get("state")
+            if type(id) is int and type(state) is str and 0 <= id < len(self.states) and self.states[id] in _OPEN:
+                self.states[id] = state
+                return ""
+            return self._wrong_tell(id, state)
+        match kind:
             case "ask" if type(record.get("trials")) is list:
                 return self._new(record["trials"], "pending")
             case "step" if _is_step(record):
@@ -36,7 +41,7 @@ class Ledger:
                 return self._new([trial], trial["state"])
             case "enqueue" if type(point := record.get("point")) is list and _are_levels(point):
                 return ""
-            case "ask" | "add" | "tell" | "step" | "enqueue" as kind:
+            case "ask" | "add" | "step" | "enqueue":
                 return f"this {kind} line lacks a field, or has a wrong one"
             case "header":
                 return "a second header"
@@ -53,13 +58,10 @@ class Ledger:
         self.states.extend(state for _ in trials)
         return ""
 
-    def _told(self, id: int, state: str) -> str:
-        problem = self._unknown(id)
-        if not problem and self.states[id] not in ("pending", "lost"):
-            problem = f"trial {id} was told before"
-        if not problem:
-            self.states[id] = state
-        return problem
+    def _wrong_tell(self, id: object, state: object) -> str:
+        if type(id) is not int or type(state) is not str:
+            return "this tell line lacks a field, or has a wrong one"
+        return self._unknown(id) or f"trial {id} was told before"
 
     def _running(self, id: int) -> str:
         problem = self._unknown(id)
@@ -69,6 +71,7 @@ class Ledger:
         return "" if 0 <= id < self.next else f"trial {id} was never asked"
 
 
+_OPEN = ("pending", "lost")  # may be told
 _INTS = {int}  # a bool is none
 
 

@@ -175,9 +175,9 @@ class Space:
         return self._valid_points
 
     def sample(
-        self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] = (), tries: int | None = None
+        self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] | Ints = (), tries: int | None = None
     ) -> list[tuple[int, ...]]:
-        """Return up to `n` distinct valid points, uniformly drawn, none of `exclude`.
+        """Return up to `n` distinct valid points, uniformly drawn, none of `exclude` (points, or an array of shape (k, d)).
 
         On grids of up to 1e6 points fewer than `n` come only if there are no more. Beyond, points come by rejection, and
         fewer than `n` come if 1e6 tries in a row gave nothing new, or if one point is there after `tries` of them: what

@@ -147,7 +147,8 @@ def check_goal(path: Path, history: History) -> None:
     if history.time_counts() and np.isnan(history.seconds()[done]).all():
         raise OtherStudyError(
             f"journal {path}: the goal weighs run time (time_weight={goal.time_weight!r}), but none of its "
-            f"{int(done.sum())} done trials was told with seconds=...; leave time_weight out, or give this study a journal of its own"
+            f"{int(done.sum())} done trials was told with seconds=...; leave time_weight out, or give this study a journal of "
+            "its own"
         )
 
 

@@ -36,6 +36,7 @@ from typing import Any, Literal, cast
 
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
+from dsice.journal import Journal
 from dsice.launchers import Local
 from dsice.launchers._command import Command, Placeholder
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
@@ -81,9 +82,17 @@ class Study:
         """Where the study file is; its program runs there."""
         return self.path.parent
 
-    def tuner(self) -> Tuner:
-        """The tuner of this study; goes on where its journal ends."""
-        return Tuner(self.space, self.strategy, goal=self.goal, journal=self.journal, max_trials=self.max_trials, seed=self.seed)
+    def tuner(self, *, orphans: Literal["again", "keep"] = "again", wait: float = 0.0) -> Tuner:
+        """The tuner of this study; goes on where its journal ends. `wait`: seconds to wait for another writer."""
+        return Tuner(
+            self.space,
+            self.strategy,
+            goal=self.goal,
+            journal=Journal(self.journal, wait=wait),
+            orphans=orphans,
+            max_trials=self.max_trials,
+            seed=self.seed,
+        )
 
     def launcher(self) -> Local:
         """The launcher of this study; the trials' directories are beside the journal.

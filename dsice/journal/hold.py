@@ -83,6 +83,11 @@ class Hold:
             temporary.unlink(missing_ok=True)
             raise
 
+    @property
+    def mine(self) -> bool:
+        """Whether this process, and no fork of it, has the journal."""
+        return self._pid == os.getpid()
+
     def check(self, fd: int) -> None:
         """Raise unless this process still holds the journal and `fd` is still its file."""
         if os.getpid() != self._pid:

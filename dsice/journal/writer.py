@@ -30,6 +30,8 @@ class Journal:
         coordinator runs (the owner record still stops the first of two).
     wait
         Seconds to wait for another writer to let go.
+    create
+        False: the file must exist.
 
     Raises
     ------
@@ -39,9 +41,9 @@ class Journal:
         The file cannot be opened, is no journal, or has a bad line in the middle.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0, create: bool = True) -> None:
         self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
-        _prepare(self.path)
+        _prepare(self.path, create=create)
         self._size = 0
         self._undo_to: int | None = None
         self._claimed = False
@@ -147,6 +149,26 @@ class Journal:
                 ) from error
             raise
 
+    @property
+    def open(self) -> bool:
+        """Whether this process may append."""
+        return self._fd is not None and self._hold.mine
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file at the path is not the one that is written any more: deleted, moved or replaced."""
+        try:
+            return self._fd is not None and not os.path.samestat(os.fstat(self._fd), self.path.stat())
+        except OSError:
+            return True
+
+    def left(self) -> bytes:
+        """What was written, also after the file was deleted; empty where even that is gone."""
+        try:
+            return b"" if self._fd is None else os.pread(self._fd, self._size, 0)
+        except OSError:
+            return b""
+
     def _check_size(self, fd: int) -> None:
         """What this writer did not write may be a result: it is not written over, nor after."""
         size = os.fstat(fd).st_size
@@ -176,8 +198,10 @@ class Journal:
             self._release()
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, *, create: bool) -> None:
     """Make the directory; refuse what is no journal before anything is put beside it."""
+    if not create and not path.exists():
+        raise JournalError(f"journal {path}: {os.strerror(errno.ENOENT)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():

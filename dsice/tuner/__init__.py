@@ -1,5 +1,6 @@
 """Tuner: ask for points, tell what was measured. The only writer of history and journal."""
 
-from dsice.tuner.tuner import Axes, Stopper, Tuner
+from dsice.tuner.checks import Stopper
+from dsice.tuner.tuner import Axes, Tuner
 
 __all__ = ["Axes", "Stopper", "Tuner"]

@@ -16,6 +16,8 @@ from dsice.cli import main
 from dsice.journal import Journal
 from dsice.strategies import Random
 
+AT_ONCE = int(os.environ.get("DSICE_TELL_AT_ONCE", "10"))  # 40 take half a minute
+
 STUDY = """
 [study]
 command = "true"
@@ -143,8 +145,8 @@ def test_a_study_with_a_strategy_of_somebodys_own_can_be_told(tmp_path: Path) ->
     assert main(["ask", str(path)]) == 2
 
 
-def test_forty_at_once_and_none_is_lost(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trials = asked(capsys, study, "-n", 40)
+def test_many_at_once_and_none_is_lost(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trials = asked(capsys, study, "-n", AT_ONCE)
     journal = study.with_suffix(".jsonl")
     command = [sys.executable, "-m", "dsice.cli", "tell", str(journal)]
     holder = Journal(journal)  # all of them wait
@@ -160,8 +162,8 @@ def test_forty_at_once_and_none_is_lost(study: Path, capsys: pytest.CaptureFixtu
     ]
     holder.close()
     errors = [process.communicate(timeout=120)[1] for process in told]
-    assert [process.returncode for process in told] == [0] * 40, errors
-    assert [t.value for t in Tuner.read(journal).history] == [float(i) for i in range(40)]
+    assert [process.returncode for process in told] == [0] * AT_ONCE, errors
+    assert [t.value for t in Tuner.read(journal).history] == [float(i) for i in range(AT_ONCE)]
 
 
 def test_waiting_has_an_end_and_says_who_holds_it(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from dsice import DsiceWarning, State, Tuner
+from dsice import DsiceWarning, State, Tuner, run
 from dsice.errors import JournalError, LockedError, TellError
+from dsice.launchers.base import Job, Result, Step
 from dsice.strategies import Grid
 from tests.conftest import fill, small, state
+from tests.test_run import InMemory
 
 
 @pytest.fixture
@@ -178,3 +180,55 @@ def test_a_closed_tuner_keeps_nothing(path: Path) -> None:
     with pytest.raises(JournalError, match="is closed"):
         tuner.tell(0, 1.0)
     assert tuner.unwritten == 0 and not list(path.parent.glob("*.unwritten-*"))
+
+
+def test_run_goes_on_with_what_runs_while_the_disk_is_full(path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dsice.loop.RETRY", 0.0)
+    answered: list[int] = []
+
+    def answer(job: Job) -> list[Result | Step]:
+        answered.append(job.id)
+        disk.error = errno.ENOSPC if 3 <= len(answered) < 6 else 0
+        return [Step(job.id, 0, 1.0), Result(job.id, "done", value=float(job.id))]
+
+    launcher = InMemory(answer)
+    tuner = Tuner(small(), Grid(), journal=path, max_trials=12)
+    with pytest.warns(DsiceWarning, match="What runs goes on; nothing new is started until the journal can be written") as warned:
+        run(tuner, launcher, progress=False)
+    assert len(warned) == 1 and not launcher.closed
+    assert sorted(launcher.submitted) == list(range(12)) == sorted(answered)  # nothing was measured twice
+    tuner.close()
+    seen = Tuner.read(path).history
+    assert [(t.value, t.curve) for t in seen] == [(float(i), ((0, 1.0),)) for i in range(12)]
+
+
+def test_run_ends_when_nothing_runs_and_the_disk_stays_full(path: Path, tmp_path: Path, disk: Disk) -> None:
+    def answer(job: Job) -> Result:
+        disk.error = errno.ENOSPC
+        return Result(job.id, "done", value=float(job.id))
+
+    launcher = InMemory(answer)
+    tuner = Tuner(small(), Grid(), journal=path)
+    with (
+        pytest.warns(DsiceWarning),
+        pytest.raises(JournalError, match=r"No space left.*4 results in hand .*tmp/run\.jsonl\.unwritten"),
+    ):
+        run(tuner, launcher, progress=False)
+    assert launcher.closed and sorted(launcher.submitted) == [0, 1, 2, 3]
+    assert sorted(r["id"] for r in saved(tmp_path)) == [0, 1, 2, 3]
+    disk.error = 0
+    tuner.close()
+    assert [t.value for t in Tuner.read(path).history] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_run_stops_at_once_when_another_coordinator_took_over(path: Path) -> None:
+    owner = path.with_name("run.jsonl.owner")
+
+    def answer(job: Job) -> Result:
+        owner.write_text(json.dumps(json.loads(owner.read_text()) | {"nonce": "other"}))
+        return Result(job.id, "done", value=1.0)
+
+    launcher = InMemory(answer)
+    with pytest.raises(LockedError, match="taken over"):
+        run(Tuner(small(), Grid(), journal=path), launcher, progress=False)
+    assert launcher.closed and len(launcher.running) == 3

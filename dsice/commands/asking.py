@@ -16,7 +16,6 @@ from typing import Any
 from dsice.commands import show
 from dsice.errors import OptionError, TellError
 from dsice.journal import Journal
-from dsice.study import read_study
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
@@ -182,6 +181,8 @@ def _opened(path: str, wait: float, *, start: bool = False) -> Tuner:
     """The study, for one short look or line; its options are those of the study file only where that may start it."""
     if not path.endswith(".toml"):
         return Tuner.resume(Journal(path, wait=wait, create=False), orphans="keep")
+    from dsice.study import read_study  # brings the launchers along
+
     study = read_study(path)
     if start:
         return study.tuner(orphans="keep", wait=wait)

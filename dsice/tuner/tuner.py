@@ -272,8 +272,8 @@ class Tuner:
             telling.untold(known)
             told = Told(value, metrics, seconds, error, state, tags, times, where)
             at, done = time.time(), told.trial(known, self.history)
-            self._recorder.tell(lambda: ({"kind": "tell", "at": at, **records.tell_record(done)}, [done]), done.id)
             self.adopt(done.id)
+            self._recorder.tell(lambda: ({"kind": "tell", "at": at, **records.tell_record(done)}, [done]), done.id)
         told.warn(done)
         return done
 

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from dsice.commands import asking, insight, journals, looking, replaying, show, studies
+from dsice.commands import asking, extending, insight, journals, looking, replaying, show, studies
 from dsice.errors import DsiceError, OptionError
 from dsice.strategies import strategy_names
 
@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_ask(commands.add_parser("ask", help="print trials to measure elsewhere"))
     _add_tell(commands.add_parser("tell", help="record what was measured elsewhere"))
+
+    extend = commands.add_parser("extend", help="go on with the old measurements after the space of a study file has grown")
+    extend.add_argument("path", metavar="STUDY.toml")
+    text = "what the old trials were measured with, for each new parameter"
+    extend.add_argument("--value", action="append", default=[], metavar="NAME=VALUE", help=text)
+    extend.set_defaults(act=lambda args: extending.widen(args.path, values=args.value))
 
     best = commands.add_parser("best", help="print the best trial")
     best.add_argument("path", metavar="JOURNAL|STUDY.toml")

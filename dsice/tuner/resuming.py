@@ -125,7 +125,8 @@ def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:
         raise JournalError(f"journal {path}: line 1, the header, is damaged: {error}; nothing was changed") from error
     if difference:
         raise OtherStudyError(
-            f"journal {path} belongs to another study: {difference}. Give this study a journal of its own, or use the old space"
+            f"journal {path} belongs to another study: {difference}. Give this study a journal of its own, or use the old space; "
+            "where the old measurements mean the same in this one, `dsice extend` carries them over"
         )
 
 

@@ -43,7 +43,10 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Share:
-    """Until that share of the budget is told: of ``max_trials``, so added trials do not count."""
+    """Until that share of the budget is told: of ``max_trials``, so added trials do not count.
+
+    It is the budget in force: with a larger ``max_trials`` on resume the end moves on, and run time may count again.
+    """
 
     f: float
 

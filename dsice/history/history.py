@@ -206,11 +206,15 @@ class History(Sequence[Trial]):
 
     def time_counts(self) -> bool:
         """Whether the goal still weighs run time, given what is told."""
-        if not self.goal.time_weight:
+        return self.time_would_count(self.goal, self.budget)
+
+    def time_would_count(self, goal: Goal, budget: int | None) -> bool:
+        """`time_counts` under another goal and budget."""
+        if not goal.time_weight:
             return False
         told = len(self._trials) - len(self._pending)
-        seconds = float(np.nansum(self._seconds.array())) if isinstance(self.goal.until, Seconds) else 0.0
-        return self.goal.time_counts(told, self._asked - self._asked_pending, seconds, self.budget)
+        seconds = float(np.nansum(self._seconds.array())) if isinstance(goal.until, Seconds) else 0.0
+        return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
 
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
@@ -264,8 +268,8 @@ class History(Sequence[Trial]):
         return int(np.argmin(np.where(scored & (violation == least), scores, np.inf)))
 
     def repeated(self) -> bool:
-        """Whether a point was measured more than once, in several trials or inside one."""
-        return self._repeats > 0 or bool((self._counts.array() > 1).any())
+        """Whether a point was measured more than once, in several trials or inside one that has a score."""
+        return self._repeats > 0 or bool(((self._counts.array() > 1) & np.isfinite(self._losses.array())).any())
 
     def at(self, point: Point) -> Trial | None:
         """First scored trial of a point, its value the mean of the point's measurements; None if it has no score."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dsice.archive import Archive
-from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
+from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal import FORMAT, Journal, Reading
@@ -113,6 +114,7 @@ def go_on(
         journal.append({"kind": "header", "format": FORMAT, **about, **options})
         return
     known = last_options(archive.header, archive.options)
+    warn_of_time(history, known)
     if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
         journal.append({"kind": "options", "at": time.time(), **changed})
 
@@ -150,6 +152,26 @@ def check_goal(path: Path, history: History) -> None:
             f"journal {path}: the goal weighs run time (time_weight={goal.time_weight!r}), but none of its "
             f"{int(done.sum())} done trials was told with seconds=...; leave time_weight out, or give this study a journal of "
             "its own"
+        )
+
+
+def warn_of_time(history: History, before: Mapping[str, Any]) -> None:
+    """Say it when run time had ceased to count under the options before, and counts again under those of now."""
+    if not history.time_counts():
+        return
+    try:
+        goal, budget = Goal.from_dict(before.get("goal", {})), before.get("max_trials")
+        ceased = bool(goal.time_weight) and not history.time_would_count(goal, budget)
+    except (OptionError, TypeError):  # options of a newer dsice
+        return
+    if ceased:
+        lacking = int((history.in_state(State.DONE) & history.of_stage() & np.isnan(history.seconds())).sum())
+        unscored = f"; {lacking} trials that were told without seconds have no score until then" if lacking else ""
+        warnings.warn(
+            f"run time counts again: with max_trials={history.budget} (before: {budget}) the goal's until={history.goal.until!r} "
+            f"is not reached yet, and all trials are scored anew with it{unscored}. until=Trials(N) does not move with max_trials",
+            DsiceWarning,
+            stacklevel=5,
         )
 
 

@@ -169,7 +169,7 @@ def warn_of_time(history: History, before: Mapping[str, Any]) -> None:
         unscored = f"; {lacking} trials that were told without seconds have no score until then" if lacking else ""
         warnings.warn(
             f"run time counts again: with max_trials={history.budget} (before: {budget}) the goal's until={history.goal.until!r} "
-            f"is not reached yet, and all trials are scored anew with it{unscored}. until=Trials(N) does not move with max_trials",
+            f"is not reached yet, and all are scored anew with it{unscored}. until=Trials(N) does not move with max_trials",
             DsiceWarning,
             stacklevel=5,
         )

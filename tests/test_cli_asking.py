@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import json
 import os
@@ -188,3 +190,17 @@ def test_resume_goes_on_with_what_the_journal_says(tmp_path: Path) -> None:
     with Tuner.resume(path) as again:
         assert (again.strategy, again.max_trials, again.seed, [t.id for t in again.orphans]) == (Random(), 7, 3, [1, 2])
     assert path.read_bytes() == before
+
+
+def test_a_study_on_a_file_system_without_locks(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    assert main(["ask", str(study)]) == 2 and "lock = false in a study file" in capsys.readouterr().err
+    study.write_text(STUDY.replace("[study]", "[study]\nlock = false"))
+    assert main(["ask", str(study)]) == 0 and main(["tell", str(study), "0", "1", "--metric", "memory=1"]) == 0
+    study.write_text(STUDY.replace("[study]", "[study]\nlock = 3"))
+    assert main(["ask", str(study)]) == 2 and "lock = 3; expected true or false" in capsys.readouterr().err

@@ -98,6 +98,8 @@ def test_everything_told_is_kept_in_order_with_ids_that_fit(path: Path, disk: Di
     for call in calls:
         with pytest.raises(JournalError):
             call()
+    with pytest.raises(TellError, match="could not be written yet"):
+        tuner.step(1, 3, 0.1)
     with pytest.raises(TellError):  # what is wrong is wrong now, not later
         tuner.add(small().params((0, 0, 0)), "x")  # type: ignore[arg-type]
     assert tuner.unwritten == 5

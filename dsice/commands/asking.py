@@ -186,7 +186,7 @@ def _opened(path: str, wait: float, *, start: bool = False) -> Tuner:
     study = read_study(path)
     if start:
         return study.tuner(orphans="keep", wait=wait)
-    return Tuner.resume(Journal(study.journal, wait=wait, create=False), orphans="keep")
+    return Tuner.resume(Journal(study.journal, lock=study.lock, wait=wait, create=False), orphans="keep")
 
 
 def _number(text: str, what: str) -> float:

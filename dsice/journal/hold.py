@@ -145,7 +145,7 @@ def _locked(path: Path) -> int | None:
             return None
         raise JournalError(
             f"journal {path}: the file system refuses locks ({error.strerror}); put the journal on another one, or open it with "
-            "Journal(path, lock=False) and make sure that only one coordinator runs"
+            "Journal(path, lock=False) - lock = false in a study file - and make sure that only one coordinator runs"
         ) from error
     return fd
 

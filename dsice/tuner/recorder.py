@@ -58,6 +58,10 @@ class Recorder:
         self._unwritten.results.append(Result(make, id))
         return self._write_all()
 
+    def has(self, id: int) -> bool:
+        """Whether the end of that trial was told and could not be written yet."""
+        return self._unwritten.has(id)
+
     @property
     def unwritten(self) -> int:
         """How many results could not be written yet."""

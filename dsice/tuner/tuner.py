@@ -341,7 +341,7 @@ class Tuner:
         """
         with self._mutex:
             known = telling.known(trial, self.history)
-            telling.running(known)
+            telling.running(known, in_hand=self._recorder.has(known.id))
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
 

@@ -38,6 +38,10 @@ class Unwritten:
     results: list[Result] = field(default_factory=list)
     file: Path | None = None
 
+    def has(self, id: int) -> bool:
+        """Whether the end of that trial is in hand."""
+        return any(result.id == id for result in self.results)
+
     def forget(self, id: int) -> None:
         """A result that is told anew."""
         self.results = [result for result in self.results if result.id != id]

@@ -18,7 +18,7 @@ from dsice.cli import main
 from dsice.journal import Journal
 from dsice.strategies import Random
 
-AT_ONCE = int(os.environ.get("DSICE_TELL_AT_ONCE", "10"))  # 40 take half a minute
+AT_ONCE = int(os.environ.get("DSICE_TELL_AT_ONCE", "6"))  # 40 take half a minute
 
 STUDY = """
 [study]

@@ -13,7 +13,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-quality clean
+.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-quality bench-journal clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
@@ -42,6 +42,9 @@ bench-spline: $(VENV)/.bench-installed  # the d-spline beside other libraries, 3
 
 bench-published: $(VENV)/.bench-installed  # the published algorithms beside the default, under a minute
 	@$(BIN)/python benchmarks/published.py
+
+bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open, ask, tell, in memory and on the disk, 2 minutes
+	@$(BIN)/python -m benchmarks.journal.run
 
 # apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
 # Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')

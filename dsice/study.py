@@ -5,7 +5,7 @@
     [study]
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
     journal = "study.jsonl"     # all paths: relative to the study file
-    max_trials = 200            # also: max_seconds, seed, slots, timeout, mode = "async" | "rounds"
+    max_trials = 200            # also: max_seconds, seed, slots, timeout, mode = "async" | "rounds", lock = false
 
     [space]
     batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice
@@ -36,6 +36,7 @@ from typing import Any, Literal, cast
 
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
+from dsice.journal import Journal
 from dsice.launchers import Local
 from dsice.launchers._command import Command, Placeholder
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
@@ -60,6 +61,8 @@ class Study:
         Absolute path of the journal.
     max_seconds, timeout
         In seconds.
+    lock
+        False where the file system of the journal refuses locks.
     """
 
     path: Path
@@ -75,15 +78,24 @@ class Study:
     slots: int | None = None
     timeout: float | None = None
     mode: Literal["async", "rounds"] = "async"
+    lock: bool = True
 
     @property
     def folder(self) -> Path:
         """Where the study file is; its program runs there."""
         return self.path.parent
 
-    def tuner(self) -> Tuner:
-        """The tuner of this study; goes on where its journal ends."""
-        return Tuner(self.space, self.strategy, goal=self.goal, journal=self.journal, max_trials=self.max_trials, seed=self.seed)
+    def tuner(self, *, orphans: Literal["again", "keep"] = "again", wait: float = 0.0) -> Tuner:
+        """The tuner of this study; goes on where its journal ends. `wait`: seconds to wait for another writer."""
+        return Tuner(
+            self.space,
+            self.strategy,
+            goal=self.goal,
+            journal=Journal(self.journal, lock=self.lock, wait=wait),
+            orphans=orphans,
+            max_trials=self.max_trials,
+            seed=self.seed,
+        )
 
     def launcher(self) -> Local:
         """The launcher of this study; the trials' directories are beside the journal.
@@ -117,7 +129,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 def _read(file: Path) -> Study:
     top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy"))
-    keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode")
+    keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode", "lock")
     study = top.section("study", keys)
     space = _space(top)
     program, is_function = _program(study, space)
@@ -138,6 +150,7 @@ def _read(file: Path) -> Study:
         slots=study.whole("slots"),
         timeout=study.positive("timeout"),
         mode=cast(Literal["async", "rounds"], mode),
+        lock=study.flag("lock", default=True),
     )
 
 

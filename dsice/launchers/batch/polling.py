@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-_GROWTH = 1.1  # so that a look comes a tenth of the waiting time late at the most
+_GROWTH = 1.05  # so that a look comes at most a twentieth of the waiting time late
 
 
 class Pace:

@@ -61,7 +61,7 @@ def jobs() -> list[tuple[int, str, int]]:
 
 
 def start(script: str) -> int:
-    log = re.search(r'^#P\w+ -o "?([^"\n]+)"?$', open(script).read(), re.MULTILINE)
+    log = re.search(r'^#P\w+ -o "?([^"\n]+)"?$', told(script) or "", re.MULTILINE)
     assert log is not None
     with open(log[1], "ab") as out:
         clean = {"PATH": "/usr/bin:/bin", "HOME": "/"}
@@ -84,7 +84,7 @@ def submit(script: str) -> int:
         counter.seek(0)
         number = len(counter.read()) + 100
         counter.write("x")
-    name = re.search(r"^#P\w+ -N (\S+)$", open(script).read(), re.MULTILINE)
+    name = re.search(r"^#P\w+ -N (\S+)$", told(script) or "", re.MULTILINE)
     assert name is not None and len(name[1]) <= 15
     held = os.path.exists(os.path.join(PLACE, "hold"))
     copy = os.path.join(PLACE, f"script.{number}")  # as the real ones do: the file may change afterwards
@@ -112,9 +112,8 @@ def queue() -> int:
         print("Job id            Name             User              Time Use S Queue")
         print("----------------  ---------------- ----------------  -------- - -----")
         for number, name, pid in jobs():
-            print(
-                f"{f'{number}.server':<17} {name:<16} {'someone':<16}  {'00:00:00' if pid else '0':>8} {'R' if pid else 'Q'} workq"
-            )
+            used, state = ("00:00:00", "R") if pid else ("0", "Q")
+            print(f"{f'{number}.server':<17} {name:<16} {'someone':<16}  {used:>8} {state} workq")
     return 0
 
 

@@ -99,7 +99,7 @@ def test_trials_that_share_a_job_have_their_own_gpus(fake: Fake, tmp_path: Path)
             assert fake.submissions - before == -(-count // 3)
         assert [(tmp_path / "trials" / str(id) / "stderr").read_text().strip() for id in range(count)] == [
             # one that is alone in its job has all of the job's devices
-            said if not (id == 3) else "0"
+            said if id != 3 else "0"
             for id, said in enumerate(expected)
         ]
 
@@ -395,7 +395,7 @@ def test_without_the_commands_of_the_scheduler(tmp_path: Path, monkeypatch: pyte
 
 def test_bad_jobs_are_found_before_anything_is_submitted(fake: Fake, tmp_path: Path) -> None:
     with batch(fake, "echo {y}", tmp_path) as launcher:
-        with pytest.raises(LaunchError, match="placeholder {y}"):
+        with pytest.raises(LaunchError, match=r"placeholder \{y\}"):
             launcher.submit([Job(0, {"y": 1}), Job(1, {"x": 1})])
         with pytest.raises(LaunchError, match="4 of 4 slots free"):
             launcher.submit(jobs(0, 1, 2, 3, 4))
@@ -405,7 +405,7 @@ def test_bad_jobs_are_found_before_anything_is_submitted(fake: Fake, tmp_path: P
             launcher.submit([Job(9, {"y": 1})])
     assert fake.submissions == 0
     with pytest.raises(LaunchError, match="cannot be sent"):
-        batch(fake, lambda lock=__import__("threading").Lock(): 1, tmp_path)
+        batch(fake, programs.Locked().run, tmp_path)
 
 
 def test_a_prepare_job_has_a_place_and_a_name_of_its_own(fake: Fake, tmp_path: Path) -> None:

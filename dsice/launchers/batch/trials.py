@@ -63,8 +63,8 @@ class Trial:
         self.record = replace(
             self.record,
             requeued=self.record.requeued + 1,
-            seconds=self.record.seconds + (result.seconds or 0.0),
-            started=self.record.started or result.times[1],
+            seconds=result.seconds or 0.0,  # all submissions so far, as `outcome` tells it
+            started=result.times[1],
         )
         self.renew()
         self.record.write(self.directory)

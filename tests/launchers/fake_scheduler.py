@@ -15,7 +15,7 @@ A script, installed under those names. What it does is steered by files in ``$FA
 Jobs get an empty environment: neither PJM (without -X) nor PBS (without -V) passes one on.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH108, PTH110, PTH118, PTH119, PTH123, PTH208
 from __future__ import annotations
 
 import fcntl

@@ -10,6 +10,7 @@ import getpass
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+
+from dsice.launchers._supervise import PR_SET_PDEATHSIG, prctl
 
 CPUS = 40
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel")
@@ -152,6 +155,7 @@ class Slurm:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self._daemons.append(daemon)
 
@@ -163,6 +167,11 @@ class Slurm:
                 said = "\n".join(f"{path.name}: {path.read_text(errors='replace')[-800:]}" for path in self.place.glob("*.*"))
                 raise RuntimeError(f"waited {seconds} s for {what}\n{said}")
             time.sleep(0.05)
+
+
+def _end_with_parent() -> None:
+    """A run of the tests that is killed leaves no daemon behind."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_ports() -> tuple[int, int]:

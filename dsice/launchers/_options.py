@@ -33,6 +33,8 @@ def seconds(name: str, value: float, least: float | None = None) -> float:
 
 def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
     """Environment variables as text; None stands for one to remove."""
+    if env is not None and not isinstance(env, Mapping):
+        raise OptionError(f"env must map names to strings (or None, to remove a variable), got {type(env).__name__} {env!r}")
     found: dict[str, str | None] = {}
     for name, value in ({} if env is None else env).items():
         if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):

@@ -144,6 +144,8 @@ def resource_lines(scheduler: Scheduler, resources: Mapping[str, Any], timeout: 
     OptionError
         A value that is no string, number or True, or has a line break.
     """
+    if not isinstance(resources, Mapping):
+        raise OptionError(f"resources must be a mapping, got {type(resources).__name__} {resources!r}")
     lines = []
     wanted = dict(resources)
     if timeout is not None and scheduler.time and not any(name in wanted for name in scheduler.time):

@@ -25,6 +25,7 @@ import psutil
 from dsice.launchers._supervise import PR_SET_PDEATHSIG, prctl
 
 CPUS = 40
+GPUS = 4  # links to /dev/null in their place: Slurm hands out their numbers, as it does for devices
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel")
 CONF = """\
 ClusterName=dsice
@@ -49,7 +50,8 @@ ReturnToService=2
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -64,7 +66,7 @@ def missing() -> str:
 
 
 class Slurm:
-    """A cluster of one node with 40 CPUs that are not there (jobs only wait for each other's turn beyond 40)."""
+    """A cluster of one node with 40 CPUs and 4 GPUs that are not there; jobs wait for each other's turn beyond them."""
 
     def __init__(self) -> None:
         self.place = Path(tempfile.mkdtemp(prefix="dsice-slurm-", dir="/tmp"))  # short: sockets have short names
@@ -142,9 +144,11 @@ class Slurm:
         key.chmod(0o600)
         host = socket.gethostname().split(".")[0]
         first, second = _free_ports()
-        self.conf.write_text(
-            CONF.format(host=host, user=getpass.getuser(), place=self.place, controller_port=first, node_port=second, cpus=CPUS)
-        )
+        names = {"host": host, "user": getpass.getuser(), "place": self.place, "cpus": CPUS, "gpus": GPUS}
+        self.conf.write_text(CONF.format(controller_port=first, node_port=second, **names))
+        for number in range(GPUS):
+            (self.place / f"gpu{number}").symlink_to("/dev/null")
+        (self.place / "gres.conf").write_text(f"Name=gpu File={self.place}/gpu[0-{GPUS - 1}]\n")
 
     def _start(self, *command: str) -> None:
         with (self.place / f"{command[0]}.out").open("wb") as out:

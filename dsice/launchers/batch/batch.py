@@ -295,8 +295,7 @@ class Batch:
         record = trial.record
         if record.job is not None:
             return True
-        ending = self._scheduler.element_id("", record.index) if record.index is not None else ""
-        jobs = [job.job for job in listed if job.name == record.name and job.job.endswith(ending)]
+        jobs = [job.job for job in listed if job.name == record.name and self._scheduler.is_element(job.job, record.index)]
         if jobs:
             trial.record = replace(record, job=jobs[-1])
             trial.record.write(trial.directory)

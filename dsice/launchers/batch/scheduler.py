@@ -97,6 +97,13 @@ class Scheduler:
         """Id of one job of an array; of a plain job its own."""
         return job if index is None else self.element.format(job=job, index=index)
 
+    def is_element(self, job: str, index: int | None) -> bool:
+        """Whether `job` is number `index` of an array, or, without one, no job of an array."""
+        if index is not None:
+            return job.endswith(self.element_id("", index))
+        pattern = re.escape(self.element).replace(r"\{job\}", ".+").replace(r"\{index\}", r"\d+")
+        return not (self.array and re.fullmatch(pattern, job))
+
 
 SLURM = Scheduler(
     name="slurm",

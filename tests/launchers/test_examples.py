@@ -40,7 +40,7 @@ def test_one_gpu_for_each_trial_on_slurm(slurm: Slurm, folder: Path) -> None:
 
 
 def test_a_plain_loop_over_sbatch(slurm: Slurm, folder: Path) -> None:
-    assert "16 trials" in example(folder, "sbatch_loop.py", "--trials", "16")
+    assert "8 trials" in example(folder, "sbatch_loop.py", "--trials", "8")
 
 
 @pytest.mark.parametrize("fake", ["pjm"], indirect=True)

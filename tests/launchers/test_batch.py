@@ -208,7 +208,7 @@ def test_a_trial_cut_short_is_submitted_again_and_finds_its_checkpoint(fake: Fak
 
 
 def test_without_requeue_the_limit_is_final(fake: Fake, tmp_path: Path) -> None:
-    with batch(fake, "sleep 60; echo 1", tmp_path, timeout=0.3) as launcher:
+    with batch(fake, "sleep 60; echo {x}", tmp_path, timeout=0.3) as launcher:
         launcher.submit(jobs(0))
         assert drain(launcher, 1)[0].state == "timed_out"
     script = next((tmp_path / "trials" / "jobs").glob("*.sh")).read_text()
@@ -396,9 +396,9 @@ def test_without_the_commands_of_the_scheduler(tmp_path: Path, monkeypatch: pyte
 def test_bad_jobs_are_found_before_anything_is_submitted(fake: Fake, tmp_path: Path) -> None:
     with batch(fake, "echo {y}", tmp_path) as launcher:
         with pytest.raises(LaunchError, match=r"placeholder \{y\}"):
-            launcher.submit([Job(0, {"y": 1}), Job(1, {"x": 1})])
+            launcher.submit([Job(0, {"y": 1}), Job(1)])
         with pytest.raises(LaunchError, match="4 of 4 slots free"):
-            launcher.submit(jobs(0, 1, 2, 3, 4))
+            launcher.submit([Job(id, {"y": 1}) for id in range(5)])
         (tmp_path / "trials" / "9").mkdir(parents=True)
         (tmp_path / "trials" / "9" / "thesis.tex").touch()
         with pytest.raises(LaunchError, match="left alone"):

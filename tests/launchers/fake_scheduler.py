@@ -6,6 +6,8 @@ A script, installed under those names. What it does is steered by files in ``$FA
 ``limit``      that many jobs in the queue at most; one more is refused as by a full queue
 ``hold``       jobs wait and do not start while this file exists
 ``refuse``     its text is what a submission is answered with, and exit code 1
+``swallow``    a submission is answered as by a full queue, though the job is taken
+``slow``       a submission is answered after a second
 ``submit``     its text is what a submission is answered with, though the job is taken
 ``queue``      its text is what the queue command prints
 ``down``       the queue command fails with its text
@@ -75,6 +77,8 @@ def submit(script: str) -> int:
     if (no := told("refuse")) is not None:
         print(no, file=sys.stderr)
         return 1
+    if told("slow") is not None:
+        time.sleep(1)
     limit = told("limit")
     if limit is not None and len(jobs()) >= int(limit):
         print(FULL[ME], file=sys.stderr)
@@ -92,6 +96,9 @@ def submit(script: str) -> int:
         target.write(source.read())
     with open(os.path.join(PLACE, "jobs", str(number)), "w") as file:
         file.write(f"{name[1]} {0 if held else start(copy)}")
+    if told("swallow") is not None:
+        print(FULL[ME], file=sys.stderr)
+        return 1
     print(told("submit") or (f"[INFO] PJM 0000 pjsub Job {number} submitted." if ME == "pjsub" else f"{number}.server"))
     return 0
 

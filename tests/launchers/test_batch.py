@@ -17,6 +17,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
+from dsice.launchers.batch.scheduler import PJM, SLURM
 
 from . import programs
 from .conftest import Fake
@@ -116,6 +117,24 @@ def test_a_full_queue_means_wait(fake: Fake, tmp_path: Path) -> None:
     with batch(fake, "sleep 0.2; echo {x}", tmp_path) as launcher, pytest.warns(DsiceWarning, match=r"queue is full[\s\S]*limit"):
         launcher.submit(jobs(0, 1))
         assert {id: result.value for id, result in drain(launcher, 2).items()} == {0: 0.0, 1: 1.0}
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["it still runs", "it has ended"])
+def test_a_submission_that_only_seemed_to_fail_is_not_repeated(fake: Fake, tmp_path: Path, early: bool) -> None:
+    fake.tell("swallow")
+    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+    place = tmp_path / "trials" / "3"
+    with batch(fake, command, tmp_path) as launcher:
+        with pytest.warns(DsiceWarning, match="queue is full"):
+            launcher.submit(jobs(3))
+        if early:
+            (place / "go").touch()
+            assert eventually((place / "exit.json").exists)
+        else:
+            assert launcher.collect(2.5) == []
+            (place / "go").touch()
+        assert drain(launcher, 1)[3].value == 3.0
+    assert (place / "runs").read_text() == "run\n" and fake.submissions == 1
 
 
 def test_submissions_are_throttled(fake: Fake, tmp_path: Path) -> None:
@@ -344,6 +363,27 @@ def test_a_coordinator_that_is_ended_leaves_its_jobs_and_the_next_goes_on(
     assert len(re.findall(r"\(\d, \d\.0\)", second.stdout)) == 2
     assert [(tmp_path / "trials" / id / "runs").read_text() for id in "01"] == ["run\n", "run\n"]
     assert fake.submissions == 2
+
+
+def test_ctrl_c_does_not_cut_a_submission_short(fake: Fake, tmp_path: Path) -> None:
+    fake.tell("slow")
+    code = COORDINATOR.replace("range(2)", "[5]")
+    command = [sys.executable, "-c", code, fake.name, str(tmp_path)]
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert eventually(lambda: fake.submissions == 1, 20.0)
+    os.killpg(first.pid, signal.SIGINT)  # as the terminal does: to all in the foreground
+    first.communicate(timeout=20)
+    assert eventually((tmp_path / "trials" / "0" / "runs").exists)
+    (tmp_path / "trials" / "0" / "go").touch()
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert "(0, 5.0)" in second.stdout and fake.submissions == 1
+    assert (tmp_path / "trials" / "0" / "runs").read_text() == "run\n"
+
+
+def test_a_job_of_an_array_is_told_from_a_plain_one_of_the_same_name() -> None:
+    assert SLURM.is_element("12_4", 4) and SLURM.is_element("12", None)
+    assert not SLURM.is_element("12_14", 4) and not SLURM.is_element("12_4", None)
+    assert PJM.is_element("12", None)
 
 
 def test_two_launchers_never_share_a_directory(fake: Fake, tmp_path: Path) -> None:

@@ -100,7 +100,10 @@ def test_the_wall_time_of_the_queue_is_survived_by_its_checkpoint(slurm: Slurm, 
 
 
 def test_what_slurm_refuses_is_shown(slurm: Slurm, tmp_path: Path) -> None:
-    for resources, reason in (({"partition": "nope"}, "invalid partition"), ({"gres": "gpu:9"}, "node configuration is not available")):
+    for resources, reason in (
+        ({"partition": "nope"}, "invalid partition"),
+        ({"gres": "gpu:9"}, "node configuration is not available"),
+    ):
         with batch("echo {x}", tmp_path, resources=resources) as launcher:
             with pytest.raises(
                 LaunchError, match=rf"slurm refused the job\ncommand: sbatch --parsable \S+\n[\s\S]*{reason}[\s\S]*script: "

@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -292,18 +291,13 @@ class Batch:
             ) from None
 
     def _adopt(self, trial: Trial, listed: Sequence[Listed]) -> bool:
-        record = trial.record
-        if record.job is not None:
+        if trial.record.job is not None or trial.found(listed, self._scheduler):
             return True
-        jobs = [job.job for job in listed if job.name == record.name and self._scheduler.is_element(job.job, record.index)]
-        if jobs:
-            trial.record = replace(record, job=jobs[-1])
-            trial.record.write(trial.directory)
-            return True
-        if record.requeued:  # it has a checkpoint, perhaps: submitted anew it would lose it
+        if trial.record.requeued:  # it has a checkpoint, perhaps: submitted afresh it would lose it
+            trial.renew()
             self._outbox.waiting.append(trial)
             return True
-        return _jobdir.ended(trial.directory, trial.ticket.token) is not None
+        return False
 
     # ------------------------------------------------------------------ collect
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:

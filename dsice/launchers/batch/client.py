@@ -58,7 +58,7 @@ class Client:
         Raises
         ------
         Busy
-            The queue is full, or the scheduler did not answer in time: it may have taken the job.
+            The queue is full, or the scheduler did not answer well: it may have taken the job all the same.
         LaunchError
             The scheduler is not there, refuses the job, or answers what is no job id.
         """
@@ -121,26 +121,30 @@ class Client:
         words = _filled(template, values)
         command = shlex.join(words)
         try:
-            # a session of its own: Ctrl-C at the terminal must not cut a submission short
-            done = subprocess.run(
+            # A session of its own, and no subprocess.run, which kills: Ctrl-C must not cut a submission short.
+            process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                timeout=_SECONDS,
                 start_new_session=True,
                 env=_environment(),
             )
-        except subprocess.TimeoutExpired:
-            raise Busy(f"command: {command}\nno answer for {_SECONDS:g} s") from None
         except OSError as error:
             raise LaunchError(
                 f"the command {words[0]!r} of scheduler={self._scheduler.name!r} cannot be run: {error.strerror or error}; is "
                 f"this a login node with its commands on PATH? Elsewhere use Local, or dry_run() to see the scripts\n"
                 f"command: {command}"
             ) from None
-        return Answer(command, done.returncode, done.stdout, done.stderr)
+        try:
+            out, err = process.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise Busy(f"command: {command}\nno answer for {_SECONDS:g} s") from None
+        return Answer(command, process.returncode, out, err)
 
 
 def _filled(template: str, values: dict[str, Sequence[str]]) -> list[str]:

@@ -66,6 +66,9 @@ class Outbox:
         while self.waiting and time.monotonic() >= self._next:
             group = self.waiting[: self._jobs * self._per_job]
             try:
+                if any(trial.sent for trial in group):
+                    self._settle(group)
+                    continue
                 self._submit(group)
             except Busy as full:
                 self._wait(group, full)
@@ -88,10 +91,22 @@ class Outbox:
                 f"the {self._scheduler.name} queue is full; waiting and trying again\n{full}", DsiceWarning, stacklevel=2
             )
 
-    def _submit(self, group: Sequence[Trial]) -> None:
+    def _settle(self, group: Sequence[Trial]) -> None:
+        """A submission that seemed to fail may have reached the scheduler; ask before trying it again.
+
+        Raises
+        ------
+        Busy
+            The scheduler cannot be asked.
+        """
+        listed = self._client.queue().values()
         for trial in group:
-            if trial.sent:  # a submission that was cut short may have reached the scheduler
-                trial.renew()
+            if trial.sent and trial.found(listed, self._scheduler):
+                self.waiting.remove(trial)
+            elif trial.sent:
+                trial.renew()  # should it turn up yet, it finds that it is not wanted
+
+    def _submit(self, group: Sequence[Trial]) -> None:
         jobs = [group[i : i + self._per_job] for i in range(0, len(group), self._per_job)]
         script = self.script(jobs)
         for index, trials in enumerate(jobs):

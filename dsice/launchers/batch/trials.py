@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from dsice.launchers import _jobdir, _outcome
 from dsice.launchers._output import Curve, tail
 from dsice.launchers._program import Program
 from dsice.launchers.base import Job, Result
+from dsice.launchers.batch.client import Listed
 from dsice.launchers.batch.records import Home, Record
+from dsice.launchers.batch.scheduler import Scheduler
 
 
 @dataclass(eq=False)
@@ -20,7 +23,7 @@ class Trial:
     Attributes
     ----------
     sent
-        Whether its ticket stands in a script that the scheduler may have: another try needs a new one.
+        Whether the scheduler may have a script with its ticket: that has to be settled before another try.
     cancelled
         Whether it was asked to end.
     checked
@@ -51,6 +54,15 @@ class Trial:
     def mark(self, home: Home) -> Path:
         """The file by which its job says that it ended."""
         return home.mark(self.directory.name, self.ticket.token)
+
+    def found(self, listed: Iterable[Listed], scheduler: Scheduler) -> bool:
+        """Whether a job of its name is in the queue, or was and left an end; its id is written down."""
+        jobs = [job.job for job in listed if job.name == self.record.name and scheduler.is_element(job.job, self.record.index)]
+        if jobs:
+            self.record = replace(self.record, job=jobs[-1])
+            self.record.write(self.directory)
+        self.checked = False
+        return bool(jobs) or _jobdir.ended(self.directory, self.ticket.token) is not None
 
     def renew(self) -> None:
         """A new ticket for another try in the same directory."""

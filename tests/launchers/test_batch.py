@@ -17,6 +17,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
+from dsice.launchers.batch.polling import Pace
 from dsice.launchers.batch.scheduler import PJM, SLURM
 
 from . import programs
@@ -189,12 +190,28 @@ def test_a_half_written_result_fails_with_its_text(fake: Fake, tmp_path: Path) -
 def test_the_scheduler_is_asked_once_for_all_jobs_and_less_and_less_often(fake: Fake, tmp_path: Path) -> None:
     fake.tell("hold")
     with batch(fake, "echo {x}", tmp_path, poll=10.0) as launcher:
+        began = time.monotonic()
         launcher.submit(jobs(0, 1, 2, 3))
         assert launcher.collect(4.5) == []
-        assert 1 <= len(fake.calls("pjstat") + fake.calls("qstat")) <= 2
+        assert 1 <= len(fake.calls("pjstat") + fake.calls("qstat")) <= (time.monotonic() - began) / 2 + 1
         fake.tell("down", "the scheduler sleeps")
         launcher.cancel_all()
         assert len(fake.calls("pjdel") + fake.calls("qdel")) == 1
+
+
+def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("dsice.launchers.batch.polling.time.monotonic", lambda: now)
+    pace, looks = Pace(0.1, 10.0), []
+    while now < 1600.0:
+        now += max(0.01, pace.left())
+        if pace.due():
+            looks.append(now - 1000.0)
+    gaps = [b - a for a, b in zip(looks, looks[1:], strict=False)]
+    assert looks[0] <= 0.2 and all(gap <= max(0.2, 0.06 * at) for gap, at in zip(gaps, looks, strict=False))
+    assert gaps[-1] == pytest.approx(10.0) and len(looks) < 150
+    pace.restart()
+    assert pace.left() <= 0.1
 
 
 def test_a_scheduler_that_does_not_answer_is_asked_again(fake: Fake, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Following:
     ) -> None:
         self._client, self._home, self._outbox, self._scheduler = client, home, outbox, scheduler
         self._timeout, self._requeue, self._lost_after = timeout, requeue, lost_after
-        self._scan, self._ask = Pace(min(_SOON, poll), poll), Pace(min(_ASK, poll), poll)
+        self._scan, self._ask = Pace(min(_SOON, poll), poll), Pace(min(_ASK, poll), poll, growth=1.5)
         self._warned = False
         self.running: dict[int, Trial] = {}
         self.ready: list[Result | Step] = []

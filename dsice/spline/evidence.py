@@ -45,12 +45,16 @@ class Smoothness:
         Variance of one measurement relative to the scale.
     evidence
         Penalised log marginal likelihood reached, up to a constant.
+    rough
+        Variance relative to the scale of what is a point's own and no noise: no neighbour knows of it, and measuring
+        again does not change it. Told from noise by repeated measurements; 0 where there are none.
     """
 
     theta: Array
     lam: float
     noise: float
     evidence: float
+    rough: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,13 @@ class Tables:
 
 
 def fit_smoothness(
-    points: Ints, values: Array, counts: Array, priors: Sequence[AxisPrior], *, log_lam: float | None = None
+    points: Ints,
+    values: Array,
+    counts: Array,
+    priors: Sequence[AxisPrior],
+    *,
+    log_lam: float | None = None,
+    within: tuple[float, int] = (0.0, 0),
 ) -> Smoothness:
     """Maximise the penalised marginal likelihood.
 
@@ -92,23 +102,29 @@ def fit_smoothness(
         One per axis.
     log_lam
         Fixes the smoothness.
+    within
+        Sum of squares of the single measurements around the means of their points, and its degrees of freedom
+        (measurements less points): what tells noise from roughness.
     """
     from scipy.optimize import minimize
 
-    problem = _Evidence(points, values, counts, priors)
-    d = len(priors)
-    start = np.concatenate([np.full(d, THETA[0]), [LAM[0] if log_lam is None else log_lam, NOISE[0]]])
-    bounds = [BOUNDS[0]] * d + [BOUNDS[1] if log_lam is None else (log_lam, log_lam), BOUNDS[2]]
+    problem = _Evidence(points, values, counts, priors, within)
+    d, own = len(priors), within[1] > 0
+    start = np.concatenate([np.full(d, THETA[0]), [LAM[0] if log_lam is None else log_lam, NOISE[0]], [NOISE[0]] * own])
+    bounds = [BOUNDS[0]] * d + [BOUNDS[1] if log_lam is None else (log_lam, log_lam), BOUNDS[2]] + [BOUNDS[2]] * own
     found = minimize(problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
     p = np.asarray(found.x, dtype=float)
-    return Smoothness(np.exp(p[:d]), math.exp(p[d]), math.exp(p[d + 1]), -float(found.fun))
+    rough = math.exp(p[d + 2]) if own else 0.0
+    return Smoothness(np.exp(p[:d]), math.exp(p[d]), math.exp(p[d + 1]), -float(found.fun), rough)
 
 
 class _Evidence:
-    """Negative penalised log likelihood with its gradient, over (log theta, log lam, log noise)."""
+    """Negative penalised log likelihood with its gradient, over (log theta, log lam, log noise and, with repeats, log rough)."""
 
-    def __init__(self, points: Ints, values: Array, counts: Array, priors: Sequence[AxisPrior]) -> None:
-        self._values, self._counts, self._priors = values, counts, priors
+    def __init__(
+        self, points: Ints, values: Array, counts: Array, priors: Sequence[AxisPrior], within: tuple[float, int] = (0.0, 0)
+    ) -> None:
+        self._values, self._counts, self._priors, self._within = values, counts, priors, within
         found = [np.unique(points[:, j], return_inverse=True) for j in range(len(priors))]
         self._levels = [levels for levels, _ in found]
         self._places = np.ascontiguousarray(np.stack([place.ravel() for _, place in found], axis=1), dtype=np.int64)
@@ -123,16 +139,19 @@ class _Evidence:
         tables = Tables.of(factors)
         covariance = tables.covariance(self._places, self._places)
         noise = math.exp(p[d + 1]) / self._counts
-        covariance[np.diag_indices(n)] += noise + JITTER
+        rough = math.exp(p[d + 2]) if len(p) > d + 2 else 0.0
+        covariance[np.diag_indices(n)] += noise + rough + JITTER
         lower, info = dpotrf(covariance, lower=1)
         if info:
             return 1e10, np.zeros_like(p)
         half = np.tril(dpotri(lower, lower=1)[0])
         inverse = half + np.tril(half, -1).T
         weights = inverse @ self._values
-        energy = max(float(self._values @ weights), TINY)
-        value = 0.5 * n * math.log(energy / n) + float(np.log(np.diag(lower)).sum())
-        sensitivity = np.ascontiguousarray(0.5 * inverse - (0.5 * n / energy) * np.outer(weights, weights))
+        squares, spare = self._within[0] / math.exp(p[d + 1]), self._within[1]
+        energy = max(float(self._values @ weights) + squares, TINY)
+        total = n + spare
+        value = 0.5 * total * math.log(energy / total) + float(np.log(np.diag(lower)).sum()) + 0.5 * spare * p[d + 1]
+        sensitivity = np.ascontiguousarray(0.5 * inverse - (0.5 * total / energy) * np.outer(weights, weights))
         out = np.zeros_like(tables.values)
         kernels.grid_gradient(self._places, tables.values, tables.starts, tables.sizes, sensitivity, out)
         gradient = np.zeros_like(p)
@@ -140,8 +159,10 @@ class _Evidence:
             part = out[tables.starts[j] : tables.starts[j] + tables.sizes[j] ** 2]
             gradient[j] = part @ (factors[j] - 1.0).ravel()
             gradient[d] += part @ slopes[j].ravel()
-        gradient[d + 1] = np.diag(sensitivity) @ noise
-        for k, (middle, spread) in enumerate([THETA] * d + [LAM, NOISE]):
+        gradient[d + 1] = np.diag(sensitivity) @ noise + 0.5 * spare - 0.5 * total * squares / energy
+        if rough:
+            gradient[d + 2] = rough * np.trace(sensitivity)
+        for k, (middle, spread) in enumerate(([THETA] * d + [LAM, NOISE, NOISE])[: len(p)]):
             value += 0.5 * ((p[k] - middle) / spread) ** 2
             gradient[k] += (p[k] - middle) / spread**2
         return value, gradient

@@ -69,6 +69,8 @@ class Surface:
         Entry of the table for each level, by axis; levels are their own entries by default.
     smoothness
         How the tables came about.
+    places
+        Which of the caller's points these are, shape (n,); all by default.
 
     Attributes
     ----------
@@ -88,17 +90,19 @@ class Surface:
         basis: Array | None = None,
         codes: Sequence[Ints] | None = None,
         smoothness: Smoothness | None = None,
+        places: Ints | None = None,
     ) -> None:
         from scipy.linalg.lapack import dpotrf, dtrtri
 
         self.tables, self.smoothness, self._codes = tables, smoothness, codes
         k = len(points)
+        self.places = np.arange(k) if places is None else places
         if coming is not None and len(coming):
             points = np.concatenate([points, coming])
             noise = np.concatenate([noise, np.ones(len(coming)) if coming_noise is None else coming_noise])
         self.points = np.array(points, dtype=np.int64, order="C")
         self.noise, self.told = noise, k
-        self.once = smoothness.noise + JITTER if smoothness else float(noise.max())
+        self.once = smoothness.noise + smoothness.rough + JITTER if smoothness else float(noise.max())
         covariance = tables.covariance(self.points, self.points)
         covariance[np.diag_indices(len(points))] += noise
         lower, info = dpotrf(covariance, lower=1)
@@ -163,6 +167,18 @@ class Surface:
     def mean(self, points: Ints) -> Array:
         """Mean at points, shape (k,): cheaper than `at`."""
         return np.asarray(self.tables.covariance(self.entries(points), self.points) @ self.coefficients)
+
+    def measured(self) -> tuple[Array, Array]:
+        """Mean and variance of the true values at the measured points, told ones alone: shapes (n,).
+
+        Here a point's own roughness counts, which no other point knows of: where it was measured often, the mean of its
+        measurements outweighs its neighbours.
+        """
+        k, rough = self.told, self.smoothness.rough if self.smoothness else 0.0
+        prior = self.tables.covariance(self.points[:k], self.points[:k])
+        prior[np.diag_indices(k)] += rough
+        projected = prior @ self._inverse[:k, :k]
+        return prior @ self.coefficients[:k], np.maximum(np.diag(prior) - np.einsum("ij,ij->i", projected, projected), SMALLEST)
 
     def score(self, offsets: Ints, points: Ints) -> Scores:
         """Mean and variance at every point of every line, in one compiled call.
@@ -250,9 +266,10 @@ def fit_surface(
         [1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0] for t, p in zip(fitted.theta, priors, strict=True)]
     )
     some = representative(y, most)
-    noise = fitted.noise / weights[some] + JITTER
+    noise = fitted.noise / weights[some] + fitted.rough + JITTER
     pending = np.empty((0, len(shape)), dtype=np.int64) if coming is None else np.asarray(coming, dtype=np.int64)
-    options: dict[str, Any] = {"coming": _entries(pending, codes), "coming_noise": np.full(len(pending), fitted.noise + JITTER)}
+    once = np.full(len(pending), fitted.noise + fitted.rough + JITTER)
+    options: dict[str, Any] = {"coming": _entries(pending, codes), "coming_noise": once, "places": some}
     return Surface(tables, _entries(places[some], codes), y[some], noise, codes=codes, smoothness=fitted, **options)
 
 
@@ -264,12 +281,20 @@ def smoothness_of(
     *,
     counts: Array | None = None,
     log_lam: float | None = None,
+    squares: Array | None = None,
+    spare: Array | None = None,
 ) -> Smoothness:
-    """Smoothness and noise alone; the arguments are those of `fit_surface`."""
+    """Smoothness and noise alone; the arguments are those of `fit_surface`.
+
+    `squares`, `spare`: of the single measurements of each point, the sum of squares around their mean and its degrees of
+    freedom, shape (n,).
+    """
     places, y, weights = _checked(points, values, counts, len(shape))
     codes = _codes(shape)
     some = representative(y, FIT)
-    return fit_smoothness(_entries(places[some], codes), y[some], weights[some], _priors(codes, ordered), log_lam=log_lam)
+    within = (0.0, 0) if squares is None or spare is None else (float(squares[some].sum()), int(spare[some].sum()))
+    entries, priors = _entries(places[some], codes), _priors(codes, ordered)
+    return fit_smoothness(entries, y[some], weights[some], priors, log_lam=log_lam, within=within)
 
 
 def _priors(codes: Sequence[Ints], ordered: Sequence[bool]) -> list[AxisPrior]:

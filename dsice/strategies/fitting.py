@@ -20,6 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 GROWTH = 1.12  # smoothness is fitted anew when there are so many times more points
 _FITTED: OrderedDict[bytes, Smoothness] = OrderedDict()  # what follows from its key alone
 _KEPT = 8
+FIELDS = ("points", "counts", "failed", "ids", "scores", "squares", "spare")
 
 
 def surface_of(space: Space, data: Measurements, coming: Sequence[Point], log_lam: float | None = None) -> Surface:
@@ -37,7 +38,7 @@ def surface_through(
     """The model through other values at the measured points; `ranks`: they are normal scores."""
     old = np.sort(np.argsort(data.ids, kind="stable")[: _step(len(data.ids))])
     first = normal_scores(values[old]) if ranks else values[old]
-    smoothness = _smoothness(space, data, old, first, log_lam)
+    smoothness = _smoothness(space, data, old, first, log_lam, repeats=ranks)
     pending = space.coded(np.array(coming, dtype=np.int64).reshape(-1, space.ndim))
     return fit_surface(
         space.coded(data.points),
@@ -58,10 +59,11 @@ def lowest_mean(space: Space, history: History, log_lam: float | None = None) ->
     data = Measurements.of(history)
     feasible = history.feasible()[data.ids] & ~data.failed
     among = np.flatnonzero(feasible if feasible.any() else ~data.failed)
-    kept = replace(data, **{name: getattr(data, name)[among] for name in ("points", "counts", "failed", "ids", "scores")})
+    kept = replace(data, **{name: getattr(data, name)[among] for name in FIELDS})
     values = normal_scores(data.values[among])
-    mean = np.round(surface_through(space, kept, values, (), log_lam, ranks=True).mean(space.coded(kept.points)), 9)
-    return tuple(kept.points[np.lexsort((values, mean))[0]].tolist())
+    surface = surface_through(space, kept, values, (), log_lam, ranks=True)
+    mean = np.round(surface.measured()[0], 9)
+    return tuple(kept.points[surface.places[np.lexsort((values[surface.places], mean))[0]]].tolist())
 
 
 def _step(count: int) -> int:
@@ -72,11 +74,16 @@ def _step(count: int) -> int:
     return min(int(step), count)
 
 
-def _smoothness(space: Space, data: Measurements, old: Array, values: Array, log_lam: float | None) -> Smoothness:
+def _smoothness(
+    space: Space, data: Measurements, old: Array, values: Array, log_lam: float | None, *, repeats: bool
+) -> Smoothness:
     points, counts = space.coded(data.points[old]), data.counts[old]
-    key = repr((space.shape, space.ordered, log_lam)).encode() + points.tobytes() + values.tobytes() + counts.tobytes()
+    squares, spare = (data.squares[old], data.spare[old]) if repeats else (np.zeros(len(old)), np.zeros(len(old)))
+    key = repr((space.shape, space.ordered, log_lam)).encode() + b"".join(a.tobytes() for a in (points, values, counts, squares))
     if key not in _FITTED:
-        _FITTED[key] = smoothness_of(points, values, space.shape, space.ordered, counts=counts, log_lam=log_lam)
+        _FITTED[key] = smoothness_of(
+            points, values, space.shape, space.ordered, counts=counts, log_lam=log_lam, squares=squares, spare=spare
+        )
         while len(_FITTED) > _KEPT:
             _FITTED.popitem(last=False)
     return _FITTED[key]

@@ -28,7 +28,8 @@ class Measurements:
     points
         Distinct measured points, int of shape (k, axes).
     values
-        Normal score of each point, shape (k,): less is better.
+        Normal score of each point, shape (k,): less is better; of a point measured repeatedly, the mean of the normal scores
+        of its trials, so that one value far off counts as much as any bad one.
     counts
         Number of measurements of each point, shape (k,).
     failed
@@ -37,6 +38,9 @@ class Measurements:
         First trial of each point, shape (k,).
     scores
         Mean score of each point, shape (k,); NaN where none is known.
+    squares, spare
+        Of the trials of each point: sum of squares around their mean, in units of `values`, and its degrees of freedom,
+        both of shape (k,).
     """
 
     points: Array
@@ -45,6 +49,8 @@ class Measurements:
     failed: Array
     ids: Array
     scores: Array
+    squares: Array
+    spare: Array
 
     @classmethod
     def of(cls, history: History) -> Measurements:
@@ -68,7 +74,14 @@ class Measurements:
             scores = _mean(place, np.concatenate([history.scores()[scored], missing]), weights, good, valued)
             violation = _mean(place, np.concatenate([history.violation()[scored], missing]), weights, good, valued)
         failed = valued == 0
-        return cls(points, _normal(scores, violation, failed), counts, failed, ids[first], scores)
+        each = _normal(
+            np.concatenate([history.scores()[scored], missing]), np.concatenate([history.violation()[scored], missing]), ~good
+        )
+        counted = np.where(failed[place], True, good)  # of a point that worked at least once, the trials that did
+        values = _mean(place, each, weights, counted, np.bincount(place, weights=weights * counted))
+        squares = np.bincount(place, weights=np.where(counted & good, weights * (each - values[place]) ** 2, 0.0))
+        spare = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
+        return cls(points, values, counts, failed, ids[first], scores, squares, spare)
 
     def worth(self, values: Array) -> Array:
         """Normal scores back as scores, by interpolation between the measured ones; the best and worst at the ends."""

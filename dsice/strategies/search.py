@@ -9,7 +9,6 @@ chosen again. So a batch asked in two parts holds the same points.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from dsice.collinear import Lines, Picker, open_lines
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Scores, Surface
+from dsice.strategies.again import Again
 from dsice.strategies.base import Stream
 from dsice.strategies.fitting import surface_of
 from dsice.strategies.measurements import Measurements
@@ -36,8 +36,6 @@ TRIES = 50_000
 SINGLES = 150  # of the scan that are candidates without lines
 ROOM = 8000  # points on all lines together
 FEWEST = 250  # of these on the lines of one centre
-AGAIN = 20  # best points that may be measured again
-OFTEN = 12  # times at most
 SHORTLIST = 500  # candidates kept for each beta
 
 
@@ -90,9 +88,7 @@ class LineSearch:
         self._blocked = np.array([point in history.taken() for point in self._points], dtype=bool)
         self._trial_of = self._known_trials()
         self._most = most
-        self._again: Picker | None = None
-        self._again_points: list[Point] = []
-        self._count: Counter[Point] = Counter()
+        self._again: Again | None = None
 
     # ------------------------------------------------------------------ candidates
     def _scan(self, rng: np.random.Generator) -> Array:
@@ -177,24 +173,14 @@ class LineSearch:
     def repeat(self) -> Proposal | None:
         """The measured point that is worth measuring again: the lowest mean - sd; None if all were, often enough."""
         if self._again is None:
-            data, surface = self.data, self.surface
-            good = np.flatnonzero(~data.failed)
-            good = good[np.argsort(np.round(surface.mean(space_code(self._space, data.points[good])), 9), kind="stable")[:AGAIN]]
-            points = space_code(self._space, data.points[good])
-            self._again = Picker(surface, points, surface.at(points), self._most)
-            self._count = Counter(t.point for t in self._history if t.stage == self._history.goal.stage)
-            self._again_points = list(map(tuple, data.points[good].tolist()))
-        blocked = np.array([self._count[point] >= OFTEN for point in self._again_points], dtype=bool)
-        chosen = self._again.best(1.0, blocked)
-        if chosen < 0:
+            self._again = Again.of(self.surface, self.data, self._history)
+        found = self._again.take()
+        if found is None:
             return None
-        point = self._again_points[chosen]
-        expected = self.data.worth(self._again.mean[[chosen]])
+        point, mean, repeat = found
+        expected = self.data.worth(np.array([mean]))
         note = {"phase": "repeat"} | ({"predicted": float(expected[0])} if np.isfinite(expected[0]) else {})
-        proposal = Proposal(point, note, stage=self._history.goal.stage, repeat=self._count[point])
-        self._again.take(chosen)
-        self._count[point] += 1
-        return proposal
+        return Proposal(point, note, stage=self._history.goal.stage, repeat=repeat)
 
     def _note(self, chosen: int) -> dict[str, Any]:
         line, width = int(self._line[chosen]), int(self._width[chosen])

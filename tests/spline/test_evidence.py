@@ -150,3 +150,22 @@ def test_tables_hold_the_product_of_the_factors() -> None:
     a, b = some(SHAPE, 12), some(SHAPE, 7, seed=1)
     b[2, 1], b[4, 0] = SHAPE[1], SHAPE[0]  # "does not exist here"
     np.testing.assert_allclose(tables.covariance(a, b), product(factors, theta, a, b), rtol=1e-12)
+
+
+def test_repeats_tell_noise_from_roughness() -> None:
+    """The same ragged values: noise where single measurements scatter as much, a rough function where they agree."""
+    points = np.array(list(np.ndindex(12, 12)))[::2]
+    values = np.random.default_rng(1).normal(size=72)
+    counts, priors = np.full(72, 3.0), [AxisPrior(12, True), AxisPrior(12, True)]
+    noisy, rough = (fit_smoothness(points, values, counts, priors, within=(72 * 6 * s, 144)) for s in (1.0, 1e-4))
+    assert noisy.noise / 3 > 5 * noisy.rough
+    assert rough.noise / 3 < 0.01 * (rough.rough + rough.theta.max())
+
+
+def test_gradient_with_repeats() -> None:
+    points, values = some((7, 5), 25), np.random.default_rng(2).normal(size=25)
+    problem = _Evidence(points, values, np.arange(25) % 3 + 1.0, [AxisPrior(7, True), AxisPrior(5, True)], (14.0, 24))
+    p = np.array([-0.3, -1.2, -2.5, -1.1, -2.0])
+    steps = 1e-6 * np.eye(5)
+    numeric = [(problem(p + step)[0] - problem(p - step)[0]) / 2e-6 for step in steps]
+    np.testing.assert_allclose(problem(p)[1], numeric, rtol=1e-5, atol=1e-6)

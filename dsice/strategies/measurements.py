@@ -67,16 +67,14 @@ class Measurements:
         weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
         points, first, place = np.unique(history.points()[ids], axis=0, return_index=True, return_inverse=True)
         place = place.ravel()
-        good = np.isfinite(np.concatenate([history.scores()[scored], missing]))
+        single = np.concatenate([history.scores()[scored], missing])
+        good = np.isfinite(single)
         counts = np.bincount(place, weights=weights)
         valued = np.bincount(place, weights=weights * good)
-        with np.errstate(over="ignore"):  # of values near the largest float: the worst, as they are
-            scores = _mean(place, np.concatenate([history.scores()[scored], missing]), weights, good, valued)
-            violation = _mean(place, np.concatenate([history.violation()[scored], missing]), weights, good, valued)
         failed = valued == 0
-        each = _normal(
-            np.concatenate([history.scores()[scored], missing]), np.concatenate([history.violation()[scored], missing]), ~good
-        )
+        with np.errstate(over="ignore"):  # of values near the largest float: the worst, as they are
+            scores = _mean(place, single, weights, good, valued)
+        each = _normal(single, np.concatenate([history.violation()[scored], missing]), ~good)
         counted = np.where(failed[place], True, good)  # of a point that worked at least once, the trials that did
         values = _mean(place, each, weights, counted, np.bincount(place, weights=weights * counted))
         squares = np.bincount(place, weights=np.where(counted & good, weights * (each - values[place]) ** 2, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -49,8 +50,8 @@ class FunctionProgram:
     function = True
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = _label(function)
-        self._sent = _pickled(function, self.name)
+        self.name = label(function)
+        self._sent = pickle.dumps({"path": list(sys.path), "function": pickled(function)})
         self._file: Path | None = None
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
@@ -91,22 +92,28 @@ def interpreter() -> str:
     return sys.executable
 
 
-def _label(function: Callable[..., Any]) -> str:
+def label(function: Callable[..., Any]) -> str:
+    """Module and name of a function, for messages and to recognise it by."""
     kind = type(function)
     qualified = getattr(function, "__qualname__", kind.__qualname__)
     return f"{getattr(function, '__module__', kind.__module__)}.{qualified}"
 
 
-def _pickled(function: Callable[..., Any], name: str) -> bytes:
-    import pickle
+def pickled(function: Callable[..., Any]) -> bytes:
+    """A function as bytes, with what it closes over; ``pickle.loads`` makes it a function again.
 
+    Raises
+    ------
+    LaunchError
+        It holds something that cannot travel; the message names it.
+    """
     import cloudpickle
 
     try:
-        body = cloudpickle.dumps(function)
+        sent: bytes = cloudpickle.dumps(function)
     except Exception as error:  # whatever an object's own __reduce__ raises
         raise LaunchError(
-            f"the function {name} cannot be sent to a trial's process: {type(error).__name__}: {error}. Open files, locks, "
-            "sockets and GPU handles inside the function instead of around it, or give a shell command as the program"
+            f"the function {label(function)} cannot be sent to a trial's process: {type(error).__name__}: {error}. Open files, "
+            "locks, sockets and GPU handles inside the function instead of around it, or give a shell command as the program"
         ) from error
-    return pickle.dumps({"path": list(sys.path), "function": body})
+    return sent

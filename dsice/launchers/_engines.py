@@ -152,9 +152,9 @@ def named(name: str, slots: int | None, options: Mapping[str, Any]) -> Engine:
             from dsice.launchers._ray import Ray
 
             return Ray(slots, options)
-        from mpi4py.futures import MPIPoolExecutor
+        from dsice.launchers._mpi import local_pool
 
-        return Pool(MPIPoolExecutor(slots or _cores()), owned=True, options=options)
+        return Pool(local_pool(slots or _cores()), owned=True, options=options)
     except ModuleNotFoundError as error:
         package = EXTRAS[name]
         if (error.name or "").partition(".")[0] not in (package, "dask"):

@@ -86,9 +86,9 @@ class Flight:
         )
 
     def _state(self, found: Mapping[str, Any]) -> tuple[str, str | None]:
+        if self.cancelled and found["told_to_stop"]:  # what it returned is the value so far
+            return "stopped", f"cancelled; {found.get('error', 'it ended by itself')}"
         for state, key in (("stopped", "stopped"), ("lost", "lost"), ("failed", "error")):
             if key in found:
                 return state, str(found[key])
-        if self.cancelled and found["told_to_stop"]:  # what it returned is the value so far
-            return "stopped", "cancelled; it ended by itself"
         return "done", None

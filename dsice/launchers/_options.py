@@ -16,10 +16,10 @@ def slots(slots: int | None) -> int:
     return count("slots", slots)
 
 
-def count(name: str, value: int) -> int:
-    """How many trials run at the same time, an integer >= 1."""
+def count(name: str, value: int, what: str = "how many trials run at the same time") -> int:
+    """An integer >= 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise OptionError(f"{name} must be an integer >= 1 (how many trials run at the same time), got {value!r}")
+        raise OptionError(f"{name} must be an integer >= 1 ({what}), got {value!r}")
     return value.__index__()
 
 

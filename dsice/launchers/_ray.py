@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ class Ray:
     def __init__(self, slots: int | None, options: Mapping[str, Any]) -> None:
         self.owned = not ray.is_initialized()
         if self.owned:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked us to send anything anywhere
             ray.init(num_cpus=slots, include_dashboard=False, log_to_driver=False, configure_logging=False)
         self._options = {"num_cpus": 1, **options}
         try:

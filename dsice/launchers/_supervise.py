@@ -1,4 +1,4 @@
-"""Watch over one trial: a script, run as ``python -I -S _supervise.py DIRECTORY TOKEN TIMEOUT GRACE LIFELINE PROGRAM...``.
+"""Watch over one trial: a script, run as ``python -I -S _supervise.py DIRECTORY TOKEN TIMEOUT GRACE LIFELINE CPUS PROGRAM...``.
 
 It stands between the coordinator and the trial, for four reasons:
 
@@ -80,7 +80,7 @@ def prctl(option: int, value: int) -> None:
 class Watch:
     """One trial: its main process, how it ended, and everything it started."""
 
-    def __init__(self, program: list[str], directory: str, lifeline: bool) -> None:
+    def __init__(self, program: list[str], directory: str, lifeline: bool, cpus: list[int]) -> None:
         self.bell, ringer = os.pipe()
         for end in (self.bell, ringer):
             os.set_blocking(end, False)
@@ -93,7 +93,7 @@ class Watch:
         self.started, self.clock = time.time(), time.monotonic()
         self.main = os.fork()
         if self.main == 0:
-            start(program, directory)
+            start(program, directory, cpus)
 
     def reap(self) -> bool:
         """Collect what ended; True while the trial has processes left."""
@@ -160,7 +160,7 @@ class Watch:
         return len(descendants(os.getpid())) if self.reap() else 0
 
 
-def start(program: list[str], directory: str) -> None:
+def start(program: list[str], directory: str, cpus: list[int]) -> None:
     """Become the trial: in the forked child; never returns."""
     try:
         os.setsid()
@@ -173,6 +173,8 @@ def start(program: list[str], directory: str) -> None:
             os._exit(127)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")  # when memory runs out the trial is to die, not the coordinator
+        if cpus:
+            os.sched_setaffinity(0, cpus)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for name, handle in (("stdout", 1), ("stderr", 2)):
             os.dup2(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), handle)
@@ -200,7 +202,7 @@ def claimed(directory: str, token: str) -> bool:
 
 def main(arguments: list[str]) -> None:
     """Run one trial to its end."""
-    directory, token, timeout, grace, lifeline, *program = arguments
+    directory, token, timeout, grace, lifeline, cpus, *program = arguments
     me = os.getpid()
     host = os.uname().nodename
     if not claimed(directory, token):
@@ -209,7 +211,7 @@ def main(arguments: list[str]) -> None:
     if not claimed(directory, token):  # taken over between the two looks; whoever took it also saw process.json
         return
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    watch = Watch(program, directory, lifeline == "1")
+    watch = Watch(program, directory, lifeline == "1", [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")])
     why = watch.run(float(timeout) if timeout != "none" else None)
     ended, seconds = time.time(), time.monotonic() - watch.clock
     left = watch.end(float(grace))

@@ -14,6 +14,7 @@ from dsice.launchers import _jobdir, _processes
 from dsice.launchers._output import Curve
 from dsice.launchers._program import interpreter
 from dsice.launchers._supervise import ENDING
+from dsice.worker import STEPS
 
 _SUPERVISE = str(Path(__file__).with_name("_supervise.py"))
 _PATIENCE = 3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
@@ -29,6 +30,8 @@ class Trial:
         Whether its program is a Python function.
     overdue
         Whether the supervisor had to be killed.
+    cancelled
+        Whether it is to stop.
     """
 
     def __init__(self, id: int, directory: Path, ticket: _jobdir.Ticket, *, function: bool, grace: float) -> None:
@@ -43,11 +46,22 @@ class Trial:
         self._adopted: tuple[int, str] | None = None
         self._looked = 0.0
         self._kill_at: float | None = None
+        self._end_at: float | None = None
+        self.cancelled = False
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], *, timeout: float | None, lifeline: int | None) -> None:
+    def start(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        timeout: float | None,
+        lifeline: int | None,
+        cpus: Sequence[int],
+    ) -> None:
         """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
         limit = "none" if timeout is None else repr(float(timeout))
-        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1"]
+        bound = ",".join(map(str, cpus)) or "any"
+        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1", bound]
         with (self.directory / "stderr").open("ab") as errors, _signals_held():
             self._child = subprocess.Popen(
                 [interpreter(), "-I", "-S", _SUPERVISE, *watched, *arguments],
@@ -78,7 +92,9 @@ class Trial:
             _processes.send(*self._adopted, number)
 
     def over(self) -> bool:
-        """Whether the supervisor has ended; one that is long overdue is killed."""
+        """Whether the supervisor has ended; one that is long overdue is killed, and a trial that does not stop is ended."""
+        if self._end_at is not None and time.monotonic() > self._end_at:
+            self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self.kill()
         if self._child is not None:
@@ -100,8 +116,17 @@ class Trial:
         self._looked = 0.0
         _processes.sweep({self.ticket.token})
 
+    def cancel(self, patience: float) -> None:
+        """End the trial: in `patience` seconds if it listens (it has called `dsice.step`), else now."""
+        self.cancelled = True
+        if patience > 0 and (self.directory / STEPS).exists():
+            self._end_at = time.monotonic() + patience
+        else:
+            self.end()
+
     def end(self) -> None:
         """Ask the supervisor to end the trial; it is killed where it does not."""
+        self._end_at = None
         self.limit(0.0)
         self.send(signal.SIGTERM)
 

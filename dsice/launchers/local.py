@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _jobdir, _options, _outcome, _processes
+from dsice.launchers import _jobdir, _options, _outcome, _pinning, _processes
 from dsice.launchers._program import Program, is_function, parse
 from dsice.launchers._trials import Lifeline, Trial
 from dsice.launchers.base import Job, Result, Step
@@ -38,7 +38,8 @@ class Local:
         value of ``lr``, quoted for the shell, ``{momentum:0.9}`` is ``0.9`` in trials without ``momentum``, ``{{`` and
         ``}}`` are braces; its last line of stdout is JSON: an object of numbers, a number or a list of numbers.
     slots
-        How many trials run at the same time; default: the cores this process may use.
+        How many trials run at the same time; default: one per GPU with `gpus`, else one per core that this process may use,
+        or per `cpus_per_trial` cores.
     timeout
         Time limit of a trial in seconds.
     directory
@@ -49,6 +50,15 @@ class Local:
         Variables added to the environment of the trials; None removes one.
     grace
         Seconds between SIGTERM and SIGKILL when a trial is ended.
+    stop_grace
+        Seconds that a cancelled trial has before that to end by itself, if it has called `dsice.step` before: the next call
+        returns True, and what the program then gives is the value of the stopped trial. Others are ended at once.
+    gpus
+        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one of them, in
+        ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``. Slots beyond their number share them.
+    cpus_per_trial
+        How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot): trials are bound to them
+        (Linux), and ``OMP_NUM_THREADS`` and its like are set to their number unless `env` says otherwise.
 
     Raises
     ------
@@ -80,11 +90,16 @@ class Local:
         directory: str | os.PathLike[str] | None = None,
         env: Mapping[str, str | None] | None = None,
         grace: float = 0.5,
+        stop_grace: float = 5.0,
+        gpus: int | Sequence[int | str] | None = None,
+        cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
     ) -> None:
-        self._slots = _options.slots(slots)
+        self._pinning = _pinning.pinning(gpus, cpus_per_trial, slots, env or {})
+        self._slots = self._pinning.slots(slots)
         self._room = self._slots
         self._timeout = None if timeout is None else _options.seconds("timeout", timeout)
         self._grace = _options.seconds("grace", grace, least=0.0)
+        self._stop_grace = _options.seconds("stop_grace", stop_grace, least=0.0)
         self._env = _options.variables(env)
         self._program = parse(program)
         self._given = None if directory is None else Path(directory).absolute()
@@ -161,7 +176,8 @@ class Local:
             trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
             self._running[job.id] = trial
             lifeline = self._lifeline.reader if self._lifeline else None
-            trial.start(arguments, self._environment(job, directory, slot), timeout=self._timeout, lifeline=lifeline)
+            environment, cpus = self._environment(job, directory, slot), self._pinning.cores(slot)
+            trial.start(arguments, environment, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
         except OSError as error:  # no memory or processes left, disk full: the machine's fault, and the other jobs go on
             self._running.pop(job.id, None)
             reason = f"the trial could not be started in {directory}: {type(error).__name__}: {error}"
@@ -173,6 +189,7 @@ class Local:
     def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
         variables: dict[str, str | None] = {
             **os.environ,
+            **self._pinning.variables(slot),
             "DSICE_PARENT_DIR": None if job.parent is None else str(directory.parent / _jobdir.name(job.parent)),
             **self._env,
             "DSICE_TRIAL": str(job.id),
@@ -252,14 +269,15 @@ class Local:
     def cancel(self, id: int) -> None:
         """End a running trial with all its processes; `collect` returns it with state ``stopped``.
 
-        `dsice.step` returns True in it from now on, and it gets SIGTERM, then after `grace` seconds SIGKILL. For a
-        trial that ended by itself a moment before, the result is its own; an id that is not running is ignored.
+        `dsice.step` returns True in it from now on. A trial that has called it has `stop_grace` seconds to end by itself,
+        and its value so far is in the result; it gets SIGTERM then, others at once, and after `grace` seconds SIGKILL. For
+        a trial that ended by itself a moment before, the result is its own; an id that is not running is ignored.
         """
         trial = self._running.get(id)
-        if trial is not None:
+        if trial is not None and not trial.cancelled:
             with contextlib.suppress(OSError):  # a program may have removed its directory
                 _jobdir.ask_to_stop(trial.directory)
-            trial.end()
+            trial.cancel(self._stop_grace)
 
     def close(self) -> None:
         """End all running trials and tidy up; a second call does nothing.

@@ -83,6 +83,45 @@ def test_a_cancelled_program_may_say_goodbye(tmp_path: Path) -> None:
     assert (tmp_path / "0" / "checkpoint").read_text() == "saved\n"
 
 
+def climbs(kind: str) -> float:
+    """Report steps; told to stop, return, raise or go on."""
+    import time
+
+    import dsice
+
+    for step in range(1000):
+        if dsice.step(step, 1.0) and kind != "deaf":
+            if kind == "raises":
+                raise StopIteration("told to stop")
+            return step
+        time.sleep(0.02)
+    return -1.0
+
+
+def test_a_cancelled_trial_that_listens_ends_by_itself_and_one_that_does_not_is_ended(tmp_path: Path) -> None:
+    kinds = ["returns", "raises", "deaf"]
+    with Local(climbs, directory=tmp_path, slots=3, stop_grace=1.0) as launcher:
+        launcher.submit([Job(i, {"kind": kind}) for i, kind in enumerate(kinds)])
+        assert eventually(lambda: all((tmp_path / str(i) / "steps").exists() for i in range(3)))
+        launcher.collect()
+        for i in range(3):
+            launcher.cancel(i)
+            launcher.cancel(i)
+        results = drain(launcher, 3)
+    assert [results[i].state for i in range(3)] == ["stopped"] * 3
+    assert results[0].value is not None and results[0].value >= 0 and results[1].value is None and results[2].value is None
+    assert "told to stop" in str(results[1].error)
+
+
+def test_a_shell_trial_that_listens_gives_its_last_value(tmp_path: Path) -> None:
+    command = 'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
+    with Local(command + 'touch "$DSICE_DIR/stopping"; echo 7', directory=tmp_path, slots=1) as launcher:
+        launcher.submit([Job(0)])
+        assert eventually((tmp_path / "0" / "steps").exists)
+        launcher.cancel(0)
+        assert (result := drain(launcher, 1)[0]).state == "stopped" and result.value == 7.0
+
+
 def test_a_supervisor_ended_from_outside_is_the_machines_fault(tmp_path: Path) -> None:
     sign = mark()
     with Local(f"sleep {sign}", directory=tmp_path, slots=1) as launcher:

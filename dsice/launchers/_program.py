@@ -15,7 +15,6 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers._command import Command
 
 _PREFIX = "function-"
-_CALL = str(Path(__file__).with_name("_call.py"))
 
 
 class ShellProgram:
@@ -58,7 +57,7 @@ class FunctionProgram:
         """Program and arguments that run the trial; the first call writes the function into `home`."""
         if self._file is None or self._file.parent != home:
             self._file = self._write(home)
-        return [interpreter(), "-P", _CALL, str(directory), str(self._file)]
+        return [*script("_call", "-P"), str(directory), str(self._file)]
 
     def _write(self, home: Path) -> Path:
         # Written anew even if it is there: a pickle that somebody else left in the directory is never loaded.
@@ -83,6 +82,12 @@ def parse(work: Callable[..., Any] | str) -> Program:
     if callable(work):
         return FunctionProgram(work)
     raise OptionError(f"program must be a Python function or a shell command, got {type(work).__name__} {work!r}")
+
+
+def script(module: str, *options: str) -> list[str]:
+    """A Python process that runs a module of this package, alone: a script would be compiled anew in every process."""
+    place = str(Path(__file__).parent)
+    return [interpreter(), *options, "-c", f"import sys; sys.path.append({place!r}); import {module}; {module}.run()"]
 
 
 def interpreter() -> str:

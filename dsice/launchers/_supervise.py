@@ -1,4 +1,4 @@
-"""Watch over one trial: a script, run as ``python -I -S _supervise.py DIRECTORY TOKEN TIMEOUT GRACE LIFELINE CPUS PROGRAM...``.
+"""Watch over one trial, with the arguments DIRECTORY TOKEN TIMEOUT GRACE LIFELINE CPUS PROGRAM..., in a ``python -I -S``.
 
 It stands between the coordinator and the trial, for four reasons:
 
@@ -15,17 +15,33 @@ It writes ``process.json`` when it starts and ``exit.json`` when every process o
 # ruff: noqa: PTH105, PTH123, PTH208
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import sys
 import time
+
+try:  # the same functions without the enumerations, which take as long as the rest of the start-up
+    import _signal as signal  # type: ignore[import-not-found]
+except ImportError:  # a private module: another Python may not have it
+    import signal
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+
+class suppress:  # contextlib's takes a quarter of the start-up time to import
+    """Go on after the block when one of `errors` happens in it."""
+
+    def __init__(self, *errors: type[BaseException]) -> None:
+        self.errors = errors
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        return kind is not None and issubclass(kind, self.errors)
 
 
 def birth(pid: int) -> str | None:
@@ -51,7 +67,7 @@ def parents() -> dict[int, int]:
             return {int(pid): int(parent) for pid, parent in (line.split() for line in table)}
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(OSError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
+            with suppress(OSError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
                 found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
     return found
 
@@ -137,11 +153,11 @@ class Watch:
 
     def send(self, number: int) -> None:
         """Signal the trial's process group and everything descended from it."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             if self.status is None or not sys.platform.startswith("linux"):
                 os.killpg(self.main, number)
         for pid in descendants(os.getpid()):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.kill(pid, number)
 
     def end(self, grace: float) -> int:
@@ -165,13 +181,13 @@ def start(program: list[str], directory: str, cpus: list[int]) -> None:
     try:
         os.setsid()
         for number in range(1, signal.NSIG):  # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
-            with contextlib.suppress(OSError, ValueError):
+            with suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         supervisor = os.getppid()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # should the supervisor be killed, the trial goes with it
         if supervisor == 1 or os.getppid() != supervisor:
             os._exit(127)
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")  # when memory runs out the trial is to die, not the coordinator
         if cpus:
             os.sched_setaffinity(0, cpus)
@@ -225,6 +241,7 @@ def main(arguments: list[str]) -> None:
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """What the process does."""
     main(sys.argv[1:])
     os._exit(0)  # nothing to tidy up, and the interpreter's own end takes milliseconds

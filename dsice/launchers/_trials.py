@@ -12,11 +12,10 @@ from pathlib import Path
 
 from dsice.launchers import _jobdir, _processes
 from dsice.launchers._output import Curve
-from dsice.launchers._program import interpreter
+from dsice.launchers._program import script
 from dsice.launchers._supervise import ENDING
 from dsice.worker import STEPS
 
-_SUPERVISE = str(Path(__file__).with_name("_supervise.py"))
 _PATIENCE = 3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of ours
 
@@ -64,7 +63,7 @@ class Trial:
         watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1", bound]
         with (self.directory / "stderr").open("ab") as errors, _signals_held():
             self._child = subprocess.Popen(
-                [interpreter(), "-I", "-S", _SUPERVISE, *watched, *arguments],
+                [*script("_supervise", "-I", "-S"), *watched, *arguments],
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dsice.launchers import _jobdir, _processes
@@ -42,6 +43,7 @@ class Trial:
         self.curve = Curve(id, directory)
         self._grace = grace
         self._child: subprocess.Popen[bytes] | None = None
+        self._bell: int | None = None  # readable when the supervisor has ended (Linux)
         self._adopted: tuple[int, str] | None = None
         self._looked = 0.0
         self._kill_at: float | None = None
@@ -70,6 +72,8 @@ class Trial:
                 env={**env, _processes.NONCE: self.ticket.token},
                 start_new_session=True,
             )
+        with contextlib.suppress(OSError, AttributeError):  # not on Linux, or no handle left: then it is looked after
+            self._bell = os.pidfd_open(self._child.pid)
         self.limit(timeout)
 
     def adopt(self, process: tuple[int, str] | None, timeout: float | None) -> None:
@@ -97,7 +101,11 @@ class Trial:
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self.kill()
         if self._child is not None:
-            return self._child.poll() is not None
+            ended = self._child.poll() is not None
+            if ended and self._bell is not None:
+                bell, self._bell = self._bell, None
+                os.close(bell)
+            return ended
         if self._adopted is None:
             return True
         if time.monotonic() - self._looked < _LOOK:
@@ -135,6 +143,19 @@ class Trial:
         if code is None:
             return "how is unknown"
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    def listen(self, poll: select.poll) -> None:
+        """Let `poll` wake up when the supervisor ends, where the system can."""
+        if self._bell is not None:
+            poll.register(self._bell, select.POLLIN)
+
+
+def wait(trials: Iterable[Trial], seconds: float) -> None:
+    """Sleep for `seconds`, less if one of `trials` ends."""
+    poll = select.poll()
+    for trial in trials:
+        trial.listen(poll)
+    poll.poll(seconds * 1000)
 
 
 @contextlib.contextmanager

@@ -17,10 +17,10 @@ from typing import Any
 from dsice.errors import LaunchError
 from dsice.launchers import _jobdir, _options, _outcome, _pinning, _processes
 from dsice.launchers._program import Program, is_function, parse
-from dsice.launchers._trials import Lifeline, Trial
+from dsice.launchers._trials import Lifeline, Trial, wait
 from dsice.launchers.base import Job, Result, Step
 
-_SHORTEST, _LONGEST = 0.001, 0.02  # seconds between two looks at the running trials
+_SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
 
 class Local:
@@ -242,7 +242,7 @@ class Local:
             self._look()
             if self._ready or not self._running or time.monotonic() >= until:
                 break
-            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            wait(self._running.values(), min(pause, max(0.0, until - time.monotonic())))
             pause = min(pause * 1.3, _LONGEST)
         news, self._ready = self._ready, []  # only now: an interrupt above loses nothing
         return news
@@ -306,7 +306,7 @@ class Local:
                     if _jobdir.ended(trial.directory, trial.ticket.token) is None:
                         _processes.sweep({trial.ticket.token})
                     del self._running[trial.id]
-            time.sleep(_SHORTEST * 3 if self._running else 0.0)
+            wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
     def _tidy(self, home: Path) -> None:
         """Remove the functions, and a temporary directory but for the logs that are wanted."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -214,3 +217,33 @@ def test_the_last_result_counts_when_an_id_comes_again(tmp_path: Path) -> None:
             assert not any(isinstance(event, Result) for event in steps) and steps[0].step == 0
             launcher.cancel(0)
             assert drain(launcher, 1)[0].state == "stopped"
+
+
+MPI = """
+import sys
+from mpi4py.futures import MPIPoolExecutor
+from dsice import Tuner, run
+from dsice.launchers import Futures
+
+def cost(x, y):
+    return (x - 3) ** 2 + y
+
+if __name__ == "__main__":
+    with MPIPoolExecutor() as pool, Tuner({"x": range(5), "y": range(3)}) as tuner, Futures(cost, pool) as launcher:
+        run(tuner, launcher, progress=False)
+        print(launcher.slots, len(tuner.history), dict(tuner.best.params), len({t.where["pid"] for t in tuner.history}) > 1)
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mpi4py") is None, reason="mpi4py is not installed")
+def test_under_mpiexec_the_other_ranks_are_the_workers(tmp_path: Path) -> None:
+    mpiexec = shutil.which("mpiexec") or str(Path(sys.executable).with_name("mpiexec"))
+    if not os.access(mpiexec, os.X_OK):
+        pytest.skip("there is no mpiexec")
+    (tmp_path / "tune.py").write_text(MPI)
+    command = [mpiexec, "-n", "4", sys.executable, "-m", "mpi4py.futures", "tune.py"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    assert (
+        done.stdout.split(" ", 2)[:2] == ["3", "15"] and "'x': 3, 'y': 0" in done.stdout and done.stdout.strip().endswith("True")
+    ), done

@@ -1,12 +1,13 @@
-"""Checks of options that several launchers take."""
+"""Checks of options and jobs that several launchers make."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from dsice.errors import OptionError
+from dsice.errors import LaunchError, OptionError
+from dsice.launchers.base import Job
 
 
 def slots(slots: int | None) -> int:
@@ -39,3 +40,13 @@ def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
             raise OptionError(f"env must map names to strings (or None, to remove a variable), got {name!r}: {value!r}")
         found[name] = None if value is None else str(value)
     return found
+
+
+def startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:
+    """Raise LaunchError for more `jobs` than free slots, and for an id that comes twice or is running."""
+    if len(jobs) > free:
+        raise LaunchError(f"{len(jobs)} jobs submitted and {free} of {slots} slots free; collect results first, or raise slots=")
+    ids = [job.id for job in jobs]
+    twice = sorted({id for id in ids if id in running or ids.count(id) > 1})
+    if twice:
+        raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")

@@ -145,15 +145,7 @@ class Futures:
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        free = self._slots - len(self._running)
-        if len(jobs) > free:
-            raise LaunchError(
-                f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first, or raise slots="
-            )
-        ids = [job.id for job in jobs]
-        twice = sorted({id for id in ids if id in self._running or ids.count(id) > 1})
-        if twice:
-            raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")
+        _options.startable(jobs, self._running, self._slots - len(self._running), self._slots)
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):

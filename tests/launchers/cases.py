@@ -6,6 +6,8 @@ A launcher joins by one `register(Case(...))` below, or in a module that `test_c
 from __future__ import annotations
 
 import importlib.util
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -86,6 +88,7 @@ def clock() -> Table:
 
 
 _engines: dict[str, Any] = {}
+_short = tempfile.TemporaryDirectory(prefix="dsice-", dir="/tmp", ignore_cleanup_errors=True)
 
 
 def shared(name: str) -> Any:
@@ -98,6 +101,7 @@ def shared(name: str) -> Any:
         elif name == "ray":
             import ray
 
+            os.environ["RAY_TMPDIR"] = _short.name  # sockets go there, and the tests' own temporary directories have long names
             ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, configure_logging=False)
             _engines[name] = ray
         else:

@@ -1,77 +1,28 @@
-"""What `Local` costs and survives, and what `Futures` on dask and ray survives.
-
-    python benchmarks/launch/local.py             # about 1.5 minutes on 2 cores
-    python benchmarks/launch/local.py --runs 1    # once instead of three times
-
-Medians over the runs, beside the bar that each is held to; the exit code is 1 if one is missed. Engines that are not
-installed are left out.
+"""What `Local` costs and survives, and what `Futures` on dask and ray survives; about a minute.
 
 - at once: from the submission of 40 trials that sleep for 1 s to the last result;
 - one at a time: from submission to result of a trial that does nothing, median of 20;
 - coordinator: its processor time while 40 trials sleep for 4 s, as a share of one core;
 - cancel: from `cancel` until no process of the trial is left (a shell, a child, one in a session of its own);
 - killed worker: 40 trials of which one kills its own process with SIGKILL: how many of the other 39 have their value,
-  lost ones submitted once more, as `run` does.
+  lost ones submitted once more, as `run` does. Engines that are not installed are left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 import psutil
 
+from benchmarks.launch import programs
+from benchmarks.launch.bars import Bar, at_most
 from dsice.launchers import Futures, Job, Launcher, Local, Result
 
 MANY = 40
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured figure and its bar, in the same unit."""
-
-    name: str
-    values: tuple[float, ...]
-    unit: str
-    bar: float
-    least: bool = False  # the bar is a lower one
-
-    @property
-    def held(self) -> bool:
-        middle = median(self.values)
-        return middle >= self.bar if self.least else middle <= self.bar
-
-    def __str__(self) -> str:
-        span = f"{min(self.values):.3g} to {max(self.values):.3g}"
-        sign = ">=" if self.least else "<="
-        bar = f"{sign} {self.bar:g} {self.unit}"
-        held = "yes" if self.held else "MISSED"
-        return f"{self.name:<40} {median(self.values):>8.3g} {self.unit:<3} ({span:<16}) {bar:<10} {held}"
-
-
-# ------------------------------------------------------------------ programs
-def sleeps(i: int) -> float:
-    time.sleep(1)
-    return i
-
-
-def nothing(i: int) -> float:
-    return i
-
-
-def kills(i: int) -> float:
-    """Trial 7 kills its process."""
-    time.sleep(0.05)
-    if i == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return i
 
 
 # ------------------------------------------------------------------ measurements
@@ -148,7 +99,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def survivors(launcher: Launcher) -> float:
+def survivors(launcher: Launcher) -> int:
     """How many of the other 39 trials have their value."""
     waiting, done, running = list(range(MANY)), {}, 0
     again: set[int] = set()
@@ -166,48 +117,36 @@ def survivors(launcher: Launcher) -> float:
     bad = done.pop(7)
     if bad.state not in ("lost", "failed") or not bad.error:
         raise RuntimeError(f"the killed trial came back as {bad}")
-    return float(sum(result.state == "done" and result.value == result.id for result in done.values()))
+    return sum(result.state == "done" and result.value == result.id for result in done.values())
 
 
-def killed(name: str) -> float:
-    made = Local(kills, slots=MANY) if name == "Local" else Futures(kills, name, slots=3)
+def killed(name: str) -> Bar:
+    made = Local(programs.kills, slots=MANY) if name == "Local" else Futures(programs.kills, name, slots=3)
     with made as launcher:
-        return survivors(launcher)
+        others = survivors(launcher)
+    label = "Local" if name == "Local" else f"Futures, {name}"
+    return Bar("one of 40 trials kills its worker", label, f"other {MANY - 1} measured", str(others), others == MANY - 1)
 
 
 # ------------------------------------------------------------------ all of it
-def figures(runs: int) -> list[Figure]:
-    def times(name: str, measure: Callable[[], float], unit: str, bar: float, *, least: bool = False, n: int = runs) -> Figure:
-        figure = Figure(name, tuple(measure() for _ in range(n)), unit, bar, least)
-        print(figure, flush=True)
-        return figure
+def measure() -> list[Bar]:
+    """All figures: medians of three runs, and one run of what counts trials."""
 
-    found = [
-        times("at once, 40 x shell `sleep 1`", lambda: at_once("sleep 1; echo {i}"), "s", 2.5),
-        times("at once, 40 x Python function, 1 s", lambda: at_once(sleeps), "s", 5.0),
-        times("one at a time, shell `true`", lambda: one_at_a_time("true; echo {i}"), "ms", 60.0),
-        times("one at a time, Python function", lambda: one_at_a_time(nothing), "ms", 150.0),
-        times("coordinator, 40 trials running", coordinator, "%", 5.0),
-        times("cancel a running trial", cancel, "s", 1.0),
-        times("killed worker, Local: others measured", lambda: killed("Local"), "", 39.0, least=True, n=1),
+    def three(what: str, figure: Callable[[], float], limit: float, unit: str = "s") -> Bar:
+        return at_most(what, "Local", limit, [figure() for _ in range(3)], unit)
+
+    bars = [
+        three("40 at once, shell `sleep 1`", lambda: at_once("sleep 1; echo {i}"), 2.5),
+        three("40 at once, Python function, 1 s", lambda: at_once(programs.sleeps), 5.0),
+        three("no-op one at a time, shell `true`", lambda: one_at_a_time("true; echo {i}"), 60.0, "ms"),
+        three("no-op one at a time, Python function", lambda: one_at_a_time(programs.nothing), 150.0, "ms"),
+        three("coordinator while 40 trials run", coordinator, 5.0, "% of a core"),
+        three("cancel a running trial, tree gone", cancel, 1.0),
+        killed("Local"),
     ]
     for name, module in (("dask", "distributed"), ("ray", "ray")):
         if importlib.util.find_spec(module) is None:
-            print(f"killed worker, {name}: left out, {module} is not installed")
-            continue
-        label = f"killed worker, {name}: others measured"
-        found.append(times(label, lambda name=name: killed(name), "", 39.0, least=True, n=1))  # type: ignore[misc]
-    return found
-
-
-def main() -> int:
-    """Measure and print; the exit code of the process."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3, help="how often each figure is measured")
-    options = parser.parse_args()
-    print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
-    return 0 if all(figure.held for figure in figures(options.runs)) else 1
-
-
-if __name__ == "__main__":  # dask's worker processes import this file
-    sys.exit(main())
+            print(f"one trial kills its worker, {name}: left out, {module} is not installed", flush=True)
+        else:
+            bars.append(killed(name))
+    return bars

@@ -1,13 +1,28 @@
 """Launchers: where trials run.
 
-`Local` starts them as processes of this machine, `Futures` calls a function on an executor that exists already (threads,
-processes, dask, ray, MPI), `Table` looks them up in a log.
+`Local` starts them as processes of this machine, `Batch` as jobs of a batch scheduler, `Futures` calls a function on an executor
+that exists already (threads, processes, dask, ray, MPI), `Table` looks them up in a log.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from dsice.launchers._clock import Clock
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.futures import Futures
 from dsice.launchers.local import Local
 from dsice.launchers.table import Table
 
-__all__ = ["Clock", "Futures", "Job", "Launcher", "Local", "Result", "Step", "Table"]
+if TYPE_CHECKING:
+    from dsice.launchers.batch import Batch, Scheduler
+    from dsice.launchers.futures import Futures
+
+__all__ = ["Batch", "Clock", "Futures", "Job", "Launcher", "Local", "Result", "Scheduler", "Step", "Table"]
+
+_LAZY = {"Batch": "dsice.launchers.batch", "Futures": "dsice.launchers.futures", "Scheduler": "dsice.launchers.batch"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -101,3 +101,7 @@ def main(directory: str, program: str) -> int:
 def run() -> None:
     """What the process does."""
     sys.exit(main(*sys.argv[1:3]))
+
+
+if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice
+    run()

@@ -1,4 +1,4 @@
-"""Watch over one trial, with the arguments DIRECTORY TOKEN TIMEOUT GRACE LIFELINE CPUS PROGRAM..., in a ``python -I -S``.
+"""Watch over one trial, with the arguments DIRECTORY TOKEN TIMEOUT GRACE CPUS LIFELINE PROGRAM..., in a ``python -I -S``.
 
 It stands between the coordinator and the trial, for four reasons:
 
@@ -226,7 +226,7 @@ def claimed(directory: str, token: str) -> bool:
 
 def main(arguments: list[str]) -> None:
     """Run one trial to its end."""
-    directory, token, timeout, grace, lifeline, cpus, *program = arguments
+    directory, token, timeout, grace, cpus, lifeline, *program = arguments
     me = os.getpid()
     host = os.uname().nodename
     if not claimed(directory, token):

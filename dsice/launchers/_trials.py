@@ -62,7 +62,7 @@ class Trial:
         """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
         limit = "none" if timeout is None else repr(float(timeout))
         bound = ",".join(map(str, cpus)) or "any"
-        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1", bound]
+        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), bound, "0" if lifeline is None else "1"]
         with (self.directory / "stderr").open("ab") as errors, _signals_held():
             self._child = subprocess.Popen(
                 [*script("_supervise", "-I", "-S"), *watched, *arguments],

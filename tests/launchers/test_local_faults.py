@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dsice.launchers import Job, Local
+from dsice.launchers import Job, Local, Result
 
 from . import programs
 from .helpers import drain, eventually, mark, marked
@@ -98,19 +98,27 @@ def climbs(kind: str) -> float:
     return -1.0
 
 
-def test_a_cancelled_trial_that_listens_ends_by_itself_and_one_that_does_not_is_ended(tmp_path: Path) -> None:
-    kinds = ["returns", "raises", "deaf"]
-    with Local(climbs, directory=tmp_path, slots=3, stop_grace=1.0) as launcher:
+def cancelled(kinds: list[str], directory: Path, stop_grace: float) -> list[Result]:
+    """Results of trials that were cancelled after their first step."""
+    with Local(climbs, directory=directory, slots=len(kinds), stop_grace=stop_grace) as launcher:
         launcher.submit([Job(i, {"kind": kind}) for i, kind in enumerate(kinds)])
-        assert eventually(lambda: all((tmp_path / str(i) / "steps").exists() for i in range(3)))
-        launcher.collect()
-        for i in range(3):
+        assert eventually(lambda: all((directory / str(i) / "steps").exists() for i in range(len(kinds))), 60.0)
+        for i in range(len(kinds)):
             launcher.cancel(i)
             launcher.cancel(i)
-        results = drain(launcher, 3)
-    assert [results[i].state for i in range(3)] == ["stopped"] * 3
-    assert results[0].value is not None and results[0].value >= 0 and results[1].value is None and results[2].value is None
-    assert "told to stop" in str(results[1].error)
+        return [result for _, result in sorted(drain(launcher, len(kinds), 60.0).items())]
+
+
+def test_a_cancelled_trial_that_listens_ends_by_itself(tmp_path: Path) -> None:
+    returned, raised = cancelled(["returns", "raises"], tmp_path, 60.0)
+    assert returned.state == raised.state == "stopped"
+    assert returned.value is not None and returned.value >= 0
+    assert raised.value is None and "told to stop" in str(raised.error)
+
+
+def test_a_cancelled_trial_that_is_deaf_is_ended(tmp_path: Path) -> None:
+    (result,) = cancelled(["deaf"], tmp_path, 0.2)
+    assert result.state == "stopped" and result.value is None
 
 
 def test_a_shell_trial_that_listens_gives_its_last_value(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
+# make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
@@ -14,15 +15,18 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal clean
+.PHONY: help demo test test-engines test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
 
 test: $(VENV)/.dev-installed
 	$(BIN)/python -m pytest -n $(JOBS)
+
+test-engines: $(VENV)/.engines-installed  # one process: several rays at a time are slow to start
+	$(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/test_futures.py tests/test_examples.py
 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
@@ -59,6 +63,7 @@ bench-quality: $(VENV)/.bench-installed
 EXTRAS-demo := demo
 EXTRAS-dev := dev,demo
 EXTRAS-bench := bench,demo
+EXTRAS-engines := dev,demo,engines
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/python
 	@echo "installing dsice[$(EXTRAS-$*)] into $(VENV)"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import SupportsFloat, SupportsIndex
 
@@ -14,6 +17,38 @@ STEPS = "steps"
 
 STOP = "stop"
 """File in a trial's directory whose presence asks the trial to stop."""
+
+STOPPING = "stopping"
+"""File in a trial's directory that says that `step` has returned True: what the program then returns is not a whole trial's."""
+
+
+class Place:
+    """Where a trial that shares its process with others reports to.
+
+    Attributes
+    ----------
+    directory
+        Its directory; None: learning curves are not available.
+    unheard
+        Calls of `step` that went nowhere.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self.directory = directory
+        self.unheard = 0
+
+
+_place: ContextVar[Place | None] = ContextVar("dsice_place", default=None)
+
+
+@contextmanager
+def within(place: Place) -> Iterator[None]:
+    """Let `step` report to `place`, in this thread, instead of ``DSICE_DIR``."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
 
 
 def step(step: SupportsIndex, value: SupportsFloat) -> bool:
@@ -48,7 +83,10 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
     ...         break
     """
     line = json.dumps({"step": _count(step), "value": _number(value)}) + "\n"
-    directory = os.environ.get("DSICE_DIR")
+    place = _place.get()
+    directory = os.environ.get("DSICE_DIR") if place is None else place.directory
+    if place is not None and directory is None:
+        place.unheard += 1
     if not directory:
         return False
     # One write of an O_APPEND file: lines of threads and processes never mix. No handle is kept, since the program may fork.
@@ -57,7 +95,10 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         os.write(handle, line.encode("ascii"))
     finally:
         os.close(handle)
-    return Path(directory, STOP).exists()
+    if not Path(directory, STOP).exists():
+        return False
+    Path(directory, STOPPING).touch()
+    return True
 
 
 def _count(step: SupportsIndex) -> int:

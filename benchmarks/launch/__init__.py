@@ -1,0 +1,1 @@
+"""How launchers perform: latency, overhead, cancelling, killed workers."""

@@ -1,6 +1,7 @@
 """Launchers: where trials run.
 
-`Local` starts them as processes of this machine, `Batch` as jobs of a batch scheduler, `Table` looks them up in a log.
+`Local` starts them as processes of this machine, `Batch` as jobs of a batch scheduler, `Futures` calls a function on an executor
+that exists already (threads, processes, dask, ray, MPI), `Table` looks them up in a log.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from dsice.launchers.table import Table
 
 if TYPE_CHECKING:
     from dsice.launchers.batch import Batch, Scheduler
+    from dsice.launchers.futures import Futures
 
-__all__ = ["Batch", "Clock", "Job", "Launcher", "Local", "Result", "Scheduler", "Step", "Table"]
+__all__ = ["Batch", "Clock", "Futures", "Job", "Launcher", "Local", "Result", "Scheduler", "Step", "Table"]
 
-_LAZY = {"Batch": "dsice.launchers.batch", "Scheduler": "dsice.launchers.batch"}
+_LAZY = {"Batch": "dsice.launchers.batch", "Futures": "dsice.launchers.futures", "Scheduler": "dsice.launchers.batch"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Call a Python function as a trial: a script, run as ``python -P _call.py DIRECTORY FUNCTION_FILE``.
+"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE, in a ``python -P``.
 
 The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by rename).
 It imports neither dsice nor numpy; the function brings what it needs.
@@ -13,9 +13,11 @@ import os
 import pickle
 import sys
 import time
-import traceback
 from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TRACEBACK_LINES = 25
 
@@ -78,6 +80,8 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
 
 def story(error: BaseException) -> str:
     """The last lines of the traceback, without the frame of this file."""
+    import traceback  # only now: a trial that goes well is there sooner
+
     frames = error.__traceback__.tb_next if error.__traceback__ else None
     lines = "".join(traceback.format_exception(type(error), error, frames)).splitlines()
     return "\n".join(lines[-TRACEBACK_LINES:])
@@ -94,5 +98,10 @@ def main(directory: str, program: str) -> int:
     return 1 if "error" in done else 0
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """What the process does."""
     sys.exit(main(*sys.argv[1:3]))
+
+
+if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice
+    run()

@@ -8,6 +8,7 @@
     stdout stderr the program's output
     steps         learning curve, a JSON line per point                                               (dsice.step)
     stop          its presence asks the trial to stop                                                 (coordinator)
+    stopping      its presence says that the trial knows                                              (dsice.step)
     result.json   what a Python function returned                                                     (its process, by rename)
     exit.json     why and how it ended, once none of its processes is left                            (supervisor, by rename)
 """
@@ -28,7 +29,7 @@ from typing import Any
 from dsice.errors import LaunchError
 from dsice.launchers import _processes
 from dsice.launchers.base import Job
-from dsice.worker import STOP
+from dsice.worker import STOP, STOPPING
 
 JOB, PARAMS, PROCESS, EXIT, RESULT = "job.json", "params.json", "process.json", "exit.json", "result.json"
 
@@ -104,7 +105,7 @@ def renew(directory: Path, job: Job, program: str, ticket: Ticket) -> Ticket:
     new = Ticket(secrets.token_hex(8), program, ticket.slot, ticket.queued)
     claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
     write(directory / JOB, claim)  # first: a supervisor of the try before that starts late sees that it is not wanted
-    for name in (EXIT, RESULT, PROCESS, STOP):
+    for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
         (directory / name).unlink(missing_ok=True)
     for name in ("stdout", "stderr"):
         if (directory / name).exists():
@@ -208,6 +209,11 @@ def ask_to_stop(directory: Path) -> None:
 def asked_to_stop(directory: Path) -> bool:
     """Whether the trial itself was cancelled, rather than the whole launcher closed."""
     return (directory / STOP).exists()
+
+
+def told_to_stop(directory: Path) -> bool:
+    """Whether `dsice.step` has returned True in the trial."""
+    return (directory / STOPPING).exists()
 
 
 def lock(directory: Path) -> int | None:

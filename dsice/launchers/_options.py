@@ -1,12 +1,13 @@
-"""Checks of options that several launchers take."""
+"""Checks of options and jobs that several launchers make."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from dsice.errors import OptionError
+from dsice.errors import LaunchError, OptionError
+from dsice.launchers.base import Job
 
 
 def slots(slots: int | None) -> int:
@@ -16,10 +17,10 @@ def slots(slots: int | None) -> int:
     return count("slots", slots)
 
 
-def count(name: str, value: int) -> int:
-    """How many trials run at the same time, an integer >= 1."""
+def count(name: str, value: int, what: str = "how many trials run at the same time") -> int:
+    """An integer >= 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise OptionError(f"{name} must be an integer >= 1 (how many trials run at the same time), got {value!r}")
+        raise OptionError(f"{name} must be an integer >= 1 ({what}), got {value!r}")
     return value.__index__()
 
 
@@ -41,6 +42,16 @@ def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
             raise OptionError(f"env must map names to strings (or None, to remove a variable), got {name!r}: {value!r}")
         found[name] = None if value is None else str(value)
     return found
+
+
+def startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:
+    """Raise LaunchError for more `jobs` than free slots, and for an id that comes twice or is running."""
+    if len(jobs) > free:
+        raise LaunchError(f"{len(jobs)} jobs submitted and {free} of {slots} slots free; collect results first, or raise slots=")
+    ids = [job.id for job in jobs]
+    twice = sorted({id for id in ids if id in running or ids.count(id) > 1})
+    if twice:
+        raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")
 
 
 def whole(name: str, value: int) -> int:

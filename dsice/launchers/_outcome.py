@@ -59,6 +59,8 @@ def result(ending: Ending, host: str) -> Result:
             value, metrics, seconds = _measured(ending, seconds)
         except NoMeasurement as problem:
             state, error = "failed", str(problem)
+    if state in ("done", "failed") and _jobdir.told_to_stop(ending.directory):  # not a whole trial's value
+        state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
     return Result(
         ending.id,
         state,

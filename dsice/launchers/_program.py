@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,7 +15,6 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers._command import Command
 
 _PREFIX = "function-"
-_CALL = str(Path(__file__).with_name("_call.py"))
 
 
 class ShellProgram:
@@ -49,13 +49,13 @@ class FunctionProgram:
     function = True
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = _label(function)
-        self._sent = _pickled(function, self.name)
+        self.name = label(function)
+        self._sent = pickle.dumps({"path": list(sys.path), "function": pickled(function)})
         self._file: Path | None = None
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
         """Program and arguments that run the trial; the first call writes the function into `home`."""
-        return [interpreter(), "-P", _CALL, str(directory), str(self.file(home))]
+        return [*script("_call", "-P"), str(directory), str(self.file(home))]
 
     def file(self, home: Path) -> Path:
         """The function's file; the first call writes it into `home`."""
@@ -92,6 +92,12 @@ def parse(work: Callable[..., Any] | str) -> Program:
     raise OptionError(f"program must be a Python function or a shell command, got {type(work).__name__} {work!r}")
 
 
+def script(module: str, *options: str) -> list[str]:
+    """A Python process that runs a module of this package, alone: a script would be compiled anew in every process."""
+    place = str(Path(__file__).parent)
+    return [interpreter(), *options, "-c", f"import sys; sys.path.append({place!r}); import {module}; {module}.run()"]
+
+
 def interpreter() -> str:
     """The Python that runs this process."""
     if not sys.executable or not os.access(sys.executable, os.X_OK):
@@ -99,22 +105,28 @@ def interpreter() -> str:
     return sys.executable
 
 
-def _label(function: Callable[..., Any]) -> str:
+def label(function: Callable[..., Any]) -> str:
+    """Module and name of a function, for messages and to recognise it by."""
     kind = type(function)
     qualified = getattr(function, "__qualname__", kind.__qualname__)
     return f"{getattr(function, '__module__', kind.__module__)}.{qualified}"
 
 
-def _pickled(function: Callable[..., Any], name: str) -> bytes:
-    import pickle
+def pickled(function: Callable[..., Any]) -> bytes:
+    """A function as bytes, with what it closes over; ``pickle.loads`` makes it a function again.
 
+    Raises
+    ------
+    LaunchError
+        It holds something that cannot travel; the message names it.
+    """
     import cloudpickle
 
     try:
-        body = cloudpickle.dumps(function)
+        sent: bytes = cloudpickle.dumps(function)
     except Exception as error:  # whatever an object's own __reduce__ raises
         raise LaunchError(
-            f"the function {name} cannot be sent to a trial's process: {type(error).__name__}: {error}. Open files, locks, "
-            "sockets and GPU handles inside the function instead of around it, or give a shell command as the program"
+            f"the function {label(function)} cannot be sent to a trial's process: {type(error).__name__}: {error}. Open files, "
+            "locks, sockets and GPU handles inside the function instead of around it, or give a shell command as the program"
         ) from error
-    return pickle.dumps({"path": list(sys.path), "function": body})
+    return sent

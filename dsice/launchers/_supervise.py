@@ -1,4 +1,4 @@
-"""Watch over one trial: a script, run as ``python -I -S _supervise.py DIRECTORY TOKEN TIMEOUT GRACE LIFELINE PROGRAM...``.
+"""Watch over one trial, with the arguments DIRECTORY TOKEN TIMEOUT GRACE CPUS LIFELINE PROGRAM..., in a ``python -I -S``.
 
 It stands between the coordinator and the trial, for four reasons:
 
@@ -8,7 +8,7 @@ It stands between the coordinator and the trial, for four reasons:
 - the time limit holds without the coordinator.
 
 LIFELINE: ``1``: stdin is a pipe whose end ends the trial; ``mark``: the file ``stop`` in the directory does, since no signal
-from the coordinator can reach this process; ``0``: neither.
+from the coordinator can reach this process; ``0``: neither. CPUS: the cores that the trial is bound to (``0,1``), or ``any``.
 
 Standard library only, few imports, no `json`: starting it is most of what a trial costs.
 It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone, both by rename.
@@ -18,18 +18,34 @@ It writes ``process.json`` when it starts and ``exit.json`` when every process o
 # ruff: noqa: PTH105, PTH123, PTH208
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import signal
 import sys
 import time
+
+try:  # the same functions without the enumerations, which take as long as the rest of the start-up
+    import _signal as signal  # type: ignore[import-not-found]
+except ImportError:  # a private module: another Python may not have it
+    import signal
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 1.0  # between two looks for the mark to stop
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+
+class suppress:  # contextlib's takes a quarter of the start-up time to import
+    """Go on after the block when one of `errors` happens in it."""
+
+    def __init__(self, *errors: type[BaseException]) -> None:
+        self.errors = errors
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        return kind is not None and issubclass(kind, self.errors)
 
 
 def birth(pid: int) -> str | None:
@@ -55,7 +71,7 @@ def parents() -> dict[int, int]:
             return {int(pid): int(parent) for pid, parent in (line.split() for line in table)}
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(OSError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
+            with suppress(OSError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
                 found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
     return found
 
@@ -84,7 +100,7 @@ def prctl(option: int, value: int) -> None:
 class Watch:
     """One trial: its main process, how it ended, and everything it started."""
 
-    def __init__(self, program: list[str], directory: str, lifeline: str) -> None:
+    def __init__(self, program: list[str], directory: str, lifeline: str, cpus: list[int]) -> None:
         self.bell, ringer = os.pipe()
         for end in (self.bell, ringer):
             os.set_blocking(end, False)
@@ -98,7 +114,7 @@ class Watch:
         self.started, self.clock = time.time(), time.monotonic()
         self.main = os.fork()
         if self.main == 0:
-            start(program, directory)
+            start(program, directory, cpus)
 
     def reap(self) -> bool:
         """Collect what ended; True while the trial has processes left."""
@@ -145,11 +161,11 @@ class Watch:
 
     def send(self, number: int) -> None:
         """Signal the trial's process group and everything descended from it."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             if self.status is None or not sys.platform.startswith("linux"):
                 os.killpg(self.main, number)
         for pid in descendants(os.getpid()):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.kill(pid, number)
 
     def end(self, grace: float) -> int:
@@ -168,19 +184,21 @@ class Watch:
         return len(descendants(os.getpid())) if self.reap() else 0
 
 
-def start(program: list[str], directory: str) -> None:
+def start(program: list[str], directory: str, cpus: list[int]) -> None:
     """Become the trial: in the forked child; never returns."""
     try:
         os.setsid()
         for number in range(1, signal.NSIG):  # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
-            with contextlib.suppress(OSError, ValueError):
+            with suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         supervisor = os.getppid()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # should the supervisor be killed, the trial goes with it
         if supervisor == 1 or os.getppid() != supervisor:
             os._exit(127)
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")  # when memory runs out the trial is to die, not the coordinator
+        if cpus:
+            os.sched_setaffinity(0, cpus)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for name, handle in (("stdout", 1), ("stderr", 2)):
             os.dup2(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), handle)
@@ -208,7 +226,7 @@ def claimed(directory: str, token: str) -> bool:
 
 def main(arguments: list[str]) -> None:
     """Run one trial to its end."""
-    directory, token, timeout, grace, lifeline, *program = arguments
+    directory, token, timeout, grace, cpus, lifeline, *program = arguments
     me = os.getpid()
     host = os.uname().nodename
     if not claimed(directory, token):
@@ -217,7 +235,7 @@ def main(arguments: list[str]) -> None:
     if not claimed(directory, token):  # taken over between the two looks; whoever took it also saw process.json
         return
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    watch = Watch(program, directory, lifeline)
+    watch = Watch(program, directory, lifeline, [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")])
     why = watch.run(float(timeout) if timeout != "none" else None)
     ended, seconds = time.time(), time.monotonic() - watch.clock
     left = watch.end(float(grace))
@@ -231,6 +249,11 @@ def main(arguments: list[str]) -> None:
     )
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """What the process does."""
     main(sys.argv[1:])
     os._exit(0)  # nothing to tidy up, and the interpreter's own end takes milliseconds
+
+
+if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice
+    run()

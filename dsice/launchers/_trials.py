@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dsice.launchers import _jobdir, _processes
 from dsice.launchers._output import Curve
-from dsice.launchers._program import interpreter
+from dsice.launchers._program import script
 from dsice.launchers._supervise import ENDING
+from dsice.worker import STEPS
 
-_SUPERVISE = str(Path(__file__).with_name("_supervise.py"))
 _PATIENCE = 3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of ours
 
@@ -29,6 +30,8 @@ class Trial:
         Whether its program is a Python function.
     overdue
         Whether the supervisor had to be killed.
+    cancelled
+        Whether it is to stop.
     """
 
     def __init__(self, id: int, directory: Path, ticket: _jobdir.Ticket, *, function: bool, grace: float) -> None:
@@ -40,23 +43,37 @@ class Trial:
         self.curve = Curve(id, directory)
         self._grace = grace
         self._child: subprocess.Popen[bytes] | None = None
+        self._bell: int | None = None  # readable when the supervisor has ended (Linux)
         self._adopted: tuple[int, str] | None = None
         self._looked = 0.0
         self._kill_at: float | None = None
+        self._end_at: float | None = None
+        self.cancelled = False
 
-    def start(self, arguments: Sequence[str], env: Mapping[str, str], *, timeout: float | None, lifeline: int | None) -> None:
+    def start(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        timeout: float | None,
+        lifeline: int | None,
+        cpus: Sequence[int],
+    ) -> None:
         """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
         limit = "none" if timeout is None else repr(float(timeout))
-        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), "0" if lifeline is None else "1"]
+        bound = ",".join(map(str, cpus)) or "any"
+        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), bound, "0" if lifeline is None else "1"]
         with (self.directory / "stderr").open("ab") as errors, _signals_held():
             self._child = subprocess.Popen(
-                [interpreter(), "-I", "-S", _SUPERVISE, *watched, *arguments],
+                [*script("_supervise", "-I", "-S"), *watched, *arguments],
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 env={**env, _processes.NONCE: self.ticket.token},
                 start_new_session=True,
             )
+        with contextlib.suppress(OSError, AttributeError):  # not on Linux, or no handle left: then it is looked after
+            self._bell = os.pidfd_open(self._child.pid)
         self.limit(timeout)
 
     def adopt(self, process: tuple[int, str] | None, timeout: float | None) -> None:
@@ -78,11 +95,17 @@ class Trial:
             _processes.send(*self._adopted, number)
 
     def over(self) -> bool:
-        """Whether the supervisor has ended; one that is long overdue is killed."""
+        """Whether the supervisor has ended; one that is long overdue is killed, and a trial that does not stop is ended."""
+        if self._end_at is not None and time.monotonic() > self._end_at:
+            self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self.kill()
         if self._child is not None:
-            return self._child.poll() is not None
+            ended = self._child.poll() is not None
+            if ended and self._bell is not None:
+                bell, self._bell = self._bell, None
+                os.close(bell)
+            return ended
         if self._adopted is None:
             return True
         if time.monotonic() - self._looked < _LOOK:
@@ -100,8 +123,17 @@ class Trial:
         self._looked = 0.0
         _processes.sweep({self.ticket.token})
 
+    def cancel(self, patience: float) -> None:
+        """End the trial: in `patience` seconds if it listens (it has called `dsice.step`), else now."""
+        self.cancelled = True
+        if patience > 0 and (self.directory / STEPS).exists():
+            self._end_at = time.monotonic() + patience
+        else:
+            self.end()
+
     def end(self) -> None:
         """Ask the supervisor to end the trial; it is killed where it does not."""
+        self._end_at = None
         self.limit(0.0)
         self.send(signal.SIGTERM)
 
@@ -111,6 +143,19 @@ class Trial:
         if code is None:
             return "how is unknown"
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    def listen(self, poll: select.poll) -> None:
+        """Let `poll` wake up when the supervisor ends, where the system can."""
+        if self._bell is not None:
+            poll.register(self._bell, select.POLLIN)
+
+
+def wait(trials: Iterable[Trial], seconds: float) -> None:
+    """Sleep for `seconds`, less if one of `trials` ends."""
+    poll = select.poll()
+    for trial in trials:
+        trial.listen(poll)
+    poll.poll(seconds * 1000)
 
 
 @contextlib.contextmanager

@@ -15,12 +15,12 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _jobdir, _options, _outcome, _processes
+from dsice.launchers import _jobdir, _options, _outcome, _pinning, _processes
 from dsice.launchers._program import Program, is_function, parse
-from dsice.launchers._trials import Lifeline, Trial
+from dsice.launchers._trials import Lifeline, Trial, wait
 from dsice.launchers.base import Job, Result, Step
 
-_SHORTEST, _LONGEST = 0.001, 0.02  # seconds between two looks at the running trials
+_SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
 
 class Local:
@@ -38,7 +38,8 @@ class Local:
         value of ``lr``, quoted for the shell, ``{momentum:0.9}`` is ``0.9`` in trials without ``momentum``, ``{{`` and
         ``}}`` are braces; its last line of stdout is JSON: an object of numbers, a number or a list of numbers.
     slots
-        How many trials run at the same time; default: the cores this process may use.
+        How many trials run at the same time; default: one per GPU with `gpus`, else one per core that this process may use,
+        or per `cpus_per_trial` cores.
     timeout
         Time limit of a trial in seconds.
     directory
@@ -49,6 +50,15 @@ class Local:
         Variables added to the environment of the trials; None removes one.
     grace
         Seconds between SIGTERM and SIGKILL when a trial is ended.
+    stop_grace
+        Seconds that a cancelled trial has before that to end by itself, if it has called `dsice.step` before: the next call
+        returns True, and what the program then gives is the value of the stopped trial. Others are ended at once.
+    gpus
+        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one of them, in
+        ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``. Slots beyond their number share them.
+    cpus_per_trial
+        How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot): trials are bound to them
+        (Linux), and ``OMP_NUM_THREADS`` and its like are set to their number unless `env` says otherwise.
 
     Raises
     ------
@@ -80,11 +90,16 @@ class Local:
         directory: str | os.PathLike[str] | None = None,
         env: Mapping[str, str | None] | None = None,
         grace: float = 0.5,
+        stop_grace: float = 5.0,
+        gpus: int | Sequence[int | str] | None = None,
+        cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
     ) -> None:
-        self._slots = _options.slots(slots)
+        self._pinning = _pinning.pinning(gpus, cpus_per_trial, slots, env or {})
+        self._slots = self._pinning.slots(slots)
         self._room = self._slots
         self._timeout = None if timeout is None else _options.seconds("timeout", timeout)
         self._grace = _options.seconds("grace", grace, least=0.0)
+        self._stop_grace = _options.seconds("stop_grace", stop_grace, least=0.0)
         self._env = _options.variables(env)
         self._program = parse(program)
         self._given = None if directory is None else Path(directory).absolute()
@@ -142,15 +157,7 @@ class Local:
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        free = self._room - len(self._running)
-        if len(jobs) > free:
-            raise LaunchError(
-                f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first, or raise slots="
-            )
-        ids = [job.id for job in jobs]
-        twice = sorted({id for id in ids if id in self._running or ids.count(id) > 1})
-        if twice:
-            raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")
+        _options.startable(jobs, self._running, self._room - len(self._running), self._slots)
 
     def _start(self, job: Job, work: Program, directory: Path, arguments: list[str]) -> None:
         taken = {trial.ticket.slot for trial in self._running.values()}
@@ -161,7 +168,8 @@ class Local:
             trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
             self._running[job.id] = trial
             lifeline = self._lifeline.reader if self._lifeline else None
-            trial.start(arguments, self._environment(job, directory, slot), timeout=self._timeout, lifeline=lifeline)
+            environment, cpus = self._environment(job, directory, slot), self._pinning.cores(slot)
+            trial.start(arguments, environment, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
         except OSError as error:  # no memory or processes left, disk full: the machine's fault, and the other jobs go on
             self._running.pop(job.id, None)
             reason = f"the trial could not be started in {directory}: {type(error).__name__}: {error}"
@@ -173,6 +181,7 @@ class Local:
     def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
         variables: dict[str, str | None] = {
             **os.environ,
+            **self._pinning.variables(slot),
             "DSICE_PARENT_DIR": None if job.parent is None else str(directory.parent / _jobdir.name(job.parent)),
             **self._env,
             "DSICE_TRIAL": str(job.id),
@@ -225,7 +234,7 @@ class Local:
             self._look()
             if self._ready or not self._running or time.monotonic() >= until:
                 break
-            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            wait(self._running.values(), min(pause, max(0.0, until - time.monotonic())))
             pause = min(pause * 1.3, _LONGEST)
         news, self._ready = self._ready, []  # only now: an interrupt above loses nothing
         return news
@@ -252,14 +261,15 @@ class Local:
     def cancel(self, id: int) -> None:
         """End a running trial with all its processes; `collect` returns it with state ``stopped``.
 
-        `dsice.step` returns True in it from now on, and it gets SIGTERM, then after `grace` seconds SIGKILL. For a
-        trial that ended by itself a moment before, the result is its own; an id that is not running is ignored.
+        `dsice.step` returns True in it from now on. A trial that has called it has `stop_grace` seconds to end by itself,
+        and its value so far is in the result; it gets SIGTERM then, others at once, and after `grace` seconds SIGKILL. For
+        a trial that ended by itself a moment before, the result is its own; an id that is not running is ignored.
         """
         trial = self._running.get(id)
-        if trial is not None:
+        if trial is not None and not trial.cancelled:
             with contextlib.suppress(OSError):  # a program may have removed its directory
                 _jobdir.ask_to_stop(trial.directory)
-            trial.end()
+            trial.cancel(self._stop_grace)
 
     def close(self) -> None:
         """End all running trials and tidy up; a second call does nothing.
@@ -288,7 +298,7 @@ class Local:
                     if _jobdir.ended(trial.directory, trial.ticket.token) is None:
                         _processes.sweep({trial.ticket.token})
                     del self._running[trial.id]
-            time.sleep(_SHORTEST * 3 if self._running else 0.0)
+            wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
     def _tidy(self, home: Path) -> None:
         """Remove the functions, and a temporary directory but for the logs that are wanted."""

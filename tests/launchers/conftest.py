@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from . import cases
 from .slurm import Slurm
 from .slurm import missing as slurm_missing
 
@@ -24,6 +25,13 @@ def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("TMPDIR", str(place))
     monkeypatch.setattr("tempfile.tempdir", str(place))
     return place
+
+
+@pytest.fixture(autouse=True, scope="session")
+def engines() -> Iterator[None]:
+    """End the dask client, ray and the MPI pool that tests have started."""
+    yield
+    cases.end_shared()
 
 
 class Fake:

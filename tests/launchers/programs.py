@@ -16,6 +16,41 @@ def square(x: int) -> int:
     return x * x
 
 
+def nap(x: float) -> float:
+    time.sleep(0.3)
+    return x
+
+
+def kill(x: int) -> float:
+    """The trial with x = 1 kills its worker."""
+    import signal
+
+    if x == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1)
+    return x
+
+
+def beat(x: int, path: str) -> float:
+    """Write to a file as long as it runs."""
+    for _ in range(50):
+        with open(path, "a") as file:  # noqa: PTH123
+            file.write("beat\n")
+        time.sleep(0.02)
+    return x
+
+
+def climb(x: int) -> float:
+    """Report a learning curve until told to stop; the last step is the value."""
+    import dsice
+
+    step = 0
+    while not dsice.step(step, step / 2) and step < 500:
+        step += 1
+        time.sleep(0.02)
+    return step
+
+
 def report(**params: Any) -> dict[str, float]:
     """Every kind of number at once."""
     print("not the result: 5")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dsice.launchers import Job, Local
+from dsice.launchers import Job, Local, Result
 
 from . import programs
 from .helpers import drain, eventually, mark, marked
@@ -81,6 +81,53 @@ def test_a_cancelled_program_may_say_goodbye(tmp_path: Path) -> None:
         assert (tmp_path / "0" / "stop").exists()
         assert drain(launcher, 1)[0].state == "stopped"
     assert (tmp_path / "0" / "checkpoint").read_text() == "saved\n"
+
+
+def climbs(kind: str) -> float:
+    """Report steps; told to stop, return, raise or go on."""
+    import time
+
+    import dsice
+
+    for step in range(1000):
+        if dsice.step(step, 1.0) and kind != "deaf":
+            if kind == "raises":
+                raise StopIteration("told to stop")
+            return step
+        time.sleep(0.02)
+    return -1.0
+
+
+def cancelled(kinds: list[str], directory: Path, stop_grace: float) -> list[Result]:
+    """Results of trials that were cancelled after their first step."""
+    with Local(climbs, directory=directory, slots=len(kinds), stop_grace=stop_grace) as launcher:
+        launcher.submit([Job(i, {"kind": kind}) for i, kind in enumerate(kinds)])
+        assert eventually(lambda: all((directory / str(i) / "steps").exists() for i in range(len(kinds))), 60.0)
+        for i in range(len(kinds)):
+            launcher.cancel(i)
+            launcher.cancel(i)
+        return [result for _, result in sorted(drain(launcher, len(kinds), 60.0).items())]
+
+
+def test_a_cancelled_trial_that_listens_ends_by_itself(tmp_path: Path) -> None:
+    returned, raised = cancelled(["returns", "raises"], tmp_path, 60.0)
+    assert returned.state == raised.state == "stopped"
+    assert returned.value is not None and returned.value >= 0
+    assert raised.value is None and "told to stop" in str(raised.error)
+
+
+def test_a_cancelled_trial_that_is_deaf_is_ended(tmp_path: Path) -> None:
+    (result,) = cancelled(["deaf"], tmp_path, 0.2)
+    assert result.state == "stopped" and result.value is None
+
+
+def test_a_shell_trial_that_listens_gives_its_last_value(tmp_path: Path) -> None:
+    command = 'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
+    with Local(command + 'touch "$DSICE_DIR/stopping"; echo 7', directory=tmp_path, slots=1) as launcher:
+        launcher.submit([Job(0)])
+        assert eventually((tmp_path / "0" / "steps").exists)
+        launcher.cancel(0)
+        assert (result := drain(launcher, 1)[0]).state == "stopped" and result.value == 7.0
 
 
 def test_a_supervisor_ended_from_outside_is_the_machines_fault(tmp_path: Path) -> None:

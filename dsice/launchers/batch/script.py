@@ -127,7 +127,17 @@ class Writer:
             variables.append(f'CUDA_VISIBLE_DEVICES="$(dsice_devices {first} {first + self.gpus - 1})"')
         limit = "none" if self.timeout is None else repr(self.timeout)
         # the scheduler cannot end one of several trials of a job: their supervisors look for the mark to stop themselves
-        watch = [self.python, "-I", "-S", str(self.supervise), str(member.directory), member.token, limit, repr(self.grace)]
+        watch = [
+            self.python,
+            "-I",
+            "-S",
+            str(self.supervise),
+            str(member.directory),
+            member.token,
+            limit,
+            repr(self.grace),
+            "any",
+        ]
         call = shlex.join([*watch, "0" if alone else "mark", *member.arguments])
         return f"dsice_watched {shlex.quote(str(mark))} env {' '.join(variables)} \\\n    {call}"
 

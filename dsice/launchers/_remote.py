@@ -1,0 +1,109 @@
+"""The worker's side of `Futures`: call a function as a trial, wherever an executor runs it.
+
+What comes back is a plain dict of numbers and texts, whatever happened: no engine has to pickle a user's exception.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dsice.launchers._call import Unusable, record, story
+from dsice.worker import STOP, STOPPING, Place, within
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call, as it travels to a worker.
+
+    Attributes
+    ----------
+    function
+        Pickled by cloudpickle; the function itself where the workers are threads of this process.
+    path
+        Where the coordinator finds modules (``sys.path``).
+    directory
+        The trial's directory, on a file system that worker and coordinator share; None: there is none.
+    variables
+        Environment variables for workers that run one trial at a time, in their main thread.
+    """
+
+    params: Mapping[str, Any]
+    function: bytes | Callable[..., Any]
+    path: tuple[str, ...] = ()
+    directory: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def perform(task: Task) -> dict[str, Any]:
+    """Call the function; what happened, with host, pid, start and end (Unix times) of the call."""
+    done: dict[str, Any] = {"host": os.uname().nodename, "pid": os.getpid(), "started": time.time()}
+    place = Place(task.directory)
+    try:
+        done.update(_attempt(task, place))
+    except KeyboardInterrupt:  # Ctrl-C at a terminal reaches worker processes, too
+        done["lost"] = "interrupted (SIGINT) on the worker"
+    done["ended"] = time.time()
+    done.setdefault("seconds", done["ended"] - done["started"])
+    done["unheard"] = place.unheard
+    done["told_to_stop"] = task.directory is not None and Path(task.directory, STOPPING).exists()
+    return done
+
+
+def _attempt(task: Task, place: Place) -> dict[str, Any]:
+    if task.directory is not None and not Path(task.directory).is_dir():
+        place_needed = f"{task.directory} is not there on {os.uname().nodename}"
+        return {"error": f"{place_needed}; give Futures a directory= on a file system that all workers share, or none"}
+    if task.directory is not None and Path(task.directory, STOP).exists():
+        return {"stopped": "cancelled before it began"}
+    try:
+        function = _loaded(task)
+    except Exception as error:
+        advice = "Its module must be importable on the workers: install it there, or define the function in the script itself."
+        return {"error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}", "traceback": story(error)}
+    started = time.perf_counter()
+    try:
+        with within(place), _environment(task.variables):
+            returned = function(**task.params)
+        seconds = time.perf_counter() - started
+        return {**record(returned), "seconds": seconds}
+    except Unusable as error:
+        return {"error": str(error)}
+    except SystemExit as error:
+        return {"error": f"the function called sys.exit({error.code!r})", "traceback": story(error)}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+
+
+def _loaded(task: Task) -> Callable[..., Any]:
+    if not isinstance(task.function, bytes):
+        return task.function
+    sys.path.extend(place for place in task.path if place not in sys.path)
+    function: Callable[..., Any] = pickle.loads(task.function)  # noqa: S301  (sent by the coordinator over the engine's own link)
+    return function
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the call, where no other trial shares this process."""
+    if threading.current_thread() is not threading.main_thread():  # the environment belongs to all threads
+        yield
+        return
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,329 @@
+"""`Futures`: trials on any ``concurrent.futures`` executor, dask, ray or MPI."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from dsice.errors import DsiceWarning, LaunchError, OptionError
+from dsice.launchers import _engines, _jobdir, _options
+from dsice.launchers._engines import Engine, Handle
+from dsice.launchers._flight import Flight
+from dsice.launchers._program import label, pickled
+from dsice.launchers._remote import Task
+from dsice.launchers.base import Job, Result, Step
+
+_LOOK = 0.1  # seconds between two looks at the learning curves
+_FETCH = 5.0  # seconds for a result to travel
+_WORRY = 2.0  # seconds of waiting in `close` after which it says why
+
+
+class Futures:
+    """Run every trial as a call of a Python function on an executor that exists already.
+
+    Parameters
+    ----------
+    function
+        Called with the parameters as keyword arguments; returns a number, a list of numbers (repeats) or a mapping of
+        named metrics. What it needs must be importable on the workers; closures and functions of a script travel.
+    executor
+        A ``concurrent.futures`` executor (threads, processes, loky, mpi4py.futures), a ``dask.distributed.Client``, the
+        module ``ray``; or a function without arguments that makes one of these, which is then ended by `close` and made
+        anew when a killed worker broke it; or ``"dask"``, ``"ray"``, ``"mpi"`` for worker processes on this machine.
+    slots
+        How many trials are handed over at the same time; default: as many as the executor has workers (ray: CPUs or GPUs).
+    directory
+        Where the trials' directories go: a file system that the workers share. Without one `dsice.step` is not available.
+    options
+        For each trial, as the engine understands them: dask's ``Client.submit`` (``{"resources": {"GPU": 1}}``), ray's
+        ``.options`` (``{"num_gpus": 1}``).
+    stop_grace
+        Seconds that a cancelled trial has to see `dsice.step` return True, before the engine ends it (ray) or lets go of
+        it (dask).
+
+    Raises
+    ------
+    OptionError
+        An option of the wrong type or out of range; an executor that does not say how many workers it has.
+    LaunchError
+        A function that cannot be pickled.
+    MissingPackageError
+        The engine is not installed.
+
+    Notes
+    -----
+    There is no time limit, for no engine but ray can end a running function, and no `attach`: calls end with their
+    coordinator. Only `dsice.launchers.Local` and a batch scheduler keep each trial's processes apart and end whole trees.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> from dsice.launchers import Futures, Job
+    >>> with ThreadPoolExecutor(2) as pool, Futures(lambda x: x * x, pool) as launcher:
+    ...     launcher.submit([Job(0, {"x": 3})])
+    ...     launcher.collect(timeout=30)[0].value
+    9.0
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        executor: object,
+        *,
+        slots: int | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        stop_grace: float = 10.0,
+    ) -> None:
+        if not callable(function) or isinstance(function, (type, str)):
+            raise OptionError(f"function must be a Python function, got {function!r}; Local and Batch run shell commands")
+        self._function = function
+        self._stop_grace = _options.seconds("stop_grace", stop_grace, least=0.0)
+        asked = None if slots is None else _options.count("slots", slots)
+        self._home = None if directory is None else Path(directory).absolute()
+        self._make: Callable[[], Engine] | None = None
+        chosen: dict[str, Any] = dict(options or {})
+        if _is_factory(executor):
+            self._make = lambda: _engines.engine(executor(), asked, chosen, owned=True)  # type: ignore[operator]
+        self._engine = self._make() if self._make else _engines.engine(executor, asked, chosen)
+        try:
+            self._sent = self._sendable(function)
+            self._slots = asked or self._engine.slots() or _no_slots(self._engine)
+        except BaseException:
+            self._engine.close()
+            raise
+        self._running: dict[int, Flight] = {}
+        self._ready: list[Result | Step] = []
+        self._suspects: set[int] = set()  # were in flight when a worker died: they run apart from the others
+        self._bell = threading.Event()
+        self._closed = self._warned = False
+        self._owner = os.getpid()
+
+    @property
+    def slots(self) -> int:
+        """How many trials are handed over at the same time."""
+        return self._slots
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the trials' directories are."""
+        return self._home
+
+    def __enter__(self) -> Futures:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _sendable(self, function: Callable[..., Any]) -> bytes | Callable[..., Any]:
+        return function if self._engine.threads else pickled(function)
+
+    # ------------------------------------------------------------------ start
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Hand `jobs` to the executor.
+
+        Raises
+        ------
+        LaunchError
+            More jobs than free slots, an id that is running already, a parameter that JSON cannot keep, a directory that
+            cannot be used, a shell command as work; an executor that was shut down or that a dead worker broke.
+        """
+        self._check(jobs)
+        work = [self._sent if job.work is None else self._work(job) for job in jobs]
+        params = [_jobdir.plain(job.params) for job in jobs]
+        directories = [self._directory(job) for job in jobs]
+        for job, function, plain, directory in zip(jobs, work, params, directories, strict=True):
+            self._start(job, function, plain, directory)
+
+    def _check(self, jobs: Sequence[Job]) -> None:
+        if self._closed:
+            raise LaunchError("this launcher is closed; make a new one")
+        _options.startable(jobs, self._running, self._slots - len(self._running), self._slots)
+
+    def _work(self, job: Job) -> bytes | Callable[..., Any]:
+        if not callable(job.work):
+            raise LaunchError(f"Futures runs Python functions, and the work of job {job.id} is {job.work!r}; use Local or Batch")
+        return self._sendable(job.work)
+
+    def _directory(self, job: Job) -> Path | None:
+        if self._home is None:
+            return None
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LaunchError(f"directory {self._home} cannot be used: {error}; give one that can be written to") from None
+        directory = self._home / _jobdir.name(job.id, job.kind)
+        _jobdir.check_ours(directory)
+        return directory
+
+    def _start(self, job: Job, function: bytes | Callable[..., Any], params: dict[str, Any], directory: Path | None) -> None:
+        flight = Flight(job, self._engine, directory)
+        if directory is not None:
+            try:
+                _jobdir.prepare(directory, job, label(self._function), 0)
+            except OSError as error:
+                raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
+        if job.id in self._suspects and self._make is not None:
+            flight.engine = self._make()
+        flight.handle = self._handed_over(flight, flight.task(function, params))
+        self._running[job.id] = flight
+        flight.handle.add_done_callback(lambda _: self._bell.set())
+
+    def _handed_over(self, flight: Flight, task: Task) -> Handle:
+        try:
+            return flight.engine.start(task)
+        except BrokenExecutor as error:
+            if self._make is None:
+                raise LaunchError(
+                    f"a worker of the {flight.engine.name} died, which ends the whole pool ({error}). Give Futures a function "
+                    "that makes the executor, such as lambda: ProcessPoolExecutor(4): then it is made anew"
+                ) from error
+            self._engine.close()
+            flight.engine = self._engine = self._make()
+            return flight.engine.start(task)
+        except RuntimeError as error:
+            if isinstance(error, LaunchError):
+                raise
+            raise LaunchError(f"the {flight.engine.name} takes no more trials: {error}; give Futures one that is open") from error
+
+    def attach(self, jobs: Sequence[Job]) -> list[int]:
+        """Nothing: the calls of an earlier coordinator ended with it, or cannot be found again."""
+        return []
+
+    # ------------------------------------------------------------------ collect
+    def collect(self, timeout: float = 0.0) -> list[Result | Step]:
+        """What happened since the last call: the steps and results of the trials, steps first.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for something to happen; it returns at once when nothing is running.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            self._bell.clear()
+            self._look()
+            left = until - time.monotonic()
+            if self._ready or not self._running or left <= 0:
+                break
+            self._bell.wait(min(left, _LOOK))
+        news, self._ready = self._ready, []  # only now: an interrupt above loses nothing
+        return news
+
+    def _look(self) -> None:
+        for id, flight in list(self._running.items()):
+            handle = flight.handle
+            if handle is None:
+                continue
+            over = handle.done()  # before the steps are read, so that none is written after the reading
+            self._ready.extend(flight.news())
+            result = self._result(flight, handle) if over else None
+            if result is not None:
+                self._ready.append(result)
+                del self._running[id]
+                self._leave(flight, result)
+            elif flight.let_go_at is not None and time.monotonic() >= flight.let_go_at:
+                flight.let_go_at = None
+                flight.engine.let_go(handle)
+
+    def _result(self, flight: Flight, handle: Handle) -> Result | None:
+        """How a call ended; None when its result has not arrived after all."""
+        if handle.cancelled():
+            return flight.without_record("lost", f"{flight.engine.name} cancelled the trial")
+        try:
+            error = handle.exception(_FETCH)
+            found = handle.result(_FETCH) if error is None else {}
+        except TimeoutError:
+            return None
+        except Exception as problem:  # the connection broke in between
+            error = problem
+        if error is None:
+            self._warn_unheard(flight.job.id, int(found["unheard"]))
+            return flight.result(found)
+        if isinstance(error, BrokenExecutor) and self._make is not None:
+            self._suspects.add(flight.job.id)
+        return flight.without_record(*flight.engine.verdict(error))
+
+    def _warn_unheard(self, id: int, unheard: int) -> None:
+        if unheard and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"trial {id} called dsice.step {unheard} times, and nobody heard it: learning curves need "
+                "Futures(directory=...), on a file system that the workers share",
+                DsiceWarning,
+                stacklevel=5,
+            )
+
+    def _leave(self, flight: Flight, result: Result) -> None:
+        """Tidy up after a trial that ran apart from the others."""
+        if flight.engine is not self._engine and all(flight.engine is not other.engine for other in self._running.values()):
+            flight.engine.close()
+        if result.state != "lost":
+            self._suspects.discard(result.id)
+
+    # ------------------------------------------------------------------ end
+    def cancel(self, id: int) -> None:
+        """Take a trial back that has not begun, and ask one that runs to stop; an id that is not running is ignored.
+
+        With a directory `dsice.step` returns True in it from now on, and when the function returns, the result is its last
+        value with state ``stopped``. A function that does not ask goes on to its end and its result is its own; but after
+        `stop_grace` seconds (at once without a directory) ray ends it, and dask forgets it, though it runs on.
+        """
+        flight = self._running.get(id)
+        if flight is None or flight.handle is None or flight.cancelled:
+            return
+        flight.cancelled = True
+        flight.ask_to_stop()
+        flight.engine.drop(flight.handle)
+        flight.let_go_at = time.monotonic() + (0.0 if flight.directory is None else self._stop_grace)
+
+    def close(self) -> None:
+        """End what can be ended, wait for what cannot; a second call does nothing.
+
+        Calls that have not begun are taken back. Ray's tasks, and worker processes of an executor that the launcher made
+        itself, are killed; for functions in other executors and in threads it waits until they return.
+        """
+        if self._closed or os.getpid() != self._owner:
+            return
+        self._closed = True
+        engines = [self._engine, *(flight.engine for flight in self._running.values())]
+        try:
+            for flight in self._running.values():
+                if flight.handle is not None and not flight.handle.done():
+                    flight.ask_to_stop()
+                    flight.engine.drop(flight.handle)
+                    if flight.engine.kills:
+                        flight.engine.let_go(flight.handle)
+            self._await([f for f in self._running.values() if f.engine.threads or not f.engine.owned])
+        finally:
+            for engine in {id(engine): engine for engine in engines}.values():
+                engine.close()
+            self._running.clear()
+
+    def _await(self, flights: Sequence[Flight]) -> None:
+        worry: float | None = time.monotonic() + _WORRY
+        while rest := [f for f in flights if f.handle is not None and not f.handle.done()]:
+            if worry is not None and time.monotonic() > worry:
+                worry = None
+                warnings.warn(
+                    f"{len(rest)} trials still run in {rest[0].engine.name}, which cannot end them: waiting for them to return "
+                    "(Ctrl-C leaves them alone)",
+                    DsiceWarning,
+                    stacklevel=4,
+                )
+            time.sleep(0.01)
+
+
+def _is_factory(executor: object) -> bool:
+    return callable(executor) and (isinstance(executor, type) or not hasattr(executor, "submit"))
+
+
+def _no_slots(engine: Engine) -> int:
+    raise OptionError(f"slots=None: {engine.name} does not say how many workers it has, or has none yet; give slots=")

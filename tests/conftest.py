@@ -13,6 +13,8 @@ from dsice import Choice, Ordinal, Require, Space, Tuner, When
 os.environ.setdefault("MPLBACKEND", "agg")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&` from a script: tests that press Ctrl-C need it to work
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # started with nohup: tests that hang up need it to work
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Objective = Callable[[dict[str, object]], float]
 

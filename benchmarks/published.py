@@ -141,7 +141,7 @@ def compare(name: str, runs: list[Run], batch: int) -> None:
     row("Radial2024", runs, batch, [bare(Radial(shape, run.start, unstick=True), run.values, batch) for run in runs])
     filled = [Radial2024(start={f"x{i}": x for i, x in enumerate(run.start)}, batch=batch) for run in runs]
     row("Radial2024, filled", runs, batch, [tuned(s, run.values, batch, None) for s, run in zip(filled, runs, strict=True)])
-    starts = [DSICE(start={f"x{i}": x for i, x in enumerate(run.start)}) for run in runs]
+    starts = [DSICE(start={f"x{i}": x for i, x in enumerate(run.start)}, tolerance=None) for run in runs]
     limits = [course.points for course in parallel]
     row("DSICE", runs, batch, [tuned(s, r.values, batch, n) for s, r, n in zip(starts, runs, limits, strict=True)])
 

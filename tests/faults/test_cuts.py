@@ -21,7 +21,7 @@ from .bench import FULL, scaled
 from .conftest import Note
 
 BAR = "2 journal of 60 trials, damaged"
-TRIALS = 60
+TRIALS, BATCH = 60, 6
 STRIDE = scaled(151, 1)  # bytes between two cuts; those around an eighth of the line ends come on top
 SHARES = scaled(1, 4)  # of the bytes, for as many processes
 SCRATCHES = scaled(2, 60)  # per line
@@ -33,7 +33,7 @@ def opened(path: Path, strategy: object) -> Tuner:
 
 def finish(tuner: Tuner) -> list[str]:
     """Measure on to the end, what was left first; everything that the tuner knows then."""
-    while trials := tuner.ask(6):
+    while trials := tuner.ask(BATCH):
         for t in reversed(trials):
             if t.id % 5 == 0:
                 tuner.step(t, 0, float(t.id))
@@ -144,9 +144,8 @@ def test_random_bytes_over_any_middle_line(tmp_path: Path, note: Note) -> None:
         else:
             counts["opened"] += 1
             other = sum(repr(a) != repr(b) for a, b in zip(history, intact, strict=True))
-            wrong += (
-                [] if other <= 1 + json.loads(data.splitlines()[number - 1])["kind"].count("ask") * 5 else [f"{number}: {other}"]
-            )
+            if other > BATCH:  # as many trials as one line is about
+                wrong.append(f"line {number}: {other} trials differ")
     note(BAR, "random bytes over a middle line", sum(counts.values()))
     note(BAR, "   the line named", counts["here"])
     note(BAR, "   a later line named, which no longer fits", counts["elsewhere"])

@@ -6,9 +6,8 @@ import os
 
 import numpy as np
 
-from dsice.errors import OptionError, RankError
+from dsice.errors import OptionError, RankError, shown
 from dsice.goal import Goal, Share
-from dsice.telling import shown
 
 RANKS = (
     ("RANK", "WORLD_SIZE"),  # torchrun and everything like it

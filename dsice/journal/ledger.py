@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dsice.journal import fields
+
 KINDS = ("header", "ask", "tell", "add", "step", "enqueue", "options")
 
 
@@ -25,6 +27,8 @@ class Ledger:
 
     def problem(self, record: Mapping[str, Any]) -> str:
         """Take a line in; what is wrong with it (then it is left out), "" if it fits."""
+        if record["kind"] in ("ask", "tell", "step") and (odd := fields.problem(record)):
+            return odd
         match record:
             case {"kind": "ask", "trials": [*trials]}:
                 return self._new(trials, "pending")
@@ -48,6 +52,8 @@ class Ledger:
                 case {"id": int(id), "point": [*point]} if all(map(_is_level, point)):
                     if id != expected:
                         return f"trial {id} comes where trial {expected} is expected"
+                    if odd := fields.problem(trial):
+                        return odd
                 case _:
                     return "a trial without a whole id and point"
         self.states.extend(state for _ in trials)

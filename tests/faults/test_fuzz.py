@@ -103,7 +103,8 @@ BUILD: list[Callable[[], Any]] = [  # built anew each time: some are used up, so
     lambda: np.array("x"), lambda: np.array(None), lambda: np.array([1, "a", None], dtype=object),
     lambda: np.datetime64("2020-01-01"), lambda: "x" * 100_000, lambda: "\ud800", lambda: "\0", lambda: [1.0] * 10_000,
     lambda: [[1.0]], lambda: {1: 2}, lambda: {"loss": 1.0}, set, lambda: {1.0, 2.0}, lambda: range(3), lambda: iter([1.0, 2.0]),
-    itertools.count, lambda: range(10**9), Nasty, lambda: Nasty, lambda: [Nasty()], lambda: {"a": Nasty()}, lambda: {Key(): 1.0}, lambda: Broken([1.0]),
+    itertools.count, lambda: range(10**9), Nasty, lambda: Nasty, lambda: [Nasty()], lambda: {"a": Nasty()},
+    lambda: {Key(): 1.0}, lambda: Broken([1.0]),
     lambda: deep(100), lambda: deep(500), lambda: deep(900), lambda: deep(960), lambda: deep(100_000),
     lambda: {"a": deep(880)}, lambda: lambda: 1.0, lambda: Ellipsis, lambda: memoryview(b"ab"),
 ]  # fmt: skip

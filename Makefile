@@ -1,6 +1,7 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
 # make bench  the measurements       make clean  remove what the others left, but for .venv
+# make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 to 15 minutes on 2 cores, a table at the end
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
 # Needs make, Python >= 3.11 with venv, and the package index. Everything is installed into .venv.
@@ -13,9 +14,9 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-quality clean
+.PHONY: help demo test test-no-jit test-faults check bench bench-search bench-spline bench-published bench-quality clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
@@ -25,6 +26,12 @@ test: $(VENV)/.dev-installed
 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
+
+# the fault bench in full (its short form is part of `test`): real processes, real kills, 8 to 15 minutes on 2 cores;
+# DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 4
+test-faults: $(VENV)/.dev-installed
+	@echo "the fault bench takes 8 to 15 minutes on 2 cores; its figures come in a table at the end"
+	DSICE_FAULTS=full $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 840 --durations 10
 
 check: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

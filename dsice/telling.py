@@ -293,11 +293,12 @@ def plain(who: str, what: str, mapping: object) -> dict[str, Any]:
     return copy
 
 
-def _nested(value: object) -> bool:
-    """Whether a JSON value has more than DEEPEST levels."""
+def _nested(value: Any) -> bool:
+    """Whether a JSON object has more than DEEPEST levels of objects and lists."""
     level = [value]
     for _ in range(DEEPEST):
-        level = [v for one in level for v in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]
+        inner = (v for one in level for v in (one.values() if isinstance(one, dict) else one))
+        level = [v for v in inner if isinstance(v, (dict, list))]
         if not level:
             return False
     return True

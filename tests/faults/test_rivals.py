@@ -16,7 +16,7 @@ from .bench import FULL, observe, scaled, start
 from .conftest import Note
 
 BAR = "4 two coordinators started at once"
-ROUNDS = scaled(4, 50)
+ROUNDS = scaled(3, 50)
 
 
 def rivals(folder: Path, round: int, locks: str, gap: float = 0.0) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def test_exactly_one_of_two_runs(tmp_path: Path, note: Note) -> None:
 @pytest.mark.timeout(400)
 def test_where_both_get_the_lock_the_journal_stays_whole(tmp_path: Path, note: Note) -> None:
     path, unreadable, lost, both = tmp_path / "run.jsonl", 0, 0, 0
-    rounds = scaled(3, 30)
+    rounds = scaled(2, 30)
     for round in range(rounds):
         found = rivals(tmp_path, round, "granted", gap=round % 10 * 0.003)
         both += all(r["got"] and r["told"] for r in found)

@@ -23,6 +23,7 @@ from .conftest import Note
 BAR = "2 journal of 60 trials, damaged"
 TRIALS, BATCH = 60, 6
 STRIDE = scaled(151, 1)  # bytes between two cuts; those around an eighth of the line ends come on top
+CONTINUED = scaled(1, 4)  # every so many of them are also measured on from to the end, which costs five times as much
 SHARES = scaled(1, 4)  # of the bytes, for as many processes
 SCRATCHES = scaled(2, 60)  # per line
 
@@ -70,7 +71,8 @@ def line_ends(data: bytes) -> list[int]:
 def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
     data, uncut = whole(tmp_path, Random())
     records, ends = [json.loads(line) for line in data.splitlines()], line_ends(data)
-    path, cuts, unlike, complete = tmp_path / "cut.jsonl", 0, 0, 0
+    path, cuts, unlike, complete, ended = tmp_path / "cut.jsonl", 0, 0, 0, 0
+    known: dict[int, list[str]] = {}
     for cut in range(len(data) + 1):
         complete += complete < len(ends) and ends[complete] <= cut  # a line without its newline is complete too
         start = ends[complete - 1] + 1 if complete else 0
@@ -85,11 +87,17 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
             check_opened(tuner, records[:complete])
             copies = list(tmp_path.glob("cut.jsonl.torn-*"))
             assert [copy.read_bytes() for copy in copies] == ([data[start:cut]] if cut > start else [])
-            unlike += finish(tuner) != uncut
+            if complete:  # all cuts within a line leave the same: what a future follows from
+                assert path.read_bytes() == b"".join(data.splitlines(keepends=True)[:complete])
+                assert state(tuner) == known.setdefault(complete, state(tuner))
+            if near or cut // SHARES % CONTINUED == 0:
+                unlike += finish(tuner) != uncut
+                ended += 1
         for copy in copies:
             copy.unlink()
         cuts += 1
     note(BAR, "cuts at bytes (Random)", cuts, f"{len(data) + 1}: every byte" if FULL else "")
+    note(BAR, "   measured on from to the end", ended)
     note(BAR, "told lost, or another future than uncut", unlike, "0")
     assert unlike == 0
 

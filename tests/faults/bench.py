@@ -117,8 +117,8 @@ def observe(path: Path) -> Seen:
     return Seen(records, unreadable)
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for something that has to happen."""
+def wait_until(happened: Callable[[], bool], seconds: float = 300.0) -> None:
+    """Wait for something that has to happen, on a machine that may be very busy."""
     until = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > until:

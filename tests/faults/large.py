@@ -50,16 +50,16 @@ def timed(call: Callable[[], object]) -> float:
 
 def measure(path: Path) -> dict[str, float]:
     """Open the journal, tell and ask."""
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     tuner = Tuner(SPACE, Random(), journal=path)
-    load = time.perf_counter() - start
+    load, processor = time.perf_counter() - start, time.process_time() - processor
     count = len(tuner.history)
     ask = [timed(lambda: tuner.ask(1)) for _ in range(30)]
     tell = [timed(lambda t=t: tuner.tell(t, 0.1, seconds=1.0)) for t in tuner.pending]  # type: ignore[misc]
     batch = timed(lambda: tuner.ask(40))
     best = timed(lambda: tuner.best)
     tuner.close()
-    figures = {"load": load, "ask": median(ask), "tell": median(tell), "batch": batch, "best": best}
+    figures = {"load": load, "processor": processor, "ask": median(ask), "tell": median(tell), "batch": batch, "best": best}
     return {"trials": count, **figures, "memory": memory("VmHWM")}
 
 

@@ -102,7 +102,7 @@ def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who
             kill(study, orphans, who, chance)
             study.look(begun)
         killed, told, begun = len(study.journal().points), len(study.told), study.begun()
-        assert start("coordinator", study.folder, strategy, killed + SLOTS).wait(120) == 0
+        assert start("coordinator", study.folder, strategy, killed + SLOTS).wait(600) == 0
         study.look(begun)
         left = orphans.gone(5.0)
     ends = Counter(row[0] for row in study.noted("end"))

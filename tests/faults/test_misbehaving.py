@@ -74,7 +74,7 @@ def test_the_others_finish(tmp_path: Path, note: Note, run: str) -> None:
         (tmp_path / "bad" / f"{id}.sh").write_text(case.script)
     with subreaper() as orphans:
         coordinator = start("misbehaving", tmp_path, TRIALS, TIMEOUT, stdout=subprocess.PIPE)
-        memory = json.loads(coordinator.communicate(timeout=200)[0])
+        memory = json.loads(coordinator.communicate(timeout=600)[0])
         left = orphans.gone(0.0)
     history = Tuner.read(tmp_path / "run.jsonl").history
     good = [t for t in history if t.id not in cases and t.state is State.DONE and t.value == t.params["x"]]

@@ -17,7 +17,8 @@ from .bench import linux_only, scaled, start, subreaper
 from .conftest import Note
 
 BAR = "3 one of 40 trials misbehaves"
-TRIALS, TIMEOUT = 40, 5.0
+TRIALS = 40
+TIMEOUT, PATIENT = 4.0, 120.0  # seconds: where a trial hangs, and where one may only be slow
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ CASES = {
     "kills its supervisor": Case("setsid sleep 65 & kill -9 $PPID; sleep 65", State.FAILED, "lost 2 times"),
 }
 ALONE = {name: {17: case} for name, case in CASES.items()}
-TOGETHER = {"all in one run": dict(zip(range(4, TRIALS, 3), CASES.values(), strict=False))}
+HANGING = [case for case in CASES.values() if case.state is State.TIMED_OUT]
+ENDING = [case for case in CASES.values() if case not in HANGING]
+TOGETHER = {
+    "all that end in one run": dict(zip(range(4, TRIALS, 3), ENDING, strict=False)),
+    "all that hang in one run": dict(zip(range(4, TRIALS, 3), HANGING, strict=False)),
+}
 RUNS = scaled(TOGETHER, ALONE | TOGETHER)
 
 
@@ -73,7 +79,8 @@ def test_the_others_finish(tmp_path: Path, note: Note, run: str) -> None:
     for id, case in cases.items():
         (tmp_path / "bad" / f"{id}.sh").write_text(case.script)
     with subreaper() as orphans:
-        coordinator = start("misbehaving", tmp_path, TRIALS, TIMEOUT, stdout=subprocess.PIPE)
+        timeout = TIMEOUT if any(case in HANGING for case in cases.values()) else PATIENT
+        coordinator = start("misbehaving", tmp_path, TRIALS, timeout, stdout=subprocess.PIPE)
         memory = json.loads(coordinator.communicate(timeout=600)[0])
         left = orphans.gone(0.0)
     history = Tuner.read(tmp_path / "run.jsonl").history

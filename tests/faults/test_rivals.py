@@ -12,7 +12,7 @@ import pytest
 
 from dsice import Tuner
 
-from .bench import FULL, observe, scaled, start
+from .bench import FULL, observe, scaled, start, wait_until
 from .conftest import Note
 
 BAR = "4 two coordinators started at once"
@@ -30,12 +30,15 @@ def rivals(folder: Path, round: int, locks: str, gap: float = 0.0) -> list[dict[
         process.stdin.write("go\n")
         process.stdin.flush()
         time.sleep(gap)
-    time.sleep(0.1)
+    first = [process.stdout.readline() for process in both if process.stdout is not None]
+    if first == ["got it\n"] * 2:  # where both may: until one of them notices
+        wait_until(lambda: any(process.poll() is not None for process in both))
     (folder / f"end-{round}").touch()
-    return [json.loads(process.communicate(timeout=60)[0].splitlines()[-1]) for process in both]
+    rest = [process.communicate(timeout=300)[0] for process in both]
+    return [json.loads((line + more).splitlines()[-1]) for line, more in zip(first, rest, strict=True)]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(840)
 def test_exactly_one_of_two_runs(tmp_path: Path, note: Note) -> None:
     path, both_ran, none_ran, named, told = tmp_path / "run.jsonl", 0, 0, 0, 0
     for round in range(ROUNDS):
@@ -60,7 +63,7 @@ def test_exactly_one_of_two_runs(tmp_path: Path, note: Note) -> None:
     assert told
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(840)
 def test_where_both_get_the_lock_the_journal_stays_whole(tmp_path: Path, note: Note) -> None:
     path, unreadable, lost, both = tmp_path / "run.jsonl", 0, 0, 0
     rounds = scaled(2, 30)

@@ -2,6 +2,7 @@
 # make test   the tests              make check  style, types, layers
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 to 15 minutes on 2 cores, a table at the end
+# make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
 # Needs make, Python >= 3.11 with venv, and the package index. Everything is installed into .venv.
@@ -14,9 +15,9 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit test-faults check bench bench-search bench-spline bench-published bench-quality clean
+.PHONY: help demo test test-no-jit test-faults check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
@@ -31,7 +32,7 @@ test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minu
 # DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 4
 test-faults: $(VENV)/.dev-installed
 	@echo "the fault bench takes 8 to 15 minutes on 2 cores; its figures come in a table at the end"
-	DSICE_FAULTS=full $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 840 --durations 10
+	DSICE_FAULTS=full $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 1800 --durations 10
 
 check: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
@@ -49,6 +50,12 @@ bench-spline: $(VENV)/.bench-installed  # the d-spline beside other libraries, 3
 
 bench-published: $(VENV)/.bench-installed  # the published algorithms beside the default, under a minute
 	@$(BIN)/python benchmarks/published.py
+
+bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open, ask, tell, in memory and on the disk, 2 minutes
+	@$(BIN)/python -m benchmarks.journal.run
+
+bench-launch: $(VENV)/.bench-installed  # the launchers beside their bars, 2 minutes
+	@$(BIN)/python -m benchmarks.launch.run
 
 # apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
 # Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')

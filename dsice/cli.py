@@ -8,8 +8,8 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from dsice.commands import insight, journals, looking, replaying, show, studies
-from dsice.errors import DsiceError
+from dsice.commands import asking, extending, insight, journals, looking, replaying, show, studies
+from dsice.errors import DsiceError, OptionError
 from dsice.strategies import strategy_names
 
 BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -54,6 +54,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--no-progress", action="store_true", help="show no progress")
         command.set_defaults(act=_tune, must_exist=must_exist)
 
+    _add_ask(commands.add_parser("ask", help="print trials to measure elsewhere"))
+    _add_tell(commands.add_parser("tell", help="record what was measured elsewhere"))
+
+    extend = commands.add_parser("extend", help="go on with the old measurements after the space of a study file has grown")
+    extend.add_argument("path", metavar="STUDY.toml")
+    text = "what the old trials were measured with, for each new parameter"
+    extend.add_argument("--value", action="append", default=[], metavar="NAME=VALUE", help=text)
+    extend.set_defaults(act=lambda args: extending.widen(args.path, values=args.value))
+
     best = commands.add_parser("best", help="print the best trial")
     best.add_argument("path", metavar="JOURNAL|STUDY.toml")
     best.add_argument("--json", action="store_true", help="as one line of JSON")
@@ -85,6 +94,49 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("path", metavar="JOURNAL")
         action.set_defaults(act=lambda args, do=do: do(args.path))
     return parser
+
+
+def _add_ask(ask: argparse.ArgumentParser) -> None:
+    ask.add_argument("path", metavar="JOURNAL|STUDY.toml", help="a study file starts the study where there is none")
+    ask.add_argument("-n", type=int, default=1, metavar="N", help="how many (default: 1)")
+    ask.add_argument(
+        "--again", type=int, action="append", default=[], metavar="ID", help="hand this one out anew; may be repeated"
+    )
+    ask.add_argument("--json", action="store_true", help="one line of JSON for each trial")
+    ask.add_argument("--wait", type=float, default=asking.WAIT, metavar="S", help="for another writer (default: %(default)g s)")
+    ask.set_defaults(
+        act=lambda args: asking.ask(args.path, args.n, again=args.again, as_json=args.json, wait=args.wait),
+    )
+
+
+def _add_tell(tell: argparse.ArgumentParser) -> None:
+    tell.add_argument("path", metavar="JOURNAL|STUDY.toml")
+    tell.add_argument("id", type=int, nargs="?", metavar="ID", help="the trial")
+    tell.add_argument("values", nargs="*", metavar="VALUE", help="what was measured; several: repeats")
+    tell.add_argument("--metric", action="append", default=[], metavar="NAME=VALUE", help="another metric; may be repeated")
+    tell.add_argument("--seconds", type=float, metavar="S", help="run time")
+    tell.add_argument("--error", metavar="TEXT", help="what went wrong: the trial failed")
+    tell.add_argument("--state", metavar="STATE", help="timed_out, invalid, stopped or lost")
+    tell.add_argument("--from", dest="file", metavar="FILE", help="results as lines of JSON; - is the standard input")
+    tell.add_argument("--wait", type=float, default=asking.WAIT, metavar="S", help="for another writer (default: %(default)g s)")
+    tell.set_defaults(act=_tell)
+
+
+def _tell(args: argparse.Namespace) -> int:
+    if (args.id is None) == (args.file is None):
+        raise OptionError("dsice tell: give either the id of a trial and what was measured, or --from FILE")
+    if args.file is not None:
+        return asking.tell_from(args.path, args.file, wait=args.wait)
+    return asking.tell(
+        args.path,
+        args.id,
+        args.values,
+        metrics=args.metric,
+        seconds=args.seconds,
+        error=args.error,
+        state=args.state,
+        wait=args.wait,
+    )
 
 
 def _add_replay(replay: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ The score is what every strategy minimises: Z = L + b*T while time counts, then 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, Literal
@@ -43,7 +43,10 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Share:
-    """Until that share of the budget is told: of ``max_trials``, so added trials do not count."""
+    """Until that share of the budget is told: of ``max_trials``, so added trials do not count.
+
+    It is the budget in force: with a larger ``max_trials`` on resume the end moves on, and run time may count again.
+    """
 
     f: float
 
@@ -127,16 +130,18 @@ class Goal:
     @staticmethod
     def named(trial: Trial, name: str) -> float:
         """A metric of a trial as it was told, ``"value"`` for the plain number; NaN where it has none."""
-        if name in trial.metrics:
-            return trial.metrics[name]
-        return trial.value if name == "value" and trial.value is not None else math.nan
+        return _named(trial.value, trial.metrics, name)
 
     def violation(self, trial: Trial) -> float:
         """Total violation relative to the bounds; 0 where all hold, inf where a metric is missing or no finite number."""
+        return self.violation_of(trial.value, trial.metrics)
+
+    def violation_of(self, value: float | None, metrics: Mapping[str, float]) -> float:
+        """`violation` of a trial with that value and these metrics."""
         total = 0.0
         for sign, bounds in ((1.0, self.at_most), (-1.0, self.at_least)):
             for name, bound in bounds.items():
-                told = self.named(trial, name)
+                told = _named(value, metrics, name)
                 if not math.isfinite(told):
                     return math.inf
                 total += max(0.0, sign * (told - bound)) / (abs(bound) or 1.0)
@@ -144,12 +149,26 @@ class Goal:
 
     def loss(self, trial: Trial) -> float:
         """L of a trial: less is better, NaN for one that has none (not done, of another stage, no finite metric)."""
-        if trial.state is not State.DONE or trial.stage != self.stage:
+        return self.loss_of(trial.state, trial.stage, trial.value, trial.metrics)
+
+    def loss_of(self, state: State, stage: int, value: float | None, metrics: Mapping[str, float]) -> float:
+        """`loss` of a trial in that state and stage, with that value and these metrics."""
+        if state is not State.DONE or stage != self.stage:
             return math.nan
-        told = self.metric_of(trial)
+        told = _named(value, metrics, self.metric)
         if not math.isfinite(told):
             return math.nan
         return -told if self.maximize else told
+
+    def losses(
+        self, done: np.ndarray[Any, np.dtype[np.bool_]], values: Sequence[float], metrics: Sequence[Mapping[str, float]]
+    ) -> Array:
+        """`loss` of many trials at once, all of them of this stage where they are done; NaN stands for no value."""
+        if self.metric == "value":
+            told = np.array([named.get("value", value) for named, value in zip(metrics, values, strict=True)], dtype=float)
+        else:
+            told = np.array([named.get(self.metric, math.nan) for named in metrics], dtype=float)
+        return np.where(done & np.isfinite(told), -told if self.maximize else told, np.nan)
 
     def time_counts(self, told: int, told_of_asked: int, seconds: float, budget: int | None) -> bool:
         """Whether Z still has its time term.
@@ -230,6 +249,12 @@ class Goal:
             word, number = next(iter(until.items()))
             until = kinds[word](number)
         return cls(**fields, until=until)
+
+
+def _named(value: float | None, metrics: Mapping[str, float], name: str) -> float:
+    if name in metrics:
+        return metrics[name]
+    return value if name == "value" and value is not None else math.nan
 
 
 def _bounds(word: str, bounds: object) -> Mapping[str, float]:

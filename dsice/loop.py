@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
-from dsice.errors import DsiceWarning, OptionError, TellError
+from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 from dsice.tuner.checks import whole
 
 Callback = Callable[[Tuner, Trial], object]
+RETRY = 5.0  # seconds between two tries to write a journal that cannot be written
 WAIT = 0.5  # seconds that one look at the launcher may take; it comes back as soon as something happens
 
 
@@ -71,6 +72,8 @@ class Loop:
         self.tuner, self.launcher, self.callbacks = tuner, launcher, callbacks
         self.mode, self.max_trials, self.retries = mode, max_trials, retries
         self.deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        self.stuck: JournalError | None = None
+        self.next_try = 0.0
         self.running: dict[int, Job] = {}
         self.lost: dict[int, int] = {}
 
@@ -82,8 +85,42 @@ class Loop:
             self.tuner.adopt(id)
 
     def fill(self) -> bool:
-        """Ask for as much as fits and start it; False when nothing runs and nothing more comes."""
+        """Ask for as much as fits and start it; False when nothing runs and nothing more comes.
+
+        While the journal cannot be written nothing is asked; what runs goes on, and its results are kept.
+
+        Raises
+        ------
+        JournalError
+            Nothing runs any more and the journal still cannot be written; the message says where the results are.
+        """
         free = self.launcher.slots - len(self.running)
+        try:
+            self._write_on()
+            return self._ask_and_start(free)
+        except LockedError:
+            raise
+        except JournalError as error:
+            if not self.running:
+                raise
+            self._cannot_write(error)
+        return True
+
+    def _write_on(self) -> None:
+        """Try again, now and then, what could not be written."""
+        if self.stuck is not None:
+            if self.running and time.monotonic() < self.next_try:
+                raise self.stuck
+            self.tuner.flush()
+            self.stuck = None
+
+    def _cannot_write(self, error: JournalError) -> None:
+        if self.stuck is None:
+            warnings.warn(f"{error}. What runs goes on; nothing new is started until the journal can be written", DsiceWarning)
+        if error is not self.stuck:
+            self.stuck, self.next_try = error, time.monotonic() + RETRY
+
+    def _ask_and_start(self, free: int) -> bool:
         if free > 0 and (self.mode == "async" or not self.running):
             free = self._may_ask(free)
             trials = self.tuner.ask(free) if free > 0 else []
@@ -101,8 +138,14 @@ class Loop:
                 self._ended(event)
 
     def _step(self, event: Step) -> None:
-        if event.id in self.running and self.tuner.step(event.id, event.step, event.value):
-            self.launcher.cancel(event.id)
+        if event.id in self.running:
+            try:
+                if self.tuner.step(event.id, event.step, event.value):
+                    self.launcher.cancel(event.id)
+            except LockedError:
+                raise
+            except JournalError as error:
+                self._cannot_write(error)
 
     def _may_ask(self, free: int) -> int:
         """How many trials the budget lets in; those asked before a restart always."""
@@ -123,7 +166,13 @@ class Loop:
                 self.running[result.id] = job
                 self.launcher.submit([job])
                 return
-        trial = self._tell(result)
+        try:
+            trial = self._tell(result)
+        except LockedError:
+            raise
+        except JournalError as error:  # the tuner has it in hand
+            self._cannot_write(error)
+            return
         for callback in self.callbacks:
             callback(self.tuner, trial)
 

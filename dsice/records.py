@@ -21,7 +21,7 @@ the same format.  NaN is written as null.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -89,19 +89,29 @@ def trial_from(record: Mapping[str, Any], space: Space, round: int | None) -> Tr
 
 def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
     """The trial with the told part of a record."""
-    values = tuple(_in(v) for v in record.get("values", ()))
+    values = tuple(number(v) for v in record.get("values", ()))
     queued, started, ended = record.get("times", (None, None, None))
-    return replace(
-        trial,
-        state=State(record["state"]),
-        values=values,
-        value=mean(values),
-        metrics={k: _in(v) for k, v in record.get("metrics", {}).items()},
-        seconds=record.get("seconds"),
-        times=(queued, started, ended),
-        error=record.get("error"),
-        tags=record.get("tags", {}),
-        where=record.get("where", {}),
+    return Trial(  # in the order of the fields: twice as fast as by name, and a journal may hold 100 000
+        trial.id,
+        trial.round,
+        trial.params,
+        trial.point,
+        trial.stage,
+        trial.repeat,
+        trial.member,
+        trial.parent,
+        trial.overrides,
+        trial.note,
+        State(record["state"]),
+        values,
+        mean(values),
+        {k: number(v) for k, v in record["metrics"].items()} if "metrics" in record else {},
+        record.get("seconds"),
+        (queued, started, ended),
+        trial.curve,
+        record.get("error"),
+        record.get("tags", {}),
+        record.get("where", {}),
     )
 
 
@@ -139,7 +149,7 @@ def apply(record: Mapping[str, Any], history: History, space: Space, queue: list
             unqueue(queue, trial)
         case "step":
             trial = history[record["id"]]
-            history.write(replace(trial, curve=extended(trial.curve, record["step"], _in(record["value"]))))
+            history.write(replace(trial, curve=extended(trial.curve, record["step"], number(record["value"]))))
         case "enqueue":
             queue.append(tuple(record["point"]))
 
@@ -157,5 +167,21 @@ def out(value: float) -> float | str | None:
     return value if math.isfinite(value) else str(value)
 
 
-def _in(value: float | str | None) -> float:
+def number(value: float | str | None) -> float:
+    """A number of a journal line: null is NaN, and infinity is a string."""
+    if type(value) is float:
+        return value
+    if isinstance(value, bool):
+        raise TypeError(f"{value!r} is no number")
     return math.nan if value is None else float(value)
+
+
+def with_curve(trial: Trial, steps: Iterable[tuple[int, float]]) -> Trial:
+    """The trial after all its steps, in the order told."""
+    curve: list[tuple[int, float]] = []
+    for step, value in steps:
+        if curve and step <= curve[-1][0]:
+            curve = list(extended(tuple(curve), step, value))
+        else:
+            curve.append((step, value))
+    return replace(trial, curve=tuple(curve))

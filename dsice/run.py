@@ -60,6 +60,9 @@ def run(
     ------
     OptionError
         An argument of the wrong kind, an unknown mode, or a number out of range.
+    JournalError
+        The journal cannot be written (a full disk), and what was running has ended. Until then nothing new is started, what
+        runs goes on, and the journal is tried again; results in hand are in a file that the message names.
     LaunchError
         The launcher cannot start anything. Failed trials never raise; when all failed, a `DsiceWarning` says so.
 

@@ -5,7 +5,7 @@
     [study]
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
     journal = "study.jsonl"     # all paths: relative to the study file
-    max_trials = 200            # also: max_seconds, seed, slots, timeout, mode = "async" | "rounds"
+    max_trials = 200            # also: max_seconds, seed, slots, timeout, mode = "async" | "rounds", lock = false
 
     [space]
     batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice
@@ -21,6 +21,8 @@
 
     [strategy]                  # name and its options
     start = {batch = 32, lr = 1e-2, optimizer = "adam"}
+
+    [launcher]                  # kind = "local" or "batch", and its options
 """
 
 from __future__ import annotations
@@ -30,16 +32,18 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
-from dsice.launchers import Local
+from dsice.journal import Journal
+from dsice.launchers import Batch, Local
 from dsice.launchers._command import Command, Placeholder
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.strategies import Strategy, strategy_from_dict, strategy_names
+from dsice.study_launcher import LauncherChoice, read_launcher
 from dsice.study_section import Section
 from dsice.tuner import Tuner
 
@@ -60,6 +64,10 @@ class Study:
         Absolute path of the journal.
     max_seconds, timeout
         In seconds.
+    lock
+        False where the file system of the journal refuses locks.
+    where
+        Which launcher runs the trials.
     """
 
     path: Path
@@ -75,17 +83,27 @@ class Study:
     slots: int | None = None
     timeout: float | None = None
     mode: Literal["async", "rounds"] = "async"
+    lock: bool = True
+    where: LauncherChoice = field(default_factory=LauncherChoice)
 
     @property
     def folder(self) -> Path:
         """Where the study file is; its program runs there."""
         return self.path.parent
 
-    def tuner(self) -> Tuner:
-        """The tuner of this study; goes on where its journal ends."""
-        return Tuner(self.space, self.strategy, goal=self.goal, journal=self.journal, max_trials=self.max_trials, seed=self.seed)
+    def tuner(self, *, orphans: Literal["again", "keep"] = "again", wait: float = 0.0) -> Tuner:
+        """The tuner of this study; goes on where its journal ends. `wait`: seconds to wait for another writer."""
+        return Tuner(
+            self.space,
+            self.strategy,
+            goal=self.goal,
+            journal=Journal(self.journal, lock=self.lock, wait=wait),
+            orphans=orphans,
+            max_trials=self.max_trials,
+            seed=self.seed,
+        )
 
-    def launcher(self) -> Local:
+    def launcher(self) -> Local | Batch:
         """The launcher of this study; the trials' directories are beside the journal.
 
         A function is imported with the study's folder first on ``sys.path``, where it stays: the trials'
@@ -93,7 +111,7 @@ class Study:
         """
         program = _function(self.program, self.folder) if self.is_function else self.program
         directory = self.journal.with_name(self.journal.name + ".trials")
-        return Local(program, slots=self.slots, timeout=self.timeout, directory=directory)
+        return self.where.make(program, slots=self.slots, timeout=self.timeout, directory=directory)
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
@@ -116,8 +134,8 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy"))
-    keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode")
+    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy", "launcher"))
+    keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode", "lock")
     study = top.section("study", keys)
     space = _space(top)
     program, is_function = _program(study, space)
@@ -138,6 +156,8 @@ def _read(file: Path) -> Study:
         slots=study.whole("slots"),
         timeout=study.positive("timeout"),
         mode=cast(Literal["async", "rounds"], mode),
+        lock=study.flag("lock", default=True),
+        where=read_launcher(top),
     )
 
 

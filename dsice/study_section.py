@@ -79,6 +79,13 @@ class Section:
             raise self.wrong(key, "a list of tables")
         return value
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self.data.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return value
+
     def whole(self, key: str, *, least: int = 1) -> int | None:
         """A whole number of at least `least`, None where the key is missing."""
         value = self.data.get(key)

@@ -100,10 +100,11 @@ def untold(trial: Trial) -> None:
         )
 
 
-def running(trial: Trial) -> None:
-    """Raise TellError for a trial that has ended."""
-    if trial.state is not State.PENDING:
-        raise TellError(f"trial {trial.id} was told already ({trial.state}): a finished trial has no further steps")
+def running(trial: Trial, *, in_hand: bool = False) -> None:
+    """Raise TellError for a trial that has ended; `in_hand`: its end is told and only not written yet."""
+    if trial.state is not State.PENDING or in_hand:
+        state = "its result could not be written yet" if in_hand else trial.state
+        raise TellError(f"trial {trial.id} was told already ({state}): a finished trial has no further steps")
 
 
 def fresh(params: Mapping[str, object], space: Space, history: History) -> Trial:

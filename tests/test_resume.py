@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dsice import Goal, History, Proposal, Require, Seconds, Space, State, Tuner
+from dsice import DsiceWarning, Goal, History, Proposal, Require, Seconds, Share, Space, State, Tuner
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError, TellError
 from dsice.strategies import DSICE, Grid, Random
 from tests.conftest import bowl, conditional, fill, small, state
@@ -210,3 +210,25 @@ def test_deep_orphans_of_a_small_budget_are_not_counted_twice(path: Path) -> Non
         for t in again.pending:
             again.tell(t, 1.0)
         assert again.finished and again.asked == 4
+
+
+def test_a_share_of_a_raised_budget_counts_time_again_and_says_so(path: Path) -> None:
+    goal = Goal(time_weight=1.0, until=Share(0.5))
+    with Tuner(small(), Grid(), journal=path, goal=goal, max_trials=8) as tuner:
+        for t in tuner.ask(8):
+            tuner.tell(t, float(t.id), seconds=10.0 - t.id if t.id < 4 else None)
+        assert not tuner.history.time_counts() and tuner.history.scores().tolist() == [float(i) for i in range(8)]
+    with pytest.warns(
+        DsiceWarning, match=r"counts again: with max_trials=20 \(before: 8\).*; 4 trials .*without seconds have no score"
+    ):
+        again = Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20)
+    assert again.history.time_counts() and len(again.history.order()) == 4
+    with pytest.raises(TellError, match="seconds"):
+        again.tell(again.ask()[0], 1.0)
+    for t in [again.pending[0], *again.ask(1)]:
+        again.tell(t, 50.0, seconds=1.0)  # 10 of 20 are told: from here on Z = L again, for all
+    assert not again.history.time_counts() and len(again.history.order()) == 10
+    again.close()
+    Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20).close()  # nothing to say: nothing changed
+    with pytest.raises(OptionError, match="max_trials"):
+        Tuner(small(), Grid(), journal=path, goal=goal)

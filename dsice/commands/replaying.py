@@ -45,7 +45,8 @@ def _journal_maximizes(path: str, objective: str | None) -> bool:
     """Whether the log is a journal whose goal is to maximise what is replayed."""
     if not path.endswith(".jsonl"):
         return False
-    goal = Goal.from_dict(last_options(read(path)).get("goal", {}))
+    contents = read(path)
+    goal = Goal.from_dict(last_options(contents.header, contents.records).get("goal", {}))
     return goal.maximize and objective in (None, goal.metric)
 
 

@@ -6,8 +6,19 @@ lines fit together, `hold` is the lock and the owner record, `writer` the one th
 `mending` takes damage out.
 """
 
-from dsice.journal.contents import FORMAT, Contents, Record, read
+from dsice.journal.contents import FORMAT, Contents, Line, Reading, Record, read, uncollected
 from dsice.journal.mending import Repair, repair
 from dsice.journal.writer import Journal
 
-__all__ = ["FORMAT", "Contents", "Journal", "Record", "Repair", "read", "repair"]
+__all__ = [
+    "FORMAT",
+    "Contents",
+    "Journal",
+    "Line",
+    "Reading",
+    "Record",
+    "Repair",
+    "read",
+    "repair",
+    "uncollected",
+]

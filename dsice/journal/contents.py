@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dsice.errors import JournalError
 from dsice.journal.ledger import KINDS, Ledger
@@ -15,6 +17,7 @@ from dsice.journal.ledger import KINDS, Ledger
 FORMAT = 1
 Record = dict[str, Any]
 _BEGIN = b'{"kind":"header"'
+_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,115 @@ class Contents:
 
     def require_good(self, path: Path) -> None:
         """Raise JournalError if there is a bad line."""
-        if self.bad:
-            raise JournalError(
-                f"journal {path} is damaged in the middle ({described(self.bad)}); nothing was changed. Look at these lines, "
-                f"then run `dsice journal repair {path}`, which keeps a copy and all that can be saved"
-            )
+        require_good(path, self.bad)
+
+
+def require_good(path: Path, bad: Sequence[tuple[int, str]]) -> None:
+    """Raise JournalError if there is a bad line."""
+    if bad:
+        raise JournalError(
+            f"journal {path} is damaged in the middle ({described(bad)}); nothing was changed. Look at these lines, "
+            f"then run `dsice journal repair {path}`, which keeps a copy and all that can be saved"
+        )
 
 
 def described(bad: Sequence[tuple[int, str]]) -> str:
     """The first bad lines, for a message."""
     more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
     return "; ".join(f"line {number}: {problem}" for number, problem in bad[:5]) + more
+
+
+class Line(NamedTuple):
+    """A good line: its number, where its text stands in `Reading.text`, and what it says."""
+
+    number: int
+    start: int
+    stop: int
+    record: Record
+
+
+class Reading:
+    """One pass over a journal file, without locking or changing it, also while another process writes.
+
+    Iterate over it once: it gives the good lines after the header; `bad` is complete afterwards.
+
+    Attributes
+    ----------
+    path, text
+        The file, and its whole lines.
+    header, bad, good_bytes, torn
+        As in `Contents`.
+    bytes
+        Length of the file.
+    read
+        Whether it was gone through.
+
+    Raises
+    ------
+    JournalError
+        The file is missing, unreadable, no journal, or of another format.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise JournalError(f"journal {self.path}: cannot be read ({error.strerror or error})") from error
+        check_beginning(self.path, data[: len(_BEGIN)])
+        self.bad: list[tuple[int, str]] = []
+        self.bytes, self.read = len(data), False
+        self.good_bytes = data.rfind(b"\n") + 1
+        self.torn = data[self.good_bytes :]  # empty unless a write was cut short
+        if self.torn and parse(self.torn)[0] is not None:  # cut between the line and its newline: nothing is missing
+            self.torn, self.good_bytes = b"", len(data)
+        whole = data[: self.good_bytes] if self.torn else data
+        try:
+            self.text, self._all_utf8 = whole.decode(), True
+        except UnicodeDecodeError:
+            self.text, self._all_utf8 = whole.decode(errors="surrogateescape"), False
+        self._body = self.text.find("\n") + 1 or len(self.text)
+        self.header = _header(self.path, self.text[: self._body].encode(errors="surrogateescape")) if self.text else None
+
+    def require_good(self) -> None:
+        """Raise JournalError if a bad line was found."""
+        require_good(self.path, self.bad)
+
+    def __iter__(self) -> Iterator[Line]:
+        ledger, whole, number, start = Ledger(), True, 1, self._body
+        text, length, find, decode = self.text, len(self.text), self.text.find, _DECODER.raw_decode
+        while start < length:
+            number, stop = number + 1, find("\n", start)
+            stop = length if stop < 0 else stop
+            try:  # a good line is read where it stands, which takes half the time of `parse`
+                record, end = decode(text, start)
+                good = end == stop and type(record) is dict and type(record.get("kind")) is str and self._all_utf8
+            except (ValueError, RecursionError):
+                good = False
+            problem = ""
+            if not good:
+                record, problem = parse(text[start:stop].encode(errors="surrogateescape"))
+                whole = whole and record is not None
+            if record is not None and whole:
+                problem = ledger.problem(record)
+            if record is None or problem:
+                self.bad.append((number, problem))
+            else:
+                yield Line(number, start, stop, record)
+            start = stop + 1
+        self.read = True
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection inside the block: a journal makes many small objects and no garbage, and each round looks at all."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def read(path: str | os.PathLike[str]) -> Contents:
@@ -66,39 +167,11 @@ def read(path: str | os.PathLike[str]) -> Contents:
     JournalError
         The file is missing, unreadable, no journal, or of another format.
     """
-    file = Path(path)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise JournalError(f"journal {file}: cannot be read ({error.strerror or error})") from error
-    check_beginning(file, data[: len(_BEGIN)])
-    lines = data.split(b"\n")
-    torn = lines.pop()  # after the last newline: empty unless a write was cut short
-    good_bytes = len(data) - len(torn)
-    if torn and parse(torn)[0] is not None:  # cut between the line and its newline: nothing is missing
-        lines.append(torn)
-        torn, good_bytes = b"", len(data)
-    if not lines:
-        return Contents(None, [], [], [], good_bytes, torn)
-    header = _header(file, lines)
-    records, numbers, bad = _follow(lines)
-    return Contents(header, records, numbers, bad, good_bytes, torn)
-
-
-def _follow(lines: Sequence[bytes]) -> tuple[list[Record], list[int], list[tuple[int, str]]]:
-    records, numbers, bad = list[Record](), list[int](), list[tuple[int, str]]()
-    ledger, whole = Ledger(), True
-    for number, line in enumerate(lines[1:], 2):
-        record, problem = parse(line)
-        whole = whole and record is not None
-        if record is not None and whole:
-            problem = ledger.problem(record)
-        if record is None or problem:
-            bad.append((number, problem))
-        else:
-            records.append(record)
-            numbers.append(number)
-    return records, numbers, bad
+    reading = Reading(path)
+    with uncollected():
+        lines = list(reading)
+    records, numbers = [line.record for line in lines], [line.number for line in lines]
+    return Contents(reading.header, records, numbers, reading.bad, reading.good_bytes, reading.torn)
 
 
 def parse(line: bytes) -> tuple[Record | None, str]:
@@ -126,8 +199,8 @@ def check_beginning(file: Path, data: bytes) -> None:
         )
 
 
-def _header(file: Path, lines: Sequence[bytes]) -> Record:
-    header, problem = parse(lines[0])
+def _header(file: Path, line: bytes) -> Record:
+    header, problem = parse(line)
     if header is None:
         raise JournalError(f"journal {file}: line 1, the header, is damaged ({problem}); nothing was changed")
     version = header.get("format")

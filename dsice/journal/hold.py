@@ -83,6 +83,11 @@ class Hold:
             temporary.unlink(missing_ok=True)
             raise
 
+    @property
+    def mine(self) -> bool:
+        """Whether this process, and no fork of it, has the journal."""
+        return self._pid == os.getpid()
+
     def check(self, fd: int) -> None:
         """Raise unless this process still holds the journal and `fd` is still its file."""
         if os.getpid() != self._pid:
@@ -140,7 +145,7 @@ def _locked(path: Path) -> int | None:
             return None
         raise JournalError(
             f"journal {path}: the file system refuses locks ({error.strerror}); put the journal on another one, or open it with "
-            "Journal(path, lock=False) and make sure that only one coordinator runs"
+            "Journal(path, lock=False) - lock = false in a study file - and make sure that only one coordinator runs"
         ) from error
     return fd
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dsice.journal import fields
-
 KINDS = ("header", "ask", "tell", "add", "step", "enqueue", "options")
 
 
@@ -27,45 +25,43 @@ class Ledger:
 
     def problem(self, record: Mapping[str, Any]) -> str:
         """Take a line in; what is wrong with it (then it is left out), "" if it fits."""
-        if record["kind"] in ("ask", "tell", "step") and (odd := fields.problem(record)):
-            return odd
-        match record:
-            case {"kind": "ask", "trials": [*trials]}:
-                return self._new(trials, "pending")
-            case {"kind": "add", "trial": {"state": str(state)} as trial}:
-                return self._new([trial], state)
-            case {"kind": "tell", "id": int(id), "state": str(state)}:
-                return self._told(id, state)
-            case {"kind": "step", "id": int(id), "step": int(), "value": int() | float() | str() | None}:
-                return self._running(id)
-            case {"kind": "enqueue", "point": [*point]} if all(map(_is_level, point)):
+        kind = record["kind"]
+        if kind == "tell":  # most lines are tells
+            id, state = record.get("id"), record.get("state")
+            if type(id) is int and type(state) is str and 0 <= id < len(self.states) and self.states[id] in _OPEN:
+                self.states[id] = state
                 return ""
-            case {"kind": "ask" | "add" | "tell" | "step" | "enqueue" as kind}:
+            return self._wrong_tell(id, state)
+        match kind:
+            case "ask" if type(record.get("trials")) is list:
+                return self._new(record["trials"], "pending")
+            case "step" if _is_step(record):
+                return self._running(record["id"])
+            case "add" if type(trial := record.get("trial")) is dict and type(trial.get("state")) is str:
+                return self._new([trial], trial["state"])
+            case "enqueue" if type(point := record.get("point")) is list and _are_levels(point):
+                return ""
+            case "ask" | "add" | "step" | "enqueue":
                 return f"this {kind} line lacks a field, or has a wrong one"
-            case {"kind": "header"}:
+            case "header":
                 return "a second header"
         return ""  # options, and kinds of a newer dsice
 
     def _new(self, trials: list[Any], state: str) -> str:
         for expected, trial in enumerate(trials, self.next):
-            match trial:
-                case {"id": int(id), "point": [*point]} if all(map(_is_level, point)):
-                    if id != expected:
-                        return f"trial {id} comes where trial {expected} is expected"
-                    if odd := fields.problem(trial):
-                        return odd
-                case _:
-                    return "a trial without a whole id and point"
+            if type(trial) is not dict or type(id := trial.get("id")) is not int:
+                return "a trial without a whole id and point"
+            if type(point := trial.get("point")) is not list or not _are_levels(point):
+                return "a trial without a whole id and point"
+            if id != expected:
+                return f"trial {id} comes where trial {expected} is expected"
         self.states.extend(state for _ in trials)
         return ""
 
-    def _told(self, id: int, state: str) -> str:
-        problem = self._unknown(id)
-        if not problem and self.states[id] not in ("pending", "lost"):
-            problem = f"trial {id} was told before"
-        if not problem:
-            self.states[id] = state
-        return problem
+    def _wrong_tell(self, id: object, state: object) -> str:
+        if type(id) is not int or type(state) is not str:
+            return "this tell line lacks a field, or has a wrong one"
+        return self._unknown(id) or f"trial {id} was told before"
 
     def _running(self, id: int) -> str:
         problem = self._unknown(id)
@@ -75,5 +71,16 @@ class Ledger:
         return "" if 0 <= id < self.next else f"trial {id} was never asked"
 
 
-def _is_level(level: object) -> bool:
-    return isinstance(level, int) and not isinstance(level, bool) and level >= 0
+_OPEN = ("pending", "lost")  # may be told
+_INTS = {int}  # a bool is none
+
+
+def _are_levels(point: list[Any]) -> bool:
+    return not point or (set(map(type, point)) == _INTS and min(point) >= 0)
+
+
+def _is_step(record: Mapping[str, Any]) -> bool:
+    value = record.get("value", ...)
+    return (
+        type(record.get("id")) is int and type(record.get("step")) is int and (value is None or type(value) in (int, float, str))
+    )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import errno
 import json
 import os
 import time
 import weakref
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, LockedError
-from dsice.journal.contents import Contents, check_beginning, read
+from dsice.journal.contents import Reading, check_beginning
 from dsice.journal.hold import Hold
 
 
@@ -29,6 +30,8 @@ class Journal:
         coordinator runs (the owner record still stops the first of two).
     wait
         Seconds to wait for another writer to let go.
+    create
+        False: the file must exist.
 
     Raises
     ------
@@ -38,50 +41,40 @@ class Journal:
         The file cannot be opened, is no journal, or has a bad line in the middle.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0, create: bool = True) -> None:
         self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
-        _prepare(self.path)
+        _prepare(self.path, create=create)
         self._size = 0
         self._undo_to: int | None = None
-        self._contents: Contents | None = None
+        self._claimed = False
+        self._reading: Reading | None = None
         self._hold = Hold(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
-        try:
+        with self._closed_on_failure():
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             # a journal that is simply forgotten lets go too
             self._release = weakref.finalize(self, _release, self._fd, self._hold, os.getpid())
-            self._contents = self._open(self._fd)
+            self._reading = Reading(self.path)
+            self._hold.own()
+            if os.fstat(self._fd).st_size != self._reading.bytes:
+                # where locks do not hold, another coordinator may have written before the owner record stopped it
+                self._reading = Reading(self.path)
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path}{'' if self._fd is not None else ', closed'}>"
+
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException as error:
             self.close()
             if isinstance(error, OSError) and not isinstance(error, JournalError):
                 raise JournalError(f"journal {self.path}: cannot be opened for writing ({error.strerror})") from error
             raise
 
-    def __repr__(self) -> str:
-        return f"<Journal {self.path}{'' if self._fd is not None else ', closed'}>"
-
-    def _open(self, fd: int) -> Contents:
-        contents = read(self.path)
-        contents.require_good(self.path)
-        self._hold.own()
-        if os.fstat(fd).st_size != contents.good_bytes + len(contents.torn):
-            # where locks do not hold, another coordinator may have written before the owner record stopped it
-            contents = read(self.path)
-            contents.require_good(self.path)
-        if contents.torn:
-            copy = self.path.with_name(f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}")
-            copy.write_bytes(contents.torn)
-            os.ftruncate(fd, contents.good_bytes)
-        size = os.fstat(fd).st_size
-        if size and os.pread(fd, 1, size - 1) != b"\n":
-            _write(fd, b"\n")
-        os.fsync(fd)
-        _sync_directory(self.path.parent)
-        self._size = os.fstat(fd).st_size
-        return contents
-
-    def claim(self) -> Contents:
-        """What the file held when it was opened, for the one tuner that goes on with it.
+    def claim(self) -> Reading:
+        """What the file held when it was opened, for the one tuner that goes on with it: it reads all of it, then calls `begin`.
 
         Raises
         ------
@@ -91,12 +84,40 @@ class Journal:
             It is closed.
         """
         self._file()
-        contents, self._contents = self._contents, None
-        if contents is None:
+        if self._claimed or self._reading is None:
             raise LockedError(
                 f"journal {self.path} belongs to another Tuner of this process; close() it, then open the file anew"
             )
-        return contents
+        self._claimed = True
+        return self._reading
+
+    def begin(self) -> None:
+        """Cut off a torn last line (a copy is kept) and make ready to append; the first `append` does it too.
+
+        Raises
+        ------
+        JournalError
+            There is a bad line in the middle, or the file cannot be written.
+        """
+        fd, reading, self._reading = self._file(), self._reading, None
+        if reading is None:
+            return
+        with self._closed_on_failure():
+            if not reading.read:
+                collections.deque(reading, maxlen=0)
+            reading.require_good()
+            self._size = reading.bytes
+            self._check_size(fd)
+            if reading.torn:
+                copy = self.path.with_name(f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}")
+                copy.write_bytes(reading.torn)
+                os.ftruncate(fd, reading.good_bytes)
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                _write(fd, b"\n")
+            os.fsync(fd)
+            _sync_directory(self.path.parent)
+            self._size = os.fstat(fd).st_size
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one line and sync it; on return it is on the disk.
@@ -107,6 +128,7 @@ class Journal:
             The disk is full or gone, the file was removed, or another coordinator took over;
             nothing of the record stays in the file.
         """
+        self.begin()
         fd = self._file()
         line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         self._hold.check(fd)
@@ -126,6 +148,26 @@ class Journal:
                     "it is lost. Make it writable again (free some space), then call again"
                 ) from error
             raise
+
+    @property
+    def open(self) -> bool:
+        """Whether this process may append."""
+        return self._fd is not None and self._hold.mine
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file at the path is not the one that is written any more: deleted, moved or replaced."""
+        try:
+            return self._fd is not None and not os.path.samestat(os.fstat(self._fd), self.path.stat())
+        except OSError:
+            return True
+
+    def left(self) -> bytes:
+        """What was written, also after the file was deleted; empty where even that is gone."""
+        try:
+            return b"" if self._fd is None else os.pread(self._fd, self._size, 0)
+        except OSError:
+            return b""
 
     def _check_size(self, fd: int) -> None:
         """What this writer did not write may be a result: it is not written over, nor after."""
@@ -156,8 +198,10 @@ class Journal:
             self._release()
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, *, create: bool) -> None:
     """Make the directory; refuse what is no journal before anything is put beside it."""
+    if not create and not path.exists():
+        raise JournalError(f"journal {path}: {os.strerror(errno.ENOENT)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():

@@ -52,12 +52,17 @@ def tuples(points: Ints) -> list[tuple[int, ...]]:
 
 
 def pick(
-    rng: np.random.Generator, n: int, valid: NDArray[np.int64], shape: tuple[int, ...], exclude: Collection[tuple[int, ...]]
+    rng: np.random.Generator,
+    n: int,
+    valid: NDArray[np.int64],
+    shape: tuple[int, ...],
+    exclude: Collection[tuple[int, ...]] | Ints,
 ) -> list[tuple[int, ...]]:
-    """Return n of the enumerated points, fewer if they run out, none of `exclude`."""
+    """Return n of the enumerated points, fewer if they run out, none of `exclude` (points, or an array of them, shape (k, d))."""
     left = valid
-    if exclude:
-        out = np.array(list(exclude), dtype=np.int64).reshape(-1, len(shape))
+    if len(exclude):
+        rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
+        out = np.array(rows, dtype=np.int64).reshape(-1, len(shape))
         out = out[((out >= 0) & (out < np.array(shape))).all(axis=1)]
         taken: NDArray[np.intp] = np.atleast_1d(np.ravel_multi_index(tuple(out.T), shape))
         place = np.searchsorted(valid, taken)
@@ -97,11 +102,11 @@ class Rejection:
             self._blocks = _blocks(rules)
 
     def sample(
-        self, rng: np.random.Generator, n: int, exclude: Collection[tuple[int, ...]], enough: int | None = None
+        self, rng: np.random.Generator, n: int, exclude: Collection[tuple[int, ...]] | Ints, enough: int | None = None
     ) -> list[tuple[int, ...]]:
         """Return up to n distinct valid points, none of `exclude`; those found by then after `enough` tries, at least one."""
         found: dict[tuple[int, ...], None] = {}
-        taken = set(exclude)
+        taken = set(tuples(exclude) if isinstance(exclude, np.ndarray) else exclude)
         tries, spent, seen = 0, 0, False
         size = max(64, 2 * n)
         while len(found) < n and (enough is None or spent < enough or not found):

@@ -106,6 +106,8 @@ class Space:
 
     def params(self, point: Sequence[int]) -> dict[str, Any]:
         """Return the names and values of a point (d levels), without inactive parameters."""
+        if not self._rules.conditions and self._fits(point):
+            return {name: axis.values[level] for (name, axis), level in zip(self._axes.items(), point, strict=True)}
         row = self._row(point)
         values = zip(self._names, self._axes.values(), row[0].tolist(), self._rules.active(row)[0], strict=True)
         return {name: axis.values[level] for name, axis, level, active in values if active}
@@ -173,9 +175,9 @@ class Space:
         return self._valid_points
 
     def sample(
-        self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] = (), tries: int | None = None
+        self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] | Ints = (), tries: int | None = None
     ) -> list[tuple[int, ...]]:
-        """Return up to `n` distinct valid points, uniformly drawn, none of `exclude`.
+        """Return up to `n` distinct valid points, uniformly drawn, none of `exclude` (points, or an array of shape (k, d)).
 
         On grids of up to 1e6 points fewer than `n` come only if there are no more. Beyond, points come by rejection, and
         fewer than `n` come if 1e6 tries in a row gave nothing new, or if one point is there after `tries` of them: what
@@ -293,6 +295,11 @@ class Space:
             if not active[0, j] and name in params:
                 reason = self._rules.reason(conditions, row, active)
                 raise SpaceError(f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {shown(dict(params))}")
+
+    def _fits(self, point: Sequence[int]) -> bool:
+        """Whether a point is plain whole numbers on the axes; what is not is looked at more closely by `_row`."""
+        same = len(point) == len(self._shape) and set(map(type, point)) == {int}
+        return same and all(0 <= level < n for level, n in zip(point, self._shape, strict=True))
 
     def _row(self, point: Sequence[int]) -> NDArray[np.int64]:
         row = self._array(np.array([tuple(point)]))

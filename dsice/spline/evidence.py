@@ -8,7 +8,7 @@ are a Gaussian process with covariance
 K_j the prior covariance of axis j (`prior`): a constant, a main effect of every axis, and all
 interactions. theta_j says how much axis j matters, lam how smooth all axes are, noise / count is the
 variance of a measurement relative to scale. scale is profiled out. The penalties are normal priors:
-log theta ~ N(-0.5, 1.5^2), log lam ~ N(-3, 2^2), log noise ~ N(-4, 2^2).
+log theta ~ N(-1.5, 1.5^2), log lam ~ N(-4, 2^2), log noise ~ N(-4, 2^2).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dsice.spline.prior import AxisPrior
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-THETA, LAM, NOISE = (-0.5, 1.5), (-3.0, 2.0), (-4.0, 2.0)  # mean and standard deviation of the logarithms
+THETA, LAM, NOISE = (-1.5, 1.5), (-4.0, 2.0), (-4.0, 2.0)  # mean and standard deviation of the logarithms
 BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
 ITERATIONS = 30  # further ones change what is chosen by less than one more measurement does
 JITTER = 1e-8

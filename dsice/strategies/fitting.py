@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,13 +51,17 @@ def surface_through(
 
 
 def lowest_mean(space: Space, history: History, log_lam: float | None = None) -> Point:
-    """The measured, not failed point where the model's mean is lowest; feasible ones before others."""
+    """The measured, not failed point where the model's mean is lowest; feasible ones before others.
+
+    The model is drawn through these points alone: next to points in last place it would smooth a good value away.
+    """
     data = Measurements.of(history)
-    mean = np.round(surface_of(space, data, (), log_lam).mean(space.coded(data.points)), 9)
     feasible = history.feasible()[data.ids] & ~data.failed
     among = np.flatnonzero(feasible if feasible.any() else ~data.failed)
-    chosen = among[np.lexsort((data.values[among], mean[among]))[0]]
-    return tuple(data.points[chosen].tolist())
+    kept = replace(data, **{name: getattr(data, name)[among] for name in ("points", "counts", "failed", "ids", "scores")})
+    values = normal_scores(data.values[among])
+    mean = np.round(surface_through(space, kept, values, (), log_lam, ranks=True).mean(space.coded(kept.points)), 9)
+    return tuple(kept.points[np.lexsort((values, mean))[0]].tolist())
 
 
 def _step(count: int) -> int:

@@ -21,20 +21,21 @@ class Random:
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """`n` points, each drawn from the stream of its own trial id; fewer only when the points run out."""
-        taken, proposals = set(history.taken()), list[Proposal]()
+        batch: dict[Point, None] = {}
         for id in range(len(history), len(history) + n):
-            point = _draw(space, taken, stream(id))
+            point = _draw(space, history, batch, stream(id))
             if point is None:
                 break
-            taken.add(point)
-            proposals.append(Proposal(point, {"phase": "random"}))
-        return proposals
+            batch[point] = None
+        return [Proposal(point, {"phase": "random"}) for point in batch]
 
 
-def _draw(space: Space, taken: Collection[Point], rng: np.random.Generator) -> Point | None:
+def _draw(space: Space, history: History, batch: Collection[Point], rng: np.random.Generator) -> Point | None:
+    taken = history.taken()
     for _ in range(TRIES):
         drawn = space.sample(rng, 1)[0]
-        if drawn not in taken:
+        if drawn not in taken and drawn not in batch:
             return drawn
-    left = space.sample(rng, 1, exclude=taken)
+    chosen = np.array(list(batch), dtype=np.int64).reshape(-1, space.ndim)
+    left = space.sample(rng, 1, exclude=np.concatenate([history.taken_points().reshape(-1, space.ndim), chosen]))
     return left[0] if left else None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from dsice.errors import OptionError, RankError, shown
 from dsice.goal import Goal, Share
+from dsice.history import History
 
 RANKS = (
     ("RANK", "WORLD_SIZE"),  # torchrun and everything like it
@@ -26,6 +29,25 @@ def only_rank_zero() -> None:
                 f"this is rank {text} of {count} ({rank}={text}), and only rank 0 may own the tuner: make the Tuner on rank 0, "
                 f"broadcast trial.params to the other ranks, and tell on rank 0. If this process is alone, unset {rank}"
             )
+
+
+class Stopper(Protocol):
+    """Decides from a running trial's learning curve whether to stop it."""
+
+    def stop(self, curve: Sequence[tuple[int, float]], history: History) -> bool:
+        """True: stop this trial."""
+
+
+def check_stopper(stopper: object) -> None:
+    """Raise OptionError for what is no stopper."""
+    if stopper is not None and (isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))):
+        raise OptionError(f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)")
+
+
+def check_orphans(orphans: object) -> None:
+    """Raise OptionError for an unknown word."""
+    if orphans not in ("again", "keep"):
+        raise OptionError(f"Tuner(orphans={orphans!r}): expected 'again' or 'keep'")
 
 
 def check_options(strategy: object, goal: object, max_trials: object) -> None:

@@ -27,7 +27,7 @@ def next_trials(
     batch = _trials([Proposal(point, {"phase": "enqueued"}) for point in queue[:n]], space, history, history.rounds, "the queue")
     if len(batch) == n:
         return batch
-    seen = History(history.goal, budget=history.budget, trials=[*history, *batch]) if batch else history
+    seen = history.followed_by(batch) if batch else history
     proposals, who = strategy.ask(n - len(batch), space, seen, stream), f"strategy {strategy!r}"
     if len(proposals) > n - len(batch):
         raise OptionError(f"{who} proposed {len(proposals)} points where {n - len(batch)} were wanted; nothing was asked")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsice import records
-from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
+import numpy as np
+
+from dsice.archive import Archive
+from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
-from dsice.journal import FORMAT, Contents, Journal
+from dsice.journal import FORMAT, Journal, Reading
 from dsice.space import Space
 from dsice.space.rules import Predicate
 from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
@@ -42,16 +45,16 @@ def options(strategy: Strategy, goal: Goal, seed: int, max_trials: int | None) -
     return plain
 
 
-def last_options(contents: Contents) -> dict[str, Any]:
-    """The options in force at the end of a journal."""
+def last_options(header: Mapping[str, Any] | None, lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The options in force at the end of a journal with this header and these lines."""
     known: dict[str, Any] = {}
-    for record in (contents.header or {}, *contents.records):
+    for record in (header or {}, *lines):
         if record.get("kind") in ("header", "options"):
             known.update((name, record[name]) for name in OPTIONS if name in record)
     return known
 
 
-def stored_study(path: Path, contents: Contents, rules: Mapping[str, Predicate]) -> tuple[Space, Strategy, Goal, int | None, int]:
+def stored_study(archive: Archive, rules: Mapping[str, Predicate]) -> tuple[Space, Strategy, Goal, int | None, int]:
     """Space, strategy, goal, max_trials and seed of a journal.
 
     Raises
@@ -61,11 +64,12 @@ def stored_study(path: Path, contents: Contents, rules: Mapping[str, Predicate])
     SpaceError
         A callable rule of the space is not among `rules`, or the stored space is damaged.
     """
-    if contents.header is None:
+    path = archive.path
+    if archive.header is None:
         raise JournalError(f"journal {path} is empty: no study was started in it yet")
-    known = last_options(contents)
+    known = last_options(archive.header, archive.options)
     try:
-        space = Space.from_dict(contents.header["space"], rules=rules)
+        space = Space.from_dict(archive.header["space"], rules=rules)
     except SpaceError as error:
         raise SpaceError(f"journal {path}: {error}") from error
     try:
@@ -85,28 +89,8 @@ def stored_strategy(record: Mapping[str, Any]) -> Strategy:
         return Unknown(str(record.get("name")))
 
 
-def replay(path: Path, contents: Contents, history: History, space: Space, queue: list[Point]) -> None:
-    """Write what a journal holds into an empty history.
-
-    Raises
-    ------
-    JournalError
-        There is a bad line, or one that does not fit the space; the message names it.
-    """
-    contents.require_good(path)
-    for number, record in zip(contents.numbers, contents.records, strict=True):
-        try:
-            records.apply(record, history, space, queue)
-        except (LookupError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise JournalError(
-                f"journal {path}, line {number}: this {record['kind']} line cannot be used ({reason}); nothing was changed. "
-                "Put the line right or take it out (keep a copy of the file)"
-            ) from error
-
-
 def go_on(
-    journal: Journal, contents: Contents, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]
+    journal: Journal, reading: Reading, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]
 ) -> None:
     """Begin an empty journal with a header; of another one read the trials and note what changed of the options.
 
@@ -117,14 +101,20 @@ def go_on(
     JournalError
         It cannot be used.
     """
-    if contents.header is None:
+    if reading.header is not None:
+        check_space(journal.path, space, reading.header)
+    archive = Archive(reading)
+    archive.fill(history, space)
+    queue.extend(archive.queue)
+    if archive.header is not None:
+        check_goal(journal.path, history)
+    journal.begin()
+    if archive.header is None:
         about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
         journal.append({"kind": "header", "format": FORMAT, **about, **options})
         return
-    check_space(journal.path, space, contents.header)
-    replay(journal.path, contents, history, space, queue)
-    check_goal(journal.path, history)
-    known = last_options(contents)
+    known = last_options(archive.header, archive.options)
+    warn_of_time(history, known)
     if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
         journal.append({"kind": "options", "at": time.time(), **changed})
 
@@ -137,28 +127,51 @@ def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:
         raise JournalError(f"journal {path}: line 1, the header, is damaged: {error}; nothing was changed") from error
     if difference:
         raise OtherStudyError(
-            f"journal {path} belongs to another study: {difference}. Give this study a journal of its own, or use the old space"
+            f"journal {path} belongs to another study: {difference}. Give this study a journal of its own, or use the old space; "
+            "where the old measurements mean the same in this one, `dsice extend` carries them over"
         )
 
 
 def check_goal(path: Path, history: History) -> None:
     """Raise OtherStudyError if the told trials lack what the goal, which may have changed, is made of."""
-    goal = history.goal
-    done = [t for t in history if t.state is State.DONE and t.stage == goal.stage]
-    if not done:
+    goal, done = history.goal, history.in_state(State.DONE) & history.of_stage()
+    if not done.any():
         return
-    carried = ", ".join(sorted({"value"} | {name for t in done for name in t.metrics}))
-    wanted = (goal.metric, *goal.bounded)
-    lacking = next((m for m in wanted if all(math.isnan(goal.named(t, m)) for t in done)), None)
-    if lacking is not None:
+    if not (np.isfinite(history.violation()) & np.isfinite(history.scores())).any():  # else one trial has all that is needed
+        trials = [history[i] for i in np.flatnonzero(done).tolist()]
+        carried = ", ".join(sorted({"value"} | {name for t in trials for name in t.metrics}))
+        wanted = (goal.metric, *goal.bounded)
+        lacking = next((m for m in wanted if all(math.isnan(goal.named(t, m)) for t in trials)), None)
+        if lacking is not None:
+            raise OtherStudyError(
+                f"journal {path}: none of its {len(trials)} done trials carries the goal's metric {lacking!r}; they carry "
+                f"{carried}. Use one of these in the Goal, or give this study a journal of its own"
+            )
+    if history.time_counts() and np.isnan(history.seconds()[done]).all():
         raise OtherStudyError(
-            f"journal {path}: none of its {len(done)} done trials carries the goal's metric {lacking!r}; they carry {carried}. "
-            "Use one of these in the Goal, or give this study a journal of its own"
+            f"journal {path}: the goal weighs run time (time_weight={goal.time_weight!r}), but none of its "
+            f"{int(done.sum())} done trials was told with seconds=...; leave time_weight out, or give this study a journal of "
+            "its own"
         )
-    if history.time_counts() and all(t.seconds is None for t in done):
-        raise OtherStudyError(
-            f"journal {path}: the goal weighs run time (time_weight={goal.time_weight!r}), but none of its {len(done)} done "
-            "trials was told with seconds=...; leave time_weight out, or give this study a journal of its own"
+
+
+def warn_of_time(history: History, before: Mapping[str, Any]) -> None:
+    """Say it when run time had ceased to count under the options before, and counts again under those of now."""
+    if not history.time_counts():
+        return
+    try:
+        goal, budget = Goal.from_dict(before.get("goal", {})), before.get("max_trials")
+        ceased = bool(goal.time_weight) and not history.time_would_count(goal, budget)
+    except (OptionError, TypeError):  # options of a newer dsice
+        return
+    if ceased:
+        lacking = int((history.in_state(State.DONE) & history.of_stage() & np.isnan(history.seconds())).sum())
+        unscored = f"; {lacking} trials that were told without seconds have no score until then" if lacking else ""
+        warnings.warn(
+            f"run time counts again: with max_trials={history.budget} (before: {budget}) the goal's until={history.goal.until!r} "
+            f"is not reached yet, and all are scored anew with it{unscored}. until=Trials(N) does not move with max_trials",
+            DsiceWarning,
+            stacklevel=5,
         )
 
 

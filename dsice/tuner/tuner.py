@@ -7,33 +7,27 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from dsice import records, telling
-from dsice.errors import JournalError, OptionError, TellError
+from dsice.archive import Archive
+from dsice.errors import TellError
 from dsice.goal import Goal
 from dsice.history import History
-from dsice.journal import Journal, read
+from dsice.journal import Journal, Reading
 from dsice.space import Choice, Ordinal, Space
 from dsice.strategies import DSICE, Strategy
 from dsice.telling import Told
 from dsice.trial import Point, State, Trial
 from dsice.tuner import resuming
-from dsice.tuner.checks import check_options, only_rank_zero, whole
-from dsice.tuner.interrupts import uninterrupted
+from dsice.tuner.checks import Stopper, check_options, check_orphans, check_stopper, only_rank_zero, whole
 from dsice.tuner.proposing import next_trials, recommended
+from dsice.tuner.recorder import Recorder
+from dsice.tuner.unwritten import Made
 
 Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
-
-
-class Stopper(Protocol):
-    """Decides from a running trial's learning curve whether to stop it."""
-
-    def stop(self, curve: Sequence[tuple[int, float]], history: History) -> bool:
-        """True: stop this trial."""
 
 
 class Tuner:
@@ -95,10 +89,8 @@ class Tuner:
         seed: int = 0,
     ) -> None:
         only_rank_zero()
-        if orphans not in ("again", "keep"):
-            raise OptionError(f"Tuner(orphans={orphans!r}): expected 'again' or 'keep'")
-        if stopper is not None and (isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))):
-            raise OptionError(f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)")
+        check_orphans(orphans)
+        check_stopper(stopper)
         self._set_up(space, DSICE() if strategy is None else strategy, Goal() if goal is None else goal, max_trials, seed)
         self._stopper = stopper
         if journal is not None:
@@ -114,10 +106,9 @@ class Tuner:
         self.seed = whole("Tuner", "seed", seed, 0)
         self.history = History(goal, budget=self.max_trials)
         self._queue: list[Point] = []
+        self._recorder = Recorder(self.history)
         self._again: list[int] = []
         self._mutex = threading.RLock()
-        self._journal: Journal | None = None
-        self._read_from: Path | None = None
 
     @classmethod
     def read(cls, journal: str | os.PathLike[str], *, rules: Mapping[str, Any] | None = None) -> Tuner:
@@ -137,11 +128,44 @@ class Tuner:
         SpaceError
             A callable rule that `rules` lacks.
         """
-        path, contents = Path(journal), read(journal)
+        archive = Archive(Reading(journal))
+        tuner = cls._stored(archive, rules)
+        tuner._recorder.read_from = archive.path
+        return tuner
+
+    @classmethod
+    def resume(
+        cls,
+        journal: str | os.PathLike[str] | Journal,
+        *,
+        orphans: Literal["again", "keep"] = "again",
+        rules: Mapping[str, Any] | None = None,
+    ) -> Tuner:
+        """Go on with the study of a journal as it stands there: space, strategy, goal, budget and seed.
+
+        The arguments are those of `Tuner` and `Tuner.read`, and so are the errors; the journal must exist.
+        """
+        only_rank_zero()
+        check_orphans(orphans)
+        if not isinstance(journal, Journal):
+            journal = Journal(journal, create=False)
+        reading = journal.claim()
+        try:
+            tuner = cls._stored(Archive(reading), rules)
+            journal.begin()
+        except BaseException:
+            journal.close()
+            raise
+        tuner._own(journal, again=orphans == "again")
+        return tuner
+
+    @classmethod
+    def _stored(cls, archive: Archive, rules: Mapping[str, Any] | None) -> Tuner:
         tuner = cls.__new__(cls)
-        tuner._set_up(*resuming.stored_study(path, contents, rules or {}))
-        tuner._stopper, tuner._read_from = None, path
-        resuming.replay(path, contents, tuner.history, tuner.space, tuner._queue)
+        tuner._set_up(*resuming.stored_study(archive, rules or {}))
+        tuner._stopper = None
+        archive.fill(tuner.history, tuner.space)
+        tuner._queue = archive.queue
         return tuner
 
     # ------------------------------------------------------------------ asking
@@ -163,7 +187,8 @@ class Tuner:
         """
         n = whole("ask", "n", n, 1)
         with self._mutex:
-            self._writable()
+            self._recorder.check()
+            self._recorder.flush()
             if self._again:
                 handed, self._again = self._again[:n], self._again[n:]
                 return [self.history[i] for i in handed]
@@ -171,7 +196,7 @@ class Tuner:
             batch = next_trials(left, self._queue, self.strategy, self.space, self.history, self._stream)
             if batch:
                 asked = [records.trial_record(t) for t in batch]
-                self._commit({"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked}, batch)
+                self._recorder.commit({"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked}, batch)
                 for trial in batch:
                     records.unqueue(self._queue, trial)
             return batch
@@ -238,15 +263,17 @@ class Tuner:
             The trial was told already, or the value is no number, or a metric the goal
             needs is missing; nothing is recorded and the trial can be told again.
         JournalError
-            It could not be written; nothing is recorded and the trial can be told again.
+            It could not be written. The trial stays pending and may be told again; until then the
+            tuner keeps the result, writes it with the next call that can write, and has saved
+            it in a file that the message names.
         """
         with self._mutex:
             known = telling.known(trial, self.history)
             telling.untold(known)
             told = Told(value, metrics, seconds, error, state, tags, times, where)
-            done = told.trial(known, self.history)
-            self._commit({"kind": "tell", "at": time.time(), **records.tell_record(done)}, [done])
+            at, done = time.time(), told.trial(known, self.history)
             self.adopt(done.id)
+            self._recorder.tell(lambda: ({"kind": "tell", "at": at, **records.tell_record(done)}, [done]), done.id)
         told.warn(done)
         return done
 
@@ -268,12 +295,14 @@ class Tuner:
         A point measured before gets one more repeat. Added trials do not count for max_trials.
         """
         with self._mutex:
-            fresh = telling.fresh(params, self.space, self.history)
-            told = Told(value, metrics, seconds, error, state, tags, times, where)
-            done = told.trial(fresh, self.history)
-            self._commit(
-                {"kind": "add", "at": time.time(), "trial": records.trial_record(done) | records.tell_record(done)}, [done]
-            )
+            told, at = Told(value, metrics, seconds, error, state, tags, times, where), time.time()
+
+            def make() -> Made:  # its id and repeat follow from the history when it is written
+                made = told.trial(telling.fresh(params, self.space, self.history), self.history)
+                return {"kind": "add", "at": at, "trial": records.trial_record(made) | records.tell_record(made)}, [made]
+
+            make()  # what is wrong shows before anything is kept
+            done = self._recorder.tell(make)[0]
             records.unqueue(self._queue, done)
         told.warn(done)
         return done
@@ -287,13 +316,14 @@ class Tuner:
             The point was asked or added before, or waits already.
         """
         with self._mutex:
+            self._recorder.flush()
             point = self.space.point(params)
             known = self.history.id_of((point, 0, 0, 0))
             if known is not None:
                 raise TellError(f"enqueue({dict(params)}): trial {known} is that point already; nothing was recorded")
             if point in self._queue:
                 raise TellError(f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded")
-            self._commit({"kind": "enqueue", "point": list(point)}, [])
+            self._recorder.commit({"kind": "enqueue", "point": list(point)}, [])
             self._queue.append(point)
 
     def step(self, trial: Trial | int, step: int, value: float) -> bool:
@@ -311,14 +341,18 @@ class Tuner:
         """
         with self._mutex:
             known = telling.known(trial, self.history)
-            telling.running(known)
+            telling.running(known, in_hand=self._recorder.has(known.id))
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
-            curve = records.extended(known.curve, number, told)
-            if (number, told) not in known.curve:  # else an attached job sends what is known
+
+            def make() -> Made:
+                now = self.history[known.id]
                 record = {"kind": "step", "id": known.id, "step": number, "value": records.out(told)}
-                self._commit(record, [replace(known, curve=curve)])
-            return self._stopper is not None and bool(self._stopper.stop(curve, self.history))
+                return record, [replace(now, curve=records.extended(now.curve, number, told))]
+
+            if (number, told) not in known.curve:  # else an attached job sends what is known
+                self._recorder.tell(make)
+            return self._stopper is not None and bool(self._stopper.stop(self.history[known.id].curve, self.history))
 
     # ------------------------------------------------------------------ looking
     @property
@@ -359,6 +393,22 @@ class Tuner:
                 return True
             return not self._queue and not self.strategy.ask(1, self.space, self.history, self._stream)
 
+    @property
+    def unwritten(self) -> int:
+        """How many results are in hand that the journal could not take yet."""
+        return self._recorder.unwritten
+
+    def flush(self) -> None:
+        """Write what the journal could not take before; every other call that writes does it first.
+
+        Raises
+        ------
+        JournalError
+            It still cannot be written; nothing is lost.
+        """
+        with self._mutex:
+            self._recorder.flush()
+
     def __repr__(self) -> str:
         return f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, {len(self.pending)} pending>"
 
@@ -369,35 +419,22 @@ class Tuner:
         self.close()
 
     def close(self) -> None:
-        """Let go of the journal; a second call does nothing."""
+        """Let go of the journal; a second call does nothing. What could not be written is tried once more."""
         with self._mutex:
-            if self._journal is not None:
-                self._journal.close()
+            self._recorder.close()
 
     # ------------------------------------------------------------------ journal
     def _open(self, journal: Journal, *, again: bool) -> None:
-        contents = journal.claim()
+        options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
+        reading = journal.claim()
         try:
-            options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
-            resuming.go_on(journal, contents, self.space, self.history, self._queue, options)
+            resuming.go_on(journal, reading, self.space, self.history, self._queue, options)
         except BaseException:
             journal.close()
             raise
-        self._journal = journal
+        self._own(journal, again=again)
+
+    def _own(self, journal: Journal, *, again: bool) -> None:
+        self._recorder.journal = journal
         if again:
             self._again = [t.id for t in self.history.pending()]
-
-    def _writable(self) -> None:
-        if self._read_from is not None:
-            raise JournalError(
-                f"journal {self._read_from} was opened to look at (Tuner.read); open it with Tuner(..., journal=...) to write it"
-            )
-
-    def _commit(self, record: dict[str, Any], trials: Sequence[Trial]) -> None:
-        """Written before remembered, and no Ctrl-C between the two."""
-        self._writable()
-        with uninterrupted():
-            if self._journal is not None:
-                self._journal.append(record)
-            for trial in trials:
-                self.history.write(trial)

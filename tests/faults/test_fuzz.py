@@ -199,7 +199,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
 
 
-@pytest.mark.timeout(840)
 @pytest.mark.parametrize("what", ["told", "params"])
 def test_any_argument_of_any_call(tmp_path: Path, note: Note, what: str) -> None:
     counts = [0, 0]
@@ -274,7 +273,6 @@ def use(tuner: Tuner) -> None:
             tuner.tell(trial, 1.0, metrics={"memory": 1.0}, seconds=1.0)
 
 
-@pytest.mark.timeout(840)
 def test_any_line_of_a_journal(tmp_path: Path, note: Note) -> None:
     lines = base(tmp_path / "base.jsonl")
     counts = {"opened": 0, "refused": 0}

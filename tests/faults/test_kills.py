@@ -92,7 +92,6 @@ def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> Non
 
 
 @linux_only
-@pytest.mark.timeout(840)
 @pytest.mark.parametrize(("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)])
 def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who: str, seed: int) -> None:
     study, chance = Study(tmp_path, strategy), random.Random(seed)

@@ -22,7 +22,7 @@ from .bench import FULL, scaled
 from .conftest import Note
 
 BAR = "5 random ask, tell, add, step, enqueue, kill, resume"
-EXAMPLES, SHARES = scaled(40, 1000), scaled(1, 2)
+EXAMPLES, SHARES = scaled(40, 250), scaled(1, 8)
 SPACE = Space({"a": [1, 2, 4], "b": range(3), "c": [0.5, 1.5]}, where=[Require("a * b != 4")])
 VALID = [tuple(map(int, point)) for point in SPACE.points()]
 FINITE = st.floats(-1e3, 1e3).map(lambda v: round(v, 3))
@@ -252,7 +252,6 @@ class Machine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-@pytest.mark.timeout(840)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_the_history_equals_a_plain_model(note: Note, monkeypatch: pytest.MonkeyPatch, share: int) -> None:
     monkeypatch.setattr(os, "fsync", lambda fd: None)

@@ -112,25 +112,24 @@ def test_an_unordered_axis_that_matters_is_found() -> None:
     assert theta[1] > 10 * max(theta[0], theta[2])
 
 
+def noise_sd(points: np.ndarray, values: np.ndarray, counts: np.ndarray) -> float:
+    """Of one measurement, in units of the values: noise times the scale that the likelihood profiles out."""
+    fitted = fit_smoothness(points, values, counts, [AxisPrior(15, True), AxisPrior(15, True)])
+    factors = factors_of((15, 15), (True, True), fitted.lam)
+    covariance = product(factors, fitted.theta, points, points) + np.diag(fitted.noise / counts)
+    return float(np.sqrt(fitted.noise * (values @ np.linalg.solve(covariance, values) / len(values))))
+
+
 @pytest.mark.parametrize("sd", [0.1, 0.5])
 def test_the_noise_is_found(sd: float) -> None:
-    """Its variance in units of the values: noise times the scale that the likelihood profiles out."""
     points, values = at_points(lambda x, y: np.sin(4 * x) + (y - 0.5) ** 2, (15, 15), 150, noise=sd)
-    priors = [AxisPrior(15, True), AxisPrior(15, True)]
-    fitted = fit_smoothness(points, values, np.ones(150), priors)
-    factors = factors_of((15, 15), (True, True), fitted.lam)
-    covariance = product(factors, fitted.theta, points, points) + fitted.noise * np.eye(150)
-    scale = values @ np.linalg.solve(covariance, values) / 150
-    assert np.sqrt(fitted.noise * scale) == pytest.approx(sd, rel=0.3)
+    assert noise_sd(points, values, np.ones(150)) == pytest.approx(sd, rel=0.3)
 
 
 def test_counts_say_how_exact_the_values_are() -> None:
-    """The same ragged values: measured once they are taken for noise; as means of a hundred for a rough function."""
-    points, values = some((12, 12), 60), np.random.default_rng(1).normal(size=60)
-    priors = [AxisPrior(12, True), AxisPrior(12, True)]
-    once, often = (fit_smoothness(points, values, np.full(60, count), priors) for count in (1.0, 100.0))
-    assert often.noise / 100 < 0.01 * once.noise
-    assert often.lam < 0.1 * once.lam and often.theta.min() > 5 * once.theta.max()
+    """The same errors: of single measurements, or of means of 25 that are each 5 times as uncertain."""
+    points, values = at_points(lambda x, y: np.sin(4 * x) + (y - 0.5) ** 2, (15, 15), 150, noise=0.3)
+    assert noise_sd(points, values, np.full(150, 25.0)) == pytest.approx(5 * 0.3, rel=0.3)
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])

@@ -337,3 +337,19 @@ def test_linear_algebra_has_one_thread_while_asked_and_its_own_again_after(monke
     before = threads()
     tuner.ask(5)
     assert seen and set(seen) == {1} and threads() == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_failures_beside_it_do_not_hide_the_best_where_measurements_repeat(seed: int) -> None:
+    """Without noise the recommended point is the lowest one, however many trials failed around it."""
+    space = Space({"x": range(12), "y": range(12), "z": range(5)})
+    tuner, chance = Tuner(space, seed=seed), np.random.default_rng(seed)
+    for _ in range(3):
+        for trial in tuner.ask(20):
+            value = (trial.params["x"] - 4.3) ** 2 + (trial.params["y"] - 7.1) ** 2 + trial.params["z"]
+            if chance.random() < 0.5:
+                tuner.tell(trial, error="out of memory")
+            else:
+                tuner.tell(trial, [value, value])
+    assert tuner.best is not None
+    assert tuner.best.value == min(t.value for t in tuner.history if t.value is not None)

@@ -1,12 +1,10 @@
-"""The history: every trial in the order of its id, seen under a goal.
-
-It is the only state there is. Strategies read it; the tuner alone writes it.
-"""
+"""Every trial in the order of its id, and what a goal makes of it."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -14,19 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 
 from dsice.goal import Goal, Seconds
+from dsice.history.columns import Array, Column, Rows
+from dsice.history.frames import frame
 from dsice.trial import Identity, Point, State, Trial, mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
-_FIXED = {
-    "lead": ("id", "round", "state"),
-    "middle": ("value", "score", "feasible"),
-    "end": ("seconds", "queued", "started", "ended", "stage", "repeat", "member", "parent", "error"),
-}
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
+_CODES = {state: code for code, state in enumerate(State)}
 
 
 class History(Sequence[Trial]):
@@ -45,18 +40,31 @@ class History(Sequence[Trial]):
     def __init__(self, goal: Goal | None = None, *, budget: int | None = None, trials: Sequence[Trial] = ()) -> None:
         self._goal = goal or Goal()
         self.budget = budget
-        self._trials: list[Trial] = []
-        self._pending: dict[int, None] = {}
-        self._identities: dict[Identity, int] = {}
-        # what each trial contributes, kept up to date by write(): a tell costs the same after 10 and after 100 000 trials
-        self._losses: list[float] = []
-        self._violations: list[float] = []
-        self._seconds: list[float] = []
-        self._taken: set[Point] = set()
-        self._asked = self._asked_pending = self._rounds = self._repeats = 0
-        self._cache: dict[str, Any] = {}
+        self._trials: list[Trial | None] = []  # None: not looked at since it was read from a journal
+        self._build: Callable[[int], Trial] | None = None
+        self._set_up(Rows())
         for trial in trials:
             self.write(trial)
+
+    def _set_up(self, rows: Rows) -> None:
+        """Columns, counters and indices of all trials; `write` keeps them up to date."""
+        n, goal = len(rows.points), self._goal
+        self._points, self._keys = Column(np.int64, rows.points), Column(np.int64, rows.keys)
+        self._states, self._counts = Column(np.int8, [_CODES[s] for s in rows.states]), Column(np.int64, rows.counts)
+        losses = goal.losses(self.in_state(State.DONE) & self.of_stage(), rows.values, rows.metrics)
+        bound = bool(goal.bounded)
+        over = [goal.violation_of(rows.values[i], rows.metrics[i]) if bound else 0.0 for i in range(n)]
+        self._losses, self._violations = Column(float, losses), Column(float, np.where(np.isnan(losses), np.nan, over))
+        self._seconds = Column(float, rows.seconds)
+        self._pending: dict[int, None] = dict.fromkeys(np.flatnonzero(self.in_state(State.PENDING)).tolist())
+        columns = zip(*rows.keys, strict=True) if n else ((), (), ())
+        self._identities: dict[Identity, int] = dict(zip(zip(rows.points, *columns, strict=True), range(n), strict=True))
+        self._taken = set(rows.points) if self.of_stage().all() else {tuple(p) for p in self.taken_points().tolist()}
+        self._asked = sum(r is not None for r in rows.rounds)
+        self._asked_pending = sum(rows.rounds[i] is not None for i in self._pending)
+        self._rounds = max((r for r in rows.rounds if r is not None), default=-1) + 1
+        self._repeats = sum(key[1] > 0 for key in rows.keys)
+        self._cache: dict[str, Any] = {}
 
     @property
     def goal(self) -> Goal:
@@ -68,25 +76,55 @@ class History(Sequence[Trial]):
     @overload
     def __getitem__(self, index: slice) -> list[Trial]: ...
     def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
-        return self._trials[index]
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        trial = self._trials[index]
+        return trial if trial is not None else self._built(range(len(self._trials))[index])
+
+    def _built(self, id: int) -> Trial:
+        """A trial that was read from a journal, whole."""
+        if self._build is None:
+            raise ValueError(f"trial {id} was never written")
+        trial = self._trials[id] = self._build(id)
+        return trial
 
     def __len__(self) -> int:
         return len(self._trials)
 
     def __iter__(self) -> Iterator[Trial]:
-        return iter(self._trials)
+        return (self[i] for i in range(len(self._trials)))
 
     def __repr__(self) -> str:
         return f"<History of {len(self)} trials, {len(self._pending)} pending>"
 
     # ------------------------------------------------------------------ writing (the tuner's)
+    def load(self, rows: Rows, build: Callable[[int], Trial]) -> None:
+        """Take in all trials of a journal at once; `build` makes the trial of an id when somebody looks at it (the tuner's)."""
+        if self._trials:
+            raise ValueError(f"this history has {len(self)} trials already")
+        self._trials, self._build = [None] * len(rows.points), build
+        self._set_up(rows)
+
+    def followed_by(self, trials: Sequence[Trial]) -> History:
+        """A copy with more trials; this one stays as it is."""
+        copied = copy.copy(self)
+        copied._cache = {}
+        for name in ("_trials", "_pending", "_identities", "_taken"):
+            setattr(copied, name, getattr(self, name).copy())
+        for name, column in vars(self).items():
+            if isinstance(column, Column):
+                setattr(copied, name, column.copy())
+        for trial in trials:
+            copied.write(trial)
+        return copied
+
     def write(self, trial: Trial) -> None:
         """Add the next trial, or put a newer state of a known one in its place (the tuner's alone)."""
         if trial.id > len(self._trials):
             raise ValueError(f"trial {trial.id} would leave a gap after {len(self._trials)} trials")
         if trial.id == len(self._trials):
             self._append(trial)
-        elif trial.identity != self._trials[trial.id].identity:
+        elif trial.identity != self[trial.id].identity:
             raise ValueError(f"trial {trial.id} is another measurement already")
         self._trials[trial.id] = trial
         self._count(trial)
@@ -94,13 +132,19 @@ class History(Sequence[Trial]):
         self._losses[trial.id] = loss
         self._violations[trial.id] = math.nan if math.isnan(loss) else self.goal.violation(trial)
         self._seconds[trial.id] = math.nan if trial.seconds is None else trial.seconds
+        self._states[trial.id] = _CODES[trial.state]
+        self._counts[trial.id] = len(trial.values)
         self._cache.clear()
 
     def _append(self, trial: Trial) -> None:
         self._trials.append(trial)
         self._identities[trial.identity] = trial.id
+        self._points.append(trial.point)
+        self._keys.append((trial.stage, trial.repeat, trial.member))
         for column in (self._losses, self._violations, self._seconds):
             column.append(math.nan)
+        for column in (self._states, self._counts):
+            column.append(0)
         if trial.stage == self.goal.stage:
             self._taken.add(trial.point)
         self._repeats += trial.repeat > 0
@@ -129,7 +173,7 @@ class History(Sequence[Trial]):
 
     def pending(self) -> list[Trial]:
         """Trials asked and not told, in the order of their ids."""
-        return [self._trials[i] for i in sorted(self._pending)]
+        return [self[i] for i in sorted(self._pending)]
 
     def id_of(self, identity: Identity) -> int | None:
         """Id of the trial that is this measurement, None if there is none."""
@@ -141,28 +185,49 @@ class History(Sequence[Trial]):
 
     def points(self) -> Array:
         """Levels of each trial, int64 of shape (trials, axes)."""
-        return self._cached("points", lambda: np.array([t.point for t in self._trials], dtype=np.int64))
+        return self._points.array()
+
+    def taken_points(self) -> Array:
+        """The points of `taken`, one row for each trial there (a point measured again stands in it twice), int64."""
+        return self._points.array()[self.of_stage()]
+
+    def seconds(self) -> Array:
+        """Told run time of each trial, shape (trials,); NaN where there is none."""
+        return self._seconds.array().copy()
+
+    def in_state(self, *states: State) -> Array:
+        """Which trials are in one of these states, bool of shape (trials,)."""
+        return np.isin(self._states.array(), [_CODES[state] for state in states])
+
+    def of_stage(self) -> Array:
+        """Which trials belong to the goal's stage, bool of shape (trials,)."""
+        keys = self._keys.array()
+        return keys[:, 0] == self.goal.stage if len(keys) else np.zeros(0, dtype=bool)
 
     def time_counts(self) -> bool:
         """Whether the goal still weighs run time, given what is told."""
-        if not self.goal.time_weight:
+        return self.time_would_count(self.goal, self.budget)
+
+    def time_would_count(self, goal: Goal, budget: int | None) -> bool:
+        """`time_counts` under another goal and budget."""
+        if not goal.time_weight:
             return False
         told = len(self._trials) - len(self._pending)
-        seconds = float(np.nansum(self._seconds)) if isinstance(self.goal.until, Seconds) else 0.0
-        return self.goal.time_counts(told, self._asked - self._asked_pending, seconds, self.budget)
+        seconds = float(np.nansum(self._seconds.array())) if isinstance(goal.until, Seconds) else 0.0
+        return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
 
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
 
         def compute() -> Array:
-            losses = np.array(self._losses, dtype=float)
-            return self.goal.weigh(losses, np.array(self._seconds, dtype=float)) if self.time_counts() else losses
+            losses = self._losses.array()
+            return self.goal.weigh(losses, self._seconds.array()) if self.time_counts() else losses.copy()
 
         return self._cached("scores", compute)
 
     def violation(self) -> Array:
         """Total relative violation of the goal's bounds, shape (trials,); NaN for one without a score."""
-        return self._cached("violation", lambda: np.where(np.isnan(self.scores()), np.nan, self._violations))
+        return self._cached("violation", lambda: np.where(np.isnan(self.scores()), np.nan, self._violations.array()))
 
     def feasible(self) -> Array:
         """Which trials have a score and keep every bound, bool of shape (trials,)."""
@@ -170,7 +235,7 @@ class History(Sequence[Trial]):
 
     def failed(self) -> Array:
         """Which trials ended without a usable value, bool of shape (trials,)."""
-        return np.array([t.state in FAILED for t in self._trials], dtype=bool)
+        return self.in_state(*FAILED)
 
     def order(self) -> Array:
         """Ids of the trials that have a score, best first: by violation, then score, then id."""
@@ -188,19 +253,29 @@ class History(Sequence[Trial]):
 
         A point measured several times counts with the mean of its measurements.
         """
-        order = self.order()
-        if not len(order):
+        first = self._cached("first", self._first)
+        if first is None:
             return None
-        return self._seen([int(order[0])] if not self._repeats else min(self._groups(), key=self._rank))
+        return self._seen([first] if not self._repeats else min(self._groups(), key=self._rank))
+
+    def _first(self) -> int | None:
+        """The first of `order`, without putting all of it in order."""
+        scores, violation = self.scores(), self.violation()
+        scored = np.isfinite(scores)
+        if not scored.any():
+            return None
+        least = violation[scored].min()
+        return int(np.argmin(np.where(scored & (violation == least), scores, np.inf)))
 
     def repeated(self) -> bool:
-        """Whether a point was measured more than once, in several trials or inside one."""
-        return self._repeats > 0 or any(len(t.values) > 1 for t in self._trials)
+        """Whether a point was measured more than once, in several trials or inside one that has a score."""
+        return self._repeats > 0 or bool(((self._counts.array() > 1) & np.isfinite(self._losses.array())).any())
 
     def at(self, point: Point) -> Trial | None:
         """First scored trial of a point, its value the mean of the point's measurements; None if it has no score."""
-        ids = [i for i in self.order().tolist() if self._trials[i].point == point]
-        return self._seen(ids) if ids else None
+        here = (self.points() == np.array(point, dtype=np.int64)).all(axis=1) if len(self) else np.zeros(0, dtype=bool)
+        ids = np.flatnonzero(here & np.isfinite(self.scores()))
+        return self._seen(ids.tolist()) if len(ids) else None
 
     def frame(self) -> pd.DataFrame:
         """All trials as a DataFrame, one row each.
@@ -210,51 +285,26 @@ class History(Sequence[Trial]):
         and the tags as ``tag.*``. A parameter or metric that has the name of another column
         stands as ``param.NAME`` or ``metric.NAME``.
         """
-        import pandas as pd
-
-        groups = self._columns()
-        names = {group: dict.fromkeys(name for cell in cells for name in cell) for group, cells in groups.items()}
-        names |= {group: dict.fromkeys(fixed) for group, fixed in _FIXED.items()}
-        labels = _labels(names)
-        order = [
-            labels[group, name] for group in ("lead", "param", "middle", "metric", "end", "note", "tag") for name in names[group]
-        ]
-        rows: list[dict[str, Any]] = [{} for _ in self._trials]
-        for group, cells in groups.items():
-            for row, cell in zip(rows, cells, strict=True):
-                row.update((labels[group, name], value) for name, value in cell.items())
-        return pd.DataFrame(rows, columns=order)
+        return frame(list(self), self.scores().tolist(), self.feasible().tolist())
 
     # ------------------------------------------------------------------ inside
-    def _columns(self) -> dict[str, list[dict[str, Any]]]:
-        """The cells of `frame` by group of columns, one mapping for each trial."""
-        scores, feasible = self.scores().tolist(), self.feasible().tolist()
-        ids = range(len(self._trials))
-        return {
-            "lead": [{"id": t.id, "round": t.round, "state": str(t.state)} for t in self._trials],
-            "middle": [{"value": self._trials[i].value, "score": scores[i], "feasible": feasible[i]} for i in ids],
-            "end": [_end(t) for t in self._trials],
-            "param": [dict(t.params) for t in self._trials],
-            "metric": [dict(t.metrics) for t in self._trials],
-            "note": [dict(t.note) for t in self._trials],
-            "tag": [dict(t.tags) for t in self._trials],
-        }
-
     def _groups(self) -> Iterable[list[int]]:
         """Ids of the scored trials, those of one point and member together, best first."""
-        groups: dict[tuple[Point, int], list[int]] = {}
-        for i in self.order().tolist():
-            groups.setdefault((self._trials[i].point, self._trials[i].member), []).append(i)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        order = self.order()
+        places = np.column_stack([self.points()[order], self._keys.array()[order, 2]])
+        for i, place in zip(order.tolist(), places.tolist(), strict=True):
+            groups.setdefault(tuple(place), []).append(i)
         return groups.values()
 
     def _rank(self, ids: list[int]) -> tuple[float | None, float | None, int]:
         scores, violation = self.scores(), self.violation()
-        weights = [len(self._trials[i].values) or 1 for i in ids]
+        weights = [n or 1 for n in self._counts.array()[ids].tolist()]
         return (mean(violation[ids].tolist(), weights), mean(scores[ids].tolist(), weights), ids[0])
 
     def _seen(self, ids: list[int]) -> Trial:
         """The first of the trials of one point, carrying the measurements of all under today's goal."""
-        trials = [self._trials[i] for i in sorted(ids)]
+        trials = [self[i] for i in sorted(ids)]
         weights = [len(t.values) or 1 for t in trials]
         value = mean([self.goal.metric_of(t) for t in trials], weights)
         first = trials[0]
@@ -267,23 +317,3 @@ class History(Sequence[Trial]):
             self._cache[name] = compute()
         value: T = self._cache[name]
         return value
-
-
-def _end(t: Trial) -> dict[str, Any]:
-    queued, started, ended = t.times
-    times = {"seconds": t.seconds, "queued": queued, "started": started, "ended": ended}
-    return {**times, "stage": t.stage, "repeat": t.repeat, "member": t.member, "parent": t.parent, "error": t.error}
-
-
-def _labels(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
-    """Column of each (group, name): the bare name where it is free, else with the group before it."""
-    used: set[str] = set()
-    labels = {}
-    for group in ("lead", "middle", "end", "param", "metric", "note", "tag"):
-        for name in names[group]:
-            label = f"{group}.{name}" if group in ("note", "tag") else name
-            while label in used:
-                label = f"{group}.{label}"
-            used.add(label)
-            labels[group, name] = label
-    return labels

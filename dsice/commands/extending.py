@@ -1,0 +1,56 @@
+"""`dsice extend`: go on with old measurements after the space of a study file has grown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dsice.errors import OptionError
+from dsice.space import Space
+from dsice.study import read_study
+from dsice.tuner import extend
+
+
+def widen(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
+    """Carry a study's journal over to the space that its file has now.
+
+    Parameters
+    ----------
+    path
+        The study file.
+    values
+        ``NAME=VALUE`` for each new axis: what the old trials were measured with.
+    """
+    study = read_study(path)
+    given = dict(_given(text, study.space) for text in values)
+    done = extend(study.journal, study.space, given=given, wait=wait)
+    if done.copy is None:
+        print("nothing to do: the journal has this space already")
+        return 0
+    with study.tuner(orphans="keep"):  # goal, strategy and budget of the file are noted, too
+        pass
+    print(f"{done.trials} trials carried over to {study.space.size} grid points; the journal as it was: {done.copy}")
+    print(f"go on with: dsice run {path}")
+    return 0
+
+
+def _given(text: str, space: Space) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise OptionError(f"--value {text}: expected NAME=VALUE")
+    if name not in space.names:
+        raise OptionError(f"--value {text}: {name!r} is no axis of the study file; it has {', '.join(space.names)}")
+    levels = space.axes[name].values
+    for level in levels:
+        if str(level) == value or _equal(level, value):
+            return name, level
+    raise OptionError(f"--value {text}: not on the axis; {name!r} has the values {', '.join(map(str, levels))}")
+
+
+def _equal(level: object, text: str) -> bool:
+    if isinstance(level, bool):
+        return text.lower() == str(level).lower()
+    try:
+        return isinstance(level, (int, float)) and float(text) == level
+    except ValueError:
+        return False

@@ -1,0 +1,221 @@
+"""A journal carried over to a larger space: new levels, new axes, other rules, the old measurements where they mean the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
+from dsice.journal import Journal, Reading, Record, uncollected
+from dsice.space import Require, Space
+from dsice.trial import Point
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What `extend` did.
+
+    Attributes
+    ----------
+    trials
+        How many trials were carried over.
+    copy
+        The journal as it was; None if the space is the same and nothing was done.
+    """
+
+    trials: int
+    copy: Path | None
+
+
+def extend(
+    journal: str | os.PathLike[str],
+    space: Space,
+    *,
+    given: Mapping[str, Any] | None = None,
+    rules: Mapping[str, Any] | None = None,
+    wait: float = 0.0,
+) -> Extension:
+    """Rewrite a journal for another space in which everything that was measured means the same.
+
+    Axes may have more levels (fewer too, where nothing was measured), axes may be new, rules may be
+    others. The journal as it was is kept beside it; a tuner with the new space then goes on with it.
+
+    Parameters
+    ----------
+    journal
+        The file.
+    space
+        The new space.
+    given
+        For each new axis the value that the old trials were measured with, whatever it was called then.
+    rules
+        Functions of the old space's rules by name, where the new space has them no more.
+    wait
+        Seconds to wait for another writer.
+
+    Raises
+    ------
+    OtherStudyError
+        The old measurements do not mean the same in the new space; the message says which and why.
+    OptionError
+        `given` names an axis that is not new.
+    SpaceError
+        A value of `given` is not on its axis, or a function of an old rule is missing.
+    JournalError
+        The journal cannot be read or written; it is as it was.
+    """
+    book = Journal(journal, wait=wait, create=False)
+    try:
+        reading = book.claim()
+        if reading.header is None:
+            raise JournalError(f"journal {book.path} is empty: no study was started in it yet")
+        mapping = Mapped(book.path, _old_space(book.path, reading.header, space, rules or {}), space, dict(given or {}))
+        if not space.difference(reading.header["space"]):
+            return Extension(0, None)
+        with uncollected():
+            lines = [json.dumps(record, separators=(",", ":")) for record in mapping.lines(reading)]
+        reading.require_good()
+        book.begin()  # a torn last line goes now
+        return Extension(mapping.trials, _replace(book.path, "\n".join(lines) + "\n"))
+    finally:
+        book.close()
+
+
+class Mapped:
+    """Points of the old space in the new one."""
+
+    def __init__(self, path: Path, old: Space, new: Space, given: dict[str, Any]) -> None:
+        self._path, self._old, self._new, self._given = path, old, new, given
+        self.trials = 0
+        self._known: dict[Point, Point] = {}
+        for name in given:
+            if name not in new.names or name in old.names:
+                what = "is no new axis" if name in new.names else "is no axis"
+                raise OptionError(f"the value of {name!r} for the old trials: {name!r} {what} of the new space")
+            try:
+                new.axes[name].level(given[name])
+            except SpaceError as error:
+                raise SpaceError(f"the value of {name!r} for the old trials: {error}") from error
+        if missing := [name for name in old.names if name not in new.names]:
+            raise self._refused(f"axis {missing[0]!r} is missing in the new space, and its values are part of every measurement")
+
+    def lines(self, reading: Reading) -> Iterator[Record]:
+        """The journal's lines for the new space; what is unknown stays as it is."""
+        header = dict(reading.header or {})
+        before = {"at": time.time(), "space": header["space"], "given": self._given}
+        header |= {"space": self._new.to_dict(), "extended": [*header.get("extended", ()), before]}
+        yield self._options(header)
+        for line in reading:
+            record, kind = line.record, line.record["kind"]
+            try:
+                if kind == "ask":
+                    record["trials"] = [self._asked(asked) for asked in record["trials"]]
+                elif kind == "add":
+                    record["trial"] = self._asked(record["trial"])
+                elif kind == "tell" and "point" in record:
+                    record["point"] = self._point(record["point"], record.get("stage", 0))
+                elif kind == "enqueue":
+                    record["point"] = self._point(record["point"], 0)
+            except SpaceError as error:
+                what = f"trial {record.get('id')}" if kind == "tell" else f"line {line.number}"
+                raise self._refused(f"{what}: {error}") from error
+            yield self._options(record) if kind == "options" else record
+
+    def _asked(self, asked: Record) -> Record:
+        self.trials += 1
+        try:
+            moved = asked | {"point": self._point(asked["point"], asked.get("stage", 0))}
+        except SpaceError as error:
+            raise self._refused(f"trial {asked['id']} at {self._shown(asked['point'])}: {error}") from error
+        note = asked.get("note", {})
+        if isinstance(direction := note.get("direction"), list) and len(direction) == len(self._old.names):
+            along = dict(zip(self._old.names, direction, strict=True))
+            moved["note"] = note | {"direction": [along.get(name, 0) for name in self._new.names]}
+        return moved
+
+    def _point(self, levels: list[int], stage: int) -> list[int]:
+        if stage < 0:  # a trial of which nothing but the id is known (`dsice journal repair`)
+            return [0] * len(self._new.names)
+        point = tuple(levels)
+        if point not in self._known:
+            self._known[point] = self._new.point(self._params(self._old.params(point)))
+        return list(self._known[point])
+
+    def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Old params with the given values of the new axes that mean something there."""
+        raw = {name: params.get(name, self._given.get(name)) for name in self._new.names}
+        levels = [0 if raw[name] is None else self._level(name, raw[name]) for name in self._new.names]
+        active = dict(zip(self._new.names, self._new.active(levels), strict=True))
+        for name in self._new.names:
+            if active[name] and name not in params and name not in self._given:
+                kind = "is new" if name not in self._old.names else "had no value there"
+                raise SpaceError(f"parameter {name!r} {kind}; state the value that the old trials were measured with")
+        return {**params, **{name: v for name, v in self._given.items() if active[name]}}
+
+    def _level(self, name: str, value: object) -> int:
+        try:
+            return self._new.axes[name].level(value)
+        except SpaceError as error:
+            raise SpaceError(f"parameter {name!r}: {error}") from error
+
+    def _shown(self, levels: list[int]) -> str:
+        try:
+            return str(self._old.params(levels))
+        except SpaceError:
+            return str(levels)
+
+    def _options(self, record: Record) -> Record:
+        """A start of the strategy gets the given values too."""
+        strategy = record.get("strategy")
+        start = strategy.get("start") if isinstance(strategy, dict) else None
+        if not start:
+            return record
+        starts = [self._given | params for params in ([start] if isinstance(start, dict) else start)]
+        return record | {"strategy": {**record["strategy"], "start": starts[0] if isinstance(start, dict) else starts}}
+
+    def _refused(self, reason: str) -> OtherStudyError:
+        return OtherStudyError(
+            f"journal {self._path} cannot be extended to the new space: {reason}. Nothing was changed; change the space so that "
+            "the old measurements mean the same in it, or give the new study a journal of its own"
+        )
+
+
+def _old_space(path: Path, header: Record, space: Space, rules: Mapping[str, Any]) -> Space:
+    """The space of the journal; what its Require functions forbade was never measured, so they are not needed."""
+    known = {rule.name: rule.rule for rule in space.where if rule.expression is None and rule.name is not None} | dict(rules)
+    unneeded = {
+        r["function"] for r in header["space"].get("where", ()) if r.get("kind") == Require.__name__.lower() and "function" in r
+    }
+    try:
+        return Space.from_dict(header["space"], rules=dict.fromkeys(unneeded, _anything) | known)
+    except SpaceError as error:
+        raise SpaceError(f"journal {path}: {error}") from error
+
+
+def _anything(params: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _replace(path: Path, text: str) -> Path:
+    """Put another text in the journal's place at one stroke; where the old one is kept."""
+    copy, count = path.with_name(f"{path.name}.before-extend-{time.strftime('%Y%m%d-%H%M%S')}"), 0
+    while copy.exists():
+        count += 1
+        copy = path.with_name(f"{copy.name.split('~')[0]}~{count}")
+    temporary = path.with_name(f"{path.name}.extended-{os.getpid()}")
+    try:
+        with temporary.open("w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        copy.write_bytes(path.read_bytes())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise JournalError(f"journal {path}: cannot be extended ({error.strerror}); it is as it was") from error
+    return copy

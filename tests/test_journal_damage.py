@@ -142,27 +142,6 @@ def test_a_bad_line_in_the_middle_is_named_and_repaired(
             assert {t.point for t in tuner.history if t.stage == 0} == set(map(tuple, small().points().tolist()))
 
 
-ODD = {
-    "note": 3, "stage": "x", "repeat": 1.5, "values": [10**400], "metrics": None, "seconds": "1 s", "times": [1, 2], "error": 4,
-    "tags": [], "where": None, "state": "great", "parent": {}, "point": 7,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("field", sorted(ODD))
-def test_a_field_that_holds_what_it_cannot_hold_is_named(whole: Path, tmp_path: Path, field: str) -> None:
-    for number, kind in ((2, "ask"), (4, "tell")):
-        path = tmp_path / kind / "run.jsonl"
-        path.parent.mkdir()
-        lines = [json.loads(line) for line in whole.read_text().splitlines()]
-        record = lines[number - 1]
-        assert record["kind"] == kind
-        (record["trials"][2] if kind == "ask" else record)[field] = ODD[field]
-        path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
-        for open in (lambda path=path: Tuner(small(), Random(), journal=path), lambda path=path: Tuner.read(path)):
-            with pytest.raises(JournalError, match=rf"line {number}\b"):
-                open()
-
-
 def test_repair_leaves_a_good_journal_alone(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_bytes(whole.read_bytes() + b'{"kind":"tell","i')

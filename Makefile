@@ -29,7 +29,7 @@ test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minu
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
 
 # the fault bench in full (its short form is part of `test`): real processes, real kills, 8 to 15 minutes on 2 cores;
-# DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 4
+# DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 3
 test-faults: $(VENV)/.dev-installed
 	@echo "the fault bench takes 8 to 15 minutes on 2 cores; its figures come in a table at the end"
 	DSICE_FAULTS=full $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 1800 --durations 10

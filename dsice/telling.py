@@ -7,17 +7,20 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from dsice.errors import DsiceWarning, TellError, UnknownTrialError
+from dsice.errors import DsiceWarning, TellError, UnknownTrialError, shown
 from dsice.history import History
 from dsice.space import Space
 from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
 _LARGEST = 2**63 - 1
+MOST_REPEATS = 100_000  # in one trial: an endless iterator is a mistake, and a line of the journal stays readable
+DEEPEST = 64
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def _measured(who: str, value: object, metrics: object, metric: str) -> tuple[tu
     """The measurements of the goal's metric, and the mean of every named one."""
     if metrics is not None and not isinstance(metrics, Mapping):
         raise TellError(f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as {{'loss': 0.3}}")
-    named = {str(name): numbers(f"{who}: metric {name!r}", v) for name, v in (metrics or {}).items()}
+    named = {text: numbers(f"{who}: metric {text!r}", v) for name, v in (metrics or {}).items() for text in (_name(who, name),)}
     if value is None:
         values = named.get(metric, ())
     else:
@@ -156,10 +159,18 @@ def _not_finite(metric: str, values: tuple[float, ...], metrics: Mapping[str, fl
     return " and ".join(wrong) + ", not a finite number" if wrong else ""
 
 
+def _name(who: str, name: object) -> str:
+    try:
+        return str(name)
+    except Exception as error:
+        raise TellError(f"{who}: a name in metrics, {shown(name)}, cannot be written as text; use a string") from error
+
+
 def _reason(error: object) -> str:
-    if isinstance(error, BaseException):
-        return f"{type(error).__name__}: {error}"
-    return str(error) or "no reason given"
+    try:
+        return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error) or "no reason given"
+    except Exception:  # a message that cannot be written: the trial failed all the same
+        return shown(error)
 
 
 def _state(who: str, state: State | str | None, error: str | None) -> State:
@@ -168,7 +179,7 @@ def _state(who: str, state: State | str | None, error: str | None) -> State:
     told = ", ".join(s for s in State if s is not State.PENDING)
     try:
         end = State(state)
-    except ValueError:
+    except Exception:  # not among them, or what an object of somebody's own raises when it is compared
         end = State.PENDING
     if end is State.PENDING:
         raise TellError(f"{who}: state={shown(state)}; expected one of {told}")
@@ -187,11 +198,21 @@ def numbers(what: str, value: object) -> tuple[float, ...]:
     """
     value = _unboxed(what, value)
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)) and not hasattr(value, "__float__"):
-        repeats = tuple(number(what, v) for v in value)
+        repeats = tuple(number(what, v) for v in _items(what, value))
         if not repeats:
             raise TellError(f"{what} is an empty list; tell a number or a list of numbers, {_OR_ERROR}")
         return repeats
     return (number(what, value),)
+
+
+def _items(what: str, values: Iterable[object]) -> list[object]:
+    try:
+        items = list(islice(values, MOST_REPEATS + 1))
+    except Exception as error:
+        raise TellError(f"{what}: {type(values).__name__} cannot be read to its end ({error}); nothing was recorded") from error
+    if len(items) > MOST_REPEATS:
+        raise TellError(f"{what} has more than {MOST_REPEATS} entries; tell their mean instead, nothing was recorded")
+    return items
 
 
 def number(what: str, value: object) -> float:
@@ -244,7 +265,8 @@ def _seconds(who: str, seconds: object) -> float:
 def _times(who: str, times: object) -> Times:
     if times is None:
         return (None, None, None)
-    told = [None if t is None else number(f"{who}: times", t) for t in times] if isinstance(times, Sequence) else []
+    items = _items(f"{who}: times", times) if isinstance(times, Sequence) else []
+    told = [None if t is None else number(f"{who}: times", t) for t in items]
     if len(told) != 3 or any(t is not None and not math.isfinite(t) for t in told):
         raise TellError(f"{who}: times={shown(times)}; expected three Unix times (queued, started, ended), None where unknown")
     return (told[0], told[1], told[2])
@@ -264,16 +286,20 @@ def plain(who: str, what: str, mapping: object) -> dict[str, Any]:
         raise TellError(f"{who}: {what}={shown(mapping)}; expected a mapping, such as {{'host': 'node7'}}")
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # also what an object of somebody's own raises
         hint = "use strings, finite numbers, lists and dicts"
         raise TellError(f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}") from error
+    if _nested(copy):  # whether Python can read it back would depend on how deep in its stack the reader is
+        raise TellError(f"{who}: {what}={shown(mapping)} is nested deeper than {DEEPEST} levels; make it flatter")
     return copy
 
 
-def shown(value: object) -> str:
-    """Repr for a message: short, and never an error of its own."""
-    try:
-        text = repr(value)
-    except Exception:  # a whole number of 5000 digits, or a class whose repr fails
-        return f"<{type(value).__name__}>"
-    return text if len(text) <= 200 else f"{text[:150]}... ({len(text)} characters)"
+def _nested(value: Any) -> bool:
+    """Whether a JSON object has more than DEEPEST levels of objects and lists."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (v for one in level for v in (one.values() if isinstance(one, dict) else one))
+        level = [v for v in inner if isinstance(v, (dict, list))]
+        if not level:
+            return False
+    return True

@@ -1,9 +1,8 @@
-"""Journals cut, padded, scratched and mixed up: opened where nothing is lost, named where something is."""
+"""Journals padded, scratched and mixed up: opened where nothing is lost, named where something is (cut: tests/faults)."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,6 @@ from dsice.strategies import Grid, Random
 from tests.conftest import bowl, fill, small, state
 
 TRIALS = 30
-STRIDE = int(os.environ.get("DSICE_CUT_STRIDE", "41"))  # every byte is read, every so many also continued; 1 takes minutes
 
 
 @pytest.fixture(scope="module")
@@ -35,45 +33,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda fd: None)  # hundreds of openings; what is tested is not the disk
-
-
-def finish(tuner: Tuner) -> list[str]:
-    """Measure on to 36 trials, orphans first; everything but when it was told."""
-    known = {t.point: t for t in tuner.history}
-    while trials := tuner.ask(4):
-        for t in trials:
-            tuner.tell(t, bowl(dict(t.params)), seconds=1.0) if t.id % 7 or t.id >= TRIALS else tuner.tell(t, error="crash")
-    assert len({t.point for t in tuner.history}) == len(tuner.history) >= len(known)
-    return [str((t.id, t.point, t.value, t.state, t.seconds, t.error)) for t in tuner.history]
-
-
-def test_cut_at_every_byte(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    no_sync(monkeypatch)
-    data = whole.read_bytes()
-    lines = [json.loads(line) for line in data.splitlines()]
-    ends = [i for i, byte in enumerate(data) if byte == 10]  # a line without its newline is complete too
-    with Tuner(small(), Random(), journal=tmp_path / "uncut.jsonl") as tuner:
-        uncut = finish(tuner)
-    path = tmp_path / "cut.jsonl"
-    for cut in range(len(data) + 1):
-        complete = sum(end <= cut for end in ends)
-        told = {line["id"] for line in lines[:complete] if line["kind"] == "tell"}
-        asked = sum(len(line["trials"]) for line in lines[:complete] if line["kind"] == "ask")
-        path.write_bytes(data[:cut])
-        start = ends[complete - 1] + 1 if complete else 0
-        contents = read(path)
-        assert ([contents.header] if complete else []) + contents.records == lines[:complete]
-        assert contents.torn == data[start:cut] and not contents.bad
-        if cut % STRIDE and cut - start > 1:
-            continue
-        with Tuner(small(), Random(), journal=path) as tuner:
-            assert len(tuner.history) == asked and [t.id for t in tuner.orphans] == sorted(set(range(asked)) - told)
-            copies = list(tmp_path.glob("cut.jsonl.torn-*"))
-            assert [copy.read_bytes() for copy in copies] == ([data[start:cut]] if cut > start else [])
-            assert finish(tuner) == uncut
-        assert all(json.loads(line) for line in path.read_bytes().splitlines())
-        for copy in copies:
-            copy.unlink()
 
 
 @pytest.mark.parametrize("nuls", [1, 64, 5000])

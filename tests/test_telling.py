@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from decimal import Decimal
@@ -15,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsice import DsiceError, DsiceWarning, Goal, State, Tuner
-from dsice.errors import TellError
+from dsice import Choice, DsiceError, DsiceWarning, Goal, Space, State, Tuner
+from dsice.errors import SpaceError, TellError
 from dsice.strategies import Grid
 from tests.conftest import small, state
 
@@ -241,3 +242,49 @@ def test_whatever_is_told_it_is_recorded_as_it_comes_back_or_refused(
             assert (state(t), path.stat().st_size) == (before, size)
         live = state(t)
     assert state(Tuner.read(path)) == live
+
+
+class Unwritable:
+    """Raises whenever somebody wants to show it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
+def nested(levels: int) -> Any:
+    nest: Any = 1
+    for _ in range(levels):
+        nest = [nest]
+    return nest
+
+
+@pytest.mark.parametrize(
+    ("told", "match"),
+    [
+        ({"value": itertools.count()}, "more than 100000 entries"),
+        ({"value": (1 / (3 - i) for i in range(5))}, "cannot be read to its end .*division by zero"),
+        ({"value": 1.0, "metrics": {Unwritable(): 1.0}}, "a name in metrics, <Unwritable>"),
+        ({"value": 1.0, "state": Unwritable()}, "state=<Unwritable>; expected one of"),
+        ({"value": 1.0, "tags": {"deep": nested(64)}}, "nested deeper than 64 levels"),
+    ],
+)
+def test_what_cannot_be_read_shown_or_read_back_is_refused(told: dict[str, Any], match: str) -> None:
+    tuner = Tuner(small(), Grid())
+    tuner.ask(1)
+    with pytest.raises(TellError, match=match):
+        tuner.tell(0, **told)
+    assert tuner.tell(0, 1.0, tags={"deep": nested(63)}).state is State.DONE
+    assert tuner.tell(tuner.ask(1)[0], error=Unwritable()).error == "<Unwritable>"
+
+
+def test_params_that_cannot_be_shown_are_refused() -> None:
+    tuner = Tuner(small(), Grid())
+    unwritable: list[Any] = [Unwritable(), {"a": Unwritable(), "b": 0.0, "c": 0}, {Unwritable(): 1}, 10**5000, {"a": -(10**5000)}]
+    for params in unwritable:
+        for call in (tuner.enqueue, lambda params: tuner.add(params, 1.0)):
+            with pytest.raises(SpaceError):
+                call(params)
+    with pytest.raises(SpaceError, match="expected one of"):
+        Space({"a": Choice([0.5, "x"])}).point({"a": 10**400})

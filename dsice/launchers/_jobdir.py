@@ -122,7 +122,11 @@ def check_ours(directory: Path) -> None:
     LaunchError
         If it is not empty and no launcher made it.
     """
-    if directory.exists() and not (directory.is_dir() and ((directory / JOB).is_file() or not any(directory.iterdir()))):
+    if not directory.exists():
+        return
+    # a coordinator that was killed while it made the directory leaves nothing in it but the claim that it was writing
+    begun = directory.is_dir() and all(entry.name == f"{JOB}.new" for entry in directory.iterdir())
+    if not begun and not (directory / JOB).is_file():
         raise LaunchError(
             f"{directory} is there and holds no {JOB}, so it is no trial's directory and is left alone; "
             "give the launcher a directory of its own"

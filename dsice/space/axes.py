@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import SpaceError
+from dsice.errors import SpaceError, shown
 
 Number: TypeAlias = int | float
 Value: TypeAlias = int | float | str | bool | None
@@ -91,9 +91,9 @@ class Ordinal:
         """Return the level of a value; SpaceError with the nearest values where there is none."""
         number = plain(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {value!r} ({type(value).__name__})")
+            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {shown(value)} ({type(value).__name__})")
         if not _finite(number):
-            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {number!r}")
+            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {shown(number)}")
         gaps = [abs(number - own) for own in self.values]
         best = min(range(len(gaps)), key=gaps.__getitem__)
         if gaps[best] <= self._tolerance(best):
@@ -167,7 +167,7 @@ class Choice:
         for level, own in enumerate(self.values):
             if same_value(own, wanted):
                 return level
-        raise SpaceError(f"expected one of {_brief(self.values)}, got {value!r} ({type(value).__name__})")
+        raise SpaceError(f"expected one of {_brief(self.values)}, got {shown(value)} ({type(value).__name__})")
 
 
 Axis: TypeAlias = Ordinal | Choice
@@ -199,7 +199,7 @@ def as_list(values: object, what: str) -> list[object]:
         return list(values)
     if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
         return list(values)
-    raise SpaceError(f"{what} takes a list, tuple, range or array of values, got {values!r} ({type(values).__name__})")
+    raise SpaceError(f"{what} takes a list, tuple, range or array of values, got {shown(values)} ({type(values).__name__})")
 
 
 def plain(value: object) -> object:
@@ -212,7 +212,7 @@ def same_value(own: object, other: object) -> bool:
     if isinstance(own, bool) or isinstance(other, bool):
         return isinstance(own, bool) and own is other
     if isinstance(own, (int, float)) and isinstance(other, (int, float)):
-        return own == other or abs(own - other) <= RELATIVE * abs(own)
+        return own == other or (_finite(other) and abs(own - other) <= RELATIVE * abs(own))
     return type(own) is type(other) and own == other
 
 
@@ -225,9 +225,9 @@ def _number(value: object) -> Number:
     number = plain(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         hint = "use Choice for values without order" if isinstance(number, (bool, str)) or number is None else "use int or float"
-        raise SpaceError(f"Ordinal takes numbers, got {value!r} ({type(value).__name__}); {hint}")
+        raise SpaceError(f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}")
     if not _finite(number):
-        raise SpaceError(f"Ordinal takes finite numbers, got {number!r}")
+        raise SpaceError(f"Ordinal takes finite numbers, got {shown(number)}")
     return number
 
 

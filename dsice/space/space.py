@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import SpaceError
+from dsice.errors import SpaceError, shown
 from dsice.space import records, sampling
 from dsice.space.axes import Axis, Ordinal, Value, as_axis, plain
 from dsice.space.rules import Predicate, Require, Rule, When
@@ -121,7 +121,7 @@ class Space:
             An unknown, missing or inactive parameter, a value off its axis, or params that break a rule.
         """
         if not isinstance(params, Mapping):
-            raise SpaceError(f"params must be a mapping of names to values, got {params!r} ({type(params).__name__})")
+            raise SpaceError(f"params must be a mapping of names to values, got {shown(params)} ({type(params).__name__})")
         for name in params:
             if name not in self._axes:
                 raise SpaceError(unknown(name, self._names))
@@ -133,7 +133,7 @@ class Space:
         point = sampling.tuples(row)[0]
         rule = self._rules.broken(point)
         if rule is not None:
-            raise SpaceError(f"params break the rule {rule!r}: got {dict(params)!r}")
+            raise SpaceError(f"params break the rule {rule!r}: got {shown(dict(params))}")
         return point
 
     def valid(self, points: Ints) -> Bools:
@@ -276,7 +276,7 @@ class Space:
         wanted = plain(value)
         try:
             return self._exact[j][type(wanted), wanted]  # type: ignore[index]
-        except (KeyError, TypeError):
+        except Exception:  # not there, or what a value of somebody's own raises when it is hashed or compared
             pass
         name = self._names[j]
         try:
@@ -294,7 +294,7 @@ class Space:
                 raise SpaceError(f"parameter {name!r} is missing; it is active here by {reasons}")
             if not active[0, j] and name in params:
                 reason = self._rules.reason(conditions, row, active)
-                raise SpaceError(f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {dict(params)!r}")
+                raise SpaceError(f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {shown(dict(params))}")
 
     def _fits(self, point: Sequence[int]) -> bool:
         """Whether a point is plain whole numbers on the axes; what is not is looked at more closely by `_row`."""

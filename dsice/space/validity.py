@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import SpaceError
+from dsice.errors import SpaceError, shown
 from dsice.space.axes import Axis
 from dsice.space.expression import normal_name
 from dsice.space.rules import Require, Rule, When
@@ -161,9 +161,9 @@ class Validity:
 
 def unknown(name: object, names: Sequence[str]) -> str:
     """Say that there is no such parameter, and which one may have been meant."""
-    close = difflib.get_close_matches(str(name), names, 1, 0.6)
+    close = difflib.get_close_matches(name if isinstance(name, str) else "", names, 1, 0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown parameter {name!r}; {hint}the parameters are {', '.join(names)}"
+    return f"unknown parameter {shown(name)}; {hint}the parameters are {', '.join(names)}"
 
 
 def _cycle(needs: dict[int, set[int]], waiting: Iterable[int], names: Sequence[str]) -> str:

@@ -8,10 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from dsice.errors import OptionError, RankError
+from dsice.errors import OptionError, RankError, shown
 from dsice.goal import Goal, Share
 from dsice.history import History
-from dsice.telling import shown
 
 RANKS = (
     ("RANK", "WORLD_SIZE"),  # torchrun and everything like it

@@ -153,6 +153,16 @@ def test_a_submission_ends_what_an_earlier_one_left_running(tmp_path: Path) -> N
         assert eventually(lambda: not marked(sign), 3.0)
 
 
+@pytest.mark.parametrize("text", ["", '{"id": 0, "ki'])
+def test_a_coordinator_killed_while_it_claimed_a_directory_leaves_it_usable(tmp_path: Path, text: str) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "job.json.new").write_text(text)
+    with Local("echo {x}", slots=1, directory=tmp_path) as launcher:
+        assert launcher.attach(jobs(0)) == []
+        launcher.submit(jobs(0))
+        assert drain(launcher, 1)[0].value == 0.0
+
+
 def test_two_launchers_never_share_a_directory(tmp_path: Path) -> None:
     with Local("echo 1", directory=tmp_path) as first:
         first.submit([Job(0)])

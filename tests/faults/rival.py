@@ -1,0 +1,42 @@
+"""One of two coordinators started at once: ``python -m tests.faults.rival FOLDER ROUND LOCKS``.
+
+It is ready, waits for ``go``, and opens the journal; whoever gets it measures until ``end`` is there, the other
+one says why not. With LOCKS "granted" the file system gives the lock to everybody, as on some network file systems.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from pathlib import Path
+
+from dsice import Tuner
+from dsice.errors import LockedError
+from dsice.strategies import Random
+
+
+def main(folder: Path, round: str, locks: str) -> None:
+    """Open the journal when told to, and measure."""
+    if locks == "granted":
+        fcntl.lockf = lambda *_: None  # type: ignore[assignment]
+    print("ready", flush=True)
+    sys.stdin.readline()  # one moment for both
+    told: list[int] = []
+    got = False
+    try:
+        with Tuner({"x": range(1000), "y": range(1000)}, Random(), journal=folder / "run.jsonl") as tuner:
+            got = True
+            print("got it", flush=True)
+            while not (folder / f"end-{round}").exists():
+                for trial in tuner.ask(1):
+                    told.append(tuner.tell(trial, trial.params["x"]).id)
+    except LockedError as error:
+        print(json.dumps({"pid": os.getpid(), "got": got, "told": told, "refused": str(error)}), flush=True)
+    else:
+        print(json.dumps({"pid": os.getpid(), "got": got, "told": told, "refused": ""}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

@@ -1,0 +1,119 @@
+"""Coordinators of real runs with 8 workers, killed with -9 at random moments and started again."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from dsice import Tuner
+from dsice.errors import DsiceError
+
+from .bench import FULL, Orphans, Seen, linux_only, observe, scaled, start, subreaper, wait_until
+from .conftest import Note
+from .coordinator import SLOTS, value
+
+BAR = "1 coordinator killed with -9, 8 local workers"
+RUNS = [("random", "coordinator"), ("random", "machine"), ("dsice", "coordinator"), ("random", "coordinator")][: scaled(2, 4)]
+KILLS = scaled(4, 50)
+ENDLESS = 6000
+
+
+@dataclass
+class Study:
+    """A study on disk, seen from outside, and what was found missing in it."""
+
+    folder: Path
+    strategy: str
+    told: dict[int, list[float]] = field(default_factory=dict)
+    lost: int = 0
+    again: int = 0
+    unreadable: int = 0
+
+    def start(self, trials: int) -> subprocess.Popen[str]:
+        return start("coordinator", self.folder, self.strategy, trials)
+
+    def journal(self) -> Seen:
+        return observe(self.folder / "run.jsonl")
+
+    def lines(self) -> int:
+        path = self.folder / "run.jsonl"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
+    def noted(self, kind: str) -> list[list[int]]:
+        """Id and levels of every run of a trial that began or ended."""
+        path = self.folder / "runs.txt"
+        rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        return [list(map(int, row[1:])) for row in rows if row[0] == kind]
+
+    def begun(self) -> Counter[int]:
+        return Counter(row[0] for row in self.noted("begin"))
+
+    def returned(self) -> dict[int, list[float]]:
+        """What `tell` had returned for: noted by the coordinator itself."""
+        path = self.folder / "told.txt"
+        rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        return {int(id): [float(v)] for id, v in rows}
+
+    def look(self, begun: Counter[int]) -> None:
+        """Compare with what was told before; `begun`: how often each trial had begun by then."""
+        seen = self.journal()
+        known = self.told | self.returned()
+        self.lost += sum(seen.told.get(id) != values for id, values in known.items())
+        now = self.begun()
+        self.again += sum(now[id] != begun[id] for id in self.told)
+        self.told = seen.told
+        try:
+            history = Tuner.read(self.folder / "run.jsonl").history if seen.records else ()
+            self.lost += sum(list(history[id].values) != values for id, values in self.told.items())
+        except (DsiceError, IndexError):
+            self.unreadable += 1
+        self.unreadable += seen.unreadable
+
+
+def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> None:
+    """One life: at any time from the start of the interpreter on, or as soon as something was written."""
+    lines = study.lines() + chance.randint(1, 12)
+    late = chance.random() < 0.6
+    process = study.start(ENDLESS)
+    if late:
+        wait_until(lambda: study.lines() >= lines or process.poll() is not None)
+    time.sleep(chance.uniform(0.0, 0.03 if late else 1.0))
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(30) == -signal.SIGKILL
+    if who == "machine":
+        orphans.kill()
+
+
+@linux_only
+@pytest.mark.parametrize(("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)])
+def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who: str, seed: int) -> None:
+    study, chance = Study(tmp_path, strategy), random.Random(seed)
+    with subreaper() as orphans:
+        for _ in range(KILLS):
+            begun = study.begun()
+            kill(study, orphans, who, chance)
+            study.look(begun)
+        killed, told, begun = len(study.journal().points), len(study.told), study.begun()
+        assert start("coordinator", study.folder, strategy, killed + SLOTS).wait(600) == 0
+        study.look(begun)
+        left = orphans.gone(5.0)
+    ends = Counter(row[0] for row in study.noted("end"))
+    note(BAR, "kills", KILLS, "200" if FULL else "")
+    note(BAR, "trials told when killed", told)
+    note(BAR, "told results lost", study.lost, "0")
+    note(BAR, "told points measured again", study.again, "0")
+    note(BAR, "unreadable journals", study.unreadable, "0")
+    note(BAR, "processes left behind", len(left), "0")
+    note(BAR, f"not told, measured to the end twice ({who} killed)", sum(n - 1 for n in ends.values()))
+    assert (study.lost, study.again, study.unreadable, left) == (0, 0, 0, [])
+    points = study.journal().points
+    assert told and sorted(study.told) == list(range(killed + SLOTS)) == sorted(points)
+    assert len(set(points.values())) == len(points)
+    assert study.told == {id: [value(*point)] for id, point in points.items()}

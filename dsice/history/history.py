@@ -216,6 +216,18 @@ class History(Sequence[Trial]):
         seconds = float(np.nansum(self._seconds.array())) if isinstance(goal.until, Seconds) else 0.0
         return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
 
+    def losses(self) -> Array:
+        """L of each trial whatever its stage, without the weight of run time, shape (trials,); NaN for one that has none."""
+
+        def compute() -> Array:
+            losses, goal = self._losses.array().copy(), self.goal
+            for id in np.flatnonzero(~self.of_stage() & self.in_state(State.DONE)).tolist():
+                trial = self[id]
+                losses[id] = goal.loss_of(trial.state, goal.stage, trial.value, trial.metrics)
+            return losses
+
+        return self._cached("losses", compute)
+
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from dsice.errors import OptionError, RankError
 from dsice.goal import Goal, Share
-from dsice.history import History
 from dsice.telling import shown
 
 RANKS = (
@@ -30,13 +27,6 @@ def only_rank_zero() -> None:
                 f"this is rank {text} of {count} ({rank}={text}), and only rank 0 may own the tuner: make the Tuner on rank 0, "
                 f"broadcast trial.params to the other ranks, and tell on rank 0. If this process is alone, unset {rank}"
             )
-
-
-class Stopper(Protocol):
-    """Decides from a running trial's learning curve whether to stop it."""
-
-    def stop(self, curve: Sequence[tuple[int, float]], history: History) -> bool:
-        """True: stop this trial."""
 
 
 def check_stopper(stopper: object) -> None:

@@ -228,6 +228,16 @@ class History(Sequence[Trial]):
 
         return self._cached("losses", compute)
 
+    def lineage(self, trial: Trial | int) -> list[Trial]:
+        """A trial and those it continues, from the first stage on: its parent, the parent's parent and so on.
+
+        The params along it are the schedule that the training went through.
+        """
+        line = [self[trial if isinstance(trial, int) else trial.id]]
+        while (parent := line[0].parent) is not None:
+            line.insert(0, self[parent])
+        return line
+
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
 

@@ -47,6 +47,12 @@ def check_options(strategy: object, goal: object, max_trials: object) -> None:
         raise OptionError(f"Tuner(strategy={shown(strategy)}): expected a strategy object such as dsice.strategies.DSICE()")
     if not isinstance(goal, Goal):
         raise OptionError(f"Tuner(goal={shown(goal)}): expected a Goal, such as Goal('loss')")
+    last = getattr(strategy, "last_stage", goal.stage)
+    if goal.stage != last:
+        raise OptionError(
+            f"Goal(stage={goal.stage}): {type(strategy).__name__} trains in stages and its last one is {last}; give "
+            f"Goal(stage={last}), so that the best is the best after the whole training"
+        )
     if isinstance(goal.until, Share) and max_trials is None:
         raise OptionError("Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too")
 

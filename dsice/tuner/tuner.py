@@ -93,7 +93,9 @@ class Tuner:
         only_rank_zero()
         check_orphans(orphans)
         check_stopper(stopper)
-        self._set_up(space, DSICE() if strategy is None else strategy, Goal() if goal is None else goal, max_trials, seed)
+        strategy = DSICE() if strategy is None else strategy
+        goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
+        self._set_up(space, strategy, goal, max_trials, seed)
         self._stopper = stopper
         if journal is not None:
             self._open(journal if isinstance(journal, Journal) else Journal(journal), again=orphans == "again")

@@ -14,6 +14,7 @@ import numpy as np
 from dsice.goal import Goal, Seconds
 from dsice.history.columns import Array, Column, Rows
 from dsice.history.frames import frame
+from dsice.history.front import front_frame
 from dsice.trial import Identity, Point, State, Trial, mean
 
 if TYPE_CHECKING:
@@ -237,6 +238,30 @@ class History(Sequence[Trial]):
         while (parent := line[0].parent) is not None:
             line.insert(0, self[parent])
         return line
+
+    def front(self, a: str, b: str) -> pd.DataFrame:
+        """The trade-off front of two metrics: the done trials to which no other is at least as good in both.
+
+        Less is better, but more where the goal says so: for its own metric under ``maximize``, and for metrics with an
+        ``at_least`` bound alone. Only trials of the goal's stage count; whether they keep the bounds is in a column.
+
+        Parameters
+        ----------
+        a, b
+            Names of metrics; ``"value"`` is the plain number, ``"seconds"`` the run time.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns id, `a`, `b`, feasible, then the parameters (``param.NAME`` where one is called like these); one row
+            for each trial of the front, the best in `a` first. Of trials that are equal in both the oldest is there.
+
+        Raises
+        ------
+        OptionError
+            `a` and `b` are the same, or no done trial carries both; the message names what they carry.
+        """
+        return front_frame(self, a, b)
 
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""

@@ -69,7 +69,15 @@ def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[st
     front = values[undominated(values * signs)]
     axes.step(front[:, 0], front[:, 1], where="post", color=BLACK, linewidth=1.2, zorder=3)
     axes.scatter(
-        *front.T, s=34, marker="D", color=ORANGE, edgecolors=BLACK, linewidths=0.7, zorder=4, label=f"front ({len(front)})"
+        front[:, 0],
+        front[:, 1],
+        s=34,
+        marker="D",
+        color=ORANGE,
+        edgecolors=BLACK,
+        linewidths=0.7,
+        zorder=4,
+        label=f"front ({len(front)})",
     )
     best = search.best
     if best is not None and best.id in ids:

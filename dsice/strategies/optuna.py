@@ -91,7 +91,7 @@ class OptunaSampler:
             batch: dict[Point, Proposal] = {}
             for id in range(len(history), len(history) + n):
                 rng = stream(id)
-                point, noted = study.ask(self._made(int(rng.integers(SEEDS)), constrained=study.constrained))
+                point, noted = study.ask(self._made(int(rng.integers(SEEDS)), constrained=study.constrained), id)
                 free = self._free(point, space, history, set(batch), rng, taken)
                 if free is None:
                     break
@@ -200,8 +200,11 @@ class _Study:
         self._study.sampler = sampler
         return self._study.tell(self._study.ask(self._distributions), state=self._optuna.trial.TrialState.FAIL)
 
-    def ask(self, sampler: Any) -> tuple[Point, dict[str, Any]]:
+    def ask(self, sampler: Any, id: int) -> tuple[Point, dict[str, Any]]:
         """A point, and what the sampler noted with it: numbers only."""
+        # CMA-ES draws by the number of the trial in its study: it must follow from our id, not from how a batch was cut
+        failed = self._optuna.trial.create_trial(state=self._optuna.trial.TrialState.FAIL)
+        self._study.add_trials([failed] * (3 * id + 3 - len(self._study.get_trials(deepcopy=False))))
         trial = self._asked(sampler)
         point = tuple(int(trial.params[name]) for name in self._names)
         active = self._space.active(point)

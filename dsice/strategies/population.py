@@ -60,8 +60,8 @@ class Population:
     >>> tuner = Tuner({"lr": Ordinal.log(1e-4, 1e-1, 7)}, Population(members=4, stages=2))
     >>> for trial in tuner.ask(4):
     ...     done = tuner.tell(trial, trial.params["lr"])
-    >>> [(trial.stage, trial.member, trial.parent) for trial in tuner.ask(3)]
-    [(1, 0, 0), (1, 1, 1), (1, 2, 2)]
+    >>> [(trial.stage, trial.member) for trial in tuner.ask(3)]
+    [(1, 0), (1, 1), (1, 2)]
     """
 
     members: int = field(default=16, kw_only=True)

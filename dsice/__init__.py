@@ -66,7 +66,7 @@ _HOME = {
     "importance": "insight",
     "step": "worker",
 }
-_PARTS = ("directions", "launchers", "plots", "spline", "strategies")
+_PARTS = ("directions", "launchers", "plots", "spline", "stopping", "strategies")
 
 
 def __getattr__(name: str) -> Any:

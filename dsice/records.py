@@ -10,8 +10,10 @@ tell      at, id, point, stage, repeat, member, state, values, metrics, seconds,
           survives the loss of its ask line
 add       at, trial: as in ask, and the fields of a tell
 step      id, step, value
+decision  at, id, step, value, by, stop, inputs: what a stopper decided at that step, and what
+          from; nothing else follows from it
 enqueue   point
-options   what changed of strategy, goal, seed, max_trials
+options   what changed of strategy, goal, seed, max_trials, stopper
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of

@@ -152,6 +152,8 @@ def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
             if (record["step"], record["value"]) not in tuner.history[record["id"]].curve:
                 tuner.step(record["id"], record["step"], math.nan if record["value"] is None else float(record["value"]))
                 return True
+        case "decision":  # of a stopper, about a trial that ran on
+            return False
         case "add":
             return _add(tuner, record["trial"])
         case _ as kind:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dsice.goal import Goal
-from dsice.launchers import Clock, Job, Table
+from dsice.launchers import Clock, Job, Result, Table
 from dsice.strategies import Strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -61,7 +61,7 @@ def course(
         asked = tuner.ask(free) if mode == "async" or not running else []
         if asked:
             table.submit([Job(trial.id, dict(trial.params)) for trial in asked])
-        results = table.collect()
+        results = [event for event in table.collect() if isinstance(event, Result)]  # of a table without curves
         if not results:
             break
         for result in results:

@@ -14,6 +14,7 @@ import numpy as np
 from dsice.goal import Goal, Seconds
 from dsice.history.columns import Array, Column, Rows
 from dsice.history.frames import frame
+from dsice.history.front import front_frame
 from dsice.trial import Identity, Point, State, Trial, mean
 
 if TYPE_CHECKING:
@@ -215,6 +216,52 @@ class History(Sequence[Trial]):
         told = len(self._trials) - len(self._pending)
         seconds = float(np.nansum(self._seconds.array())) if isinstance(goal.until, Seconds) else 0.0
         return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
+
+    def losses(self) -> Array:
+        """L of each trial whatever its stage, without the weight of run time, shape (trials,); NaN for one that has none."""
+
+        def compute() -> Array:
+            losses, goal = self._losses.array().copy(), self.goal
+            for id in np.flatnonzero(~self.of_stage() & self.in_state(State.DONE)).tolist():
+                trial = self[id]
+                losses[id] = goal.loss_of(trial.state, goal.stage, trial.value, trial.metrics)
+            return losses
+
+        return self._cached("losses", compute)
+
+    def lineage(self, trial: Trial | int) -> list[Trial]:
+        """A trial and those it continues, from the first stage on: its parent, the parent's parent and so on.
+
+        The params along it are the schedule that the training went through.
+        """
+        line = [self[trial if isinstance(trial, int) else trial.id]]
+        while (parent := line[0].parent) is not None:
+            line.insert(0, self[parent])
+        return line
+
+    def front(self, a: str, b: str) -> pd.DataFrame:
+        """The trade-off front of two metrics: the done trials to which no other is at least as good in both.
+
+        Less is better, but more where the goal says so: for its own metric under ``maximize``, and for metrics with an
+        ``at_least`` bound alone. Only trials of the goal's stage count; whether they keep the bounds is in a column.
+
+        Parameters
+        ----------
+        a, b
+            Names of metrics; ``"value"`` is the plain number, ``"seconds"`` the run time.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns id, `a`, `b`, feasible, then the parameters (``param.NAME`` where one is called like these); one row
+            for each trial of the front, the best in `a` first. Of trials that are equal in both the oldest is there.
+
+        Raises
+        ------
+        OptionError
+            `a` and `b` are the same, or no done trial carries both; the message names what they carry.
+        """
+        return front_frame(self, a, b)
 
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""

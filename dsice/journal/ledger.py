@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("header", "ask", "tell", "add", "step", "enqueue", "options")
+KINDS = ("header", "ask", "tell", "add", "step", "decision", "enqueue", "options")
 
 
 class Ledger:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from dsice.launchers.base import Result
+from dsice.launchers._log import Curve
+from dsice.launchers.base import Result, Step
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,21 @@ class _Run:
     seconds: float
     start: float
     end: float
+    curve: Curve = ()
+    shown: int = 0  # how many of its steps were collected
+
+    def moment(self, place: int) -> float:
+        """When the step at that place of the curve is told: steps are spread evenly over the run time, the last at its end."""
+        if place == len(self.curve) - 1:
+            return self.end
+        first, step, last = self.curve[0][0], self.curve[place][0], self.curve[-1][0]
+        done = (step + 1) / (last + 1) if first == 0 else step / last
+        return min(self.start + self.seconds * done, self.end)
+
+    @property
+    def next(self) -> float:
+        """When something of it is to be collected next."""
+        return self.moment(self.shown) if self.shown < len(self.curve) else self.end
 
     def until(self, now: float) -> float:
         """Seconds that it has run by `now`."""
@@ -99,12 +115,12 @@ class VirtualClock:
         taken = {int(run.result.where["worker"]) for run in self._running.values() if run.end > self._now}
         return [worker for worker in range(self._workers) if worker not in taken]
 
-    def start(self, results: Sequence[Result]) -> None:
+    def start(self, results: Sequence[Result], curves: Sequence[Curve]) -> None:
         """Let trials run, the first on the free worker of the lowest number; not more of them than are `free`."""
         self._count_asking()
-        for result, worker in zip(results, self._free(), strict=False):
+        for result, curve, worker in zip(results, curves, self._free(), strict=False):
             seconds, where = result.seconds or 0.0, {**result.where, "worker": str(worker)}
-            self._running[result.id] = _Run(replace(result, where=where), seconds, self._now, self._now + seconds)
+            self._running[result.id] = _Run(replace(result, where=where), seconds, self._now, self._now + seconds, curve)
 
     def _count_asking(self) -> None:
         if not self._overhead or self._returned is None:
@@ -116,16 +132,29 @@ class VirtualClock:
         self._idle += self._workers * real - worked  # workers that became free meanwhile had to wait for the rest of it
         self._returned = None
 
-    def collect(self) -> list[Result]:
-        """The trials that are over by now, else those that end at the next moment at which any does."""
+    def collect(self) -> list[Result | Step]:
+        """Steps told and trials over by now, else those of the next moment at which there are any."""
         if self._running:
-            self._now = max(self._now, min(run.end for run in self._running.values()))
+            self._now = max(self._now, min(run.next for run in self._running.values()))
+        steps = self._steps()
         over = sorted((run for run in self._running.values() if run.end <= self._now), key=lambda run: run.end)
         for run in over:
             del self._running[run.result.id]
             self._ended += run.seconds
         self._returned = perf_counter()
-        return [replace(run.result, times=(run.start, run.start, run.end)) for run in over]
+        return [*steps, *(replace(run.result, times=(run.start, run.start, run.end)) for run in over)]
+
+    def _steps(self) -> list[Step]:
+        """The steps told by now and not collected before, in the order of their moments."""
+        news: list[tuple[float, Step]] = []
+        for id, run in self._running.items():
+            shown = run.shown
+            while shown < len(run.curve) and run.moment(shown) <= self._now:
+                news.append((run.moment(shown), Step(id, *run.curve[shown])))
+                shown += 1
+            if shown > run.shown:
+                self._running[id] = replace(run, shown=shown)
+        return [step for _, step in sorted(news, key=lambda item: item[0])]
 
     def cancel(self, id: int) -> None:
         """End a running trial now; one that is over stays as it is."""
@@ -149,11 +178,12 @@ class VirtualClock:
 
 
 class AtOnce:
-    """The same without a clock: every trial is over as soon as it starts."""
+    """The same without a clock: every trial is over as soon as it starts, one with a curve after its steps."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._ready: dict[int, Result] = {}
+        self._curves: dict[int, list[tuple[int, float]]] = {}  # steps to come, the next one last
 
     @property
     def free(self) -> int:
@@ -163,20 +193,25 @@ class AtOnce:
     def ids(self) -> list[int]:
         return list(self._ready)
 
-    def start(self, results: Sequence[Result]) -> None:
+    def start(self, results: Sequence[Result], curves: Sequence[Curve]) -> None:
         self._ready.update((result.id, result) for result in results)
+        self._curves.update((result.id, list(reversed(curve))) for result, curve in zip(results, curves, strict=True) if curve)
 
-    def collect(self) -> list[Result]:
-        news = list(self._ready.values())
-        self._ready.clear()
-        return news
+    def collect(self) -> list[Result | Step]:
+        """The next step of every trial with a curve, and the results of those that have no more of them."""
+        steps = [Step(id, *curve.pop()) for id, curve in self._curves.items()]
+        self._curves = {id: curve for id, curve in self._curves.items() if curve}
+        over = [id for id in self._ready if id not in self._curves]
+        return [*steps, *(self._ready.pop(id) for id in over)]
 
     def cancel(self, id: int) -> None:
         if id in self._ready:
-            self._ready[id] = Result(id, "stopped", error="cancelled")
+            self._curves.pop(id, None)
+            self._ready[id] = Result(id, "stopped", error="cancelled", where=self._ready[id].where)
 
     def restart(self) -> None:
         self._ready.clear()
+        self._curves.clear()
 
     def close(self) -> None:
-        self._ready.clear()
+        self.restart()

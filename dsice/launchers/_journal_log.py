@@ -27,8 +27,10 @@ def read(path: Path, columns: Columns) -> Log:
     JournalError
         The file is no journal, or has a bad line in the middle.
     """
-    if columns != Columns(columns.objective):
-        raise TableError(f"{path} is a journal and names its parameters and metrics itself; leave out all but objective=")
+    if columns != Columns(columns.objective, curves=columns.curves is True):
+        raise TableError(
+            f"{path} is a journal and names its parameters and metrics itself; leave out all but objective= and curves=True"
+        )
     contents = journal.read(path)
     contents.require_good(path)
     if contents.header is None:
@@ -47,7 +49,10 @@ def read(path: Path, columns: Columns) -> Log:
     matrix = np.array(others, dtype=np.float64).reshape(len(rows), len(names))
     rules = tuple(rule for rule in space.where if isinstance(rule, When))
     metrics = {name: matrix[:, j] for j, name in enumerate(names)}
-    return Log(str(path), dict(space.axes), rules, list(keys), np.array(values), np.array(seconds), metrics)
+    curves = [trial.curve for trial in told for _ in _rows(trial, metric, names, space)] if columns.curves else []
+    if columns.curves and not any(curves):
+        raise TableError(f"journal {path} has no learning curves (they come from dsice.step); leave out curves=True")
+    return Log(str(path), dict(space.axes), rules, list(keys), np.array(values), np.array(seconds), metrics, curves)
 
 
 def _journal_space(record: Mapping[str, Any], path: Path) -> Space:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import MissingPackageError, SpaceError, TableError
+from dsice.errors import MissingPackageError, OptionError, SpaceError, TableError
 from dsice.space import Axis, Choice, Ordinal, Rule, Space
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Key = tuple[Any, ...]
+Curve = tuple[tuple[int, float], ...]
 
 ABSENT = "\0absent"
 """Stands in a key for a parameter that is not active."""
@@ -43,6 +44,8 @@ class Log:
         Objective and run time, shape (rows,); NaN for a failed or unknown one.
     metrics
         Other measured columns, each of shape (rows,).
+    curves
+        Learning curve of each row, (step, value); empty where there is none. No rows at all: the log has no curves.
     """
 
     source: str
@@ -52,6 +55,7 @@ class Log:
     values: Floats
     seconds: Floats
     metrics: dict[str, Floats]
+    curves: Sequence[Curve] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Columns:
     seconds: str | None = None
     valid: str | None = None
     metrics: Sequence[str] = ()
+    curves: Mapping[int, str] | bool = False
 
 
 def read(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) -> Log:
@@ -117,8 +122,9 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
     if objective not in frame.columns:
         hint = "" if columns.objective else "; name the column to optimise with objective= (dsice replay --objective)"
         raise TableError(f"{source} has no column {objective!r}{hint}; its columns are {', '.join(map(str, frame.columns))}")
-    names = _names(frame, columns, objective, {seconds, valid})
-    for name in (*names, *columns.metrics, *filter(None, (seconds, valid))):
+    of_curves = () if isinstance(columns.curves, bool) else tuple(columns.curves.values())
+    names = _names(frame, columns, objective, {seconds, valid, *of_curves})
+    for name in (*names, *columns.metrics, *of_curves, *filter(None, (seconds, valid))):
         if name not in frame.columns:
             raise TableError(f"{source} has no column {name!r}; its columns are {', '.join(map(str, frame.columns))}")
     levels = [_levels(frame[name], source) for name in names]
@@ -135,7 +141,33 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
         np.where(np.isfinite(values), values, np.nan),
         _numbers(frame[seconds], source) if seconds else np.full(len(frame), np.nan),
         {name: _numbers(frame[name], source) for name in columns.metrics},
+        _curves(frame, columns.curves, source),
     )
+
+
+def _curves(frame: pd.DataFrame, columns: Mapping[int, str] | bool, source: str) -> list[Curve]:
+    """The curve of each row: its column of every step, up to the last that is not empty."""
+    if columns is False:
+        return []
+    if columns is True:
+        raise TableError(
+            f"{source} is a table, whose columns do not say what is a learning curve: name them with curves={{step: column}}; "
+            "curves=True takes those of a journal"
+        )
+    steps = sorted(columns)
+    values = np.column_stack([_numbers(frame[columns[step]], source) for step in steps])
+    told = np.column_stack([frame[columns[step]].notna().to_numpy() for step in steps])  # a told NaN reads like an empty cell
+    ends = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in told]
+    return [tuple(zip(steps[:end], row[:end].tolist(), strict=True)) for row, end in zip(values, ends, strict=True)]
+
+
+def check_curves(curves: object) -> None:
+    """Raise OptionError for what names no curves."""
+    if isinstance(curves, bool):
+        return
+    good = isinstance(curves, Mapping) and len(curves) > 0
+    if not good or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in curves):  # type: ignore[attr-defined]
+        raise OptionError(f"curves must map steps (whole numbers >= 0) to columns, or be True or False, got {curves!r}")
 
 
 def _optional(frame: pd.DataFrame, usual: str, columns: Columns) -> str | None:

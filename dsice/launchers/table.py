@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
 from dsice.launchers import _options, _seconds
 from dsice.launchers._clock import AtOnce, Clock, VirtualClock
-from dsice.launchers._log import ABSENT, Columns, Key, Log, read
-from dsice.launchers.base import Job, Result
+from dsice.launchers._log import ABSENT, Columns, Curve, Key, Log, check_curves, read
+from dsice.launchers.base import Job, Result, Step
 from dsice.space import Axis, Require, Space
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Table:
         Column that is false for failed measurements; default: ``"valid"``, if it is there.
     metrics
         Further measured columns, handed on as metrics.
+    curves
+        Learning curves, replayed step by step, so that a stopper can end a trial: a mapping of steps to columns,
+        ``{1: "loss_1", 2: "loss_2"}``, or True for those of a journal. A curve ends with its last cell that is not
+        empty; an empty one before it is NaN. Of repeats it is the first one's. On the virtual clock the steps are spread
+        evenly over the run time; without a clock each `collect` brings one step of every trial.
     slots
         How many trials are answered at a time: the batch of the replay; 1000 by default.
     workers
@@ -90,6 +95,7 @@ class Table:
         seconds: str | None = None,
         valid: str | None = None,
         metrics: Sequence[str] = (),
+        curves: Mapping[int, str] | bool = False,
         slots: int | None = None,
         workers: int | None = None,
         overhead: bool = False,
@@ -98,7 +104,8 @@ class Table:
         if missing not in _MISSING:
             raise OptionError(f"missing must be 'exclude', 'fail' or 'error', got {missing!r}")
         self._slots = _room(slots, workers, overhead, scale)
-        self._log: Log = read(source, Columns(objective, params, seconds, valid, tuple(metrics)))
+        check_curves(curves)
+        self._log: Log = read(source, Columns(objective, params, seconds, valid, tuple(metrics), curves))
         self._missing = missing
         self._rows: dict[Key, list[int]] = {}
         for row, key in enumerate(self._log.keys):
@@ -262,7 +269,12 @@ class Table:
         ids = [*self._trials.ids, *(job.id for job in jobs)]
         if len(set(ids)) < len(ids):
             raise LaunchError(f"an id was submitted twice, in {ids[:20]}; collect the first result before")
-        self._trials.start([self._answer(job) for job in jobs])
+        self._trials.start([self._answer(job) for job in jobs], [self._curve(job) for job in jobs])
+
+    def _curve(self, job: Job) -> Curve:
+        """The learning curve of a job's first row; empty where there is none."""
+        rows = self._rows.get(self._key(job.params), []) if self._log.curves else []
+        return self._log.curves[rows[0]] if rows else ()
 
     def _answer(self, job: Job) -> Result:
         rows = self._rows.get(self._key(job.params), [])
@@ -290,11 +302,11 @@ class Table:
         """Nothing: no trial of a table outlives its coordinator."""
         return []
 
-    def collect(self, timeout: float = 0.0) -> list[Result]:
+    def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """The answers to all jobs submitted since the last call; it never waits.
 
         On a virtual clock: the trials that are over by now (asking may have taken that long); else the clock goes on to
-        the next moment at which trials end, and it is those.
+        the next moment at which trials end, and it is those. With `curves` steps come in the same way, before the results.
         """
         return self._trials.collect()
 

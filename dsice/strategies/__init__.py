@@ -10,6 +10,8 @@ from dsice.errors import OptionError
 from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.dsice import DSICE
 from dsice.strategies.grid import Grid
+from dsice.strategies.optuna import OptunaSampler
+from dsice.strategies.population import Population
 from dsice.strategies.published import IPPE, Parallel2022, Radial2024, Sequential2017, Sequential2018
 from dsice.strategies.random import Random
 
@@ -17,7 +19,9 @@ __all__ = [
     "DSICE",
     "IPPE",
     "Grid",
+    "OptunaSampler",
     "Parallel2022",
+    "Population",
     "Radial2024",
     "Random",
     "Sequential2017",
@@ -26,7 +30,18 @@ __all__ = [
     "Stream",
 ]
 
-_ALL: tuple[type[Any], ...] = (DSICE, Random, Grid, IPPE, Sequential2017, Sequential2018, Parallel2022, Radial2024)
+_ALL: tuple[type[Any], ...] = (
+    DSICE,
+    Random,
+    Grid,
+    IPPE,
+    Sequential2017,
+    Sequential2018,
+    Parallel2022,
+    Radial2024,
+    Population,
+    OptunaSampler,
+)
 _BY_NAME = {kind.__name__: kind for kind in _ALL}
 
 

@@ -1,6 +1,6 @@
 """Tuner: ask for points, tell what was measured. The only writer of history and journal."""
 
-from dsice.tuner.checks import Stopper
+from dsice.stopping import Stopper
 from dsice.tuner.extending import Extension, extend
 from dsice.tuner.tuner import Axes, Tuner
 

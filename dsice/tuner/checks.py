@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from dsice.errors import OptionError, RankError, shown
 from dsice.goal import Goal, Share
-from dsice.history import History
 
 RANKS = (
     ("RANK", "WORLD_SIZE"),  # torchrun and everything like it
@@ -31,13 +28,6 @@ def only_rank_zero() -> None:
             )
 
 
-class Stopper(Protocol):
-    """Decides from a running trial's learning curve whether to stop it."""
-
-    def stop(self, curve: Sequence[tuple[int, float]], history: History) -> bool:
-        """True: stop this trial."""
-
-
 def check_stopper(stopper: object) -> None:
     """Raise OptionError for what is no stopper."""
     if stopper is not None and (isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))):
@@ -56,6 +46,12 @@ def check_options(strategy: object, goal: object, max_trials: object) -> None:
         raise OptionError(f"Tuner(strategy={shown(strategy)}): expected a strategy object such as dsice.strategies.DSICE()")
     if not isinstance(goal, Goal):
         raise OptionError(f"Tuner(goal={shown(goal)}): expected a Goal, such as Goal('loss')")
+    last = getattr(strategy, "last_stage", goal.stage)
+    if goal.stage != last:
+        raise OptionError(
+            f"Goal(stage={goal.stage}): {type(strategy).__name__} trains in stages and its last one is {last}; give "
+            f"Goal(stage={last}), so that the best is the best after the whole training"
+        )
     if isinstance(goal.until, Share) and max_trials is None:
         raise OptionError("Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too")
 

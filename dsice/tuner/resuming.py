@@ -20,11 +20,12 @@ from dsice.history import History
 from dsice.journal import FORMAT, Journal, Reading
 from dsice.space import Space
 from dsice.space.rules import Predicate
+from dsice.stopping import Stopper, stopper_dict, stopper_from_dict
 from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
 from dsice.trial import Point, Proposal, State
 from dsice.tuner.checks import check_options, whole
 
-OPTIONS = ("strategy", "goal", "seed", "max_trials")
+OPTIONS = ("strategy", "goal", "seed", "max_trials", "stopper")
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class Unknown:
         raise OptionError(f"the journal's strategy {self.name!r} is not part of dsice; give it to Tuner(strategy=...)")
 
 
-def options(strategy: Strategy, goal: Goal, seed: int, max_trials: int | None) -> dict[str, Any]:
+def options(strategy: Strategy, goal: Goal, seed: int, max_trials: int | None, stopper: Stopper | None) -> dict[str, Any]:
     """What may change on resume, as JSON gives it back; options of a foreign strategy that are no JSON stand as text."""
     told = {"strategy": strategy_dict(strategy), "goal": goal.to_dict(), "seed": seed, "max_trials": max_trials}
+    told["stopper"] = stopper_dict(stopper)
     plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
     return plain
 
@@ -89,6 +91,22 @@ def stored_strategy(record: Mapping[str, Any]) -> Strategy:
         return Unknown(str(record.get("name")))
 
 
+def stored_stopper(archive: Archive) -> Stopper | None:
+    """The stopper of a journal; a warning instead of one that is not part of dsice."""
+    record = last_options(archive.header, archive.options).get("stopper")
+    try:
+        return stopper_from_dict(record)
+    except (AttributeError, OptionError, TypeError):
+        name = record.get("name") if isinstance(record, Mapping) else record
+        warnings.warn(
+            f"the stopper {name!r} of journal {archive.path} is not part of dsice, so no trial is stopped early; give it to "
+            "Tuner(stopper=...) with the whole study",
+            DsiceWarning,
+            stacklevel=4,
+        )
+        return None
+
+
 def go_on(
     journal: Journal, reading: Reading, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]
 ) -> None:
@@ -111,9 +129,10 @@ def go_on(
     journal.begin()
     if archive.header is None:
         about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
-        journal.append({"kind": "header", "format": FORMAT, **about, **options})
+        stated = {name: value for name, value in options.items() if name != "stopper" or value is not None}
+        journal.append({"kind": "header", "format": FORMAT, **about, **stated})
         return
-    known = last_options(archive.header, archive.options)
+    known = {"stopper": None} | last_options(archive.header, archive.options)
     warn_of_time(history, known)
     if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
         journal.append({"kind": "options", "at": time.time(), **changed})

@@ -18,11 +18,13 @@ from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal import Journal, Reading
 from dsice.space import Choice, Ordinal, Space
+from dsice.stopping import Stopper
 from dsice.strategies import DSICE, Strategy
 from dsice.telling import Told
 from dsice.trial import Point, State, Trial
 from dsice.tuner import resuming
-from dsice.tuner.checks import Stopper, check_options, check_orphans, check_stopper, only_rank_zero, whole
+from dsice.tuner.checks import check_options, check_orphans, check_stopper, only_rank_zero, whole
+from dsice.tuner.judging import decision_record
 from dsice.tuner.proposing import next_trials, recommended
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.unwritten import Made
@@ -42,7 +44,7 @@ class Tuner:
     goal
         What to optimise.
     stopper
-        Asked at every `step` whether the trial should stop.
+        Asked at every `step` whether the trial should stop, such as `dsice.stopping.Median`; what it decides is in the journal.
     journal
         File to write every ask and tell to (or an open `Journal`). If it holds this study
         already, the tuner goes on where it ended.
@@ -91,7 +93,9 @@ class Tuner:
         only_rank_zero()
         check_orphans(orphans)
         check_stopper(stopper)
-        self._set_up(space, DSICE() if strategy is None else strategy, Goal() if goal is None else goal, max_trials, seed)
+        strategy = DSICE() if strategy is None else strategy
+        goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
+        self._set_up(space, strategy, goal, max_trials, seed)
         self._stopper = stopper
         if journal is not None:
             self._open(journal if isinstance(journal, Journal) else Journal(journal), again=orphans == "again")
@@ -141,7 +145,7 @@ class Tuner:
         orphans: Literal["again", "keep"] = "again",
         rules: Mapping[str, Any] | None = None,
     ) -> Tuner:
-        """Go on with the study of a journal as it stands there: space, strategy, goal, budget and seed.
+        """Go on with the study of a journal as it stands there: space, strategy, goal, stopper, budget and seed.
 
         The arguments are those of `Tuner` and `Tuner.read`, and so are the errors; the journal must exist.
         """
@@ -151,7 +155,9 @@ class Tuner:
             journal = Journal(journal, create=False)
         reading = journal.claim()
         try:
-            tuner = cls._stored(Archive(reading), rules)
+            archive = Archive(reading)
+            tuner = cls._stored(archive, rules)
+            tuner._stopper = resuming.stored_stopper(archive)
             journal.begin()
         except BaseException:
             journal.close()
@@ -352,7 +358,15 @@ class Tuner:
 
             if (number, told) not in known.curve:  # else an attached job sends what is known
                 self._recorder.tell(make)
-            return self._stopper is not None and bool(self._stopper.stop(self.history[known.id].curve, self.history))
+            return self._stopper is not None and self._judge(self._stopper, known.id, number)
+
+    def _judge(self, stopper: Stopper, id: int, step: int) -> bool:
+        """Ask the stopper at the last step of a curve; what it decides is written before it counts."""
+        decided = decision_record(stopper, self.history[id], step, self.history)
+        if decided is None:
+            return False
+        self._recorder.tell(lambda: (decided, []))
+        return bool(decided["stop"])
 
     # ------------------------------------------------------------------ looking
     @property
@@ -425,7 +439,7 @@ class Tuner:
 
     # ------------------------------------------------------------------ journal
     def _open(self, journal: Journal, *, again: bool) -> None:
-        options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
+        options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials, self._stopper)
         reading = journal.claim()
         try:
             resuming.go_on(journal, reading, self.space, self.history, self._queue, options)

@@ -1,0 +1,110 @@
+"""Two metrics of all trials, the front between them, and the bounds of the goal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsice.history import History
+from dsice.history.front import less_is_better, measured, undominated
+from dsice.plots.files import save
+from dsice.plots.progress import BLACK, BLUE, GREY, ORANGE, VERMILLION
+from dsice.tuner import Tuner
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[str] | None = None) -> Figure:
+    """Draw two metrics against each other.
+
+    Every done trial of the goal's stage is a dot, hollow where it breaks a bound; the trade-off front (`History.front`)
+    is a line of steps with diamonds, the best trial is marked, and bounds on the two metrics are dashed lines.
+
+    Parameters
+    ----------
+    search
+        A history, or a tuner.
+    a, b
+        Metrics on the horizontal and the vertical axis; ``"value"`` and ``"seconds"`` too.
+    path
+        File to write: .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Independent of pyplot.
+
+    Raises
+    ------
+    OptionError
+        No trial carries both metrics, or the file's ending is unknown.
+    """
+    from matplotlib.figure import Figure
+
+    history = search.history if isinstance(search, Tuner) else search
+    ids, values = measured(history, a, b)
+    figure = Figure(figsize=(6.6, 5.0), layout="constrained")
+    axes = figure.add_subplot()
+    good = history.feasible()[ids]
+    axes.scatter(
+        values[good][:, 0],
+        values[good][:, 1],
+        s=18,
+        color=BLUE,
+        alpha=0.6,
+        linewidths=0,
+        label=f"trial ({int(good.sum())})",
+        zorder=2,
+    )
+    if not good.all():
+        hollow: dict[str, Any] = {"facecolors": "none", "edgecolors": BLUE, "linewidths": 0.8}
+        axes.scatter(
+            values[~good][:, 0], values[~good][:, 1], s=18, label=f"breaks a bound ({int((~good).sum())})", zorder=2, **hollow
+        )
+    signs = np.array([1.0 if less_is_better(history.goal, name) else -1.0 for name in (a, b)])
+    front = values[undominated(values * signs)]
+    axes.step(front[:, 0], front[:, 1], where="post", color=BLACK, linewidth=1.2, zorder=3)
+    axes.scatter(
+        front[:, 0],
+        front[:, 1],
+        s=34,
+        marker="D",
+        color=ORANGE,
+        edgecolors=BLACK,
+        linewidths=0.7,
+        zorder=4,
+        label=f"front ({len(front)})",
+    )
+    best = search.best
+    if best is not None and best.id in ids:
+        at = values[ids.index(best.id)]
+        axes.scatter(
+            at[0], at[1], s=150, marker="o", facecolors="none", edgecolors=VERMILLION, linewidths=1.8, zorder=5, label="best"
+        )
+    _bounds(axes, history, a, b)
+    for axis, name in ((axes.xaxis, a), (axes.yaxis, b)):
+        axis.set_label_text(f"{name} ({'less' if less_is_better(history.goal, name) else 'more'} is better)")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, columnspacing=1.2)
+    save(figure, path, "tradeoff")
+    return figure
+
+
+def _bounds(axes: Axes, history: History, a: str, b: str) -> None:
+    """Dashed lines at the bounds on the two metrics, each named once."""
+    for word, bounds in (("at most", history.goal.at_most), ("at least", history.goal.at_least)):
+        for name, draw in ((a, axes.axvline), (b, axes.axhline)):
+            if name in bounds:
+                draw(
+                    bounds[name],
+                    color=GREY,
+                    linestyle=(0, (5, 3)),
+                    linewidth=1.3,
+                    zorder=1,
+                    label=f"{name} {word} {bounds[name]:g}",
+                )

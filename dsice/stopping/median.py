@@ -1,0 +1,95 @@
+"""The median stopping rule."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dsice.history import History
+from dsice.stopping.base import Curve, Decision, complete, count, reached, steps
+
+
+@dataclass(frozen=True)
+class Median:
+    """Stop a training whose best value so far is worse than the median of the others' running averages.
+
+    Parameters
+    ----------
+    checkpoints
+        Steps at which to look: at the first step that a training reports there or later. None: every step.
+    complete
+        Nothing stops before that many complete trainings reach the step at hand.
+    warmup
+        Steps below this number never stop a training.
+
+    Raises
+    ------
+    OptionError
+        Steps that do not ascend, a number out of range.
+
+    Notes
+    -----
+    The curve must be of the goal's own metric, or of one whose better values lie on the same side. Values that are NaN
+    or infinite count for nothing in the best so far; a training that has none but these has diverged and is stopped.
+    A complete training that ended before the step, or has such a value up to it, is left out.
+
+    References
+    ----------
+    Golovin et al., Google Vizier, KDD 2017, section 3.2.
+
+    Examples
+    --------
+    >>> from dsice.stopping import Median
+    >>> Median(warmup=3).complete
+    5
+    """
+
+    checkpoints: Sequence[int] | None = None
+    complete: int = field(default=5, kw_only=True)
+    warmup: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.checkpoints is not None:
+            object.__setattr__(self, "checkpoints", steps("Median", "checkpoints", self.checkpoints))
+        object.__setattr__(self, "complete", count("Median", "complete", self.complete, 1))
+        object.__setattr__(self, "warmup", count("Median", "warmup", self.warmup, 0))
+
+    def stop(self, curve: Curve, history: History) -> bool:
+        """Whether to stop the trial with this curve now."""
+        decision = self.decide(curve, history)
+        return decision is not None and decision.stop
+
+    def decide(self, curve: Curve, history: History) -> Decision | None:
+        """What follows at the last step of the curve; None where there is nothing to decide.
+
+        The inputs: checkpoint, complete (how many trainings it was compared with), left_out, best (so far) and, once
+        there are enough of them, median (of the running averages); both as told.
+        """
+        now = curve[-1][0] if curve else -1
+        checkpoint = now if self.checkpoints is None else reached(self.checkpoints, curve)
+        if not curve or now < self.warmup or checkpoint is None:
+            return None
+        sign = -1.0 if history.goal.maximize else 1.0
+        known = [_average(trial.curve, now) for trial, _ in complete(history)]
+        averages = [average for average in known if average is not None]
+        best = min((sign * v for _, v in curve if math.isfinite(v)), default=math.inf)
+        inputs = {
+            "checkpoint": checkpoint,
+            "complete": len(averages),
+            "left_out": len(known) - len(averages),
+            "best": sign * best if math.isfinite(best) else None,
+        }
+        if len(averages) < self.complete:
+            return Decision(False, inputs)
+        median = statistics.median(averages)
+        return Decision(best > sign * median, inputs | {"median": median})
+
+
+def _average(curve: Curve, step: int) -> float | None:
+    """Mean of a curve up to a step; None if it ends before, or has no finite values up to it alone."""
+    values = [value for at, value in curve if at <= step]
+    if curve[-1][0] < step or not values or not all(map(math.isfinite, values)):
+        return None
+    return statistics.fmean(values)

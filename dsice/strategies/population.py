@@ -1,0 +1,189 @@
+"""Population-based training: members train in stages; the worst copy the best and change their rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from dsice.errors import OptionError
+from dsice.history import History
+from dsice.space import Choice, Space
+from dsice.strategies.base import Stream
+from dsice.trial import Point, Proposal, State, Trial
+
+
+@dataclass(frozen=True)
+class Population:
+    """A population of trainings that share what they learn about their rates (population-based training).
+
+    In stage 0 each member starts at a point of its own. When all members have ended a stage, the worst `quantile` of
+    them copy a member of the best `quantile` - its params and its checkpoint, in ``DSICE_PARENT_DIR`` - and multiply
+    their rates by one of `factors`; all others go on with their own. So every stage after the first continues the trial
+    `parent`, and the goal is about the last: ``Goal(stage=stages - 1)``, which a Tuner without a goal takes.
+
+    Parameters
+    ----------
+    members
+        How many trainings run side by side; at least 2.
+    stages
+        How many stages each is trained for.
+    quantile
+        Share of members that copy, and that are copied from; at least one of each. At most 0.5.
+    perturb
+        Names of the numeric parameters that a copy changes. None: all whose levels are floats. Their values leave the
+        grid (`Trial.overrides`) and stay within the ends of their axis; whole numbers are rounded.
+    factors
+        What a changed value is multiplied by, one of them at random.
+
+    Raises
+    ------
+    OptionError
+        A number out of range; in a Tuner: a name that is no numeric parameter, or a goal about another stage.
+
+    Notes
+    -----
+    A member without a value at the end of a stage - failed, stopped, lost for good - copies one of the best like the
+    worst ones do. If none has a value the search is over. Stages are rounds: no member goes on before all have ended.
+
+    References
+    ----------
+    Jaderberg et al., Population Based Training of Neural Networks, 2017: truncation selection, factors 0.8 and 1.2.
+
+    Examples
+    --------
+    >>> from dsice import Ordinal, Tuner
+    >>> from dsice.strategies import Population
+    >>> tuner = Tuner({"lr": Ordinal.log(1e-4, 1e-1, 7)}, Population(members=4, stages=2))
+    >>> for trial in tuner.ask(4):
+    ...     done = tuner.tell(trial, trial.params["lr"])
+    >>> [(trial.stage, trial.member) for trial in tuner.ask(3)]
+    [(1, 0), (1, 1), (1, 2)]
+    """
+
+    members: int = field(default=16, kw_only=True)
+    stages: int = field(default=5, kw_only=True)
+    quantile: float = field(default=0.25, kw_only=True)
+    perturb: Sequence[str] | None = field(default=None, kw_only=True)
+    factors: Sequence[float] = field(default=(0.8, 1.2), kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name, least in (("members", 2), ("stages", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise OptionError(f"Population({name}={value!r}): expected a whole number >= {least}")
+        if not _positive(self.quantile) or self.quantile > 0.5:
+            raise OptionError(f"Population(quantile={self.quantile!r}): expected a share above 0, at most 0.5")
+        if self.perturb is not None:
+            if isinstance(self.perturb, str) or not all(isinstance(name, str) for name in self.perturb):
+                raise OptionError(f"Population(perturb={self.perturb!r}): expected a list of names of parameters")
+            object.__setattr__(self, "perturb", tuple(self.perturb))
+        if not isinstance(self.factors, Sequence) or not self.factors or not all(map(_positive, self.factors)):
+            raise OptionError(f"Population(factors={self.factors!r}): expected a list of numbers above 0, such as (0.8, 1.2)")
+        object.__setattr__(self, "factors", tuple(map(float, self.factors)))
+
+    @property
+    def last_stage(self) -> int:
+        """The stage that the goal is about."""
+        return self.stages - 1
+
+    def check(self, space: Space) -> None:
+        """Raise OptionError for a space that has no such parameters."""
+        for name in self.perturb or ():
+            axis = space.axes.get(name)
+            if axis is None or isinstance(axis, Choice):
+                known = [n for n, a in space.axes.items() if not isinstance(a, Choice)]
+                raise OptionError(f"Population(perturb={list(self.perturb or ())}): {name!r} is none of the numeric axes {known}")
+
+    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
+        """Up to `n` members of the stage at hand; none while the stage before still runs, or when all is done."""
+        trials = _members(history)
+        stage = next((s for s in range(self.stages) if any((s, m) not in trials for m in range(self.members))), None)
+        if stage is None:
+            return []
+        missing = [m for m in range(self.members) if (stage, m) not in trials][:n]
+        if stage == 0:
+            return self._begin(missing, space, history, stream)
+        before = [trials[stage - 1, m] for m in range(self.members)]
+        if any(t.state is State.PENDING for t in before):
+            return []
+        order = _ranked(before, history)
+        if not order:
+            return []
+        return [self._go_on(len(history) + i, m, before, order, space, history, stream) for i, m in enumerate(missing)]
+
+    def _begin(self, members: Sequence[int], space: Space, history: History, stream: Stream) -> list[Proposal]:
+        """Starts at points drawn at random, all different while there are enough."""
+        taken = [t.point for t in history if t.stage == 0 and t.round is not None]
+        batch: list[Proposal] = []
+        for id, member in enumerate(members, len(history)):
+            exclude = np.array(taken, dtype=np.int64).reshape(-1, space.ndim)
+            point = (space.sample(stream(id), 1, exclude=exclude) or space.sample(stream(id), 1))[0]
+            taken.append(point)
+            batch.append(_proposal(history, point, 0, member, {"phase": "start"}, None, {}))
+        return batch
+
+    def _go_on(
+        self, id: int, member: int, before: list[Trial], order: list[int], space: Space, history: History, stream: Stream
+    ) -> Proposal:
+        """The next stage of a member: on its own, or as a copy of one of the best."""
+        count, own = max(1, int(self.members * self.quantile)), before[member]
+        failed = len(before) - len(order)
+        worst = order[max(count, len(order) - max(0, count - failed)) :]  # never one of the best
+        if member in order and member not in worst:
+            return _proposal(history, own.point, own.stage + 1, member, {"phase": "train"}, own.id, own.overrides)
+        rng = stream(id)
+        source = before[order[:count][int(rng.integers(min(count, len(order))))]]
+        overrides = self._perturbed(source, space, rng)
+        return _proposal(history, source.point, own.stage + 1, member, {"phase": "copy"}, source.id, overrides)
+
+    def _perturbed(self, source: Trial, space: Space, rng: np.random.Generator) -> dict[str, Any]:
+        changed = dict(source.overrides)
+        for name, axis in space.axes.items():
+            values: list[Any] = list(axis.values)
+            floats = not isinstance(axis, Choice) and any(isinstance(v, float) for v in values)
+            factor = self.factors[int(rng.integers(len(self.factors)))]  # drawn for every axis: which are named moves no other
+            if name not in source.params or not (floats if self.perturb is None else name in self.perturb):
+                continue
+            value = min(max(source.params[name] * factor, min(values)), max(values))
+            changed[name] = float(value) if floats else round(value)
+        return changed
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf")
+
+
+def _members(history: History) -> dict[tuple[int, int], Trial]:
+    """The asked trial of each (stage, member); an enqueued point is the start of member 0."""
+    found: dict[tuple[int, int], Trial] = {}
+    for trial in history:
+        if trial.round is not None:
+            found.setdefault((trial.stage, trial.member), trial)
+    return found
+
+
+def _ranked(trials: Sequence[Trial], history: History) -> list[int]:
+    """Members that have a loss, best first: by violation of the bounds, then loss, then number."""
+    losses, goal = history.losses(), history.goal
+    scored = [m for m, t in enumerate(trials) if np.isfinite(losses[t.id])]
+    return sorted(scored, key=lambda m: (goal.violation(trials[m]), losses[trials[m].id], m))
+
+
+def _proposal(
+    history: History,
+    point: Point,
+    stage: int,
+    member: int,
+    note: dict[str, Any],
+    parent: int | None,
+    overrides: Mapping[str, Any],
+) -> Proposal:
+    """With the first repeat that is free: the same may have been added from elsewhere."""
+    repeat = 0
+    while history.id_of((point, stage, repeat, member)) is not None:
+        repeat += 1
+    return Proposal(point, note, stage=stage, repeat=repeat, member=member, parent=parent, overrides=dict(overrides))

@@ -1,0 +1,132 @@
+"""Samplers of Optuna behind the tuner: what they are told, generations, constraints, pending points, the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsice import Choice, Goal, Space, Tuner
+from dsice.errors import OptionError
+from dsice.strategies import OptunaSampler
+from tests.conftest import Objective, fill
+
+optuna = pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'")
+
+GRID = {"x": range(30), "y": range(30)}
+SAMPLERS = {
+    "tpe": OptunaSampler("TPESampler"),
+    "cmaes": OptunaSampler("CmaEsSampler"),
+    "nsga2": OptunaSampler("NSGAIISampler", options={"population_size": 8}),
+    "random": OptunaSampler(optuna.samplers.RandomSampler),
+}
+
+
+def bowl(params: dict[str, Any]) -> float:
+    return float((params["x"] - 13) ** 2 + (params["y"] - 17) ** 2)
+
+
+def asked(tuner: Tuner) -> list[tuple[int, ...]]:
+    return [t.point for t in tuner.history]
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_a_cut_journal_goes_on_with_the_same_points_and_parts_are_the_batch(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
+    strategy = SAMPLERS[name]
+    whole = fill(Tuner(GRID, strategy, seed=2), 40)
+    path = tmp_path / "j.jsonl"
+    fill(Tuner(GRID, strategy, seed=2, journal=path), 16).close()
+    with Tuner(GRID, strategy, seed=2, journal=path) as tuner:
+        while len(tuner.history) < 40:
+            for trial in [*tuner.ask(3), *tuner.ask(5)]:
+                tuner.tell(trial, bowl_of_conftest(trial.params))
+    assert asked(tuner) == asked(whole) and len(set(asked(whole))) == 40
+    assert Tuner.read(path).strategy == strategy
+
+
+def bowl_of_conftest(params: Any) -> float:
+    from tests.conftest import bowl as shared
+
+    return shared(dict(params))
+
+
+@pytest.mark.parametrize("name", ["tpe", "cmaes"])
+def test_they_search(name: str) -> None:
+    pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
+    objective: Objective = bowl  # type: ignore[assignment]
+    found = [fill(Tuner(GRID, SAMPLERS[name], seed=s), 60, objective=objective) for s in range(3)]
+    late = sorted(t.value for tuner in found for t in tuner.history[40:] if t.value is not None)
+    early = sorted(t.value for tuner in found for t in tuner.history[:20] if t.value is not None)
+    assert late[len(late) // 2] < 0.5 * early[len(early) // 2]
+
+
+def test_cma_es_goes_through_its_generations_and_no_pickle_is_written(tmp_path: Path) -> None:
+    pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes")
+    path = tmp_path / "j.jsonl"
+    objective: Objective = bowl  # type: ignore[assignment]
+    with Tuner(GRID, OptunaSampler("CmaEsSampler"), journal=path) as tuner:
+        fill(tuner, 48, objective=objective)
+    generations = [t.note["optuna.cma:generation"] for t in tuner.history if "optuna.cma:generation" in t.note]
+    assert generations == sorted(generations) and max(generations) >= 4
+    assert "optimizer" not in path.read_text()
+
+
+def test_ignored_pending_points_change_nothing_and_a_liar_spreads() -> None:
+    def after(pending: Any, busy: int) -> tuple[int, ...]:
+        tuner = fill(Tuner(GRID, OptunaSampler(pending=pending), seed=1), 24, objective=bowl)  # type: ignore[arg-type]
+        tuner.ask(busy + 1)
+        return tuner.history[24 + busy].point
+
+    told = fill(Tuner(GRID, OptunaSampler(pending="ignore"), seed=1), 24, objective=bowl)  # type: ignore[arg-type]
+    strategy = OptunaSampler(pending="ignore")
+    alone = strategy.ask(1, told.space, told.history, told._stream)[0].point
+    told.ask(6)
+    beside = strategy.ask(1, told.space, told.history, lambda *key: told._stream(24, *key[1:]))[0]
+    assert beside.note["phase"] == "near" or beside.point == alone  # the same answer, or a free point near it
+    assert after("ignore", 12) != after("liar", 12)
+
+
+def test_the_first_candidates_are_random_one_for_each_worker() -> None:
+    strategy = OptunaSampler(options={"n_startup_trials": 1}, pending="ignore")
+    first = [t.point for t in Tuner(GRID, strategy, seed=5).ask(12)]
+    random = [t.point for t in Tuner(GRID, OptunaSampler("RandomSampler"), seed=5).ask(12)]
+    assert len(set(first)) == 12 and len(set(random)) == 12
+
+
+def test_bounds_are_constraints() -> None:
+    def infeasible(strategy: OptunaSampler) -> int:
+        tuner = Tuner(GRID, strategy, goal=Goal(at_most={"m": 8.0}), seed=3)
+        for _ in range(6):
+            for t in tuner.ask(10):
+                tuner.tell(t, bowl(dict(t.params)), metrics={"m": float(t.params["x"])})
+        assert tuner.best is not None and tuner.best.params["x"] <= 8
+        return sum(t.params["x"] > 8 for t in tuner.history[30:])
+
+    assert infeasible(OptunaSampler()) < infeasible(OptunaSampler("RandomSampler"))
+
+
+def test_conditional_parameters_and_choices() -> None:
+    from tests.conftest import conditional
+
+    space = conditional()
+    tuner = fill(Tuner(space, OptunaSampler()), 10_000)
+    assert len(tuner.history) == space.count and tuner.finished
+    assert isinstance(Space({"k": Choice(["a", "b"])}).axes["k"], Choice)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: OptunaSampler(optuna.samplers.TPESampler()), "random state of a sampler object"),
+        (lambda: OptunaSampler(lambda seed: None), "importable"),
+        (lambda: OptunaSampler(options={"seed": 1}), "other than seed"),
+        (lambda: OptunaSampler(pending="model"), "'liar' or 'ignore'"),  # type: ignore[arg-type]
+        (lambda: Tuner(GRID, OptunaSampler("PTESampler")), "there is no 'PTESampler' in optuna.samplers"),
+        (lambda: Tuner(GRID, OptunaSampler(options={"startups": 1})), "startups"),
+    ],
+)
+def test_what_cannot_work_is_named(make: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        make()

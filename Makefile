@@ -16,7 +16,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-engines test-faults test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal clean
+.PHONY: help demo test test-engines test-faults test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
@@ -61,6 +61,12 @@ bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open,
 bench-launch: $(VENV)/.bench-installed  # the launchers beside their bars, 2 minutes
 	@$(BIN)/python -m benchmarks.launch.run
 
+# the published experiments in small, each a command of its own: make literature-batch_size, literature-pedestrian,
+# literature-super_resolution, literature-time_penalty, literature-mnist; QUICK=--quick for the short form
+literature: literature-batch_size literature-pedestrian literature-super_resolution literature-time_penalty literature-mnist
+literature-%: $(VENV)/.literature-installed
+	@$(BIN)/python -m benchmarks.literature.$* $(QUICK)
+
 # apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
 # Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')
 bench-quality: $(VENV)/.bench-installed
@@ -70,6 +76,7 @@ bench-quality: $(VENV)/.bench-installed
 EXTRAS-demo := demo
 EXTRAS-dev := dev,demo
 EXTRAS-bench := bench,demo
+EXTRAS-literature := dev,demo,optuna,literature
 EXTRAS-engines := dev,demo,engines
 
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/python

@@ -1,0 +1,53 @@
+"""Photographs that scikit-learn and scikit-image bring along: which are trained on, which are held out."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float64]
+SIDE = 144
+"""Side of a held-out crop in pixels, a multiple of the enlargement."""
+_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0  # ITU-R BT.601, as in the evaluation of super-resolution
+
+
+def luminance(colours: NDArray[np.uint8]) -> Image:
+    """The luminance of an image of shape (height, width, 3), 16 to 235."""
+    return 16.0 + colours.astype(float) @ _LUMA
+
+
+@cache
+def training() -> tuple[Image, ...]:
+    """The images that are trained on, 0 to 255: astronaut, coffee (scikit-image), flower (scikit-learn)."""
+    from skimage import data
+    from sklearn.datasets import load_sample_image
+
+    return tuple(map(luminance, (data.astronaut(), data.coffee(), load_sample_image("flower.jpg"))))
+
+
+@cache
+def _held_out() -> tuple[Image, ...]:
+    from skimage import data
+    from sklearn.datasets import load_sample_image
+
+    return tuple(map(luminance, (load_sample_image("china.jpg"), data.chelsea())))
+
+
+def crops(which: str) -> NDArray[np.float64]:
+    """Held-out crops of china and chelsea, shape (crops, SIDE, SIDE), 0 to 255.
+
+    Parameters
+    ----------
+    which
+        ``"search"``: of the left halves, on which trials are measured; ``"test"``: of the right halves, which no search sees.
+    """
+    found = []
+    for image in _held_out():
+        height, width = image.shape
+        half = width // 2 if which == "test" else 0
+        tops = (4, height - SIDE - 4)
+        lefts = (half + 4, half + width // 2 - SIDE - 4)
+        found += [image[top : top + SIDE, left : left + SIDE] for top in tops for left in lefts]
+    return np.stack(found)

@@ -1,6 +1,7 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
 # make bench  the measurements       make clean  remove what the others left, but for .venv
+# make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
 # Needs make, Python >= 3.11 with venv, and the package index. Everything is installed into .venv.
@@ -13,9 +14,9 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-quality bench-journal clean
+.PHONY: help demo test test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
@@ -45,6 +46,9 @@ bench-published: $(VENV)/.bench-installed  # the published algorithms beside the
 
 bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open, ask, tell, in memory and on the disk, 2 minutes
 	@$(BIN)/python -m benchmarks.journal.run
+
+bench-launch: $(VENV)/.bench-installed  # the launchers beside their bars, 2 minutes
+	@$(BIN)/python -m benchmarks.launch.run
 
 # apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
 # Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')

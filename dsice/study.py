@@ -21,6 +21,8 @@
 
     [strategy]                  # name and its options
     start = {batch = 32, lr = 1e-2, optimizer = "adam"}
+
+    [launcher]                  # kind = "local" or "batch", and its options
 """
 
 from __future__ import annotations
@@ -30,17 +32,18 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
-from dsice.launchers import Local
+from dsice.launchers import Batch, Local
 from dsice.launchers._command import Command, Placeholder
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.strategies import Strategy, strategy_from_dict, strategy_names
+from dsice.study_launcher import LauncherChoice, read_launcher
 from dsice.study_section import Section
 from dsice.tuner import Tuner
 
@@ -63,6 +66,8 @@ class Study:
         In seconds.
     lock
         False where the file system of the journal refuses locks.
+    where
+        Which launcher runs the trials.
     """
 
     path: Path
@@ -79,6 +84,7 @@ class Study:
     timeout: float | None = None
     mode: Literal["async", "rounds"] = "async"
     lock: bool = True
+    where: LauncherChoice = field(default_factory=LauncherChoice)
 
     @property
     def folder(self) -> Path:
@@ -97,7 +103,7 @@ class Study:
             seed=self.seed,
         )
 
-    def launcher(self) -> Local:
+    def launcher(self) -> Local | Batch:
         """The launcher of this study; the trials' directories are beside the journal.
 
         A function is imported with the study's folder first on ``sys.path``, where it stays: the trials'
@@ -105,7 +111,7 @@ class Study:
         """
         program = _function(self.program, self.folder) if self.is_function else self.program
         directory = self.journal.with_name(self.journal.name + ".trials")
-        return Local(program, slots=self.slots, timeout=self.timeout, directory=directory)
+        return self.where.make(program, slots=self.slots, timeout=self.timeout, directory=directory)
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
@@ -128,7 +134,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy"))
+    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy", "launcher"))
     keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode", "lock")
     study = top.section("study", keys)
     space = _space(top)
@@ -151,6 +157,7 @@ def _read(file: Path) -> Study:
         timeout=study.positive("timeout"),
         mode=cast(Literal["async", "rounds"], mode),
         lock=study.flag("lock", default=True),
+        where=read_launcher(top),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dsice import Choice, Goal, Ordinal, Require, Share, Space, When
 from dsice.errors import DsiceError, OptionError, SpaceError
-from dsice.launchers import Job
+from dsice.launchers import Batch, Job, Local
 from dsice.strategies import DSICE, Grid
 from dsice.study import read_study
 
@@ -169,3 +169,43 @@ def test_the_study_file_of_the_example_says_what_its_script_says() -> None:
 def test_axes_that_are_wrong_name_the_axis(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match="'x'"):
         read_study(written(tmp_path, SHORT.replace("[1, 2, 3]", "[3, 1, 2]")))
+
+
+# ---------------------------------------------------------------------- launcher
+BATCH = """
+[launcher]
+kind = "batch"
+scheduler = "pjm"
+resources = {rscgrp = "small", elapse = "1:00:00", "-g" = "hp123456"}
+requeue = 2
+setup = ["module load python"]
+env = {OMP_NUM_THREADS = "12"}
+python = "python3"
+"""
+
+
+def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
+    launcher = read_study(written(tmp_path, SHORT.replace("[space]", "slots = 7\n[space]") + BATCH)).launcher()
+    assert isinstance(launcher, Batch) and launcher.slots == 7
+    assert launcher.directory == tmp_path / "study.jsonl.trials"
+    text = launcher.dry_run([Job(3, {"x": 2})])[0].text
+    for line in ('#PJM -L "rscgrp=small"', "#PJM -g hp123456", "export OMP_NUM_THREADS=12", "module load python"):
+        assert line in text.splitlines()
+    assert "prog 2" in text
+    assert isinstance(read_study(written(tmp_path, SHORT)).launcher(), Local)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ('kind = "btach"', r"study.toml, \[launcher\]: unknown kind 'btach' \(did you mean 'batch'"),
+        ('kind = "batch"\npartition = "gpu"', r"\[launcher\]: unknown key 'partition'"),
+        ('kind = "batch"\nscheduler = "lsf"', r"study.toml, \[launcher\]: scheduler must be one of slurm, pjm, pbs"),
+        ('kind = "batch"\nresources = ["gpu"]', r"\[launcher\]: resources must be a mapping"),
+        ('kind = "batch"\nenv = ["A=1"]', r"\[launcher\]: env must map"),
+        ('kind = "local"\nscheduler = "slurm"', r"\[launcher\]: unknown key 'scheduler'"),
+    ],
+)
+def test_a_wrong_launcher_is_found_when_the_file_is_read(section: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=message):
+        read_study(written(tmp_path, f"{SHORT}\n[launcher]\n{section}\n"))

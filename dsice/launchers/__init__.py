@@ -1,8 +1,26 @@
-"""Launchers: where trials run. `Local` starts them as processes of this machine, `Table` looks them up in a log."""
+"""Launchers: where trials run.
+
+`Local` starts them as processes of this machine, `Batch` as jobs of a batch scheduler, `Table` looks them up in a log.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from dsice.launchers._clock import Clock
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.local import Local
 from dsice.launchers.table import Table
 
-__all__ = ["Clock", "Job", "Launcher", "Local", "Result", "Step", "Table"]
+if TYPE_CHECKING:
+    from dsice.launchers.batch import Batch, Scheduler
+
+__all__ = ["Batch", "Clock", "Job", "Launcher", "Local", "Result", "Scheduler", "Step", "Table"]
+
+_LAZY = {"Batch": "dsice.launchers.batch", "Scheduler": "dsice.launchers.batch"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -99,6 +99,20 @@ def prepare(directory: Path, job: Job, program: str, slot: int) -> Ticket:
     return ticket
 
 
+def renew(directory: Path, job: Job, program: str, ticket: Ticket) -> Ticket:
+    """Claim the directory for another try of the same job, which finds its checkpoints in it; output is put aside."""
+    new = Ticket(secrets.token_hex(8), program, ticket.slot, ticket.queued)
+    claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
+    write(directory / JOB, claim)  # first: a supervisor of the try before that starts late sees that it is not wanted
+    for name in (EXIT, RESULT, PROCESS, STOP):
+        (directory / name).unlink(missing_ok=True)
+    for name in ("stdout", "stderr"):
+        if (directory / name).exists():
+            number = next(i for i in range(1, 10_000) if not (directory / f"{name}.{i}").exists())
+            (directory / name).rename(directory / f"{name}.{number}")
+    return new
+
+
 def check_ours(directory: Path) -> None:
     """Refuse a directory that may hold somebody's files.
 

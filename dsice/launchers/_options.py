@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dsice.errors import OptionError
 
@@ -33,9 +33,32 @@ def seconds(name: str, value: float, least: float | None = None) -> float:
 
 def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
     """Environment variables as text; None stands for one to remove."""
+    if env is not None and not isinstance(env, Mapping):
+        raise OptionError(f"env must map names to strings (or None, to remove a variable), got {type(env).__name__} {env!r}")
     found: dict[str, str | None] = {}
     for name, value in ({} if env is None else env).items():
         if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):
             raise OptionError(f"env must map names to strings (or None, to remove a variable), got {name!r}: {value!r}")
         found[name] = None if value is None else str(value)
     return found
+
+
+def whole(name: str, value: int) -> int:
+    """An integer >= 0."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 0:
+        raise OptionError(f"{name} must be an integer >= 0, got {value!r}")
+    return value.__index__()
+
+
+def text(name: str, value: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise OptionError(f"{name} must be a string, got {value!r}")
+    return value
+
+
+def texts(name: str, value: Sequence[str]) -> list[str]:
+    """A list of strings; a single string would be taken for a list of letters."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
+        raise OptionError(f"{name} must be a list of strings, got {value!r}")
+    return list(value)

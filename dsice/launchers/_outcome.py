@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dsice.launchers import _jobdir
-from dsice.launchers._output import NoMeasurement, last_line, last_words, measurement
+from dsice.launchers._output import NoMeasurement, last_line, last_words, measurement, tail
 from dsice.launchers.base import Result
 
 _EXPECTED = "expected a JSON line of metrics as the last line of stdout: an object of numbers, a number, or a list of repeats"
@@ -136,9 +136,15 @@ def _measured(ending: Ending, seconds: float | None) -> tuple[float | list[float
             raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
     found = _jobdir.read(ending.directory / _jobdir.RESULT)
     if found is None:
-        raise NoMeasurement("the function's process ended without a result; did it call os._exit?")
+        raise NoMeasurement(_no_result(ending.directory / _jobdir.RESULT))
     value = cast("float | list[float] | None", found.get("value"))
     return value, cast("dict[str, float]", found.get("metrics", {})), found.get("seconds", seconds)
+
+
+def _no_result(path: Path) -> str:
+    if not path.exists():
+        return "the function's process ended without a result; did it call os._exit?"
+    return f"the result file {path} is no JSON object, perhaps written half: {tail(path, 200)!r}"
 
 
 def _explain(reason: str, directory: Path) -> str:

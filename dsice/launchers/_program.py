@@ -55,13 +55,21 @@ class FunctionProgram:
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
         """Program and arguments that run the trial; the first call writes the function into `home`."""
+        return [interpreter(), "-P", _CALL, str(directory), str(self.file(home))]
+
+    def file(self, home: Path) -> Path:
+        """The function's file; the first call writes it into `home`."""
         if self._file is None or self._file.parent != home:
             self._file = self._write(home)
-        return [interpreter(), "-P", _CALL, str(directory), str(self._file)]
+        return self._file
+
+    def path(self, home: Path) -> Path:
+        """Where the function's file is or will be."""
+        return home / f"{_PREFIX}{hashlib.sha256(self._sent).hexdigest()[:16]}.pkl"
 
     def _write(self, home: Path) -> Path:
         # Written anew even if it is there: a pickle that somebody else left in the directory is never loaded.
-        file = home / f"{_PREFIX}{hashlib.sha256(self._sent).hexdigest()[:16]}.pkl"
+        file = self.path(home)
         new = file.with_suffix(".new")
         new.write_bytes(self._sent)
         return new.replace(file)

@@ -7,6 +7,9 @@ It stands between the coordinator and the trial, for four reasons:
 - it sits in another session than the trial, which may then kill its own process group and harm nobody;
 - the time limit holds without the coordinator.
 
+LIFELINE: ``1``: stdin is a pipe whose end ends the trial; ``mark``: the file ``stop`` in the directory does, since no signal
+from the coordinator can reach this process; ``0``: neither.
+
 Standard library only, few imports, no `json`: starting it is most of what a trial costs.
 It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone, both by rename.
 """
@@ -23,6 +26,7 @@ import sys
 import time
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+LOOK_SECONDS = 1.0  # between two looks for the mark to stop
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -80,7 +84,7 @@ def prctl(option: int, value: int) -> None:
 class Watch:
     """One trial: its main process, how it ended, and everything it started."""
 
-    def __init__(self, program: list[str], directory: str, lifeline: bool) -> None:
+    def __init__(self, program: list[str], directory: str, lifeline: str) -> None:
         self.bell, ringer = os.pipe()
         for end in (self.bell, ringer):
             os.set_blocking(end, False)
@@ -88,7 +92,8 @@ class Watch:
         for number in (*ENDING, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)  # the bell carries the news
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        self.lifeline = lifeline
+        self.lifeline = lifeline == "1"
+        self.mark = f"{directory}/stop" if lifeline == "mark" else None
         self.status: int | None = None
         self.started, self.clock = time.time(), time.monotonic()
         self.main = os.fork()
@@ -116,9 +121,12 @@ class Watch:
 
     def wait(self, seconds: float | None) -> str | None:
         """Sleep until a signal, the coordinator's end or `seconds`: the reason to end the trial, if it is one."""
-        ready = select.select([self.bell, 0] if self.lifeline else [self.bell], [], [], seconds)[0]
+        if self.mark is not None and os.path.exists(self.mark):  # noqa: PTH110
+            return "cancel"
+        brief = self.mark is not None and (seconds is None or seconds > LOOK_SECONDS)
+        ready = select.select([self.bell, 0] if self.lifeline else [self.bell], [], [], LOOK_SECONDS if brief else seconds)[0]
         if not ready:
-            return "timeout"
+            return None if brief else "timeout"
         if 0 in ready:
             return "orphan"
         rung = os.read(self.bell, 4096)
@@ -209,7 +217,7 @@ def main(arguments: list[str]) -> None:
     if not claimed(directory, token):  # taken over between the two looks; whoever took it also saw process.json
         return
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    watch = Watch(program, directory, lifeline == "1")
+    watch = Watch(program, directory, lifeline)
     why = watch.run(float(timeout) if timeout != "none" else None)
     ended, seconds = time.time(), time.monotonic() - watch.clock
     left = watch.end(float(grace))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -59,3 +60,13 @@ def curve(steps: int) -> float:
 def loads() -> list[int]:
     """Which heavy modules a fresh trial process has loaded."""
     return [int(name in sys.modules) for name in ("dsice", "numpy", "pandas")]
+
+
+class Locked:
+    """What cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def run(self) -> float:
+        return float(self.lock.locked())

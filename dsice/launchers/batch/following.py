@@ -1,0 +1,173 @@
+"""The trials that a scheduler has: who ended, who is lost, who is to end."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+
+from dsice.errors import DsiceWarning, LaunchError
+from dsice.launchers import _jobdir
+from dsice.launchers.base import Result, Step
+from dsice.launchers.batch.client import Busy, Client
+from dsice.launchers.batch.outbox import Outbox
+from dsice.launchers.batch.polling import Pace
+from dsice.launchers.batch.records import Home
+from dsice.launchers.batch.trials import Trial, arrived, outcome
+
+_SOON = 0.1  # seconds between looks for results, right after a submission
+_ASK = 2.0  # seconds between questions to the scheduler, at first
+_BRIEF = 5.0  # seconds that a cancelled trial's files may be late
+
+
+class Following:
+    """All trials between `submit` and their results.
+
+    Attributes
+    ----------
+    running
+        By id; also those that still wait in the outbox.
+    ready
+        Steps and results that were not collected yet.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        home: Home,
+        outbox: Outbox,
+        scheduler: str,
+        *,
+        timeout: float | None,
+        requeue: int,
+        lost_after: float,
+        poll: float,
+    ) -> None:
+        self._client, self._home, self._outbox, self._scheduler = client, home, outbox, scheduler
+        self._timeout, self._requeue, self._lost_after = timeout, requeue, lost_after
+        self._scan, self._ask = Pace(min(_SOON, poll), poll), Pace(min(_ASK, poll), poll, growth=1.5)
+        self._warned = False
+        self.running: dict[int, Trial] = {}
+        self.ready: list[Result | Step] = []
+
+    def add(self, trial: Trial) -> None:
+        """A trial that is to be submitted."""
+        self.running[trial.id] = trial
+        self._outbox.waiting.append(trial)
+
+    def adopt(self, trials: Sequence[Trial]) -> None:
+        """Trials that an earlier coordinator submitted."""
+        self.running.update((trial.id, trial) for trial in trials)
+        self._scan.hasten()
+
+    def send(self) -> None:
+        """Submit what waits, as far as it goes.
+
+        Raises
+        ------
+        LaunchError
+            The scheduler refused it; what no scheduler has is forgotten.
+        """
+        try:
+            self._outbox.send()
+        except LaunchError:
+            self.forget()
+            raise
+        self._scan.restart()
+
+    def forget(self) -> None:
+        """Drop what no scheduler has."""
+        self._outbox.waiting.clear()
+        self.running = {id: trial for id, trial in self.running.items() if trial.record.job is not None}
+
+    def pause(self) -> float:
+        """Seconds in which nothing can be learnt."""
+        return min(self._scan.left(), self._ask.left(), self._outbox.left())
+
+    def look(self) -> None:
+        """Submit, look for results and ask the scheduler, each when it is time for it."""
+        if self._outbox.waiting and not self._outbox.left():
+            self.send()
+        if self.running and self._scan.due():
+            self._read()
+        if self.running and self._ask.due():
+            self._compare()
+
+    def _read(self) -> None:
+        """One look at the marks says who ended."""
+        marks = {entry.name for entry in os.scandir(self._home.ended)}
+        for trial in self._submitted():
+            self.ready.extend(trial.curve.news())
+            marked = trial.mark(self._home).name in marks
+            complete = (marked or not trial.checked) and arrived(trial, self._home)
+            if complete or (marked and trial.since(self._lost_after)):  # a mark without the rest: that is late, or lost
+                self._ended(trial)
+            trial.checked = True
+
+    def _submitted(self) -> list[Trial]:
+        waiting = {trial.id for trial in self._outbox.waiting}
+        return [trial for trial in self.running.values() if trial.id not in waiting]
+
+    def _compare(self) -> None:
+        """Trials whose jobs are gone from the queue without a word are lost, after a time."""
+        try:
+            listed = self._client.queue()
+        except Busy as busy:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(f"{self._scheduler} does not answer; asking again\n{busy}", DsiceWarning, stacklevel=2)
+            return
+        again = []
+        for trial in self._submitted():
+            if trial.record.job in listed:
+                trial.missing = None
+                if trial.cancelled and self._alone(trial):
+                    again.append(str(trial.record.job))
+            elif arrived(trial, self._home) or trial.since(self._patience(trial)):
+                self._ended(trial)
+        if again:
+            self._end(again)
+
+    def _patience(self, trial: Trial) -> float:
+        return min(self._lost_after, _BRIEF) if trial.cancelled else self._lost_after
+
+    def _ended(self, trial: Trial) -> None:
+        self.ready.extend(trial.curve.news())
+        result = outcome(trial, self._home, self._timeout, self._scheduler)
+        trial.mark(self._home).unlink(missing_ok=True)
+        cut = result.state in ("lost", "timed_out") and not trial.cancelled
+        if cut and trial.record.requeued < self._requeue:
+            trial.again(result)
+            self._outbox.waiting.append(trial)
+            return
+        self.ready.append(result)
+        del self.running[trial.id]
+
+    # ------------------------------------------------------------------ cancel
+    def cancel(self, ids: Sequence[int]) -> None:
+        """End trials, with as few commands as possible; unknown ids are ignored."""
+        trials = [self.running[id] for id in ids if id in self.running]
+        for trial in trials:
+            trial.cancelled = True
+            _jobdir.ask_to_stop(trial.directory)
+            if trial in self._outbox.waiting:
+                self._outbox.waiting.remove(trial)
+                del self.running[trial.id]
+                self.ready.append(Result(trial.id, "stopped", error="cancelled", times=(trial.ticket.queued, None, None)))
+        jobs = {str(trial.record.job): None for trial in trials if trial.record.job and self._alone(trial)}
+        if jobs:
+            self._end(list(jobs))
+        self._scan.restart()
+        self._ask.restart()
+
+    def _alone(self, trial: Trial) -> bool:
+        """Whether ending its job would hit no other trial that is to go on."""
+        return not trial.record.shared or all(
+            other.cancelled for other in self.running.values() if other.record.job == trial.record.job
+        )
+
+    def _end(self, jobs: Sequence[str]) -> None:
+        try:
+            self._client.cancel(jobs)
+        except Busy as busy:  # tried again while the queue lists it
+            warnings.warn(f"cancelling failed; it is tried again\n{busy}", DsiceWarning, stacklevel=3)

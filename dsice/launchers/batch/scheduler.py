@@ -1,0 +1,209 @@
+"""What `Batch` must know of a scheduler: its commands, what they answer, and the lines of a job script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from dsice.errors import OptionError
+
+_PATTERNS = ("job_id", "line", "skip", "full")
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    r"""A batch scheduler, as templates. Commands are run without a shell, placeholders filled in word by word.
+
+    Attributes
+    ----------
+    name
+        For messages.
+    submit
+        Command that submits ``{script}``.
+    cancel
+        Command that ends ``{jobs}``: one word for each job.
+    queue
+        Command that lists all jobs of ``{user}`` that wait or run, one per line. It is the only poll.
+    job_id
+        Regular expression over what `submit` printed; its first group is the job's id.
+    line
+        Regular expression over a line of `queue`, with the groups ``job``, ``name`` and ``state``.
+    header
+        Lines of a script that name the job and its log: ``{name}``, ``{log}``.
+    resource
+        Line for an entry of ``resources=``: ``{name}``, ``{value}``.
+    option
+        Line for an entry of ``resources=`` whose name starts with ``-``: passed through as it stands.
+    time
+        Names in ``resources=`` that set the wall time; the first is written, as H:MM:SS, where ``timeout=`` is given alone.
+    skip
+        Regular expression over lines of `queue` that are no jobs: headings.
+    full
+        Regular expression over what a refused `submit` printed when trying again later helps.
+    over
+        States of `line` in which a job has ended though it is still listed.
+    array
+        Line that makes a script an array of jobs 0 to ``{last}``; empty: one job per script.
+    index
+        Environment variable by which a job of an array knows its number.
+    element
+        Id of a job of an array: ``{job}``, ``{index}``.
+    shell
+        First line of a script.
+
+    Raises
+    ------
+    OptionError
+        A pattern that is no regular expression or lacks a group.
+    """
+
+    name: str
+    submit: str
+    cancel: str
+    queue: str
+    job_id: str
+    line: str
+    header: tuple[str, ...]
+    resource: str
+    option: str
+    time: tuple[str, ...] = ()
+    skip: str = ""
+    full: str = ""
+    over: tuple[str, ...] = ()
+    array: str = ""
+    index: str = ""
+    element: str = "{job}_{index}"
+    shell: str = "#!/bin/bash"
+
+    def __post_init__(self) -> None:
+        for name in _PATTERNS:
+            try:
+                compiled = re.compile(getattr(self, name))
+            except re.error as error:
+                raise OptionError(f"scheduler: {name}={getattr(self, name)!r} is no regular expression: {error}") from None
+            if name == "job_id" and not compiled.groups:
+                raise OptionError(f"scheduler: job_id={self.job_id!r} needs a group that matches the id, such as r'([0-9]+)'")
+            if name == "line" and not {"job", "name", "state"} <= set(compiled.groupindex):
+                raise OptionError(
+                    f"scheduler: line={self.line!r} needs the groups (?P<job>...), (?P<name>...) and (?P<state>...)"
+                )
+        for name, needed in (("submit", "{script}"), ("cancel", "{jobs}"), ("resource", "{value}")):
+            if needed not in getattr(self, name):
+                raise OptionError(f"scheduler: {name}={getattr(self, name)!r} needs {needed}")
+
+    def element_id(self, job: str, index: int | None) -> str:
+        """Id of one job of an array; of a plain job its own."""
+        return job if index is None else self.element.format(job=job, index=index)
+
+    def is_element(self, job: str, index: int | None) -> bool:
+        """Whether `job` is number `index` of an array, or, without one, no job of an array."""
+        if index is not None:
+            return job.endswith(self.element_id("", index))
+        pattern = re.escape(self.element).replace(r"\{job\}", ".+").replace(r"\{index\}", r"\d+")
+        return not (self.array and re.fullmatch(pattern, job))
+
+
+SLURM = Scheduler(
+    name="slurm",
+    submit="sbatch --parsable {script}",
+    cancel="scancel {jobs}",
+    queue="squeue --noheader --array --user={user} --format=%i|%t|%j",
+    job_id=r"^(\d+)(?:;\S*)?\s*$",
+    line=r"^(?P<job>\d+(?:_\d+)?)\|(?P<state>\w+)\|(?P<name>.*)$",
+    # a job that Slurm itself puts back into the queue would run beside the one that Batch submits
+    header=("#SBATCH --job-name={name}", '#SBATCH --output="{log}"', "#SBATCH --open-mode=append", "#SBATCH --no-requeue"),
+    resource="#SBATCH --{name}={value}",
+    option="#SBATCH {name} {value}",
+    time=("time", "--time", "-t"),
+    full=(
+        r"(?i)job submit limit|SubmitJob\w*Limit|submit limit|violates accounting/QOS policy|temporarily unable|"
+        r"Resource temporarily unavailable|Socket timed out|Unable to contact slurm|Zero Bytes were transmitted"
+    ),
+    over=("CD", "F", "CA", "TO", "NF", "OOM", "BF", "DL", "PR", "RV"),
+    array="#SBATCH --array=0-{last}",
+    index="SLURM_ARRAY_TASK_ID",
+)
+
+PJM = Scheduler(  # Fujitsu Technical Computing Suite; bulk jobs are often forbidden to users, so there are no arrays
+    name="pjm",
+    submit="pjsub {script}",
+    cancel="pjdel {jobs}",
+    queue="pjstat --choose jid,st,jnam",
+    job_id=r"pjsub Job (\d+) submitted",
+    line=r"^(?P<job>\d+)\s+(?P<state>[A-Z]{3})\s+(?P<name>\S+)\s*$",
+    header=("#PJM -N {name}", '#PJM -o "{log}"', "#PJM -j"),
+    resource='#PJM -L "{name}={value}"',
+    option="#PJM {name} {value}",
+    time=("elapse",),
+    skip=r"^\s*JOB_ID\b|^\[INFO\]|^\s*(?:ACCEPT|QUEUED|s)\s",
+    full=r"(?i)(?:number of (?:accepted |submitted )?jobs|job limit|jobs?-accept).*(?:exceed|limit|upper)|exceed.*number of jobs",
+    over=("EXT", "CCL", "RJT", "ERR"),
+)
+
+PBS = Scheduler(  # PBS Professional and OpenPBS; with the short ids of Torque too
+    name="pbs",
+    submit="qsub {script}",
+    cancel="qdel {jobs}",
+    queue="qstat",
+    job_id=r"^(\d+)(?:\.\S+)?\s*$",
+    line=r"^(?P<job>\d+)(?:\.\S*)?\*?\s+(?P<name>\S+)\s+\S+\s+\S+\s+(?P<state>[A-Z])\s+\S+\s*$",
+    header=("#PBS -N {name}", "#PBS -o {log}", "#PBS -j oe", "#PBS -r n"),
+    resource="#PBS -l {name}={value}",
+    option="#PBS {name} {value}",
+    time=("walltime",),
+    skip=r"^Job [Ii][Dd]\s|^-+\s",
+    full=r"(?i)would exceed|maximum number of jobs|queue limit on number of jobs|cannot be accepted at this time",
+    over=("F", "C", "X"),
+)
+
+BUILT_IN = {scheduler.name: scheduler for scheduler in (SLURM, PJM, PBS)}
+
+
+def find(given: str | Mapping[str, Any] | Scheduler) -> Scheduler:
+    """The scheduler that `given` stands for: a name, templates of one's own, or a `Scheduler`.
+
+    Templates of one's own may start from a built-in scheduler: ``{"base": "slurm", "submit": "ssh login sbatch ..."}``.
+
+    Raises
+    ------
+    OptionError
+        An unknown name or template, or one that is missing.
+    """
+    if isinstance(given, Scheduler):
+        return given
+    if isinstance(given, str):
+        if given not in BUILT_IN:
+            raise OptionError(
+                f"scheduler must be one of {', '.join(BUILT_IN)}, a Scheduler or a mapping of templates, got {given!r}"
+            )
+        return BUILT_IN[given]
+    if not isinstance(given, Mapping):
+        raise OptionError(
+            f"scheduler must be a name, a Scheduler or a mapping of templates, got {type(given).__name__} {given!r}"
+        )
+    return _own(dict(given))
+
+
+def _own(templates: dict[str, Any]) -> Scheduler:
+    known = [field.name for field in fields(Scheduler)]
+    base = templates.pop("base", None)
+    unknown = [name for name in templates if name not in known]
+    if unknown:
+        raise OptionError(f"scheduler: unknown template {unknown[0]!r}; known: base, {', '.join(known)}")
+    for name, value in templates.items():
+        several = name in ("header", "time", "over")
+        if several and (isinstance(value, str) or not all(isinstance(v, str) for v in value)):
+            raise OptionError(f"scheduler: {name} must be a list of strings, got {value!r}")
+        if not several and not isinstance(value, str):
+            raise OptionError(f"scheduler: {name} must be a string, got {value!r}")
+        templates[name] = tuple(value) if several else value
+    if base is not None:
+        return replace(find(base), **templates)
+    missing = [name for name in known[1:9] if name not in templates]
+    if missing:
+        raise OptionError(
+            f"scheduler: the template {missing[0]!r} is missing; give all of {', '.join(known[1:9])}, or base='slurm'"
+        )
+    return Scheduler(**{"name": "own", **templates})

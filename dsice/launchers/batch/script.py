@@ -1,0 +1,179 @@
+"""Job scripts: the scheduler's lines, the user's own, and one supervisor for each trial."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsice.errors import OptionError
+from dsice.launchers.batch.scheduler import Scheduler
+
+_MARGIN = 60.0  # seconds of wall time beyond timeout=: to start, to end, to write
+
+_WATCHED = """\
+dsice_watched() {  # a mark, a command: run it, whatever signals come, and leave the mark
+    dsice_mark=$1; shift
+    trap : HUP INT TERM  # the supervisor gets them too, and ends its trial
+    "$@" &
+    dsice_child=$!
+    while kill -0 "$dsice_child" 2>/dev/null; do wait "$dsice_child"; dsice_code=$?; done
+    echo "$dsice_code" > "$dsice_mark"
+}"""
+
+_DEVICES = """\
+dsice_devices() {  # the GPUs number $1 to $2 of this job
+    if [ -n "$CUDA_VISIBLE_DEVICES" ]; then echo "$CUDA_VISIBLE_DEVICES" | cut -d, -f "$(($1 + 1))-$(($2 + 1))"
+    else seq -s, "$1" "$2"; fi
+}"""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trial in a script.
+
+    Attributes
+    ----------
+    directory
+        Of the trial.
+    token
+        Of this submission.
+    variables
+        Its environment, beside that of the whole script.
+    arguments
+        Its program.
+    """
+
+    directory: Path
+    token: str
+    variables: Mapping[str, str]
+    arguments: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A job script, as it is (or would be) submitted; ``print`` shows all of it."""
+
+    path: Path
+    command: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"$ {self.command}\n{self.text}"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What is the same in all scripts of a launcher.
+
+    Attributes
+    ----------
+    lines
+        The scheduler's lines that follow from ``resources=``.
+    setup
+        Shell lines before the trials: modules, environments.
+    exports
+        Variables of the environment; None removes one.
+    folder
+        Working directory.
+    python, supervise
+        The supervisor of a trial: interpreter and script.
+    """
+
+    scheduler: Scheduler
+    lines: Sequence[str]
+    setup: Sequence[str]
+    exports: Mapping[str, str | None]
+    folder: Path
+    python: str
+    supervise: Path
+    timeout: float | None
+    grace: float
+    gpus: int
+
+    def text(self, name: str, log: Path, ended: Path, jobs: Sequence[Sequence[Member]]) -> str:
+        """The script of one job, or of an array of several; the members of each run at the same time."""
+        head = [line.format(name=name, log=log) for line in self.scheduler.header] + list(self.lines)
+        if len(jobs) > 1:
+            head.append(self.scheduler.array.format(last=len(jobs) - 1))
+        body = [f"cd {shlex.quote(str(self.folder))} || exit 1"]
+        body += [f"unset {key}" if value is None else f"export {key}={shlex.quote(value)}" for key, value in self.exports.items()]
+        body += [*self.setup, _WATCHED]
+        if self.gpus and len(jobs[0]) > 1:
+            body.append(_DEVICES)
+        if len(jobs) == 1:
+            body += self._job(jobs[0], ended)
+        else:
+            body.append(f'case "${self.scheduler.index}" in')
+            for index, members in enumerate(jobs):
+                body += [f"{index})", *self._job(members, ended), ";;"]
+            body.append("esac")
+        return "\n".join([self.scheduler.shell, *head, "", *body]) + "\n"
+
+    def _job(self, members: Sequence[Member], ended: Path) -> list[str]:
+        if len(members) == 1:
+            return [self._trial(members[0], ended, 0, alone=True)]
+        lines = [f"{self._trial(member, ended, slot, alone=False)} &" for slot, member in enumerate(members)]
+        return [*lines, "trap : HUP INT TERM", "until wait; do :; done"]
+
+    def _trial(self, member: Member, ended: Path, slot: int, *, alone: bool) -> str:
+        mark = ended / f"{member.directory.name}.{member.token}"
+        variables = [f"{name}={shlex.quote(value)}" for name, value in member.variables.items()]
+        if self.gpus and not alone:
+            first = slot * self.gpus
+            variables.append(f'CUDA_VISIBLE_DEVICES="$(dsice_devices {first} {first + self.gpus - 1})"')
+        limit = "none" if self.timeout is None else repr(self.timeout)
+        # the scheduler cannot end one of several trials of a job: their supervisors look for the mark to stop themselves
+        watch = [self.python, "-I", "-S", str(self.supervise), str(member.directory), member.token, limit, repr(self.grace)]
+        call = shlex.join([*watch, "0" if alone else "mark", *member.arguments])
+        return f"dsice_watched {shlex.quote(str(mark))} env {' '.join(variables)} \\\n    {call}"
+
+
+def resource_lines(scheduler: Scheduler, resources: Mapping[str, Any], timeout: float | None) -> list[str]:
+    """The lines that ask for `resources`.
+
+    ``{"partition": "gpu"}`` becomes the scheduler's own way to say so; a name that starts with ``-`` is an option as it
+    stands (``{"-g": "hp1234", "--exclusive": True}``); a list of values makes a line of each. Where no wall time is
+    given, it follows from `timeout`.
+
+    Raises
+    ------
+    OptionError
+        A value that is no string, number or True, or has a line break.
+    """
+    if not isinstance(resources, Mapping):
+        raise OptionError(f"resources must be a mapping, got {type(resources).__name__} {resources!r}")
+    lines = []
+    wanted = dict(resources)
+    if timeout is not None and scheduler.time and not any(name in wanted for name in scheduler.time):
+        wanted[scheduler.time[0]] = clock(timeout + _MARGIN)
+    for name, values in wanted.items():
+        for value in values if isinstance(values, (list, tuple)) else [values]:
+            lines.append(_line(scheduler, name, value))
+    return lines
+
+
+def _line(scheduler: Scheduler, name: object, value: object) -> str:
+    good = isinstance(value, (str, int, float)) and value is not False
+    if not isinstance(name, str) or not name or not good or "\n" in f"{name}{value}":
+        raise OptionError(
+            "resources must map names to strings, numbers, True (an option without a value) or lists of these, "
+            f"got {name!r}: {value!r}"
+        )
+    option = name.startswith("-")
+    if value is True:
+        bare = name if option else f"--{name}"
+        return scheduler.option.format(name=bare, value="").rstrip()
+    text = str(value)
+    if option and any(c.isspace() for c in text):
+        text = f'"{text}"'
+    return (scheduler.option if option else scheduler.resource).format(name=name, value=text)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as H:MM:SS, rounded up to minutes."""
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:00"

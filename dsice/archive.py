@@ -40,6 +40,8 @@ class Archive:
         The first line, None for an empty journal; and the lines that change its options.
     queue
         Points that were enqueued and not asked.
+    preparations
+        Directories of what was prepared, by name.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Archive:
         self.path, self.header = reading.path, reading.header
         self.options: list[Record] = []
         self.queue: list[Point] = []
+        self.preparations: dict[str, str] = {}
         self._text, self._rows = reading.text, Rows()
         self._numbers = array("q")  # of the line that asked or added each trial
         self._asked: list[tuple[int, int]] = []  # where that line stands
@@ -117,6 +120,8 @@ class Archive:
                     self._tell(record["trial"]["id"], record["trial"])
                 case "enqueue":
                     self.queue.append(tuple(record["point"]))
+                case "prepared":
+                    self.preparations[record["name"]] = record["directory"]
                 case "options":
                     self.options.append(record)
         except _UNREADABLE as error:

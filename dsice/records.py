@@ -11,6 +11,7 @@ tell      at, id, point, stage, repeat, member, state, values, metrics, seconds,
 add       at, trial: as in ask, and the fields of a tell
 step      id, step, value
 enqueue   point
+prepared  name, directory
 options   what changed of strategy, goal, seed, max_trials
 ========  ==========================================================================
 

@@ -15,6 +15,7 @@ from dsice.errors import OptionError
 
 if TYPE_CHECKING:
     from dsice.launchers.base import Launcher
+    from dsice.plan import Work
     from dsice.space import Space
     from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
@@ -27,7 +28,9 @@ def run(
     mode: Literal["async", "rounds"] = "async",
     max_trials: int | None = None,
     max_seconds: float | None = None,
+    max_cost: float | None = None,
     retries: int = 1,
+    prepare: Work | Mapping[str, Work] | None = None,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
     progress: bool = True,
 ) -> Tuner:
@@ -44,8 +47,16 @@ def run(
         Stop asking once the tuner has asked that many in all, earlier runs included.
     max_seconds
         Stop asking after that many seconds of this call; what runs is still awaited.
+    max_cost
+        Worker-hours: stop asking when the run times of all trials, earlier runs included, add up to so much. What runs
+        counts with the mean of the told ones.
     retries
         How often a lost trial (the machine's fault) is started again before it counts as failed.
+    prepare
+        What all trials depend on, run once, before the first of them, through the same launcher: a function without
+        arguments, a shell command, or a mapping of names to several. It writes to its directory ``$DSICE_DIR``, which trials
+        find as ``$DSICE_PREPARED`` (of several: ``$DSICE_PREPARED_NAME``), and functions also as their argument ``prepared``
+        (of several: a mapping). The journal has it: a run that goes on does not repeat it.
     callbacks
         Called with (tuner, trial) after each told trial.
     progress
@@ -64,7 +75,8 @@ def run(
         The journal cannot be written (a full disk), and what was running has ended. Until then nothing new is started, what
         runs goes on, and the journal is tried again; results in hand are in a file that the message names.
     LaunchError
-        The launcher cannot start anything. Failed trials never raise; when all failed, a `DsiceWarning` says so.
+        The launcher cannot start anything, a preparation failed, or its directory has vanished. Failed trials never raise;
+        when all failed, a `DsiceWarning` says so.
 
     Notes
     -----
@@ -72,12 +84,15 @@ def run(
     and started again where it cannot. When this function leaves by an exception (Ctrl-C
     too) the launcher is closed; the journal holds everything told, and the same script goes on.
     """
-    from dsice.loop import Loop, check, warn_without_value
+    from dsice.loop import Loop, warn_without_value
+    from dsice.plan import Plan, check
+    from dsice.preparing import prepared
     from dsice.progress import Progress
 
-    check(tuner, launcher, mode, max_trials, max_seconds, retries, callbacks)
-    loop = Loop(tuner, launcher, mode, max_trials, max_seconds, retries, callbacks)
+    check(tuner, launcher)
+    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, 0, callbacks)
     try:
+        loop = Loop(tuner, launcher, plan, prepared(tuner, launcher, plan))
         with Progress(tuner, max_trials or tuner.max_trials) if progress else nullcontext() as display:
             loop.attach()
             while loop.fill():

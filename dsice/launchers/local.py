@@ -18,7 +18,7 @@ from dsice.errors import LaunchError
 from dsice.launchers import _jobdir, _options, _outcome, _processes
 from dsice.launchers._program import Program, is_function, parse
 from dsice.launchers._trials import Lifeline, Trial
-from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.base import PREPARED, Job, Result, Step
 
 _SHORTEST, _LONGEST = 0.001, 0.02  # seconds between two looks at the running trials
 
@@ -60,7 +60,8 @@ class Local:
     Notes
     -----
     Environment of every trial: ``DSICE_TRIAL`` (id), ``DSICE_DIR``, ``DSICE_PARENT_DIR`` (if it continues another trial),
-    ``DSICE_STAGE``, ``DSICE_SLOT`` (0 to slots - 1, unique among the running ones: to pick a GPU by).
+    ``DSICE_STAGE``, ``DSICE_PREPARED`` (if something was prepared), ``DSICE_SLOT`` (0 to slots - 1, unique among the running
+    ones: to pick a GPU by).
 
     Examples
     --------
@@ -172,10 +173,11 @@ class Local:
 
     def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
         variables: dict[str, str | None] = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(PREPARED)},
             "DSICE_PARENT_DIR": None if job.parent is None else str(directory.parent / _jobdir.name(job.parent)),
             **self._env,
-            "DSICE_TRIAL": str(job.id),
+            **job.variables,
+            "DSICE_TRIAL": _jobdir.name(job.id, job.kind),
             "DSICE_DIR": str(directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(slot),

@@ -21,7 +21,7 @@ from dsice.journal import FORMAT, Journal, Reading
 from dsice.space import Space
 from dsice.space.rules import Predicate
 from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
-from dsice.trial import Point, Proposal, State
+from dsice.trial import Proposal, State
 from dsice.tuner.checks import check_options, whole
 
 OPTIONS = ("strategy", "goal", "seed", "max_trials")
@@ -89,10 +89,13 @@ def stored_strategy(record: Mapping[str, Any]) -> Strategy:
         return Unknown(str(record.get("name")))
 
 
-def go_on(
-    journal: Journal, reading: Reading, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]
-) -> None:
+def go_on(journal: Journal, reading: Reading, space: Space, history: History, options: Mapping[str, Any]) -> Archive:
     """Begin an empty journal with a header; of another one read the trials and note what changed of the options.
+
+    Returns
+    -------
+    Archive
+        What else the journal holds; the trials are in `history`.
 
     Raises
     ------
@@ -105,18 +108,18 @@ def go_on(
         check_space(journal.path, space, reading.header)
     archive = Archive(reading)
     archive.fill(history, space)
-    queue.extend(archive.queue)
     if archive.header is not None:
         check_goal(journal.path, history)
     journal.begin()
     if archive.header is None:
         about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
         journal.append({"kind": "header", "format": FORMAT, **about, **options})
-        return
+        return archive
     known = last_options(archive.header, archive.options)
     warn_of_time(history, known)
     if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
         journal.append({"kind": "options", "at": time.time(), **changed})
+    return archive
 
 
 def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:

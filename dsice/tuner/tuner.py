@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -106,6 +107,7 @@ class Tuner:
         self.seed = whole("Tuner", "seed", seed, 0)
         self.history = History(goal, budget=self.max_trials)
         self._queue: list[Point] = []
+        self._preparations: dict[str, str] = {}
         self._recorder = Recorder(self.history)
         self._again: list[int] = []
         self._mutex = threading.RLock()
@@ -165,7 +167,7 @@ class Tuner:
         tuner._set_up(*resuming.stored_study(archive, rules or {}))
         tuner._stopper = None
         archive.fill(tuner.history, tuner.space)
-        tuner._queue = archive.queue
+        tuner._queue, tuner._preparations = archive.queue, archive.preparations
         return tuner
 
     # ------------------------------------------------------------------ asking
@@ -354,7 +356,34 @@ class Tuner:
                 self._recorder.tell(make)
             return self._stopper is not None and bool(self._stopper.stop(self.history[known.id].curve, self.history))
 
+    def prepared(self, name: str, directory: str | os.PathLike[str]) -> None:
+        """Record that what trials depend on is ready: its name, and where it is. A name that is there already is replaced.
+
+        Raises
+        ------
+        TellError
+            An empty name, or a directory that is no text.
+        JournalError
+            It could not be written; nothing is recorded.
+        """
+        with self._mutex:
+            place = telling.directory(name, directory)
+            self._recorder.flush()
+            self._recorder.commit({"kind": "prepared", "name": name, "directory": place}, [])
+            self._preparations[name] = place
+
     # ------------------------------------------------------------------ looking
+    @property
+    def preparations(self) -> dict[str, str]:
+        """Directories of what was prepared, by name."""
+        return dict(self._preparations)
+
+    @property
+    def journal(self) -> Path | None:
+        """The file that all is written to; None without one."""
+        journal = self._recorder.journal
+        return None if journal is None else journal.path
+
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value the mean of its measurements; None before any.
@@ -428,7 +457,8 @@ class Tuner:
         options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials)
         reading = journal.claim()
         try:
-            resuming.go_on(journal, reading, self.space, self.history, self._queue, options)
+            archive = resuming.go_on(journal, reading, self.space, self.history, options)
+            self._queue, self._preparations = archive.queue, archive.preparations
         except BaseException:
             journal.close()
             raise

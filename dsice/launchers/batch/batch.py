@@ -231,7 +231,8 @@ class Batch:
     def _member(self, trial: Trial, place: int) -> Member:
         job = trial.job
         variables = {
-            "DSICE_TRIAL": str(job.id),
+            **job.variables,
+            "DSICE_TRIAL": _jobdir.name(job.id, job.kind),
             "DSICE_DIR": str(trial.directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(place),

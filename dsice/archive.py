@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ class Archive:
         Points that were enqueued and not asked.
     preparations
         Directories of what was prepared, by name.
+    again
+        How often the run of a trial was lost and started again.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Archive:
         self.options: list[Record] = []
         self.queue: list[Point] = []
         self.preparations: dict[str, str] = {}
+        self.again: Counter[int] = Counter()
         self._text, self._rows = reading.text, Rows()
         self._numbers = array("q")  # of the line that asked or added each trial
         self._asked: list[tuple[int, int]] = []  # where that line stands
@@ -122,6 +126,8 @@ class Archive:
                     self.queue.append(tuple(record["point"]))
                 case "prepared":
                     self.preparations[record["name"]] = record["directory"]
+                case "again":
+                    self.again[record["id"]] += 1
                 case "options":
                     self.options.append(record)
         except _UNREADABLE as error:

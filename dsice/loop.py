@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from dsice.errors import DsiceWarning, JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.plan import Plan
-from dsice.preparing import check_there
+from dsice.preparing import Preparing, check_there
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -48,7 +49,7 @@ class Loop:
         self.stuck: JournalError | None = None
         self.next_try = 0.0
         self.running: dict[int, Job] = {}
-        self.lost: dict[int, int] = {}
+        self.unnoted: Counter[int] = Counter()  # runs that were lost while the journal could not be written
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -105,8 +106,9 @@ class Loop:
                 self.launcher.submit(jobs)
         return bool(self.running)
 
-    def collect(self) -> None:
-        for event in self.launcher.collect(WAIT):
+    def collect(self, seconds: float = WAIT) -> None:
+        """Tell what happens within `seconds`; it comes back as soon as something does."""
+        for event in self.launcher.collect(seconds):
             if isinstance(event, Step):
                 self._step(event)
             elif event.id in self.running:
@@ -149,13 +151,9 @@ class Loop:
 
     def _ended(self, result: Result) -> None:
         job = self.running.pop(result.id)
-        if result.state == "lost":
-            self.lost[result.id] = self.lost.get(result.id, 0) + 1
-            if self.lost[result.id] <= self.plan.retries:
-                self.running[result.id] = job
-                self.launcher.submit([job])
-                return
         try:
+            if result.state == "lost" and self._again(job, result):
+                return
             trial = self._tell(result)
         except LockedError:
             raise
@@ -165,12 +163,28 @@ class Loop:
         for callback in self.plan.callbacks:
             callback(self.tuner, trial)
 
+    def _again(self, job: Job, result: Result) -> bool:
+        """Start a lost trial again, if it was not lost too often."""
+        if self.tuner.losses(job.id) + self.unnoted[job.id] >= self.plan.retries:
+            return False
+        try:
+            self.tuner.lose(job.id, result.error or "")
+        except LockedError:
+            raise
+        except JournalError as error:
+            self.unnoted[job.id] += 1
+            self._cannot_write(error)
+        self.running[job.id] = job
+        self.launcher.submit([job])
+        return True
+
     def _tell(self, result: Result) -> Trial:
         extra: dict[str, Any] = {"seconds": result.seconds, "times": result.times, "where": result.where}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
             if result.state == "lost":
-                return self.tuner.tell(result.id, error=f"lost {self.lost[result.id]} times: {result.error}", **extra)
+                times = self.tuner.losses(result.id) + self.unnoted[result.id] + 1
+                return self.tuner.tell(result.id, error=f"lost {times} times: {result.error}", **extra)
             try:
                 return self.tuner.tell(
                     result.id, result.value, metrics=result.metrics, error=result.error, state=result.state, **extra
@@ -195,3 +209,24 @@ class Loop:
             f"the program gave {gave}, and the goal needs {', '.join(map(repr, lacking))}: let the program give it, "
             "or name another metric in the Goal"
         )
+
+
+def advanced(tuner: Tuner, launcher: Launcher, plan: Plan, seconds: float) -> bool:
+    """A run of `seconds` that leaves its jobs running; whether there are any."""
+    until = time.monotonic() + seconds
+    phase = Preparing(tuner, launcher, plan)
+    phase.start()
+    while not phase.over:
+        left = until - time.monotonic()
+        phase.collect(min(WAIT, max(0.0, left)))
+        if left <= 0 and not phase.over:
+            return True
+    loop = Loop(tuner, launcher, plan, phase.directories)
+    loop.attach()
+    loop.collect(0.0)  # what ended since the last call
+    while more := loop.fill():
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        loop.collect(min(WAIT, left))
+    return more

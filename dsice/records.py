@@ -12,6 +12,7 @@ add       at, trial: as in ask, and the fields of a tell
 step      id, step, value
 enqueue   point
 prepared  name, directory
+again     at, id, error: its run was lost, and it was started again
 options   what changed of strategy, goal, seed, max_trials
 ========  ==========================================================================
 

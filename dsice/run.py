@@ -106,6 +106,68 @@ def run(
     return tuner
 
 
+def advance(
+    tuner: Tuner,
+    launcher: Launcher,
+    *,
+    seconds: float = 0.0,
+    mode: Literal["async", "rounds"] = "async",
+    max_trials: int | None = None,
+    max_seconds: float | None = None,
+    max_cost: float | None = None,
+    retries: int = 1,
+    prepare: Work | Mapping[str, Work] | None = None,
+    callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
+) -> bool:
+    """A part of `run`: take up the jobs, tell what ended, start what fits, and leave them running.
+
+    For a coordinator that may not stay: called from cron, a chained job, or the last line of each job.
+
+    Parameters
+    ----------
+    tuner
+        With a journal.
+    launcher
+        One whose jobs go on without it, such as `Batch`; it is let go of in the end (``detach``).
+    seconds
+        Stay so long, as `run` would; 0: look once.
+    mode, max_trials, max_seconds, max_cost, retries, prepare, callbacks
+        As in `run`.
+
+    Returns
+    -------
+    bool
+        Whether there is more to come: jobs wait or run.
+
+    Raises
+    ------
+    OptionError
+        The trials of `launcher` would end with this call, or the tuner has no journal.
+    LaunchError, JournalError
+        As in `run`.
+    """
+    from dsice.loop import advanced
+    from dsice.plan import Plan, check
+
+    check(tuner, launcher)
+    detach = getattr(launcher, "detach", None)
+    if detach is None:
+        raise OptionError(
+            f"advance(launcher={launcher!r}): its trials would end with this call; use a launcher whose jobs go on without it, "
+            "such as Batch, or run()"
+        )
+    if tuner.journal is None:
+        raise OptionError("advance(tuner=...): nobody would remember the trials after this call; give the tuner a journal")
+    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, 0, callbacks)
+    try:
+        more = advanced(tuner, launcher, plan, seconds)
+        detach()
+    except BaseException:
+        launcher.close()
+        raise
+    return more
+
+
 def minimize(
     objective: Callable[..., Any],
     space: Space | Axes,

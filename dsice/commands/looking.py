@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from dsice.commands import show
+from dsice.errors import OptionError
 from dsice.study import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
+
+WATCH = 5.0  # seconds between two looks
 
 
 def look(path: str) -> tuple[Tuner, Path]:
@@ -73,6 +80,27 @@ def status(path: str) -> int:
     show_best(tuner)
     _running(tuner.pending)
     show_failures(history)
+    return 0
+
+
+def watch(path: str, seconds: float) -> int:
+    """`status` again and again, until Ctrl-C.
+
+    Raises
+    ------
+    OptionError
+        `seconds` is not above 0.
+    """
+    if not 0 < seconds < math.inf:
+        raise OptionError(f"--watch {seconds:g}: expected a number of seconds > 0")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                print("\033[H\033[2J", end="")
+            status(path)
+            print(f"\n{time.strftime('%H:%M:%S')}, again in {seconds:g} s; Ctrl-C ends this", flush=True)
+            time.sleep(seconds)
+            print()
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("header", "ask", "tell", "add", "step", "enqueue", "prepared", "options")
+KINDS = ("header", "ask", "tell", "add", "step", "enqueue", "prepared", "again", "options")
 
 
 class Ledger:
@@ -43,7 +43,9 @@ class Ledger:
                 return ""
             case "prepared" if type(record.get("name")) is str and type(record.get("directory")) is str:
                 return ""
-            case "ask" | "add" | "step" | "enqueue" | "prepared":
+            case "again" if type(record.get("id")) is int:
+                return self._unknown(record["id"])
+            case "ask" | "add" | "step" | "enqueue" | "prepared" | "again":
                 return f"this {kind} line lacks a field, or has a wrong one"
             case "header":
                 return "a second header"

@@ -263,6 +263,20 @@ class Local:
                 _jobdir.ask_to_stop(trial.directory)
             trial.end()
 
+    def stop(self, ids: Sequence[int]) -> list[int]:
+        """End trials that any coordinator runs in this directory, also one that is at work; those that ran.
+
+        They are told as ``stopped`` by the coordinator that follows them, now or later.
+        """
+        found = []
+        for id in ids:
+            directory = (self._given or Path("nowhere")) / _jobdir.name(id)
+            if _jobdir.running(directory) is not None:
+                _jobdir.ask_to_stop(directory)
+                _jobdir.end(directory)
+                found.append(id)
+        return found
+
     def close(self) -> None:
         """End all running trials and tidy up; a second call does nothing.
 

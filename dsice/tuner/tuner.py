@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,7 @@ class Tuner:
         self.history = History(goal, budget=self.max_trials)
         self._queue: list[Point] = []
         self._preparations: dict[str, str] = {}
+        self._lost: Counter[int] = Counter()
         self._recorder = Recorder(self.history)
         self._again: list[int] = []
         self._mutex = threading.RLock()
@@ -167,8 +169,12 @@ class Tuner:
         tuner._set_up(*resuming.stored_study(archive, rules or {}))
         tuner._stopper = None
         archive.fill(tuner.history, tuner.space)
-        tuner._queue, tuner._preparations = archive.queue, archive.preparations
+        tuner._take_over(archive)
         return tuner
+
+    def _take_over(self, archive: Archive) -> None:
+        """What a journal holds beside the trials."""
+        self._queue, self._preparations, self._lost = archive.queue, archive.preparations, archive.again
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:
@@ -356,6 +362,28 @@ class Tuner:
                 self._recorder.tell(make)
             return self._stopper is not None and bool(self._stopper.stop(self.history[known.id].curve, self.history))
 
+    def lose(self, trial: Trial | int, error: str) -> int:
+        """Record that a run of a pending trial was lost (the machine's fault) and that it starts again; how often so far.
+
+        Raises
+        ------
+        UnknownTrialError, TellError
+            No trial has that id, or it was told already.
+        JournalError
+            It could not be written; nothing is recorded.
+        """
+        with self._mutex:
+            known = telling.known(trial, self.history)
+            telling.untold(known)
+            self._recorder.flush()
+            self._recorder.commit({"kind": "again", "at": time.time(), "id": known.id, "error": str(error)}, [])
+            self._lost[known.id] += 1
+            return self._lost[known.id]
+
+    def losses(self, trial: Trial | int) -> int:
+        """How often a run of that trial was lost and started again."""
+        return self._lost[telling.known(trial, self.history).id]
+
     def prepared(self, name: str, directory: str | os.PathLike[str]) -> None:
         """Record that what trials depend on is ready: its name, and where it is. A name that is there already is replaced.
 
@@ -458,7 +486,7 @@ class Tuner:
         reading = journal.claim()
         try:
             archive = resuming.go_on(journal, reading, self.space, self.history, options)
-            self._queue, self._preparations = archive.queue, archive.preparations
+            self._take_over(archive)
         except BaseException:
             journal.close()
             raise

@@ -48,6 +48,7 @@ class Loop:
         self.deadline = None if plan.max_seconds is None else time.monotonic() + plan.max_seconds
         self.stuck: JournalError | None = None
         self.next_try = 0.0
+        self.confirming = False
         self.running: dict[int, Job] = {}
         self.unnoted: Counter[int] = Counter()  # runs that were lost while the journal could not be written
 
@@ -71,7 +72,7 @@ class Loop:
         free = self.launcher.slots - len(self.running)
         try:
             self._write_on()
-            return self._ask_and_start(free)
+            return self._ask_and_start(free) or self._confirm()
         except LockedError:
             raise
         except JournalError as error:
@@ -79,6 +80,13 @@ class Loop:
                 raise
             self._cannot_write(error)
         return True
+
+    def _confirm(self) -> bool:
+        """When the search is over: the best once more, in full."""
+        if not self.plan.confirm or self.confirming:
+            return False
+        self.confirming = True
+        return bool(self.tuner.confirm(self.plan.confirm)) and self._ask_and_start(self.launcher.slots)
 
     def _write_on(self) -> None:
         """Try again, now and then, what could not be written."""
@@ -128,6 +136,8 @@ class Loop:
         """How many trials the budget lets in; those asked before a restart always."""
         if self.tuner.orphans:
             return free
+        if self.confirming:
+            return 0
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return 0
         if self.plan.max_trials is not None:

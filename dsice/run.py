@@ -7,6 +7,7 @@ they are called, so that the names cost nothing in ``import dsice``.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,7 @@ def run(
     max_cost: float | None = None,
     retries: int = 1,
     prepare: Work | Mapping[str, Work] | None = None,
+    confirm: int = 0,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
     progress: bool = True,
 ) -> Tuner:
@@ -57,6 +59,10 @@ def run(
         arguments, a shell command, or a mapping of names to several. It writes to its directory ``$DSICE_DIR``, which trials
         find as ``$DSICE_PREPARED`` (of several: ``$DSICE_PREPARED_NAME``), and functions also as their argument ``prepared``
         (of several: a mapping). The journal has it: a run that goes on does not repeat it.
+    confirm
+        When the search is over, measure the so many best points once more as trials of the next stage (``$DSICE_STAGE`` is 1
+        where the goal's is 0), for which the program trains in full. `Tuner.confirmation` has them, beside the rank
+        correlation between short and full. They come on top of max_trials, max_seconds and max_cost.
     callbacks
         Called with (tuner, trial) after each told trial.
     progress
@@ -90,10 +96,11 @@ def run(
     from dsice.progress import Progress
 
     check(tuner, launcher)
-    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, 0, callbacks)
+    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
     try:
         loop = Loop(tuner, launcher, plan, prepared(tuner, launcher, plan))
-        with Progress(tuner, max_trials or tuner.max_trials) if progress else nullcontext() as display:
+        total = max_trials or tuner.max_trials
+        with Progress(tuner, total and total + confirm) if progress else nullcontext() as display:
             loop.attach()
             while loop.fill():
                 loop.collect()
@@ -103,6 +110,8 @@ def run(
         launcher.close()
         raise
     warn_without_value(tuner)
+    if confirm and progress:
+        print(tuner.confirmation, file=sys.stderr)
     return tuner
 
 
@@ -117,6 +126,7 @@ def advance(
     max_cost: float | None = None,
     retries: int = 1,
     prepare: Work | Mapping[str, Work] | None = None,
+    confirm: int = 0,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
 ) -> bool:
     """A part of `run`: take up the jobs, tell what ended, start what fits, and leave them running.
@@ -131,7 +141,7 @@ def advance(
         One whose jobs go on without it, such as `Batch`; it is let go of in the end (``detach``).
     seconds
         Stay so long, as `run` would; 0: look once.
-    mode, max_trials, max_seconds, max_cost, retries, prepare, callbacks
+    mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks
         As in `run`.
 
     Returns
@@ -158,7 +168,7 @@ def advance(
         )
     if tuner.journal is None:
         raise OptionError("advance(tuner=...): nobody would remember the trials after this call; give the tuner a journal")
-    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, 0, callbacks)
+    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
     try:
         more = advanced(tuner, launcher, plan, seconds)
         detach()

@@ -86,6 +86,7 @@ class Study:
     max_seconds: float | None = None
     max_cost: float | None = None
     prepare: str | Mapping[str, str] | None = None
+    confirm: int = 0
     seed: int = 0
     slots: int | None = None
     timeout: float | None = None
@@ -150,6 +151,7 @@ def _read(file: Path) -> Study:
         "max_seconds",
         "max_cost",
         "prepare",
+        "confirm",
         "seed",
         "slots",
         "timeout",
@@ -174,6 +176,7 @@ def _read(file: Path) -> Study:
         max_seconds=study.positive("max_seconds"),
         max_cost=study.positive("max_cost", "worker-hours"),
         prepare=_prepare(study),
+        confirm=study.whole("confirm", least=0) or 0,
         seed=study.whole("seed", least=0) or 0,
         slots=study.whole("slots"),
         timeout=study.positive("timeout"),

@@ -80,6 +80,7 @@ def status(path: str) -> int:
     show_best(tuner)
     _running(tuner.pending)
     show_failures(history)
+    show_confirmation(tuner)
     return 0
 
 
@@ -118,6 +119,20 @@ def show_failures(history: Iterable[Trial]) -> None:
         print()
         rows = [(t.id, str(t.state), _brief(t.error or "")) for t in failed[-5:]]
         show.table(("trial", "state", "error"), rows, title=f"the last of {len(failed)} without a value:")
+
+
+def show_confirmation(tuner: Tuner) -> None:
+    """Print the points that were trained in full, where there are such."""
+    found = tuner.confirmation
+    if found.pairs:
+        print()
+        rows = [
+            (full.id, short.id, show.cell(short.value), show.cell(full.value) if full.value is not None else str(full.state))
+            for short, full in found.pairs
+        ]
+        known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
+        title = f"trained in full, best first (rank correlation between short and full: {known}):"
+        show.table(("trial", "of", "short", "full"), rows, title=title)
 
 
 def _brief(error: str) -> str:

@@ -48,6 +48,7 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
                 max_seconds=study.max_seconds,
                 max_cost=study.max_cost,
                 prepare=study.prepare,
+                confirm=study.confirm,
                 progress=progress,
             )
     return _summary(study, tuner)
@@ -56,6 +57,7 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
 def _summary(study: Study, tuner: Tuner) -> int:
     code = looking.show_best(tuner)
     looking.show_failures(tuner.history)
+    looking.show_confirmation(tuner)
     print(f"\njournal {_short(study.journal)}: {len(tuner.history)} trials")
     return code
 
@@ -91,6 +93,7 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = 60.0) -> int:
                 max_seconds=left,
                 max_cost=study.max_cost,
                 prepare=study.prepare,
+                confirm=study.confirm,
             )
             ended, new = len(tuner.history) - len(tuner.pending) - told, tuner.asked - asked
     running = len(tuner.pending)

@@ -25,6 +25,7 @@ from dsice.telling import Told
 from dsice.trial import Point, State, Trial
 from dsice.tuner import resuming
 from dsice.tuner.checks import Stopper, check_options, check_orphans, check_stopper, only_rank_zero, whole
+from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
 from dsice.tuner.proposing import next_trials, recommended
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.unwritten import Made
@@ -208,6 +209,36 @@ class Tuner:
                 for trial in batch:
                     records.unqueue(self._queue, trial)
             return batch
+
+    def confirm(self, k: int) -> list[Trial]:
+        """Ask for the `k` best points once more, one stage above the goal's (a full training), each at most once.
+
+        The next `ask` hands them out, before anything else. They do not count for max_trials, and `best` does not see them;
+        `confirmation` does.
+
+        Raises
+        ------
+        OptionError
+            `k` is not a whole number >= 1.
+        JournalError
+            They could not be written; nothing was asked.
+        """
+        k = whole("confirm", "k", k, 1)
+        with self._mutex:
+            self._recorder.check()
+            self._recorder.flush()
+            batch = next_confirmations(k, self.strategy, self.space, self.history)
+            if batch:
+                asked = [records.trial_record(t) for t in batch]
+                self._recorder.commit({"kind": "ask", "at": time.time(), "trials": asked}, batch)
+                self._again += [trial.id for trial in batch]
+            return batch
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """Short and full trainings of the points that were confirmed, and their rank correlation."""
+        with self._mutex:
+            return confirmation(self.history)
 
     @property
     def asked(self) -> int:

@@ -163,7 +163,7 @@ def advance(
     detach = getattr(launcher, "detach", None)
     if detach is None:
         raise OptionError(
-            f"advance(launcher={launcher!r}): its trials would end with this call; use a launcher whose jobs go on without it, "
+            f"advance(launcher={type(launcher).__name__}): its trials would end with this call; use a launcher whose jobs go on without it, "
             "such as Batch, or run()"
         )
     if tuner.journal is None:

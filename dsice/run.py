@@ -163,8 +163,8 @@ def advance(
     detach = getattr(launcher, "detach", None)
     if detach is None:
         raise OptionError(
-            f"advance(launcher={type(launcher).__name__}): its trials would end with this call; use a launcher whose jobs go on without it, "
-            "such as Batch, or run()"
+            f"advance(launcher={type(launcher).__name__}): its trials would end with this call; use a launcher whose jobs go on "
+            "without it, such as Batch, or run()"
         )
     if tuner.journal is None:
         raise OptionError("advance(tuner=...): nobody would remember the trials after this call; give the tuner a journal")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dsice.space import Choice, Ordinal, Require, Space, When
     from dsice.trial import Proposal, State, Trial
     from dsice.tuner import Tuner
-    from dsice.worker import step
+    from dsice.worker import environment, step
 
 __all__ = [
     "Choice",
@@ -40,6 +40,7 @@ __all__ = [
     "Tuner",
     "When",
     "effects",
+    "environment",
     "importance",
     "minimize",
     "run",
@@ -63,6 +64,7 @@ _HOME = {
     "Tuner": "tuner",
     "When": "space",
     "effects": "insight",
+    "environment": "worker",
     "importance": "insight",
     "step": "worker",
 }

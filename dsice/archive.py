@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,10 @@ class Archive:
         The first line, None for an empty journal; and the lines that change its options.
     queue
         Points that were enqueued and not asked.
+    preparations
+        Directories of what was prepared, by name.
+    again
+        How often the run of a trial was lost and started again.
 
     Raises
     ------
@@ -51,6 +56,8 @@ class Archive:
         self.path, self.header = reading.path, reading.header
         self.options: list[Record] = []
         self.queue: list[Point] = []
+        self.preparations: dict[str, str] = {}
+        self.again: Counter[int] = Counter()
         self._text, self._rows = reading.text, Rows()
         self._numbers = array("q")  # of the line that asked or added each trial
         self._asked: list[tuple[int, int]] = []  # where that line stands
@@ -117,6 +124,10 @@ class Archive:
                     self._tell(record["trial"]["id"], record["trial"])
                 case "enqueue":
                     self.queue.append(tuple(record["point"]))
+                case "prepared":
+                    self.preparations[record["name"]] = record["directory"]
+                case "again":
+                    self.again[record["id"]] += 1
                 case "options":
                     self.options.append(record)
         except _UNREADABLE as error:

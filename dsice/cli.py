@@ -8,11 +8,12 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from dsice.commands import asking, extending, insight, journals, looking, replaying, show, studies
+from dsice import worker
+from dsice.commands import asking, cancelling, doctoring, extending, insight, journals, looking, replaying, show, studies
 from dsice.errors import DsiceError, OptionError
 from dsice.strategies import strategy_names
 
-BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+BAD_INPUT, STOP, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 1 nothing to show or a damaged journal; 2 wrong input, with a message on stderr; 130 after Ctrl-C.
+        Exit code: 0; 1 nothing to show or a damaged journal; 2 wrong input, with a message on stderr; 3 a trial
+        is asked to stop; 130 after Ctrl-C.
     """
     args = _parser().parse_args(argv)
     act: Callable[[argparse.Namespace], int] = args.act
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dsice: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(studies.go_on(args.study) if "study" in args else "interrupted", file=sys.stderr)
+        print(studies.go_on(args.study, args.again) if "study" in args else "interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe left: `dsice status ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -52,7 +54,22 @@ def _parser() -> argparse.ArgumentParser:
     for command, must_exist in ((run, False), (resume, True)):
         command.add_argument("study", help="the study file, in TOML")
         command.add_argument("--no-progress", action="store_true", help="show no progress")
-        command.set_defaults(act=_tune, must_exist=must_exist)
+        command.set_defaults(act=_tune, must_exist=must_exist, again="resume")
+
+    _add_advance(commands.add_parser("advance", help="collect, tell, submit and leave: a coordinator that need not stay"))
+    cancel = commands.add_parser("cancel", help="end trials that wait or run")
+    cancel.add_argument("path", metavar="STUDY.toml")
+    cancel.add_argument("ids", type=int, nargs="*", metavar="ID", help="the trials; all of them without one")
+    cancel.set_defaults(act=lambda args: cancelling.cancel(args.path, args.ids))
+    doctor = commands.add_parser("doctor", help="send one job and check every step from submit to result")
+    doctor.add_argument("path", metavar="STUDY.toml")
+    text = "for the job to start and end (default: %(default)g s)"
+    doctor.add_argument("--wait", type=float, default=doctoring.WAIT, metavar="S", help=text)
+    doctor.set_defaults(act=lambda args: doctoring.examine(args.path, wait=args.wait))
+    step = commands.add_parser("step", help="in a trial's program: report a point of its learning curve")
+    step.add_argument("step", type=int, metavar="STEP", help="number of the epoch or iteration")
+    step.add_argument("value", type=float, metavar="VALUE", help="the metric there")
+    step.set_defaults(act=lambda args: STOP if worker.step(args.step, args.value) else 0)
 
     _add_ask(commands.add_parser("ask", help="print trials to measure elsewhere"))
     _add_tell(commands.add_parser("tell", help="record what was measured elsewhere"))
@@ -70,7 +87,12 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", help="print how far a study is, also while it runs")
     status.add_argument("path", metavar="JOURNAL|STUDY.toml")
-    status.set_defaults(act=lambda args: looking.status(args.path))
+    status.add_argument(
+        "--watch", type=float, nargs="?", const=looking.WATCH, metavar="S", help="again every S seconds (%(const)g), until Ctrl-C"
+    )
+    status.set_defaults(
+        act=lambda args: looking.status(args.path) if args.watch is None else looking.watch(args.path, args.watch)
+    )
 
     answers: tuple[tuple[str, str, Callable[..., int]], ...] = (
         ("importance", "print which parameters matter", insight.importance),
@@ -107,6 +129,15 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     ask.set_defaults(
         act=lambda args: asking.ask(args.path, args.n, again=args.again, as_json=args.json, wait=args.wait),
     )
+
+
+def _add_advance(advance: argparse.ArgumentParser) -> None:
+    advance.add_argument("study", metavar="STUDY.toml", help="its jobs go on without a coordinator: [launcher] kind = 'batch'")
+    advance.add_argument("--for", dest="seconds", type=float, default=0.0, metavar="S", help="stay S seconds (default: one look)")
+    advance.add_argument(
+        "--wait", type=float, default=asking.WAIT, metavar="S", help="for another writer (default: %(default)g s)"
+    )
+    advance.set_defaults(act=lambda args: studies.advance(args.study, seconds=args.seconds, wait=args.wait), again="advance")
 
 
 def _add_tell(tell: argparse.ArgumentParser) -> None:

@@ -1,47 +1,25 @@
-"""The loop of `run`: ask, submit, collect, tell; and what it checks before and after."""
+"""The loop of `run`: ask, submit, collect, tell."""
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from numbers import Real
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
+import numpy as np
+
+from dsice.errors import DsiceWarning, JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.plan import Plan
+from dsice.preparing import Preparing, check_there
 from dsice.trial import Trial
 from dsice.tuner import Tuner
-from dsice.tuner.checks import whole
 
-Callback = Callable[[Tuner, Trial], object]
 RETRY = 5.0  # seconds between two tries to write a journal that cannot be written
 WAIT = 0.5  # seconds that one look at the launcher may take; it comes back as soon as something happens
-
-
-def check(
-    tuner: object,
-    launcher: object,
-    mode: object,
-    max_trials: object,
-    max_seconds: object,
-    retries: object,
-    callbacks: object,
-) -> None:
-    """Raise OptionError for what `run` cannot use, before anything is asked."""
-    if not isinstance(tuner, Tuner):
-        raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
-    if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(launcher, type):
-        raise OptionError(f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself")
-    if mode not in ("async", "rounds"):
-        raise OptionError(f"run(mode={mode!r}): expected 'async' or 'rounds'")
-    if max_trials is not None:
-        whole("run", "max_trials", max_trials, 1)
-    whole("run", "retries", retries, 0)
-    if max_seconds is not None and not (isinstance(max_seconds, (int, float, Real)) and float(max_seconds) >= 0):
-        raise OptionError(f"run(max_seconds={max_seconds!r}): expected a number of seconds >= 0")
-    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
-        raise OptionError(f"run(callbacks={callbacks!r}): expected a list of functions of (tuner, trial)")
 
 
 def warn_without_value(tuner: Tuner) -> None:
@@ -57,25 +35,22 @@ def warn_without_value(tuner: Tuner) -> None:
 
 
 class Loop:
-    """One call of `run`: the jobs in flight."""
+    """One call of `run`: the jobs in flight.
 
-    def __init__(
-        self,
-        tuner: Tuner,
-        launcher: Launcher,
-        mode: str,
-        max_trials: int | None,
-        max_seconds: float | None,
-        retries: int,
-        callbacks: Sequence[Callback],
-    ) -> None:
-        self.tuner, self.launcher, self.callbacks = tuner, launcher, callbacks
-        self.mode, self.max_trials, self.retries = mode, max_trials, retries
-        self.deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    Parameters
+    ----------
+    prepared
+        Directories that the trials depend on, by name.
+    """
+
+    def __init__(self, tuner: Tuner, launcher: Launcher, plan: Plan, prepared: Mapping[str, str] | None = None) -> None:
+        self.tuner, self.launcher, self.plan, self.prepared = tuner, launcher, plan, dict(prepared or {})
+        self.deadline = None if plan.max_seconds is None else time.monotonic() + plan.max_seconds
         self.stuck: JournalError | None = None
         self.next_try = 0.0
+        self.confirming = False
         self.running: dict[int, Job] = {}
-        self.lost: dict[int, int] = {}
+        self.unnoted: Counter[int] = Counter()  # runs that were lost while the journal could not be written
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -97,7 +72,7 @@ class Loop:
         free = self.launcher.slots - len(self.running)
         try:
             self._write_on()
-            return self._ask_and_start(free)
+            return self._ask_and_start(free) or self._confirm()
         except LockedError:
             raise
         except JournalError as error:
@@ -105,6 +80,13 @@ class Loop:
                 raise
             self._cannot_write(error)
         return True
+
+    def _confirm(self) -> bool:
+        """When the search is over: the best once more, in full."""
+        if not self.plan.confirm or self.confirming:
+            return False
+        self.confirming = True
+        return bool(self.tuner.confirm(self.plan.confirm)) and self._ask_and_start(self.launcher.slots)
 
     def _write_on(self) -> None:
         """Try again, now and then, what could not be written."""
@@ -121,8 +103,10 @@ class Loop:
             self.stuck, self.next_try = error, time.monotonic() + RETRY
 
     def _ask_and_start(self, free: int) -> bool:
-        if free > 0 and (self.mode == "async" or not self.running):
+        if free > 0 and (self.plan.mode == "async" or not self.running):
             free = self._may_ask(free)
+            if free > 0:
+                check_there(self.prepared)  # before an ask: what cannot be started is not asked
             trials = self.tuner.ask(free) if free > 0 else []
             jobs = [self._job(trial) for trial in trials]
             self.running.update((job.id, job) for job in jobs)
@@ -130,8 +114,9 @@ class Loop:
                 self.launcher.submit(jobs)
         return bool(self.running)
 
-    def collect(self) -> None:
-        for event in self.launcher.collect(WAIT):
+    def collect(self, seconds: float = WAIT) -> None:
+        """Tell what happens within `seconds`; it comes back as soon as something does."""
+        for event in self.launcher.collect(seconds):
             if isinstance(event, Step):
                 self._step(event)
             elif event.id in self.running:
@@ -151,37 +136,65 @@ class Loop:
         """How many trials the budget lets in; those asked before a restart always."""
         if self.tuner.orphans:
             return free
+        if self.confirming:
+            return 0
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return 0
-        return free if self.max_trials is None else min(free, self.max_trials - self.tuner.asked)
+        if self.plan.max_trials is not None:
+            free = min(free, self.plan.max_trials - self.tuner.asked)
+        return min(free, self._affordable(free))
+
+    def _affordable(self, free: int) -> int:
+        """How many more trials max_cost pays for, if each of those that run takes the mean of the told ones."""
+        if self.plan.max_cost is None:
+            return free
+        seconds = self.tuner.history.seconds()
+        told = seconds[np.isfinite(seconds)]
+        left = 3600.0 * self.plan.max_cost - float(told.sum())
+        mean = float(told.mean()) if len(told) else 0.0
+        if left <= 0:
+            return 0
+        return free if mean <= 0 else math.ceil(min(left / mean, 1e9)) - len(self.running)
 
     def _job(self, trial: Trial) -> Job:
-        return Job(trial.id, dict(trial.params), parent=trial.parent, stage=trial.stage)
+        return Job(trial.id, dict(trial.params), parent=trial.parent, stage=trial.stage, prepared=self.prepared)
 
     def _ended(self, result: Result) -> None:
         job = self.running.pop(result.id)
-        if result.state == "lost":
-            self.lost[result.id] = self.lost.get(result.id, 0) + 1
-            if self.lost[result.id] <= self.retries:
-                self.running[result.id] = job
-                self.launcher.submit([job])
-                return
         try:
+            if result.state == "lost" and self._again(job, result):
+                return
             trial = self._tell(result)
         except LockedError:
             raise
         except JournalError as error:  # the tuner has it in hand
             self._cannot_write(error)
             return
-        for callback in self.callbacks:
+        for callback in self.plan.callbacks:
             callback(self.tuner, trial)
+
+    def _again(self, job: Job, result: Result) -> bool:
+        """Start a lost trial again, if it was not lost too often."""
+        if self.tuner.losses(job.id) + self.unnoted[job.id] >= self.plan.retries:
+            return False
+        try:
+            self.tuner.lose(job.id, result.error or "")
+        except LockedError:
+            raise
+        except JournalError as error:
+            self.unnoted[job.id] += 1
+            self._cannot_write(error)
+        self.running[job.id] = job
+        self.launcher.submit([job])
+        return True
 
     def _tell(self, result: Result) -> Trial:
         extra: dict[str, Any] = {"seconds": result.seconds, "times": result.times, "where": result.where}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
             if result.state == "lost":
-                return self.tuner.tell(result.id, error=f"lost {self.lost[result.id]} times: {result.error}", **extra)
+                times = self.tuner.losses(result.id) + self.unnoted[result.id] + 1
+                return self.tuner.tell(result.id, error=f"lost {times} times: {result.error}", **extra)
             try:
                 return self.tuner.tell(
                     result.id, result.value, metrics=result.metrics, error=result.error, state=result.state, **extra
@@ -206,3 +219,24 @@ class Loop:
             f"the program gave {gave}, and the goal needs {', '.join(map(repr, lacking))}: let the program give it, "
             "or name another metric in the Goal"
         )
+
+
+def advanced(tuner: Tuner, launcher: Launcher, plan: Plan, seconds: float) -> bool:
+    """A run of `seconds` that leaves its jobs running; whether there are any."""
+    until = time.monotonic() + seconds
+    phase = Preparing(tuner, launcher, plan)
+    phase.start()
+    while not phase.over:
+        left = until - time.monotonic()
+        phase.collect(min(WAIT, max(0.0, left)))
+        if left <= 0 and not phase.over:
+            return True
+    loop = Loop(tuner, launcher, plan, phase.directories)
+    loop.attach()
+    loop.collect(0.0)  # what ended since the last call
+    while more := loop.fill():
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        loop.collect(min(WAIT, left))
+    return more

@@ -13,6 +13,8 @@ step      id, step, value
 decision  at, id, step, value, by, stop, inputs: what a stopper decided at that step, and what
           from; nothing else follows from it
 enqueue   point
+prepared  name, directory
+again     at, id, error: its run was lost, and it was started again
 options   what changed of strategy, goal, seed, max_trials, stopper
 ========  ==========================================================================
 

@@ -7,6 +7,7 @@ they are called, so that the names cost nothing in ``import dsice``.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from dsice.errors import OptionError
 
 if TYPE_CHECKING:
     from dsice.launchers.base import Launcher
+    from dsice.plan import Work
     from dsice.space import Space
     from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
@@ -27,7 +29,10 @@ def run(
     mode: Literal["async", "rounds"] = "async",
     max_trials: int | None = None,
     max_seconds: float | None = None,
+    max_cost: float | None = None,
     retries: int = 1,
+    prepare: Work | Mapping[str, Work] | None = None,
+    confirm: int = 0,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
     progress: bool = True,
 ) -> Tuner:
@@ -44,8 +49,20 @@ def run(
         Stop asking once the tuner has asked that many in all, earlier runs included.
     max_seconds
         Stop asking after that many seconds of this call; what runs is still awaited.
+    max_cost
+        Worker-hours: stop asking when the run times of all trials, earlier runs included, add up to so much. What runs
+        counts with the mean of the told ones.
     retries
         How often a lost trial (the machine's fault) is started again before it counts as failed.
+    prepare
+        What all trials depend on, run once, before the first of them, through the same launcher: a function without
+        arguments, a shell command, or a mapping of names to several. It writes to its directory ``$DSICE_DIR``, which trials
+        find as ``$DSICE_PREPARED`` (of several: ``$DSICE_PREPARED_NAME``), and functions also as their argument ``prepared``
+        (of several: a mapping). The journal has it: a run that goes on does not repeat it.
+    confirm
+        When the search is over, measure the so many best points once more as trials of the next stage (``$DSICE_STAGE`` is 1
+        where the goal's is 0), for which the program trains in full. `Tuner.confirmation` has them, beside the rank
+        correlation between short and full. They come on top of max_trials, max_seconds and max_cost.
     callbacks
         Called with (tuner, trial) after each told trial.
     progress
@@ -64,7 +81,8 @@ def run(
         The journal cannot be written (a full disk), and what was running has ended. Until then nothing new is started, what
         runs goes on, and the journal is tried again; results in hand are in a file that the message names.
     LaunchError
-        The launcher cannot start anything. Failed trials never raise; when all failed, a `DsiceWarning` says so.
+        The launcher cannot start anything, a preparation failed, or its directory has vanished. Failed trials never raise;
+        when all failed, a `DsiceWarning` says so.
 
     Notes
     -----
@@ -72,13 +90,17 @@ def run(
     and started again where it cannot. When this function leaves by an exception (Ctrl-C
     too) the launcher is closed; the journal holds everything told, and the same script goes on.
     """
-    from dsice.loop import Loop, check, warn_without_value
+    from dsice.loop import Loop, warn_without_value
+    from dsice.plan import Plan, check
+    from dsice.preparing import prepared
     from dsice.progress import Progress
 
-    check(tuner, launcher, mode, max_trials, max_seconds, retries, callbacks)
-    loop = Loop(tuner, launcher, mode, max_trials, max_seconds, retries, callbacks)
+    check(tuner, launcher)
+    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
     try:
-        with Progress(tuner, max_trials or tuner.max_trials) if progress else nullcontext() as display:
+        loop = Loop(tuner, launcher, plan, prepared(tuner, launcher, plan))
+        total = max_trials or tuner.max_trials
+        with Progress(tuner, total and total + confirm) if progress else nullcontext() as display:
             loop.attach()
             while loop.fill():
                 loop.collect()
@@ -88,7 +110,72 @@ def run(
         launcher.close()
         raise
     warn_without_value(tuner)
+    if confirm and progress:
+        print(tuner.confirmation, file=sys.stderr)
     return tuner
+
+
+def advance(
+    tuner: Tuner,
+    launcher: Launcher,
+    *,
+    seconds: float = 0.0,
+    mode: Literal["async", "rounds"] = "async",
+    max_trials: int | None = None,
+    max_seconds: float | None = None,
+    max_cost: float | None = None,
+    retries: int = 1,
+    prepare: Work | Mapping[str, Work] | None = None,
+    confirm: int = 0,
+    callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
+) -> bool:
+    """A part of `run`: take up the jobs, tell what ended, start what fits, and leave them running.
+
+    For a coordinator that may not stay: called from cron, a chained job, or the last line of each job.
+
+    Parameters
+    ----------
+    tuner
+        With a journal.
+    launcher
+        One whose jobs go on without it, such as `Batch`; it is let go of in the end (``detach``).
+    seconds
+        Stay so long, as `run` would; 0: look once.
+    mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks
+        As in `run`.
+
+    Returns
+    -------
+    bool
+        Whether there is more to come: jobs wait or run.
+
+    Raises
+    ------
+    OptionError
+        The trials of `launcher` would end with this call, or the tuner has no journal.
+    LaunchError, JournalError
+        As in `run`.
+    """
+    from dsice.loop import advanced
+    from dsice.plan import Plan, check
+
+    check(tuner, launcher)
+    detach = getattr(launcher, "detach", None)
+    if detach is None:
+        raise OptionError(
+            f"advance(launcher={type(launcher).__name__}): its trials would end with this call; use a launcher whose jobs go on "
+            "without it, such as Batch, or run()"
+        )
+    if tuner.journal is None:
+        raise OptionError("advance(tuner=...): nobody would remember the trials after this call; give the tuner a journal")
+    plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
+    try:
+        more = advanced(tuner, launcher, plan, seconds)
+        detach()
+    except BaseException:
+        launcher.close()
+        raise
+    return more
 
 
 def minimize(

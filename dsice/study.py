@@ -5,7 +5,7 @@
     [study]
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
     journal = "study.jsonl"     # all paths: relative to the study file
-    max_trials = 200            # also: max_seconds, seed, slots, timeout, mode = "async" | "rounds", lock = false
+    max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, seed, slots, timeout, mode, lock
 
     [space]
     batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice
@@ -41,6 +41,7 @@ from dsice.goal import Goal
 from dsice.journal import Journal
 from dsice.launchers import Batch, Local
 from dsice.launchers._command import Command, Placeholder
+from dsice.plan import Plan
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.strategies import Strategy, strategy_from_dict, strategy_names
 from dsice.study_launcher import LauncherChoice, read_launcher
@@ -64,6 +65,10 @@ class Study:
         Absolute path of the journal.
     max_seconds, timeout
         In seconds.
+    max_cost
+        In worker-hours.
+    prepare
+        Shell commands that all trials depend on, by name; a single one is a string.
     lock
         False where the file system of the journal refuses locks.
     where
@@ -79,6 +84,9 @@ class Study:
     strategy: Strategy
     max_trials: int | None = None
     max_seconds: float | None = None
+    max_cost: float | None = None
+    prepare: str | Mapping[str, str] | None = None
+    confirm: int = 0
     seed: int = 0
     slots: int | None = None
     timeout: float | None = None
@@ -103,15 +111,15 @@ class Study:
             seed=self.seed,
         )
 
-    def launcher(self) -> Local | Batch:
-        """The launcher of this study; the trials' directories are beside the journal.
+    def launcher(self, directory: Path | None = None) -> Local | Batch:
+        """The launcher of this study; the trials' directories are beside the journal, or in `directory`.
 
         A function is imported with the study's folder first on ``sys.path``, where it stays: the trials'
         processes get the same path.
         """
         program = _function(self.program, self.folder) if self.is_function else self.program
-        directory = self.journal.with_name(self.journal.name + ".trials")
-        return self.where.make(program, slots=self.slots, timeout=self.timeout, directory=directory)
+        place = directory or self.journal.with_name(self.journal.name + ".trials")
+        return self.where.make(program, slots=self.slots, timeout=self.timeout, directory=place)
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
@@ -135,7 +143,21 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 def _read(file: Path) -> Study:
     top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy", "launcher"))
-    keys = ("command", "function", "journal", "max_trials", "max_seconds", "seed", "slots", "timeout", "mode", "lock")
+    keys = (
+        "command",
+        "function",
+        "journal",
+        "max_trials",
+        "max_seconds",
+        "max_cost",
+        "prepare",
+        "confirm",
+        "seed",
+        "slots",
+        "timeout",
+        "mode",
+        "lock",
+    )
     study = top.section("study", keys)
     space = _space(top)
     program, is_function = _program(study, space)
@@ -152,6 +174,9 @@ def _read(file: Path) -> Study:
         strategy=_strategy(top, space),
         max_trials=study.whole("max_trials"),
         max_seconds=study.positive("max_seconds"),
+        max_cost=study.positive("max_cost", "worker-hours"),
+        prepare=_prepare(study),
+        confirm=study.whole("confirm", least=0) or 0,
         seed=study.whole("seed", least=0) or 0,
         slots=study.whole("slots"),
         timeout=study.positive("timeout"),
@@ -181,6 +206,16 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
         return function, True
     _check_placeholders(study, Command.parse(command), space)
     return command, False
+
+
+def _prepare(study: Section) -> str | dict[str, str] | None:
+    found = study.data.get("prepare")
+    if found is not None and not isinstance(found, str):
+        if not isinstance(found, Mapping) or not all(isinstance(command, str) for command in found.values()):
+            raise study.wrong("prepare", 'a shell command, or a table of them: {data = "...", build = "..."}')
+        found = dict(found)
+    Plan(prepare=found)
+    return found
 
 
 def _check_placeholders(study: Section, command: Command, space: Space) -> None:

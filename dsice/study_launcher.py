@@ -30,6 +30,7 @@ _BATCH = (
     "per_job",
     "gpus",
     "setup",
+    "after",
     "wrap",
     "env",
     "forward",

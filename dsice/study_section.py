@@ -93,9 +93,9 @@ class Section:
             raise self.wrong(key, f"a whole number >= {least}")
         return value
 
-    def positive(self, key: str) -> float | None:
+    def positive(self, key: str, unit: str = "seconds") -> float | None:
         """A finite number above 0, None where the key is missing."""
         value = self.data.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf):
-            raise self.wrong(key, "a number of seconds > 0")
+            raise self.wrong(key, f"a number of {unit} > 0")
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,22 @@ class Told:
         """Say that numbers could not be used; call it after the record, in case warnings are errors."""
         if done.state is State.FAILED and self.error is None and done.error:
             warnings.warn(f"trial {done.id}: {done.error}; it is recorded as failed", DsiceWarning, stacklevel=3)
+
+
+def directory(name: object, path: object) -> str:
+    """The directory of a preparation as text.
+
+    Raises
+    ------
+    TellError
+        The name is empty, or one of the two is no text.
+    """
+    if not isinstance(name, str) or not name:
+        raise TellError(f"prepared({name!r}, ...): the name must be a string that is not empty; nothing was recorded")
+    place = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(place, str) or not place:
+        raise TellError(f"prepared({name!r}, {path!r}): expected the path of a directory; nothing was recorded")
+    return place
 
 
 def known(trial: object, history: History) -> Trial:

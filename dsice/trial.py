@@ -67,7 +67,7 @@ class Trial:
     id
         Number of the trial, from 0 without gaps.
     round
-        Number of the ask that brought it; None for one that was added.
+        Number of the ask that brought it; None for one that was added, or confirms another.
     params
         Names and values of the active parameters, overrides applied.
     point

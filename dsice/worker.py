@@ -1,10 +1,10 @@
-"""What a trial's own program calls to report its learning curve; standard library only."""
+"""What a trial's own program calls to report its learning curve and to know where it runs; standard library only."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -29,12 +29,15 @@ class Place:
     ----------
     directory
         Its directory; None: learning curves are not available.
+    variables
+        What `environment` says in it.
     unheard
         Calls of `step` that went nowhere.
     """
 
-    def __init__(self, directory: str | None) -> None:
+    def __init__(self, directory: str | None, variables: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self.variables = dict(variables or {})
         self.unheard = 0
 
 
@@ -43,7 +46,7 @@ _place: ContextVar[Place | None] = ContextVar("dsice_place", default=None)
 
 @contextmanager
 def within(place: Place) -> Iterator[None]:
-    """Let `step` report to `place`, in this thread, instead of ``DSICE_DIR``."""
+    """Let `step` report to `place`, and `environment` speak of it, in this thread, instead of the process's environment."""
     token = _place.set(place)
     try:
         yield
@@ -99,6 +102,30 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         return False
     Path(directory, STOPPING).touch()
     return True
+
+
+def environment() -> dict[str, str]:
+    """The ``DSICE_`` variables of the running trial: its id, its directory, that of its parent, of what was prepared.
+
+    They are those of ``os.environ`` where a trial has a process of its own. Where trials share one (threads, dask), which only
+    `dsice.launchers.Futures` does, they are those of the trial that this thread runs.
+
+    Returns
+    -------
+    dict
+        Names (``DSICE_TRIAL``, ``DSICE_DIR``, ``DSICE_STAGE``, ``DSICE_PARENT_DIR``, ``DSICE_PREPARED``, ...) and values; empty
+        outside of a trial.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> dsice.environment().get("DSICE_DIR", ".")
+    '.'
+    """
+    place = _place.get()
+    if place is not None:
+        return dict(place.variables)
+    return {name: value for name, value in os.environ.items() if name.startswith("DSICE_")}
 
 
 def _count(step: SupportsIndex) -> int:

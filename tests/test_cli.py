@@ -354,3 +354,52 @@ def test_importance_and_effects(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert len(lines) == 2 + 6 + 6 + 2
     assert re.match(r"x +0 +-(9\.\d+|10\.?\d*) ", lines[2])
     assert (tmp_path / "i.png").exists() and (tmp_path / "e.png").exists()
+
+
+def test_step_reports_a_point_and_says_when_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSICE_DIR", str(tmp_path))
+    assert main(["step", "3", "0.41"]) == 0
+    assert json.loads((tmp_path / "steps").read_text()) == {"step": 3, "value": 0.41}
+    (tmp_path / "stop").touch()
+    assert main(["step", "4", "nan"]) == 3
+    assert main(["step", "-1", "0"]) == 2
+    monkeypatch.delenv("DSICE_DIR")
+    assert main(["step", "5", "0.4"]) == 0  # by hand, outside of a trial
+
+
+def test_a_shell_command_reports_its_curve(tmp_path: Path) -> None:
+    step = f"{sys.executable} -m dsice.cli step"
+    (tmp_path / "s.toml").write_text(
+        f"[study]\ncommand = '{step} 1 0.5 && {step} 2 0.25 && echo {{x}}'\nslots = 1\n[space]\nx = [1]\n[goal]\n"
+    )
+    assert main(["run", str(tmp_path / "s.toml"), "--no-progress"]) == 0
+    assert Tuner.read(tmp_path / "s.jsonl").history[0].curve == ((1, 0.5), (2, 0.25))
+
+
+def test_status_watch_shows_it_again_until_ctrl_c(study: Path) -> None:
+    write_study(study.parent, 2)
+    assert main(["run", str(study), "--no-progress"]) == 0
+    command = [sys.executable, "-u", "-m", "dsice.cli", "status", str(study), "--watch", "0.1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    shown = 0
+    while shown < 2:
+        shown += "budget" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert main(["status", str(study), "--watch", "0"]) == 2
+
+
+def test_limits_and_preparations_of_a_study_file(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = study.read_text()
+    study.write_text(
+        text.replace("slots = 2", "slots = 2\nmax_cost = 1e-9\nprepare = {data = 'touch data', build = 'touch build'}")
+    )
+    assert main(["run", str(study), "--no-progress"]) == 0
+    assert (study.parent / "data").exists() and (study.parent / "build").exists()
+    assert len(Tuner.read(study.with_suffix(".jsonl")).history) == 2  # what fits in before a first run time is known
+    for wrong in ("max_cost = -1", "prepare = 3", "prepare = {A = 'true'}", "prepare = ''"):
+        study.write_text(text.replace("slots = 2", wrong))
+        assert main(["run", str(study)]) == 2
+        assert wrong.partition(" ")[0] in capsys.readouterr().err

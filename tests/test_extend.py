@@ -122,14 +122,12 @@ def test_notes_starts_and_unknown_fields_come_along(tmp_path: Path) -> None:
     fill(Tuner(OLD, DSICE(start={"x": 2, "y": 0.5}, tolerance=None), journal=path), 11, batch=3).close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines[1]["shard"] = 7
-    path.write_text(
-        "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [*lines, {"kind": "prepared", "name": "d"}])
-    )
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [*lines, {"kind": "sealed", "name": "d"}]))
     before = [dict(t.note) for t in Tuner.read(path).history]
     assert any("direction" in note for note in before)
     extend(path, Space({"new": [1, 2], **OLD}), given={"new": 2})
     after = [json.loads(line) for line in path.read_text().splitlines()]
-    assert after[1]["shard"] == 7 and after[-1] == {"kind": "prepared", "name": "d"}
+    assert after[1]["shard"] == 7 and after[-1] == {"kind": "sealed", "name": "d"}
     assert after[0]["extended"][0]["given"] == {"new": 2} and after[0]["strategy"]["start"] == {"new": 2, "x": 2, "y": 0.5}
     for old, new in zip(before, Tuner.read(path).history, strict=True):
         assert new.note == (old | {"direction": [0, *old["direction"]]} if "direction" in old else old)

@@ -176,7 +176,7 @@ def test_lines_of_a_newer_dsice_are_kept_and_passed_over(path: Path) -> None:
     lines = path.read_text().splitlines()
     lines[0] = json.dumps(json.loads(lines[0]) | {"cluster": "x"}, separators=(",", ":"))
     lines[2] = json.dumps(json.loads(lines[2]) | {"carbon": 3}, separators=(",", ":"))
-    text = "\n".join([*lines, '{"kind":"prepared","name":"data"}']) + "\n"
+    text = "\n".join([*lines, '{"kind":"sealed","name":"data"}']) + "\n"
     path.write_text(text)
     with Tuner(small(), Grid(), journal=path) as tuner:
         assert len(fill(tuner, 1).history) == 3

@@ -215,3 +215,30 @@ def test_minimize_runs_a_function_in_processes_and_resumes(tmp_path: Path) -> No
 def test_the_budget_of_a_run_is_never_overshot(mode: str) -> None:
     launcher = InMemory(done, slots=9)
     assert len(run(tuner(), launcher, mode=mode, max_trials=5, progress=False).history) == 5  # type: ignore[arg-type]
+
+
+def test_max_cost_is_the_sum_of_run_times_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+    def hour(job: Job) -> Result:
+        return Result(job.id, "done", value=float(job.params["x"]), seconds=3600.0)
+
+    def tuned(max_cost: float) -> int:
+        with Tuner({"x": range(30)}, Random(), journal=tmp_path / "j.jsonl") as tuner:
+            return len(run(tuner, InMemory(hour), max_cost=max_cost, progress=False).history)
+
+    assert tuned(6) == 6  # 4 at a time: what runs counts too, or it would be 9
+    assert tuned(6) == 6
+    assert tuned(10.5) == 11
+    assert tuned(0) == 11
+    assert tuned(1000) == 30
+
+
+def test_max_cost_lets_trials_without_a_run_time_in() -> None:
+    launcher = InMemory(lambda job: Result(job.id, "done", value=1.0))
+    assert len(run(tuner(), launcher, max_cost=0.001, progress=False).history) == 12
+
+
+@pytest.mark.parametrize("name", ["max_cost", "max_seconds"])
+@pytest.mark.parametrize("value", [-1, float("nan"), "1", True])
+def test_budgets_that_are_none(name: str, value: object) -> None:
+    with pytest.raises(DsiceError, match=f"run.{name}="):
+        run(tuner(), InMemory(done), progress=False, **{name: value})  # type: ignore[arg-type]

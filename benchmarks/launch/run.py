@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Callable
 
-from benchmarks.launch import local, slurm
+from benchmarks.launch import advance, local, slurm
 from benchmarks.launch.bars import Bar, table
 
-MEASURES: dict[str, Callable[[], list[Bar]]] = {"local": local.measure, "slurm": slurm.measure}
+MEASURES: dict[str, Callable[[], list[Bar]]] = {"local": local.measure, "slurm": slurm.measure, "advance": advance.measure}
 
 
 def main(names: list[str]) -> int:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from dsice.commands import show
+from dsice.errors import OptionError
 from dsice.study import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
+
+WATCH = 5.0  # seconds between two looks
 
 
 def look(path: str) -> tuple[Tuner, Path]:
@@ -73,6 +80,28 @@ def status(path: str) -> int:
     show_best(tuner)
     _running(tuner.pending)
     show_failures(history)
+    show_confirmation(tuner)
+    return 0
+
+
+def watch(path: str, seconds: float) -> int:
+    """`status` again and again, until Ctrl-C.
+
+    Raises
+    ------
+    OptionError
+        `seconds` is not above 0.
+    """
+    if not 0 < seconds < math.inf:
+        raise OptionError(f"--watch {seconds:g}: expected a number of seconds > 0")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                print("\033[H\033[2J", end="")
+            status(path)
+            print(f"\n{time.strftime('%H:%M:%S')}, again in {seconds:g} s; Ctrl-C ends this", flush=True)
+            time.sleep(seconds)
+            print()
     return 0
 
 
@@ -90,6 +119,20 @@ def show_failures(history: Iterable[Trial]) -> None:
         print()
         rows = [(t.id, str(t.state), _brief(t.error or "")) for t in failed[-5:]]
         show.table(("trial", "state", "error"), rows, title=f"the last of {len(failed)} without a value:")
+
+
+def show_confirmation(tuner: Tuner) -> None:
+    """Print the points that were trained in full, where there are such."""
+    found = tuner.confirmation
+    if found.pairs:
+        print()
+        rows = [
+            (full.id, short.id, show.cell(short.value), show.cell(full.value) if full.value is not None else str(full.state))
+            for short, full in found.pairs
+        ]
+        known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
+        title = f"trained in full, best first (rank correlation between short and full: {known}):"
+        show.table(("trial", "of", "short", "full"), rows, title=title)
 
 
 def _brief(error: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
-from dsice.commands import looking
+from dsice.commands import looking, show
 from dsice.errors import JournalError
-from dsice.journal import read
+from dsice.journal import Reading, read
+from dsice.run import advance as advance_run
 from dsice.run import run
-from dsice.study import read_study
+from dsice.study import Study, read_study
 from dsice.tuner import Tuner
 
 
@@ -39,11 +41,73 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
         with study.tuner() as tuner, launcher:
             if len(tuner.history):
                 print(continued(tuner))
-            run(tuner, launcher, mode=study.mode, max_seconds=study.max_seconds, progress=progress)
+            run(
+                tuner,
+                launcher,
+                mode=study.mode,
+                max_seconds=study.max_seconds,
+                max_cost=study.max_cost,
+                prepare=study.prepare,
+                confirm=study.confirm,
+                progress=progress,
+            )
+    return _summary(study, tuner)
+
+
+def _summary(study: Study, tuner: Tuner) -> int:
     code = looking.show_best(tuner)
     looking.show_failures(tuner.history)
+    looking.show_confirmation(tuner)
     print(f"\njournal {_short(study.journal)}: {len(tuner.history)} trials")
     return code
+
+
+def advance(file: str, *, seconds: float = 0.0, wait: float = 60.0) -> int:
+    """Take a study a step further, leave its jobs running, and say in a line how it stands.
+
+    Parameters
+    ----------
+    file
+        The study file.
+    seconds
+        How long to stay; 0: one look.
+    wait
+        Seconds to wait for another writer: many jobs may end at the same moment and each call this.
+
+    Raises
+    ------
+    DsiceError
+        The study file, the journal or the program is wrong, or the trials would not outlive this process.
+    """
+    study = read_study(file)
+    with contextlib.chdir(study.folder):
+        launcher = study.launcher()
+        with study.tuner(wait=wait) as tuner:
+            told, asked = len(tuner.history) - len(tuner.pending), tuner.asked
+            left = None if study.max_seconds is None else max(0.0, study.max_seconds - _age(study))
+            more = advance_run(
+                tuner,
+                launcher,
+                seconds=seconds,
+                mode=study.mode,
+                max_seconds=left,
+                max_cost=study.max_cost,
+                prepare=study.prepare,
+                confirm=study.confirm,
+            )
+            ended, new = len(tuner.history) - len(tuner.pending) - told, tuner.asked - asked
+    running = len(tuner.pending)
+    best = tuner.best
+    line = [f"{ended} ended", f"{new} new", f"{running} running" if running or more else "finished"]
+    line += [f"best {tuner.history.goal.metric} {show.cell(best.value)} (trial {best.id})"] if best is not None else []
+    print(", ".join(line), flush=True)
+    return 0
+
+
+def _age(study: Study) -> float:
+    """Seconds since the study began: each call is a short one, so its time limit is that of all calls together."""
+    created = (Reading(study.journal).header or {}).get("created")
+    return max(0.0, time.time() - created) if isinstance(created, (int, float)) else 0.0
 
 
 def continued(tuner: Tuner) -> str:
@@ -59,7 +123,7 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def go_on(file: str) -> str:
+def go_on(file: str, command: str = "resume") -> str:
     """What to type after an interruption."""
     name = json.dumps(file) if " " in file else file
-    return f"interrupted; everything measured is in the journal, go on with: dsice resume {name}"
+    return f"interrupted; everything measured is in the journal, go on with: dsice {command} {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -304,6 +305,11 @@ class History(Sequence[Trial]):
         if first is None:
             return None
         return self._seen([first] if not self._repeats else min(self._groups(), key=self._rank))
+
+    def leading(self, k: int) -> list[Trial]:
+        """Trials of the `k` best measured points, best first, each as in `best`."""
+        groups = sorted(self._groups(), key=self._rank) if self._repeats else itertools.islice(self._groups(), k)
+        return [self._seen(ids) for ids in itertools.islice(groups, k)]
 
     def _first(self) -> int | None:
         """The first of `order`, without putting all of it in order."""

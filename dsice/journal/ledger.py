@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("header", "ask", "tell", "add", "step", "decision", "enqueue", "options")
+KINDS = ("header", "ask", "tell", "add", "step", "decision", "enqueue", "prepared", "again", "options")
 
 
 class Ledger:
@@ -41,7 +41,11 @@ class Ledger:
                 return self._new([trial], trial["state"])
             case "enqueue" if type(point := record.get("point")) is list and _are_levels(point):
                 return ""
-            case "ask" | "add" | "step" | "enqueue":
+            case "prepared" if type(record.get("name")) is str and type(record.get("directory")) is str:
+                return ""
+            case "again" if type(record.get("id")) is int:
+                return self._unknown(record["id"])
+            case "ask" | "add" | "step" | "enqueue" | "prepared" | "again":
                 return f"this {kind} line lacks a field, or has a wrong one"
             case "header":
                 return "a second header"

@@ -5,7 +5,7 @@ It imports neither dsice nor numpy; the function brings what it needs.
 """
 
 # pathlib is not loaded unless the function does it
-# ruff: noqa: PTH105, PTH123
+# ruff: noqa: PTH105, PTH119, PTH123
 from __future__ import annotations
 
 import json
@@ -69,13 +69,33 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
         return {"error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}", "traceback": story(error)}
     started = time.perf_counter()
     try:
-        returned = function(**params)
+        returned = function(**params, **prepared(function, params, os.environ))
         seconds = time.perf_counter() - started
+        if os.path.basename(directory).startswith("prepare-"):  # what it made is in its directory
+            return {"seconds": seconds}
         return {**record(returned), "seconds": seconds}
     except Unusable as error:
         return {"error": str(error)}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+
+
+def prepared(function: Any, params: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    """The argument `prepared`, where something was prepared and the function takes it: a directory, or several by name."""
+    found = {name: value for name, value in variables.items() if name.startswith("DSICE_PREPARED")}
+    if not found or "prepared" in params:
+        return {}
+    import inspect  # a tenth of the start-up time, and only needed here
+
+    try:
+        takes = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a builtin that does not say
+        return {}
+    if "prepared" not in takes:
+        return {}
+    one = found.get("DSICE_PREPARED")
+    several = {name.removeprefix("DSICE_PREPARED_").lower(): value for name, value in found.items()}
+    return {"prepared": several if one is None else one}
 
 
 def story(error: BaseException) -> str:

@@ -40,13 +40,15 @@ class Flight:
 
     def task(self, function: bytes | Callable[..., Any], params: Mapping[str, Any]) -> Task:
         """What travels to the worker."""
-        variables = {"DSICE_TRIAL": str(self.job.id), "DSICE_STAGE": str(self.job.stage)}
+        name = _jobdir.name(self.job.id, self.job.kind)
+        variables = {**self.job.variables, "DSICE_TRIAL": name, "DSICE_STAGE": str(self.job.stage)}
         if self.directory is not None:
             variables["DSICE_DIR"] = str(self.directory)
             if self.job.parent is not None:
                 variables["DSICE_PARENT_DIR"] = str(self.directory.parent / _jobdir.name(self.job.parent))
         path = tuple(place or str(Path.cwd()) for place in sys.path)
-        return Task(params, function, path, None if self.directory is None else str(self.directory), variables)
+        directory = None if self.directory is None else str(self.directory)
+        return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")
 
     def news(self) -> list[Step]:
         """Steps since the last call."""
@@ -67,6 +69,8 @@ class Flight:
         """The result in what the worker's side says."""
         state, error = self._state(found)
         where: dict[str, Any] = {"host": found["host"], "pid": found["pid"]}
+        if self.job.kind == "prepare":
+            where["directory"] = str(self.directory)
         if state == "failed":
             told = str(found.get("traceback", ""))
             error = "\n".join([str(error), *told.splitlines()[-_TAIL:]])

@@ -49,6 +49,11 @@ def name(job_id: int, kind: str = "trial") -> str:
     return str(job_id) if kind == "trial" else f"{kind}-{job_id}"
 
 
+def is_preparation(directory: Path) -> bool:
+    """Whether it is the directory of a preparation, which measures nothing."""
+    return directory.name.startswith("prepare-")
+
+
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
 

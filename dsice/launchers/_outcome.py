@@ -44,6 +44,8 @@ def result(ending: Ending, host: str) -> Result:
     """The result of an ended trial."""
     found = _jobdir.ended(ending.directory, ending.ticket.token)
     where: dict[str, Any] = {"host": host, "log": str(ending.directory / "stderr")}
+    if preparation := _jobdir.is_preparation(ending.directory):
+        where["directory"] = str(ending.directory)
     queued = ending.ticket.queued
     if found is None:
         state, error = _without_record(ending)
@@ -54,7 +56,7 @@ def result(ending: Ending, host: str) -> Result:
     metrics: dict[str, float] = {}
     seconds = found.get("seconds")
     state, error = ("done", "") if _returned(ending) else _verdict(found, ending)
-    if state == "done":
+    if state == "done" and not preparation:
         try:
             value, metrics, seconds = _measured(ending, seconds)
         except NoMeasurement as problem:

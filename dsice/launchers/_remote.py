@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsice.launchers._call import Unusable, record, story
+from dsice.launchers._call import Unusable, prepared, record, story
 from dsice.worker import STOP, STOPPING, Place, within
 
 
@@ -34,6 +34,8 @@ class Task:
         The trial's directory, on a file system that worker and coordinator share; None: there is none.
     variables
         Environment variables for workers that run one trial at a time, in their main thread.
+    measures
+        Whether what it returns is a measurement; a preparation's work is in its directory.
     """
 
     params: Mapping[str, Any]
@@ -41,12 +43,13 @@ class Task:
     path: tuple[str, ...] = ()
     directory: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    measures: bool = True
 
 
 def perform(task: Task) -> dict[str, Any]:
     """Call the function; what happened, with host, pid, start and end (Unix times) of the call."""
     done: dict[str, Any] = {"host": os.uname().nodename, "pid": os.getpid(), "started": time.time()}
-    place = Place(task.directory)
+    place = Place(task.directory, task.variables)
     try:
         done.update(_attempt(task, place))
     except KeyboardInterrupt:  # Ctrl-C at a terminal reaches worker processes, too
@@ -72,9 +75,9 @@ def _attempt(task: Task, place: Place) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         with within(place), _environment(task.variables):
-            returned = function(**task.params)
+            returned = function(**task.params, **prepared(function, task.params, task.variables))
         seconds = time.perf_counter() - started
-        return {**record(returned), "seconds": seconds}
+        return {**(record(returned) if task.measures else {}), "seconds": seconds}
     except Unusable as error:
         return {"error": str(error)}
     except SystemExit as error:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+PREPARED = "DSICE_PREPARED"
+"""Variable of the environment that holds a prepared directory."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -27,6 +30,8 @@ class Job:
         Fidelity or training stage of the trial.
     work
         Program that replaces the launcher's own one for this job.
+    prepared
+        Directories of the preparations that it depends on, by name.
     """
 
     id: int
@@ -35,6 +40,14 @@ class Job:
     parent: int | None = None
     stage: int = 0
     work: Callable[..., Any] | str | None = None
+    prepared: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment that says where what was prepared is: DSICE_PREPARED for one, DSICE_PREPARED_NAME for several."""
+        if len(self.prepared) == 1:
+            return {PREPARED: next(iter(self.prepared.values()))}
+        return {f"{PREPARED}_{name.upper()}": directory for name, directory in self.prepared.items()}
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class Result:
     error
         What went wrong and where to look, for every state but ``done``.
     where
-        ``{"host": ..., "pid": ..., "log": ...}`` as far as known.
+        ``{"host": ..., "pid": ..., "log": ...}`` as far as known; the ``directory`` of a preparation.
     """
 
     id: int

@@ -154,6 +154,10 @@ class Futures:
 
     def _directory(self, job: Job) -> Path | None:
         if self._home is None:
+            if job.kind == "prepare":
+                raise LaunchError(
+                    "what is prepared needs a directory: Futures(..., directory=...), on a file system that workers share"
+                )
             return None
         try:
             self._home.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from dsice.errors import LaunchError
 from dsice.launchers import _jobdir, _options, _outcome, _pinning, _processes
 from dsice.launchers._program import Program, is_function, parse
 from dsice.launchers._trials import Lifeline, Trial, wait
-from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.base import PREPARED, Job, Result, Step
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
@@ -70,7 +70,8 @@ class Local:
     Notes
     -----
     Environment of every trial: ``DSICE_TRIAL`` (id), ``DSICE_DIR``, ``DSICE_PARENT_DIR`` (if it continues another trial),
-    ``DSICE_STAGE``, ``DSICE_SLOT`` (0 to slots - 1, unique among the running ones: to pick a GPU by).
+    ``DSICE_STAGE``, ``DSICE_PREPARED`` (if something was prepared), ``DSICE_SLOT`` (0 to slots - 1, unique among the running
+    ones: to pick a GPU by).
 
     Examples
     --------
@@ -180,11 +181,12 @@ class Local:
 
     def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
         variables: dict[str, str | None] = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(PREPARED)},
             **self._pinning.variables(slot),
             "DSICE_PARENT_DIR": None if job.parent is None else str(directory.parent / _jobdir.name(job.parent)),
             **self._env,
-            "DSICE_TRIAL": str(job.id),
+            **job.variables,
+            "DSICE_TRIAL": _jobdir.name(job.id, job.kind),
             "DSICE_DIR": str(directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(slot),
@@ -270,6 +272,20 @@ class Local:
             with contextlib.suppress(OSError):  # a program may have removed its directory
                 _jobdir.ask_to_stop(trial.directory)
             trial.cancel(self._stop_grace)
+
+    def stop(self, ids: Sequence[int]) -> list[int]:
+        """End trials that any coordinator runs in this directory, also one that is at work; those that ran.
+
+        They are told as ``stopped`` by the coordinator that follows them, now or later.
+        """
+        found = []
+        for id in ids:
+            directory = (self._given or Path("nowhere")) / _jobdir.name(id)
+            if _jobdir.running(directory) is not None:
+                _jobdir.ask_to_stop(directory)
+                _jobdir.end(directory)
+                found.append(id)
+        return found
 
     def close(self) -> None:
         """End all running trials and tidy up; a second call does nothing.

@@ -24,17 +24,17 @@ def next_trials(
     """
     if n <= 0:
         return []
-    batch = _trials([Proposal(point, {"phase": "enqueued"}) for point in queue[:n]], space, history, history.rounds, "the queue")
+    batch = made([Proposal(point, {"phase": "enqueued"}) for point in queue[:n]], space, history, history.rounds, "the queue")
     if len(batch) == n:
         return batch
     seen = history.followed_by(batch) if batch else history
     proposals, who = strategy.ask(n - len(batch), space, seen, stream), f"strategy {strategy!r}"
     if len(proposals) > n - len(batch):
         raise OptionError(f"{who} proposed {len(proposals)} points where {n - len(batch)} were wanted; nothing was asked")
-    return batch + _trials(proposals, space, seen, history.rounds, who)
+    return batch + made(proposals, space, seen, history.rounds, who)
 
 
-def _trials(proposals: Sequence[Proposal], space: Space, seen: History, round: int, who: str) -> list[Trial]:
+def made(proposals: Sequence[Proposal], space: Space, seen: History, round: int | None, who: str) -> list[Trial]:
     """Proposals as pending trials; a strategy that repeats itself or leaves the space is stopped."""
     batch, identities = [], set()
     for id, p in enumerate(proposals, len(seen)):

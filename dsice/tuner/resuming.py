@@ -22,7 +22,7 @@ from dsice.space import Space
 from dsice.space.rules import Predicate
 from dsice.stopping import Stopper, stopper_dict, stopper_from_dict
 from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
-from dsice.trial import Point, Proposal, State
+from dsice.trial import Proposal, State
 from dsice.tuner.checks import check_options, whole
 
 OPTIONS = ("strategy", "goal", "seed", "max_trials", "stopper")
@@ -107,10 +107,13 @@ def stored_stopper(archive: Archive) -> Stopper | None:
         return None
 
 
-def go_on(
-    journal: Journal, reading: Reading, space: Space, history: History, queue: list[Point], options: Mapping[str, Any]
-) -> None:
+def go_on(journal: Journal, reading: Reading, space: Space, history: History, options: Mapping[str, Any]) -> Archive:
     """Begin an empty journal with a header; of another one read the trials and note what changed of the options.
+
+    Returns
+    -------
+    Archive
+        What else the journal holds; the trials are in `history`.
 
     Raises
     ------
@@ -123,7 +126,6 @@ def go_on(
         check_space(journal.path, space, reading.header)
     archive = Archive(reading)
     archive.fill(history, space)
-    queue.extend(archive.queue)
     if archive.header is not None:
         check_goal(journal.path, history)
     journal.begin()
@@ -131,11 +133,12 @@ def go_on(
         about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
         stated = {name: value for name, value in options.items() if name != "stopper" or value is not None}
         journal.append({"kind": "header", "format": FORMAT, **about, **stated})
-        return
+        return archive
     known = {"stopper": None} | last_options(archive.header, archive.options)
     warn_of_time(history, known)
     if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
         journal.append({"kind": "options", "at": time.time(), **changed})
+    return archive
 
 
 def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +26,7 @@ from dsice.telling import Told
 from dsice.trial import Point, State, Trial
 from dsice.tuner import resuming
 from dsice.tuner.checks import check_options, check_orphans, check_stopper, only_rank_zero, whole
+from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
 from dsice.tuner.judging import decision_record
 from dsice.tuner.proposing import next_trials, recommended
 from dsice.tuner.recorder import Recorder
@@ -110,6 +113,8 @@ class Tuner:
         self.seed = whole("Tuner", "seed", seed, 0)
         self.history = History(goal, budget=self.max_trials)
         self._queue: list[Point] = []
+        self._preparations: dict[str, str] = {}
+        self._lost: Counter[int] = Counter()
         self._recorder = Recorder(self.history)
         self._again: list[int] = []
         self._mutex = threading.RLock()
@@ -171,8 +176,12 @@ class Tuner:
         tuner._set_up(*resuming.stored_study(archive, rules or {}))
         tuner._stopper = None
         archive.fill(tuner.history, tuner.space)
-        tuner._queue = archive.queue
+        tuner._take_over(archive)
         return tuner
+
+    def _take_over(self, archive: Archive) -> None:
+        """What a journal holds beside the trials."""
+        self._queue, self._preparations, self._lost = archive.queue, archive.preparations, archive.again
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:
@@ -206,6 +215,36 @@ class Tuner:
                 for trial in batch:
                     records.unqueue(self._queue, trial)
             return batch
+
+    def confirm(self, k: int) -> list[Trial]:
+        """Ask for the `k` best points once more, one stage above the goal's (a full training), each at most once.
+
+        The next `ask` hands them out, before anything else. They do not count for max_trials, and `best` does not see them;
+        `confirmation` does.
+
+        Raises
+        ------
+        OptionError
+            `k` is not a whole number >= 1.
+        JournalError
+            They could not be written; nothing was asked.
+        """
+        k = whole("confirm", "k", k, 1)
+        with self._mutex:
+            self._recorder.check()
+            self._recorder.flush()
+            batch = next_confirmations(k, self.strategy, self.space, self.history)
+            if batch:
+                asked = [records.trial_record(t) for t in batch]
+                self._recorder.commit({"kind": "ask", "at": time.time(), "trials": asked}, batch)
+                self._again += [trial.id for trial in batch]
+            return batch
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """Short and full trainings of the points that were confirmed, and their rank correlation."""
+        with self._mutex:
+            return confirmation(self.history)
 
     @property
     def asked(self) -> int:
@@ -368,7 +407,56 @@ class Tuner:
         self._recorder.tell(lambda: (decided, []))
         return bool(decided["stop"])
 
+    def lose(self, trial: Trial | int, error: str) -> int:
+        """Record that a run of a pending trial was lost (the machine's fault) and that it starts again; how often so far.
+
+        Raises
+        ------
+        UnknownTrialError, TellError
+            No trial has that id, or it was told already.
+        JournalError
+            It could not be written; nothing is recorded.
+        """
+        with self._mutex:
+            known = telling.known(trial, self.history)
+            telling.untold(known)
+            self._recorder.flush()
+            self._recorder.commit({"kind": "again", "at": time.time(), "id": known.id, "error": str(error)}, [])
+            self._lost[known.id] += 1
+            return self._lost[known.id]
+
+    def losses(self, trial: Trial | int) -> int:
+        """How often a run of that trial was lost and started again."""
+        return self._lost[telling.known(trial, self.history).id]
+
+    def prepared(self, name: str, directory: str | os.PathLike[str]) -> None:
+        """Record that what trials depend on is ready: its name, and where it is. A name that is there already is replaced.
+
+        Raises
+        ------
+        TellError
+            An empty name, or a directory that is no text.
+        JournalError
+            It could not be written; nothing is recorded.
+        """
+        with self._mutex:
+            place = telling.directory(name, directory)
+            self._recorder.flush()
+            self._recorder.commit({"kind": "prepared", "name": name, "directory": place}, [])
+            self._preparations[name] = place
+
     # ------------------------------------------------------------------ looking
+    @property
+    def preparations(self) -> dict[str, str]:
+        """Directories of what was prepared, by name."""
+        return dict(self._preparations)
+
+    @property
+    def journal(self) -> Path | None:
+        """The file that all is written to; None without one."""
+        journal = self._recorder.journal
+        return None if journal is None else journal.path
+
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value the mean of its measurements; None before any.
@@ -442,7 +530,8 @@ class Tuner:
         options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials, self._stopper)
         reading = journal.claim()
         try:
-            resuming.go_on(journal, reading, self.space, self.history, self._queue, options)
+            archive = resuming.go_on(journal, reading, self.space, self.history, options)
+            self._take_over(archive)
         except BaseException:
             journal.close()
             raise

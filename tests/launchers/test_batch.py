@@ -468,8 +468,9 @@ def test_bad_jobs_are_found_before_anything_is_submitted(fake: Fake, tmp_path: P
 
 def test_a_prepare_job_has_a_place_and_a_name_of_its_own(fake: Fake, tmp_path: Path) -> None:
     with batch(fake, "echo {x}", tmp_path) as launcher:
-        launcher.submit([Job(0, kind="prepare", work='touch "$DSICE_DIR/data"; echo 0')])
-        assert drain(launcher, 1)[0].value == 0.0
+        launcher.submit([Job(0, kind="prepare", work='touch "$DSICE_DIR/data"; echo no number')])
+        done = drain(launcher, 1)[0]
+        assert done.state == "done" and done.where["directory"] == str(tmp_path / "trials" / "prepare-0")
     assert (tmp_path / "trials" / "prepare-0" / "data").exists()
     assert len(list((tmp_path / "trials" / "jobs").glob("d??????-p0.sh"))) == 1
 

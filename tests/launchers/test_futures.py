@@ -247,3 +247,27 @@ def test_under_mpiexec_the_other_ranks_are_the_workers(tmp_path: Path) -> None:
     assert (
         done.stdout.split(" ", 2)[:2] == ["3", "15"] and "'x': 3, 'y': 0" in done.stdout and done.stdout.strip().endswith("True")
     ), done
+
+
+@pytest.mark.parametrize("executor", [threads, processes])
+def test_what_is_prepared_is_handed_to_functions_of_a_pool(executor: Any, tmp_path: Path) -> None:
+    def pretrain() -> None:
+        import dsice
+
+        Path(dsice.environment()["DSICE_DIR"], "model").write_text("2")
+
+    def train(x: int, prepared: str) -> float:
+        import dsice
+
+        assert dsice.environment()["DSICE_PREPARED"] == prepared
+        return x * float(Path(prepared, "model").read_text())
+
+    with Futures(train, executor, directory=tmp_path / "trials") as launcher:
+        tuner = run(Tuner({"x": [1, 2, 3]}), launcher, prepare=pretrain, progress=False)
+    assert sorted(t.value for t in tuner.history if t.value is not None) == [2.0, 4.0, 6.0]
+    assert tuner.preparations == {"prepare": str(tmp_path / "trials" / "prepare-0")}
+
+
+def test_a_preparation_needs_a_directory() -> None:
+    with Futures(programs.square, threads) as launcher, pytest.raises(LaunchError, match=r"Futures\(\.\.\., directory="):
+        launcher.submit([Job(0, kind="prepare", work=programs.square)])

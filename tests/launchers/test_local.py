@@ -167,7 +167,7 @@ def test_the_environment_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_work_of_its_own_replaces_the_program(tmp_path: Path) -> None:
     with Local("echo 1", directory=tmp_path, slots=2) as launcher:
         launcher.submit([Job(0, kind="prepare", work="echo 5"), Job(1, {"x": 3}, work=programs.square)])
-        assert {id: r.value for id, r in drain(launcher, 2).items()} == {0: 5.0, 1: 9.0}
+        assert {id: r.value for id, r in drain(launcher, 2).items()} == {0: None, 1: 9.0}  # a preparation measures nothing
     assert (tmp_path / "prepare-0" / "stdout").read_text() == "5\n"
 
 

@@ -54,8 +54,9 @@ class Batch:
         How many trials share a job; they run at the same time.
     gpus
         With ``per_job``: GPUs of each trial, bound by ``CUDA_VISIBLE_DEVICES``.
-    setup
-        Shell lines before the trial: ``["module load cuda", "source env/bin/activate"]``.
+    setup, after
+        Shell lines before the trial, ``["module load cuda", "source env/bin/activate"]``, and after the trials of a job:
+        ``["dsice advance study.toml"]`` goes on with the tuning without a coordinator that waits.
     wrap
         Command in front of the trial's program, to run it in a container: ``"singularity exec --nv image.sif"``.
     env
@@ -106,6 +107,7 @@ class Batch:
         per_job: int = 1,
         gpus: int = 0,
         setup: Sequence[str] = (),
+        after: Sequence[str] = (),
         wrap: str = "",
         env: Mapping[str, str | None] | None = None,
         forward: Sequence[str] = (),
@@ -128,6 +130,7 @@ class Batch:
             scheduler=self._scheduler,
             lines=resource_lines(self._scheduler, {} if resources is None else resources, seconds),
             setup=_options.texts("setup", setup),
+            after=_options.texts("after", after),
             exports={**{name: value for name, value in exports.items() if value is not None}, **_options.variables(env)},
             folder=Path.cwd(),
             python=self._python,
@@ -231,7 +234,8 @@ class Batch:
     def _member(self, trial: Trial, place: int) -> Member:
         job = trial.job
         variables = {
-            "DSICE_TRIAL": str(job.id),
+            **job.variables,
+            "DSICE_TRIAL": _jobdir.name(job.id, job.kind),
             "DSICE_DIR": str(trial.directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(place),
@@ -299,6 +303,19 @@ class Batch:
             return True
         return False
 
+    def queued(self) -> int:
+        """How many jobs of this user the scheduler has, of any program.
+
+        Raises
+        ------
+        LaunchError
+            It is not there, or does not answer.
+        """
+        try:
+            return len(self._client.queue())
+        except Busy as busy:
+            raise LaunchError(f"{self._scheduler.name} does not answer\n{busy}") from None
+
     # ------------------------------------------------------------------ collect
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """What happened since the last call: the steps and results of the trials, steps first.
@@ -323,6 +340,26 @@ class Batch:
         return news
 
     # ------------------------------------------------------------------ cancel, close
+    def stop(self, ids: Sequence[int]) -> list[int]:
+        """End trials that any coordinator submitted from this directory, also one that is at work; those that had a job.
+
+        They are told as ``stopped`` by the coordinator that follows them, now or later.
+
+        Raises
+        ------
+        LaunchError
+            The scheduler is not there, or does not answer in time.
+        """
+        records = {id: record for id in ids if (record := Record.current(self._home.path / _jobdir.name(id))) is not None}
+        for id in records:
+            _jobdir.ask_to_stop(self._home.path / _jobdir.name(id))  # a trial that shares its job ends by this
+        jobs = dict.fromkeys(record.job for record in records.values() if record.job is not None and not record.shared)
+        try:
+            self._client.cancel(job for job in jobs if job is not None)
+        except Busy as busy:
+            raise LaunchError(f"{self._scheduler.name} does not answer; try again later\n{busy}") from None
+        return list(records)
+
     def cancel(self, id: int) -> None:
         """End trial `id` with all its processes, or take its job out of the queue; its result has the state ``stopped``.
 
@@ -337,14 +374,30 @@ class Batch:
 
     def close(self) -> None:
         """Let go of everything and leave the jobs in the queue, saying how to go on; a second call does nothing."""
+        if self._trials.running and not self._closed:
+            print(self._farewell(), file=sys.stderr)
+        self._let_go()
+
+    def detach(self) -> None:
+        """Submit what waits for the throttle, not for a full queue; then `close` without a word.
+
+        Raises
+        ------
+        LaunchError
+            The scheduler refuses a trial that waited.
+        """
+        try:
+            self._outbox.flush()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._closed:
             return
         self._closed = True
         if self._opened:
             self._interrupts.restore()
             self._home.close()
-        if self._trials.running:
-            print(self._farewell(), file=sys.stderr)
         self._trials.running.clear()
 
     def _farewell(self) -> str:

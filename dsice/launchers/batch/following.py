@@ -57,8 +57,11 @@ class Following:
 
     def adopt(self, trials: Sequence[Trial]) -> None:
         """Trials that an earlier coordinator submitted."""
-        self.running.update((trial.id, trial) for trial in trials)
+        for trial in trials:
+            trial.cancelled = _jobdir.asked_to_stop(trial.directory)
+            self.running[trial.id] = trial
         self._scan.hasten()
+        self._ask.hasten()
 
     def send(self) -> None:
         """Submit what waits, as far as it goes.
@@ -120,7 +123,7 @@ class Following:
         again = []
         for trial in self._submitted():
             if trial.record.job in listed:
-                trial.missing = None
+                trial.here()
                 if trial.cancelled and self._alone(trial):
                     again.append(str(trial.record.job))
             elif arrived(trial, self._home) or trial.since(self._patience(trial)):

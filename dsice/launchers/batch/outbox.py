@@ -80,6 +80,12 @@ class Outbox:
             self._next = time.monotonic() + self._throttle
             self._jobs, self._pause = min(2 * self._jobs, self._most), _PATIENCE
 
+    def flush(self) -> None:
+        """Submit all that waits for the throttle only; what a full queue refused goes on waiting."""
+        while self.waiting and self.left() <= self._throttle:
+            time.sleep(self.left())
+            self.send()
+
     def _wait(self, group: Sequence[Trial], full: Busy) -> None:
         """A queue that takes 30 jobs takes no array of 40: fewer next time."""
         self._jobs = max(1, -(-len(group) // self._per_job) // 2)

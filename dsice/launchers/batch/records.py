@@ -46,6 +46,9 @@ class Record:
         How often it was submitted again with this directory.
     seconds, started
         Run time of the submissions before this one, and when the first of them started.
+    missing
+        Since when it has not been in the queue, or its files have not been complete (Unix time): written down, since a
+        coordinator that only looks in now and then would never see the time pass.
     """
 
     token: str
@@ -56,6 +59,7 @@ class Record:
     requeued: int = 0
     seconds: float = 0.0
     started: float | None = None
+    missing: float | None = None
 
     def write(self, directory: Path) -> None:
         """Put it into the trial's directory."""
@@ -72,6 +76,12 @@ class Record:
         except (KeyError, TypeError, ValueError):
             return None
 
+    @classmethod
+    def current(cls, directory: Path) -> Record | None:
+        """The record of the submission that the directory belongs to, if that has not ended; None if there is none."""
+        token = str((_jobdir.read(directory / _jobdir.JOB) or {}).get("token", ""))
+        return None if _jobdir.ended(directory, token) is not None else cls.read(directory, token)
+
 
 def _typed(found: Mapping[str, Any]) -> dict[str, Any]:
     return {
@@ -83,6 +93,7 @@ def _typed(found: Mapping[str, Any]) -> dict[str, Any]:
         "requeued": int(found["requeued"]),
         "seconds": float(found["seconds"]),
         "started": None if found["started"] is None else float(found["started"]),
+        "missing": None if found.get("missing") is None else float(found["missing"]),
     }
 
 

@@ -73,8 +73,8 @@ class Writer:
     ----------
     lines
         The scheduler's lines that follow from ``resources=``.
-    setup
-        Shell lines before the trials: modules, environments.
+    setup, after
+        Shell lines before the trials, modules and environments, and after them.
     exports
         Variables of the environment; None removes one.
     folder
@@ -86,6 +86,7 @@ class Writer:
     scheduler: Scheduler
     lines: Sequence[str]
     setup: Sequence[str]
+    after: Sequence[str]
     exports: Mapping[str, str | None]
     folder: Path
     python: str
@@ -111,6 +112,7 @@ class Writer:
             for index, members in enumerate(jobs):
                 body += [f"{index})", *self._job(members, ended), ";;"]
             body.append("esac")
+        body += self.after
         return "\n".join([self.scheduler.shell, *head, "", *body]) + "\n"
 
     def _job(self, members: Sequence[Member], ended: Path) -> list[str]:

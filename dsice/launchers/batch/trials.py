@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -28,8 +29,6 @@ class Trial:
         Whether it was asked to end.
     checked
         Whether one look at the marks is enough; False: its own directory has to be looked at.
-    missing
-        Since when it has not been in the queue, or its files have not been complete (monotonic time).
     """
 
     job: Job
@@ -40,7 +39,6 @@ class Trial:
     sent: bool = False
     cancelled: bool = False
     checked: bool = True
-    missing: float | None = None
     curve: Curve = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,8 +65,8 @@ class Trial:
     def renew(self) -> None:
         """A new ticket for another try in the same directory."""
         self.ticket = _jobdir.renew(self.directory, self.job, self.work.name, self.ticket)
-        self.record = replace(self.record, token=self.ticket.token, job=None, index=None, shared=False)
-        self.sent, self.checked, self.missing = False, True, None
+        self.record = replace(self.record, token=self.ticket.token, job=None, index=None, shared=False, missing=None)
+        self.sent, self.checked = False, True
 
     def again(self, result: Result) -> None:
         """Make ready for being submitted again after `result`; its run time counts."""
@@ -83,8 +81,19 @@ class Trial:
 
     def since(self, grace: float) -> bool:
         """Whether something has been missing for `grace` seconds; the first call starts the clock."""
-        self.missing = time.monotonic() if self.missing is None else self.missing
-        return time.monotonic() - self.missing >= grace
+        if self.record.missing is None:
+            self._note(time.time())
+        return time.time() - (self.record.missing or 0.0) >= grace
+
+    def here(self) -> None:
+        """It is in the queue: nothing is missing."""
+        if self.record.missing is not None:
+            self._note(None)
+
+    def _note(self, missing: float | None) -> None:
+        self.record = replace(self.record, missing=missing)
+        with contextlib.suppress(OSError):  # then only this coordinator knows
+            self.record.write(self.directory)
 
 
 def arrived(trial: Trial, home: Home) -> bool:

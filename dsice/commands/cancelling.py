@@ -1,0 +1,87 @@
+"""`dsice cancel`: end trials that wait or run, whether a coordinator follows them or not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+
+from dsice.errors import LockedError, OptionError
+from dsice.launchers import Batch, Local
+from dsice.launchers.base import Job, Result
+from dsice.study import read_study
+from dsice.trial import Trial
+from dsice.tuner import Tuner
+
+_PATIENCE = 20.0  # seconds for the ends of the trials to arrive
+
+
+def cancel(file: str, ids: Sequence[int] = ()) -> int:
+    """End trials and record them as stopped; where a coordinator is at work, that one records them.
+
+    Parameters
+    ----------
+    file
+        The study file.
+    ids
+        The trials; none: all that are pending.
+
+    Raises
+    ------
+    OptionError
+        A trial that was never asked, or was told already.
+    LaunchError
+        The scheduler does not answer.
+    """
+    study = read_study(file)
+    with contextlib.chdir(study.folder):
+        trials = _chosen(Tuner.read(study.journal), ids)
+        launcher = study.launcher()
+        ended = launcher.stop([trial.id for trial in trials])
+        print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
+        try:
+            with study.tuner() as tuner:
+                told = _record(tuner, launcher, [trial for trial in trials if trial.id in ended])
+        except LockedError:
+            print("a coordinator is at work; it records them, and goes on with other trials")
+            return 0
+        finally:
+            _leave(launcher)
+    if told < len(ended):
+        print(f"{told} recorded as stopped; the others are recorded when the study goes on")
+    elif told:
+        print(f"{told} recorded as stopped")
+    return 0
+
+
+def _chosen(tuner: Tuner, ids: Sequence[int]) -> list[Trial]:
+    pending = {trial.id: trial for trial in tuner.pending}
+    for id in ids:
+        if id not in pending:
+            known = 0 <= id < len(tuner.history)
+            reason = f"it was told already ({tuner.history[id].state})" if known else f"there are {len(tuner.history)} trials"
+            raise OptionError(f"trial {id} cannot be cancelled: {reason}")
+    return [pending[id] for id in ids] if ids else list(pending.values())
+
+
+def _record(tuner: Tuner, launcher: Local | Batch, trials: Sequence[Trial]) -> int:
+    """Wait for the ends of `trials` and tell them; how many came."""
+    prepared = tuner.preparations
+    jobs = [Job(t.id, dict(t.params), parent=t.parent, stage=t.stage, prepared=prepared) for t in trials]
+    waiting = set(launcher.attach(jobs)) if jobs else set()
+    until, told = time.monotonic() + _PATIENCE, 0
+    while waiting and time.monotonic() < until:
+        for event in launcher.collect(0.5):
+            if isinstance(event, Result) and event.id in waiting:
+                waiting.discard(event.id)
+                if event.state == "stopped":  # one that ended by itself a moment before is told when the study goes on
+                    tuner.tell(event.id, error=event.error, state="stopped", seconds=event.seconds, times=event.times)
+                    told += 1
+    return told
+
+
+def _leave(launcher: Local | Batch) -> None:
+    if isinstance(launcher, Batch):
+        launcher.detach()
+    else:
+        launcher.close()

@@ -1,0 +1,92 @@
+"""The best points once more, in full: what short trainings promised, beside what full ones gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.history import History
+from dsice.space import Space
+from dsice.strategies import Strategy
+from dsice.trial import Proposal, State, Trial
+from dsice.tuner.proposing import made, recommended
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """Trials of the goal's stage and those of the same points one stage higher.
+
+    Attributes
+    ----------
+    pairs
+        (short, full), the best full one first; full ones without a value stand last.
+    rank_correlation
+        Spearman's, between the scores of short and full: 1 where the short trainings put the points in the right order.
+        None for fewer than two points with a value, or where all values of a kind are the same.
+    """
+
+    pairs: tuple[tuple[Trial, Trial], ...]
+    rank_correlation: float | None
+
+    @property
+    def best(self) -> Trial | None:
+        """The best of the full ones; None while none has a value."""
+        return self.pairs[0][1] if self.pairs and self.pairs[0][1].state is State.DONE else None
+
+    def __str__(self) -> str:
+        found = "not known" if self.rank_correlation is None else f"{self.rank_correlation:.2f}"
+        lines = [f"{len(self.pairs)} points trained in full; rank correlation between short and full: {found}"]
+        for short, full in self.pairs:
+            gave = f"{full.value:.6g}" if full.state is State.DONE else str(full.state)
+            lines.append(f"  trial {short.id}: {short.value:.6g} -> trial {full.id}: {gave}  {dict(full.params)}")
+        return "\n".join(lines)
+
+
+def next_confirmations(k: int, strategy: Strategy, space: Space, history: History) -> list[Trial]:
+    """Trials of the `k` best points one stage above the goal's, but for those that are there already."""
+    stage = history.goal.stage + 1
+    first = recommended(strategy, space, history)
+    leading = [] if first is None else [first, *(t for t in history.leading(k + 1) if t.point != first.point)]
+    wanted = [
+        Proposal(t.point, {"phase": "confirm"}, stage=stage, member=t.member, overrides=t.overrides)
+        for t in leading[:k]
+        if history.id_of((t.point, stage, 0, t.member)) is None
+    ]
+    return made(wanted, space, history, None, "confirm")
+
+
+def confirmation(history: History) -> Confirmation:
+    """What the history has of it."""
+    own = history.goal
+    above = replace(own, stage=own.stage + 1)
+    sign = -1.0 if own.maximize else 1.0
+    found = []
+    for full in history:
+        short = history.at(full.point) if full.stage == above.stage else None
+        if short is not None and short.value is not None:  # its value is the goal's metric, the mean of all its measurements
+            loss = above.loss(full)
+            shown = full if math.isnan(loss) else replace(full, value=above.metric_of(full))
+            found.append((math.isnan(loss), above.violation(full), loss, sign * short.value, short, shown))
+    found.sort(key=lambda row: (row[0], row[1], row[2], row[5].id))
+    known = [row for row in found if not row[0]]
+    correlation = spearman([row[3] for row in known], [row[2] for row in known])
+    return Confirmation(tuple((row[4], row[5]) for row in found), correlation)
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Spearman's rank correlation, ties at their mean rank; None where it is not defined."""
+    if len(first) < 2:
+        return None
+    a, b = (_ranks(np.asarray(values, dtype=float)) for values in (first, second))
+    spread = float(np.std(a) * np.std(b))
+    return float(np.mean((a - a.mean()) * (b - b.mean()))) / spread if spread > 0 else None
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    less, equal = values[:, None] > values, values[:, None] == values
+    ranks: NDArray[np.float64] = less.sum(axis=1) + (equal.sum(axis=1) - 1) / 2
+    return ranks

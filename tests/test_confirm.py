@@ -1,0 +1,151 @@
+"""confirm=: the best points once more, in full, as a stage of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dsice import Goal, State, Tuner, run
+from dsice.launchers import Local
+from dsice.launchers.base import Job, Result
+from dsice.strategies import DSICE, Grid, Random, Sequential2018
+from dsice.tuner.confirming import spearman
+
+from .test_run import InMemory
+
+FULL = {0: 5.0, 1: 1.0, 2: 3.0, 3: 2.0}
+
+
+def trained(job: Job) -> Result:
+    """Short: x itself. In full: x = 1 is the best, and x = 0 does not converge to anything good."""
+    x = int(job.params["x"])
+    value = FULL.get(x, 9.0) if job.stage == 1 else float(x)
+    return Result(job.id, "done", value=value, seconds=10.0 if job.stage else 1.0)
+
+
+def test_the_best_are_run_again_as_stage_1_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    launcher = InMemory(trained, slots=2)
+    with Tuner({"x": range(9)}, Grid(), journal=tmp_path / "j.jsonl", max_trials=7) as tuner:
+        run(tuner, launcher, confirm=4)
+        found = tuner.confirmation
+        assert [(short.params["x"], full.params["x"], full.value) for short, full in found.pairs] == [
+            (1, 1, 1.0),
+            (3, 3, 2.0),
+            (2, 2, 3.0),
+            (0, 0, 5.0),
+        ]
+        assert found.best == tuner.history[found.pairs[0][1].id] and found.best.stage == 1
+        assert found.rank_correlation == pytest.approx(stats.spearmanr([0, 1, 2, 3], [5, 1, 3, 2]).statistic)
+        assert tuner.best is not None and tuner.best.params == {"x": 0}  # the search's own
+        assert tuner.asked == 7 and len(tuner.history) == 11 and tuner.finished
+    err = capsys.readouterr().err
+    assert "4 points trained in full; rank correlation between short and full: -0.40" in err
+    again = Tuner.read(tmp_path / "j.jsonl").confirmation
+    assert again == found
+
+
+def test_going_on_confirms_only_what_is_new(tmp_path: Path) -> None:
+    def tune(trials: int, confirm: int) -> Tuner:
+        with Tuner({"x": range(8, -1, -1)}, Grid(), journal=tmp_path / "j.jsonl", max_trials=trials) as tuner:
+            return run(tuner, InMemory(trained), confirm=confirm, progress=False)
+
+    assert len(tune(5, 2).history) == 7
+    assert len(tune(5, 2).history) == 7
+    assert len(tune(5, 3).history) == 8
+    more = tune(9, 3)  # the search goes on, and its three best are others
+    assert [t.params["x"] for t in more.history if t.stage == 0] == [8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert sorted(t.params["x"] for t in more.history if t.stage == 1) == [0, 1, 2, 4, 5, 6]
+
+
+@pytest.mark.parametrize("strategy", [DSICE(tolerance=None), Sequential2018(), Random(), Grid()])
+def test_every_strategy_goes_on_beside_confirmed_trials(strategy: object) -> None:
+    tuner = Tuner({"x": range(6), "y": range(6)}, strategy, max_trials=12)  # type: ignore[arg-type]
+    launcher = InMemory(lambda job: Result(job.id, "done", value=float(job.params["x"] - job.params["y"]) + 50 * job.stage))
+    run(tuner, launcher, confirm=3, progress=False)
+    tuner.max_trials = 20
+    run(tuner, launcher, confirm=3, progress=False)
+    short = [t for t in tuner.history if t.stage == 0]
+    assert len(short) == len({t.point for t in short}) and (len(short) == 20 or isinstance(strategy, Sequential2018))
+    assert tuner.best is not None and tuner.best.stage == 0 and len(tuner.confirmation.pairs) >= 3
+
+
+def test_the_program_learns_of_its_stage_and_a_killed_coordinator_goes_on(tmp_path: Path) -> None:
+    script = """
+from dsice import Tuner, run
+from dsice.launchers import Local
+from dsice.strategies import Grid
+command = 'echo $DSICE_STAGE >> runs; test $DSICE_STAGE = 1 && {{ touch full; sleep 1; }}; echo $(({x} + 10 * $DSICE_STAGE))'
+with Tuner({'x': range(4)}, Grid(), journal='j.jsonl') as tuner, Local(command, slots=1, directory='t') as launcher:
+    run(tuner, launcher, confirm=2, progress=False)
+"""
+    first = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
+    while not (tmp_path / "full").exists():
+        assert first.poll() is None
+    first.kill()
+    first.wait()
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    tuner = Tuner.read(tmp_path / "j.jsonl")
+    assert [(t.params["x"], t.stage, t.value) for t in tuner.history] == [
+        (0, 0, 0.0),
+        (1, 0, 1.0),
+        (2, 0, 2.0),
+        (3, 0, 3.0),
+        (0, 1, 10.0),
+        (1, 1, 11.0),
+    ]
+    assert (tmp_path / "runs").read_text().split() == ["0"] * 4 + ["1"] * 2
+
+
+def test_maximised_metrics_bounds_and_failures() -> None:
+    def answer(job: Job) -> Result:
+        x = int(job.params["x"])
+        if job.stage and x == 4:
+            return Result(job.id, "failed", error="diverged")
+        return Result(job.id, "done", metrics={"accuracy": float(x), "memory": 9.0 if job.stage and x == 3 else 1.0})
+
+    tuner = Tuner({"x": range(5)}, Grid(), goal=Goal("accuracy", maximize=True, at_most={"memory": 5.0}))
+    run(tuner, InMemory(answer), confirm=4, progress=False)
+    found = tuner.confirmation
+    assert [full.params["x"] for _, full in found.pairs] == [2, 1, 3, 4]  # the one that breaks a bound, then the failed one
+    assert found.pairs[-1][1].state is State.FAILED and found.rank_correlation == pytest.approx(1.0)
+    assert found.best is not None and found.best.params == {"x": 2}
+    assert "failed" in str(found)
+
+
+def test_nothing_to_confirm() -> None:
+    tuner = Tuner({"x": range(3)}, Grid())
+    run(tuner, InMemory(lambda job: Result(job.id, "done", value=1.0)), progress=False)
+    assert tuner.confirmation.pairs == () and tuner.confirmation.best is None and tuner.confirmation.rank_correlation is None
+    with pytest.warns(UserWarning, match="none of the 3 trials"):
+        failed = run(
+            Tuner({"x": range(3)}, Grid()),
+            InMemory(lambda job: Result(job.id, "failed", error="no")),
+            confirm=2,
+            progress=False,
+        )
+    assert len(failed.history) == 3
+
+
+def test_spearman_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(3)
+    for n in (2, 3, 7, 20):
+        a, b = rng.integers(0, 5, n).astype(float), rng.normal(size=n)
+        expected = stats.spearmanr(a, b).statistic if len(set(a)) > 1 else None
+        assert spearman(a.tolist(), b.tolist()) == (None if expected is None else pytest.approx(expected))
+    assert spearman([1.0, 1.0], [1.0, 2.0]) is None and spearman([1.0], [1.0]) is None
+
+
+def test_local_functions_see_the_stage() -> None:
+    def train(x: int) -> float:
+        import os
+
+        return x + 100.0 * int(os.environ["DSICE_STAGE"])
+
+    with Tuner({"x": range(3)}, Grid()) as tuner, Local(train, slots=2) as launcher:
+        run(tuner, launcher, confirm=1, progress=False)
+    assert [t.value for t in tuner.history] == [0.0, 1.0, 2.0, 100.0]

@@ -1,0 +1,56 @@
+"""Good manners on a login node: one thread while asking, no process for a job of a scheduler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dsice.launchers import Batch, Job
+
+from .launchers.conftest import Fake, fake
+
+__all__ = ["fake"]
+
+ASK = """
+import os
+from dsice import Tuner
+
+def ticks():
+    # user and system time of each thread
+    found = {}
+    for thread in os.listdir("/proc/self/task"):
+        fields = open(f"/proc/self/task/{thread}/stat").read().rpartition(")")[2].split()
+        found[int(thread)] = int(fields[11]) + int(fields[12])
+    return found
+
+tuner = Tuner({name: range(12) for name in "abcde"})
+for _ in range(12):
+    for trial in tuner.ask(20):
+        tuner.tell(trial, sum((x - 5) ** 2 for x in trial.params.values()))
+tuner.best
+spent = ticks()
+print(spent.pop(os.getpid()), sum(spent.values()))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_asking_uses_one_thread() -> None:
+    limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    env = {name: value for name, value in os.environ.items() if name not in limits}
+    done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True)
+    own, others = map(int, done.stdout.split())
+    assert own > 50 and others <= own / 50, f"{own} ticks in the main thread, {others} in others"
+
+
+@pytest.mark.parametrize("fake", ["pjm"], indirect=True)
+def test_no_process_for_a_job_of_a_scheduler(fake: Fake, tmp_path: Path) -> None:
+    fake.tell("hold")
+    with Batch("echo {x}", scheduler=fake.name, slots=8, directory=tmp_path / "t") as launcher:
+        launcher.submit([Job(x, {"x": x}) for x in range(8)])
+        launcher.collect(0.2)
+        assert psutil.Process().children(recursive=True) == []

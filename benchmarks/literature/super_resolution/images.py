@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float64]
-SIDE = 144
+SIDE = 128
 """Side of a held-out crop in pixels, a multiple of the enlargement."""
 _LUMA = np.array([65.481, 128.553, 24.966]) / 255.0  # ITU-R BT.601, as in the evaluation of super-resolution
 

@@ -1,8 +1,8 @@
 """How good an enlarged image is: its distance to the true one, and how natural it looks by itself.
 
 The challenge behind the published experiment measures a *perceptual index*: (10 - Ma + NIQE) / 2, two measures that look at
-the enlarged image alone. Ma's is a model fitted to human ratings, which nothing that is installed here has. `Naturalness` is a
-**stand-in** for the index: the other half, NIQE (Mittal, Soundararajan, Bovik, 2013), built anew on the photographs that are trained on.
+the enlarged image alone. Ma's is a model fitted to human ratings, which no installed package has. `Naturalness` is a **stand-in**
+for the index: the other half, NIQE (Mittal, Soundararajan, Bovik, 2013), built anew on the photographs that are trained on.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def features(image: Array) -> tuple[Array, Array]:
     whole, contrast = _normalised(image)
     half, _ = _normalised(_halved(image))
     fine = _patches(whole, PATCH, STRIDE)
-    coarse = _patches(half, PATCH // 2, STRIDE // 2)[: len(fine)]
+    coarse = _patches(half, PATCH // 2, STRIDE // 2)
     sharpness = _patches(contrast, PATCH, STRIDE).mean(axis=(1, 2))
     return np.concatenate([_described(fine), _described(coarse)], axis=1), sharpness
 

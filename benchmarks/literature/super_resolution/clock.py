@@ -1,0 +1,90 @@
+"""What two-step learning and 40 trainings at once save: measured seconds, and the virtual clock."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from dsice import Goal, Tuner, run
+from dsice.launchers import Table
+
+
+@dataclass(frozen=True)
+class Savings:
+    """Processor seconds of one core: what was spent, and what would have been.
+
+    Attributes
+    ----------
+    trials
+        How many trainings of the search.
+    short, full
+        Seconds of a fine-tuning, on average over the search; of a training from scratch, on average over the confirmed.
+    pretraining
+        Seconds of the pre-training.
+    elapsed
+        Seconds of the search with 40 workers, on the virtual clock.
+    """
+
+    trials: int
+    short: float
+    full: float
+    pretraining: float
+    elapsed: float
+
+    @property
+    def per_trial(self) -> float:
+        """How many times longer a trial takes from scratch."""
+        return self.full / self.short
+
+    @property
+    def two_step(self) -> float:
+        """How many times longer the search takes from scratch, on one worker, the pre-training counted."""
+        return self.trials * self.full / (self.pretraining + self.trials * self.short)
+
+    @property
+    def parallel(self) -> float:
+        """How many times longer one worker takes than 40, for the fine-tunings alone."""
+        return self.trials * self.short / self.elapsed
+
+    @property
+    def product(self) -> float:
+        """The two savings multiplied, as published."""
+        return self.two_step * self.parallel
+
+    @property
+    def in_all(self) -> float:
+        """From scratch on one worker over two-step learning on 40, end to end: the pre-training comes first, and is one job."""
+        return self.trials * self.full / (self.pretraining + self.elapsed)
+
+    def figures(self) -> dict[str, float]:
+        """All of them by name."""
+        derived = ("per_trial", "two_step", "parallel", "product", "in_all")
+        return asdict(self) | {name: getattr(self, name) for name in derived}
+
+
+def replayed(trials: pd.DataFrame, axes: dict[str, list[float]], *, workers: int, mode: Literal["rounds", "async"]) -> Tuner:
+    """The trials of a search again, in the order in which they were asked, on the virtual clock with `workers` workers.
+
+    Parameters
+    ----------
+    trials
+        One row each, in the order of the ids: a column for each axis, ``index``, ``rmse``, ``cpu_seconds``.
+    """
+    names = list(axes)
+    table = Table(
+        trials, objective="index", params=axes, metrics=["rmse"], seconds="cpu_seconds", missing="error", workers=workers
+    )
+    tuner = Tuner(table.space, goal=Goal("index"), max_trials=len(trials))
+    for row in trials[names].to_dict("records"):
+        tuner.enqueue(row)
+    return run(tuner, table, mode=mode, progress=False)
+
+
+def elapsed(tuner: Tuner) -> float:
+    """When the last trial ended, in seconds since the first began."""
+    ends = [t.times[2] for t in tuner.history if t.times[2] is not None]
+    starts = [t.times[1] for t in tuner.history if t.times[1] is not None]
+    return float(np.max(ends) - np.min(starts))

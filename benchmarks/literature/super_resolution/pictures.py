@@ -1,0 +1,64 @@
+"""The pictures: RMSE against the index, the jobs over time, and the enlarged image before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dsice import Tuner
+from dsice.plots import timeline, tradeoff
+
+DPI = 90
+
+
+def front(tuner: Tuner, bests: pd.DataFrame, references: Mapping[str, Mapping[str, float]], path: Path) -> None:
+    """RMSE and index of every trial, their front, the bounds and the best under each; before any tuning for comparison."""
+    figure = tradeoff(tuner, "rmse", "index")
+    axes = figure.axes[0]
+    known = bests[np.isfinite(bests["bound"])]
+    for bound, multiple in zip(known["bound"], known["multiple"], strict=True):
+        axes.axvline(bound, color="0.6", linestyle=":", linewidth=1.0, zorder=1)
+        axes.annotate(
+            f"x {multiple:g}", (bound, 0.99), xycoords=("data", "axes fraction"), rotation=90, va="top", ha="right", fontsize=8
+        )
+    for marker, (name, found) in zip("sX", references.items(), strict=False):
+        axes.scatter(found["rmse"], found["index"], marker=marker, s=60, color="black", zorder=6, label=name)
+    done = tuner.history.frame()
+    done = done[(done["stage"] == 0) & done["index"].notna()]
+    # what diverged is far away: the axes show the rest
+    axes.set_xlim(done["rmse"].min() - 0.1, known["bound"].max() * 1.01)
+    axes.set_ylim(done["index"].min() - 0.3, float(np.quantile(done["index"], 0.9)) + 0.5)
+    axes.set_xlabel("RMSE on held-out crops (0 to 255; less is better)")
+    axes.set_ylabel("naturalness index, stand-in for the PI (less is better)")
+    axes.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.2)
+    figure.savefig(path, dpi=DPI)
+
+
+def jobs(tuner: Tuner, path: Path) -> None:
+    """A bar for each training by worker, the number that run at the same time above them."""
+    timeline(tuner).savefig(path, dpi=DPI)
+
+
+def crops(
+    pictures: Mapping[str, NDArray[np.float64]],
+    captions: Mapping[str, str],
+    path: Path,
+    *,
+    corner: tuple[int, int],
+    side: int = 64,
+) -> None:
+    """The same piece of each image, side by side, grey, without interpolation; images of shape (height, width), 0 to 255."""
+    figure = Figure(figsize=(2.3 * len(pictures), 2.9), layout="constrained")
+    top, left = corner
+    plain: dict[str, Any] = {"cmap": "gray", "vmin": 16, "vmax": 235, "interpolation": "nearest"}
+    for axes, (name, image) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
+        axes.imshow(image[top : top + side, left : left + side], **plain)
+        axes.set_title(f"{name}\n{captions[name]}", fontsize=8)
+        axes.set_axis_off()
+    figure.savefig(path, dpi=DPI)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.literature.results import Results, arguments, need
 
-TEST_CROP, CORNER = 0, (30, 30)  # the piece of the test crops that is shown
+SHOWN = ((2, 20, 0), (4, 60, 60))  # pieces of the test crops: which, from which row and column on
 
 
 def main() -> None:
@@ -142,12 +142,12 @@ def draw(results: Results, design: Any, outcome: Any, references: dict[str, dict
         networks[name] = training.tuned(outcome.prepared, design.lengths, params.pop("learning_rate"), params)
     true = images.crops("test")
     captions = {"true": ""}
-    shown = {"true": true[TEST_CROP]}
+    shown = {"true": pictures.pieces(true, SHOWN)}
     for name, network in networks.items():
-        shown[name] = training.enlargement(network, true)[TEST_CROP]
+        shown[name] = pictures.pieces(training.enlargement(network, true), SHOWN)
         found = training.measured(network, outcome.prepared, "test")
         captions[name] = f"RMSE {found['rmse']:.2f}, index {found['index']:.2f}"
-    pictures.crops(shown, captions, results.path("enlarged.png"), corner=CORNER)
+    pictures.crops(shown, captions, results.path("enlarged.png"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from torch.nn import functional
 SCALE = 4
 CHANNELS = 24
 GAIN = 8.0
-"""What the differences from the mean around a pixel are multiplied by: it brings them to about 1, or hundreds of steps would not do."""
+"""What differences from the mean around a pixel are multiplied by: at about 1 they are learnt from within hundreds of steps."""
 
 
 class Projection(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +45,17 @@ def jobs(tuner: Tuner, path: Path) -> None:
     timeline(tuner).savefig(path, dpi=DPI)
 
 
-def crops(
-    pictures: Mapping[str, NDArray[np.float64]],
-    captions: Mapping[str, str],
-    path: Path,
-    *,
-    corner: tuple[int, int],
-    side: int = 64,
-) -> None:
-    """The same piece of each image, side by side, grey, without interpolation; images of shape (height, width), 0 to 255."""
-    figure = Figure(figsize=(2.3 * len(pictures), 2.9), layout="constrained")
-    top, left = corner
+def pieces(images: NDArray[np.float64], where: Sequence[tuple[int, int, int]], side: int = 64) -> NDArray[np.float64]:
+    """Pieces of images, one above the other; `where` has the image, the row and the column of each."""
+    return np.concatenate([images[place, top : top + side, left : left + side] for place, top, left in where])
+
+
+def crops(shown: Mapping[str, NDArray[np.float64]], captions: Mapping[str, str], path: Path) -> None:
+    """The same pieces of each image, side by side, grey, without interpolation; images of shape (height, width), 0 to 255."""
+    figure = Figure(figsize=(2.1 * len(shown), 4.7), layout="constrained")
     plain: dict[str, Any] = {"cmap": "gray", "vmin": 16, "vmax": 235, "interpolation": "nearest"}
-    for axes, (name, image) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
-        axes.imshow(image[top : top + side, left : left + side], **plain)
+    for axes, (name, image) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
+        axes.imshow(image, **plain)
         axes.set_title(f"{name}\n{captions[name]}", fontsize=8)
         axes.set_axis_off()
     figure.savefig(path, dpi=DPI)

@@ -71,7 +71,8 @@ def replayed(trials: pd.DataFrame, axes: dict[str, list[float]], *, workers: int
     Parameters
     ----------
     trials
-        One row each, in the order of the ids: a column for each axis, ``index``, ``rmse``, ``cpu_seconds``.
+        One row each, in the order of the ids: a column for each axis, ``index``, ``rmse``, ``cpu_seconds``; ``round`` where
+        rounds were smaller than `workers`.
     """
     names = list(axes)
     table = Table(
@@ -79,8 +80,11 @@ def replayed(trials: pd.DataFrame, axes: dict[str, list[float]], *, workers: int
     )
     tuner = Tuner(table.space, goal=Goal("index"), max_trials=len(trials))
     for row in trials[names].to_dict("records"):
-        tuner.enqueue(row)
-    return run(tuner, table, mode=mode, progress=False)
+        tuner.enqueue({str(name): value for name, value in row.items()})
+    sizes = trials.groupby("round").size() if mode == "rounds" and "round" in trials else pd.Series([len(trials)])
+    for asked in sizes.cumsum().tolist():
+        run(tuner, table, mode=mode, max_trials=asked, progress=False)
+    return tuner
 
 
 def elapsed(tuner: Tuner) -> float:

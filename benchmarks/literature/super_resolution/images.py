@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +23,23 @@ def luminance(colours: NDArray[np.uint8]) -> Image:
 @cache
 def training() -> tuple[Image, ...]:
     """The images that are trained on, 0 to 255: astronaut, coffee (scikit-image), flower (scikit-learn)."""
-    from skimage import data
-    from sklearn.datasets import load_sample_image
-
-    return tuple(map(luminance, (data.astronaut(), data.coffee(), load_sample_image("flower.jpg"))))
+    return tuple(map(luminance, (_skimage("astronaut"), _skimage("coffee"), _sklearn("flower.jpg"))))
 
 
 @cache
 def _held_out() -> tuple[Image, ...]:
-    from skimage import data
-    from sklearn.datasets import load_sample_image
+    return tuple(map(luminance, (_sklearn("china.jpg"), _skimage("chelsea"))))
 
-    return tuple(map(luminance, (load_sample_image("china.jpg"), data.chelsea())))
+
+def _skimage(name: str) -> NDArray[np.uint8]:
+    """A photograph that is in the package itself: nothing is downloaded."""
+    data: Any = importlib.import_module("skimage.data")
+    return np.asarray(getattr(data, name)())
+
+
+def _sklearn(name: str) -> NDArray[np.uint8]:
+    datasets: Any = importlib.import_module("sklearn.datasets")
+    return np.asarray(datasets.load_sample_image(name))
 
 
 def crops(which: str) -> NDArray[np.float64]:

@@ -52,9 +52,11 @@ def _filters(made: torch.Generator, to: int, of: int, side: int) -> Tensor:
     """Random filters without a mean (an even area has no texture) and of length 1."""
     drawn = torch.randn(to, of, side, side, generator=made)
     drawn = drawn - drawn.mean(dim=(2, 3), keepdim=True)
-    return drawn / drawn.flatten(1).norm(dim=1)[:, None, None, None]
+    lengths: Tensor = torch.linalg.vector_norm(drawn, dim=(1, 2, 3), keepdim=True)
+    return drawn / lengths
 
 
 def _sorted(responses: Tensor) -> Tensor:
     """Each filter's responses in ascending order, shape (filters, responses)."""
-    return responses.transpose(0, 1).flatten(1).sort(dim=1).values
+    values: Tensor = responses.transpose(0, 1).flatten(1).sort(dim=1).values
+    return values

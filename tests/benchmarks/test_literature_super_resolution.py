@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.literature.super_resolution import clock, quality
+from benchmarks.literature.super_resolution import clock, comparing, quality
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "benchmarks" / "literature" / "super_resolution" / "results"
@@ -67,6 +67,18 @@ def test_the_savings_of_a_case_counted_by_hand():
     assert saved.parallel == pytest.approx(20)
     assert saved.product == pytest.approx(10_000 / 104)
     assert saved.in_all == pytest.approx(500 / 9)
+
+
+def test_searches_are_compared_after_equally_many_trials():
+    rows = [
+        ("bounded", 0, 9.0, 5.0),
+        ("bounded", 1, 11.0, 3.0),
+        ("bounded", 9, 9.0, 1.0),
+        ("free", 0, 10.0, 4.0),
+        ("free", 1, 12.0, 2.0),
+    ]
+    figures = comparing.beside(pd.DataFrame(rows, columns=["search", "id", "rmse", "index"]), 10.0, 2)
+    assert list(figures.values()) == [0.5, 5.0, 3.0, 0.5, 4.0, 2.0]
 
 
 def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_each_round():

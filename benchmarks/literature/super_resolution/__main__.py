@@ -33,7 +33,7 @@ def main() -> None:
 
 def report(results: Results, design: Any, outcome: Any) -> dict[str, object]:
     """Write the tables and pictures; the figures of the summary."""
-    from benchmarks.literature.super_resolution import images, study, training
+    from benchmarks.literature.super_resolution import comparing, images, study, training
 
     references = {
         name: training.measured(network, outcome.prepared, "search")
@@ -43,7 +43,8 @@ def report(results: Results, design: Any, outcome: Any) -> dict[str, object]:
     bounded = outcome.bounded.history.frame().query("stage == 0")
     free = outcome.unbounded.history.frame()
     keep = ["id", "round", *study.AXES, "rmse", "index", "test_rmse", "test_index", "cpu_seconds", "seconds", "state"]
-    results.table("trials", pd.concat([bounded[keep].assign(search="bounded"), free[keep].assign(search="free")]))
+    trials = pd.concat([bounded[keep].assign(search="bounded"), free[keep].assign(search="free")])
+    results.table("trials", trials)
     results.table("bests", outcome.bests)
     results.table("front", outcome.bounded.history.front("rmse", "index"))
     results.table("confirmation", _confirmed(outcome.confirmation))
@@ -53,7 +54,8 @@ def report(results: Results, design: Any, outcome: Any) -> dict[str, object]:
     statistics = training.statistics(outcome.prepared)
     own = {f"index of the true {which} crops": statistics(images.crops(which)) for which in ("search", "test")}
     figures = {f"{name} {metric}": value for name, found in references.items() for metric, value in found.items()}
-    return {**figures, **own, **_searched(outcome), **repeats, **times}
+    compared = comparing.beside(trials, outcome.bests.iloc[0]["bound"], design.tight)
+    return {**figures, **own, **_searched(outcome), **compared, **repeats, **times}
 
 
 def _tests(found: dict[str, float]) -> dict[str, float]:

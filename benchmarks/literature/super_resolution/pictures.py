@@ -21,19 +21,19 @@ def front(tuner: Tuner, bests: pd.DataFrame, references: Mapping[str, Mapping[st
     """RMSE and index of every trial, their front, the bounds and the best under each; before any tuning for comparison."""
     figure = tradeoff(tuner, "rmse", "index")
     axes = figure.axes[0]
-    known = bests[np.isfinite(bests["bound"])]
-    for bound, multiple in zip(known["bound"], known["multiple"], strict=True):
-        axes.axvline(bound, color="0.6", linestyle=":", linewidth=1.0, zorder=1)
-        axes.annotate(
-            f"x {multiple:g}", (bound, 0.99), xycoords=("data", "axes fraction"), rotation=90, va="top", ha="right", fontsize=8
-        )
     for marker, (name, found) in zip("sX", references.items(), strict=False):
         axes.scatter(found["rmse"], found["index"], marker=marker, s=60, color="black", zorder=6, label=name)
     done = tuner.history.frame()
     done = done[(done["stage"] == 0) & done["index"].notna()]
-    # what diverged is far away: the axes show the rest
-    axes.set_xlim(done["rmse"].min() - 0.1, known["bound"].max() * 1.01)
-    axes.set_ylim(done["index"].min() - 0.3, float(np.quantile(done["index"], 0.9)) + 0.5)
+    # what diverged, and a bound that nothing comes near, is far away: the axes show the rest
+    right = float(done["rmse"].quantile(0.97)) + 0.05
+    axes.set_xlim(done["rmse"].min() - 0.05, right)
+    axes.set_ylim(done["index"].min() - 0.2, float(done["index"].quantile(0.9)) + 0.5)
+    for bound, multiple in zip(bests["bound"], bests["multiple"], strict=True):
+        if bound < right:
+            axes.axvline(bound, color="0.6", linestyle=":", linewidth=1.2, zorder=1)
+            place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "top", "ha": "right"}
+            axes.annotate(f"bound: pre-trained x {multiple:g}", (bound, 0.99), fontsize=8, **place)
     axes.set_xlabel("RMSE on held-out crops (0 to 255; less is better)")
     axes.set_ylabel("naturalness index, stand-in for the PI (less is better)")
     axes.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.2)
@@ -52,7 +52,7 @@ def pieces(images: NDArray[np.float64], where: Sequence[tuple[int, int, int]], s
 
 def crops(shown: Mapping[str, NDArray[np.float64]], captions: Mapping[str, str], path: Path) -> None:
     """The same pieces of each image, side by side, grey, without interpolation; images of shape (height, width), 0 to 255."""
-    figure = Figure(figsize=(2.1 * len(shown), 4.7), layout="constrained")
+    figure = Figure(figsize=(2.1 * len(shown), 4.4), layout="constrained")
     plain: dict[str, Any] = {"cmap": "gray", "vmin": 16, "vmax": 235, "interpolation": "nearest"}
     for axes, (name, image) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
         axes.imshow(image, **plain)

@@ -58,7 +58,7 @@ bench-published: $(VENV)/.bench-installed  # the published algorithms beside the
 bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open, ask, tell, in memory and on the disk, 2 minutes
 	@$(BIN)/python -m benchmarks.journal.run
 
-bench-launch: $(VENV)/.bench-installed  # the launchers beside their bars, 5 minutes
+bench-launch: $(VENV)/.engines-installed  # the launchers beside their bars, 5 minutes
 	@$(BIN)/python -m benchmarks.launch.run
 
 # the published experiments in small, each a command of its own: make literature-batch_size, literature-pedestrian,

@@ -12,9 +12,9 @@ import pytest
 
 from dsice.launchers import Batch, Job
 
-from .launchers.conftest import Fake, fake
+from .launchers.conftest import Fake, commands, fake
 
-__all__ = ["fake"]
+__all__ = ["commands", "fake"]
 
 ASK = """
 import os

@@ -55,7 +55,7 @@ def figures(
         "sweep_best_loss": float(sweep.loss.min()),
         "sweep_best_fresh_loss": float(medians[best]),
         "lowest_fresh_loss": float(medians.min()),
-        "lowest_fresh_batch": int(medians.idxmin()),
+        "lowest_fresh_batch": int(medians.index.to_numpy()[medians.to_numpy().argmin()]),
         "sweep_cpu_seconds": float(sweep.cpu_seconds.sum()),
         "sweep_elapsed": sweep_elapsed(sweep, scale.workers),
     }

@@ -13,7 +13,7 @@ SPREAD = 8  # sizes from small to large whose noise is shown
 
 
 def sizes_to_repeat(sweep: pd.DataFrame, found: pd.DataFrame, scale: Scale) -> list[int]:
-    """Sizes to train again: the best of the sweep by loss and by time, what the searches for the loss found, some from 1 to 700."""
+    """Sizes to train again: the best of the sweep by loss and by time, those the searches for the loss found, some of all."""
     best = {batch for column in ("loss", "cpu_seconds") for batch in top(sweep, column, scale.top)}
     chosen = set(found.loc[found.objective == "loss", "batch"])
     places = np.geomspace(1, len(scale.batches), SPREAD).round().astype(int) - 1
@@ -26,7 +26,10 @@ def top(sweep: pd.DataFrame, column: str, count: int) -> list[int]:
 
 
 def noise(repeats: pd.DataFrame, column: str, batches: list[int]) -> float:
-    """How far one training is from the median of its size: a robust standard deviation, over several sizes."""
+    """How far one training is from the median of its size: a robust standard deviation, over several sizes.
+
+    With 8 trainings of a size it comes out about a tenth too small, which makes the judgement stricter.
+    """
     some = repeats[repeats.batch.isin(batches)]
     away = (some[column] - some.groupby("batch")[column].transform("median")).abs()
     count = some.groupby("batch").size().mean()

@@ -26,19 +26,21 @@ def sweep(path: Path, measured: pd.DataFrame, repeats: pd.DataFrame, judged: pd.
         values = measured.set_index("batch")[column].loc[asked]
         axes.plot(asked, values, "o", color=COLOURS["DSICE"], ms=5, mfc="none", label=f"DSICE, seed 0: {len(asked)} trainings")
         _fresh(axes, repeats, column)
-        best = measured.loc[measured[column].idxmin()]
-        axes.plot(best.batch, best[column], "k*", ms=11, label=f"lowest of the sweep: size {best.batch:.0f}")
+        lowest = measured.nsmallest(1, column)
+        axes.plot(lowest.batch, lowest[column], "k*", ms=11, label=f"lowest of the sweep: size {lowest.batch.iloc[0]}")
         axes.set(xscale="log", yscale="log", ylabel=label)
         axes.legend(fontsize=8, loc="upper center")
         axes.grid(alpha=0.3)
     lower.set_xlabel("batch size")
-    upper.set_title(f"Batch size of a small network on digits: all {len(measured)}, and {len(asked)} that a search chose", fontsize=11)
+    upper.set_title(
+        f"Batch size of a small network on digits: all {len(measured)}, and {len(asked)} that a search chose", fontsize=11
+    )
     figure.savefig(path, dpi=DPI)
 
 
 def _fresh(axes: Axes, repeats: pd.DataFrame, column: str) -> None:
     """Median and quartiles of the fresh trainings of a size."""
-    quartiles = repeats.groupby("batch")[column].quantile([0.25, 0.5, 0.75]).unstack()
+    quartiles = repeats.groupby("batch")[column].quantile(np.array([0.25, 0.5, 0.75])).unstack()
     bars = [quartiles[0.5] - quartiles[0.25], quartiles[0.75] - quartiles[0.5]]
     label = "fresh trainings: median, quartiles"
     axes.errorbar(quartiles.index, quartiles[0.5], yerr=bars, fmt="_", color="tab:purple", lw=1, ms=6, label=label)

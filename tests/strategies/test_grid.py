@@ -91,15 +91,17 @@ def test_one_strategy_serves_two_studies_and_one_history_two_strategies() -> Non
     grid = Grid(stride=2)
     first, second = Tuner({"x": range(9)}, grid), Tuner({"x": range(9)}, grid)
     assert [t.point for t in first.ask(3)] == [t.point for t in second.ask(3)] == [(0,), (2,), (4,)]
+    assert [t.point for t in first.ask(1)] == [(6,)]
     others = Grid().ask(9, first.space, first.history, first._stream)
-    assert [p.point for p in others] == [(1,), (3,), (5,), (6,), (7,), (8,)]
-    assert [t.point for t in first.ask(9)] == [(6,), (8,)]
+    assert [p.point for p in others] == [(1,), (3,), (5,), (7,), (8,)]
+    assert [t.point for t in first.ask(9)] == [(8,)]
 
 
 def test_what_was_proposed_and_not_taken_is_proposed_again() -> None:
     tuner = Tuner({"x": range(5)}, Grid())
+    tuner.add({"x": 1}, 0.5)
     proposed = [[p.point for p in tuner.strategy.ask(3, tuner.space, tuner.history, tuner._stream)] for _ in range(2)]
-    assert proposed == [[(0,), (1,), (2,)]] * 2
+    assert proposed == [[(0,), (2,), (3,)]] * 2
 
 
 def test_a_sweep_by_rounds_of_a_launcher(tmp_path: Path) -> None:

@@ -27,9 +27,7 @@ def valley() -> pd.DataFrame:
     batch = np.arange(1, 101)
     loss = 0.1 + (np.log(batch) - np.log(32)) ** 2
     loss[0] = np.nan
-    return pd.DataFrame(
-        {"batch": batch, "loss": loss, "cpu_seconds": 0.01 + 1.0 / batch, "seconds": 2.0 / batch}
-    )
+    return pd.DataFrame({"batch": batch, "loss": loss, "cpu_seconds": 0.01 + 1.0 / batch, "seconds": 2.0 / batch})
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +109,11 @@ def test_shares_with_their_intervals(found: pd.DataFrame) -> None:
     assert (dsice["seeds"], dsice["in_table"], dsice["as_good"]) == (2, 1.0, 0.5)
     assert dsice["as_good_low"] < 0.5 < dsice["as_good_high"]
     assert np.isnan(shares["cpu_seconds", "DSICE"]["as_good"])
+
+
+def test_sizes_asked_beside_earlier_ones() -> None:
+    assert judging.near("100 102 99 300 200 303") == pytest.approx(2 / 6)
+    assert judging.near("7") == 0.0
 
 
 def test_what_is_trained_again(valley: pd.DataFrame, found: pd.DataFrame) -> None:

@@ -26,6 +26,11 @@ def main() -> None:
         again = judging.sizes_to_repeat(sweep, found, scale)
         repeats = trainings.sweep({"batch": again, "repeat": range(1, scale.repeats + 1)})
         results.table("repeats", repeats)
+    report(results, scale, sweep, found, repeats)
+
+
+def report(results: Results, scale: Scale, sweep: pd.DataFrame, found: pd.DataFrame, repeats: pd.DataFrame) -> None:
+    """Judge what the searches found, draw, and keep it."""
     noises = {column: judging.noise(repeats, column, judging.top(sweep, column, scale.top)) for column in OBJECTIVES}
     judged = judging.judge(found, sweep, repeats, noises)
     shares = judging.shares(judged)
@@ -64,9 +69,22 @@ def figures(
         found |= {f"noise_{column}": noises[column], f"sizes_good_in_table_{column}": int(good.sum())}
     searched = set(judged.loc[judged.objective == "loss", "batch"])
     found["sizes_found_by_searches_for_loss"] = len(searched)
+    for column in ("value", "fresh"):
+        found[f"p_of_DSICE_and_random_in_{column}"] = judging.difference(judged, column)
     for row in shares.to_dict("records"):
         name = f"{row['objective']}, {row['search']}"
-        kept = ("seeds", "median_runs", "median_rank", "median_fresh", "in_table", "as_good", "median_trained", "median_elapsed")
+        kept = (
+            "seeds",
+            "median_runs",
+            "median_rank",
+            "median_value",
+            "median_fresh",
+            "in_table",
+            "as_good",
+            "median_trained",
+            "median_elapsed",
+            "near",
+        )
         found[name] = {key: round(float(row[key]), 4) for key in kept if pd.notna(row.get(key))}
     return found
 

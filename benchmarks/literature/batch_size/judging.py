@@ -50,11 +50,24 @@ def judge(found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noise
     return found.assign(in_table=found.value <= lowest, fresh=fresh, as_good=fresh <= limit)
 
 
+def near(asked: str, within: int = 2) -> float:
+    """Share of the sizes of a search that are at most `within` away from one that it asked earlier."""
+    sizes = [int(batch) for batch in asked.split()]
+    return float(np.mean([any(abs(size - other) <= within for other in sizes[:i]) for i, size in enumerate(sizes)]))
+
+
+def difference(judged: pd.DataFrame, column: str) -> float:
+    """Chance that DSICE and random search for the loss differ so much in `column` by luck (Mann-Whitney, two-sided)."""
+    of_loss = judged[judged.objective == "loss"]
+    one, other = (of_loss.loc[of_loss.search == name, column] for name in ("DSICE", "random"))
+    return float(stats.mannwhitneyu(one, other).pvalue)
+
+
 def shares(judged: pd.DataFrame) -> pd.DataFrame:
     """One row per objective and search: runs of it, medians, and the shares with their 95 % intervals (Wilson)."""
     rows = []
     for (objective, search), group in judged.groupby(["objective", "search"], sort=False):
-        row = {"objective": objective, "search": search, "seeds": len(group)}
+        row = {"objective": objective, "search": search, "seeds": len(group), "near": group.asked.map(near).mean()}
         row |= {f"median_{name}": group[name].median() for name in ("runs", "rank", "value", "fresh", "trained", "elapsed")}
         for name in ("in_table", "as_good"):
             if name == "in_table" or objective == "loss":

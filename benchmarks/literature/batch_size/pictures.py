@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 COLOURS = {"DSICE": "tab:red", "random": "tab:blue", "IPPE": "tab:green"}
@@ -29,6 +30,7 @@ def sweep(path: Path, measured: pd.DataFrame, repeats: pd.DataFrame, judged: pd.
         lowest = measured.nsmallest(1, column)
         axes.plot(lowest.batch, lowest[column], "k*", ms=11, label=f"lowest of the sweep: size {lowest.batch.iloc[0]}")
         axes.set(xscale="log", yscale="log", ylabel=label)
+        _plain(axes, both=True)
         axes.legend(fontsize=8, loc="upper center")
         axes.grid(alpha=0.3)
     lower.set_xlabel("batch size")
@@ -36,6 +38,14 @@ def sweep(path: Path, measured: pd.DataFrame, repeats: pd.DataFrame, judged: pd.
         f"Batch size of a small network on digits: all {len(measured)}, and {len(asked)} that a search chose", fontsize=11
     )
     figure.savefig(path, dpi=DPI)
+
+
+def _plain(axes: Axes, *, both: bool = False) -> None:
+    """0.1, 1, 10 at the axes instead of powers, with 2 and 5 in between."""
+    for axis in (axes.yaxis, axes.xaxis) if both else (axes.yaxis,):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _fresh(axes: Axes, repeats: pd.DataFrame, column: str) -> None:
@@ -63,6 +73,7 @@ def courses(path: Path, measured: pd.DataFrame, judged: pd.DataFrame, noise: flo
     lowest = measured.loss.min()
     axes.axhspan(lowest, lowest + 2 * noise, color="0.85", lw=0, label="lowest of the sweep and two noises above")
     axes.set(xlabel="trainings", ylabel="lowest validation loss so far", yscale="log", xlim=(1, longest))
+    _plain(axes)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=DPI)

@@ -32,7 +32,7 @@ def swept(tuner: Tuner, batch: int) -> Tuner:
 def test_a_sweep_of_700_batch_sizes_takes_each_once_in_order(batch: int) -> None:
     tuner = swept(Tuner({"batch": BATCHES}, Grid()), batch)
     assert asked(tuner) == list(BATCHES)
-    assert tuner.finished and tuner.best.params == {"batch": 1}
+    assert tuner.finished and tuner.best and tuner.best.params == {"batch": 1}
 
 
 @pytest.mark.parametrize("stride, expected", [(20, list(range(1, 701, 20))), (699, [1, 700]), (700, [1]), (10**9, [1])])
@@ -108,7 +108,7 @@ def test_a_sweep_by_rounds_of_a_launcher(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("batch,loss,seconds\n" + "".join(f"{b},{abs(b - 120)},2\n" for b in BATCHES))
     log = Table(tmp_path / "log.csv", objective="loss", params=["batch"], workers=40)
     tuner = run(Tuner(log.space, Grid(stride=7)), log, mode="rounds", progress=False)
-    assert asked(tuner) == list(range(1, 701, 7)) and tuner.best.params == {"batch": 120}
+    assert asked(tuner) == list(range(1, 701, 7)) and tuner.best and tuner.best.params == {"batch": 120}
     assert log.clock.elapsed == 3 * 2  # 100 trainings of 2 s, 40 at a time
 
 

@@ -1,0 +1,44 @@
+"""The same trainings through launchers: a grid of three axes on a pool of processes, a population through `Local`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.literature.mnist.design import AXES, SHAPES, Size
+from benchmarks.literature.mnist.training import DIGITS, keep_data
+from benchmarks.literature.mnist.trial import SEED, stage, whole
+from dsice import Goal, Tuner, run
+from dsice.launchers import Futures, Local
+from dsice.strategies import Grid, Population
+
+
+def grid(size: Size, shape: str, workers: int) -> tuple[pd.DataFrame, float]:
+    """Every point of the grid on that many processes: a row each, and the elapsed seconds."""
+    pool: Callable[[], ProcessPoolExecutor] = partial(
+        ProcessPoolExecutor, workers, mp_context=multiprocessing.get_context("spawn")
+    )
+    with tempfile.TemporaryDirectory() as folder, Tuner(size.grid, Grid(), goal=Goal("loss")) as tuner:
+        with Futures(partial(whole, SHAPES[shape], size.epochs), pool, directory=folder) as launcher:
+            began = time.monotonic()
+            run(tuner, launcher, progress=False)
+            elapsed = time.monotonic() - began
+        return tuner.history.frame(), elapsed
+
+
+def through_local(size: Size, shape: str, workers: int, directory: Path) -> Tuner:
+    """A population whose stages are processes of their own, each with a directory for its checkpoint."""
+    members, stages = size.launched
+    strategy = Population(members=members, stages=stages, perturb=["lr"])
+    tuner = Tuner(AXES, strategy, goal=Goal("loss", stage=stages - 1), journal=directory / "population.jsonl", seed=SEED)
+    program = partial(stage, SHAPES[shape], size.epochs // stages)
+    env = {DIGITS: str(keep_data(directory / "digits.npz"))}
+    with tuner, Local(program, slots=workers, directory=directory / "trials", env=env) as launcher:
+        return run(tuner, launcher, progress=False)

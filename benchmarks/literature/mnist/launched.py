@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import tempfile
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.literature.mnist.design import AXES, SHAPES, Size
-from benchmarks.literature.mnist.training import DIGITS, keep_data
+from benchmarks.literature.mnist.training import DIGITS, data, keep_data
 from benchmarks.literature.mnist.trial import SEED, stage, whole
 from dsice import Goal, Tuner, run
 from dsice.launchers import Futures, Local
@@ -21,9 +22,9 @@ from dsice.strategies import Grid, Population
 
 
 def grid(size: Size, shape: str, workers: int) -> tuple[pd.DataFrame, float]:
-    """Every point of the grid on that many processes: a row each, and the elapsed seconds."""
+    """Every point of the grid on that many processes: a row each, and the elapsed seconds, with the start of the processes."""
     pool: Callable[[], ProcessPoolExecutor] = partial(
-        ProcessPoolExecutor, workers, mp_context=multiprocessing.get_context("spawn")
+        ProcessPoolExecutor, workers, mp_context=multiprocessing.get_context("spawn"), initializer=data
     )
     with tempfile.TemporaryDirectory() as folder, Tuner(size.grid, Grid(), goal=Goal("loss")) as tuner:
         with Futures(partial(whole, SHAPES[shape], size.epochs), pool, directory=folder) as launcher:
@@ -42,3 +43,17 @@ def through_local(size: Size, shape: str, workers: int, directory: Path) -> Tune
     env = {DIGITS: str(keep_data(directory / "digits.npz"))}
     with tuner, Local(program, slots=workers, directory=directory / "trials", env=env) as launcher:
         return run(tuner, launcher, progress=False)
+
+
+def difference(one: Tuner, other: Tuner) -> float:
+    """The largest difference between the losses of two runs of the same population, trial by trial."""
+    if [t.params for t in one.history] != [t.params for t in other.history]:
+        return math.inf
+    losses = [(a.metrics.get("loss"), b.metrics.get("loss")) for a, b in zip(one.history, other.history, strict=True)]
+    return max((abs(a - b) for a, b in losses if a is not None and b is not None), default=math.inf)
+
+
+def frame(tuner: Tuner) -> pd.DataFrame:
+    """A row for each stage of each member."""
+    columns = ["id", "stage", "member", "parent", "state", "lr", "batch", "momentum", "loss", "accuracy", "test", "seconds"]
+    return tuner.history.frame()[columns]

@@ -69,8 +69,9 @@ class Network:
 
 def softmax(z: Array) -> Array:
     """Over the last axis."""
-    z = np.exp(z - z.max(axis=1, keepdims=True))
-    return z / z.sum(axis=1, keepdims=True)
+    found: Array = np.exp(z - z.max(axis=1, keepdims=True))
+    found /= found.sum(axis=1, keepdims=True)
+    return found
 
 
 def log_loss(guess: Array, labels: Labels) -> float:

@@ -105,7 +105,7 @@ class Training:
         """Write the checkpoint; whole or not at all."""
         part = directory / f"part-{CHECKPOINT}"
         np.savez(part, *self.network.state, epochs=self.epochs)
-        os.replace(part, directory / CHECKPOINT)
+        part.replace(directory / CHECKPOINT)
 
     @classmethod
     def load(cls, directory: Path, shape: Sequence[int], seed: Sequence[int]) -> Training:

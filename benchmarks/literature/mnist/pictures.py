@@ -59,7 +59,7 @@ def accuracy_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
             low, high = found["mean"] - found["std"], found["mean"] + found["std"]
             axes.fill_between(found.index, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylim=(max(0.0, schedules.accuracy.max() - 0.2), min(1.0, schedules.accuracy.max() + 0.01)))
-    panels[0].set_ylabel("validation accuracy of the best training")
+    panels[0].set_ylabel("validation accuracy")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.savefig(path, dpi=DPI)
 

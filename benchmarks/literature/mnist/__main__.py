@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # read when numpy is first imported: every training keeps to one core
-
-import tempfile  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-from benchmarks.literature.results import Results, arguments, need  # noqa: E402
+import tempfile
+from pathlib import Path
 
 
 def main() -> None:
-    """Train, compare, draw."""
+    """Train, compare, draw. What takes long to import is imported here: processes that are spawned read this file too."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # read when numpy is first imported, below: every training keeps to one core
+    from benchmarks.literature.results import Results, arguments, need
+
     given = arguments("Random search, learning-curve matching, population-based training and decay on digits.")
     need("sklearn", "the reproduction on digits")
     from benchmarks.literature.mnist import figures, launched, pictures, searches
@@ -46,7 +44,8 @@ def main() -> None:
     pictures.methods(tables["final"], results.path("methods.png"))
     pictures.grid(tables["grid"], results.path("grid.png"))
     lineage(tuner, results.path("lineage.png"), param="lr")
-    results.finish(figures.summary(tables, grid, elapsed, workers, apart))
+    found = figures.summary(tables, grid, elapsed, workers, apart)
+    results.finish(found | {"processor seconds, all processes": sum(os.times()[:4])})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import math
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.literature.mnist.design import AXES, SHAPES, Size
-from benchmarks.literature.mnist.training import DIGITS, data, keep_data
-from benchmarks.literature.mnist.trial import SEED, stage, whole
+from benchmarks.literature.mnist.training import DIGITS, keep_data
+from benchmarks.literature.mnist.trial import SEED, stage, warm, whole
 from dsice import Goal, Tuner, run
 from dsice.launchers import Futures, Local
 from dsice.strategies import Grid, Population
@@ -23,10 +22,10 @@ from dsice.strategies import Grid, Population
 
 def grid(size: Size, shape: str, workers: int) -> tuple[pd.DataFrame, float]:
     """Every point of the grid on that many processes: a row each, and the elapsed seconds, with the start of the processes."""
-    pool: Callable[[], ProcessPoolExecutor] = partial(
-        ProcessPoolExecutor, workers, mp_context=multiprocessing.get_context("spawn"), initializer=data
-    )
     with tempfile.TemporaryDirectory() as folder, Tuner(size.grid, Grid(), goal=Goal("loss")) as tuner:
+        images = str(keep_data(Path(folder) / "digits.npz"))
+        spawn = multiprocessing.get_context("spawn")
+        pool = partial(ProcessPoolExecutor, workers, mp_context=spawn, initializer=warm, initargs=(images,))
         with Futures(partial(whole, SHAPES[shape], size.epochs), pool, directory=folder) as launcher:
             began = time.monotonic()
             run(tuner, launcher, progress=False)

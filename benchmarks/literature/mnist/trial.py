@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dsice
-from benchmarks.literature.mnist.training import Training
+from benchmarks.literature.mnist.training import DIGITS, Training, data
 
 SEED = 0
+
+
+def warm(path: str) -> None:
+    """Begin a worker of a pool: read the images, so that no trial waits for them."""
+    os.environ[DIGITS] = path
+    data()
 
 
 def whole(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:

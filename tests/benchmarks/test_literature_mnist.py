@@ -23,7 +23,6 @@ from dsice import State
 
 ROOT = Path(__file__).parents[2]
 TINY = replace(QUICK, trainings=6, epochs=4, points=(1, 2), checkpoints=(2,), complete=2, stages=2)
-PARAMS = {"lr": 0.1, "batch": 64, "momentum": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +49,11 @@ def test_gradients_are_those_of_the_loss() -> None:
 
 
 def test_it_learns_as_well_as_scikit_learns_own_network() -> None:
-    from sklearn.neural_network import MLPClassifier
+    from sklearn.neural_network import MLPClassifier  # type: ignore[import-untyped]
 
     (x, y), (x_validation, y_validation), _ = data()
     training = Training((32,), [0])
-    accuracy = [training.epoch(**PARAMS).accuracy for _ in range(15)][-1]
+    accuracy = [training.epoch(0.1, 64, 0.9).accuracy for _ in range(15)][-1]
     theirs = MLPClassifier((32,), solver="sgd", alpha=0.0, batch_size=64, learning_rate_init=0.1, momentum=0.9, random_state=0)
     for _ in range(15):
         theirs.partial_fit(x, y, classes=range(10))
@@ -64,17 +63,17 @@ def test_it_learns_as_well_as_scikit_learns_own_network() -> None:
 def test_a_training_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Path) -> None:
     through, first = Training((24, 24), [5]), Training((24, 24), [5])
     for training in (through, first):
-        training.epoch(**PARAMS)
+        training.epoch(0.1, 64, 0.9)
     first.save(tmp_path)
     second = Training.load(tmp_path, (24, 24), [5])
     assert second.epochs == 1
-    assert [second.epoch(**PARAMS) for _ in range(2)] == [through.epoch(**PARAMS) for _ in range(2)]
+    assert [second.epoch(0.1, 64, 0.9) for _ in range(2)] == [through.epoch(0.1, 64, 0.9) for _ in range(2)]
 
 
 def test_a_copy_leaves_the_original_alone() -> None:
     original = Training((32,), [5])
     before = original.test()
-    original.copy([6]).epoch(**PARAMS)
+    original.copy([6]).epoch(0.1, 64, 0.9)
     assert original.test() == before and original.epochs == 0
 
 
@@ -111,7 +110,7 @@ def test_a_stopper_ends_the_very_trials_of_random_search_earlier(found: dict[str
 
 
 def test_what_a_stopper_saved_and_lost(found: dict[str, searches.Study]) -> None:
-    row = early.compared("24-24", 3, found).set_index("stopper").loc[MATCHED]
+    row = early.compared("24-24", 3, found).set_index("stopper").to_dict("index")[MATCHED]
     whole, part, n = found[RANDOM], found[MATCHED], int(row["trials"])
     trained = sum(len(part.courses[i]) for i in range(n))
     assert row["saved"] == pytest.approx(1 - trained / sum(len(whole.courses[i]) for i in range(n)))

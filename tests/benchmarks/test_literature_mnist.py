@@ -35,7 +35,7 @@ def test_gradients_are_those_of_the_loss() -> None:
     rng = np.random.default_rng(0)
     network = Network([5, 4, 3, 3], rng)
     for kept in (network.weights, network.biases):
-        kept[:] = [(p + 0.1 * rng.standard_normal(p.shape)).astype(np.float64) for p in kept]  # type: ignore[misc]
+        kept[:] = [(p + 0.1 * rng.standard_normal(p.shape)).astype(np.float64) for p in kept]
     x, labels = rng.standard_normal((7, 5)), rng.integers(3, size=7)
     found = network.gradients(x, np.eye(3)[labels])  # type: ignore[arg-type]
     for parameter, gradient in zip(network.weights + network.biases, found, strict=True):

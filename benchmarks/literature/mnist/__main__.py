@@ -44,6 +44,7 @@ def main() -> None:
     pictures.methods(tables["final"], results.path("methods.png"))
     pictures.grid(tables["grid"], results.path("grid.png"))
     lineage(tuner, results.path("lineage.png"), param="lr")
+    pictures.shrink(results.path("lineage.png"))
     found = figures.summary(tables, grid, elapsed, workers, apart)
     results.finish(found | {"processor seconds, all processes": sum(os.times()[:4])})
 

@@ -19,6 +19,21 @@ NAMES = {RANDOM: "static (random search)", DECAYING: "decaying (random search)",
 DPI = 100
 
 
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; small, since it is kept in the repository."""
+    figure.savefig(path, dpi=DPI)
+    shrink(path)
+
+
+def shrink(path: Path) -> None:
+    """Rewrite a PNG with 64 colours: a third of the size, and nothing is lost to the eye."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(64)
+    small.save(path, optimize=True)
+
+
 def _panels(networks: list[str], height: float = 3.6, **options: Any) -> tuple[Figure, list[Axes]]:
     """A panel for each network."""
     from matplotlib.figure import Figure
@@ -44,7 +59,7 @@ def rate_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
         axes.set(yscale="log", xlabel="epoch")
     panels[0].set_ylabel("learning rate")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    save(figure, path)
 
 
 def accuracy_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
@@ -61,22 +76,29 @@ def accuracy_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
         axes.set(xlabel="epoch", ylim=(max(0.0, schedules.accuracy.max() - 0.2), min(1.0, schedules.accuracy.max() + 0.01)))
     panels[0].set_ylabel("validation accuracy")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    save(figure, path)
 
 
 def accuracy_over_rate(by_rate: pd.DataFrame, copies: int, path: Path) -> None:
-    """Final test accuracy over the initial learning rate: the best of `copies` trainings, and the mean of all, dotted."""
+    """Final test accuracy over the initial rate: best of `copies` trainings, and the mean of all, dotted; below, the top."""
+    from matplotlib.figure import Figure
+
     networks = list(by_rate.network.unique())
-    figure, panels = _panels(networks, sharey=True)
-    for axes, network in zip(panels, networks, strict=True):
-        for way, colour in WAYS.items():
-            table = by_rate[(by_rate.network == network) & (by_rate.way == way)]
-            axes.plot(table.lr, table.best, "o-", color=colour, markersize=4, label=f"{way}, best of {copies}")
-            axes.plot(table.lr, table["mean"], ":", color=colour, label=f"{way}, mean")
-        axes.set(xscale="log", xlabel="initial learning rate", ylim=(0, 1))
-    panels[0].set_ylabel("final test accuracy")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    figure = Figure(figsize=(4.6 * len(networks), 6.0), layout="constrained")
+    panels = figure.subplots(2, len(networks), squeeze=False, sharex=True, sharey="row", height_ratios=(2, 3))
+    for column, network in enumerate(networks):
+        for axes in panels[:, column]:
+            for way, colour in WAYS.items():
+                table = by_rate[(by_rate.network == network) & (by_rate.way == way)]
+                axes.plot(table.lr, table.best, "o-", color=colour, markersize=4, label=f"{way}, best of {copies}")
+                axes.plot(table.lr, table["mean"], ":", color=colour, label=f"{way}, mean")
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[0, column].set(xscale="log", ylim=(0, 1), title=f"hidden layers {network}")
+        panels[1, column].set(xlabel="initial learning rate", ylim=(0.8, 0.94))
+    panels[0, 0].set_ylabel("final test accuracy")
+    panels[1, 0].set_ylabel("final test accuracy, the top")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    save(figure, path)
 
 
 def methods(final: pd.DataFrame, path: Path) -> None:
@@ -91,7 +113,7 @@ def methods(final: pd.DataFrame, path: Path) -> None:
             axes.plot([place - 0.25, place + 0.25], [wide[method].mean()] * 2, color="black", linewidth=2)
         axes.set_xticks(range(len(METHODS)), [name.replace(" + ", "\n+ ").replace(", ", ",\n") for name in METHODS], fontsize=8)
     panels[0].set_ylabel("validation loss of the best trial")
-    figure.savefig(path, dpi=DPI)
+    save(figure, path)
 
 
 def grid(table: pd.DataFrame, path: Path) -> None:
@@ -114,4 +136,4 @@ def grid(table: pd.DataFrame, path: Path) -> None:
         axes.set_xlabel("batch (images)")
     panels[0].set_ylabel("learning rate")
     figure.colorbar(image, ax=panels, label="validation accuracy")
-    figure.savefig(path, dpi=DPI)
+    save(figure, path)

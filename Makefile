@@ -66,6 +66,8 @@ bench-launch: $(VENV)/.engines-installed  # the launchers beside their bars, 5 m
 literature: literature-batch_size literature-pedestrian literature-super_resolution literature-time_penalty literature-mnist
 literature-%: $(VENV)/.literature-installed
 	@$(BIN)/python -m benchmarks.literature.$* $(QUICK)
+literature-mnist: $(VENV)/.dev-installed  # it needs no torch
+	@$(BIN)/python -m benchmarks.literature.mnist $(QUICK)
 
 # apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
 # Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')

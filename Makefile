@@ -58,7 +58,7 @@ bench-published: $(VENV)/.bench-installed  # the published algorithms beside the
 bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open, ask, tell, in memory and on the disk, 2 minutes
 	@$(BIN)/python -m benchmarks.journal.run
 
-bench-launch: $(VENV)/.bench-installed  # the launchers beside their bars, 5 minutes
+bench-launch: $(VENV)/.engines-installed  # the launchers beside their bars, 5 minutes
 	@$(BIN)/python -m benchmarks.launch.run
 
 # the published experiments in small, each a command of its own: make literature-batch_size, literature-pedestrian,
@@ -66,6 +66,8 @@ bench-launch: $(VENV)/.bench-installed  # the launchers beside their bars, 5 min
 literature: literature-batch_size literature-pedestrian literature-super_resolution literature-time_penalty literature-mnist
 literature-%: $(VENV)/.literature-installed
 	@$(BIN)/python -m benchmarks.literature.$* $(QUICK)
+literature-mnist: $(VENV)/.dev-installed  # it needs no torch
+	@$(BIN)/python -m benchmarks.literature.mnist $(QUICK)
 
 # apart from `bench`: dsice, Optuna, scikit-optimize and hill climbing on tables of real trainings, 20 to 30 minutes on 2 cores;
 # Optuna's Gaussian process runs too where torch is installed (pip install 'dsice[bench-gp]')

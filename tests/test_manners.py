@@ -12,9 +12,9 @@ import pytest
 
 from dsice.launchers import Batch, Job
 
-from .launchers.conftest import Fake, fake
+from .launchers.conftest import Fake, commands, fake
 
-__all__ = ["fake"]
+__all__ = ["commands", "fake"]
 
 ASK = """
 import os
@@ -29,11 +29,14 @@ def ticks():
     return found
 
 tuner = Tuner({name: range(12) for name in "abcde"})
-for _ in range(12):
+before = {}
+for turn in range(20):
     for trial in tuner.ask(20):
         tuner.tell(trial, sum((x - 5) ** 2 for x in trial.params.values()))
+    if turn == 1:  # all is loaded, and the threads that were started with it sleep
+        before = ticks()
 tuner.best
-spent = ticks()
+spent = {thread: after - before.get(thread, 0) for thread, after in ticks().items()}
 print(spent.pop(os.getpid()), sum(spent.values()))
 """
 
@@ -44,13 +47,14 @@ def test_asking_uses_one_thread() -> None:
     env = {name: value for name, value in os.environ.items() if name not in limits}
     done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True)
     own, others = map(int, done.stdout.split())
-    assert own > 50 and others <= own / 50, f"{own} ticks in the main thread, {others} in others"
+    assert own > 30 and others <= 1 + own / 50, f"{own} ticks in the main thread, {others} in others"
 
 
 @pytest.mark.parametrize("fake", ["pjm"], indirect=True)
 def test_no_process_for_a_job_of_a_scheduler(fake: Fake, tmp_path: Path) -> None:
     fake.tell("hold")
+    before = {process.pid for process in psutil.Process().children(recursive=True)}  # of engines that other tests share
     with Batch("echo {x}", scheduler=fake.name, slots=8, directory=tmp_path / "t") as launcher:
         launcher.submit([Job(x, {"x": x}) for x in range(8)])
         launcher.collect(0.2)
-        assert psutil.Process().children(recursive=True) == []
+        assert {process.pid for process in psutil.Process().children(recursive=True)} <= before

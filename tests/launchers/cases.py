@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from dsice.launchers import Futures, Launcher, Local, Table
+from dsice.launchers import Batch, Futures, Launcher, Local, Table
 
 from . import programs
 
@@ -54,6 +55,8 @@ class Case:
         A launcher of a function that cannot be pickled; None where functions do not travel.
     leaves
         Whether trials are to go on after `close`.
+    scheduler
+        Fixture of the scheduler that it needs.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Case:
     logs: bool = True
     pickles: Callable[[Callable[..., Any]], Launcher] | None = None
     leaves: bool = False
+    scheduler: str | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -177,3 +181,23 @@ register(Case("ray", on(lambda: shared("ray")), needs=("ray",), pickles=lambda f
 register(
     Case("mpi", on(lambda: shared("mpi")), ALIVE, needs=("mpi4py",), pickles=lambda function: Futures(function, shared("mpi")))
 )
+
+
+def batch(scheduler: str, work: Mapping[str, Any]) -> Callable[[str, Path], Launcher]:
+    quick = {"poll": 0.3, "throttle": 0.0} if scheduler != "slurm" else {"poll": 1.0}
+    return lambda program, place: Batch(
+        work[program], scheduler=scheduler, slots=SLOTS, directory=place, lost_after=3.0, python=sys.executable, **quick
+    )
+
+
+for _name, _fixture, _kind in (("slurm", "slurm", "function"), ("pjm", "commands", "shell"), ("pbs", "commands", "function")):
+    register(
+        Case(
+            f"{_name}, {_kind}",
+            batch(_name, COMMANDS if _kind == "shell" else FUNCTIONS),
+            frozenset(COMMANDS if _kind == "shell" else FUNCTIONS),
+            pickles=None if _kind == "shell" else lambda function: Batch(function),
+            leaves=True,
+            scheduler=_fixture,
+        )
+    )

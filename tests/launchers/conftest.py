@@ -56,8 +56,14 @@ class Fake:
 
 
 @pytest.fixture(params=["pjm", "pbs"])
-def fake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """The commands of PJM or PBS on PATH; jobs that are left at the end are killed."""
+def fake(request: pytest.FixtureRequest, commands: Fake) -> Fake:
+    """A fake PJM, and a fake PBS."""
+    return Fake(request.param, commands.place)
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """The commands of PJM and PBS on PATH; jobs that are left at the end are killed."""
     place = tmp_path / "fake"
     (place / "jobs").mkdir(parents=True)
     (place / "bin").mkdir()
@@ -67,7 +73,7 @@ def fake(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         file.chmod(0o755)
     monkeypatch.setenv("FAKE", str(place))
     monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
-    yield Fake(request.param, place)
+    yield Fake("pjm", place)
     for file in (place / "jobs").iterdir():
         pid = int(file.read_text().split()[1])
         if pid:

@@ -41,7 +41,10 @@ def case_of(name: str) -> Case:
 
 @pytest.fixture(params=sorted(CASES))
 def case(request: pytest.FixtureRequest) -> Case:
-    return case_of(request.param)
+    found = case_of(request.param)
+    if found.scheduler is not None:
+        request.getfixturevalue(found.scheduler)
+    return found
 
 
 @pytest.fixture
@@ -167,6 +170,23 @@ def test_nothing_runs_on_after_close(make: Maker, tmp_path: Path) -> None:
     sizes = [file.stat().st_size for file in files]
     time.sleep(0.3)
     assert [file.stat().st_size for file in files] == sizes
+
+
+@over(lambda case: case.leaves)
+def test_everything_runs_on_after_close_and_is_found_again(case: Case, make: Maker, tmp_path: Path) -> None:
+    files = [tmp_path / f"beats{i}" for i in range(2)]
+    beats = [Job(i, {"x": i, "path": str(file)}) for i, file in enumerate(files)]
+    first = make("beat")
+    first.submit(beats)
+    assert eventually(lambda: all(file.exists() for file in files), 30.0)
+    first.close()
+    sizes = [file.stat().st_size for file in files]
+    assert eventually(lambda: all(file.stat().st_size > size for file, size in zip(files, sizes, strict=True)), 5.0)
+    second = make("beat")
+    assert sorted(second.attach([*beats, Job(2, {"x": 2, "path": "never submitted"})])) == [0, 1]
+    for job in beats:
+        second.cancel(job.id)
+    assert {result.state for result in drain(second, 2).values()} <= {"stopped", "done"}
 
 
 @running("nap")

@@ -94,7 +94,7 @@ def _repeats(results: Results, design: Any, outcome: Any) -> dict[str, object]:
 
     chosen = {"start": study.START, "best under the bound": _params(outcome.bests.iloc[0])}
     chosen["best without a bound"] = _params(outcome.bests.iloc[-1])
-    seeds = range(2, 4 if results.quick else 7)
+    seeds = range(2, 4 if results.quick else 7)  # a trial's own is 1
     tables = {name: study.repeated(outcome, design.lengths, params, seeds) for name, params in chosen.items()}
     results.table("repeats", pd.concat([table.assign(setting=name) for name, table in tables.items()]))
     return {

@@ -8,6 +8,7 @@ for the index: the other half, NIQE (Mittal, Soundararajan, Bovik, 2013), built 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,7 @@ def _asymmetric(values: Array) -> tuple[Array, Array, Array]:
     return shape, left, right
 
 
+@cache
 def _table() -> tuple[Array, Array]:
     """Shapes of the distribution and the ratio of moments that belongs to each, ascending."""
     from scipy.special import gamma

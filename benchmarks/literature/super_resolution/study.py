@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,8 @@ class Design:
         Further trials under each of the looser bounds.
     confirm
         How many of the best under the first bound are trained in full.
+    processes
+        Whether trials run in processes of their own; else in one thread, which spares torch's start: in the short form only.
     """
 
     lengths: Lengths = field(default_factory=Lengths)
@@ -58,11 +60,12 @@ class Design:
     tight: int = 80
     looser: int = 40
     confirm: int = 8
+    processes: bool = True
 
     @classmethod
     def quick(cls) -> Design:
         """A few trainings of a few steps."""
-        return cls(Lengths(12, 3), slots=6, tight=12, looser=6, confirm=3)
+        return cls(Lengths(8, 2), slots=4, tight=8, looser=4, confirm=3, processes=False)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Outcome:
 def search(design: Design, home: Path, workers: int) -> Outcome:
     """Run all searches; journals and the trials' directories are in `home`."""
     journal = home / "bounded.jsonl"
-    pool = _pool(workers)
+    pool = _pool(workers) if design.processes else ThreadPoolExecutor(1)
     with pool, _launcher(partial(training.trial, lengths=design.lengths), pool, design, home / "bounded") as launcher:
         with _tuner(journal, Goal("index"), design.slots) as tuner:  # the bound is not known before the pre-trained network is
             run(tuner, launcher, max_trials=1, prepare=partial(training.pretrain, design.lengths), progress=False)
@@ -152,6 +155,6 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))  # a fork would inherit torch's threads
 
 
-def _launcher(function: partial[dict[str, float]], pool: ProcessPoolExecutor, design: Design, directory: Path) -> Futures:
+def _launcher(function: partial[dict[str, float]], pool: Executor, design: Design, directory: Path) -> Futures:
     """As many slots as the design has, whatever the processes: what is proposed is the same as with 40 machines."""
     return Futures(function, pool, slots=design.slots, directory=directory)

@@ -1,0 +1,62 @@
+"""What the measured trials take on 40 workers: replays on the virtual clock, no training.
+
+The clock runs on the CPU seconds of the trials. A training is one thread, so that is what it takes on a core of its own; the
+seconds on the wall depend on what else the machine did, and are shown beside.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from benchmarks.literature.pedestrian.study import AXES, GOAL, Search
+from dsice import Tuner, run
+from dsice.launchers import Clock, Table
+from dsice.strategies import Random
+
+
+def table(rows: pd.DataFrame, workers: int, seconds: str = "cpu_seconds") -> Table:
+    """The trials of a search as a log on the whole grid; asking for a point that it did not measure is an error."""
+    return Table(
+        rows,
+        objective="fde",
+        params=AXES,
+        metrics=["ade"],
+        missing="error",
+        seconds=seconds,
+        workers=workers,
+    )
+
+
+def rounds(search: Search, rows: pd.DataFrame, seconds: str = "cpu_seconds") -> tuple[Tuner, Clock]:
+    """The search once more, from its own log, with as many workers as it asks for at a time; each round waits for its slowest trial."""
+    log = table(rows, search.batch, seconds)
+    tuner = run(search.tuner(), log, mode="rounds", progress=False)
+    return tuner, log.clock
+
+
+def no_waiting(rows: pd.DataFrame, workers: int) -> Clock:
+    """The same trials in the same order, each handed out as soon as a worker is free: what waiting for rounds costs at the most."""
+    log = table(rows, workers)
+    tuner = Tuner(log.space, Random(), goal=GOAL, max_trials=len(rows))
+    for params in rows[list(AXES)].to_dict("records"):
+        tuner.enqueue(params)
+    run(tuner, log, mode="async", progress=False)
+    return log.clock
+
+
+def account(search: Search, rows: pd.DataFrame) -> dict[str, float | int | str]:
+    """One line of the table of times, seconds on the virtual clock."""
+    _, cpu = rounds(search, rows)
+    _, wall = rounds(search, rows, "seconds")
+    return {
+        "search": search.label,
+        "workers": search.batch,
+        "trials": len(rows),
+        "rounds": int(rows["round"].nunique()),
+        "one_worker_s": cpu.busy,
+        "elapsed_s": cpu.elapsed,
+        "speedup": cpu.speedup,
+        "utilisation": cpu.utilisation,
+        "speedup_of_wall_seconds": wall.speedup,
+        "speedup_without_rounds": no_waiting(rows, search.batch).speedup,
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
@@ -27,11 +26,13 @@ def main() -> None:
     data = walks.load(simulated=options.quick, share=size.share)
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     ready = (data, size.updates)
-    with ProcessPoolExecutor(options.workers, context, training.begin, ready) as pool, tempfile.TemporaryDirectory() as journals:
-        rows = search_all(size, pool, Path(journals))
+    journals = results.path("journals")  # until all is done: a command that was interrupted goes on from them
+    journals.mkdir(exist_ok=True)
+    with ProcessPoolExecutor(options.workers, context, training.begin, ready) as pool:
+        rows = search_all(size, pool, journals)
         start = study.initial(rows)
         again = train_again(rows, size, pool)
-        shutil.copy(Path(journals, "DSICE_0.jsonl"), results.path("DSICE_0.jsonl"))
+        shutil.copy(journals / "DSICE_0.jsonl", results.path("DSICE_0.jsonl"))
         drawn = some_paths(data, rows, pool)
     results.table("trials", rows)
     results.table("retrained", again)
@@ -43,6 +44,7 @@ def main() -> None:
     }
     draw(results, size, rows, start, again, straight)
     pictures.paths(*drawn, results.path("paths.png"))
+    shutil.rmtree(journals)
     results.finish(figures(data, size, rows, start, again, straight, times, options.workers))
 
 
@@ -56,7 +58,9 @@ def search_all(size: study.Size, pool: Executor, journals: Path) -> pd.DataFrame
     found = []
     for search in study.searches(size):
         rows = study.measure(search, pool, journals / f"{search.label}.jsonl")
-        print(f"{search.label}: {len(rows)} trials, {rows['seconds'].sum():.0f} s, best FDE {rows['fde'].min():.3f} m", flush=True)
+        print(
+            f"{search.label}: {len(rows)} trials, {rows['seconds'].sum():.0f} s, best FDE {rows['fde'].min():.3f} m", flush=True
+        )
         found.append(rows)
     return pd.concat(found, ignore_index=True)
 

@@ -56,7 +56,7 @@ def beside(rows: pd.DataFrame, start: float, straight: float, path: Path) -> Non
     right.set_xscale("log")
     _plain_ticks(right)
     right.axvline(start, color="black", linestyle="--", linewidth=1.0, label="initial point")
-    right.axvline(straight, color=GREY, linestyle=":", linewidth=1.4, label="straight on")
+    right.axvline(straight, color=GREY, linestyle=":", linewidth=1.4, label="everybody straight on")
     left.axhline(start, color="black", linestyle="--", linewidth=1.0, label="initial point")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -77,21 +77,22 @@ def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> Non
     """Every training of a point with another seed as a dot, its mean as a bar; validation paths and the unseen place."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     names = list(rows["point"].unique())
+    figure = Figure(figsize=(9.0, 1.2 + 0.32 * len(names)), layout="constrained")
     titles = {"validation": "validation paths", "test": "a place never seen"}
-    for axes, (part, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+    for axes, (part, title) in zip(figure.subplots(1, 2, sharey=True), titles.items(), strict=True):
         for place, name in enumerate(names):
             values = rows.loc[rows["point"] == name, part].to_numpy()
             colour = COLOURS.get(name.rsplit("_", 1)[0], "black")
-            axes.scatter(place + np.linspace(-0.15, 0.15, len(values)), values, s=14, color=colour, alpha=0.6, linewidths=0)
-            axes.hlines(values.mean(), place - 0.3, place + 0.3, color=colour, linewidth=2.0)
-        axes.axhline(straight[part], color=GREY, linestyle=":", linewidth=1.4, label="straight on")
-        axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
-        axes.set_ylabel("FDE (m)")
-        axes.set_title(title, fontsize=10)
+            axes.scatter(values, place + np.linspace(-0.2, 0.2, len(values)), s=16, color=colour, alpha=0.6, linewidths=0)
+            axes.vlines(values.mean(), place - 0.35, place + 0.35, color=colour, linewidth=2.0)
+        axes.axvline(straight[part], color=GREY, linestyle=":", linewidth=1.4, label="everybody goes straight on")
+        axes.set_yticks(range(len(names)), [name.replace("_", ", seed ") for name in names], fontsize=8)
+        axes.set_xlabel(f"FDE (m), {title}")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
+    figure.axes[0].invert_yaxis()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", frameon=False, fontsize=8)
     figure.savefig(path, dpi=DPI)
 
 

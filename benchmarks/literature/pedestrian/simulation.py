@@ -103,5 +103,7 @@ def _forces(place: Floats, speed: Floats, goal: Floats, own: Floats, scene: Scen
     total += np.sum((strength / distance)[..., None] * apart, axis=1)
     if scene.corridor:
         half, side = scene.width / 2 + 0.5, place[:, 1]
-        total[:, 1] += WALL * (np.exp(-np.maximum(half + side, 0.0) / WALL_RANGE) - np.exp(-np.maximum(half - side, 0.0) / WALL_RANGE))
+        total[:, 1] += WALL * (
+            np.exp(-np.maximum(half + side, 0.0) / WALL_RANGE) - np.exp(-np.maximum(half - side, 0.0) / WALL_RANGE)
+        )
     return total

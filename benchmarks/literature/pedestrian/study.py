@@ -89,9 +89,9 @@ def searches(size: Size) -> list[Search]:
     for seed in range(size.seeds):
         found.append(Search("DSICE", tuned, seed, size.batch, size.trials))
         found.append(Search("random", Random(), seed, size.batch, size.trials))
-    found.append(Search("Parallel2022", Parallel2022(start=START, batch=size.batch), 0, size.batch, size.longest))
-    found.append(Search("Sequential2018", Sequential2018(start=START), 0, 1, size.longest))
-    return found
+    parallel = Search("Parallel2022", Parallel2022(start=START, batch=size.batch), 0, size.batch, size.longest)
+    sequential = Search("Sequential2018", Sequential2018(start=START), 0, 1, size.longest)
+    return [*found[:2], parallel, sequential, *found[2:]]
 
 
 def measure(search: Search, pool: Executor, journal: Path) -> pd.DataFrame:

@@ -28,14 +28,14 @@ def table(rows: pd.DataFrame, workers: int, seconds: str = "cpu_seconds") -> Tab
 
 
 def rounds(search: Search, rows: pd.DataFrame, seconds: str = "cpu_seconds") -> tuple[Tuner, Clock]:
-    """The search once more, from its own log, with as many workers as it asks for at a time; each round waits for its slowest trial."""
+    """The search once more, from its own log, a worker for each trial of a round; a round waits for its slowest trial."""
     log = table(rows, search.batch, seconds)
     tuner = run(search.tuner(), log, mode="rounds", progress=False)
     return tuner, log.clock
 
 
 def no_waiting(rows: pd.DataFrame, workers: int) -> Clock:
-    """The same trials in the same order, each handed out as soon as a worker is free: what waiting for rounds costs at the most."""
+    """The same trials in the same order, each handed out as soon as a worker is free: a bound on what waiting for rounds costs."""
     log = table(rows, workers)
     tuner = Tuner(log.space, Random(), goal=GOAL, max_trials=len(rows))
     for params in rows[list(AXES)].to_dict("records"):

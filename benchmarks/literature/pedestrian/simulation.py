@@ -27,7 +27,7 @@ TREMBLE = 0.3  # m/s^2, standard deviation of the random pushes
 
 @dataclass(frozen=True)
 class Scene:
-    """A square of `size` metres and the directions (degrees) in which people cross it; walls at both sides if it is a corridor."""
+    """A square of `size` metres and the directions (degrees) in which people cross it; a corridor has walls."""
 
     name: str
     directions: tuple[float, ...]

@@ -83,7 +83,7 @@ class Search:
 
 
 def searches(size: Size) -> list[Search]:
-    """DSICE and random search with as many trials, seed by seed; the published parallel and sequential algorithm until they end."""
+    """DSICE and random search with as many trials each; the published parallel and sequential algorithm until they end."""
     tuned = DSICE(start=START, tolerance=None)  # no end of its own: as many trials as random search
     found = []
     for seed in range(size.seeds):

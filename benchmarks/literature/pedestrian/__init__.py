@@ -12,5 +12,5 @@ transition figure.
 
 - `walks`: recorded or simulated paths, cut into windows        - `simulation`: pedestrians by the social-force model
 - `training`: the network, one trial                           - `study`: the grid, the start, the searches
-- `clock`: the trials on 40 virtual workers                    - `pictures`: the figures
+- `clock`: the trials on 40 virtual workers                    - `figures`, `pictures`: what is shown
 """

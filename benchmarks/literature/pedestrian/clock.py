@@ -35,18 +35,24 @@ def rounds(search: Search, rows: pd.DataFrame, seconds: str = "cpu_seconds") -> 
 
 
 def no_waiting(rows: pd.DataFrame, workers: int) -> Clock:
-    """The same trials in the same order, each handed out as soon as a worker is free: a bound on what waiting for rounds costs."""
+    """The same trials in the same order, each handed out as soon as a worker is free: waiting for rounds cannot cost more."""
     log = table(rows, workers)
     tuner = Tuner(log.space, Random(), goal=GOAL, max_trials=len(rows))
-    for params in rows[list(AXES)].to_dict("records"):
-        tuner.enqueue(params)
+    for row in rows[list(AXES)].to_dict("records"):
+        tuner.enqueue({str(name): value for name, value in row.items()})
     run(tuner, log, mode="async", progress=False)
     return log.clock
 
 
-def account(search: Search, rows: pd.DataFrame) -> dict[str, float | int | str]:
-    """One line of the table of times, seconds on the virtual clock."""
-    _, cpu = rounds(search, rows)
+def reached(replayed: Tuner, value: float) -> float:
+    """The second on the virtual clock at which a trial of `value` or less ended; NaN if none did."""
+    ends = [trial.times[2] for trial in replayed.history if trial.value is not None and trial.value <= value]
+    return min((end for end in ends if end is not None), default=float("nan"))
+
+
+def account(search: Search, rows: pd.DataFrame, target: float) -> dict[str, float | int | str]:
+    """One line of the table of times, seconds on the virtual clock; `target` is an fde to be reached."""
+    replayed, cpu = rounds(search, rows)
     _, wall = rounds(search, rows, "seconds")
     return {
         "search": search.label,
@@ -57,6 +63,7 @@ def account(search: Search, rows: pd.DataFrame) -> dict[str, float | int | str]:
         "elapsed_s": cpu.elapsed,
         "speedup": cpu.speedup,
         "utilisation": cpu.utilisation,
+        "to_target_s": reached(replayed, target),
         "speedup_of_wall_seconds": wall.speedup,
         "speedup_without_rounds": no_waiting(rows, search.batch).speedup,
     }

@@ -59,7 +59,7 @@ class Size:
         return self.batch * self.rounds
 
 
-QUICK = Size(batch=8, rounds=2, seeds=1, longest=12, repeats=2, updates=10, share=0.25)
+QUICK = Size(batch=8, rounds=2, seeds=1, longest=12, repeats=2, updates=5, share=0.25)
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,11 @@ def measure(search: Search, pool: Executor, journal: Path) -> pd.DataFrame:
     return rows
 
 
+def of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The trials of one search."""
+    return rows[rows["search"] == label]
+
+
 def initial(rows: pd.DataFrame) -> float:
     """The fde of the initial point, from the trials of any search that measured it; NaN if none did."""
     here = np.logical_and.reduce([rows[name] == value for name, value in START.items()])
@@ -119,8 +124,8 @@ def better(rows: pd.DataFrame, start: float) -> float:
 
 def best(rows: pd.DataFrame) -> dict[str, float]:
     """The params of the trial with the lowest fde."""
-    place = rows["fde"].idxmin()
-    return {name: rows.at[place, name].item() for name in AXES}
+    row = rows.sort_values("fde", kind="stable")[list(AXES)].head(1).to_dict("records")[0]
+    return {str(name): value for name, value in row.items()}
 
 
 def train_again(points: dict[str, dict[str, float]], repeats: int, pool: Executor) -> pd.DataFrame:

@@ -105,7 +105,7 @@ def _trained(
         drawn = turned(windows[rng.integers(0, len(windows), BATCH)], rng)
         loss = (_positions(net, _displacements(drawn)) - torch.from_numpy(drawn[:, SEEN:])).square().sum(dim=2).mean()
         adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, grad_clip)
         adam.step()
     return net

@@ -65,7 +65,8 @@ def windows(paths: pd.DataFrame) -> Windows:
     whole = sliding_window_view(same, length - 1).all(axis=1)
     places = rows[["x", "y"]].to_numpy(np.float64)
     cut = sliding_window_view(places, length, axis=0)[whole].transpose(0, 2, 1)
-    return (cut - cut[:, SEEN - 1 : SEEN]).astype(np.float32)
+    found: Windows = (cut - cut[:, SEEN - 1 : SEEN]).astype(np.float32)
+    return found
 
 
 def cut(paths: pd.DataFrame, source: str, *, seed: int = 0) -> Walks:

@@ -1,0 +1,108 @@
+"""The figures of the summary: what was found, beside what was published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.literature.pedestrian import clock, study, walks
+
+PAPER = {"fde_initial_m": 0.70, "fde_tuned_m": 0.48, "share_better": 0.75, "time": "1/14 (35 days to 2.4)"}
+NEAR = 1.01  # times the lowest fde of the sequential search is as good as it
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that was measured, and what follows from it.
+
+    Attributes
+    ----------
+    rows
+        The trials of all searches.
+    again
+        The trainings with other seeds.
+    workers
+        Processes that trained.
+    """
+
+    data: walks.Walks
+    size: study.Size
+    rows: pd.DataFrame
+    again: pd.DataFrame
+    workers: int
+
+    @cached_property
+    def each(self) -> dict[str, pd.DataFrame]:
+        """The trials of each search by its label."""
+        return {one.label: study.of(self.rows, one.label) for one in study.searches(self.size)}
+
+    def seeds(self, name: str) -> list[str]:
+        """The labels of a search with several seeds."""
+        return [f"{name}_{seed}" for seed in range(self.size.seeds)]
+
+    @cached_property
+    def start(self) -> float:
+        """The fde of the initial point, m."""
+        return study.initial(self.rows)
+
+    @cached_property
+    def straight(self) -> dict[str, float]:
+        """The fde of the plainest prediction, m."""
+        parts = {"validation": self.data.validation, "test": self.data.test}
+        return {part: walks.errors(walks.straight_on(truth), truth)["fde"] for part, truth in parts.items()}
+
+    @cached_property
+    def times(self) -> pd.DataFrame:
+        """What each search takes on the virtual clock."""
+        target = NEAR * float(self.each["Sequential2018_0"]["fde"].min())
+        return pd.DataFrame([clock.account(one, self.each[one.label], target) for one in study.searches(self.size)])
+
+    def gain(self, name: str) -> dict[str, dict[str, float]]:
+        """Initial minus tuned, seed by seed of the training, all searches of a name together: mean, standard error (m)."""
+        found = {}
+        for part in ("validation", "test"):
+            wide = self.again.pivot(index="seed", columns="point", values=part)
+            gain = (wide["initial"] - wide[self.seeds(name)].mean(axis=1)).to_numpy()
+            found[part] = {"mean": float(gain.mean()), "standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
+        return found
+
+    def summary(self) -> dict[str, object]:
+        """What goes into summary.json."""
+        quality = {
+            "published": PAPER,
+            "data": self.data.source,
+            "windows": {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")},
+            "processes": self.workers,
+            "start": study.START,
+            "trials": {label: len(rows) for label, rows in self.each.items()},
+            "failed": {label: int(rows["fde"].isna().sum()) for label, rows in self.each.items()},
+            "fde_initial_m": self.start,
+            "fde_tuned_m": {label: float(rows["fde"].min()) for label, rows in self.each.items()},
+            "tuned": {label: study.best(rows) for label, rows in self.each.items()},
+            "fde_straight_on_m": self.straight,
+            "share_better": {label: study.better(rows, self.start) for label, rows in self.each.items()},
+            "share_better_by_round": {label: self.by_round(label) for label in self.seeds("DSICE")},
+            "retrained_fde_m": self.again.groupby("point", sort=False)[["validation", "test"]].mean().to_dict("index"),
+            "retrained_gain_m": {name: self.gain(name) for name in ("DSICE", "random")},
+        }
+        return {**quality, **self._speed()}
+
+    def by_round(self, label: str) -> list[float]:
+        """Share of the trials of each round that beat the initial value."""
+        return [study.better(some, self.start) for _, some in self.each[label].groupby("round")]
+
+    def _speed(self) -> dict[str, object]:
+        by_label = {str(row.pop("search")): row for row in self.times.to_dict("records")}
+        sequential = by_label["Sequential2018_0"]
+        others = [label for label in by_label if label != "Sequential2018_0"]
+        return {
+            "speedup_same_trials": {label: float(by_label[label]["speedup"]) for label in others},
+            "utilisation": {label: float(by_label[label]["utilisation"]) for label in others},
+            "sequential_over_elapsed": {label: float(sequential["elapsed_s"] / by_label[label]["elapsed_s"]) for label in others},
+            "sequential_over_elapsed_to_target": {
+                label: float(sequential["to_target_s"] / by_label[label]["to_target_s"]) for label in others
+            },
+        }

@@ -64,8 +64,9 @@ def test_paths_that_are_too_short_give_no_window() -> None:
 def test_the_held_out_place_is_in_no_other_part() -> None:
     known, away = path("a", 1, list(range(0, 250, 10))), path("crossing", 2, list(range(0, 200, 10)))
     later = path("a", 3, list(range(0, 210, 10)), "val")
-    cut = walks.cut(pd.concat([known, away, later]), "a test")
-    assert (len(cut.train), len(cut.validation), len(cut.test)) == (6, 2, 1)
+    away_later = path("crossing", 4, list(range(0, 220, 10)), "val")
+    cut = walks.cut(pd.concat([known, away, later, away_later]), "a test")
+    assert (len(cut.train), len(cut.validation), len(cut.test)) == (6, 2, 1 + 3)
 
 
 def test_straight_on_is_right_about_who_walks_straight() -> None:

@@ -123,7 +123,9 @@ def measured(search: study.Search) -> pd.DataFrame:
             tuner.tell(trial, value)
             took = 1.0 + trial.point[0]
             row = {"search": search.label, "id": trial.id, "round": trial.round, **trial.params}
-            rows.append({**row, "fde": value, "ade": value / 2, "seconds": 2 * took, "cpu_seconds": took})
+            rows.append(
+                {**row, "fde": value, "ade": value / 2, "seconds": 2 * took, "cpu_seconds": took, "typical_seconds": 3 * took}
+            )
     return pd.DataFrame(rows)
 
 
@@ -151,6 +153,7 @@ def test_a_search_is_replayed_from_its_own_log_on_the_clock(place: int) -> None:
     assert shown.elapsed == pytest.approx(rows.groupby("round")["cpu_seconds"].max().sum())  # a round waits for its slowest
     account = clock.account(search, rows, rows["fde"].min())
     assert account["speedup_of_wall_seconds"] == pytest.approx(account["speedup"])
+    assert account["elapsed_at_typical_costs_s"] == pytest.approx(3 * float(account["elapsed_s"]))
     assert 0 < float(account["to_target_s"]) <= float(account["elapsed_s"])
     assert np.isnan(clock.reached(replayed, 0.5))
     assert clock.reached(replayed, rows["fde"][0]) <= rows["cpu_seconds"][: search.batch].max()

@@ -58,7 +58,9 @@ class Found:
     def times(self) -> pd.DataFrame:
         """What each search takes on the virtual clock."""
         target = NEAR * float(self.each["Sequential2018_0"]["fde"].min())
-        return pd.DataFrame([clock.account(one, self.each[one.label], target) for one in study.searches(self.size)])
+        typical = self.rows.groupby("rnn_size")["cpu_seconds"].transform("median")
+        rows = self.rows.assign(typical_seconds=typical)
+        return pd.DataFrame([clock.account(one, study.of(rows, one.label), target) for one in study.searches(self.size)])
 
     def gain(self, name: str) -> dict[str, dict[str, float]]:
         """Initial minus tuned, seed by seed of the training, all searches of a name together: mean, standard error (m)."""
@@ -98,11 +100,9 @@ class Found:
         by_label = {str(row.pop("search")): row for row in self.times.to_dict("records")}
         sequential = by_label["Sequential2018_0"]
         others = [label for label in by_label if label != "Sequential2018_0"]
-        return {
-            "speedup_same_trials": {label: float(by_label[label]["speedup"]) for label in others},
-            "utilisation": {label: float(by_label[label]["utilisation"]) for label in others},
-            "sequential_over_elapsed": {label: float(sequential["elapsed_s"] / by_label[label]["elapsed_s"]) for label in others},
-            "sequential_over_elapsed_to_target": {
-                label: float(sequential["to_target_s"] / by_label[label]["to_target_s"]) for label in others
-            },
-        }
+        found: dict[str, object] = {}
+        for name, column in (("speedup_same_trials", "speedup"), ("utilisation", "utilisation")):
+            found[name] = {label: float(by_label[label][column]) for label in others}
+        for column in ("elapsed_s", "elapsed_at_typical_costs_s", "to_target_s"):
+            found[f"sequential_over_{column}"] = {label: float(sequential[column] / by_label[label][column]) for label in others}
+        return found

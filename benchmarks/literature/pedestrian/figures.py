@@ -62,12 +62,12 @@ class Found:
         rows = self.rows.assign(typical_seconds=typical)
         return pd.DataFrame([clock.account(one, study.of(rows, one.label), target) for one in study.searches(self.size)])
 
-    def gain(self, name: str) -> dict[str, dict[str, float]]:
-        """Initial minus tuned, seed by seed of the training, all searches of a name together: mean, standard error (m)."""
+    def gain(self, before: list[str], after: list[str]) -> dict[str, dict[str, float]]:
+        """How much lower the points `after` are than `before`, pairs of the same training seed: mean, standard error (m)."""
         found = {}
         for part in ("validation", "test"):
             wide = self.again.pivot(index="seed", columns="point", values=part)
-            gain = (wide["initial"] - wide[self.seeds(name)].mean(axis=1)).to_numpy()
+            gain = (wide[before].mean(axis=1) - wide[after].mean(axis=1)).to_numpy()
             found[part] = {"mean": float(gain.mean()), "standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
         return found
 
@@ -88,7 +88,11 @@ class Found:
             "share_better": {label: study.better(rows, self.start) for label, rows in self.each.items()},
             "share_better_by_round": {label: self.by_round(label) for label in self.seeds("DSICE")},
             "retrained_fde_m": self.again.groupby("point", sort=False)[["validation", "test"]].mean().to_dict("index"),
-            "retrained_gain_m": {name: self.gain(name) for name in ("DSICE", "random")},
+            "retrained_gain_m": {
+                "initial to DSICE": self.gain(["initial"], self.seeds("DSICE")),
+                "initial to random": self.gain(["initial"], self.seeds("random")),
+                "random to DSICE": self.gain(self.seeds("random"), self.seeds("DSICE")),
+            },
         }
         return {**quality, **self._speed()}
 
@@ -104,5 +108,6 @@ class Found:
         for name, column in (("speedup_same_trials", "speedup"), ("utilisation", "utilisation")):
             found[name] = {label: float(by_label[label][column]) for label in others}
         for column in ("elapsed_s", "elapsed_at_typical_costs_s", "to_target_s"):
-            found[f"sequential_over_{column}"] = {label: float(sequential[column] / by_label[label][column]) for label in others}
+            ratios = {label: float(sequential[column] / by_label[label][column]) for label in others}
+            found[f"sequential_over_{column}"] = {label: ratio if np.isfinite(ratio) else None for label, ratio in ratios.items()}
         return found

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8c8c8c"
 COLOURS = {"DSICE": BLUE, "random": ORANGE, "Parallel2022": GREEN, "Sequential2018": VERMILLION}
-DPI = 100
+DPI = 84
 
 
 def transition(journal: Path, path: Path) -> None:

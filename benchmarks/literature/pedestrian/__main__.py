@@ -76,10 +76,11 @@ def draw(results: Results, found: Found, pool: Executor) -> None:
 
 
 def turning(windows: walks.Windows) -> walks.Windows:
-    """Four walks at even ranks of how far they end from where straight on would have led."""
-    off = np.linalg.norm(walks.straight_on(windows)[:, -1] - windows[:, -1], axis=1)
+    """Of those who walk (3 m or more), four at even ranks of how far they end from where straight on would have led."""
+    going = windows[np.linalg.norm(windows[:, -1], axis=1) >= 3.0]
+    off = np.linalg.norm(walks.straight_on(going)[:, -1] - going[:, -1], axis=1)
     ranks = np.linspace(0, len(off) - 1, 6).astype(int)[1:5]
-    chosen: walks.Windows = windows[np.argsort(off)[ranks]]
+    chosen: walks.Windows = going[np.argsort(off)[ranks]]
     return chosen
 
 

@@ -73,6 +73,9 @@ class Found:
 
     def summary(self) -> dict[str, object]:
         """What goes into summary.json."""
+        usual = float(
+            self.again.loc[self.again["point"] == "initial", "validation"].mean()
+        )  # the seed of the trials may be a bad one
         quality = {
             "published": PAPER,
             "data": self.data.source,
@@ -87,6 +90,7 @@ class Found:
             "fde_straight_on_m": self.straight,
             "share_better": {label: study.better(rows, self.start) for label, rows in self.each.items()},
             "share_better_by_round": {label: self.by_round(label) for label in self.seeds("DSICE")},
+            "share_better_than_retrained_initial": {label: study.better(rows, usual) for label, rows in self.each.items()},
             "retrained_fde_m": self.again.groupby("point", sort=False)[["validation", "test"]].mean().to_dict("index"),
             "retrained_gain_m": {
                 "initial to DSICE": self.gain(["initial"], self.seeds("DSICE")),

@@ -88,7 +88,7 @@ def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None
     below.set_ylabel("worker")
     below.yaxis.set_major_locator(MaxNLocator(integer=True))
     below.set_xlabel(f"{word} since the first start")
-    below.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2 if rows > 8 else -0.45), ncols=3)
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     for axes in (above, below):
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)

@@ -52,7 +52,7 @@ def pieces(images: NDArray[np.float64], where: Sequence[tuple[int, int, int]], s
 
 def crops(shown: Mapping[str, NDArray[np.float64]], captions: Mapping[str, str], path: Path) -> None:
     """The same pieces of each image, side by side, grey, without interpolation; images of shape (height, width), 0 to 255."""
-    figure = Figure(figsize=(2.1 * len(shown), 4.4), layout="constrained")
+    figure = Figure(figsize=(2.1 * len(shown), 4.8), layout="constrained")
     plain: dict[str, Any] = {"cmap": "gray", "vmin": 16, "vmax": 235, "interpolation": "nearest"}
     for axes, (name, image) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
         axes.imshow(image, **plain)

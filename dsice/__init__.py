@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dsice.space import Choice, Ordinal, Require, Space, When
     from dsice.trial import Proposal, State, Trial
     from dsice.tuner import Tuner
-    from dsice.worker import step
+    from dsice.worker import parent_dir, step, trial_dir
 
 __all__ = [
     "Choice",
@@ -42,8 +42,10 @@ __all__ = [
     "effects",
     "importance",
     "minimize",
+    "parent_dir",
     "run",
     "step",
+    "trial_dir",
 ]
 
 _HOME = {
@@ -64,7 +66,9 @@ _HOME = {
     "When": "space",
     "effects": "insight",
     "importance": "insight",
+    "parent_dir": "worker",
     "step": "worker",
+    "trial_dir": "worker",
 }
 _PARTS = ("directions", "launchers", "plots", "spline", "stopping", "strategies")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.strategies import Strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 from dsice.tuner.checks import whole
@@ -33,6 +34,7 @@ def check(
         raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
     if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(launcher, type):
         raise OptionError(f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself")
+    check_stages(tuner.strategy, launcher)
     if mode not in ("async", "rounds"):
         raise OptionError(f"run(mode={mode!r}): expected 'async' or 'rounds'")
     if max_trials is not None:
@@ -42,6 +44,16 @@ def check(
         raise OptionError(f"run(max_seconds={max_seconds!r}): expected a number of seconds >= 0")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise OptionError(f"run(callbacks={callbacks!r}): expected a list of functions of (tuner, trial)")
+
+
+def check_stages(strategy: Strategy, launcher: object) -> None:
+    """Raise OptionError for a launcher that cannot let trials continue others, where the strategy trains in stages."""
+    reason = getattr(launcher, "cannot_continue", "")
+    if reason and getattr(strategy, "last_stage", 0) > 0:
+        raise OptionError(
+            f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one before, and this launcher "
+            f"cannot do that: {reason}"
+        )
 
 
 def warn_without_value(tuner: Tuner) -> None:

@@ -29,12 +29,15 @@ class Place:
     ----------
     directory
         Its directory; None: learning curves are not available.
+    parent
+        Directory of the trial that it continues; None: it continues none.
     unheard
         Calls of `step` that went nowhere.
     """
 
-    def __init__(self, directory: str | None) -> None:
+    def __init__(self, directory: str | None, parent: str | None = None) -> None:
         self.directory = directory
+        self.parent = parent
         self.unheard = 0
 
 
@@ -99,6 +102,32 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         return False
     Path(directory, STOPPING).touch()
     return True
+
+
+def trial_dir() -> Path | None:
+    """Directory of the running trial, to write to; None outside of a trial, and where its launcher has no directory.
+
+    What ``DSICE_DIR`` says, and the trial's own also where several run in one process, as threads do.
+    """
+    place = _place.get()
+    found = os.environ.get("DSICE_DIR") if place is None else place.directory
+    return Path(found) if found else None
+
+
+def parent_dir() -> Path | None:
+    """Directory of the trial that the running one continues, where its checkpoint is; None if it continues none.
+
+    What ``DSICE_PARENT_DIR`` says, and the trial's own also where several run in one process.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> parent = dsice.parent_dir()
+    >>> epochs = 0 if parent is None else int((parent / "epochs").read_text())
+    """
+    place = _place.get()
+    found = os.environ.get("DSICE_PARENT_DIR") if place is None else place.parent
+    return Path(found) if found else None
 
 
 def _count(step: SupportsIndex) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.launchers._call import Unusable, record, story
+from dsice.launchers._jobdir import no_checkpoint
 from dsice.worker import STOP, STOPPING, Place, within
 
 
@@ -46,7 +47,7 @@ class Task:
 def perform(task: Task) -> dict[str, Any]:
     """Call the function; what happened, with host, pid, start and end (Unix times) of the call."""
     done: dict[str, Any] = {"host": os.uname().nodename, "pid": os.getpid(), "started": time.time()}
-    place = Place(task.directory)
+    place = Place(task.directory, task.variables.get("DSICE_PARENT_DIR"))
     try:
         done.update(_attempt(task, place))
     except KeyboardInterrupt:  # Ctrl-C at a terminal reaches worker processes, too
@@ -62,6 +63,8 @@ def _attempt(task: Task, place: Place) -> dict[str, Any]:
     if task.directory is not None and not Path(task.directory).is_dir():
         place_needed = f"{task.directory} is not there on {os.uname().nodename}"
         return {"error": f"{place_needed}; give Futures a directory= on a file system that all workers share, or none"}
+    if place.parent is not None and not Path(place.parent).is_dir():
+        return {"error": no_checkpoint(Path(place.parent))}
     if task.directory is not None and Path(task.directory, STOP).exists():
         return {"stopped": "cancelled before it began"}
     try:

@@ -22,7 +22,8 @@ class Job:
     params
         Names and values of the active parameters, overrides applied.
     parent
-        Id of the trial whose checkpoint this one continues, if any.
+        Id of the trial whose checkpoint this one continues, if any. Its directory is the job's ``DSICE_PARENT_DIR``; where
+        that is gone the job is ``failed``.
     stage
         Fidelity or training stage of the trial.
     work
@@ -81,7 +82,10 @@ class Step:
 
 
 class Launcher(Protocol):
-    """What ``run`` needs of a launcher."""
+    """What ``run`` needs of a launcher.
+
+    One that cannot let a trial continue another (`Job.parent`) also has ``cannot_continue``, the reason as text.
+    """
 
     @property
     def slots(self) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dsice import Choice, Goal, Space, Tuner
+from dsice import Choice, Goal, Space, Trial, Tuner
 from dsice.strategies import DSICE
 from dsice.strategies.constraints import PENALTY, Bounds, distances
 from dsice.strategies.measurements import Measurements
@@ -65,10 +66,8 @@ def test_a_metric_that_old_trials_lack_is_learned_from_the_new_ones() -> None:
     assert penalty[(points[:, 0] <= 2) & (points[:, 2] <= 2)].max() < PENALTY / 2 < penalty[points[:, 2] >= 5].min()
 
 
-def _with(trial: object, **metrics: float) -> object:
-    from dataclasses import replace
-
-    return replace(trial, metrics={**trial.metrics, **metrics})  # type: ignore[attr-defined,type-var]
+def _with(trial: Trial, **metrics: float) -> Trial:
+    return replace(trial, metrics={**trial.metrics, **metrics})
 
 
 def study(seed: int) -> tuple[Tuner, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:

@@ -35,6 +35,8 @@ def check(
     if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(launcher, type):
         raise OptionError(f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself")
     check_stages(tuner.strategy, launcher)
+    if tuner.stopper is not None and (reason := getattr(launcher, "cannot_step", "")):
+        raise OptionError(f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, and {reason}")
     if mode not in ("async", "rounds"):
         raise OptionError(f"run(mode={mode!r}): expected 'async' or 'rounds'")
     if max_trials is not None:
@@ -57,15 +59,19 @@ def check_stages(strategy: Strategy, launcher: object) -> None:
 
 
 def warn_without_value(tuner: Tuner) -> None:
-    """A study in which every trial failed ends like any other; say so, and why."""
-    failed = [trial for trial in tuner.history if trial.error is not None]
-    if tuner.best is None and failed:
-        first = failed[0]
-        warnings.warn(
-            f"none of the {len(failed)} trials has a value, so there is no best; trial {first.id} {first.state}: {first.error}",
-            DsiceWarning,
-            stacklevel=4,
-        )
+    """A study in which every trial failed, or broke a bound, ends like any other; say so, and why."""
+    history, best = tuner.history, tuner.best
+    failed = [trial for trial in history if trial.error is not None]
+    text = ""
+    if best is None and failed:
+        first, lacking = failed[0], history.unreported()
+        why = f" (no trial reported {' and '.join(map(repr, lacking))}, which the goal needs)" if lacking else ""
+        text = f"none of the {len(failed)} trials has a value, so there is no best{why}; "
+        text += f"trial {first.id} {first.state}: {first.error}"
+    elif best is not None and (over := history.goal.violation(best)) > 0:
+        text = f"no trial keeps all bounds of the goal: the best, trial {best.id}, is beyond them by {over:.3g} of their size"
+    if text:
+        warnings.warn(text, DsiceWarning, stacklevel=4)
 
 
 class Loop:

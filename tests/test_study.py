@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -99,7 +98,7 @@ def test_a_population_and_a_stopper_can_be_written_in_a_study_file(tmp_path: Pat
     with study.tuner() as tuner:
         assert len(tuner.ask(9)) == 4
     kept = Tuner.resume(study.journal)
-    assert kept._stopper == study.stopper and kept.strategy == study.strategy
+    assert kept.stopper == study.stopper and kept.strategy == study.strategy
     kept.close()
     assert read_study(written(tmp_path, SHORT + "[stopper]\nname = 'median'\n")).stopper == Median()
     assert read_study(written(tmp_path, SHORT + "[goal]\nstage = 1\n")).goal == Goal(stage=1)

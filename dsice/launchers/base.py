@@ -84,7 +84,8 @@ class Step:
 class Launcher(Protocol):
     """What ``run`` needs of a launcher.
 
-    One that cannot let a trial continue another (`Job.parent`) also has ``cannot_continue``, the reason as text.
+    One that cannot let a trial continue another (`Job.parent`) also has ``cannot_continue``, the reason as text; one
+    that never brings a `Step` has ``cannot_step``.
     """
 
     @property

@@ -243,6 +243,13 @@ class Table:
         )
 
     @property
+    def cannot_step(self) -> str:
+        """Why no learning curves come; empty if they do."""
+        if self._log.curves:
+            return ""
+        return "this Table has none: name their columns with curves={step: column}, or curves=True for those of a journal"
+
+    @property
     def clock(self) -> Clock:
         """How the virtual clock stands: elapsed, utilisation, speedup and more; a snapshot.
 

@@ -12,8 +12,9 @@ from dsice.errors import OptionError
 from dsice.stopping.base import Curve, Decision, Stopper, decide
 from dsice.stopping.matching import LearningCurveMatching
 from dsice.stopping.median import Median
+from dsice.stopping.savings import Savings, savings
 
-__all__ = ["Curve", "Decision", "LearningCurveMatching", "Median", "Stopper", "decide"]
+__all__ = ["Curve", "Decision", "LearningCurveMatching", "Median", "Savings", "Stopper", "decide", "savings"]
 
 _BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in (LearningCurveMatching, Median)}
 

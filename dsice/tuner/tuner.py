@@ -94,7 +94,7 @@ class Tuner:
     def _hold(self, parts: Parts) -> None:
         self.space, self.strategy, self.history = parts.space, parts.strategy, parts.history
         self.max_trials, self.seed = parts.max_trials, parts.seed
-        self._stopper, self._queue, self._again, self._recorder = parts.stopper, parts.queue, parts.again, parts.recorder
+        self.stopper, self._queue, self._again, self._recorder = parts.stopper, parts.queue, parts.again, parts.recorder
         self._mutex = threading.RLock()
 
     @classmethod
@@ -313,7 +313,7 @@ class Tuner:
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
             record_step(self._recorder, known, number, told)
-            return self._stopper is not None and judged(self._recorder, self._stopper, known.id, number)
+            return self.stopper is not None and judged(self._recorder, self.stopper, known.id, number)
 
     # ------------------------------------------------------------------ looking
     @property

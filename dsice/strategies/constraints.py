@@ -75,8 +75,8 @@ def _tamed(beyond: Array) -> Array:
 
     The unit is a power of two near their median: it seldom changes, and so seldom is smoothness fitted anew.
     """
-    sizes = np.abs(beyond[np.isfinite(beyond)])
-    middle = float(np.median(sizes[sizes > 0])) if (sizes > 0).any() else 1.0
+    sizes = np.sort(np.abs(beyond[np.isfinite(beyond) & (beyond != 0)]))
+    middle = float(sizes[len(sizes) // 2]) if len(sizes) else 1.0  # one of them: the mean of two huge ones would overflow
     with np.errstate(over="ignore"):
         scaled = np.ldexp(beyond, -int(np.round(np.log2(middle))))
     return np.asarray(np.arcsinh(np.clip(scaled, -FAR, FAR)))

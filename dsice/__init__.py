@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dsice.space import Choice, Ordinal, Require, Space, When
     from dsice.trial import Proposal, State, Trial
     from dsice.tuner import Tuner
-    from dsice.worker import environment, step
+    from dsice.worker import environment, parent_dir, step, trial_dir
 
 __all__ = [
     "Choice",
@@ -43,8 +43,10 @@ __all__ = [
     "environment",
     "importance",
     "minimize",
+    "parent_dir",
     "run",
     "step",
+    "trial_dir",
 ]
 
 _HOME = {
@@ -66,7 +68,9 @@ _HOME = {
     "effects": "insight",
     "environment": "worker",
     "importance": "insight",
+    "parent_dir": "worker",
     "step": "worker",
+    "trial_dir": "worker",
 }
 _PARTS = ("directions", "launchers", "plots", "spline", "stopping", "strategies")
 

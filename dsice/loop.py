@@ -23,15 +23,19 @@ WAIT = 0.5  # seconds that one look at the launcher may take; it comes back as s
 
 
 def warn_without_value(tuner: Tuner) -> None:
-    """A study in which every trial failed ends like any other; say so, and why."""
-    failed = [trial for trial in tuner.history if trial.error is not None]
-    if tuner.best is None and failed:
-        first = failed[0]
-        warnings.warn(
-            f"none of the {len(failed)} trials has a value, so there is no best; trial {first.id} {first.state}: {first.error}",
-            DsiceWarning,
-            stacklevel=4,
-        )
+    """A study in which every trial failed, or broke a bound, ends like any other; say so, and why."""
+    history, best = tuner.history, tuner.best
+    failed = [trial for trial in history if trial.error is not None]
+    text = ""
+    if best is None and failed:
+        first, lacking = failed[0], history.unreported()
+        why = f" (no trial reported {' and '.join(map(repr, lacking))}, which the goal needs)" if lacking else ""
+        text = f"none of the {len(failed)} trials has a value, so there is no best{why}; "
+        text += f"trial {first.id} {first.state}: {first.error}"
+    elif best is not None and (over := history.goal.violation(best)) > 0:
+        text = f"no trial keeps all bounds of the goal: the best, trial {best.id}, is beyond them by {over:.3g} of their size"
+    if text:
+        warnings.warn(text, DsiceWarning, stacklevel=4)
 
 
 class Loop:
@@ -175,10 +179,10 @@ class Loop:
 
     def _again(self, job: Job, result: Result) -> bool:
         """Start a lost trial again, if it was not lost too often."""
-        if self.tuner.losses(job.id) + self.unnoted[job.id] >= self.plan.retries:
+        if self.tuner.runs.losses(job.id) + self.unnoted[job.id] >= self.plan.retries:
             return False
         try:
-            self.tuner.lose(job.id, result.error or "")
+            self.tuner.runs.lose(job.id, result.error or "")
         except LockedError:
             raise
         except JournalError as error:
@@ -193,7 +197,7 @@ class Loop:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
             if result.state == "lost":
-                times = self.tuner.losses(result.id) + self.unnoted[result.id] + 1
+                times = self.tuner.runs.losses(result.id) + self.unnoted[result.id] + 1
                 return self.tuner.tell(result.id, error=f"lost {times} times: {result.error}", **extra)
             try:
                 return self.tuner.tell(

@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 from dsice.errors import OptionError
+from dsice.strategies import Strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 from dsice.tuner.checks import whole
@@ -78,3 +79,16 @@ def check(tuner: object, launcher: object) -> None:
         raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
     if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(launcher, type):
         raise OptionError(f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself")
+    check_stages(tuner.strategy, launcher)
+    if tuner.stopper is not None and (reason := getattr(launcher, "cannot_step", "")):
+        raise OptionError(f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, and {reason}")
+
+
+def check_stages(strategy: Strategy, launcher: object) -> None:
+    """Raise OptionError for a launcher that cannot let trials continue others, where the strategy trains in stages."""
+    reason = getattr(launcher, "cannot_continue", "")
+    if reason and getattr(strategy, "last_stage", 0) > 0:
+        raise OptionError(
+            f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one before, and this launcher "
+            f"cannot do that: {reason}"
+        )

@@ -101,7 +101,7 @@ class Preparing:
     def _ended(self, result: Result) -> None:
         job, name = self.running.pop(result.id), self._names[result.id]
         if result.state == "done":
-            self._tuner.prepared(name, str(result.where["directory"]))
+            self._tuner.runs.prepared(name, str(result.where["directory"]))
             return
         ended = result.times[2]
         if result.state == "lost":

@@ -1,4 +1,4 @@
-"""A study file: space, goal, strategy and launcher of a tuning, written in TOML.
+"""A study file: space, goal, strategy, stopper and launcher of a tuning, written in TOML.
 
 ::
 
@@ -22,6 +22,9 @@
     [strategy]                  # name and its options
     start = {batch = 32, lr = 1e-2, optimizer = "adam"}
 
+    [stopper]                   # name and its options: when to stop a trial by its learning curve
+    name = "median"
+
     [launcher]                  # kind = "local" or "batch", and its options
 """
 
@@ -29,7 +32,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,8 +45,10 @@ from dsice.launchers import Batch, Local
 from dsice.launchers._command import Command, Placeholder
 from dsice.plan import Plan
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
-from dsice.strategies import Strategy, strategy_from_dict, strategy_names
+from dsice.stopping import Stopper
+from dsice.strategies import Strategy
 from dsice.study_launcher import LauncherChoice, read_launcher
+from dsice.study_search import importable, read_goal, read_stopper, read_strategy
 from dsice.study_section import Section
 from dsice.tuner import Tuner
 
@@ -71,6 +75,8 @@ class Study:
         Shell commands that all trials depend on, by name; a single one is a string.
     lock
         False where the file system of the journal refuses locks.
+    stopper
+        What stops trials early by their learning curves; None: nothing does.
     where
         Which launcher runs the trials.
     """
@@ -82,6 +88,7 @@ class Study:
     space: Space
     goal: Goal
     strategy: Strategy
+    stopper: Stopper | None = None
     max_trials: int | None = None
     max_seconds: float | None = None
     max_cost: float | None = None
@@ -105,6 +112,7 @@ class Study:
             self.space,
             self.strategy,
             goal=self.goal,
+            stopper=self.stopper,
             journal=Journal(self.journal, lock=self.lock, wait=wait),
             orphans=orphans,
             max_trials=self.max_trials,
@@ -142,7 +150,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy", "launcher"))
+    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy", "stopper", "launcher"))
     keys = (
         "command",
         "function",
@@ -164,14 +172,16 @@ def _read(file: Path) -> Study:
     mode = study.text("mode", "async")
     if mode not in ("async", "rounds"):
         raise study.wrong("mode", "'async' or 'rounds'")
+    strategy = read_strategy(top, space)
     return Study(
         path=file,
         program=program,
         is_function=is_function,
         journal=file.parent / (study.text("journal", "") or file.with_suffix(".jsonl").name),
         space=space,
-        goal=_goal(top),
-        strategy=_strategy(top, space),
+        goal=read_goal(top, strategy),
+        strategy=strategy,
+        stopper=read_stopper(top),
         max_trials=study.whole("max_trials"),
         max_seconds=study.positive("max_seconds"),
         max_cost=study.positive("max_cost", "worker-hours"),
@@ -236,8 +246,7 @@ def _check_placeholders(study: Section, command: Command, space: Space) -> None:
 
 def _function(name: str, folder: Path) -> Callable[..., Any]:
     module, _, attribute = name.partition(":")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    importable(folder)
     try:
         found = importlib.import_module(module)
     except Exception as error:  # whatever the module does when it is imported
@@ -280,35 +289,3 @@ def _axis(axes: Section, name: str) -> Axis | list[Any]:
         return make(ends[0], ends[1], table.data["n"])
     except DsiceError as error:
         raise OptionError(f"{table.where}: {error}") from error
-
-
-# ---------------------------------------------------------------------- goal and strategy
-def _goal(top: Section) -> Goal:
-    goal = top.section("goal", ("metric", "maximize", "at_most", "at_least", "time_weight", "until"))
-    if not isinstance(goal.data.get("maximize", False), bool):
-        raise goal.wrong("maximize", "true or false")
-    for key in ("at_most", "at_least"):
-        if not isinstance(goal.data.get(key, {}), Mapping):
-            raise goal.wrong(key, "a table of bounds, such as {memory = 16}")
-    weight = goal.data.get("time_weight", 0.0)
-    if isinstance(weight, bool) or not isinstance(weight, (int, float, str)):
-        raise goal.wrong("time_weight", "a number or 'auto'")
-    return Goal.from_dict(goal.data)
-
-
-def _strategy(top: Section, space: Space) -> Strategy:
-    section = top.section("strategy", None)
-    name = section.text("name", "dsice")
-    names = strategy_names()
-    if name.lower() not in names:
-        raise section.unknown(name, sorted(names), what="strategy", kind="a strategy")
-    starts = section.data.get("start", ())
-    if not isinstance(starts, (Mapping, list, tuple)):
-        raise section.wrong("start", "a table of params, or a list of them")
-    strategy = strategy_from_dict({**section.data, "name": names[name.lower()]})
-    for start in [starts] if isinstance(starts, Mapping) else starts:
-        try:
-            space.point(start)
-        except DsiceError as error:
-            raise type(error)(f"{section.where}, start: {error}") from error
-    return strategy

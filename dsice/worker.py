@@ -38,6 +38,8 @@ class Place:
     def __init__(self, directory: str | None, variables: Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self.variables = dict(variables or {})
+        if directory is not None:
+            self.variables["DSICE_DIR"] = directory
         self.unheard = 0
 
 
@@ -102,6 +104,33 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         return False
     Path(directory, STOPPING).touch()
     return True
+
+
+def trial_dir() -> Path | None:
+    """Directory of the running trial, to write to; None outside of a trial, and where its launcher has no directory.
+
+    What ``DSICE_DIR`` says, and the trial's own also where several run in one process, as threads do.
+    """
+    return _path("DSICE_DIR")
+
+
+def parent_dir() -> Path | None:
+    """Directory of the trial that the running one continues, where its checkpoint is; None if it continues none.
+
+    What ``DSICE_PARENT_DIR`` says, and the trial's own also where several run in one process.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> parent = dsice.parent_dir()
+    >>> epochs = 0 if parent is None else int((parent / "epochs").read_text())
+    """
+    return _path("DSICE_PARENT_DIR")
+
+
+def _path(name: str) -> Path | None:
+    found = environment().get(name)
+    return Path(found) if found else None
 
 
 def environment() -> dict[str, str]:

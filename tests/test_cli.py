@@ -84,6 +84,16 @@ def test_trials_run_where_the_study_file_is(
     assert Tuner.read(study.with_suffix(".jsonl")).best is not None
 
 
+def test_status_shows_what_stopping_early_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Tuner({"x": range(5)}, journal=tmp_path / "j.jsonl") as tuner:
+        for asked, length in zip(tuner.ask(4), (4, 4, 1, 1), strict=True):
+            for epoch in range(length):
+                tuner.step(asked, epoch, 1.0)
+            tuner.tell(asked, 1.0) if length == 4 else tuner.tell(asked, state="stopped")
+    assert main(["status", str(tmp_path / "j.jsonl")]) == 0
+    assert re.search(r"stopped early +2 trials, which saved 38% of the epochs", capsys.readouterr().out)
+
+
 def test_status_while_another_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Tuner({"x": range(9)}, journal=tmp_path / "j.jsonl", max_trials=6) as tuner:
         first, *_ = tuner.ask(3)

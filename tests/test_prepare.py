@@ -153,7 +153,7 @@ def test_what_is_no_preparation(prepare: Any) -> None:
 def test_what_the_journal_does_not_take(name: Any, directory: Any) -> None:
     with Tuner({"x": range(3)}, journal="j.jsonl") as tuner:
         with pytest.raises(TellError, match="prepared"):
-            tuner.prepared(name, directory)
-        tuner.prepared("a", Path("d"))
+            tuner.runs.prepared(name, directory)
+        tuner.runs.prepared("a", Path("d"))
     with Tuner({"x": range(3)}, journal="j.jsonl") as tuner:
         assert tuner.preparations == {"a": "d"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
+from dsice.commands.looking import show_best
 from dsice.errors import LaunchError
 from dsice.launchers import Table
 from dsice.launchers.base import Job, Result, Step
@@ -242,3 +244,29 @@ def test_max_cost_lets_trials_without_a_run_time_in() -> None:
 def test_budgets_that_are_none(name: str, value: object) -> None:
     with pytest.raises(DsiceError, match=f"run.{name}="):
         run(tuner(), InMemory(done), progress=False, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("goal", "lacking"), [(Goal(at_most={"memory": 3.0}), "memory"), (Goal("loss", at_least={"speed": 1.0, "acc": 0.5}), "acc")]
+)
+def test_a_metric_that_no_trial_reports_is_named_at_the_end(goal: Goal, lacking: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(pd.DataFrame({"x": range(6), "objective": 1.0, "speed": 2.0}), params=["x"], metrics=["speed"])
+    tuner = Tuner(table.space, goal=goal)
+    with pytest.warns(match=rf"no best \(no trial reported '{lacking}', which the goal needs\)"):
+        run(tuner, table, progress=False)
+    assert tuner.history.unreported() == [lacking]
+    assert all(f"the goal needs '{lacking}'" in str(t.error) and t.metrics["speed"] == 2.0 for t in tuner.history)
+    assert show_best(tuner) == 1 and f"none reported '{lacking}', which the goal needs" in capsys.readouterr().out
+
+
+def test_trials_that_crash_are_no_missing_metric() -> None:
+    tuner = Tuner({"x": range(3)}, goal=Goal(at_most={"memory": 3.0}))
+    tuner.tell(tuner.ask()[0], error="out of memory")
+    assert tuner.history.unreported() == []
+
+
+def test_a_best_that_breaks_a_bound_is_said() -> None:
+    log = pd.DataFrame({"x": range(6), "objective": 1.0, "memory": 9.0})
+    table = Table(log, params=["x"], metrics=["memory"])
+    with pytest.warns(match="no trial keeps all bounds of the goal.*beyond them by 2 of their size"):
+        run(Tuner(table.space, goal=Goal(at_most={"memory": 3.0})), table, progress=False)

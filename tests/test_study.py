@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dsice import Choice, Goal, Ordinal, Require, Share, Space, When
+from dsice import Choice, Goal, Ordinal, Require, Share, Space, Tuner, When, run
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.launchers import Batch, Job, Local
-from dsice.strategies import DSICE, Grid
+from dsice.stopping import LearningCurveMatching, Median
+from dsice.strategies import DSICE, Grid, OptunaSampler, Population
 from dsice.study import read_study
 
 FULL = """
@@ -88,7 +89,66 @@ def test_strategy_names_ignore_case(tmp_path: Path) -> None:
     assert read_study(written(tmp_path, SHORT + '[strategy]\nname = "grid"\nstride = 2\n')).strategy == Grid(stride=2)
 
 
+def test_a_population_and_a_stopper_can_be_written_in_a_study_file(tmp_path: Path) -> None:
+    population = "[strategy]\nname = 'population'\nmembers = 4\nstages = 3\nperturb = ['x']\n"
+    matching = "[stopper]\nname = 'LearningCurveMatching'\npoints = [1, 2]\ncheckpoints = [2]\nstop_rank = 0.25\n"
+    study = read_study(written(tmp_path, SHORT + population + matching))
+    assert study.strategy == Population(members=4, stages=3, perturb=["x"]) and study.goal == Goal(stage=2)
+    assert study.stopper == LearningCurveMatching([1, 2], [2], stop_rank=0.25)
+    with study.tuner() as tuner:
+        assert len(tuner.ask(9)) == 4
+    kept = Tuner.resume(study.journal)
+    assert kept.stopper == study.stopper and kept.strategy == study.strategy
+    kept.close()
+    assert read_study(written(tmp_path, SHORT + "[stopper]\nname = 'median'\n")).stopper == Median()
+    assert read_study(written(tmp_path, SHORT + "[goal]\nstage = 1\n")).goal == Goal(stage=1)
+
+
+def test_a_sampler_of_optuna_beside_the_study_file_is_found(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'")
+    (tmp_path / "my_samplers.py").write_text("from optuna.samplers import RandomSampler as mine\n")
+    text = SHORT + "[strategy]\nname = 'optunasampler'\nsampler = 'my_samplers:mine'\npending = 'ignore'\n"
+    study = read_study(written(tmp_path, text))
+    assert study.strategy == OptunaSampler("my_samplers:mine", pending="ignore")
+    with study.tuner() as tuner:
+        assert len(tuner.ask(2)) == 2
+    with pytest.raises(OptionError, match=r"\[strategy\].*'lost_samplers:mine'"):
+        read_study(written(tmp_path, text.replace("my_samplers", "lost_samplers")))
+
+
+def test_a_run_of_a_study_file_stops_trials_early(tmp_path: Path) -> None:
+    program = """
+import time, dsice
+def train(x):
+    for epoch in range(1, 400):
+        if dsice.step(epoch, x) or (epoch == 3 and x <= 2):
+            break
+        time.sleep(0.05)
+    return x
+"""
+    (tmp_path / "early_end.py").write_text(program)
+    text = SHORT.replace('command = "prog {x}"', 'function = "early_end:train"').replace("[1, 2, 3]", "[1, 2, 3, 4, 5]")
+    stopper = "[strategy]\nname = 'grid'\n[stopper]\nname = 'median'\ncomplete = 2\n"
+    study = read_study(written(tmp_path, text.replace("[space]", "slots = 1\n[space]") + stopper))
+    with study.tuner() as tuner, study.launcher() as launcher:
+        run(tuner, launcher, progress=False)
+    assert [str(t.state) for t in tuner.history] == ["done", "done", "stopped", "stopped", "stopped"]
+    assert tuner.best is not None and tuner.best.value == 1
+
+
 WRONG = [
+    (SHORT + "[stopper]\ncomplete = 2\n", ["[stopper]", "name is missing"]),
+    (SHORT + "[stopper]\nname = 'medain'\n", ["[stopper]", "medain", "'median'"]),
+    (SHORT + "[stopper]\nname = 'median'\nquantile = 2\n", ["[stopper]", "quantile", "warmup"]),
+    (SHORT + "[stopper]\nname = 'learningcurvematching'\npoints = [1]\n", ["[stopper]", "checkpoints missing"]),
+    (SHORT + "[stopper]\nname = 'median'\ncomplete = 'two'\n", ["[stopper]", "complete", "'two'"]),
+    (SHORT + "[stoper]\nname = 'median'\n", ["stoper", "'stopper'"]),
+    (SHORT + "[strategy]\nname = 'population'\nstages = 3\n[goal]\nstage = 1\n", ["[goal]", "stage = 1", "expected 2"]),
+    (SHORT + "[strategy]\nname = 'population'\nperturb = ['y']\n", ["[strategy]", "'y'", "['x']"]),
+    (SHORT + "[strategy]\nname = 'population'\nperturb = 3\n", ["[strategy]", "perturb=3"]),
+    (SHORT + "[strategy]\nname = 'population'\nmembers = 1\n", ["[strategy]", "members=1"]),
+    (SHORT + "[strategy]\nname = 'optunasampler'\noptions = ['a']\n", ["[strategy]", "options"]),
+    (SHORT + "[strategy]\nname = 'optunasampler'\npending = 'model'\n", ["[strategy]", "pending"]),
     (SHORT.replace("[space]", "[spaec]"), ["spaec", "'space'"]),
     (SHORT.replace("[space]\nx = [1, 2, 3]", ""), ["[space]", "missing"]),
     (SHORT.replace("command", "comand"), ["[study]", "comand", "'command'"]),

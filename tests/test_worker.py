@@ -15,6 +15,7 @@ import pytest
 
 import dsice
 from dsice.launchers._output import Curve
+from dsice.worker import Place, within
 
 
 @pytest.fixture
@@ -28,6 +29,17 @@ def test_outside_of_a_trial_nothing_happens(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     assert dsice.step(0, 1.0) is False
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_finds_its_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DSICE_DIR", raising=False)
+    monkeypatch.delenv("DSICE_PARENT_DIR", raising=False)
+    assert dsice.trial_dir() is None and dsice.parent_dir() is None
+    monkeypatch.setenv("DSICE_DIR", str(tmp_path / "4"))
+    monkeypatch.setenv("DSICE_PARENT_DIR", str(tmp_path / "1"))
+    assert (dsice.trial_dir(), dsice.parent_dir()) == (tmp_path / "4", tmp_path / "1")
+    with within(Place(str(tmp_path / "5"))):  # one of several in a process: the environment is not its own
+        assert (dsice.trial_dir(), dsice.parent_dir()) == (tmp_path / "5", None)
 
 
 def test_steps_arrive_as_they_were_given(directory: Path) -> None:

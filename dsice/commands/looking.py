@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dsice.commands import show
 from dsice.errors import OptionError
+from dsice.stopping import savings
 from dsice.study import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -51,7 +52,8 @@ def show_best(tuner: Tuner) -> int:
     """Print the best trial of a tuner."""
     trial = tuner.best
     if trial is None:
-        print("no trial has a value yet")
+        lacking = " and ".join(map(repr, tuner.history.unreported()))
+        print(f"no trial has a value yet{f': none reported {lacking}, which the goal needs' if lacking else ''}")
         return 1
     goal = tuner.history.goal
     facts: dict[str, object] = {f"best {goal.metric}": trial.value}
@@ -75,6 +77,10 @@ def status(path: str) -> int:
     seconds = [trial.seconds for trial in history if trial.seconds is not None]
     if seconds:
         facts["run time"] = f"{sum(seconds):.6g} s in all, {sum(seconds) / len(seconds):.3g} s a trial"
+    saved = savings(history)
+    if saved.stopped:
+        share = "" if math.isnan(saved.share) else f", which saved {saved.share:.0%} of the epochs"
+        facts["stopped early"] = f"{saved.stopped} trials{share}"
     show.facts(facts)
     print()
     show_best(tuner)

@@ -14,6 +14,7 @@ from dsice.errors import OptionError
 from dsice.goal import Goal
 from dsice.journal import read
 from dsice.launchers import Table
+from dsice.plan import check_stages
 from dsice.strategies import Parallel2022, Radial2024, Strategy, strategy_from_dict, strategy_names
 from dsice.tuner.resuming import last_options
 
@@ -84,6 +85,7 @@ def replay(
     _check(batch, workers, mode, trials, seeds)
     batch = workers or batch or BATCH
     table = Table(path, objective=objective, params=params, seconds=seconds, missing=missing, slots=batch, workers=workers)
+    check_stages(_named(strategy, batch), table)
     maximize = maximize or _journal_maximizes(path, objective)
     optimum = _show_log(table, path, maximize=maximize)
     scale = Scale(len(table.values), optimum, table.median - optimum, maximize)

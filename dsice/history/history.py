@@ -281,6 +281,12 @@ class History(Sequence[Trial]):
         """Which trials have a score and keep every bound, bool of shape (trials,)."""
         return np.asarray(self.violation() == 0)
 
+    def unreported(self) -> list[str]:
+        """Metrics that the goal needs - its own, and those with a bound - and that no trial reported, of those that did any."""
+        told = [{*trial.metrics, *(() if trial.value is None else ("value",))} for trial in self]
+        names = dict.fromkeys((self.goal.metric, *self.goal.bounded)) if any(told) else ()
+        return [name for name in names if not any(name in reported for reported in told)]
+
     def failed(self) -> Array:
         """Which trials ended without a usable value, bool of shape (trials,)."""
         return self.in_state(*FAILED)

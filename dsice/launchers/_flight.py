@@ -45,7 +45,7 @@ class Flight:
         if self.directory is not None:
             variables["DSICE_DIR"] = str(self.directory)
             if self.job.parent is not None:
-                variables["DSICE_PARENT_DIR"] = str(self.directory.parent / _jobdir.name(self.job.parent))
+                variables["DSICE_PARENT_DIR"] = str(_jobdir.parent(self.directory, self.job))
         path = tuple(place or str(Path.cwd()) for place in sys.path)
         directory = None if self.directory is None else str(self.directory)
         return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")

@@ -54,6 +54,19 @@ def is_preparation(directory: Path) -> bool:
     return directory.name.startswith("prepare-")
 
 
+def parent(directory: Path, job: Job) -> Path | None:
+    """Directory of the trial that the job in `directory` continues; None if it continues none."""
+    return None if job.parent is None else directory.parent / name(job.parent)
+
+
+def no_checkpoint(parent: Path) -> str:
+    """Why a trial cannot continue another one whose directory is gone."""
+    return (
+        f"this trial continues trial {parent.name}, and the directory of that one, {parent}, with its checkpoint is not there; "
+        "give the launcher a directory= of its own, and leave it alone until the last stage has ended"
+    )
+
+
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
 

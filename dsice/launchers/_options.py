@@ -73,3 +73,10 @@ def texts(name: str, value: Sequence[str]) -> list[str]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
         raise OptionError(f"{name} must be a list of strings, got {value!r}")
     return list(value)
+
+
+def check_continuing(jobs: Sequence[Job], reason: str) -> None:
+    """Raise LaunchError for a job that continues another one, where that cannot be for the `reason`; empty: it can."""
+    for job in jobs:
+        if reason and job.parent is not None:
+            raise LaunchError(f"trial {job.id} continues from the checkpoint of trial {job.parent}: {reason}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.launchers._call import Unusable, prepared, record, story
+from dsice.launchers._jobdir import no_checkpoint
 from dsice.worker import STOP, STOPPING, Place, within
 
 
@@ -65,6 +66,9 @@ def _attempt(task: Task, place: Place) -> dict[str, Any]:
     if task.directory is not None and not Path(task.directory).is_dir():
         place_needed = f"{task.directory} is not there on {os.uname().nodename}"
         return {"error": f"{place_needed}; give Futures a directory= on a file system that all workers share, or none"}
+    parent = task.variables.get("DSICE_PARENT_DIR")
+    if parent is not None and not Path(parent).is_dir():
+        return {"error": no_checkpoint(Path(parent))}
     if task.directory is not None and Path(task.directory, STOP).exists():
         return {"stopped": "cancelled before it began"}
     try:

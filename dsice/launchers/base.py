@@ -25,7 +25,8 @@ class Job:
     params
         Names and values of the active parameters, overrides applied.
     parent
-        Id of the trial whose checkpoint this one continues, if any.
+        Id of the trial whose checkpoint this one continues, if any. Its directory is the job's ``DSICE_PARENT_DIR``; where
+        that is gone the job is ``failed``.
     stage
         Fidelity or training stage of the trial.
     work
@@ -94,7 +95,11 @@ class Step:
 
 
 class Launcher(Protocol):
-    """What ``run`` needs of a launcher."""
+    """What ``run`` needs of a launcher.
+
+    One that cannot let a trial continue another (`Job.parent`) also has ``cannot_continue``, the reason as text; one
+    that never brings a `Step` has ``cannot_step``.
+    """
 
     @property
     def slots(self) -> int:

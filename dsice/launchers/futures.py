@@ -116,6 +116,11 @@ class Futures:
         """Where the trials' directories are."""
         return self._home
 
+    @property
+    def cannot_continue(self) -> str:
+        """Why a trial cannot continue from the checkpoint of another; empty if it can."""
+        return "" if self._home else "Futures has no directories for checkpoints; give it directory=, which all workers share"
+
     def __enter__(self) -> Futures:
         return self
 
@@ -133,7 +138,8 @@ class Futures:
         ------
         LaunchError
             More jobs than free slots, an id that is running already, a parameter that JSON cannot keep, a directory that
-            cannot be used, a shell command as work; an executor that was shut down or that a dead worker broke.
+            cannot be used, a shell command as work, a trial that
+            continues another one and no directory; an executor that was shut down or that a dead worker broke.
         """
         self._check(jobs)
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
@@ -146,6 +152,7 @@ class Futures:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
         _options.startable(jobs, self._running, self._slots - len(self._running), self._slots)
+        _options.check_continuing(jobs, self.cannot_continue)
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):

@@ -146,7 +146,10 @@ class Local:
         except OSError as error:
             raise LaunchError(f"directory {home} cannot be written to: {error}") from error
         for job, work, directory, arguments in prepared:
-            self._start(job, work, directory, arguments)
+            if (parent := _jobdir.parent(directory, job)) is not None and not parent.is_dir():
+                self._ready.append(Result(job.id, "failed", error=_jobdir.no_checkpoint(parent), where={"host": self._host}))
+            else:
+                self._start(job, work, directory, arguments)
 
     def _prepared(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
         """All that can be wrong with a job is found here, before any is started."""
@@ -183,7 +186,7 @@ class Local:
         variables: dict[str, str | None] = {
             **{name: value for name, value in os.environ.items() if not name.startswith(PREPARED)},
             **self._pinning.variables(slot),
-            "DSICE_PARENT_DIR": None if job.parent is None else str(directory.parent / _jobdir.name(job.parent)),
+            "DSICE_PARENT_DIR": None if job.parent is None else str(_jobdir.parent(directory, job)),
             **self._env,
             **job.variables,
             "DSICE_TRIAL": _jobdir.name(job.id, job.kind),

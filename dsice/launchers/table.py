@@ -235,6 +235,21 @@ class Table:
         return self._slots
 
     @property
+    def cannot_continue(self) -> str:
+        """Why no trial of a table continues from the checkpoint of another."""
+        return (
+            "a Table answers with whole trainings from the start and knows nothing of one that goes on with other params; "
+            "run the program, with Local, Batch or Futures(directory=...)"
+        )
+
+    @property
+    def cannot_step(self) -> str:
+        """Why no learning curves come; empty if they do."""
+        if self._log.curves:
+            return ""
+        return "this Table has none: name their columns with curves={step: column}, or curves=True for those of a journal"
+
+    @property
     def clock(self) -> Clock:
         """How the virtual clock stands: elapsed, utilisation, speedup and more; a snapshot.
 
@@ -259,13 +274,14 @@ class Table:
         TableError
             With ``missing="error"``, for a point that is not in the log; for params that are not on its grid.
         LaunchError
-            More jobs than free slots, an id twice, or a closed launcher.
+            More jobs than free slots, an id twice, a closed launcher, or a trial that continues another one.
         """
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
         free = self._trials.free
         if len(jobs) > free:
             raise LaunchError(f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first")
+        _options.check_continuing(jobs, self.cannot_continue)
         ids = [*self._trials.ids, *(job.id for job in jobs)]
         if len(set(ids)) < len(ids):
             raise LaunchError(f"an id was submitted twice, in {ids[:20]}; collect the first result before")

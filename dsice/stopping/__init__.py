@@ -5,17 +5,23 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any
 
 from dsice.errors import OptionError
 from dsice.stopping.base import Curve, Decision, Stopper, decide
 from dsice.stopping.matching import LearningCurveMatching
 from dsice.stopping.median import Median
+from dsice.stopping.savings import Savings, savings
 
-__all__ = ["Curve", "Decision", "LearningCurveMatching", "Median", "Stopper", "decide"]
+__all__ = ["Curve", "Decision", "LearningCurveMatching", "Median", "Savings", "Stopper", "decide", "savings"]
 
 _BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in (LearningCurveMatching, Median)}
+
+
+def stopper_names() -> dict[str, str]:
+    """Names of the stoppers as they are typed in a study file (lower case), with those of the classes."""
+    return {name.lower(): name for name in _BY_NAME}
 
 
 def stopper_dict(stopper: Stopper | None) -> dict[str, Any] | None:
@@ -32,7 +38,7 @@ def stopper_from_dict(record: Mapping[str, Any] | None) -> Stopper | None:
     Raises
     ------
     OptionError
-        An unknown name or option.
+        An unknown name or option, or one that is missing.
     """
     if record is None:
         return None
@@ -42,5 +48,11 @@ def stopper_from_dict(record: Mapping[str, Any] | None) -> Stopper | None:
     known = {f.name for f in fields(_BY_NAME[name])}
     if unknown := set(options) - known:
         raise OptionError(f"stopper {name}: unknown options {sorted(unknown)}; it takes {sorted(known)}")
+    if missing := [f.name for f in fields(_BY_NAME[name]) if f.name not in options and _needed(f)]:
+        raise OptionError(f"stopper {name}: {' and '.join(missing)} missing; it takes {sorted(known)}")
     stopper: Stopper = _BY_NAME[name](**options)
     return stopper
+
+
+def _needed(option: Field[Any]) -> bool:
+    return option.default is MISSING and option.default_factory is MISSING

@@ -19,7 +19,7 @@ from dsice.trial import Point
 Array = np.ndarray[Any, np.dtype[Any]]
 GROWTH = 1.12  # smoothness is fitted anew when there are so many times more points
 _FITTED: OrderedDict[bytes, Smoothness] = OrderedDict()  # what follows from its key alone
-_KEPT = 8
+_KEPT = 32  # one for each bound of the goal, too
 FIELDS = ("points", "counts", "failed", "ids", "scores", "squares", "spare")
 
 

@@ -8,7 +8,7 @@ do no harm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Measurements:
     values
         Normal score of each point, shape (k,): less is better; of a point measured repeatedly, the mean of the normal scores
         of its trials, so that one value far off counts as much as any bad one.
+    metric
+        The same of the goal's metric alone, whether bounds hold or not, shape (k,).
     counts
         Number of measurements of each point, shape (k,).
     failed
@@ -39,12 +41,13 @@ class Measurements:
     scores
         Mean score of each point, shape (k,); NaN where none is known.
     squares, spare
-        Of the trials of each point: sum of squares around their mean, in units of `values`, and its degrees of freedom,
+        Of the trials of each point: sum of squares around their mean, in units of `metric`, and its degrees of freedom,
         both of shape (k,).
     """
 
     points: Array
     values: Array
+    metric: Array
     counts: Array
     failed: Array
     ids: Array
@@ -74,18 +77,37 @@ class Measurements:
         failed = valued == 0
         with np.errstate(over="ignore"):  # of values near the largest float: the worst, as they are
             scores = _mean(place, single, weights, good, valued)
-        each = _normal(single, np.concatenate([history.violation()[scored], missing]), ~good)
+        over = np.concatenate([history.violation()[scored], missing])
+        each = _normal(single, over, ~good)
         counted = np.where(failed[place], True, good)  # of a point that worked at least once, the trials that did
-        values = _mean(place, each, weights, counted, np.bincount(place, weights=weights * counted))
-        squares = np.bincount(place, weights=np.where(counted & good, weights * (each - values[place]) ** 2, 0.0))
+        total = np.bincount(place, weights=weights * counted)
+        values = _mean(place, each, weights, counted, total)
+        alone = values
+        if (over[good] > 0).any():
+            each = _normal(single, np.zeros(len(over)), ~good)
+            alone = _mean(place, each, weights, counted, total)
+        squares = np.bincount(place, weights=np.where(counted & good, weights * (each - alone[place]) ** 2, 0.0))
         spare = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
-        return cls(points, values, counts, failed, ids[first], scores, squares, spare)
+        return cls(points, values, alone, counts, failed, ids[first], scores, squares, spare)
+
+    def some(self, places: Array) -> Measurements:
+        """Those of the points alone."""
+        return Measurements(**{field.name: getattr(self, field.name)[places] for field in fields(self)})
 
     def worth(self, values: Array) -> Array:
-        """Normal scores back as scores, by interpolation between the measured ones; the best and worst at the ends."""
+        """Normal scores of the metric back as scores, interpolated between the measured ones; the best and worst at the ends."""
         known = np.flatnonzero(~self.failed & np.isfinite(self.scores))
-        order = known[np.argsort(self.values[known], kind="stable")]
-        return np.asarray(np.interp(values, self.values[order], np.maximum.accumulate(self.scores[order])))
+        order = known[np.argsort(self.metric[known], kind="stable")]
+        return np.asarray(np.interp(values, self.metric[order], np.maximum.accumulate(self.scores[order])))
+
+
+def pooled(data: Measurements, history: History, ids: Array, single: Array) -> Array:
+    """Mean of some number of the trials `ids` at each point of `data`, shape (k,); NaN where there is none."""
+    places = {tuple(point): i for i, point in enumerate(data.points.tolist())}
+    place = np.array([places[tuple(point)] for point in history.points()[ids].tolist()], dtype=np.int64)
+    good = np.isfinite(single)
+    total = np.bincount(place, weights=good.astype(float), minlength=len(places))
+    return _mean(place, single, np.ones(len(ids)), good, total)
 
 
 def _mean(place: Array, values: Array, weights: Array, good: Array, total: Array) -> Array:

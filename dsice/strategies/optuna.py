@@ -17,12 +17,14 @@ from dsice.errors import MissingPackageError, OptionError
 from dsice.history import History
 from dsice.space import Choice, Space
 from dsice.strategies.base import Stream
+from dsice.strategies.constraints import distances
 from dsice.trial import Point, Proposal, Trial
 
 KEEPS = "optuna."  # before the names of what a sampler noted with a trial (its generation, say), in our notes
 NEAR = 40  # tries at each distance to find a free point near one that is taken
 SEEDS = 2**31 - 1
 CONSTRAINTS = "constraints"
+FAR = 1e3  # relative distance from a bound beyond which all are alike, and of a trial that lacks the metric
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ class OptunaSampler:
     Notes
     -----
     Scores are those of the goal (less is better). Bounds on other metrics become Optuna's constraints where the sampler
-    has them. Failed trials are failed to Optuna too. Samplers that keep their state in the study and nowhere else
+    has them (TPE, GP, NSGA-II), one for each, the signed distance from it; for others (CMA-ES) an infeasible trial is worse
+    than every feasible one, by how far it is off.
+
+    Failed trials are failed to Optuna too. Samplers that keep their state in the study and nowhere else
     (QMCSampler, GridSampler) start anew with every proposal: use `Random` or `Grid`.
 
     Examples
@@ -147,11 +152,24 @@ class _Study:
         scores = history.scores()
         self._told = [history[i] for i in np.flatnonzero(np.isfinite(scores)).tolist()]
         self._scores = {t.id: float(scores[t.id]) for t in self._told}
+        self._distances = self._bounds()
         self._liar = float(np.median(list(self._scores.values()))) if self._scores else None
         self._add_told()
         for trial in history.pending():
             if trial.stage == history.goal.stage:
                 self.pend(trial.point, _noted(trial))
+
+    def _bounds(self) -> dict[int, list[float]]:
+        """Signed distance of each told trial from each bound; a sampler that has no constraints gets worse scores instead."""
+        if not self.constrained:
+            return {}
+        ids = np.array([t.id for t in self._told], dtype=np.int64)
+        known = np.clip(np.nan_to_num(distances(self._history, ids), nan=FAR), -FAR, FAR)
+        violation = np.maximum(known, 0.0).sum(axis=1)
+        if not _takes(_found(str(self._strategy.sampler)), "constraints_func") and (violation > 0).any():
+            worst = max((self._scores[id] for id in ids[violation == 0].tolist()), default=0.0)
+            self._scores |= {id: worst + over for id, over in zip(ids.tolist(), violation.tolist(), strict=True) if over > 0}
+        return dict(zip(ids.tolist(), known.tolist(), strict=True))
 
     def _distribution(self, name: str) -> Any:
         size, kinds = len(self._space.axes[name].values), self._optuna.distributions
@@ -169,18 +187,17 @@ class _Study:
         generations = sorted({_generation(t) for t in self._told})
         for generation in generations:
             for trial in (t for t in self._told if _generation(t) == generation):
-                self._add(
-                    trial.point, self._scores[trial.id], {**_noted(trial), **attributes}, self._history.goal.violation(trial)
-                )
+                noted = {**_noted(trial), **attributes}
+                self._add(trial.point, self._scores[trial.id], noted, self._distances.get(trial.id, []))
                 attributes = {}
             if generation >= 0:
                 dummy = self._asked(self._strategy._made(0, constrained=self.constrained))
                 attributes = {k: v for k, v in dummy.system_attrs.items() if isinstance(v, str)}
 
-    def _add(self, point: Point, value: float, attributes: Mapping[str, Any], violation: float) -> None:
+    def _add(self, point: Point, value: float, attributes: Mapping[str, Any], beyond: Sequence[float]) -> None:
         attributes = {k.removeprefix(KEEPS): v for k, v in attributes.items()}
         if self.constrained:
-            attributes[CONSTRAINTS] = [violation if math.isfinite(violation) else 1e9]
+            attributes[CONSTRAINTS] = list(beyond)
         self._study.add_trial(
             self._optuna.trial.create_trial(
                 params=dict(zip(self._names, point, strict=True)),
@@ -193,7 +210,8 @@ class _Study:
     def pend(self, point: Point, noted: Mapping[str, Any]) -> None:
         """A point that is asked and not told."""
         if self._strategy.pending == "liar" and self._liar is not None and not noted:
-            self._add(point, self._liar, {}, 0.0)
+            middle = np.median(list(self._distances.values()), axis=0).tolist() if self.constrained else []
+            self._add(point, self._liar, {}, middle)
 
     def _asked(self, sampler: Any) -> Any:
         """A trial of the study, ended at once as if failed: what counts is added by `pend`."""

@@ -78,7 +78,7 @@ class Population:
         if not _positive(self.quantile) or self.quantile > 0.5:
             raise OptionError(f"Population(quantile={self.quantile!r}): expected a share above 0, at most 0.5")
         if self.perturb is not None:
-            if isinstance(self.perturb, str) or not all(isinstance(name, str) for name in self.perturb):
+            if not isinstance(self.perturb, (list, tuple)) or not all(isinstance(name, str) for name in self.perturb):
                 raise OptionError(f"Population(perturb={self.perturb!r}): expected a list of names of parameters")
             object.__setattr__(self, "perturb", tuple(self.perturb))
         if not isinstance(self.factors, Sequence) or not self.factors or not all(map(_positive, self.factors)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Scores, Surface
 from dsice.strategies.again import Again
 from dsice.strategies.base import Stream
-from dsice.strategies.fitting import surface_of
+from dsice.strategies.constraints import Bounds
+from dsice.strategies.fitting import surface_of, surface_through
 from dsice.strategies.measurements import Measurements
 from dsice.strategies.widening import Widening
 from dsice.trial import Point, Proposal
@@ -68,7 +70,10 @@ class LineSearch:
         self._space, self._history = space, history
         self.data = Measurements.of(history)
         coming = [t.point for t in history.pending() if t.stage == history.goal.stage and pending == "model"]
-        self.surface = surface_of(space, self.data, coming, log_lam)
+        self._coming, self._log_lam = coming, log_lam
+        self._bounds = Bounds(space, history, self.data, log_lam) if (history.violation() > 0).any() else None
+        values = self.data.values if self._bounds is None else self.data.metric
+        self.surface = surface_through(space, self.data, values, coming, log_lam, ranks=True)
         self._widening = Widening.of(history, min(space.ndim, max_width or space.ndim))
         rng = stream(len(self.data.points), 1)
         self._measured = set(map(tuple, self.data.points.tolist()))
@@ -76,8 +81,10 @@ class LineSearch:
         self._centres, singles = self._choose_centres(scan)
         lines = self._open(rng, singles)
         scores = self.surface.score(lines.offsets, space_code(space, lines.points))
+        penalty = self._penalty(lines.points)
+        scores = replace(scores, mean=scores.mean + penalty)
         short = _shortlist(self.surface, scores)
-        self._line = lines.line_of()[short]
+        self._line, self._lifted = lines.line_of()[short], penalty[short]
         self._lines, points = lines, lines.points[short]
         kept = Scores(scores.mean[short], scores.variance[short], scores.projected[short])
         self._picker = Picker(self.surface, space_code(space, points), kept, most)
@@ -116,7 +123,7 @@ class LineSearch:
         scores = self.surface.at(space_code(self._space, scan))
         mine = scores.projected[:, :told]  # pending points must not change what is a candidate
         variance = np.maximum(self.surface.prior_variance(space_code(self._space, scan)) - (mine * mine).sum(axis=1), SMALLEST)
-        scores = Scores(scores.mean, variance, mine)
+        scores = Scores(scores.mean + self._penalty(scan), variance, mine)
         short = _shortlist(self.surface, scores)
         kept = Scores(scores.mean[short], variance[short], mine[short])
         picker = Picker(self.surface, space_code(self._space, scan[short]), kept, NEW_CENTRES)
@@ -130,6 +137,10 @@ class LineSearch:
         merit[blocked] = np.inf
         rest = np.argsort(merit, kind="stable")[: max(0, min(SINGLES, len(short) - NEW_CENTRES))]
         return measured, scan[short[np.sort(rest)]]
+
+    def _penalty(self, points: Array) -> Array:
+        """What is added to the mean of points for the chance that they break a bound; 0 while nothing has."""
+        return np.zeros(len(points)) if self._bounds is None or not len(points) else self._bounds.penalty(points)
 
     def _open(self, rng: np.random.Generator, singles: Array) -> Lines:
         """The lines' unmeasured valid points, each on its first line; new centres and singles are lines of width 0."""
@@ -173,13 +184,15 @@ class LineSearch:
     def repeat(self) -> Proposal | None:
         """The measured point that is worth measuring again: the lowest mean - sd; None if all were, often enough."""
         if self._again is None:
-            self._again = Again.of(self.surface, self.data, self._history)
+            surface = self.surface if self._bounds is None else surface_of(self._space, self.data, self._coming, self._log_lam)
+            self._again = Again.of(surface, self.data, self._history)
         found = self._again.take()
         if found is None:
             return None
         point, mean, repeat = found
         expected = self.data.worth(np.array([mean]))
-        note = {"phase": "repeat"} | ({"predicted": float(expected[0])} if np.isfinite(expected[0]) else {})
+        known = self._bounds is None and np.isfinite(expected[0])  # with bounds the mean is one of the order, not of the metric
+        note = {"phase": "repeat"} | ({"predicted": float(expected[0])} if known else {})
         return Proposal(point, note, stage=self._history.goal.stage, repeat=repeat)
 
     def _note(self, chosen: int) -> dict[str, Any]:
@@ -188,7 +201,7 @@ class LineSearch:
         if width and (through := int(self._through[chosen])) in self._trial_of:
             note = {"phase": "line", "width": width, "direction": list(self._lines.directions[line])}
             note["centre"] = self._trial_of[through]
-        mean, sd = float(self._picker.mean[chosen]), float(self._picker.sd[chosen])
+        mean, sd = float(self._picker.mean[chosen] - self._lifted[chosen]), float(self._picker.sd[chosen])
         low, middle, high = self.data.worth(np.array([mean - sd, mean, mean + sd])).tolist()
         expected = {"predicted": middle, "sd": high / 2 - low / 2}
         return note | {name: number for name, number in expected.items() if math.isfinite(number)}

@@ -2,6 +2,7 @@
 
 from dsice.stopping import Stopper
 from dsice.tuner.extending import Extension, extend
-from dsice.tuner.tuner import Axes, Tuner
+from dsice.tuner.parts import Axes
+from dsice.tuner.tuner import Tuner
 
 __all__ = ["Axes", "Extension", "Stopper", "Tuner", "extend"]

@@ -5,34 +5,28 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from dsice import records, telling
-from dsice.archive import Archive
 from dsice.errors import TellError
 from dsice.goal import Goal
-from dsice.history import History
-from dsice.journal import Journal, Reading
-from dsice.space import Choice, Ordinal, Space
+from dsice.journal import Journal
+from dsice.space import Space
 from dsice.stopping import Stopper
-from dsice.strategies import DSICE, Strategy
+from dsice.strategies import Strategy
 from dsice.telling import Told
-from dsice.trial import Point, State, Trial
-from dsice.tuner import resuming
-from dsice.tuner.checks import check_options, check_orphans, check_stopper, only_rank_zero, whole
+from dsice.trial import State, Trial
+from dsice.tuner.checks import check_orphans, only_rank_zero, whole
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
-from dsice.tuner.judging import decision_record
+from dsice.tuner.curves import judged, record_step
+from dsice.tuner.parts import Axes, Parts, looked_at, made, opened, resumed
 from dsice.tuner.proposing import next_trials, recommended
-from dsice.tuner.recorder import Recorder
+from dsice.tuner.runs import Runs
 from dsice.tuner.unwritten import Made
-
-Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
 
 
 class Tuner:
@@ -95,29 +89,17 @@ class Tuner:
     ) -> None:
         only_rank_zero()
         check_orphans(orphans)
-        check_stopper(stopper)
-        strategy = DSICE() if strategy is None else strategy
-        goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
-        self._set_up(space, strategy, goal, max_trials, seed)
-        self._stopper = stopper
+        parts = made(space, strategy, goal, max_trials, seed, stopper)
         if journal is not None:
-            self._open(journal if isinstance(journal, Journal) else Journal(journal), again=orphans == "again")
+            opened(parts, journal, orphans)
+        self._hold(parts)
 
-    def _set_up(self, space: Space | Axes, strategy: Strategy, goal: Goal, max_trials: int | None, seed: int) -> None:
-        self.space = space if isinstance(space, Space) else Space(space)
-        check_options(strategy, goal, max_trials)
-        self.strategy = strategy
-        if callable(check := getattr(strategy, "check", None)):  # some strategies know beforehand what cannot work
-            check(self.space)
-        self.max_trials = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
-        self.seed = whole("Tuner", "seed", seed, 0)
-        self.history = History(goal, budget=self.max_trials)
-        self._queue: list[Point] = []
-        self._preparations: dict[str, str] = {}
-        self._lost: Counter[int] = Counter()
-        self._recorder = Recorder(self.history)
-        self._again: list[int] = []
+    def _hold(self, parts: Parts) -> None:
+        self.space, self.strategy, self.history = parts.space, parts.strategy, parts.history
+        self.max_trials, self.seed = parts.max_trials, parts.seed
+        self.stopper, self._queue, self._again, self._recorder = parts.stopper, parts.queue, parts.again, parts.recorder
         self._mutex = threading.RLock()
+        self.runs = Runs(self.history, self._recorder, self._mutex, parts.lost, parts.preparations)
 
     @classmethod
     def read(cls, journal: str | os.PathLike[str], *, rules: Mapping[str, Any] | None = None) -> Tuner:
@@ -137,9 +119,8 @@ class Tuner:
         SpaceError
             A callable rule that `rules` lacks.
         """
-        archive = Archive(Reading(journal))
-        tuner = cls._stored(archive, rules)
-        tuner._recorder.read_from = archive.path
+        tuner = cls.__new__(cls)
+        tuner._hold(looked_at(journal, rules))
         return tuner
 
     @classmethod
@@ -155,33 +136,9 @@ class Tuner:
         The arguments are those of `Tuner` and `Tuner.read`, and so are the errors; the journal must exist.
         """
         only_rank_zero()
-        check_orphans(orphans)
-        if not isinstance(journal, Journal):
-            journal = Journal(journal, create=False)
-        reading = journal.claim()
-        try:
-            archive = Archive(reading)
-            tuner = cls._stored(archive, rules)
-            tuner._stopper = resuming.stored_stopper(archive)
-            journal.begin()
-        except BaseException:
-            journal.close()
-            raise
-        tuner._own(journal, again=orphans == "again")
-        return tuner
-
-    @classmethod
-    def _stored(cls, archive: Archive, rules: Mapping[str, Any] | None) -> Tuner:
         tuner = cls.__new__(cls)
-        tuner._set_up(*resuming.stored_study(archive, rules or {}))
-        tuner._stopper = None
-        archive.fill(tuner.history, tuner.space)
-        tuner._take_over(archive)
+        tuner._hold(resumed(journal, orphans, rules))
         return tuner
-
-    def _take_over(self, archive: Archive) -> None:
-        """What a journal holds beside the trials."""
-        self._queue, self._preparations, self._lost = archive.queue, archive.preparations, archive.again
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:
@@ -389,67 +346,14 @@ class Tuner:
             telling.running(known, in_hand=self._recorder.has(known.id))
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
-
-            def make() -> Made:
-                now = self.history[known.id]
-                record = {"kind": "step", "id": known.id, "step": number, "value": records.out(told)}
-                return record, [replace(now, curve=records.extended(now.curve, number, told))]
-
-            if (number, told) not in known.curve:  # else an attached job sends what is known
-                self._recorder.tell(make)
-            return self._stopper is not None and self._judge(self._stopper, known.id, number)
-
-    def _judge(self, stopper: Stopper, id: int, step: int) -> bool:
-        """Ask the stopper at the last step of a curve; what it decides is written before it counts."""
-        decided = decision_record(stopper, self.history[id], step, self.history)
-        if decided is None:
-            return False
-        self._recorder.tell(lambda: (decided, []))
-        return bool(decided["stop"])
-
-    def lose(self, trial: Trial | int, error: str) -> int:
-        """Record that a run of a pending trial was lost (the machine's fault) and that it starts again; how often so far.
-
-        Raises
-        ------
-        UnknownTrialError, TellError
-            No trial has that id, or it was told already.
-        JournalError
-            It could not be written; nothing is recorded.
-        """
-        with self._mutex:
-            known = telling.known(trial, self.history)
-            telling.untold(known)
-            self._recorder.flush()
-            self._recorder.commit({"kind": "again", "at": time.time(), "id": known.id, "error": str(error)}, [])
-            self._lost[known.id] += 1
-            return self._lost[known.id]
-
-    def losses(self, trial: Trial | int) -> int:
-        """How often a run of that trial was lost and started again."""
-        return self._lost[telling.known(trial, self.history).id]
-
-    def prepared(self, name: str, directory: str | os.PathLike[str]) -> None:
-        """Record that what trials depend on is ready: its name, and where it is. A name that is there already is replaced.
-
-        Raises
-        ------
-        TellError
-            An empty name, or a directory that is no text.
-        JournalError
-            It could not be written; nothing is recorded.
-        """
-        with self._mutex:
-            place = telling.directory(name, directory)
-            self._recorder.flush()
-            self._recorder.commit({"kind": "prepared", "name": name, "directory": place}, [])
-            self._preparations[name] = place
+            record_step(self._recorder, known, number, told)
+            return self.stopper is not None and judged(self._recorder, self.stopper, known.id, number)
 
     # ------------------------------------------------------------------ looking
     @property
     def preparations(self) -> dict[str, str]:
         """Directories of what was prepared, by name."""
-        return dict(self._preparations)
+        return self.runs.preparations
 
     @property
     def journal(self) -> Path | None:
@@ -524,20 +428,3 @@ class Tuner:
         """Let go of the journal; a second call does nothing. What could not be written is tried once more."""
         with self._mutex:
             self._recorder.close()
-
-    # ------------------------------------------------------------------ journal
-    def _open(self, journal: Journal, *, again: bool) -> None:
-        options = resuming.options(self.strategy, self.history.goal, self.seed, self.max_trials, self._stopper)
-        reading = journal.claim()
-        try:
-            archive = resuming.go_on(journal, reading, self.space, self.history, options)
-            self._take_over(archive)
-        except BaseException:
-            journal.close()
-            raise
-        self._own(journal, again=again)
-
-    def _own(self, journal: Journal, *, again: bool) -> None:
-        self._recorder.journal = journal
-        if again:
-            self._again = [t.id for t in self.history.pending()]

@@ -70,6 +70,7 @@ def test_the_environment_is_written_into_the_script(fake: Fake, tmp_path: Path, 
         "forward": ["FROM_HERE", "MISSING"],
         "setup": ["export SET=up"],
     }
+    (tmp_path / "trials" / "3").mkdir(parents=True)
     with batch(fake, show, tmp_path, **options) as launcher:
         launcher.submit([Job(7, {}, stage=2, parent=3)])
         assert drain(launcher, 1)[7].value == 1.0

@@ -151,6 +151,7 @@ def test_params_keep_their_types() -> None:
 def test_the_environment_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLD", "1")
     monkeypatch.setenv("DSICE_PARENT_DIR", "stale")
+    (tmp_path / "1").mkdir()
     command = 'env > "$DSICE_DIR/env"; pwd > "$DSICE_DIR/cwd"; echo 1'
     with Local(command, slots=2, directory=tmp_path, env={"NEW": "2", "OLD": None}) as launcher:
         launcher.submit([Job(3, {"x": 1}, stage=2, parent=1), Job(4)])

@@ -17,7 +17,7 @@ import dsice
 from dsice import DsiceWarning, Tuner, run
 from dsice.errors import OptionError, TableError
 from dsice.launchers import Job, Local, Step, Table
-from dsice.stopping import LearningCurveMatching, Median, stopper_from_dict
+from dsice.stopping import LearningCurveMatching, Median, savings, stopper_from_dict
 from dsice.strategies import Grid, Random
 from tests.stopping.test_contract import TWELVE, curve, history, trial
 
@@ -231,6 +231,49 @@ def test_without_a_clock_curves_come_step_by_step() -> None:
     table.cancel(1)
     (ended,) = table.collect()
     assert (ended.id, ended.state) == (1, "stopped")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("stopper", [LearningCurveMatching([1, 2, 3], [2, 3, 5], complete=5), Median(complete=5)])
+@pytest.mark.parametrize("options", [{"workers": 8}, {"slots": 8}])
+def test_curves_of_unequal_length_and_with_gaps_go_through(stopper: Any, options: Any) -> None:
+    frame = logged(60)
+    frame.loc[frame.x % 4 == 0, ["e5", "e6"]] = math.nan  # these end early
+    frame.loc[frame.x % 7 == 1, "e2"] = math.nan  # a gap: NaN
+    frame.loc[frame.x == 9, [f"e{k}" for k in CURVES]] = math.nan  # none at all
+    frame.loc[frame.x == 11, "e1"] = math.inf
+    table = Table(frame, params=["x"], curves=CURVES, **options)
+    tuner = run(Tuner(table.space, Grid(), stopper=stopper), table, progress=False)
+    assert len(tuner.history) == 60 and {str(t.state) for t in tuner.history} == {"done", "stopped"}
+    assert tuner.history[9].curve == () and tuner.history[9].state == "done"
+    for one in tuner.history:
+        row = frame.loc[one.params["x"]]
+        assert len(one.curve) <= (4 if one.params["x"] % 4 == 0 else 6)
+        for step, value in one.curve:
+            assert value == pytest.approx(row[f"e{step}"], nan_ok=True)
+    saved = savings(tuner.history)
+    assert saved.stopped > 10 and 0.05 < saved.share < 0.9 and tuner.best is not None and tuner.best.value == 0.0
+
+
+def test_savings_are_counted_by_the_usual_length() -> None:
+    tuner = Tuner({"x": range(20)}, Grid())
+    assert math.isnan(savings(tuner.history).share)
+    ends = [(6, "done"), (8, "done"), (8, "done"), (2, "stopped"), (9, "stopped"), (1, "failed"), (3, "pending")]
+    for asked, (length, end) in zip(tuner.ask(7), ends, strict=True):  # a failed and a running one count for nothing
+        for step in range(length):
+            tuner.step(asked, step, 1.0)
+        if end != "pending":
+            tuner.tell(asked, 1.0 if end == "done" else None, state=end)
+    found = savings(tuner.history)
+    assert (found.stopped, found.epochs, found.full) == (2, 33, 22 + 8 + 9)
+    assert found.share == pytest.approx(6 / 39)
+
+
+def test_a_stopper_on_a_table_without_curves_is_refused_before_anything_is_asked() -> None:
+    table = Table(logged(), params=["x"], workers=4)
+    tuner = Tuner(table.space, Grid(), stopper=Median())
+    with pytest.raises(OptionError, match=r"has a stopper, Median.*this Table has none: name their columns with curves="):
+        run(tuner, table, progress=False)
+    assert len(tuner.history) == 0
 
 
 def test_steps_come_in_time_and_a_cancelled_trial_frees_its_worker() -> None:

@@ -34,6 +34,8 @@ from tests.conftest import bowl, conditional, fill, holes
 FILLING: dict[str, Strategy] = {"dsice": DSICE(tolerance=None), "grid": Grid(), "random": Random()}
 if find_spec("optuna"):  # an extra; tests/strategies/test_optuna.py says so where it is missing
     FILLING["tpe"] = OptunaSampler("TPESampler", pending="ignore")
+    if find_spec("cmaes"):
+        FILLING["cmaes"] = OptunaSampler("CmaEsSampler")
 ENDING: dict[str, Strategy] = {
     "s2017": Sequential2017(),
     "s2018": Sequential2018(latin=5),
@@ -192,6 +194,26 @@ def test_maximising_is_minimising_the_negative(strategy: Strategy) -> None:
     goal = Goal(maximize=True, stage=getattr(strategy, "last_stage", 0))
     high = fill(Tuner(holes(), strategy, goal=goal), 40, objective=lambda p: -bowl(p))
     assert asked(low) == asked(high)
+
+
+@pytest.mark.parametrize("most", [4.0, -1.0])  # some trials keep the bound, or none
+def test_under_a_bound_the_best_is_the_best_feasible_and_parts_are_the_batch(strategy: Strategy, most: float) -> None:
+    from dsice import Goal
+
+    goal = Goal(at_most={"m": most}, stage=getattr(strategy, "last_stage", 0))
+    whole, parts = (Tuner(holes(), strategy, goal=goal, seed=2) for _ in "ab")
+    for _ in range(5):
+        one, two = whole.ask(6), [*parts.ask(2), *parts.ask(4)]
+        assert [(t.identity, t.overrides) for t in one] == [(t.identity, t.overrides) for t in two]
+        for tuner, batch in ((whole, one), (parts, list(reversed(two)))):
+            for t in batch:
+                tuner.tell(t, bowl(dict(t.params)), metrics={"m": float(t.params["x"])})
+    told = [t for t in whole.history if t.stage == goal.stage]
+    if told:
+        assert whole.best is not None
+        rank = [(goal.violation(t), t.value) for t in told]
+        assert (goal.violation(whole.best), whole.best.value) == min(rank)
+    assert len(whole.history) >= 5
 
 
 # ---------------------------------------------------------------------- those that end by themselves

@@ -52,6 +52,25 @@ def bowl_of_conftest(params: Any) -> float:
     return shared(dict(params))
 
 
+def test_gaussian_processes_go_on_from_a_journal_in_parts_and_know_the_bounds(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="GPSampler needs torch: pip install 'dsice[bench-gp]'")
+    strategy, goal = OptunaSampler("GPSampler", options={"n_startup_trials": 8}), Goal(at_most={"m": 8.0})
+
+    def tell(tuner: Tuner, *parts: int) -> None:
+        for t in [trial for n in parts for trial in tuner.ask(n)]:
+            tuner.tell(t, bowl(dict(t.params)), metrics={"m": float(t.params["x"])})
+
+    with Tuner(GRID, strategy, goal=goal, seed=2, journal=tmp_path / "j.jsonl") as whole:
+        tell(whole, 10)
+        tell(whole, 4)
+    cut = (tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)[:12]  # the header, the first ask and its results
+    (tmp_path / "cut.jsonl").write_bytes(b"".join(cut))
+    with Tuner(GRID, strategy, goal=goal, seed=2, journal=tmp_path / "cut.jsonl") as again:
+        tell(again, 3, 1)
+    assert asked(again) == asked(whole) and len(set(asked(whole))) == 14
+    assert sum(t.params["x"] <= 8 for t in whole.history[10:]) >= 3
+
+
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
 def test_they_search(name: str) -> None:
     pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
@@ -95,16 +114,42 @@ def test_the_first_candidates_are_random_one_for_each_worker() -> None:
     assert len(set(first)) == 12 and len(set(random)) == 12
 
 
-def test_bounds_are_constraints() -> None:
-    def infeasible(strategy: OptunaSampler) -> int:
-        tuner = Tuner(GRID, strategy, goal=Goal(at_most={"m": 8.0}), seed=3)
+@pytest.mark.parametrize("name", ["tpe", "cmaes", "nsga2"])
+def test_infeasible_trials_keep_the_search_away(name: str) -> None:
+    pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
+
+    def infeasible(strategy: OptunaSampler, seed: int) -> int:
+        tuner = Tuner(GRID, strategy, goal=Goal(at_most={"m": 8.0}), seed=seed)
         for _ in range(6):
             for t in tuner.ask(10):
                 tuner.tell(t, bowl(dict(t.params)), metrics={"m": float(t.params["x"])})
         assert tuner.best is not None and tuner.best.params["x"] <= 8
         return sum(t.params["x"] > 8 for t in tuner.history[30:])
 
-    assert infeasible(OptunaSampler()) < infeasible(OptunaSampler("RandomSampler"))
+    seeds = (3, 4, 5)
+    assert sum(infeasible(SAMPLERS[name], s) for s in seeds) < sum(infeasible(SAMPLERS["random"], s) for s in seeds)
+
+
+def test_optuna_is_told_every_bound_by_its_signed_distance() -> None:
+    from optuna.samplers import TPESampler
+
+    seen: list[Any] = []
+
+    class Spy(TPESampler):  # type: ignore[misc,unused-ignore]
+        def sample_relative(self, study: Any, trial: Any, space: Any) -> Any:
+            told = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+            seen.append([(t.value, t.system_attrs["constraints"]) for t in told])
+            return super().sample_relative(study, trial, space)
+
+    spies = globals()
+    spies["Spy"], Spy.__qualname__, Spy.__module__ = Spy, "Spy", __name__
+    tuner = Tuner({"x": range(9)}, OptunaSampler(f"{__name__}:Spy"), goal=Goal(at_most={"m": 4.0}, at_least={"n": -2.0}))
+    tuner.add({"x": 0}, 1.0, metrics={"m": 6.0, "n": -1.0})
+    tuner.add({"x": 1}, 3.0, metrics={"m": 2.0, "n": -3.0})
+    tuner.ask(2)
+    first, second = seen[-2:]
+    assert first == [(1.0, [0.5, -0.5]), (3.0, [-0.5, 0.5])]
+    assert second == [*first, (2.0, [0.0, 0.0])]  # a pending point has the middle of all
 
 
 def test_conditional_parameters_and_choices() -> None:

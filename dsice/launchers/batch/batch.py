@@ -191,6 +191,9 @@ class Batch:
             _jobdir.check_ours(directory)
             self._arguments(work, directory, job)
         for job, work, directory in found:
+            if (parent := _jobdir.parent(directory, job)) is not None and not parent.is_dir():
+                self._trials.ready.append(Result(job.id, "failed", error=_jobdir.no_checkpoint(parent)))
+                continue
             try:
                 ticket = _jobdir.prepare(directory, job, work.name, 0)
             except OSError as error:
@@ -241,7 +244,7 @@ class Batch:
             "DSICE_SLOT": str(place),
         }
         if job.parent is not None:
-            variables["DSICE_PARENT_DIR"] = str(self._home.path / _jobdir.name(job.parent))
+            variables["DSICE_PARENT_DIR"] = str(_jobdir.parent(trial.directory, job))
         return Member(trial.directory, trial.ticket.token, variables, self._arguments(trial.work, trial.directory, job))
 
     def dry_run(self, jobs: Sequence[Job]) -> list[Script]:

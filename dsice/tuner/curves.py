@@ -1,16 +1,40 @@
-"""A stopper's decision as a line of the journal."""
+"""Learning curves of running trials: a point of one, and what a stopper makes of it, as lines of the journal."""
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 from dsice.history import History
-from dsice.records import out
+from dsice.records import extended, out
 from dsice.stopping import Stopper, decide
 from dsice.telling import plain
 from dsice.trial import Trial
+from dsice.tuner.recorder import Recorder
+from dsice.tuner.unwritten import Made
+
+
+def record_step(recorder: Recorder, trial: Trial, step: int, value: float) -> None:
+    """Write a point of a trial's curve, but for one that is known: an attached job sends all of them again."""
+
+    def make() -> Made:
+        now = recorder.history[trial.id]
+        record = {"kind": "step", "id": trial.id, "step": step, "value": out(value)}
+        return record, [replace(now, curve=extended(now.curve, step, value))]
+
+    if (step, value) not in trial.curve:
+        recorder.tell(make)
+
+
+def judged(recorder: Recorder, stopper: Stopper, id: int, step: int) -> bool:
+    """Ask the stopper at a step of a trial; what it decides is written before it counts."""
+    decided = decision_record(stopper, recorder.history[id], step, recorder.history)
+    if decided is None:
+        return False
+    recorder.tell(lambda: (decided, []))
+    return bool(decided["stop"])
 
 
 def decision_record(stopper: Stopper, trial: Trial, step: int, history: History) -> dict[str, Any] | None:

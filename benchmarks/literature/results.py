@@ -81,8 +81,11 @@ def arguments(about: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def need(package: str, why: str) -> None:
-    """End with a sentence where a package is not installed: not a failure of the reproduction, nothing is run."""
+def need(package: str, why: str, *, extra: str = "literature") -> None:
+    """End with a sentence where a package is not installed: not a failure of the reproduction, nothing is run.
+
+    `extra` names the extras of dsice that bring it.
+    """
     if importlib.util.find_spec(package) is None:
-        print(f"skipped: {why} needs {package}: pip install 'dsice[literature]'")
+        print(f"skipped: {why} needs {package}: pip install 'dsice[{extra}]'")
         sys.exit(0)

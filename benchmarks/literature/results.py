@@ -73,11 +73,16 @@ def _version(name: str) -> str | None:
         return None
 
 
-def arguments(about: str) -> argparse.Namespace:
-    """The command line that all reproductions have in common: ``--quick`` and ``--workers``."""
+def arguments(about: str, *, flags: Mapping[str, str] | None = None) -> argparse.Namespace:
+    """The command line that all reproductions have in common: ``--quick`` and ``--workers``.
+
+    `flags` are further ones of one reproduction, with what they do: ``{"--kept": "..."}``.
+    """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="a short form that shows that all works; results apart")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
+    for flag, effect in (flags or {}).items():
+        parser.add_argument(flag, action="store_true", help=effect)
     return parser.parse_args()
 
 

@@ -24,14 +24,16 @@ QUICK = Sizes(workers=3, trials=8, wide_workers=4, wide_trials=8, seeds=2)
 
 def main() -> None:
     """The command."""
-    options = arguments("a CNN tuned with a time penalty: asynchronous, in rounds, one after the other")
+    about = "a CNN tuned with a time penalty: asynchronous, in rounds, one after the other"
+    options = arguments(about, flags={"--kept": "replay the kept trainings.csv instead of training anew: the same figures"})
     need("torch", "a reproduction with trainings of a CNN")
     need("optuna", "Bayesian optimisation", extra="literature,optuna")
     results = Results(Path(__file__).parent, quick=options.quick)
     axes, sizes = (training.QUICK, QUICK) if options.quick else (training.AXES, Sizes())
     with training.pool(options.workers) as executor:
-        frame = training.measure(axes, executor, options.workers)
-        results.table("trainings", frame)
+        if options.quick or not options.kept:
+            results.table("trainings", training.measure(axes, executor, options.workers))
+        frame = pd.read_csv(results.path("trainings.csv"))  # what is replayed is what is kept, to the digit
         plan = searches(sizes)
         runs, courses = carry_out(plan, range(sizes.seeds), frame, axes, executor)
         if not options.quick:
@@ -71,6 +73,7 @@ def _summary(frame: pd.DataFrame, runs: pd.DataFrame, axes: Axes) -> dict[str, o
         "trainings": len(frame),
         "diverged": int(frame["loss"].isna().sum()),
         "processor seconds of all trainings": float(frame["seconds"].sum()),
+        "seconds of all trainings by the clock": float(frame["wall"].sum()),
         "seconds of a training, 5 %, median, 95 %": [round(float(q), 3) for q in frame["seconds"].quantile([0.05, 0.5, 0.95])],
         "best loss": best,
         "best setting": params,

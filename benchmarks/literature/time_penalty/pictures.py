@@ -26,13 +26,25 @@ def _figure(width: float, height: float, columns: int, *, sharey: bool = False) 
     return figure, figure.subplots(1, columns, squeeze=False, sharey=sharey)[0]
 
 
+def _logarithmic(*axes: Any) -> None:
+    """Logarithmic axes with few, plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    for axis in axes:
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+
+
 def trainings(frame: pd.DataFrame, path: Path) -> None:
     """Loss over run time of every training of the table."""
     figure, (axis,) = _figure(6.2, 4.0, 1)
     for channels, colour in zip(sorted(frame["channels"].unique()), (GREY, GREEN, BLUE, RED), strict=False):
         some = frame[frame["channels"] == channels]
         axis.scatter(some["seconds"], some["loss"], s=14, color=colour, label=f"{channels} channels")
-    axis.set(xscale="log", yscale="log", xlabel="run time of a training T (s)", ylabel="validation loss L")
+    axis.set(xlabel="run time of a training T (s)", ylabel="validation loss L")
+    _logarithmic(axis.xaxis, axis.yaxis)
     axis.legend(frameon=False)
     axis.set_title(f"{len(frame)} trainings of a CNN on digits", fontsize=10)
     figure.savefig(path, dpi=DPI)
@@ -50,12 +62,13 @@ def _median_course(courses: pd.DataFrame, name: str, over: str) -> tuple[np.ndar
 
 def penalty(courses: pd.DataFrame, runs: pd.DataFrame, goal: float, path: Path) -> None:
     """With and without the time term: the best loss over the run time spent, and the total of each seed."""
-    figure, axes = _figure(9.6, 3.8, 3)
+    figure, axes = _figure(10.4, 3.8, 3)
     for axis, who in zip(axes, NAMES, strict=False):
         for name, colour, label in ((f"{who} async", BLUE, "Z = L"), (f"{who} async time", ORANGE, "Z = L + b T, then L")):
             axis.plot(*_median_course(courses, name, "total"), color=colour, label=label)
         axis.axhline(goal, color=GREY, linestyle=":", linewidth=1)
-        axis.set(xscale="log", yscale="log", xlabel="run time of all trainings so far (s)", ylabel="best loss, median of seeds")
+        axis.set(xlabel="run time of all trainings so far (s)", ylabel="best loss, median of seeds")
+        _logarithmic(axis.xaxis, axis.yaxis)
         axis.set_title(f"{NAMES[who]} (dots: the target)", fontsize=10)
         axis.legend(frameon=False, fontsize=8)
     for place, who in enumerate(NAMES):
@@ -80,7 +93,8 @@ def modes(courses: pd.DataFrame, goal: float, path: Path, workers: Mapping[str, 
             label = f"{mode.removesuffix(' wide')}, {workers[name]} worker{'s' if workers[name] > 1 else ''}"
             axis.plot(*_median_course(courses, name, "elapsed"), color=colour, linestyle=style, label=label)
         axis.axhline(goal, color=GREY, linestyle=":", linewidth=1)
-        axis.set(xscale="log", yscale="log", xlabel="elapsed on the virtual clock (s)")
+        axis.set(xlabel="elapsed on the virtual clock (s)")
+        _logarithmic(axis.xaxis, axis.yaxis)
         axis.set_title(f"{NAMES[who]} (dots: the target)", fontsize=10)
     axes[0].set_ylabel("best loss, median of seeds")
     axes[1].legend(frameon=False, fontsize=8)

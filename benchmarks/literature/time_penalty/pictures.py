@@ -39,13 +39,13 @@ def _logarithmic(*axes: Any) -> None:
 
 def trainings(frame: pd.DataFrame, path: Path) -> None:
     """Loss over run time of every training of the table."""
-    figure, (axis,) = _figure(6.2, 4.0, 1)
+    figure, (axis,) = _figure(7.0, 4.0, 1)
     for channels, colour in zip(sorted(frame["channels"].unique()), (GREY, GREEN, BLUE, RED), strict=False):
         some = frame[frame["channels"] == channels]
         axis.scatter(some["seconds"], some["loss"], s=14, color=colour, label=f"{channels} channels")
     axis.set(xlabel="run time of a training T (s)", ylabel="validation loss L")
     _logarithmic(axis.xaxis, axis.yaxis)
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axis.set_title(f"{len(frame)} trainings of a CNN on digits", fontsize=10)
     figure.savefig(path, dpi=DPI)
 

@@ -43,7 +43,7 @@ def main() -> None:
     results.table("means", compare.means(runs))
     results.table("pairs", compare.all_pairs(runs))
     _draw(results, frame, runs, courses, axes, sizes)
-    results.finish(_summary(frame, runs, axes))
+    results.finish({"trained in this run": options.quick or not options.kept, **_summary(frame, runs, axes)})
 
 
 def _draw(results: Results, frame: pd.DataFrame, runs: pd.DataFrame, courses: pd.DataFrame, axes: Axes, sizes: Sizes) -> None:

@@ -14,7 +14,7 @@ from benchmarks.literature.time_penalty.design import SHARES, WEIGHTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DPI = 90
+DPI = 80
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#777777"
 NAMES = {"gp": "Gaussian process", "dsice": "DSICE"}
 

@@ -106,7 +106,7 @@ def test_the_design_pairs_searches_that_are_in_it_and_differ_in_what_is_compared
     columns = ("total", "elapsed", "final", "of_the_way", "per_loss", "to_target_total", "to_target_elapsed")
     runs = pd.DataFrame([{"search": n, "seed": s, **dict.fromkeys(columns, float(s))} for n in plan for s in range(2)])
     pairs = all_pairs(runs)
-    assert len(pairs) == 11 * 7 and set(pairs["change"]) == {0.0} and len(means(runs)) == len(plan)
+    assert len(pairs) == 15 * 7 and set(pairs["change"]) == {0.0} and len(means(runs)) == len(plan)
     for who in ("gp", "dsice"):
         plain, timed = plan[f"{who} async"], plan[f"{who} async time"]
         assert (plain.strategy, plain.workers, plain.mode, plain.trials) == (

@@ -91,6 +91,11 @@ PAIRS = (
     ("gp rounds wide", "gp async wide"),
     ("dsice rounds wide", "dsice async wide"),
     ("gp async", "dsice async"),
+    # added after the results were seen
+    ("gp rounds", "dsice rounds"),
+    ("gp sequential", "dsice sequential"),
+    ("random async", "gp async"),
+    ("random async", "dsice async"),
 )
 FIGURES = ("total", "elapsed", "final", "of_the_way", "per_loss", "to_target_total", "to_target_elapsed")
 

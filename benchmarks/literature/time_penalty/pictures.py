@@ -55,7 +55,7 @@ def _median_course(courses: pd.DataFrame, name: str, over: str) -> tuple[np.ndar
     runs = [run for _, run in courses[courses["search"] == name].groupby("seed")]
     ends = [run.dropna(subset="best") for run in runs]
     start, stop = max(float(run[over].iloc[0]) for run in ends), max(float(run[over].iloc[-1]) for run in ends)
-    moments = np.linspace(start, stop, 400)
+    moments = np.geomspace(start, stop, 400)
     steps = [run["best"].to_numpy()[np.searchsorted(run[over].to_numpy(), moments, side="right") - 1] for run in ends]
     return moments, np.median(steps, axis=0)
 

@@ -73,16 +73,24 @@ def _version(name: str) -> str | None:
         return None
 
 
-def arguments(about: str) -> argparse.Namespace:
-    """The command line that all reproductions have in common: ``--quick`` and ``--workers``."""
+def arguments(about: str, *, flags: Mapping[str, str] | None = None) -> argparse.Namespace:
+    """The command line that all reproductions have in common: ``--quick`` and ``--workers``.
+
+    `flags` are further ones of one reproduction, with what they do: ``{"--kept": "..."}``.
+    """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="a short form that shows that all works; results apart")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
+    for flag, effect in (flags or {}).items():
+        parser.add_argument(flag, action="store_true", help=effect)
     return parser.parse_args()
 
 
-def need(package: str, why: str) -> None:
-    """End with a sentence where a package is not installed: not a failure of the reproduction, nothing is run."""
+def need(package: str, why: str, *, extra: str = "literature") -> None:
+    """End with a sentence where a package is not installed: not a failure of the reproduction, nothing is run.
+
+    `extra` names the extras of dsice that bring it.
+    """
     if importlib.util.find_spec(package) is None:
-        print(f"skipped: {why} needs {package}: pip install 'dsice[literature]'")
+        print(f"skipped: {why} needs {package}: pip install 'dsice[{extra}]'")
         sys.exit(0)

@@ -167,8 +167,13 @@ def _members(history: History) -> dict[tuple[int, int], Trial]:
 
 
 def _ranked(trials: Sequence[Trial], history: History) -> list[int]:
-    """Members that have a loss, best first: by violation of the bounds, then loss, then number."""
+    """Members that have a loss, best first: by violation of the bounds, then loss, then number.
+
+    While the goal weighs run time, it is that of the stage just ended.
+    """
     losses, goal = history.losses(), history.goal
+    if history.time_counts():
+        losses = goal.weigh(losses, history.seconds())
     scored = [m for m, t in enumerate(trials) if np.isfinite(losses[t.id])]
     return sorted(scored, key=lambda m: (goal.violation(trials[m]), losses[trials[m].id], m))
 

@@ -175,3 +175,71 @@ def test_conditional_parameters_and_choices() -> None:
 def test_what_cannot_work_is_named(make: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         make()
+
+
+# ---------------------------------------------------------------------- Bayesian optimisation: needs torch
+SMALL = {"x": range(12), "y": range(9)}
+NEEDS_TORCH = "GPSampler needs torch: pip install 'dsice[bench-gp]'"
+
+
+def gaussian(pending: Any = "ignore") -> OptunaSampler:
+    """One random first candidate per worker: nothing is told when the first ones are asked for."""
+    return OptunaSampler("GPSampler", options={"n_startup_trials": 1}, pending=pending)
+
+
+def small_bowl(params: dict[str, Any]) -> float:
+    return float((params["x"] - 8) ** 2 + 2 * (params["y"] - 2) ** 2)
+
+
+def stream(tuner: Tuner, trials: int, workers: int) -> Tuner:
+    """Asynchronous: whoever is told frees a worker, which gets the next candidate at once."""
+    running = list(tuner.pending) or tuner.ask(workers)
+    while running:
+        first = running.pop(0)
+        tuner.tell(first, small_bowl(dict(first.params)))
+        if len(tuner.history) < trials:
+            running += tuner.ask(1)
+    return tuner
+
+
+def test_a_gaussian_process_finds_the_bottom_asynchronously_without_predicting_what_is_pending() -> None:
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+    gaps = []
+    for seed in range(3):
+        tuner = stream(Tuner(SMALL, gaussian(), seed=seed), 20, workers=4)
+        assert len(set(asked(tuner))) == 20 and tuner.best is not None
+        gaps.append(tuner.best.value)
+    assert sorted(gaps)[1] == 0.0  # the bottom, one of 108 points; 20 at random find it with a chance of 19 %
+
+
+def test_a_gaussian_process_goes_on_from_a_cut_journal_and_parts_are_the_batch(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+    whole = stream(Tuner(SMALL, gaussian("liar"), seed=2), 14, workers=3)
+    path = tmp_path / "j.jsonl"
+    with Tuner(SMALL, gaussian("liar"), seed=2, journal=path) as tuner:
+        running = tuner.ask(3)
+        for _ in range(5):
+            first = running.pop(0)
+            tuner.tell(first, small_bowl(dict(first.params)))
+            running += tuner.ask(1)
+    with Tuner(SMALL, gaussian("liar"), seed=2, journal=path) as tuner:
+        assert [t.id for t in tuner.ask(3)] == [t.id for t in running]  # what was out comes first
+        assert asked(stream(tuner, 14, workers=3)) == asked(whole)
+    one, two = Tuner(SMALL, gaussian("liar"), seed=1), Tuner(SMALL, gaussian("liar"), seed=1)
+    for tuner in (one, two):
+        stream(tuner, 5, workers=5)
+    assert [t.point for t in one.ask(4)] == [t.point for t in [*two.ask(1), *two.ask(3)]]
+
+
+def test_the_first_candidates_of_a_gaussian_process_are_random_and_the_next_follow_from_what_is_told() -> None:
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+
+    def after(value: float) -> list[tuple[int, ...]]:
+        tuner = Tuner(SMALL, gaussian(), seed=5)
+        first = tuner.ask(4)
+        for trial in first[:3]:
+            tuner.tell(trial, small_bowl(dict(trial.params)) if trial.id else value)
+        return [*(t.point for t in first), tuner.ask(1)[0].point]
+
+    low, high = after(-50.0), after(500.0)
+    assert low[:4] == high[:4] and len(set(low[:4])) == 4 and low[4] != high[4]

@@ -6,12 +6,13 @@ import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dsice import History, Space, State, Tuner
+from dsice import History, Journal, Space, State, Tuner
 from dsice.errors import OptionError, SpaceError, TellError, UnknownTrialError
 from dsice.strategies import Grid, Random
 from tests.conftest import bowl, fill, small, state
@@ -203,6 +204,25 @@ def test_ctrl_c_in_the_middle_of_a_tell_waits_for_the_record(monkeypatch: pytest
         tuner.tell(0, 1.0)
     assert tuner.history[0].value == 1.0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_in_the_middle_of_a_tell_writes_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuner = Tuner(small(), Grid(), journal=tmp_path / "j.jsonl")
+    tuner.ask(2)
+    append = Journal.append
+
+    def interrupted(journal: Journal, record: Any) -> None:
+        append(journal, record)
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Journal, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.tell(0, 1.0)
+    assert tuner.unwritten == 0
+    tuner.tell(1, 2.0)
+    tuner.close()
+    assert [t.value for t in Tuner.read(tmp_path / "j.jsonl").history] == [1.0, 2.0]
 
 
 def test_same_calls_same_trials() -> None:

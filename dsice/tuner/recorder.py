@@ -77,9 +77,10 @@ class Recorder:
         results, trials = self._unwritten.results, list[Trial]()
         try:
             while results:
-                record, trials = results[0].make()
-                self.commit(record, trials)
-                del results[0]
+                with uninterrupted():  # what is in the journal must not stay in hand, or it would be written again
+                    record, trials = results[0].make()
+                    self.commit(record, trials)
+                    del results[0]
         except JournalError as error:
             where = "" if self.journal is None else self._unwritten.save(self.journal)
             raise type(error)(f"{error}. {where}") from error

@@ -1,4 +1,4 @@
-"""Coordinators of real runs with 8 workers, killed with -9 at random moments and started again."""
+"""Coordinators of real runs with 8 workers, killed with -9 or interrupted at random moments and started again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from .conftest import Note
 from .coordinator import SLOTS, value
 
 BAR = "1 coordinator killed with -9, 8 local workers"
+PRESSED = "1 coordinator interrupted (Ctrl-C), 8 local workers"
 RUNS = [("random", "coordinator"), ("random", "machine"), ("dsice", "coordinator"), ("random", "coordinator")][: scaled(2, 4)]
+RUNS.append(("random", "ctrl-c"))
 KILLS = scaled(4, 50)
 ENDLESS = 6000
 
@@ -85,8 +87,9 @@ def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> Non
     if late:
         wait_until(lambda: study.lines() >= lines or process.poll() is not None)
     time.sleep(chance.uniform(0.0, 0.03 if late else 1.0))
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(30) == -signal.SIGKILL
+    process.send_signal(signal.SIGINT if who == "ctrl-c" else signal.SIGKILL)
+    ended = process.wait(30)
+    assert ended != 0 if who == "ctrl-c" else ended == -signal.SIGKILL
     if who == "machine":
         orphans.kill()
 
@@ -105,13 +108,14 @@ def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who
         study.look(begun)
         left = orphans.gone(5.0)
     ends = Counter(row[0] for row in study.noted("end"))
-    note(BAR, "kills", KILLS, "200" if FULL else "")
-    note(BAR, "trials told when killed", told)
-    note(BAR, "told results lost", study.lost, "0")
-    note(BAR, "told points measured again", study.again, "0")
-    note(BAR, "unreadable journals", study.unreadable, "0")
-    note(BAR, "processes left behind", len(left), "0")
-    note(BAR, f"not told, measured to the end twice ({who} killed)", sum(n - 1 for n in ends.values()))
+    bar = PRESSED if who == "ctrl-c" else BAR
+    note(bar, "kills", KILLS, "200" if FULL and bar == BAR else "")
+    note(bar, "trials told when killed", told)
+    note(bar, "told results lost", study.lost, "0")
+    note(bar, "told points measured again", study.again, "0")
+    note(bar, "unreadable journals", study.unreadable, "0")
+    note(bar, "processes left behind", len(left), "0")
+    note(bar, f"not told, measured to the end twice ({who} killed)", sum(n - 1 for n in ends.values()))
     assert (study.lost, study.again, study.unreadable, left) == (0, 0, 0, [])
     points = study.journal().points
     assert told and sorted(study.told) == list(range(killed + SLOTS)) == sorted(points)

@@ -1,5 +1,6 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
+# make test-long     the tests that take long, and those on a real Slurm, about 4 minutes
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 to 15 minutes on 2 cores, a table at the end
@@ -16,15 +17,18 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-engines test-faults test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
 
 test: $(VENV)/.dev-installed
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not long"
+
+test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 4 minutes
+	$(BIN)/python -m pytest -n $(JOBS) -m long
 
 test-engines: $(VENV)/.engines-installed  # one process: several rays at a time are slow to start
 	$(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/test_futures.py tests/test_examples.py

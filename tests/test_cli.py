@@ -18,6 +18,7 @@ import pytest
 
 from dsice import Tuner
 from dsice.cli import main
+from dsice.strategies import Random
 
 PROGRAM = """
 import json, sys
@@ -196,7 +197,7 @@ def test_version_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
-    with Tuner({"x": range(5000)}, journal=tmp_path / "j.jsonl") as tuner:
+    with Tuner({"x": range(5000)}, Random(), journal=tmp_path / "j.jsonl") as tuner:
         tuner.ask(3000)  # their list is longer than a pipe holds
     command = f"{sys.executable} -m dsice.cli status {tmp_path / 'j.jsonl'} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)

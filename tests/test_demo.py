@@ -69,6 +69,7 @@ class Demo:
         return self.journal.read_bytes().count(b"\n") if self.journal.exists() else 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("slots", "trials"), [(1, 36), (2, 64)])
 def test_killed_ten_times(tmp_path: Path, slots: int, trials: int) -> None:
     demo = Demo(tmp_path / "cut", slots=slots, trials=trials, seconds=0.05)

@@ -145,6 +145,7 @@ def test_the_interval_is_students() -> None:
 
 
 # ------------------------------------------------------------------ the run
+@pytest.mark.long
 def test_the_quick_form_writes_everything(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "benchmarks.literature.mnist", "--quick", "--workers", "1"]

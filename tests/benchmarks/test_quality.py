@@ -325,6 +325,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(call, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200)
 
 
+@pytest.mark.long
 def test_the_program_measures_adds_and_reports(tmp_path: Path) -> None:
     size = ["--tables", "digits", "--batch", "20", "--rounds", "2", "--repeats", "2", "--jobs", "1", "--out", str(tmp_path)]
     first = command(*size, "--peers", "hill-climbing,Random")

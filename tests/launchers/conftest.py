@@ -18,6 +18,13 @@ from .slurm import missing as slurm_missing
 FAKE_SCHEDULER = Path(__file__).with_name("fake_scheduler.py")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for a real Slurm is long."""
+    for item in items:
+        if {"slurm", "cluster"} & set(getattr(item, "fixturenames", ())) or "[slurm" in item.name:
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(autouse=True)
 def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where temporary directories of launchers go: they keep the logs of failed trials."""

@@ -63,6 +63,7 @@ def test_kernel_on_a_million_levels() -> None:
             assert error(out[at], exact_knots(levels, values, alpha**2, at)) < 1e-10
 
 
+@pytest.mark.long
 def test_batch_is_as_accurate() -> None:
     rng = np.random.default_rng(4)
     n = MANY

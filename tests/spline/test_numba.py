@@ -104,7 +104,7 @@ def test_read_only_installation_without_home(copy: Path) -> None:
 
 
 @needs_jit
-@pytest.mark.parametrize("damage", ["index", "data", "gone"])
+@pytest.mark.parametrize("damage", ["index", *(pytest.param(name, marks=pytest.mark.long) for name in ("data", "gone"))])
 def test_damaged_or_vanished_cache_counts_as_none(copy: Path, tmp_path: Path, damage: str) -> None:
     cache = tmp_path / "cache"
     finish(start(SMALL, copy, NUMBA_CACHE_DIR=str(cache)))
@@ -119,6 +119,7 @@ def test_damaged_or_vanished_cache_counts_as_none(copy: Path, tmp_path: Path, da
     finish(start(early + SMALL, copy, NUMBA_CACHE_DIR=str(cache)))
 
 
+@pytest.mark.long
 @needs_jit
 def test_eight_processes_start_at_once_on_one_cache(copy: Path, tmp_path: Path) -> None:
     shared = str(tmp_path / "cache")

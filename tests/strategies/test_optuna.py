@@ -114,7 +114,7 @@ def test_the_first_candidates_are_random_one_for_each_worker() -> None:
     assert len(set(first)) == 12 and len(set(random)) == 12
 
 
-@pytest.mark.parametrize("name", ["tpe", "cmaes", "nsga2"])
+@pytest.mark.parametrize("name", ["cmaes", *(pytest.param(name, marks=pytest.mark.long) for name in ("tpe", "nsga2"))])
 def test_infeasible_trials_keep_the_search_away(name: str) -> None:
     pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
 

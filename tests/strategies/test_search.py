@@ -303,6 +303,7 @@ def test_the_grid_may_be_renamed_scaled_and_shifted() -> None:
     assert runs[0] == runs[1]
 
 
+@pytest.mark.long
 def test_switched_off_the_compiler_changes_no_trial() -> None:
     program = """
 import sys

@@ -283,3 +283,9 @@ def test_doctor_names_the_step_that_fails(
 def test_doctor_sees_a_job_that_fails(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(study(fake, tmp_path, "echo {x}", launcher="setup = ['exit 1']")), "--wait", "20"]) == 1
     assert re.search(r"^(start|result) +FAILED: the job ended as lost", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan"])
+def test_a_time_that_is_none_is_refused(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    assert main(["advance", str(study(fake, tmp_path, "echo {x}")), "--for", seconds]) == 2
+    assert "expected a number of seconds >= 0" in capsys.readouterr().err and fake.submissions == 0

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -235,11 +236,21 @@ def test_cancel_beside_a_coordinator_at_work(fake: Fake, tmp_path: Path, capsys:
 
 
 @one_fake
-def test_cancel_of_local_trials(tmp_path: Path, fake: Fake) -> None:
+@pytest.mark.parametrize("gone", [False, True], ids=["a coordinator at work", "one that records them and leaves meanwhile"])
+def test_cancel_of_local_trials(tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
     file = study(fake, tmp_path, "sleep 60; echo {x}", trials=2)
     file.write_text(file.read_text().partition("[launcher]")[0])
     process = subprocess.Popen([sys.executable, "-m", "dsice.cli", "run", str(file), "--no-progress"])
     assert eventually(lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 2, 40)
+    stop = Local.stop
+
+    def slow(launcher: Local, ids: Sequence[int]) -> list[int]:
+        ended = stop(launcher, ids)
+        process.wait(30)
+        return ended
+
+    if gone:
+        monkeypatch.setattr(Local, "stop", slow)
     assert main(["cancel", str(file)]) == 0
     assert process.wait(30) == 1  # no trial has a value
     assert [str(t.state) for t in read(file).history] == ["stopped"] * 2

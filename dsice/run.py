@@ -152,13 +152,15 @@ def advance(
     Raises
     ------
     OptionError
-        The trials of `launcher` would end with this call, or the tuner has no journal.
+        The trials of `launcher` would end with this call, the tuner has no journal, or `seconds` is no time.
     LaunchError, JournalError
         As in `run`.
     """
     from dsice.loop import advanced
     from dsice.plan import Plan, check
 
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:  # NaN neither
+        raise OptionError(f"advance(seconds={seconds!r}): expected a number of seconds >= 0")
     check(tuner, launcher)
     detach = getattr(launcher, "detach", None)
     if detach is None:

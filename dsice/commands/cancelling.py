@@ -41,13 +41,15 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
         print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
         try:
             with study.tuner() as tuner:
-                told = _record(tuner, launcher, [trial for trial in trials if trial.id in ended])
+                open_ones = {trial.id for trial in tuner.pending}  # a coordinator may have told some, and left, meanwhile
+                left = [trial for trial in trials if trial.id in ended and trial.id in open_ones]
+                told = _record(tuner, launcher, left)
         except LockedError:
             print("a coordinator is at work; it records them, and goes on with other trials")
             return 0
         finally:
             _leave(launcher)
-    if told < len(ended):
+    if told < len(left):
         print(f"{told} recorded as stopped; the others are recorded when the study goes on")
     elif told:
         print(f"{told} recorded as stopped")

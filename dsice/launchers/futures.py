@@ -16,6 +16,7 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import _engines, _jobdir, _options
 from dsice.launchers._engines import Engine, Handle
 from dsice.launchers._flight import Flight
+from dsice.launchers._interrupts import Interrupts
 from dsice.launchers._program import label, pickled
 from dsice.launchers._remote import Task
 from dsice.launchers.base import Job, Result, Step
@@ -105,6 +106,9 @@ class Futures:
         self._bell = threading.Event()
         self._closed = self._warned = False
         self._owner = os.getpid()
+        self._interrupts = Interrupts()
+        if self._engine.owned and not self._engine.threads:  # worker processes do not notice that their coordinator is gone
+            self._interrupts.install()
 
     @property
     def slots(self) -> int:
@@ -317,6 +321,7 @@ class Futures:
             for engine in {id(engine): engine for engine in engines}.values():
                 engine.close()
             self._running.clear()
+            self._interrupts.restore()
 
     def _await(self, flights: Sequence[Flight]) -> None:
         worry: float | None = time.monotonic() + _WORRY

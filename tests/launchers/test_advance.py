@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -235,11 +236,21 @@ def test_cancel_beside_a_coordinator_at_work(fake: Fake, tmp_path: Path, capsys:
 
 
 @one_fake
-def test_cancel_of_local_trials(tmp_path: Path, fake: Fake) -> None:
+@pytest.mark.parametrize("gone", [False, True], ids=["a coordinator at work", "one that records them and leaves meanwhile"])
+def test_cancel_of_local_trials(tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
     file = study(fake, tmp_path, "sleep 60; echo {x}", trials=2)
     file.write_text(file.read_text().partition("[launcher]")[0])
     process = subprocess.Popen([sys.executable, "-m", "dsice.cli", "run", str(file), "--no-progress"])
     assert eventually(lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 2, 40)
+    stop = Local.stop
+
+    def slow(launcher: Local, ids: Sequence[int]) -> list[int]:
+        ended = stop(launcher, ids)
+        process.wait(30)
+        return ended
+
+    if gone:
+        monkeypatch.setattr(Local, "stop", slow)
     assert main(["cancel", str(file)]) == 0
     assert process.wait(30) == 1  # no trial has a value
     assert [str(t.state) for t in read(file).history] == ["stopped"] * 2
@@ -283,3 +294,9 @@ def test_doctor_names_the_step_that_fails(
 def test_doctor_sees_a_job_that_fails(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(study(fake, tmp_path, "echo {x}", launcher="setup = ['exit 1']")), "--wait", "20"]) == 1
     assert re.search(r"^(start|result) +FAILED: the job ended as lost", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan"])
+def test_a_time_that_is_none_is_refused(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    assert main(["advance", str(study(fake, tmp_path, "echo {x}")), "--for", seconds]) == 2
+    assert "expected a number of seconds >= 0" in capsys.readouterr().err and fake.submissions == 0

@@ -140,6 +140,24 @@ def test_a_submission_that_only_seemed_to_fail_is_not_repeated(fake: Fake, tmp_p
     assert (place / "runs").read_text() == "run\n" and fake.submissions == 1
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["the queue answers", "it does not answer at first"])
+def test_cancelling_ends_the_job_of_a_submission_that_only_seemed_to_fail(fake: Fake, tmp_path: Path, down: bool) -> None:
+    fake.tell("swallow")
+    with batch(fake, "sleep 60; echo {x}", tmp_path) as launcher:
+        with pytest.warns(DsiceWarning, match="queue is full"):
+            launcher.submit(jobs(3))
+        assert eventually((tmp_path / "trials" / "3" / "process.json").exists) and launcher.queued() == 1
+        if down:
+            fake.tell("down", "no connection")
+            launcher.cancel(3)
+            assert launcher.collect(0.1) == []
+            fake.forget("down")
+        else:
+            launcher.cancel(3)
+        assert drain(launcher, 1)[3].state == "stopped"
+        assert launcher.queued() == 0 and fake.submissions == 1
+
+
 def test_submissions_are_throttled(fake: Fake, tmp_path: Path) -> None:
     with batch(fake, "echo {x}", tmp_path, throttle=30) as launcher:
         launcher.submit(jobs(0, 1, 2))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -271,3 +273,52 @@ def test_what_is_prepared_is_handed_to_functions_of_a_pool(executor: Any, tmp_pa
 def test_a_preparation_needs_a_directory() -> None:
     with Futures(programs.square, threads) as launcher, pytest.raises(LaunchError, match=r"Futures\(\.\.\., directory="):
         launcher.submit([Job(0, kind="prepare", work=programs.square)])
+
+
+TERMINATED = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from dsice.launchers import Futures, Job
+
+
+def work(x):
+    Path(sys.argv[1], f"{x}.pid").write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    with Futures(work, lambda: ProcessPoolExecutor(2)) as launcher:
+        launcher.submit([Job(0, {"x": 0}), Job(1, {"x": 1})])
+        launcher.collect(60)
+"""
+
+
+def works(psutil: Any, pid: int) -> bool:
+    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals on this system")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_coordinator_that_is_terminated_leaves_no_workers_of_its_own_pool(name: str, tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    script = tmp_path / "tune.py"
+    script.write_text(TERMINATED)
+    coordinator = subprocess.Popen([sys.executable, str(script), str(tmp_path)], start_new_session=True)
+    files = [tmp_path / "0.pid", tmp_path / "1.pid"]
+    try:
+        assert eventually(lambda: all(file.exists() and file.read_text() for file in files))
+        coordinator.send_signal(getattr(signal, name))
+        assert coordinator.wait(20) == 128 + getattr(signal, name)
+        assert eventually(lambda: not any(works(psutil, int(file.read_text())) for file in files))
+    finally:
+        with contextlib.suppress(OSError):
+            os.killpg(coordinator.pid, signal.SIGKILL)
+
+
+def test_workers_of_a_pool_end_on_a_signal_as_ever() -> None:
+    """What the coordinator does on SIGTERM is not inherited by workers that it forks."""
+    code = "__import__('os').kill(__import__('os').getpid(), 15)"
+    with Futures(programs.returns, lambda: ProcessPoolExecutor(1)) as launcher:
+        launcher.submit([Job(0, {"code": code})])
+        assert drain(launcher, 1)[0].state == "lost"

@@ -13,11 +13,11 @@ from typing import Any
 
 from dsice.errors import LaunchError
 from dsice.launchers import _jobdir, _options
+from dsice.launchers._interrupts import Interrupts
 from dsice.launchers._program import FunctionProgram, Program, interpreter, parse
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.batch.client import Busy, Client, Listed
 from dsice.launchers.batch.following import Following
-from dsice.launchers.batch.interrupts import Interrupts
 from dsice.launchers.batch.outbox import Outbox
 from dsice.launchers.batch.records import Home, Record
 from dsice.launchers.batch.scheduler import Scheduler, find

@@ -90,6 +90,8 @@ class Following:
     def look(self) -> None:
         """Submit, look for results and ask the scheduler, each when it is time for it."""
         if self._outbox.waiting and not self._outbox.left():
+            if unsettled := [trial.id for trial in self._outbox.waiting if trial.cancelled]:
+                self.cancel(unsettled)
             self.send()
         if self.running and self._scan.due():
             self._read()
@@ -152,16 +154,26 @@ class Following:
         trials = [self.running[id] for id in ids if id in self.running]
         for trial in trials:
             trial.cancelled = True
+        self._withdraw([trial for trial in trials if trial in self._outbox.waiting])
+        for trial in trials:
             _jobdir.ask_to_stop(trial.directory)
-            if trial in self._outbox.waiting:
-                self._outbox.waiting.remove(trial)
-                del self.running[trial.id]
-                self.ready.append(Result(trial.id, "stopped", error="cancelled", times=(trial.ticket.queued, None, None)))
         jobs = {str(trial.record.job): None for trial in trials if trial.record.job and self._alone(trial)}
         if jobs:
             self._end(list(jobs))
         self._scan.restart()
         self._ask.restart()
+
+    def _withdraw(self, trials: Sequence[Trial]) -> None:
+        """Take trials out of the outbox; one whose submission only seemed to fail may have a job, which is to end, too."""
+        try:
+            self._outbox.settle(trials)
+        except (Busy, LaunchError):  # those that no scheduler can have go now, the others when it answers
+            trials = [trial for trial in trials if not trial.sent]
+        for trial in trials:
+            if trial in self._outbox.waiting:
+                self._outbox.waiting.remove(trial)
+                del self.running[trial.id]
+                self.ready.append(Result(trial.id, "stopped", error="cancelled", times=(trial.ticket.queued, None, None)))
 
     def _alone(self, trial: Trial) -> bool:
         """Whether ending its job would hit no other trial that is to go on."""

@@ -67,7 +67,7 @@ class Outbox:
             group = self.waiting[: self._jobs * self._per_job]
             try:
                 if any(trial.sent for trial in group):
-                    self._settle(group)
+                    self.settle(group)
                     continue
                 self._submit(group)
             except Busy as full:
@@ -97,7 +97,7 @@ class Outbox:
                 f"the {self._scheduler.name} queue is full; waiting and trying again\n{full}", DsiceWarning, stacklevel=2
             )
 
-    def _settle(self, group: Sequence[Trial]) -> None:
+    def settle(self, group: Sequence[Trial]) -> None:
         """A submission that seemed to fail may have reached the scheduler; ask before trying it again.
 
         Raises
@@ -105,6 +105,8 @@ class Outbox:
         Busy
             The scheduler cannot be asked.
         """
+        if not any(trial.sent for trial in group):
+            return
         listed = self._client.queue().values()
         for trial in group:
             if trial.sent and trial.found(listed, self._scheduler):

@@ -1,7 +1,8 @@
-"""SIGTERM and SIGHUP as exceptions, so that a coordinator says how to go on before it ends."""
+"""SIGTERM and SIGHUP as exceptions, so that a coordinator tidies up and says how to go on before it ends."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -12,6 +13,17 @@ _NUMBERS = (signal.SIGTERM, signal.SIGHUP)
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def _leave_children_alone() -> None:
+    """A forked worker would take the exception for one of its trial, and live on: it ends as if nothing were installed."""
+    for number in _NUMBERS:
+        if signal.getsignal(number) is _leave:
+            signal.signal(number, signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_children_alone)
 
 
 class Interrupts:

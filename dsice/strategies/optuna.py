@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,9 +81,20 @@ class OptunaSampler:
         object.__setattr__(self, "sampler", _name(self.sampler))
         if not isinstance(self.options, Mapping) or "seed" in self.options:
             raise OptionError(f"OptunaSampler(options={self.options!r}): expected a mapping of keyword arguments other than seed")
-        object.__setattr__(self, "options", dict(self.options))
+        object.__setattr__(self, "options", self._written())
         if self.pending not in ("liar", "ignore"):
             raise OptionError(f"OptunaSampler(pending={self.pending!r}): expected 'liar' or 'ignore'")
+
+    def _written(self) -> dict[str, Any]:
+        """The options, which a journal must give back as they are."""
+        try:
+            json.dumps(dict(self.options), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"OptunaSampler(options={self.options!r}): a journal could not hold that ({error}); use strings, numbers, lists "
+                "and dicts, or give a function of your own that takes seed= and makes the sampler"
+            ) from error
+        return dict(self.options)
 
     def check(self, space: Space) -> None:
         """Raise OptionError or MissingPackageError for a sampler that cannot be made."""

@@ -170,6 +170,7 @@ def test_conditional_parameters_and_choices() -> None:
         (lambda: OptunaSampler(pending="model"), "'liar' or 'ignore'"),  # type: ignore[arg-type]
         (lambda: Tuner(GRID, OptunaSampler("PTESampler")), "there is no 'PTESampler' in optuna.samplers"),
         (lambda: Tuner(GRID, OptunaSampler(options={"startups": 1})), "startups"),
+        (lambda: OptunaSampler(options={"gamma": lambda n: n // 4}), "a journal could not hold that .*a function of your own"),
     ],
 )
 def test_what_cannot_work_is_named(make: Any, message: str) -> None:

@@ -91,7 +91,7 @@ class Goal:
     Raises
     ------
     OptionError
-        A bound that is not a finite number, a negative or unknown time_weight.
+        A bound that is not a finite number, bounds that no value keeps, a negative or unknown time_weight.
     """
 
     metric: str = "value"
@@ -109,6 +109,12 @@ class Goal:
             raise OptionError(f"Goal(maximize={self.maximize!r}): expected True (more is better) or False")
         object.__setattr__(self, "at_most", _bounds("at_most", self.at_most))
         object.__setattr__(self, "at_least", _bounds("at_least", self.at_least))
+        for name in self.at_least.keys() & self.at_most.keys():
+            if self.at_least[name] > self.at_most[name]:
+                raise OptionError(
+                    f"Goal: no {name!r} is at least {self.at_least[name]:g} and at most {self.at_most[name]:g}; are at_least "
+                    "and at_most the wrong way round?"
+                )
         if self.time_weight != "auto":
             if not _is_number(self.time_weight) or float(self.time_weight) < 0:
                 raise OptionError(f"Goal(time_weight={self.time_weight!r}): expected a number >= 0 (score per second) or 'auto'")

@@ -15,7 +15,7 @@ from dsice.errors import DsiceWarning, JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.plan import Plan
 from dsice.preparing import Preparing, check_there
-from dsice.trial import Trial
+from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
 RETRY = 5.0  # seconds between two tries to write a journal that cannot be written
@@ -23,11 +23,14 @@ WAIT = 0.5  # seconds that one look at the launcher may take; it comes back as s
 
 
 def warn_without_value(tuner: Tuner) -> None:
-    """A study in which every trial failed, or broke a bound, ends like any other; say so, and why."""
+    """A study in which every trial failed, broke a bound or ended before the last stage ends like any other; say so, and why."""
     history, best = tuner.history, tuner.best
     failed = [trial for trial in history if trial.error is not None]
     text = ""
-    if best is None and failed:
+    if best is None and not history.of_stage().any() and (earlier := int(history.in_state(State.DONE).sum())):
+        text = f"{earlier} trials were measured, none of stage {history.goal.stage}, which the goal is about, so there is no best"
+        text += f": a larger max_trials than {tuner.max_trials} goes on from here" if tuner.max_trials is not None else ""
+    elif best is None and failed:
         first, lacking = failed[0], history.unreported()
         why = f" (no trial reported {' and '.join(map(repr, lacking))}, which the goal needs)" if lacking else ""
         text = f"none of the {len(failed)} trials has a value, so there is no best{why}; "

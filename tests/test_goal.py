@@ -114,6 +114,12 @@ WRONG: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def test_bounds_that_no_value_keeps_are_refused_and_a_range_is_not() -> None:
+    with pytest.raises(OptionError, match=r"no 'm' is at least 3 and at most 1; .*wrong way round"):
+        Goal(at_most={"m": 1.0, "n": 2.0}, at_least={"m": 3.0})
+    assert Goal(at_most={"m": 3.0}, at_least={"m": 3.0}).bounded == ("m",)
+
+
 @pytest.mark.parametrize("options", WRONG, ids=repr)
 def test_wrong_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=f"{next(iter(options))}.*expected"):

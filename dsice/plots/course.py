@@ -36,7 +36,7 @@ class Course:
     start
         The initial value.
     better, told
-        How many trials are better than it, and how many have ended.
+        How many trials are better than it, and how many of the goal's stage have ended.
     rounds
         Whether the bands are rounds, rather than groups of about equal size.
     """
@@ -88,7 +88,7 @@ def course(history: History, start: float | None = None) -> Course:
         champions=[int(members[np.argmin(place[members])]) for members in in_band if len(members)],
         start=first,
         better=int(np.sum(better)),
-        told=sum(t.state is not State.PENDING for t in trials),
+        told=sum(t.state is not State.PENDING and t.stage == goal.stage for t in trials),
         rounds=rounds,
     )
 

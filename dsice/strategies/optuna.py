@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice.errors import MissingPackageError, OptionError
+from dsice.errors import MissingPackageError, OptionError, shown
 from dsice.history import History
 from dsice.space import Choice, Space
 from dsice.strategies.base import Stream
@@ -51,7 +52,8 @@ class OptunaSampler:
     Raises
     ------
     OptionError
-        No such sampler, options that it does not take, or a sampler object: its random state could not be written down.
+        No such sampler, options that it does not take, what the sampler itself raises, or a sampler object: its random
+        state could not be written down.
     MissingPackageError
         Optuna, or what the sampler needs, is not installed.
 
@@ -79,9 +81,20 @@ class OptunaSampler:
         object.__setattr__(self, "sampler", _name(self.sampler))
         if not isinstance(self.options, Mapping) or "seed" in self.options:
             raise OptionError(f"OptunaSampler(options={self.options!r}): expected a mapping of keyword arguments other than seed")
-        object.__setattr__(self, "options", dict(self.options))
+        object.__setattr__(self, "options", self._written())
         if self.pending not in ("liar", "ignore"):
             raise OptionError(f"OptunaSampler(pending={self.pending!r}): expected 'liar' or 'ignore'")
+
+    def _written(self) -> dict[str, Any]:
+        """The options, which a journal must give back as they are."""
+        try:
+            json.dumps(dict(self.options), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"OptunaSampler(options={self.options!r}): a journal could not hold that ({error}); use strings, numbers, lists "
+                "and dicts, or give a function of your own that takes seed= and makes the sampler"
+            ) from error
+        return dict(self.options)
 
     def check(self, space: Space) -> None:
         """Raise OptionError or MissingPackageError for a sampler that cannot be made."""
@@ -110,12 +123,24 @@ class OptunaSampler:
         options = dict(self.options)
         if constrained and _takes(make, "constraints_func"):
             options["constraints_func"] = _constraints
+        with self._blamed():
+            sampler = make(seed=seed, **options)
+        if not isinstance(sampler, _optuna().samplers.BaseSampler):
+            raise OptionError(f"OptunaSampler({self.sampler!r}): expected a sampler of Optuna from it, got {shown(sampler)}")
+        return sampler
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """What a sampler raises says which sampler it was; nothing was asked then."""
         try:
-            return make(seed=seed, **options)
+            yield
         except ImportError as error:
             raise MissingPackageError(f"OptunaSampler({self.sampler!r}) needs another package: {error}") from error
-        except (TypeError, ValueError) as error:
-            raise OptionError(f"OptunaSampler({self.sampler!r}, options={self.options!r}): {error}") from error
+        except Exception as error:  # many options are first looked at by an assert or a comparison deep in the sampler
+            reason = f"{type(error).__name__}: {error}"
+            raise OptionError(
+                f"OptunaSampler({self.sampler!r}, options={self.options!r}): {reason}; nothing was asked"
+            ) from error
 
     @staticmethod
     def _free(
@@ -216,7 +241,8 @@ class _Study:
     def _asked(self, sampler: Any) -> Any:
         """A trial of the study, ended at once as if failed: what counts is added by `pend`."""
         self._study.sampler = sampler
-        return self._study.tell(self._study.ask(self._distributions), state=self._optuna.trial.TrialState.FAIL)
+        with self._strategy._blamed():
+            return self._study.tell(self._study.ask(self._distributions), state=self._optuna.trial.TrialState.FAIL)
 
     def ask(self, sampler: Any, id: int) -> tuple[Point, dict[str, Any]]:
         """A point, and what the sampler noted with it: numbers only."""

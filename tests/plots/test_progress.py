@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from dsice import Goal, Tuner
 from dsice.errors import OptionError
 from dsice.plots import progress
-from dsice.strategies import DSICE, Random
+from dsice.strategies import DSICE, Population, Random
 from tests.conftest import bowl, fill, small
 
 START: dict[str, object] = {"a": 8, "b": 1.0, "c": 2}
@@ -103,6 +103,15 @@ def test_failed_pending_and_infeasible_trials() -> None:
     assert [x for x, _ in dots(below, "best of each round")] == [7]  # not 15, which is lower and not allowed
     assert line(below, "best so far")[-1][1] == pytest.approx(9.3)
     assert "31% of 16 trials" in below.get_title()  # 2, 3, 4, 6, 7: the infeasible ones are not better
+
+
+def test_trials_of_other_stages_are_not_counted() -> None:
+    tuner = Tuner({"lr": [0.1, 0.2, 0.3, 0.4]}, Population(members=4, stages=3))
+    while trials := tuner.ask(4):
+        for trial in trials:
+            tuner.tell(trial, float(4 - trial.member))
+    below, _ = panels(progress(tuner))
+    assert "75% of 4 trials" in below.get_title()  # of the last stage, which alone is scored
 
 
 def test_an_initial_value_from_elsewhere() -> None:

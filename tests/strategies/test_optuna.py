@@ -170,6 +170,7 @@ def test_conditional_parameters_and_choices() -> None:
         (lambda: OptunaSampler(pending="model"), "'liar' or 'ignore'"),  # type: ignore[arg-type]
         (lambda: Tuner(GRID, OptunaSampler("PTESampler")), "there is no 'PTESampler' in optuna.samplers"),
         (lambda: Tuner(GRID, OptunaSampler(options={"startups": 1})), "startups"),
+        (lambda: OptunaSampler(options={"gamma": lambda n: n // 4}), "a journal could not hold that .*a function of your own"),
     ],
 )
 def test_what_cannot_work_is_named(make: Any, message: str) -> None:
@@ -180,6 +181,30 @@ def test_what_cannot_work_is_named(make: Any, message: str) -> None:
 # ---------------------------------------------------------------------- Bayesian optimisation: needs torch
 SMALL = {"x": range(12), "y": range(9)}
 NEEDS_TORCH = "GPSampler needs torch: pip install 'dsice[bench-gp]'"
+
+
+def no_sampler(seed: int) -> int:
+    return seed
+
+
+def breaking(seed: int) -> Any:
+    raise RuntimeError("no licence")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "message"),
+    [
+        (no_sampler, {}, "expected a sampler of Optuna from it, got 0"),
+        (breaking, {}, "RuntimeError: no licence"),
+        ("TPESampler", {"n_startup_trials": "ten"}, "TypeError: .*nothing was asked"),
+        ("NSGAIISampler", {"population_size": 1}, "population_size"),
+        ("CmaEsSampler", {"popsize": -1}, "AssertionError: popsize .*nothing was asked"),
+    ],
+)
+def test_what_a_sampler_raises_names_it_also_when_it_is_asked(sampler: Any, options: dict[str, Any], message: str) -> None:
+    pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if sampler == "CmaEsSampler" else None
+    with pytest.raises(OptionError, match=message):
+        fill(Tuner(GRID, OptunaSampler(sampler, options=options)), 16)
 
 
 def gaussian(pending: Any = "ignore") -> OptunaSampler:

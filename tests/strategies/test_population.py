@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from dsice import Choice, Goal, Ordinal, Space, Trial, Tuner, When, run
-from dsice.errors import OptionError
+from dsice.errors import DsiceWarning, OptionError
 from dsice.launchers import Local
 from dsice.strategies import Population
 
@@ -184,3 +185,20 @@ def test_checkpoints_go_from_parent_to_child_through_local(tmp_path: Path) -> No
     for trial in tuner.history[8:]:
         rates = json.loads((tmp_path / str(trial.id) / "state.json").read_text())["rates"]
         assert rates == pytest.approx([t.params["lr"] for t in tuner.history.lineage(trial)])
+
+
+def test_a_budget_that_ends_before_the_last_stage_is_said_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+    axes, strategy = {"lr": [0.01, 0.05, 0.1, 0.2]}, Population(members=2, stages=3)
+    for budget in (4, 6):
+        with (
+            Tuner(axes, strategy, max_trials=budget, journal=tmp_path / "j.jsonl") as tuner,
+            Local(train, slots=2, directory=tmp_path / "trials") as launcher,
+            warnings.catch_warnings(record=True) as caught,
+        ):
+            warnings.simplefilter("always", DsiceWarning)
+            run(tuner, launcher, progress=False)
+        said = [str(w.message) for w in caught if issubclass(w.category, DsiceWarning)]
+        if budget == 4:
+            assert tuner.best is None and len(said) == 1
+            assert "4 trials were measured, none of stage 2" in said[0] and "a larger max_trials than 4 goes on" in said[0]
+    assert tuner.best is not None and tuner.best.stage == 2 and said == []

@@ -13,6 +13,7 @@ from dsice.launchers._engines import Engine, Handle
 from dsice.launchers._output import Curve
 from dsice.launchers._remote import Task
 from dsice.launchers.base import Job, Result, Step
+from dsice.worker import STEPS
 
 _TAIL = 10  # lines of a traceback that go into the error
 
@@ -53,6 +54,11 @@ class Flight:
     def news(self) -> list[Step]:
         """Steps since the last call."""
         return [] if self._curve is None else self._curve.news()
+
+    @property
+    def stepped(self) -> bool:
+        """Whether it has begun for certain: it has a learning curve."""
+        return self.directory is not None and (self.directory / STEPS).exists()
 
     def ask_to_stop(self) -> None:
         """Let `dsice.step` return True in it."""

@@ -296,7 +296,8 @@ class Futures:
             return
         flight.cancelled = True
         flight.ask_to_stop()
-        flight.engine.drop(flight.handle)
+        if not flight.stepped:  # dask may not know yet that a worker is at it
+            flight.engine.drop(flight.handle)
         flight.let_go_at = time.monotonic() + (0.0 if flight.directory is None else self._stop_grace)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
 JOBS ?= 2
+TESTERS ?= 3  # on 2 cores: many tests wait
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -25,10 +26,10 @@ demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
 
 test: $(VENV)/.dev-installed
-	$(BIN)/python -m pytest -n $(JOBS) -m "not long"
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not long"
 
 test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 4 minutes
-	$(BIN)/python -m pytest -n $(JOBS) -m long
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long
 
 test-engines: $(VENV)/.engines-installed  # one process: several rays at a time are slow to start
 	$(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/test_futures.py tests/test_examples.py

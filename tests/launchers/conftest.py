@@ -19,9 +19,9 @@ FAKE_SCHEDULER = Path(__file__).with_name("fake_scheduler.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for a real Slurm is long."""
+    """What waits for a real Slurm is long, and the second of the two fakes."""
     for item in items:
-        if {"slurm", "cluster"} & set(getattr(item, "fixturenames", ())) or "[slurm" in item.name:
+        if {"slurm", "cluster"} & set(getattr(item, "fixturenames", ())) or "[slurm" in item.name or "[pbs" in item.name:
             item.add_marker(pytest.mark.long)
 
 

@@ -3,7 +3,7 @@
 # make test-long     the tests that take long, and those on a real Slurm, about 4 minutes
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make bench  the measurements       make clean  remove what the others left, but for .venv
-# make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 to 15 minutes on 2 cores, a table at the end
+# make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 minutes on 2 free cores, a table at the end
 # make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
@@ -37,10 +37,10 @@ test-engines: $(VENV)/.engines-installed  # one process: several rays at a time 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
 
-# the fault bench in full (its short form is part of `test`): real processes, real kills, 8 to 15 minutes on 2 cores;
+# the fault bench in full (its short form is part of `test`): real processes, real kills, 8 minutes on 2 free cores;
 # DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 3
 test-faults: $(VENV)/.dev-installed
-	@echo "the fault bench takes 8 to 15 minutes on 2 cores; its figures come in a table at the end"
+	@echo "the fault bench takes 8 minutes on 2 free cores; its figures come in a table at the end"
 	DSICE_FAULTS=full $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 1800 --durations 10
 
 check: $(VENV)/.dev-installed

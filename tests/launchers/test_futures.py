@@ -318,7 +318,11 @@ def test_a_coordinator_that_is_terminated_leaves_no_workers_of_its_own_pool(name
 
 def test_workers_of_a_pool_end_on_a_signal_as_ever() -> None:
     """What the coordinator does on SIGTERM is not inherited by workers that it forks."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ray, which other tests start here, has one of its own
     code = "__import__('os').kill(__import__('os').getpid(), 15)"
-    with Futures(programs.returns, lambda: ProcessPoolExecutor(1)) as launcher:
-        launcher.submit([Job(0, {"code": code})])
-        assert drain(launcher, 1)[0].state == "lost"
+    try:
+        with Futures(programs.returns, lambda: ProcessPoolExecutor(1)) as launcher:
+            launcher.submit([Job(0, {"code": code})])
+            assert drain(launcher, 1)[0].state == "lost"
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -229,7 +229,7 @@ def test_one_that_kills_its_worker_is_lost_or_failed_and_the_others_are_measured
 
 
 @running("climb")
-def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(make: Maker) -> None:
+def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(case: Case, make: Maker) -> None:
     launcher = make("climb")
     launcher.submit(jobs(1))
     events: list[Result | Step] = []
@@ -240,7 +240,11 @@ def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(m
         events += launcher.collect(1.0)
     *steps, result = events
     assert [(s.step, s.value) for s in steps if isinstance(s, Step)] == [(i, i / 2) for i in range(len(steps))]
-    assert isinstance(result, Result) and result.state == "stopped" and result.value == len(steps) - 1
+    assert isinstance(result, Result) and result.state == "stopped"
+    late = (
+        [None] if case.leaves else []
+    )  # a scheduler ends the job at once, before or after the program has seen that it is to stop
+    assert result.value in [len(steps) - 1, *late]
 
 
 @over(lambda case: case.pickles is not None)

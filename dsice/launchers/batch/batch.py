@@ -366,7 +366,8 @@ class Batch:
     def cancel(self, id: int) -> None:
         """End trial `id` with all its processes, or take its job out of the queue; its result has the state ``stopped``.
 
-        `dsice.step` returns True in it from now on. A trial that shares its job ends within a second or two.
+        `dsice.step` returns True in it from now on. A trial that shares its job ends within a second or two, one that has a
+        job of its own at once: what it would have returned may be lost, its learning curve is not.
         For a trial that ended by itself a moment before, the result is its own; an unknown id is ignored.
         """
         self._trials.cancel([id])

@@ -86,6 +86,7 @@ EXTRAS-bench := bench,demo
 EXTRAS-literature := dev,demo,optuna,literature
 EXTRAS-engines := dev,demo,engines
 
+.PRECIOUS: $(VENV)/.%-installed
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/python
 	@echo "installing dsice[$(EXTRAS-$*)] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS-$*)]'

@@ -96,6 +96,11 @@ class OptunaSampler:
             ) from error
         return dict(self.options)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether code from elsewhere than Optuna makes the sampler: a journal that names it does not run it."""
+        return ":" in str(self.sampler)
+
     def check(self, space: Space) -> None:
         """Raise OptionError or MissingPackageError for a sampler that cannot be made."""
         with _quiet():
@@ -264,7 +269,8 @@ def _numbers(value: object) -> bool:
 
 
 def _noted(trial: Trial) -> dict[str, Any]:
-    return {name: value for name, value in trial.note.items() if name.startswith(KEEPS)}
+    """What the sampler noted with a trial; never a text, which a sampler might unpickle: the journal may be somebody else's."""
+    return {name: value for name, value in trial.note.items() if name.startswith(KEEPS) and _numbers(value)}
 
 
 def _generation(trial: Trial) -> int:
@@ -315,8 +321,8 @@ def _found(name: str) -> Callable[..., Any]:
     except (AttributeError, ImportError) as error:
         where = module or "optuna.samplers"
         raise OptionError(f"OptunaSampler(sampler={name!r}): there is no {attribute!r} in {where} ({error})") from error
-    if not callable(found):
-        raise OptionError(f"OptunaSampler(sampler={name!r}): {found!r} makes no sampler")
+    if not callable(found) or (not module and not (isinstance(found, type) and issubclass(found, home.BaseSampler))):
+        raise OptionError(f"OptunaSampler(sampler={name!r}): {shown(found)} makes no sampler")
     made: Callable[..., Any] = found
     return made
 

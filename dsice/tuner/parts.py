@@ -66,15 +66,22 @@ class Parts:
 
 
 def made(
-    space: Space | Axes, strategy: Strategy | None, goal: Goal | None, max_trials: int | None, seed: int, stopper: Stopper | None
+    space: Space | Axes,
+    strategy: Strategy | None,
+    goal: Goal | None,
+    max_trials: int | None,
+    seed: int,
+    stopper: Stopper | None,
+    *,
+    asking: bool = True,
 ) -> Parts:
-    """From arguments, all of them checked; without a journal."""
+    """From arguments, all of them checked; without a journal. A study that is only looked at needs no strategy that works."""
     check_stopper(stopper)
     strategy = DSICE() if strategy is None else strategy
     goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
     space = space if isinstance(space, Space) else Space(space)
     check_options(strategy, goal, max_trials)
-    if callable(check := getattr(strategy, "check", None)):  # some strategies know beforehand what cannot work
+    if asking and callable(check := getattr(strategy, "check", None)):  # some strategies know beforehand what cannot work
         check(space)
     budget = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
     history = History(goal, budget=budget)
@@ -94,7 +101,7 @@ def opened(parts: Parts, journal: JournalPath | Journal, orphans: Orphans) -> No
 def looked_at(journal: JournalPath, rules: Mapping[str, Any] | None) -> Parts:
     """The study of a journal, never to be written."""
     archive = Archive(Reading(journal))
-    parts = _stored(archive, rules)
+    parts = _stored(archive, rules, asking=False)
     parts.recorder.read_from = archive.path
     return parts
 
@@ -106,15 +113,15 @@ def resumed(journal: JournalPath | Journal, orphans: Orphans, rules: Mapping[str
     reading = owned.claim()
     with _closed_on_error(owned):
         archive = Archive(reading)
-        parts = _stored(archive, rules)
+        parts = _stored(archive, rules, asking=True)
         parts.stopper = resuming.stored_stopper(archive)
         owned.begin()
     parts.own(owned, orphans)
     return parts
 
 
-def _stored(archive: Archive, rules: Mapping[str, Any] | None) -> Parts:
-    parts = made(*resuming.stored_study(archive, rules or {}), None)
+def _stored(archive: Archive, rules: Mapping[str, Any] | None, *, asking: bool) -> Parts:
+    parts = made(*resuming.stored_study(archive, rules or {}), None, asking=asking)
     archive.fill(parts.history, parts.space)
     parts.take_over(archive)
     return parts

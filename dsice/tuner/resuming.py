@@ -84,11 +84,12 @@ def stored_study(archive: Archive, rules: Mapping[str, Predicate]) -> tuple[Spac
 
 
 def stored_strategy(record: Mapping[str, Any]) -> Strategy:
-    """The strategy of a journal, or a stand-in that says its name."""
+    """The strategy of a journal, or a stand-in that says its name: a journal runs no code but that of dsice and Optuna."""
     try:
-        return strategy_from_dict(record)
+        strategy = strategy_from_dict(record)
     except (OptionError, TypeError):
         return Unknown(str(record.get("name")))
+    return Unknown(f"{record.get('name')} of {record.get('sampler')}") if getattr(strategy, "foreign", False) else strategy
 
 
 def stored_stopper(archive: Archive) -> Stopper | None:

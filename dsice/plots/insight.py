@@ -13,6 +13,7 @@ from dsice.history import History
 from dsice.insight import effects as effects_of
 from dsice.insight import importance as importance_of
 from dsice.plots.files import save
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE, without_frame
 from dsice.space import Choice, Space
 from dsice.tuner import Tuner
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, PALE, ORANGE, BLACK, GREY = "#0072B2", "#a9cfe6", "#E69F00", "#1a1a1a", "#8c8c8c"
 COLUMNS = 4
 TICKS, LETTERS = 9, 32  # of one panel: most labels, and most letters in all of them
 
@@ -142,8 +142,7 @@ def _curve(panel: Axes, part: pd.DataFrame, mean: float, *, ordered: bool) -> No
     else:
         panel.errorbar(x, middle, (middle - low, high - middle), fmt="none", ecolor=PALE, elinewidth=9, zorder=2)
         panel.plot(x, middle, "_", color=BLUE, markersize=16, markeredgewidth=2.2, zorder=4)
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
+    without_frame(panel)
     panel.set_xlim(-0.5, len(x) - 0.5)
     panel.tick_params(labelsize=8)
 
@@ -182,8 +181,7 @@ def _bars(panel: Axes, names: Sequence[str], alone: NDArray[np.float64], total: 
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     panel.set_xlabel("share of the variance over the grid")
     panel.legend(loc="lower right", fontsize=8, frameon=False)
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
+    without_frame(panel)
 
 
 def _map(panel: Axes, names: Sequence[str], pairs: pd.DataFrame) -> None:

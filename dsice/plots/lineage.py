@@ -10,7 +10,7 @@ import numpy as np
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.plots.files import save
-from dsice.plots.progress import BLACK, BLUE, GREY, VERMILLION
+from dsice.plots.style import BLACK, BLUE, GREY, VERMILLION, history_of, without_frame
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -46,7 +46,7 @@ def lineage(search: History | Tuner, path: str | os.PathLike[str] | None = None,
     """
     from matplotlib.figure import Figure
 
-    history = search.history if isinstance(search, Tuner) else search
+    history = history_of(search)
     children = [t for t in history if t.parent is not None]
     if not children:
         raise OptionError("no trial of the history continues another one, so there is no lineage; it is a figure of Population")
@@ -59,8 +59,7 @@ def lineage(search: History | Tuner, path: str | os.PathLike[str] | None = None,
     for axes, shown, label in ((above, rates, name), (below, values, history.goal.metric)):
         _tree(axes, history, {id: v for id, v in shown.items() if np.isfinite(v)}, best)
         axes.set_ylabel(label)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        without_frame(axes)
     below.set_xlabel("stage")
     below.set_xticks(sorted({t.stage for t in history}))
     copies = sum(t.member != history[t.parent].member for t in children if t.parent is not None)
@@ -85,7 +84,7 @@ def _tree(axes: Axes, history: History, shown: dict[int, float], best: set[int])
             source = history[parent]
             copied, bold = source.member != trial.member, id in best and parent in best
             style: dict[str, Any] = {
-                "color": BLACK if bold else VERMILLION if copied else GREY,
+                "color": VERMILLION if copied else BLACK if bold else GREY,
                 "linewidth": 2.4 if bold else 1.0,
             }
             axes.plot([source.stage, trial.stage], [shown[parent], value], zorder=3 if bold else 1, **style)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dsice.history import History
 from dsice.plots.course import Course, course
 from dsice.plots.files import save
+from dsice.plots.style import BAND, BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, without_frame
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which everybody can tell apart
-BLUE, ORANGE, VERMILLION, BLACK, GREY, BAND = "#0072B2", "#E69F00", "#D55E00", "#1a1a1a", "#8c8c8c", "#f1f1f1"
 WIDE, CROWDED = 100.0, 0.1  # when a scale is logarithmic
 
 
@@ -57,7 +56,7 @@ def progress(search: History | Tuner, path: str | os.PathLike[str] | None = None
     """
     from matplotlib.figure import Figure
 
-    history = search.history if isinstance(search, Tuner) else search
+    history = history_of(search)
     shown = course(history, start)
     figure = Figure(figsize=(9.0, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1.0, 5.0))
@@ -76,8 +75,7 @@ def _bands(axes: Axes, shown: Course) -> None:
     for number, (first, end) in enumerate(shown.bands):
         if number % 2 == 0:
             axes.axvspan(first - 0.5, end - 0.5, color=BAND, linewidth=0, zorder=0)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    without_frame(axes)
 
 
 def _widths(axes: Axes, trials: list[Trial]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from dsice.errors import OptionError
 from dsice.history import Array, History
 from dsice.plots.files import save
-from dsice.plots.progress import BLACK, BLUE, GREY, ORANGE, VERMILLION
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, without_frame
 from dsice.trial import State
 from dsice.tuner import Tuner
 
@@ -60,7 +60,7 @@ def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    bars = jobs(search.history if isinstance(search, Tuner) else search)
+    bars = jobs(history_of(search))
     rows, begin, end = 1 + max(b.row for b in bars), min(b.start for b in bars), max(b.end for b in bars)
     unit, word = next((unit, word) for least, unit, word in UNITS if end - begin >= least)
     figure = Figure(figsize=(9.0, 2.6 + min(4.5, 0.16 * rows)), layout="constrained")
@@ -90,8 +90,7 @@ def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None
     below.set_xlabel(f"{word} since the first start")
     figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     for axes in (above, below):
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        without_frame(axes)
     save(figure, path, "timeline")
     return figure
 

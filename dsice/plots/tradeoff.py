@@ -10,7 +10,7 @@ import numpy as np
 from dsice.history import History
 from dsice.history.front import less_is_better, measured, undominated
 from dsice.plots.files import save
-from dsice.plots.progress import BLACK, BLUE, GREY, ORANGE, VERMILLION
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, without_frame
 from dsice.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[st
     """
     from matplotlib.figure import Figure
 
-    history = search.history if isinstance(search, Tuner) else search
+    history = history_of(search)
     ids, values = measured(history, a, b)
     figure = Figure(figsize=(6.6, 5.0), layout="constrained")
     axes = figure.add_subplot()
@@ -88,8 +88,7 @@ def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[st
     _bounds(axes, history, a, b)
     for axis, name in ((axes.xaxis, a), (axes.yaxis, b)):
         axis.set_label_text(f"{name} ({'less' if less_is_better(history.goal, name) else 'more'} is better)")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    without_frame(axes)
     axes.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, columnspacing=1.2)
     save(figure, path, "tradeoff")
     return figure

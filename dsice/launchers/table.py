@@ -278,13 +278,8 @@ class Table:
         """
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        free = self._trials.free
-        if len(jobs) > free:
-            raise LaunchError(f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first")
+        _options.startable(jobs, self._trials.ids, self._trials.free, self._slots)
         _options.check_continuing(jobs, self.cannot_continue)
-        ids = [*self._trials.ids, *(job.id for job in jobs)]
-        if len(set(ids)) < len(ids):
-            raise LaunchError(f"an id was submitted twice, in {ids[:20]}; collect the first result before")
         self._trials.start([self._answer(job) for job in jobs], [self._curve(job) for job in jobs])
 
     def _curve(self, job: Job) -> Curve:

@@ -205,15 +205,7 @@ class Batch:
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        free = self._room - len(self._trials.running)
-        if len(jobs) > free:
-            raise LaunchError(
-                f"{len(jobs)} jobs submitted and {free} of {self._slots} slots free; collect results first, or raise slots="
-            )
-        ids = [job.id for job in jobs]
-        twice = sorted({id for id in ids if id in self._trials.running or ids.count(id) > 1})
-        if twice:
-            raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")
+        _options.startable(jobs, self._trials.running, self._room - len(self._trials.running), self._slots)
 
     def _open(self) -> None:
         if not self._opened:
@@ -379,7 +371,7 @@ class Batch:
     def close(self) -> None:
         """Let go of everything and leave the jobs in the queue, saying how to go on; a second call does nothing."""
         if self._trials.running and not self._closed:
-            print(self._farewell(), file=sys.stderr)
+            print(self._trials.farewell(), file=sys.stderr)
         self._let_go()
 
     def detach(self) -> None:
@@ -403,14 +395,3 @@ class Batch:
             self._interrupts.restore()
             self._home.close()
         self._trials.running.clear()
-
-    def _farewell(self) -> str:
-        jobs = [trial.record.job for trial in self._trials.running.values() if trial.record.job]
-        jobs = list(dict.fromkeys(jobs))  # one of each, where trials share a job
-        shown = " ".join(jobs[:8]) + (f" and {len(jobs) - 8} more" if len(jobs) > 8 else "")
-        command = self._client.shown(self._scheduler.cancel, {"jobs": jobs[:2]}) + (" ..." if len(jobs) > 2 else "")
-        return (
-            f"dsice: {len(self._trials.running)} trials stay in the {self._scheduler.name} queue (jobs: {shown or 'none yet'})\n"
-            f"  to go on, run the same again: it takes them over from {self._home.path}\n"
-            f"  to end them: {command if jobs else 'nothing to do'}"
-        )

@@ -113,6 +113,10 @@ class Client:
             self._run(self._scheduler.cancel, {"jobs": rest[:_AT_ONCE]})  # the queue tells whether it helped
             rest = rest[_AT_ONCE:]
 
+    def cancelling(self, jobs: Sequence[str]) -> str:
+        """The command that ends `jobs`, as a user would type it."""
+        return self.shown(self._scheduler.cancel, {"jobs": jobs})
+
     def shown(self, template: str, values: dict[str, Sequence[str]]) -> str:
         """The command as a user would type it."""
         return shlex.join(_filled(template, values))

@@ -148,6 +148,17 @@ class Following:
         self.ready.append(result)
         del self.running[trial.id]
 
+    def farewell(self) -> str:
+        """What is left in the queue, and how to go on."""
+        jobs = [trial.record.job for trial in self.running.values() if trial.record.job]
+        jobs = list(dict.fromkeys(jobs))  # one of each, where trials share a job
+        shown = " ".join(jobs[:8]) + (f" and {len(jobs) - 8} more" if len(jobs) > 8 else "")
+        return (
+            f"dsice: {len(self.running)} trials stay in the {self._scheduler} queue (jobs: {shown or 'none yet'})\n"
+            f"  to go on, run the same again: it takes them over from {self._home.path}\n"
+            f"  to end them: {self._client.cancelling(jobs[:2]) + (' ...' if len(jobs) > 2 else '') if jobs else 'nothing to do'}"
+        )
+
     # ------------------------------------------------------------------ cancel
     def cancel(self, ids: Sequence[int]) -> None:
         """End trials, with as few commands as possible; unknown ids are ignored."""

@@ -201,10 +201,10 @@ class History(Sequence[Trial]):
         """Which trials are in one of these states, bool of shape (trials,)."""
         return np.isin(self._states.array(), [_CODES[state] for state in states])
 
-    def of_stage(self) -> Array:
-        """Which trials belong to the goal's stage, bool of shape (trials,)."""
+    def of_stage(self, stage: int | None = None) -> Array:
+        """Which trials belong to a stage (default: the goal's), bool of shape (trials,)."""
         keys = self._keys.array()
-        return keys[:, 0] == self.goal.stage if len(keys) else np.zeros(0, dtype=bool)
+        return keys[:, 0] == (self.goal.stage if stage is None else stage) if len(keys) else np.zeros(0, dtype=bool)
 
     def time_counts(self) -> bool:
         """Whether the goal still weighs run time, given what is told."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dsice.history import History
 from dsice.space import Space
@@ -65,8 +64,8 @@ def confirmation(history: History) -> Confirmation:
     above = replace(own, stage=own.stage + 1)
     sign = -1.0 if own.maximize else 1.0
     found = []
-    for full in history:
-        short = history.at(full.point) if full.stage == above.stage else None
+    for full in (history[id] for id in np.flatnonzero(history.of_stage(above.stage)).tolist()):
+        short = history.at(full.point)
         if short is not None and short.value is not None:  # its value is the goal's metric, the mean of all its measurements
             loss = above.loss(full)
             shown = full if math.isnan(loss) else replace(full, value=above.metric_of(full))
@@ -79,14 +78,8 @@ def confirmation(history: History) -> Confirmation:
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Spearman's rank correlation, ties at their mean rank; None where it is not defined."""
-    if len(first) < 2:
+    if len(set(first)) < 2 or len(set(second)) < 2:
         return None
-    a, b = (_ranks(np.asarray(values, dtype=float)) for values in (first, second))
-    spread = float(np.std(a) * np.std(b))
-    return float(np.mean((a - a.mean()) * (b - b.mean()))) / spread if spread > 0 else None
+    from scipy.stats import spearmanr
 
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    less, equal = values[:, None] > values, values[:, None] == values
-    ranks: NDArray[np.float64] = less.sum(axis=1) + (equal.sum(axis=1) - 1) / 2
-    return ranks
+    return float(spearmanr(first, second).statistic)

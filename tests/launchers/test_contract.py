@@ -35,6 +35,8 @@ def running(program: str) -> pytest.MarkDecorator:
 def case_of(name: str) -> Case:
     case = CASES[name]
     if case.missing:
+        if os.environ.get("DSICE_NEEDS_ENGINES"):
+            pytest.fail(f"DSICE_NEEDS_ENGINES is set, and {', '.join(case.missing)} is not installed")
         pytest.skip(f"{', '.join(case.missing)} is not installed")
     return case
 

@@ -16,10 +16,10 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import _engines, _jobdir, _options
 from dsice.launchers._engines import Engine, Handle
 from dsice.launchers._flight import Flight
-from dsice.launchers._interrupts import Interrupts
 from dsice.launchers._program import label, pickled
 from dsice.launchers._remote import Task
 from dsice.launchers.base import Job, Result, Step
+from dsice.signals import Interrupts
 
 _LOOK = 0.1  # seconds between two looks at the learning curves
 _FETCH = 5.0  # seconds for a result to travel

@@ -10,8 +10,8 @@ from typing import Any
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
 from dsice.journal import Journal
+from dsice.signals import uninterrupted
 from dsice.trial import Trial
-from dsice.tuner.interrupts import uninterrupted
 from dsice.tuner.unwritten import Made, Result, Unwritten
 
 

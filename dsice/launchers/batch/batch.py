@@ -13,7 +13,6 @@ from typing import Any
 
 from dsice.errors import LaunchError
 from dsice.launchers import _jobdir, _options
-from dsice.launchers._interrupts import Interrupts
 from dsice.launchers._program import FunctionProgram, Program, interpreter, parse
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.batch.client import Busy, Client, Listed
@@ -23,6 +22,7 @@ from dsice.launchers.batch.records import Home, Record
 from dsice.launchers.batch.scheduler import Scheduler, find
 from dsice.launchers.batch.script import Member, Script, Writer, resource_lines
 from dsice.launchers.batch.trials import Trial
+from dsice.signals import Interrupts
 
 
 class Batch:

@@ -80,7 +80,9 @@ class Archive:
         """
         try:
             points = np.array(self._rows.points, dtype=np.int64).reshape(len(self._rows.points), -1)
-            good = not len(points) or (points.shape[1] == space.ndim and bool((points < np.array(space.shape)).all()))
+            good = not len(points) or (
+                points.shape[1] == space.ndim and bool((points < np.array(space.shape)).all())
+            )
         except (OverflowError, ValueError):
             good = False
         if not good:
@@ -152,7 +154,9 @@ class Archive:
         rows.states[id] = _STATES.get(record["state"]) or State(record["state"])
         values = get("values", ())
         rows.counts[id] = len(values)
-        rows.values[id] = values[0] if len(values) == 1 and type(values[0]) is float else _mean(values)
+        rows.values[id] = (
+            values[0] if len(values) == 1 and type(values[0]) is float else _mean(values)
+        )
         rows.metrics[id] = _numbers(get("metrics", _NOTHING))
         if (seconds := get("seconds")) is not None:
             rows.seconds[id] = _plain("seconds", seconds)
@@ -170,7 +174,11 @@ class Archive:
             trial = records.with_curve(trial, zip(*self._steps[id], strict=True))
         if record["kind"] == "add":
             trial = records.told(trial, asked)
-        return records.told(trial, json.loads(self._text[slice(*self._told[id])])) if id in self._told else trial
+        return (
+            records.told(trial, json.loads(self._text[slice(*self._told[id])]))
+            if id in self._told
+            else trial
+        )
 
     def _record(self, where: tuple[int, int]) -> Record:
         """The line that stands there; trials of one ask are mostly looked at one after the other."""
@@ -227,7 +235,11 @@ def _mean(values: list[Any]) -> float:
 def _numbers(metrics: Mapping[str, Any]) -> Mapping[str, float]:
     if type(metrics) is not dict:
         raise TypeError(f"metrics is {metrics!r}")
-    return metrics if set(map(type, metrics.values())) <= _FLOATS else {k: records.number(v) for k, v in metrics.items()}
+    return (
+        metrics
+        if set(map(type, metrics.values())) <= _FLOATS
+        else {k: records.number(v) for k, v in metrics.items()}
+    )
 
 
 def _whole(record: Record, name: str, default: int | None) -> Any:

@@ -9,7 +9,18 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from dsice import worker
-from dsice.commands import asking, cancelling, doctoring, extending, insight, journals, looking, replaying, show, studies
+from dsice.commands import (
+    asking,
+    cancelling,
+    doctoring,
+    extending,
+    insight,
+    journals,
+    looking,
+    replaying,
+    show,
+    studies,
+)
 from dsice.errors import DsiceError, OptionError
 from dsice.strategies import strategy_names
 
@@ -37,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dsice: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(studies.go_on(args.study, args.again) if "study" in args else "interrupted", file=sys.stderr)
+        print(
+            studies.go_on(args.study, args.again) if "study" in args else "interrupted",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe left: `dsice status ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -45,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="dsice", description="Tune slow programs over grids of discrete values.")
+    parser = argparse.ArgumentParser(
+        prog="dsice", description="Tune slow programs over grids of discrete values."
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -56,17 +72,27 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--no-progress", action="store_true", help="show no progress")
         command.set_defaults(act=_tune, must_exist=must_exist, again="resume")
 
-    _add_advance(commands.add_parser("advance", help="collect, tell, submit and leave: a coordinator that need not stay"))
+    _add_advance(
+        commands.add_parser(
+            "advance", help="collect, tell, submit and leave: a coordinator that need not stay"
+        )
+    )
     cancel = commands.add_parser("cancel", help="end trials that wait or run")
     cancel.add_argument("path", metavar="STUDY.toml")
-    cancel.add_argument("ids", type=int, nargs="*", metavar="ID", help="the trials; all of them without one")
+    cancel.add_argument(
+        "ids", type=int, nargs="*", metavar="ID", help="the trials; all of them without one"
+    )
     cancel.set_defaults(act=lambda args: cancelling.cancel(args.path, args.ids))
-    doctor = commands.add_parser("doctor", help="send one job and check every step from submit to result")
+    doctor = commands.add_parser(
+        "doctor", help="send one job and check every step from submit to result"
+    )
     doctor.add_argument("path", metavar="STUDY.toml")
     text = "for the job to start and end (default: %(default)g s)"
     doctor.add_argument("--wait", type=float, default=doctoring.WAIT, metavar="S", help=text)
     doctor.set_defaults(act=lambda args: doctoring.examine(args.path, wait=args.wait))
-    step = commands.add_parser("step", help="in a trial's program: report a point of its learning curve")
+    step = commands.add_parser(
+        "step", help="in a trial's program: report a point of its learning curve"
+    )
     step.add_argument("step", type=int, metavar="STEP", help="number of the epoch or iteration")
     step.add_argument("value", type=float, metavar="VALUE", help="the metric there")
     step.set_defaults(act=lambda args: STOP if worker.step(args.step, args.value) else 0)
@@ -74,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_ask(commands.add_parser("ask", help="print trials to measure elsewhere"))
     _add_tell(commands.add_parser("tell", help="record what was measured elsewhere"))
 
-    extend = commands.add_parser("extend", help="go on with the old measurements after the space of a study file has grown")
+    extend = commands.add_parser(
+        "extend", help="go on with the old measurements after the space of a study file has grown"
+    )
     extend.add_argument("path", metavar="STUDY.toml")
     text = "what the old trials were measured with, for each new parameter"
     extend.add_argument("--value", action="append", default=[], metavar="NAME=VALUE", help=text)
@@ -88,10 +116,19 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="print how far a study is, also while it runs")
     status.add_argument("path", metavar="JOURNAL|STUDY.toml")
     status.add_argument(
-        "--watch", type=float, nargs="?", const=looking.WATCH, metavar="S", help="again every S seconds (%(const)g), until Ctrl-C"
+        "--watch",
+        type=float,
+        nargs="?",
+        const=looking.WATCH,
+        metavar="S",
+        help="again every S seconds (%(const)g), until Ctrl-C",
     )
     status.set_defaults(
-        act=lambda args: looking.status(args.path) if args.watch is None else looking.watch(args.path, args.watch)
+        act=lambda args: (
+            looking.status(args.path)
+            if args.watch is None
+            else looking.watch(args.path, args.watch)
+        )
     )
 
     answers: tuple[tuple[str, str, Callable[..., int]], ...] = (
@@ -106,7 +143,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_replay(commands.add_parser("replay", help="let a strategy search a log of measurements"))
 
-    journal = commands.add_parser("journal", help="check or repair a journal").add_subparsers(required=True, metavar="ACTION")
+    journal = commands.add_parser("journal", help="check or repair a journal").add_subparsers(
+        required=True, metavar="ACTION"
+    )
     actions: tuple[tuple[str, str, Callable[[str], int]], ...] = (
         ("check", "say whether it is whole", journals.check),
         ("repair", "take unreadable lines out; a copy is kept", journals.mend),
@@ -119,43 +158,99 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_ask(ask: argparse.ArgumentParser) -> None:
-    ask.add_argument("path", metavar="JOURNAL|STUDY.toml", help="a study file starts the study where there is none")
+    ask.add_argument(
+        "path",
+        metavar="JOURNAL|STUDY.toml",
+        help="a study file starts the study where there is none",
+    )
     ask.add_argument("-n", type=int, default=1, metavar="N", help="how many (default: 1)")
     ask.add_argument(
-        "--again", type=int, action="append", default=[], metavar="ID", help="hand this one out anew; may be repeated"
+        "--again",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="hand this one out anew; may be repeated",
     )
     ask.add_argument("--json", action="store_true", help="one line of JSON for each trial")
-    ask.add_argument("--wait", type=float, default=asking.WAIT, metavar="S", help="for another writer (default: %(default)g s)")
+    ask.add_argument(
+        "--wait",
+        type=float,
+        default=asking.WAIT,
+        metavar="S",
+        help="for another writer (default: %(default)g s)",
+    )
     ask.set_defaults(
-        act=lambda args: asking.ask(args.path, args.n, again=args.again, as_json=args.json, wait=args.wait),
+        act=lambda args: asking.ask(
+            args.path, args.n, again=args.again, as_json=args.json, wait=args.wait
+        ),
     )
 
 
 def _add_advance(advance: argparse.ArgumentParser) -> None:
-    advance.add_argument("study", metavar="STUDY.toml", help="its jobs go on without a coordinator: [launcher] kind = 'batch'")
-    advance.add_argument("--for", dest="seconds", type=float, default=0.0, metavar="S", help="stay S seconds (default: one look)")
     advance.add_argument(
-        "--wait", type=float, default=asking.WAIT, metavar="S", help="for another writer (default: %(default)g s)"
+        "study",
+        metavar="STUDY.toml",
+        help="its jobs go on without a coordinator: [launcher] kind = 'batch'",
     )
-    advance.set_defaults(act=lambda args: studies.advance(args.study, seconds=args.seconds, wait=args.wait), again="advance")
+    advance.add_argument(
+        "--for",
+        dest="seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="stay S seconds (default: one look)",
+    )
+    advance.add_argument(
+        "--wait",
+        type=float,
+        default=asking.WAIT,
+        metavar="S",
+        help="for another writer (default: %(default)g s)",
+    )
+    advance.set_defaults(
+        act=lambda args: studies.advance(args.study, seconds=args.seconds, wait=args.wait),
+        again="advance",
+    )
 
 
 def _add_tell(tell: argparse.ArgumentParser) -> None:
     tell.add_argument("path", metavar="JOURNAL|STUDY.toml")
     tell.add_argument("id", type=int, nargs="?", metavar="ID", help="the trial")
-    tell.add_argument("values", nargs="*", metavar="VALUE", help="what was measured; several: repeats")
-    tell.add_argument("--metric", action="append", default=[], metavar="NAME=VALUE", help="another metric; may be repeated")
+    tell.add_argument(
+        "values", nargs="*", metavar="VALUE", help="what was measured; several: repeats"
+    )
+    tell.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another metric; may be repeated",
+    )
     tell.add_argument("--seconds", type=float, metavar="S", help="run time")
     tell.add_argument("--error", metavar="TEXT", help="what went wrong: the trial failed")
     tell.add_argument("--state", metavar="STATE", help="timed_out, invalid, stopped or lost")
-    tell.add_argument("--from", dest="file", metavar="FILE", help="results as lines of JSON; - is the standard input")
-    tell.add_argument("--wait", type=float, default=asking.WAIT, metavar="S", help="for another writer (default: %(default)g s)")
+    tell.add_argument(
+        "--from",
+        dest="file",
+        metavar="FILE",
+        help="results as lines of JSON; - is the standard input",
+    )
+    tell.add_argument(
+        "--wait",
+        type=float,
+        default=asking.WAIT,
+        metavar="S",
+        help="for another writer (default: %(default)g s)",
+    )
     tell.set_defaults(act=_tell)
 
 
 def _tell(args: argparse.Namespace) -> int:
     if (args.id is None) == (args.file is None):
-        raise OptionError("dsice tell: give either the id of a trial and what was measured, or --from FILE")
+        raise OptionError(
+            "dsice tell: give either the id of a trial and what was measured, or --from FILE"
+        )
     if args.file is not None:
         return asking.tell_from(args.path, args.file, wait=args.wait)
     return asking.tell(
@@ -171,22 +266,59 @@ def _tell(args: argparse.Namespace) -> int:
 
 
 def _add_replay(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument("table", help="a .csv, .csv.gz, .tsv or .parquet file, or a journal (.jsonl)")
-    replay.add_argument("--objective", metavar="COLUMN", help="what to optimise (default: objective; a journal's own metric)")
-    replay.add_argument("--batch", type=int, metavar="N", help=f"trials in a round (default: {replaying.BATCH})")
-    replay.add_argument("--params", metavar="A,B,C", help="columns of the parameters (default: those left of the objective)")
-    replay.add_argument("--seconds", metavar="COLUMN", help="column of the run times (default: seconds, if it is there)")
-    replay.add_argument("--workers", type=int, metavar="N", help="run on a virtual clock with so many workers, a round for all")
     replay.add_argument(
-        "--mode", choices=("rounds", "async"), help="with --workers: rounds (default), or a trial for each free worker"
+        "table", help="a .csv, .csv.gz, .tsv or .parquet file, or a journal (.jsonl)"
     )
     replay.add_argument(
-        "--missing", choices=("exclude", "fail", "error"), default="exclude", help="points that are not in the log"
+        "--objective",
+        metavar="COLUMN",
+        help="what to optimise (default: objective; a journal's own metric)",
+    )
+    replay.add_argument(
+        "--batch", type=int, metavar="N", help=f"trials in a round (default: {replaying.BATCH})"
+    )
+    replay.add_argument(
+        "--params",
+        metavar="A,B,C",
+        help="columns of the parameters (default: those left of the objective)",
+    )
+    replay.add_argument(
+        "--seconds",
+        metavar="COLUMN",
+        help="column of the run times (default: seconds, if it is there)",
+    )
+    replay.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="run on a virtual clock with so many workers, a round for all",
+    )
+    replay.add_argument(
+        "--mode",
+        choices=("rounds", "async"),
+        help="with --workers: rounds (default), or a trial for each free worker",
+    )
+    replay.add_argument(
+        "--missing",
+        choices=("exclude", "fail", "error"),
+        default="exclude",
+        help="points that are not in the log",
     )
     replay.add_argument("--strategy", choices=sorted(strategy_names()), default="dsice")
-    replay.add_argument("--trials", type=int, metavar="N", help=f"most trials of a search (default: {replaying.ROUNDS} rounds)")
+    replay.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help=f"most trials of a search (default: {replaying.ROUNDS} rounds)",
+    )
     replay.add_argument("--seed", type=int, default=0, metavar="N")
-    replay.add_argument("--seeds", type=int, default=1, metavar="N", help="medians over so many seeds, beside random search")
+    replay.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="medians over so many seeds, beside random search",
+    )
     replay.add_argument("--maximize", action="store_true", help="more is better")
     replay.set_defaults(act=_replay)
 

@@ -48,7 +48,9 @@ class Lines:
     def keep(self, wanted: Array) -> Lines:
         """The same lines with the wanted points only, bool of shape (k,)."""
         inside = np.concatenate([[0], np.cumsum(wanted)])
-        return Lines(inside[self.offsets], self.points[wanted], self.widths, self.centres, self.directions)
+        return Lines(
+            inside[self.offsets], self.points[wanted], self.widths, self.centres, self.directions
+        )
 
     def line_of(self) -> Array:
         """Number of the line of each point, shape (k,)."""
@@ -100,7 +102,12 @@ def open_lines(
     if not lows:
         none = np.empty((0, len(shape)), dtype=np.int64)
         return Lines(np.zeros(1, dtype=np.int64), none, none.sum(axis=1), none.sum(axis=1), [])
-    return _packed(np.concatenate(lows), np.concatenate(steps), np.concatenate(lengths), np.concatenate(through))
+    return _packed(
+        np.concatenate(lows),
+        np.concatenate(steps),
+        np.concatenate(lengths),
+        np.concatenate(through),
+    )
 
 
 def _ends(centre: Array, found: Array, sizes: Array) -> tuple[Array, Array]:
@@ -132,11 +139,18 @@ def _packed(lows: Array, steps: Array, lengths: Array, through: Array) -> Lines:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     points = np.repeat(lows, lengths, axis=0) + place[:, None] * np.repeat(steps, lengths, axis=0)
-    return Lines(offsets, points, np.count_nonzero(steps, axis=1), through, list(map(tuple, steps.tolist())))
+    return Lines(
+        offsets, points, np.count_nonzero(steps, axis=1), through, list(map(tuple, steps.tolist()))
+    )
 
 
 def _ladder(
-    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, shape: Sequence[int], room: int
+    ndim: int,
+    movable: Sequence[int],
+    width: int,
+    rng: np.random.Generator,
+    shape: Sequence[int],
+    room: int,
 ) -> Iterator[Array]:
     """Directions of one width after the other, (k, axes); in random order within a width where not all lines fit in."""
     axes = tuple(int(j) for j in movable)

@@ -106,7 +106,9 @@ class Goal:
         if not isinstance(self.metric, str) or not self.metric:
             raise OptionError(f"Goal(metric={self.metric!r}): expected the name of a metric")
         if not isinstance(self.maximize, bool):
-            raise OptionError(f"Goal(maximize={self.maximize!r}): expected True (more is better) or False")
+            raise OptionError(
+                f"Goal(maximize={self.maximize!r}): expected True (more is better) or False"
+            )
         object.__setattr__(self, "at_most", _bounds("at_most", self.at_most))
         object.__setattr__(self, "at_least", _bounds("at_least", self.at_least))
         for name in self.at_least.keys() & self.at_most.keys():
@@ -117,10 +119,14 @@ class Goal:
                 )
         if self.time_weight != "auto":
             if not _is_number(self.time_weight) or float(self.time_weight) < 0:
-                raise OptionError(f"Goal(time_weight={self.time_weight!r}): expected a number >= 0 (score per second) or 'auto'")
+                raise OptionError(
+                    f"Goal(time_weight={self.time_weight!r}): expected a number >= 0 (score per second) or 'auto'"
+                )
             object.__setattr__(self, "time_weight", float(self.time_weight))
         if self.until is not None and not isinstance(self.until, (Trials, Seconds, Share)):
-            raise OptionError(f"Goal(until={self.until!r}): expected Trials(n), Seconds(s) or Share(f)")
+            raise OptionError(
+                f"Goal(until={self.until!r}): expected Trials(n), Seconds(s) or Share(f)"
+            )
         if isinstance(self.stage, bool) or not isinstance(self.stage, int) or self.stage < 0:
             raise OptionError(f"Goal(stage={self.stage!r}): expected a whole number >= 0")
 
@@ -157,7 +163,9 @@ class Goal:
         """L of a trial: less is better, NaN for one that has none (not done, of another stage, no finite metric)."""
         return self.loss_of(trial.state, trial.stage, trial.value, trial.metrics)
 
-    def loss_of(self, state: State, stage: int, value: float | None, metrics: Mapping[str, float]) -> float:
+    def loss_of(
+        self, state: State, stage: int, value: float | None, metrics: Mapping[str, float]
+    ) -> float:
         """`loss` of a trial in that state and stage, with that value and these metrics."""
         if state is not State.DONE or stage != self.stage:
             return math.nan
@@ -167,16 +175,24 @@ class Goal:
         return -told if self.maximize else told
 
     def losses(
-        self, done: np.ndarray[Any, np.dtype[np.bool_]], values: Sequence[float], metrics: Sequence[Mapping[str, float]]
+        self,
+        done: np.ndarray[Any, np.dtype[np.bool_]],
+        values: Sequence[float],
+        metrics: Sequence[Mapping[str, float]],
     ) -> Array:
         """`loss` of many trials at once, all of them of this stage where they are done; NaN stands for no value."""
         if self.metric == "value":
-            told = np.array([named.get("value", value) for named, value in zip(metrics, values, strict=True)], dtype=float)
+            told = np.array(
+                [named.get("value", value) for named, value in zip(metrics, values, strict=True)],
+                dtype=float,
+            )
         else:
             told = np.array([named.get(self.metric, math.nan) for named in metrics], dtype=float)
         return np.where(done & np.isfinite(told), -told if self.maximize else told, np.nan)
 
-    def time_counts(self, told: int, told_of_asked: int, seconds: float, budget: int | None) -> bool:
+    def time_counts(
+        self, told: int, told_of_asked: int, seconds: float, budget: int | None
+    ) -> bool:
         """Whether Z still has its time term.
 
         Parameters
@@ -197,7 +213,9 @@ class Goal:
                 return seconds < s
             case Share(f):
                 if budget is None:
-                    raise OptionError("Goal(until=Share(...)) is a share of max_trials: give the tuner max_trials")
+                    raise OptionError(
+                        "Goal(until=Share(...)) is a share of max_trials: give the tuner max_trials"
+                    )
                 return told_of_asked < f * budget
         return True
 
@@ -247,11 +265,15 @@ class Goal:
         until = fields.pop("until", None)
         known = {"metric", "maximize", "at_most", "at_least", "time_weight", "stage"}
         if unknown := set(fields) - known:
-            raise OptionError(f"goal: unknown keys {sorted(unknown)}; known are {sorted(known | {'until'})}")
+            raise OptionError(
+                f"goal: unknown keys {sorted(unknown)}; known are {sorted(known | {'until'})}"
+            )
         if until is not None:
             kinds = {"trials": Trials, "seconds": Seconds, "share": Share}
             if not isinstance(until, Mapping) or len(until) != 1 or next(iter(until)) not in kinds:
-                raise OptionError(f"goal: until = {until!r}; expected one of {{trials = n}}, {{seconds = s}}, {{share = f}}")
+                raise OptionError(
+                    f"goal: until = {until!r}; expected one of {{trials = n}}, {{seconds = s}}, {{share = f}}"
+                )
             word, number = next(iter(until.items()))
             until = kinds[word](number)
         return cls(**fields, until=until)
@@ -266,8 +288,12 @@ def _named(value: float | None, metrics: Mapping[str, float], name: str) -> floa
 def _bounds(word: str, bounds: object) -> Mapping[str, float]:
     """A copy of its own, the bounds as plain floats."""
     if not isinstance(bounds, Mapping):
-        raise OptionError(f"Goal({word}={bounds!r}): expected a mapping of metrics to bounds, such as {{'memory': 8.0}}")
+        raise OptionError(
+            f"Goal({word}={bounds!r}): expected a mapping of metrics to bounds, such as {{'memory': 8.0}}"
+        )
     for name, bound in bounds.items():
         if not isinstance(name, str) or not _is_number(bound):
-            raise OptionError(f"Goal({word}={{{name!r}: {bound!r}}}): expected the name of a metric and a finite number")
+            raise OptionError(
+                f"Goal({word}={{{name!r}: {bound!r}}}): expected the name of a metric and a finite number"
+            )
     return {name: float(bound) for name, bound in bounds.items()}

@@ -27,12 +27,24 @@ def warn_without_value(tuner: Tuner) -> None:
     history, best = tuner.history, tuner.best
     failed = [trial for trial in history if trial.error is not None]
     text = ""
-    if best is None and not history.of_stage().any() and (earlier := int(history.in_state(State.DONE).sum())):
+    if (
+        best is None
+        and not history.of_stage().any()
+        and (earlier := int(history.in_state(State.DONE).sum()))
+    ):
         text = f"{earlier} trials were measured, none of stage {history.goal.stage}, which the goal is about, so there is no best"
-        text += f": a larger max_trials than {tuner.max_trials} goes on from here" if tuner.max_trials is not None else ""
+        text += (
+            f": a larger max_trials than {tuner.max_trials} goes on from here"
+            if tuner.max_trials is not None
+            else ""
+        )
     elif best is None and failed:
         first, lacking = failed[0], history.unreported()
-        why = f" (no trial reported {' and '.join(map(repr, lacking))}, which the goal needs)" if lacking else ""
+        why = (
+            f" (no trial reported {' and '.join(map(repr, lacking))}, which the goal needs)"
+            if lacking
+            else ""
+        )
         text = f"none of the {len(failed)} trials has a value, so there is no best{why}; "
         text += f"trial {first.id} {first.state}: {first.error}"
     elif best is not None and (over := history.goal.violation(best)) > 0:
@@ -50,14 +62,27 @@ class Loop:
         Directories that the trials depend on, by name.
     """
 
-    def __init__(self, tuner: Tuner, launcher: Launcher, plan: Plan, prepared: Mapping[str, str] | None = None) -> None:
-        self.tuner, self.launcher, self.plan, self.prepared = tuner, launcher, plan, dict(prepared or {})
+    def __init__(
+        self,
+        tuner: Tuner,
+        launcher: Launcher,
+        plan: Plan,
+        prepared: Mapping[str, str] | None = None,
+    ) -> None:
+        self.tuner, self.launcher, self.plan, self.prepared = (
+            tuner,
+            launcher,
+            plan,
+            dict(prepared or {}),
+        )
         self.deadline = None if plan.max_seconds is None else time.monotonic() + plan.max_seconds
         self.stuck: JournalError | None = None
         self.next_try = 0.0
         self.confirming = False
         self.running: dict[int, Job] = {}
-        self.unnoted: Counter[int] = Counter()  # runs that were lost while the journal could not be written
+        self.unnoted: Counter[int] = (
+            Counter()
+        )  # runs that were lost while the journal could not be written
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -93,7 +118,9 @@ class Loop:
         if not self.plan.confirm or self.confirming:
             return False
         self.confirming = True
-        return bool(self.tuner.confirm(self.plan.confirm)) and self._ask_and_start(self.launcher.slots)
+        return bool(self.tuner.confirm(self.plan.confirm)) and self._ask_and_start(
+            self.launcher.slots
+        )
 
     def _write_on(self) -> None:
         """Try again, now and then, what could not be written."""
@@ -105,7 +132,10 @@ class Loop:
 
     def _cannot_write(self, error: JournalError) -> None:
         if self.stuck is None:
-            warnings.warn(f"{error}. What runs goes on; nothing new is started until the journal can be written", DsiceWarning)
+            warnings.warn(
+                f"{error}. What runs goes on; nothing new is started until the journal can be written",
+                DsiceWarning,
+            )
         if error is not self.stuck:
             self.stuck, self.next_try = error, time.monotonic() + RETRY
 
@@ -164,7 +194,13 @@ class Loop:
         return free if mean <= 0 else math.ceil(min(left / mean, 1e9)) - len(self.running)
 
     def _job(self, trial: Trial) -> Job:
-        return Job(trial.id, dict(trial.params), parent=trial.parent, stage=trial.stage, prepared=self.prepared)
+        return Job(
+            trial.id,
+            dict(trial.params),
+            parent=trial.parent,
+            stage=trial.stage,
+            prepared=self.prepared,
+        )
 
     def _ended(self, result: Result) -> None:
         job = self.running.pop(result.id)
@@ -196,21 +232,34 @@ class Loop:
         return True
 
     def _tell(self, result: Result) -> Trial:
-        extra: dict[str, Any] = {"seconds": result.seconds, "times": result.times, "where": result.where}
+        extra: dict[str, Any] = {
+            "seconds": result.seconds,
+            "times": result.times,
+            "where": result.where,
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
             if result.state == "lost":
                 times = self.tuner.runs.losses(result.id) + self.unnoted[result.id] + 1
-                return self.tuner.tell(result.id, error=f"lost {times} times: {result.error}", **extra)
+                return self.tuner.tell(
+                    result.id, error=f"lost {times} times: {result.error}", **extra
+                )
             try:
                 return self.tuner.tell(
-                    result.id, result.value, metrics=result.metrics, error=result.error, state=result.state, **extra
+                    result.id,
+                    result.value,
+                    metrics=result.metrics,
+                    error=result.error,
+                    state=result.state,
+                    **extra,
                 )
             except TellError as problem:  # ran, but what it gave cannot be used
                 log = result.where.get("log")
                 error = (self._lacking(result) or f"{problem}") + (f"; log: {log}" if log else "")
                 try:  # what it measured is kept
-                    return self.tuner.tell(result.id, result.value, metrics=result.metrics, error=error, **extra)
+                    return self.tuner.tell(
+                        result.id, result.value, metrics=result.metrics, error=error, **extra
+                    )
                 except TellError:
                     return self.tuner.tell(result.id, error=error, **extra)
 
@@ -218,7 +267,9 @@ class Loop:
         """What the goal needs and the program did not give; empty if it is something else that is wrong."""
         goal = self.tuner.history.goal
         given = {*result.metrics, *(() if result.value is None else (goal.metric, "value"))}
-        lacking = [name for name in dict.fromkeys((goal.metric, *goal.bounded)) if name not in given]
+        lacking = [
+            name for name in dict.fromkeys((goal.metric, *goal.bounded)) if name not in given
+        ]
         if result.state != "done" or not lacking:
             return ""
         gave = f"the metrics {', '.join(result.metrics)}" if result.metrics else "a plain number"

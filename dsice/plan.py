@@ -49,10 +49,14 @@ class Plan:
         _amount("max_seconds", self.max_seconds, "seconds")
         _amount("max_cost", self.max_cost, "worker-hours")
         if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
-            raise OptionError(f"run(callbacks={self.callbacks!r}): expected a list of functions of (tuner, trial)")
+            raise OptionError(
+                f"run(callbacks={self.callbacks!r}): expected a list of functions of (tuner, trial)"
+            )
         for name, work in self.preparations.items():
             if not isinstance(name, str) or not _NAME.fullmatch(name):
-                raise OptionError(f"run(prepare=...): the name {name!r} must be made of a-z, 0-9 and _, and start with a letter")
+                raise OptionError(
+                    f"run(prepare=...): the name {name!r} must be made of a-z, 0-9 and _, and start with a letter"
+                )
             if not (callable(work) or (isinstance(work, str) and work.strip())):
                 raise OptionError(
                     f"run(prepare={work!r}): expected a function without arguments, a shell command, or names of these"
@@ -69,7 +73,12 @@ class Plan:
 def _amount(name: str, value: object, unit: str) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float, Real)) or not float(value) >= 0 or math.isnan(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, Real))
+        or not float(value) >= 0
+        or math.isnan(value)
+    ):
         raise OptionError(f"run({name}={value!r}): expected a number of {unit} >= 0")
 
 
@@ -77,11 +86,17 @@ def check(tuner: object, launcher: object) -> None:
     """Raise OptionError for what `run` cannot use."""
     if not isinstance(tuner, Tuner):
         raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
-    if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(launcher, type):
-        raise OptionError(f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself")
+    if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(
+        launcher, type
+    ):
+        raise OptionError(
+            f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself"
+        )
     check_stages(tuner.strategy, launcher)
     if tuner.stopper is not None and (reason := getattr(launcher, "cannot_step", "")):
-        raise OptionError(f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, and {reason}")
+        raise OptionError(
+            f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, and {reason}"
+        )
 
 
 def check_stages(strategy: Strategy, launcher: object) -> None:

@@ -47,7 +47,10 @@ class Preparing:
         self._tuner, self._launcher, self._plan = tuner, launcher, plan
         known = tuner.preparations
         check_there({name: known[name] for name in plan.preparations if name in known})
-        if len(plan.preparations) > len(known.keys() & plan.preparations.keys()) and tuner.journal is not None:
+        if (
+            len(plan.preparations) > len(known.keys() & plan.preparations.keys())
+            and tuner.journal is not None
+        ):
             _check_lasting(launcher)
         self._waiting = self._jobs(known)
         self._names = {job.id: name for name, job in self._waiting.items()}

@@ -31,8 +31,17 @@ class Progress:
         self._began, self._first = time.monotonic(), len(tuner.history) - len(tuner.pending)
         self._console = Console(stderr=True)
         self._printed = self._began
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn())
-        self._bar = Bar(*columns, console=self._console, transient=False) if self._console.is_terminal else None
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+        )
+        self._bar = (
+            Bar(*columns, console=self._console, transient=False)
+            if self._console.is_terminal
+            else None
+        )
         self._task = self._bar.add_task("dsice", total=total, text="") if self._bar else None
 
     def __enter__(self) -> Progress:
@@ -40,7 +49,12 @@ class Progress:
             self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.update(0)
         if self._bar:
             self._bar.stop()
@@ -59,7 +73,9 @@ class Progress:
     def text(self, running: int) -> str:
         """One line: told/total, running, failed, best, time left."""
         told = self._told()
-        failed = sum(t.state in (State.FAILED, State.TIMED_OUT, State.INVALID) for t in self.tuner.history)
+        failed = sum(
+            t.state in (State.FAILED, State.TIMED_OUT, State.INVALID) for t in self.tuner.history
+        )
         best = self.tuner.best
         parts = [f"{told}{f'/{self.total}' if self.total else ''} trials", f"{running} running"]
         parts += [f"{failed} failed"] if failed else []

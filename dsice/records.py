@@ -70,7 +70,9 @@ def tell_record(trial: Trial) -> Record:
 
 def _identity_record(trial: Trial) -> Record:
     record: Record = {"id": trial.id, "point": list(trial.point)}
-    return record | {name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)}
+    return record | {
+        name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)
+    }
 
 
 def trial_from(record: Mapping[str, Any], space: Space, round: int | None) -> Trial:
@@ -145,7 +147,9 @@ def apply(record: Mapping[str, Any], history: History, space: Space, queue: list
         case "tell":
             trial = history[record["id"]]
             if tuple(record.get("point", trial.point)) != trial.point:
-                raise ValueError(f"trial {trial.id} was asked at {list(trial.point)}, not at {record['point']}")
+                raise ValueError(
+                    f"trial {trial.id} was asked at {list(trial.point)}, not at {record['point']}"
+                )
             history.write(told(trial, record))
         case "add":
             trial = trial_from(record["trial"], space, None)
@@ -153,7 +157,9 @@ def apply(record: Mapping[str, Any], history: History, space: Space, queue: list
             unqueue(queue, trial)
         case "step":
             trial = history[record["id"]]
-            history.write(replace(trial, curve=extended(trial.curve, record["step"], number(record["value"]))))
+            history.write(
+                replace(trial, curve=extended(trial.curve, record["step"], number(record["value"])))
+            )
         case "enqueue":
             queue.append(tuple(record["point"]))
 

@@ -159,7 +159,9 @@ def advance(
     from dsice.loop import advanced
     from dsice.plan import Plan, check
 
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:  # NaN neither
+    if (
+        isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0
+    ):  # NaN neither
         raise OptionError(f"advance(seconds={seconds!r}): expected a number of seconds >= 0")
     check(tuner, launcher)
     detach = getattr(launcher, "detach", None)
@@ -169,7 +171,9 @@ def advance(
             "without it, such as Batch, or run()"
         )
     if tuner.journal is None:
-        raise OptionError("advance(tuner=...): nobody would remember the trials after this call; give the tuner a journal")
+        raise OptionError(
+            "advance(tuner=...): nobody would remember the trials after this call; give the tuner a journal"
+        )
     plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
     try:
         more = advanced(tuner, launcher, plan, seconds)

@@ -59,7 +59,11 @@ class Interrupts:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back to the end of the block; only the main thread ever gets it."""
-    handler = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    handler = (
+        signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread()
+        else None
+    )
     if not callable(handler):
         yield
         return

@@ -150,7 +150,12 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(file, "", _load(file), known=("study", "space", "rules", "goal", "strategy", "stopper", "launcher"))
+    top = Section(
+        file,
+        "",
+        _load(file),
+        known=("study", "space", "rules", "goal", "strategy", "stopper", "launcher"),
+    )
     keys = (
         "command",
         "function",
@@ -209,7 +214,9 @@ def _load(file: Path) -> dict[str, Any]:
 def _program(study: Section, space: Space) -> tuple[str, bool]:
     command, function = study.text("command", ""), study.text("function", "")
     if bool(command) == bool(function):
-        raise OptionError(f'{study.where}: give either command = "..." (a shell command) or function = "module:function"')
+        raise OptionError(
+            f'{study.where}: give either command = "..." (a shell command) or function = "module:function"'
+        )
     if function:
         if not all(function.partition(":")):
             raise study.wrong("function", "'module:function'")
@@ -221,8 +228,12 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
 def _prepare(study: Section) -> str | dict[str, str] | None:
     found = study.data.get("prepare")
     if found is not None and not isinstance(found, str):
-        if not isinstance(found, Mapping) or not all(isinstance(command, str) for command in found.values()):
-            raise study.wrong("prepare", 'a shell command, or a table of them: {data = "...", build = "..."}')
+        if not isinstance(found, Mapping) or not all(
+            isinstance(command, str) for command in found.values()
+        ):
+            raise study.wrong(
+                "prepare", 'a shell command, or a table of them: {data = "...", build = "..."}'
+            )
         found = dict(found)
     Plan(prepare=found)
     return found
@@ -236,7 +247,9 @@ def _check_placeholders(study: Section, command: Command, space: Space) -> None:
             continue
         name, default = part.find(dict.fromkeys(space.names))
         if name not in space.names and default is None:
-            raise study.unknown(name, space.names, what="placeholder", kind="a parameter of [space]")
+            raise study.unknown(
+                name, space.names, what="placeholder", kind="a parameter of [space]"
+            )
         if name in conditional and default is None:
             raise OptionError(
                 f"{study.where}: the placeholder {{{name}}} of command has no value in trials where {name} is not active; "
@@ -251,7 +264,9 @@ def _function(name: str, folder: Path) -> Callable[..., Any]:
         found = importlib.import_module(module)
     except Exception as error:  # whatever the module does when it is imported
         reason = f"{type(error).__name__}: {error}"
-        raise OptionError(f"function = {name!r}: cannot import {module!r} ({reason}); looked in {folder} and sys.path") from error
+        raise OptionError(
+            f"function = {name!r}: cannot import {module!r} ({reason}); looked in {folder} and sys.path"
+        ) from error
     function = getattr(found, attribute, None)
     if not callable(function):
         raise OptionError(f"function = {name!r}: module {module} has no function {attribute!r}")
@@ -274,11 +289,16 @@ def _axis(axes: Section, name: str) -> Axis | list[Any]:
     if isinstance(value, list):
         return value
     if not isinstance(value, Mapping):
-        raise axes.wrong(name, "a list of values, {linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}")
+        raise axes.wrong(
+            name,
+            "a list of values, {linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}",
+        )
     table = Section(axes.file, f"space.{name}", dict(value), known=("linear", "log", "choice", "n"))
     kinds = [kind for kind in ("linear", "log", "choice") if kind in table.data]
     if len(kinds) != 1 or (kinds[0] == "choice") == ("n" in table.data):
-        raise axes.wrong(name, "{linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}")
+        raise axes.wrong(
+            name, "{linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}"
+        )
     ends = table.data[kinds[0]]
     if not isinstance(ends, list) or (kinds[0] != "choice" and len(ends) != 2):
         raise table.wrong(kinds[0], "a list of values" if kinds[0] == "choice" else "[lo, hi]")

@@ -59,7 +59,12 @@ class LauncherChoice:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def make(
-        self, program: Callable[..., Any] | str, *, slots: int | None, timeout: float | None, directory: os.PathLike[str]
+        self,
+        program: Callable[..., Any] | str,
+        *,
+        slots: int | None,
+        timeout: float | None,
+        directory: os.PathLike[str],
     ) -> Local | Batch:
         """The launcher.
 
@@ -72,7 +77,13 @@ class LauncherChoice:
         """
         try:
             if self.kind == "batch":
-                return Batch(program, slots=slots or _BATCH_SLOTS, timeout=timeout, directory=directory, **self.options)
+                return Batch(
+                    program,
+                    slots=slots or _BATCH_SLOTS,
+                    timeout=timeout,
+                    directory=directory,
+                    **self.options,
+                )
             return Local(program, slots=slots, timeout=timeout, directory=directory, **self.options)
         except OptionError as error:
             raise OptionError(f"[launcher]: {error}") from error
@@ -98,5 +109,7 @@ def read_launcher(top: Section) -> LauncherChoice:
     try:  # found now, not when the first trial starts
         choice.make("true", slots=None, timeout=None, directory=top.file.parent).close()
     except DsiceError as error:
-        raise OptionError(f"{section.where}: {error}".replace("[launcher]: [launcher]", "[launcher]")) from error
+        raise OptionError(
+            f"{section.where}: {error}".replace("[launcher]: [launcher]", "[launcher]")
+        ) from error
     return choice

@@ -35,7 +35,9 @@ def read_goal(top: Section, strategy: Strategy) -> Goal:
     OptionError
         An unknown key, a value of the wrong kind, or a stage that is not the strategy's last.
     """
-    goal = top.section("goal", ("metric", "maximize", "at_most", "at_least", "time_weight", "until", "stage"))
+    goal = top.section(
+        "goal", ("metric", "maximize", "at_most", "at_least", "time_weight", "until", "stage")
+    )
     if not isinstance(goal.data.get("maximize", False), bool):
         raise goal.wrong("maximize", "true or false")
     for key in ("at_most", "at_least"):
@@ -68,7 +70,9 @@ def read_strategy(top: Section, space: Space) -> Strategy:
     starts = section.data.get("start", ())
     if not isinstance(starts, (Mapping, list, tuple)):
         raise section.wrong("start", "a table of params, or a list of them")
-    if ":" in str(section.data.get("sampler", "")):  # a function beside the study file that makes a sampler
+    if ":" in str(
+        section.data.get("sampler", "")
+    ):  # a function beside the study file that makes a sampler
         importable(section.file.parent)
     try:
         strategy = strategy_from_dict({**section.data, "name": name})

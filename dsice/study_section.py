@@ -29,19 +29,28 @@ class Section:
         A key that is not known.
     """
 
-    def __init__(self, file: Path, name: str, data: Mapping[str, Any], *, known: Sequence[str] | None) -> None:
+    def __init__(
+        self, file: Path, name: str, data: Mapping[str, Any], *, known: Sequence[str] | None
+    ) -> None:
         self.file, self.name, self.data = file, name, dict(data)
         self.where = f"{file.name}, [{name}]" if name else file.name
         for key in data:
             if known is not None and key not in known:
-                raise self.unknown(key, known, what="section" if not name else "key", kind="a section" if not name else "a key")
+                raise self.unknown(
+                    key,
+                    known,
+                    what="section" if not name else "key",
+                    kind="a section" if not name else "a key",
+                )
 
     def unknown(self, key: str, known: Iterable[str], *, what: str, kind: str) -> OptionError:
         """The error for a name that is none of the known ones."""
         names = list(known)
         close = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        return OptionError(f"{self.where}: unknown {what} {key!r} ({hint}known: {', '.join(names)})")
+        return OptionError(
+            f"{self.where}: unknown {what} {key!r} ({hint}known: {', '.join(names)})"
+        )
 
     def wrong(self, key: str, expected: str) -> OptionError:
         """The error for a value of the wrong kind."""
@@ -89,13 +98,19 @@ class Section:
     def whole(self, key: str, *, least: int = 1) -> int | None:
         """A whole number of at least `least`, None where the key is missing."""
         value = self.data.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or value < least
+        ):
             raise self.wrong(key, f"a whole number >= {least}")
         return value
 
     def positive(self, key: str, unit: str = "seconds") -> float | None:
         """A finite number above 0, None where the key is missing."""
         value = self.data.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf):
+        if value is not None and (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not 0 < value < math.inf
+        ):
             raise self.wrong(key, f"a number of {unit} > 0")
         return value

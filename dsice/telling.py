@@ -70,7 +70,11 @@ class Told:
     def warn(self, done: Trial) -> None:
         """Say that numbers could not be used; call it after the record, in case warnings are errors."""
         if done.state is State.FAILED and self.error is None and done.error:
-            warnings.warn(f"trial {done.id}: {done.error}; it is recorded as failed", DsiceWarning, stacklevel=3)
+            warnings.warn(
+                f"trial {done.id}: {done.error}; it is recorded as failed",
+                DsiceWarning,
+                stacklevel=3,
+            )
 
 
 def directory(name: object, path: object) -> str:
@@ -82,10 +86,14 @@ def directory(name: object, path: object) -> str:
         The name is empty, or one of the two is no text.
     """
     if not isinstance(name, str) or not name:
-        raise TellError(f"prepared({name!r}, ...): the name must be a string that is not empty; nothing was recorded")
+        raise TellError(
+            f"prepared({name!r}, ...): the name must be a string that is not empty; nothing was recorded"
+        )
     place = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
     if not isinstance(place, str) or not place:
-        raise TellError(f"prepared({name!r}, {path!r}): expected the path of a directory; nothing was recorded")
+        raise TellError(
+            f"prepared({name!r}, {path!r}): expected the path of a directory; nothing was recorded"
+        )
     return place
 
 
@@ -98,13 +106,19 @@ def known(trial: object, history: History) -> Trial:
         There is none, or it is another measurement.
     """
     id, count = trial.id if isinstance(trial, Trial) else trial, len(history)
-    if isinstance(id, (bool, np.bool_)) or not isinstance(id, (int, np.integer)) or not 0 <= id < count:
+    if (
+        isinstance(id, (bool, np.bool_))
+        or not isinstance(id, (int, np.integer))
+        or not 0 <= id < count
+    ):
         ids = f"this tuner knows the ids 0 to {count - 1}" if count else "nothing was asked yet"
         raise UnknownTrialError(f"no trial {shown(id)}: {ids}; give a trial from ask, or its id")
     own = history[int(id)]
     if isinstance(trial, Trial) and trial.identity != own.identity:
         here, there = dict(own.params), dict(trial.params)
-        raise UnknownTrialError(f"trial {id} of this tuner is at {here}, not at {there}: it comes from another tuner")
+        raise UnknownTrialError(
+            f"trial {id} of this tuner is at {here}, not at {there}: it comes from another tuner"
+        )
     return own
 
 
@@ -121,7 +135,9 @@ def running(trial: Trial, *, in_hand: bool = False) -> None:
     """Raise TellError for a trial that has ended; `in_hand`: its end is told and only not written yet."""
     if trial.state is not State.PENDING or in_hand:
         state = "its result could not be written yet" if in_hand else trial.state
-        raise TellError(f"trial {trial.id} was told already ({state}): a finished trial has no further steps")
+        raise TellError(
+            f"trial {trial.id} was told already ({state}): a finished trial has no further steps"
+        )
 
 
 def fresh(params: Mapping[str, object], space: Space, history: History) -> Trial:
@@ -132,16 +148,26 @@ def fresh(params: Mapping[str, object], space: Space, history: History) -> Trial
     return Trial(len(history), None, space.params(point), point, stage, repeat)
 
 
-def _measured(who: str, value: object, metrics: object, metric: str) -> tuple[tuple[float, ...], dict[str, float]]:
+def _measured(
+    who: str, value: object, metrics: object, metric: str
+) -> tuple[tuple[float, ...], dict[str, float]]:
     """The measurements of the goal's metric, and the mean of every named one."""
     if metrics is not None and not isinstance(metrics, Mapping):
-        raise TellError(f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as {{'loss': 0.3}}")
-    named = {text: numbers(f"{who}: metric {text!r}", v) for name, v in (metrics or {}).items() for text in (_name(who, name),)}
+        raise TellError(
+            f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as {{'loss': 0.3}}"
+        )
+    named = {
+        text: numbers(f"{who}: metric {text!r}", v)
+        for name, v in (metrics or {}).items()
+        for text in (_name(who, name),)
+    }
     if value is None:
         values = named.get(metric, ())
     else:
         values = numbers(f"{who}: value", value)
-        if mean(named.setdefault(metric, values)) != mean(values) and not math.isnan(mean(values) or 0.0):
+        if mean(named.setdefault(metric, values)) != mean(values) and not math.isnan(
+            mean(values) or 0.0
+        ):
             raise TellError(
                 f"{who}: value={shown(value)} and metrics[{metric!r}]={mean(named[metric])} are both the goal's metric and "
                 "differ; tell one of them"
@@ -151,7 +177,13 @@ def _measured(who: str, value: object, metrics: object, metric: str) -> tuple[tu
     return values, {name: float(mean(v) or 0.0) for name, v in named.items()}
 
 
-def _complete(who: str, history: History, values: tuple[float, ...], metrics: Mapping[str, float], seconds: float | None) -> None:
+def _complete(
+    who: str,
+    history: History,
+    values: tuple[float, ...],
+    metrics: Mapping[str, float],
+    seconds: float | None,
+) -> None:
     """A done trial has everything that its goal is made of."""
     goal = history.goal
     if not values and goal.metric == "value":
@@ -159,20 +191,32 @@ def _complete(who: str, history: History, values: tuple[float, ...], metrics: Ma
         raise TellError(f"{who}: no value told; tell a number ({hint}), {_OR_ERROR}")
     if not values:
         told = f"metrics told: {', '.join(sorted(metrics)) or 'none'}"
-        raise TellError(f"{who}: the goal's metric {goal.metric!r} was not told ({told}); tell it, {_OR_ERROR}")
+        raise TellError(
+            f"{who}: the goal's metric {goal.metric!r} was not told ({told}); tell it, {_OR_ERROR}"
+        )
     missing = [name for name in goal.bounded if name not in metrics and name != "value"]
     if missing:
         names = ", ".join(map(repr, missing))
-        raise TellError(f"{who}: the goal has a bound on {names}, not told; add it to metrics={{...}}, {_OR_ERROR}")
+        raise TellError(
+            f"{who}: the goal has a bound on {names}, not told; add it to metrics={{...}}, {_OR_ERROR}"
+        )
     if seconds is None and history.time_counts():
         weight = f"time_weight={goal.time_weight!r}"
-        raise TellError(f"{who}: the goal weighs run time ({weight}), which was not told; add seconds=..., {_OR_ERROR}")
+        raise TellError(
+            f"{who}: the goal weighs run time ({weight}), which was not told; add seconds=..., {_OR_ERROR}"
+        )
 
 
-def _not_finite(metric: str, values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]) -> str:
+def _not_finite(
+    metric: str, values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]
+) -> str:
     """What of the numbers that the goal needs is NaN or infinite; empty if nothing is."""
-    needed = {metric: mean(values)} | {name: metrics.get(name) for name in bounded if name != metric}
-    wrong = [f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)]
+    needed = {metric: mean(values)} | {
+        name: metrics.get(name) for name in bounded if name != metric
+    }
+    wrong = [
+        f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)
+    ]
     return " and ".join(wrong) + ", not a finite number" if wrong else ""
 
 
@@ -180,12 +224,18 @@ def _name(who: str, name: object) -> str:
     try:
         return str(name)
     except Exception as error:
-        raise TellError(f"{who}: a name in metrics, {shown(name)}, cannot be written as text; use a string") from error
+        raise TellError(
+            f"{who}: a name in metrics, {shown(name)}, cannot be written as text; use a string"
+        ) from error
 
 
 def _reason(error: object) -> str:
     try:
-        return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error) or "no reason given"
+        return (
+            f"{type(error).__name__}: {error}"
+            if isinstance(error, BaseException)
+            else str(error) or "no reason given"
+        )
     except Exception:  # a message that cannot be written: the trial failed all the same
         return shown(error)
 
@@ -196,7 +246,9 @@ def _state(who: str, state: State | str | None, error: str | None) -> State:
     told = ", ".join(s for s in State if s is not State.PENDING)
     try:
         end = State(state)
-    except Exception:  # not among them, or what an object of somebody's own raises when it is compared
+    except (
+        Exception
+    ):  # not among them, or what an object of somebody's own raises when it is compared
         end = State.PENDING
     if end is State.PENDING:
         raise TellError(f"{who}: state={shown(state)}; expected one of {told}")
@@ -214,10 +266,16 @@ def numbers(what: str, value: object) -> tuple[float, ...]:
         Nothing that could be read as real numbers, or an empty list.
     """
     value = _unboxed(what, value)
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)) and not hasattr(value, "__float__"):
+    if (
+        isinstance(value, Iterable)
+        and not isinstance(value, (str, bytes, Mapping))
+        and not hasattr(value, "__float__")
+    ):
         repeats = tuple(number(what, v) for v in _items(what, value))
         if not repeats:
-            raise TellError(f"{what} is an empty list; tell a number or a list of numbers, {_OR_ERROR}")
+            raise TellError(
+                f"{what} is an empty list; tell a number or a list of numbers, {_OR_ERROR}"
+            )
         return repeats
     return (number(what, value),)
 
@@ -226,9 +284,13 @@ def _items(what: str, values: Iterable[object]) -> list[object]:
     try:
         items = list(islice(values, MOST_REPEATS + 1))
     except Exception as error:
-        raise TellError(f"{what}: {type(values).__name__} cannot be read to its end ({error}); nothing was recorded") from error
+        raise TellError(
+            f"{what}: {type(values).__name__} cannot be read to its end ({error}); nothing was recorded"
+        ) from error
     if len(items) > MOST_REPEATS:
-        raise TellError(f"{what} has more than {MOST_REPEATS} entries; tell their mean instead, nothing was recorded")
+        raise TellError(
+            f"{what} has more than {MOST_REPEATS} entries; tell their mean instead, nothing was recorded"
+        )
     return items
 
 
@@ -252,7 +314,9 @@ def number(what: str, value: object) -> float:
     except OverflowError:  # a whole number beyond the floats
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]
     except Exception as error:  # whatever another library's __float__ may raise
-        raise TellError(f"{what}: expected a number or a list of numbers, got {kind} ({error}); nothing was recorded") from error
+        raise TellError(
+            f"{what}: expected a number or a list of numbers, got {kind} ({error}); nothing was recorded"
+        ) from error
 
 
 def _unboxed(what: str, value: object) -> object:
@@ -262,12 +326,18 @@ def _unboxed(what: str, value: object) -> object:
     try:
         return value.tolist()
     except Exception as error:
-        raise TellError(f"{what}: {type(value).__name__} cannot be read as numbers ({error}); nothing was recorded") from error
+        raise TellError(
+            f"{what}: {type(value).__name__} cannot be read as numbers ({error}); nothing was recorded"
+        ) from error
 
 
 def whole(what: str, value: object) -> int:
     """A whole number of at least 0."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value <= _LARGEST:
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, (int, np.integer))
+        or not 0 <= value <= _LARGEST
+    ):
         raise TellError(f"{what}: expected a whole number >= 0, got {shown(value)}")
     return int(value)
 
@@ -285,7 +355,9 @@ def _times(who: str, times: object) -> Times:
     items = _items(f"{who}: times", times) if isinstance(times, Sequence) else []
     told = [None if t is None else number(f"{who}: times", t) for t in items]
     if len(told) != 3 or any(t is not None and not math.isfinite(t) for t in told):
-        raise TellError(f"{who}: times={shown(times)}; expected three Unix times (queued, started, ended), None where unknown")
+        raise TellError(
+            f"{who}: times={shown(times)}; expected three Unix times (queued, started, ended), None where unknown"
+        )
     return (told[0], told[1], told[2])
 
 
@@ -300,14 +372,22 @@ def plain(who: str, what: str, mapping: object) -> dict[str, Any]:
     if mapping is None:
         return {}
     if not isinstance(mapping, Mapping):
-        raise TellError(f"{who}: {what}={shown(mapping)}; expected a mapping, such as {{'host': 'node7'}}")
+        raise TellError(
+            f"{who}: {what}={shown(mapping)}; expected a mapping, such as {{'host': 'node7'}}"
+        )
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
     except Exception as error:  # also what an object of somebody's own raises
         hint = "use strings, finite numbers, lists and dicts"
-        raise TellError(f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}") from error
-    if _nested(copy):  # whether Python can read it back would depend on how deep in its stack the reader is
-        raise TellError(f"{who}: {what}={shown(mapping)} is nested deeper than {DEEPEST} levels; make it flatter")
+        raise TellError(
+            f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}"
+        ) from error
+    if _nested(
+        copy
+    ):  # whether Python can read it back would depend on how deep in its stack the reader is
+        raise TellError(
+            f"{who}: {what}={shown(mapping)} is nested deeper than {DEEPEST} levels; make it flatter"
+        )
     return copy
 
 

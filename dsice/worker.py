@@ -161,7 +161,9 @@ def _count(step: SupportsIndex) -> int:
     try:
         number = step.__index__()
     except AttributeError:
-        raise TellError(f"step must be an integer >= 0, got {step!r}; pass the number of the epoch or iteration") from None
+        raise TellError(
+            f"step must be an integer >= 0, got {step!r}; pass the number of the epoch or iteration"
+        ) from None
     if number < 0:
         raise TellError(f"step must be an integer >= 0, got {number}")
     return number
@@ -173,4 +175,6 @@ def _number(value: SupportsFloat) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise TellError(f"value must be one number, got {value!r}; pass the metric as a float") from None
+        raise TellError(
+            f"value must be one number, got {value!r}; pass the metric as a float"
+        ) from None

@@ -23,7 +23,9 @@ WAIT = 60.0  # seconds for another writer: many may tell at the same moment
 _TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 
 
-def ask(path: str, n: int = 1, *, again: Sequence[int] = (), as_json: bool = False, wait: float = WAIT) -> int:
+def ask(
+    path: str, n: int = 1, *, again: Sequence[int] = (), as_json: bool = False, wait: float = WAIT
+) -> int:
     """Print trials to measure; exit code 1 when there is none now.
 
     Parameters
@@ -49,7 +51,10 @@ def ask(path: str, n: int = 1, *, again: Sequence[int] = (), as_json: bool = Fal
         if not trials:
             pending = len(tuner.pending)
             print(
-                f"nothing to ask before one of the {pending} pending trials is told" if pending else "finished", file=sys.stderr
+                f"nothing to ask before one of the {pending} pending trials is told"
+                if pending
+                else "finished",
+                file=sys.stderr,
             )
             return 1
     if as_json:
@@ -65,12 +70,16 @@ def _again(tuner: Tuner, id: int) -> Trial:
         raise OptionError(f"--again {id}: no such trial; there are {len(tuner.history)}")
     trial = tuner.history[id]
     if trial.state not in (State.PENDING, State.LOST):
-        raise OptionError(f"--again {id}: this trial was told already ({trial.state}, value {trial.value})")
+        raise OptionError(
+            f"--again {id}: this trial was told already ({trial.state}, value {trial.value})"
+        )
     return trial
 
 
 def _outgoing(trial: Trial) -> dict[str, Any]:
-    others = {name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)}
+    others = {
+        name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)
+    }
     parent = {} if trial.parent is None else {"parent": trial.parent}
     return {"id": trial.id, "params": dict(trial.params), **others, **parent}
 
@@ -104,7 +113,9 @@ def tell(
         named[name] = _number(number, f"--metric {name}")
     value = None if not numbers else numbers[0] if len(numbers) == 1 else numbers
     with _opened(path, wait) as tuner:
-        print(_said(tuner.tell(id, value, metrics=named, seconds=seconds, error=error, state=state)))
+        print(
+            _said(tuner.tell(id, value, metrics=named, seconds=seconds, error=error, state=state))
+        )
     return 0
 
 
@@ -125,8 +136,15 @@ def tell_from(path: str, file: str, *, wait: float = WAIT) -> int:
             if line.strip():
                 try:
                     fresh = _tell_line(tuner, json.loads(line))
-                except (AttributeError, LookupError, TypeError, ValueError) as problem:  # TellError and the like too
-                    raise OptionError(f"{file}, line {number}: {problem}; {told} results before it are recorded") from problem
+                except (
+                    AttributeError,
+                    LookupError,
+                    TypeError,
+                    ValueError,
+                ) as problem:  # TellError and the like too
+                    raise OptionError(
+                        f"{file}, line {number}: {problem}; {told} results before it are recorded"
+                    ) from problem
                 told, known = told + fresh, known + (not fresh)
     print(f"{told} recorded" + (f", {known} were known" if known else ""))
     return 0
@@ -146,11 +164,19 @@ def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
                 tuner.tell(trial, **told)
                 return True
             again = told.get("value", trial.value)
-            if list(trial.values) != (again if isinstance(again, list) else [again]) and not told.get("error"):
-                raise TellError(f"trial {trial.id} was told {trial.value} already, and a told value is final")
+            if list(trial.values) != (
+                again if isinstance(again, list) else [again]
+            ) and not told.get("error"):
+                raise TellError(
+                    f"trial {trial.id} was told {trial.value} already, and a told value is final"
+                )
         case "step":
             if (record["step"], record["value"]) not in tuner.history[record["id"]].curve:
-                tuner.step(record["id"], record["step"], math.nan if record["value"] is None else float(record["value"]))
+                tuner.step(
+                    record["id"],
+                    record["step"],
+                    math.nan if record["value"] is None else float(record["value"]),
+                )
                 return True
         case "decision":  # of a stopper, about a trial that ran on
             return False
@@ -163,7 +189,9 @@ def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
 
 def _add(tuner: Tuner, record: Mapping[str, Any]) -> bool:
     params, values = tuner.space.params(record["point"]), tuple(record.get("values", ()))
-    same = [t for t in tuner.history if t.round is None and t.params == params and t.values == values]
+    same = [
+        t for t in tuner.history if t.round is None and t.params == params and t.values == values
+    ]
     if not same:
         told = {name: record[name] for name in _TOLD if name in record and name != "id"}
         if record.get("state") == "done":
@@ -188,7 +216,9 @@ def _opened(path: str, wait: float, *, start: bool = False) -> Tuner:
     study = read_study(path)
     if start:
         return study.tuner(orphans="keep", wait=wait)
-    return Tuner.resume(Journal(study.journal, lock=study.lock, wait=wait, create=False), orphans="keep")
+    return Tuner.resume(
+        Journal(study.journal, lock=study.lock, wait=wait, create=False), orphans="keep"
+    )
 
 
 def _number(text: str, what: str) -> float:
@@ -199,4 +229,6 @@ def _number(text: str, what: str) -> float:
 
 
 def _said(trial: Trial) -> str:
-    return f"trial {trial.id}: {trial.state}" + ("" if trial.value is None else f", {show.cell(trial.value)}")
+    return f"trial {trial.id}: {trial.state}" + (
+        "" if trial.value is None else f", {show.cell(trial.value)}"
+    )

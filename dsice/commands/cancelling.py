@@ -41,7 +41,9 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
         print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
         try:
             with study.tuner() as tuner:
-                open_ones = {trial.id for trial in tuner.pending}  # a coordinator may have told some, and left, meanwhile
+                open_ones = {
+                    trial.id for trial in tuner.pending
+                }  # a coordinator may have told some, and left, meanwhile
                 left = [trial for trial in trials if trial.id in ended and trial.id in open_ones]
                 told = _record(tuner, launcher, left)
         except LockedError:
@@ -61,7 +63,11 @@ def _chosen(tuner: Tuner, ids: Sequence[int]) -> list[Trial]:
     for id in ids:
         if id not in pending:
             known = 0 <= id < len(tuner.history)
-            reason = f"it was told already ({tuner.history[id].state})" if known else f"there are {len(tuner.history)} trials"
+            reason = (
+                f"it was told already ({tuner.history[id].state})"
+                if known
+                else f"there are {len(tuner.history)} trials"
+            )
             raise OptionError(f"trial {id} cannot be cancelled: {reason}")
     return [pending[id] for id in ids] if ids else list(pending.values())
 
@@ -69,15 +75,25 @@ def _chosen(tuner: Tuner, ids: Sequence[int]) -> list[Trial]:
 def _record(tuner: Tuner, launcher: Local | Batch, trials: Sequence[Trial]) -> int:
     """Wait for the ends of `trials` and tell them; how many came."""
     prepared = tuner.preparations
-    jobs = [Job(t.id, dict(t.params), parent=t.parent, stage=t.stage, prepared=prepared) for t in trials]
+    jobs = [
+        Job(t.id, dict(t.params), parent=t.parent, stage=t.stage, prepared=prepared) for t in trials
+    ]
     waiting = set(launcher.attach(jobs)) if jobs else set()
     until, told = time.monotonic() + _PATIENCE, 0
     while waiting and time.monotonic() < until:
         for event in launcher.collect(0.5):
             if isinstance(event, Result) and event.id in waiting:
                 waiting.discard(event.id)
-                if event.state == "stopped":  # one that ended by itself a moment before is told when the study goes on
-                    tuner.tell(event.id, error=event.error, state="stopped", seconds=event.seconds, times=event.times)
+                if (
+                    event.state == "stopped"
+                ):  # one that ended by itself a moment before is told when the study goes on
+                    tuner.tell(
+                        event.id,
+                        error=event.error,
+                        state="stopped",
+                        seconds=event.seconds,
+                        times=event.times,
+                    )
                     told += 1
     return told
 

@@ -38,34 +38,59 @@ class Course:
 
     def rounds_until(self, target: float, *, maximize: bool) -> float:
         """Number of the first round with a value at least as good as the target, inf if none has it."""
-        good = (i for i, v in enumerate(self.values, 1) if (v >= target if maximize else v <= target))
+        good = (
+            i for i, v in enumerate(self.values, 1) if (v >= target if maximize else v <= target)
+        )
         return next(good, math.inf)
 
     def trials_until(self, target: float, *, maximize: bool) -> tuple[float, float]:
         """Number of the first told trial with a value at least as good as the target, and its moment; inf if none has it."""
-        good = ((float(i), at) for i, (v, at) in enumerate(self.told, 1) if (v >= target if maximize else v <= target))
+        good = (
+            (float(i), at)
+            for i, (v, at) in enumerate(self.told, 1)
+            if (v >= target if maximize else v <= target)
+        )
         return next(good, (math.inf, math.inf))
 
 
 def course(
-    table: Table, strategy: Strategy, limit: int, seed: int, *, mode: Mode = "rounds", clock: bool = False, maximize: bool = False
+    table: Table,
+    strategy: Strategy,
+    limit: int,
+    seed: int,
+    *,
+    mode: Mode = "rounds",
+    clock: bool = False,
+    maximize: bool = False,
 ) -> Course:
     """One search of the log with all slots of the table, up to the best point of the log or `limit` trials.
 
     With `clock` the table has a virtual clock. In mode ``"async"`` a trial is asked for whenever one is over.
     """
     table.restart()
-    tuner, done, running = Tuner(table.space, strategy, goal=Goal(maximize=maximize), max_trials=limit, seed=seed), Course(), 0
+    tuner, done, running = (
+        Tuner(table.space, strategy, goal=Goal(maximize=maximize), max_trials=limit, seed=seed),
+        Course(),
+        0,
+    )
     while True:
         free = table.slots - running
         asked = tuner.ask(free) if mode == "async" or not running else []
         if asked:
             table.submit([Job(trial.id, dict(trial.params)) for trial in asked])
-        results = [event for event in table.collect() if isinstance(event, Result)]  # of a table without curves
+        results = [
+            event for event in table.collect() if isinstance(event, Result)
+        ]  # of a table without curves
         if not results:
             break
         for result in results:
-            trial = tuner.tell(result.id, result.value, seconds=result.seconds, error=result.error, state=result.state)
+            trial = tuner.tell(
+                result.id,
+                result.value,
+                seconds=result.seconds,
+                error=result.error,
+                state=result.state,
+            )
             done.told.append((_value(trial), result.times[2] or 0.0))
             if mode == "async" and not len(done.told) % table.slots:
                 _note(done, tuner, table, maximize=maximize)

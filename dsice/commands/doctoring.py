@@ -40,11 +40,17 @@ def examine(file: str, *, wait: float = WAIT) -> int:
         Seconds for the job to start and to end.
     """
     try:
-        study = _step("study file", lambda: read_study(file), lambda s: f"{len(s.space.names)} parameters, {_kind(s)}")
+        study = _step(
+            "study file",
+            lambda: read_study(file),
+            lambda s: f"{len(s.space.names)} parameters, {_kind(s)}",
+        )
         with contextlib.chdir(study.folder):
             _step("journal", lambda: _writable(study.journal.parent), str)
             place = study.journal.with_name(study.journal.name + ".doctor")
-            launcher = _step("launcher", lambda: study.launcher(place), lambda found: study.where.kind)
+            launcher = _step(
+                "launcher", lambda: study.launcher(place), lambda found: study.where.kind
+            )
             try:
                 _follow(study, launcher, place, wait)
             except BaseException:
@@ -62,16 +68,24 @@ def examine(file: str, *, wait: float = WAIT) -> int:
 def _follow(study: Study, launcher: Local | Batch, place: Path, wait: float) -> None:
     if isinstance(launcher, Batch):
         _step("scheduler", launcher.queued, lambda n: f"answers; {n} of your jobs are in its queue")
-    work: Any = os.getpid if study.is_function else _PROBE  # what any Python has: tests that functions arrive
+    work: Any = (
+        os.getpid if study.is_function else _PROBE
+    )  # what any Python has: tests that functions arrive
     before = time.monotonic()
-    _step("submit", lambda: launcher.submit([Job(0, work=work)]), lambda _: f"taken in {time.monotonic() - before:.1f} s")
+    _step(
+        "submit",
+        lambda: launcher.submit([Job(0, work=work)]),
+        lambda _: f"taken in {time.monotonic() - before:.1f} s",
+    )
     directory, until = place / "0", time.monotonic() + wait
     results: list[Result] = []
 
     def until_there(what: str, there: Callable[[], object]) -> float:
         while not there() and not results:
             if time.monotonic() > until:
-                raise DsiceError(f"{what} within --wait {wait:g} s; look at the queue, and at {place}")
+                raise DsiceError(
+                    f"{what} within --wait {wait:g} s; look at the queue, and at {place}"
+                )
             results.extend(event for event in launcher.collect(0.2) if isinstance(event, Result))
         return time.monotonic() - before
 
@@ -95,7 +109,9 @@ def _good(seconds: float, results: list[Result], study: Study) -> float:
         if result.state != "done":
             raise DsiceError(f"the job ended as {result.state}: {result.error}")
         if not study.is_function and result.value != 42.0:
-            raise DsiceError(f"the job printed 42, and {result.value} came back; log: {result.where.get('log')}")
+            raise DsiceError(
+                f"the job printed 42, and {result.value} came back; log: {result.where.get('log')}"
+            )
     return seconds
 
 

@@ -29,7 +29,9 @@ def widen(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
         return 0
     with study.tuner(orphans="keep"):  # goal, strategy and budget of the file are noted, too
         pass
-    print(f"{done.trials} trials carried over to {study.space.size} grid points; the journal as it was: {done.copy}")
+    print(
+        f"{done.trials} trials carried over to {study.space.size} grid points; the journal as it was: {done.copy}"
+    )
     print(f"go on with: dsice run {path}")
     return 0
 
@@ -39,12 +41,16 @@ def _given(text: str, space: Space) -> tuple[str, Any]:
     if not equals or not name:
         raise OptionError(f"--value {text}: expected NAME=VALUE")
     if name not in space.names:
-        raise OptionError(f"--value {text}: {name!r} is no axis of the study file; it has {', '.join(space.names)}")
+        raise OptionError(
+            f"--value {text}: {name!r} is no axis of the study file; it has {', '.join(space.names)}"
+        )
     levels = space.axes[name].values
     for level in levels:
         if str(level) == value or _equal(level, value):
             return name, level
-    raise OptionError(f"--value {text}: not on the axis; {name!r} has the values {', '.join(map(str, levels))}")
+    raise OptionError(
+        f"--value {text}: not on the axis; {name!r} has the values {', '.join(map(str, levels))}"
+    )
 
 
 def _equal(level: object, text: str) -> bool:

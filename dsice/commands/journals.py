@@ -12,7 +12,9 @@ def check(path: str) -> int:
     contents = read(path)
     asked = sum(len(r["trials"]) for r in contents.records if r["kind"] == "ask")
     told = sum(r["kind"] in ("tell", "add") for r in contents.records)
-    print(f"{path}: {len(contents.records)} good lines after the header, {asked} trials asked, {told} told or added")
+    print(
+        f"{path}: {len(contents.records)} good lines after the header, {asked} trials asked, {told} told or added"
+    )
     for number, problem in contents.bad:
         print(f"line {number}: {problem}")
     if contents.bad:
@@ -45,10 +47,15 @@ def mend(path: str) -> int:
     for number, problem in done.removed:
         print(f"removed line {number}: {problem}")
     if done.restored:
-        print(f"trials {_ids(done.restored)}: their ask line was gone, their points and values are kept")
+        print(
+            f"trials {_ids(done.restored)}: their ask line was gone, their points and values are kept"
+        )
     if done.gone:
         print(f"trials {_ids(done.gone)}: nothing but the id is known any more; they count as lost")
-    print(f"{done.kept} good lines kept" + (f"; the journal as it was: {done.copy}" if done.copy else "; nothing was wrong"))
+    print(
+        f"{done.kept} good lines kept"
+        + (f"; the journal as it was: {done.copy}" if done.copy else "; nothing was wrong")
+    )
     return 0
 
 

@@ -53,14 +53,18 @@ def show_best(tuner: Tuner) -> int:
     trial = tuner.best
     if trial is None:
         lacking = " and ".join(map(repr, tuner.history.unreported()))
-        print(f"no trial has a value yet{f': none reported {lacking}, which the goal needs' if lacking else ''}")
+        print(
+            f"no trial has a value yet{f': none reported {lacking}, which the goal needs' if lacking else ''}"
+        )
         return 1
     goal = tuner.history.goal
     facts: dict[str, object] = {f"best {goal.metric}": trial.value}
     facts |= {f"  {name}": value for name, value in trial.params.items()}
     facts |= {name: value for name, value in trial.metrics.items() if name != goal.metric}
     if goal.violation(trial):
-        facts["not feasible"] = f"no trial keeps the goal's bounds (at most {dict(goal.at_most)}, at least {dict(goal.at_least)})"
+        facts["not feasible"] = (
+            f"no trial keeps the goal's bounds (at most {dict(goal.at_most)}, at least {dict(goal.at_least)})"
+        )
     show.facts(facts | {"trial": trial.id, "seconds": trial.seconds})
     return 0
 
@@ -73,10 +77,14 @@ def status(path: str) -> int:
     facts: dict[str, object] = {"journal": journal, "trials": len(history)}
     facts |= {f"  {state}": states[state] for state in sorted(states, key=lambda s: -states[s])}
     if tuner.max_trials is not None:
-        facts["budget"] = f"{tuner.asked} of {tuner.max_trials} asked ({tuner.asked / tuner.max_trials:.0%})"
+        facts["budget"] = (
+            f"{tuner.asked} of {tuner.max_trials} asked ({tuner.asked / tuner.max_trials:.0%})"
+        )
     seconds = [trial.seconds for trial in history if trial.seconds is not None]
     if seconds:
-        facts["run time"] = f"{sum(seconds):.6g} s in all, {sum(seconds) / len(seconds):.3g} s a trial"
+        facts["run time"] = (
+            f"{sum(seconds):.6g} s in all, {sum(seconds) / len(seconds):.3g} s a trial"
+        )
     saved = savings(history)
     if saved.stopped:
         share = "" if math.isnan(saved.share) else f", which saved {saved.share:.0%} of the epochs"
@@ -105,7 +113,10 @@ def watch(path: str, seconds: float) -> int:
             if sys.stdout.isatty():
                 print("\033[H\033[2J", end="")
             status(path)
-            print(f"\n{time.strftime('%H:%M:%S')}, again in {seconds:g} s; Ctrl-C ends this", flush=True)
+            print(
+                f"\n{time.strftime('%H:%M:%S')}, again in {seconds:g} s; Ctrl-C ends this",
+                flush=True,
+            )
             time.sleep(seconds)
             print()
     return 0
@@ -124,7 +135,9 @@ def show_failures(history: Iterable[Trial]) -> None:
     if failed:
         print()
         rows = [(t.id, str(t.state), _brief(t.error or "")) for t in failed[-5:]]
-        show.table(("trial", "state", "error"), rows, title=f"the last of {len(failed)} without a value:")
+        show.table(
+            ("trial", "state", "error"), rows, title=f"the last of {len(failed)} without a value:"
+        )
 
 
 def show_confirmation(tuner: Tuner) -> None:
@@ -133,7 +146,12 @@ def show_confirmation(tuner: Tuner) -> None:
     if found.pairs:
         print()
         rows = [
-            (full.id, short.id, show.cell(short.value), show.cell(full.value) if full.value is not None else str(full.state))
+            (
+                full.id,
+                short.id,
+                show.cell(short.value),
+                show.cell(full.value) if full.value is not None else str(full.state),
+            )
             for short, full in found.pairs
         ]
         known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
@@ -143,5 +161,9 @@ def show_confirmation(tuner: Tuner) -> None:
 
 def _brief(error: str) -> str:
     """First and last line of an error, without the line that says where the logs are."""
-    lines = [line.strip() for line in error.splitlines() if line.strip() and not line.startswith("logs: ")]
+    lines = [
+        line.strip()
+        for line in error.splitlines()
+        if line.strip() and not line.startswith("logs: ")
+    ]
     return " | ".join(dict.fromkeys(line[:100] for line in (*lines[:1], *lines[-1:])))

@@ -84,7 +84,15 @@ def replay(
     """
     _check(batch, workers, mode, trials, seeds)
     batch = workers or batch or BATCH
-    table = Table(path, objective=objective, params=params, seconds=seconds, missing=missing, slots=batch, workers=workers)
+    table = Table(
+        path,
+        objective=objective,
+        params=params,
+        seconds=seconds,
+        missing=missing,
+        slots=batch,
+        workers=workers,
+    )
     check_stages(_named(strategy, batch), table)
     maximize = maximize or _journal_maximizes(path, objective)
     optimum = _show_log(table, path, maximize=maximize)
@@ -93,7 +101,15 @@ def replay(
     limit, timed = trials or ROUNDS * batch, workers is not None
 
     def search(name: str, seed: int) -> Course:
-        return course(table, _named(name, batch), limit, seed, mode=mode or "rounds", clock=timed, maximize=maximize)
+        return course(
+            table,
+            _named(name, batch),
+            limit,
+            seed,
+            mode=mode or "rounds",
+            clock=timed,
+            maximize=maximize,
+        )
 
     first = search(strategy, seed)
     _show_course(first, f"{strategy}, seed {seed}:", scale, stream=mode == "async")
@@ -106,14 +122,23 @@ def replay(
     return 0
 
 
-def _check(batch: int | None, workers: int | None, mode: Mode | None, trials: int | None, seeds: int) -> None:
-    for name, value in (("--batch", batch), ("--workers", workers), ("--trials", trials), ("--seeds", seeds)):
+def _check(
+    batch: int | None, workers: int | None, mode: Mode | None, trials: int | None, seeds: int
+) -> None:
+    for name, value in (
+        ("--batch", batch),
+        ("--workers", workers),
+        ("--trials", trials),
+        ("--seeds", seeds),
+    ):
         if value is not None and value < 1:
             raise OptionError(f"{name} {value}: expected a whole number >= 1")
     if workers is None and mode is not None:
         raise OptionError(f"--mode {mode} is about workers on a virtual clock: give --workers too")
     if workers is not None and batch not in (None, workers):
-        raise OptionError(f"--batch {batch} and --workers {workers}: a round has a trial for each worker; leave --batch out")
+        raise OptionError(
+            f"--batch {batch} and --workers {workers}: a round has a trial for each worker; leave --batch out"
+        )
 
 
 def _show_log(table: Table, path: str, *, maximize: bool) -> float:
@@ -136,12 +161,19 @@ def _show_log(table: Table, path: str, *, maximize: bool) -> float:
 def _named(name: str, batch: int) -> Strategy:
     """The strategy of that name; one that decides batch by batch gets the batch of the replay."""
     strategy = strategy_from_dict({"name": strategy_names()[name]})
-    return replace(strategy, batch=batch) if isinstance(strategy, (Parallel2022, Radial2024)) else strategy
+    return (
+        replace(strategy, batch=batch)
+        if isinstance(strategy, (Parallel2022, Radial2024))
+        else strategy
+    )
 
 
 def _show_course(done: Course, title: str, scale: Scale, *, stream: bool) -> None:
     """The rounds, when the targets were reached, and how the clock stands."""
-    columns: dict[str, Sequence[object]] = {"round": range(1, len(done.values) + 1), "trials": done.trials}
+    columns: dict[str, Sequence[object]] = {
+        "round": range(1, len(done.values) + 1),
+        "trials": done.trials,
+    }
     if stream:
         del columns["round"]
     if done.clock is not None:
@@ -151,7 +183,9 @@ def _show_course(done: Course, title: str, scale: Scale, *, stream: bool) -> Non
     show.table(list(columns), list(zip(*columns.values(), strict=True)), title=title)
     print()
     for share, target in zip(SHARES, scale.targets, strict=True):
-        print(f"within {share:.0%} of the way (best to median), {target:.6g}: {_reached(done, target, scale, stream=stream)}")
+        print(
+            f"within {share:.0%} of the way (best to median), {target:.6g}: {_reached(done, target, scale, stream=stream)}"
+        )
     if done.clock is not None:
         clock, how = done.clock, "trials as workers become free" if stream else "rounds"
         figures = {
@@ -177,25 +211,57 @@ def _reached(done: Course, target: float, scale: Scale, *, stream: bool) -> str:
 def _show_medians(courses: Mapping[str, Sequence[Course]], scale: Scale) -> None:
     rows = []
     for name, runs in courses.items():
-        rounds = [median(run.rounds_until(target, maximize=scale.maximize) for run in runs) for target in scale.targets]
+        rounds = [
+            median(run.rounds_until(target, maximize=scale.maximize) for run in runs)
+            for target in scale.targets
+        ]
         texts = [_or_over(r, max(len(run.values) for run in runs)) for r in rounds]
-        rows.append((name, len(runs), *texts, median(run.values[-1] for run in runs), median(run.ranks[-1] for run in runs)))
-    header = ("strategy", "seeds", *(f"rounds to {share:.0%}" for share in SHARES), "last best", "its rank")
+        rows.append(
+            (
+                name,
+                len(runs),
+                *texts,
+                median(run.values[-1] for run in runs),
+                median(run.ranks[-1] for run in runs),
+            )
+        )
+    header = (
+        "strategy",
+        "seeds",
+        *(f"rounds to {share:.0%}" for share in SHARES),
+        "last best",
+        "its rank",
+    )
     show.table(header, rows, title="medians over the seeds:")
 
 
 def _show_timed_medians(courses: Mapping[str, Sequence[Course]], scale: Scale) -> None:
     rows = []
     for name, runs in courses.items():
-        reached = [[run.trials_until(target, maximize=scale.maximize) for run in runs] for target in scale.targets]
+        reached = [
+            [run.trials_until(target, maximize=scale.maximize) for run in runs]
+            for target in scale.targets
+        ]
         longest = [max(len(run.told) for run in runs), max(run.told[-1][1] for run in runs)]
-        texts = [_or_over(median(r[i] for r in found), longest[i]) for found in reached for i in (0, 1)]
+        texts = [
+            _or_over(median(r[i] for r in found), longest[i]) for found in reached for i in (0, 1)
+        ]
         clocks = [run.clock for run in runs if run.clock is not None]
         rows.append(
-            (name, len(runs), *texts, median(run.ranks[-1] for run in runs), f"{median(c.utilisation for c in clocks):.1%}")
+            (
+                name,
+                len(runs),
+                *texts,
+                median(run.ranks[-1] for run in runs),
+                f"{median(c.utilisation for c in clocks):.1%}",
+            )
         )
     header = [f"{what} to {share:.0%}" for share in SHARES for what in ("trials", "seconds")]
-    show.table(("strategy", "seeds", *header, "its rank", "utilisation"), rows, title="medians over the seeds:")
+    show.table(
+        ("strategy", "seeds", *header, "its rank", "utilisation"),
+        rows,
+        title="medians over the seeds:",
+    )
 
 
 def _or_over(figure: float, longest: float) -> str:

@@ -10,7 +10,10 @@ from typing import Any
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
     """Print rows under a header; numbers to the right."""
     texts = [[cell(value) for value in row] for row in rows]
-    right = [all(isinstance(row[j], (int, float)) or row[j] in (None, "") for row in rows) for j in range(len(header))]
+    right = [
+        all(isinstance(row[j], (int, float)) or row[j] in (None, "") for row in rows)
+        for j in range(len(header))
+    ]
     if sys.stdout.isatty():
         _rich(header, texts, right, title)
         return
@@ -18,11 +21,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str
         print(title)
     widths = [max(len(text) for text in column) for column in zip(header, *texts, strict=True)]
     for line in (header, *texts):
-        cells = (t.rjust(w) if r else t.ljust(w) for t, w, r in zip(line, widths, right, strict=True))
+        cells = (
+            t.rjust(w) if r else t.ljust(w) for t, w, r in zip(line, widths, right, strict=True)
+        )
         print("  ".join(cells).rstrip())
 
 
-def _rich(header: Sequence[str], texts: Sequence[Sequence[str]], right: Sequence[bool], title: str) -> None:
+def _rich(
+    header: Sequence[str], texts: Sequence[Sequence[str]], right: Sequence[bool], title: str
+) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table

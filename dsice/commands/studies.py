@@ -35,7 +35,9 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
     """
     study = read_study(file)
     if must_exist and not (study.journal.exists() and read(study.journal).header):
-        raise JournalError(f"nothing to resume: journal {study.journal} does not exist or is empty; start with: dsice run {file}")
+        raise JournalError(
+            f"nothing to resume: journal {study.journal} does not exist or is empty; start with: dsice run {file}"
+        )
     with contextlib.chdir(study.folder):  # trials run where the study file is
         launcher = study.launcher()  # first: a wrong program leaves no journal behind
         with study.tuner() as tuner, launcher:
@@ -99,7 +101,11 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = 60.0) -> int:
     running = len(tuner.pending)
     best = tuner.best
     line = [f"{ended} ended", f"{new} new", f"{running} running" if running or more else "finished"]
-    line += [f"best {tuner.history.goal.metric} {show.cell(best.value)} (trial {best.id})"] if best is not None else []
+    line += (
+        [f"best {tuner.history.goal.metric} {show.cell(best.value)} (trial {best.id})"]
+        if best is not None
+        else []
+    )
     print(", ".join(line), flush=True)
     return 0
 
@@ -115,7 +121,11 @@ def continued(tuner: Tuner) -> str:
     told, again = len(tuner.history) - len(tuner.pending), len(tuner.orphans)
     if tuner.max_trials == told:
         return f"all {told} trials were measured before"
-    text = f"going on at trial {told} of {tuner.max_trials}" if tuner.max_trials else f"going on at trial {told}"
+    text = (
+        f"going on at trial {told} of {tuner.max_trials}"
+        if tuner.max_trials
+        else f"going on at trial {told}"
+    )
     return text + (f"; {again} that were running are taken over or started again" if again else "")
 
 

@@ -55,7 +55,9 @@ def line(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -
     back = _reach(point, [-step for step in direction], shape)
     ahead = _reach(point, direction, shape)
     steps = np.arange(-back, ahead + 1, dtype=np.int64)
-    points = np.asarray(point, dtype=np.int64) + steps[:, None] * np.asarray(direction, dtype=np.int64)
+    points = np.asarray(point, dtype=np.int64) + steps[:, None] * np.asarray(
+        direction, dtype=np.int64
+    )
     return Line(points, back, tuple(int(step) for step in direction))
 
 
@@ -66,5 +68,9 @@ def axis_line(point: Sequence[int], axis: int, shape: Sequence[int]) -> Line:
 
 def _reach(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -> int:
     """How many steps lead from the point to the border."""
-    room = [(size - 1 - level if step > 0 else level) for level, step, size in zip(point, direction, shape, strict=True) if step]
+    room = [
+        (size - 1 - level if step > 0 else level)
+        for level, step, size in zip(point, direction, shape, strict=True)
+        if step
+    ]
     return int(min(room, default=0))

@@ -33,7 +33,9 @@ class Column:
     def append(self, value: object) -> None:
         """One row more."""
         if self._length == len(self._data):
-            grown = np.empty((max(_FIRST, 2 * self._length), *np.asarray(value).shape), dtype=self._data.dtype)
+            grown = np.empty(
+                (max(_FIRST, 2 * self._length), *np.asarray(value).shape), dtype=self._data.dtype
+            )
             if self._length:
                 grown[: self._length] = self._data
             self._data = grown
@@ -75,7 +77,9 @@ class Rows:
     seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
 
-    def extend(self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]) -> None:
+    def extend(
+        self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]
+    ) -> None:
         """Trials that were asked or added and are not told yet."""
         n = len(points)
         self.points.extend(points)

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 _FIXED = {
     "lead": ("id", "round", "state"),
     "middle": ("value", "score", "feasible"),
-    "end": ("seconds", "queued", "started", "ended", "stage", "repeat", "member", "parent", "error"),
+    "end": (
+        "seconds",
+        "queued",
+        "started",
+        "ended",
+        "stage",
+        "repeat",
+        "member",
+        "parent",
+        "error",
+    ),
 }
 
 
@@ -22,11 +32,16 @@ def frame(trials: list[Trial], scores: list[float], feasible: list[bool]) -> pd.
     import pandas as pd
 
     groups = _columns(trials, scores, feasible)
-    names = {group: dict.fromkeys(name for cell in cells for name in cell) for group, cells in groups.items()}
+    names = {
+        group: dict.fromkeys(name for cell in cells for name in cell)
+        for group, cells in groups.items()
+    }
     names |= {group: dict.fromkeys(fixed) for group, fixed in _FIXED.items()}
     labels = _labels(names)
     order = [
-        labels[group, name] for group in ("lead", "param", "middle", "metric", "end", "note", "tag") for name in names[group]
+        labels[group, name]
+        for group in ("lead", "param", "middle", "metric", "end", "note", "tag")
+        for name in names[group]
     ]
     rows: list[dict[str, Any]] = [{} for _ in trials]
     for group, cells in groups.items():
@@ -35,12 +50,16 @@ def frame(trials: list[Trial], scores: list[float], feasible: list[bool]) -> pd.
     return pd.DataFrame(rows, columns=order)
 
 
-def _columns(trials: list[Trial], scores: list[float], feasible: list[bool]) -> dict[str, list[dict[str, Any]]]:
+def _columns(
+    trials: list[Trial], scores: list[float], feasible: list[bool]
+) -> dict[str, list[dict[str, Any]]]:
     """The cells by group of columns, one mapping for each trial."""
     ids = range(len(trials))
     return {
         "lead": [{"id": t.id, "round": t.round, "state": str(t.state)} for t in trials],
-        "middle": [{"value": trials[i].value, "score": scores[i], "feasible": feasible[i]} for i in ids],
+        "middle": [
+            {"value": trials[i].value, "score": scores[i], "feasible": feasible[i]} for i in ids
+        ],
         "end": [_end(t) for t in trials],
         "param": [dict(t.params) for t in trials],
         "metric": [dict(t.metrics) for t in trials],
@@ -52,7 +71,14 @@ def _columns(trials: list[Trial], scores: list[float], feasible: list[bool]) -> 
 def _end(t: Trial) -> dict[str, Any]:
     queued, started, ended = t.times
     times = {"seconds": t.seconds, "queued": queued, "started": started, "ended": ended}
-    return {**times, "stage": t.stage, "repeat": t.repeat, "member": t.member, "parent": t.parent, "error": t.error}
+    return {
+        **times,
+        "stage": t.stage,
+        "repeat": t.repeat,
+        "member": t.member,
+        "parent": t.parent,
+        "error": t.error,
+    }
 
 
 def _labels(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:

@@ -33,11 +33,18 @@ def measured(history: History, a: str, b: str) -> tuple[list[int], Array]:
     """
     if a == b:
         raise OptionError(f"front({a!r}, {b!r}): expected two different metrics")
-    done = [history[i] for i in np.flatnonzero(history.in_state(State.DONE) & history.of_stage()).tolist()]
+    done = [
+        history[i]
+        for i in np.flatnonzero(history.in_state(State.DONE) & history.of_stage()).tolist()
+    ]
     told = {t.id: (_metric(t, a), _metric(t, b)) for t in done}
     good = {id: pair for id, pair in told.items() if all(map(math.isfinite, pair))}
     if not good:
-        carried = sorted({name for t in done for name in t.metrics} | {"value", "seconds"}) if done else ["nothing yet"]
+        carried = (
+            sorted({name for t in done for name in t.metrics} | {"value", "seconds"})
+            if done
+            else ["nothing yet"]
+        )
         raise OptionError(
             f"front({a!r}, {b!r}): none of the {len(done)} done trials carries both; they carry {', '.join(carried)}"
         )
@@ -71,8 +78,16 @@ def front_frame(history: History, a: str, b: str) -> pd.DataFrame:
     feasible, rows = history.feasible(), list[dict[str, object]]()
     for place in undominated(values * signs).tolist():
         trial = history[ids[place]]
-        row: dict[str, object] = {"id": trial.id, a: values[place, 0], b: values[place, 1], "feasible": bool(feasible[trial.id])}
-        row.update((f"param.{name}" if name in ("id", a, b, "feasible") else name, v) for name, v in trial.params.items())
+        row: dict[str, object] = {
+            "id": trial.id,
+            a: values[place, 0],
+            b: values[place, 1],
+            "feasible": bool(feasible[trial.id]),
+        }
+        row.update(
+            (f"param.{name}" if name in ("id", a, b, "feasible") else name, v)
+            for name, v in trial.params.items()
+        )
         rows.append(row)
     return pd.DataFrame(rows)
 

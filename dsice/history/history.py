@@ -39,10 +39,14 @@ class History(Sequence[Trial]):
         The trials, ids 0, 1, 2, ...
     """
 
-    def __init__(self, goal: Goal | None = None, *, budget: int | None = None, trials: Sequence[Trial] = ()) -> None:
+    def __init__(
+        self, goal: Goal | None = None, *, budget: int | None = None, trials: Sequence[Trial] = ()
+    ) -> None:
         self._goal = goal or Goal()
         self.budget = budget
-        self._trials: list[Trial | None] = []  # None: not looked at since it was read from a journal
+        self._trials: list[
+            Trial | None
+        ] = []  # None: not looked at since it was read from a journal
         self._build: Callable[[int], Trial] | None = None
         self._set_up(Rows())
         for trial in trials:
@@ -52,16 +56,32 @@ class History(Sequence[Trial]):
         """Columns, counters and indices of all trials; `write` keeps them up to date."""
         n, goal = len(rows.points), self._goal
         self._points, self._keys = Column(np.int64, rows.points), Column(np.int64, rows.keys)
-        self._states, self._counts = Column(np.int8, [_CODES[s] for s in rows.states]), Column(np.int64, rows.counts)
+        self._states, self._counts = (
+            Column(np.int8, [_CODES[s] for s in rows.states]),
+            Column(np.int64, rows.counts),
+        )
         losses = goal.losses(self.in_state(State.DONE) & self.of_stage(), rows.values, rows.metrics)
         bound = bool(goal.bounded)
-        over = [goal.violation_of(rows.values[i], rows.metrics[i]) if bound else 0.0 for i in range(n)]
-        self._losses, self._violations = Column(float, losses), Column(float, np.where(np.isnan(losses), np.nan, over))
+        over = [
+            goal.violation_of(rows.values[i], rows.metrics[i]) if bound else 0.0 for i in range(n)
+        ]
+        self._losses, self._violations = (
+            Column(float, losses),
+            Column(float, np.where(np.isnan(losses), np.nan, over)),
+        )
         self._seconds = Column(float, rows.seconds)
-        self._pending: dict[int, None] = dict.fromkeys(np.flatnonzero(self.in_state(State.PENDING)).tolist())
+        self._pending: dict[int, None] = dict.fromkeys(
+            np.flatnonzero(self.in_state(State.PENDING)).tolist()
+        )
         columns = zip(*rows.keys, strict=True) if n else ((), (), ())
-        self._identities: dict[Identity, int] = dict(zip(zip(rows.points, *columns, strict=True), range(n), strict=True))
-        self._taken = set(rows.points) if self.of_stage().all() else {tuple(p) for p in self.taken_points().tolist()}
+        self._identities: dict[Identity, int] = dict(
+            zip(zip(rows.points, *columns, strict=True), range(n), strict=True)
+        )
+        self._taken = (
+            set(rows.points)
+            if self.of_stage().all()
+            else {tuple(p) for p in self.taken_points().tolist()}
+        )
         self._asked = sum(r is not None for r in rows.rounds)
         self._asked_pending = sum(rows.rounds[i] is not None for i in self._pending)
         self._rounds = max((r for r in rows.rounds if r is not None), default=-1) + 1
@@ -204,7 +224,11 @@ class History(Sequence[Trial]):
     def of_stage(self, stage: int | None = None) -> Array:
         """Which trials belong to a stage (default: the goal's), bool of shape (trials,)."""
         keys = self._keys.array()
-        return keys[:, 0] == (self.goal.stage if stage is None else stage) if len(keys) else np.zeros(0, dtype=bool)
+        return (
+            keys[:, 0] == (self.goal.stage if stage is None else stage)
+            if len(keys)
+            else np.zeros(0, dtype=bool)
+        )
 
     def time_counts(self) -> bool:
         """Whether the goal still weighs run time, given what is told."""
@@ -215,7 +239,9 @@ class History(Sequence[Trial]):
         if not goal.time_weight:
             return False
         told = len(self._trials) - len(self._pending)
-        seconds = float(np.nansum(self._seconds.array())) if isinstance(goal.until, Seconds) else 0.0
+        seconds = (
+            float(np.nansum(self._seconds.array())) if isinstance(goal.until, Seconds) else 0.0
+        )
         return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
 
     def losses(self) -> Array:
@@ -269,13 +295,19 @@ class History(Sequence[Trial]):
 
         def compute() -> Array:
             losses = self._losses.array()
-            return self.goal.weigh(losses, self._seconds.array()) if self.time_counts() else losses.copy()
+            return (
+                self.goal.weigh(losses, self._seconds.array())
+                if self.time_counts()
+                else losses.copy()
+            )
 
         return self._cached("scores", compute)
 
     def violation(self) -> Array:
         """Total relative violation of the goal's bounds, shape (trials,); NaN for one without a score."""
-        return self._cached("violation", lambda: np.where(np.isnan(self.scores()), np.nan, self._violations.array()))
+        return self._cached(
+            "violation", lambda: np.where(np.isnan(self.scores()), np.nan, self._violations.array())
+        )
 
     def feasible(self) -> Array:
         """Which trials have a score and keep every bound, bool of shape (trials,)."""
@@ -314,7 +346,11 @@ class History(Sequence[Trial]):
 
     def leading(self, k: int) -> list[Trial]:
         """Trials of the `k` best measured points, best first, each as in `best`."""
-        groups = sorted(self._groups(), key=self._rank) if self._repeats else itertools.islice(self._groups(), k)
+        groups = (
+            sorted(self._groups(), key=self._rank)
+            if self._repeats
+            else itertools.islice(self._groups(), k)
+        )
         return [self._seen(ids) for ids in itertools.islice(groups, k)]
 
     def _first(self) -> int | None:
@@ -328,11 +364,17 @@ class History(Sequence[Trial]):
 
     def repeated(self) -> bool:
         """Whether a point was measured more than once, in several trials or inside one that has a score."""
-        return self._repeats > 0 or bool(((self._counts.array() > 1) & np.isfinite(self._losses.array())).any())
+        return self._repeats > 0 or bool(
+            ((self._counts.array() > 1) & np.isfinite(self._losses.array())).any()
+        )
 
     def at(self, point: Point) -> Trial | None:
         """First scored trial of a point, its value the mean of the point's measurements; None if it has no score."""
-        here = (self.points() == np.array(point, dtype=np.int64)).all(axis=1) if len(self) else np.zeros(0, dtype=bool)
+        here = (
+            (self.points() == np.array(point, dtype=np.int64)).all(axis=1)
+            if len(self)
+            else np.zeros(0, dtype=bool)
+        )
         ids = np.flatnonzero(here & np.isfinite(self.scores()))
         return self._seen(ids.tolist()) if len(ids) else None
 

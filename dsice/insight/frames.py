@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 WIDTH = 1.959964  # standard deviations of a 95 % band
 
 
-def effects(search: Search | History, space: Space | Mapping[str, Any] | None = None) -> pd.DataFrame:
+def effects(
+    search: Search | History, space: Space | Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """Main effect of every parameter: how the score depends on it, averaged over all others.
 
     Parameters
@@ -71,16 +73,28 @@ def effects(search: Search | History, space: Space | Mapping[str, Any] | None = 
         effect, half = mean * model.unit, WIDTH * np.sqrt(variance * model.scale) * model.unit
         count = np.bincount(model.points[:, j], weights=model.counts, minlength=len(axis) + 1)
         rows += [
-            (name, level, value, effect[level], effect[level] - half[level], effect[level] + half[level], int(count[level]))
+            (
+                name,
+                level,
+                value,
+                effect[level],
+                effect[level] - half[level],
+                effect[level] + half[level],
+                int(count[level]),
+            )
             for level, value in enumerate(axis.values)
         ]
-    frame = pd.DataFrame(rows, columns=["parameter", "level", "value", "effect", "low", "high", "count"])
+    frame = pd.DataFrame(
+        rows, columns=["parameter", "level", "value", "effect", "low", "high", "count"]
+    )
     frame["value"] = pd.Series([row[2] for row in rows], dtype=object)  # None is a value too
     frame.attrs["mean"] = model.mean + model.unit * model.anova.overall()
     return frame
 
 
-def importance(search: Search | History, space: Space | Mapping[str, Any] | None = None) -> pd.DataFrame:
+def importance(
+    search: Search | History, space: Space | Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """Which parameters matter: shares of the variance of the score over the grid (Sobol indices).
 
     Parameters
@@ -113,8 +127,15 @@ def importance(search: Search | History, space: Space | Mapping[str, Any] | None
 
     model = model_of(search, space)
     shares, names = model.anova.shares(), model.space.names
-    alone = [(names[j], None, shares.first[j], shares.total[j]) for j in np.argsort(-shares.total, kind="stable")]
-    pairs = [(names[j], names[k], shares.pairs[j, k], np.nan) for j in range(len(names)) for k in range(j + 1, len(names))]
+    alone = [
+        (names[j], None, shares.first[j], shares.total[j])
+        for j in np.argsort(-shares.total, kind="stable")
+    ]
+    pairs = [
+        (names[j], names[k], shares.pairs[j, k], np.nan)
+        for j in range(len(names))
+        for k in range(j + 1, len(names))
+    ]
     pairs.sort(key=lambda row: -row[2])
     rows = [*alone, *pairs]
     frame = pd.DataFrame(rows, columns=["parameter", "other", "share", "total"])

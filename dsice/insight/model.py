@@ -69,19 +69,42 @@ def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) 
     axes = (grid.shape, grid.ordered)
     with one_thread():
         smoothness = smoothness_of(points[few], values[few], *axes, counts=counts[few])
-        surface = fit_surface(points[some], values[some], *axes, counts=counts[some], smoothness=smoothness, most=DRAWN)
+        surface = fit_surface(
+            points[some],
+            values[some],
+            *axes,
+            counts=counts[some],
+            smoothness=smoothness,
+            most=DRAWN,
+        )
     deciding, cells = _cells(grid)
     anova = Anova(surface, grid.shape, deciding=deciding, cells=cells)
     spread = float(np.var(np.repeat(values, counts.astype(np.int64))))
-    wider = max(1.0, float(np.mean(surface.left_out() ** 2)))  # what the errors at points left out say of the variances
-    return Model(grid, points, counts, anova, mean, unit, surface.scale * wider, smoothness.noise * surface.scale, spread)
+    wider = max(
+        1.0, float(np.mean(surface.left_out() ** 2))
+    )  # what the errors at points left out say of the variances
+    return Model(
+        grid,
+        points,
+        counts,
+        anova,
+        mean,
+        unit,
+        surface.scale * wider,
+        smoothness.noise * surface.scale,
+        spread,
+    )
 
 
-def read(search: Search | History, space: Space | Mapping[str, Any] | None) -> tuple[History, Space]:
+def read(
+    search: Search | History, space: Space | Mapping[str, Any] | None
+) -> tuple[History, Space]:
     """The history and its space; OptionError where they do not fit."""
     history = search if isinstance(search, History) else getattr(search, "history", None)
     if not isinstance(history, History):
-        raise OptionError(f"expected a tuner or a history, got {search!r}; of a journal, read the tuner: Tuner.read(path)")
+        raise OptionError(
+            f"expected a tuner or a history, got {search!r}; of a journal, read the tuner: Tuner.read(path)"
+        )
     if space is None:
         space = getattr(search, "space", None)
     if space is None:
@@ -102,14 +125,20 @@ def _measured(history: History) -> tuple[Array, Array, Array]:
     """Distinct points with a score (k, axes), their mean scores and numbers of measurements, both (k,)."""
     ids = np.sort(history.order())
     weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
-    points, place = np.unique(history.points()[ids], axis=0, return_inverse=True) if len(ids) else (np.empty((0, 0)), ids)
+    points, place = (
+        np.unique(history.points()[ids], axis=0, return_inverse=True)
+        if len(ids)
+        else (np.empty((0, 0)), ids)
+    )
     if len(points) < LEAST:
         raise FitError(
             f"effects and importance need at least {LEAST} distinct points with a score, this history has {len(points)}; "
             "measure and tell more (failed trials do not count)"
         )
     counts = np.bincount(place.ravel(), weights=weights)
-    shares = weights / counts[place.ravel()]  # before the product: scores may be near the largest float
+    shares = (
+        weights / counts[place.ravel()]
+    )  # before the product: scores may be near the largest float
     return points, np.bincount(place.ravel(), weights=history.scores()[ids] * shares), counts
 
 
@@ -139,7 +168,11 @@ def _cells(space: Space) -> tuple[list[int], Array | None]:
     rules = [rule for rule in space.where if isinstance(rule, When)]
     mentioned: set[str] = set()
     for rule in rules:
-        mentioned |= set(space.names) - set(rule.names) if rule.expression is None else set(rule.expression.names)
+        mentioned |= (
+            set(space.names) - set(rule.names)
+            if rule.expression is None
+            else set(rule.expression.names)
+        )
     deciding = [j for j, name in enumerate(space.names) if name in mentioned]
     shape = [space.shape[j] for j in deciding]
     if not deciding:

@@ -102,13 +102,17 @@ class Reading:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise JournalError(f"journal {self.path}: cannot be read ({error.strerror or error})") from error
+            raise JournalError(
+                f"journal {self.path}: cannot be read ({error.strerror or error})"
+            ) from error
         check_beginning(self.path, data[: len(_BEGIN)])
         self.bad: list[tuple[int, str]] = []
         self.bytes, self.read = len(data), False
         self.good_bytes = data.rfind(b"\n") + 1
         self.torn = data[self.good_bytes :]  # empty unless a write was cut short
-        if self.torn and parse(self.torn)[0] is not None:  # cut between the line and its newline: nothing is missing
+        if (
+            self.torn and parse(self.torn)[0] is not None
+        ):  # cut between the line and its newline: nothing is missing
             self.torn, self.good_bytes = b"", len(data)
         whole = data[: self.good_bytes] if self.torn else data
         try:
@@ -116,7 +120,11 @@ class Reading:
         except UnicodeDecodeError:
             self.text, self._all_utf8 = whole.decode(errors="surrogateescape"), False
         self._body = self.text.find("\n") + 1 or len(self.text)
-        self.header = _header(self.path, self.text[: self._body].encode(errors="surrogateescape")) if self.text else None
+        self.header = (
+            _header(self.path, self.text[: self._body].encode(errors="surrogateescape"))
+            if self.text
+            else None
+        )
 
     def require_good(self) -> None:
         """Raise JournalError if a bad line was found."""
@@ -130,7 +138,12 @@ class Reading:
             stop = length if stop < 0 else stop
             try:  # a good line is read where it stands, which takes half the time of `parse`
                 record, end = decode(text, start)
-                good = end == stop and type(record) is dict and type(record.get("kind")) is str and self._all_utf8
+                good = (
+                    end == stop
+                    and type(record) is dict
+                    and type(record.get("kind")) is str
+                    and self._all_utf8
+                )
             except (ValueError, RecursionError):
                 good = False
             problem = ""
@@ -202,7 +215,9 @@ def check_beginning(file: Path, data: bytes) -> None:
 def _header(file: Path, line: bytes) -> Record:
     header, problem = parse(line)
     if header is None:
-        raise JournalError(f"journal {file}: line 1, the header, is damaged ({problem}); nothing was changed")
+        raise JournalError(
+            f"journal {file}: line 1, the header, is damaged ({problem}); nothing was changed"
+        )
     version = header.get("format")
     if version != FORMAT:
         raise JournalError(
@@ -210,5 +225,7 @@ def _header(file: Path, line: bytes) -> Record:
             "open it with the dsice that wrote it, or update dsice"
         )
     if not isinstance(header.get("space"), dict):
-        raise JournalError(f"journal {file}: line 1, the header, is damaged (it has no space); nothing was changed")
+        raise JournalError(
+            f"journal {file}: line 1, the header, is damaged (it has no space); nothing was changed"
+        )
     return header

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from dsice.errors import JournalError, LockedError
 
-_mine: dict[Path, int] = {}  # journals held here, and by which process: fcntl locks do not see a second open in one process
+_mine: dict[
+    Path, int
+] = {}  # journals held here, and by which process: fcntl locks do not see a second open in one process
 _mutex = threading.Lock()
 
 
@@ -74,7 +76,12 @@ class Hold:
     def own(self) -> None:
         """Write the owner record."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        record = {"host": socket.gethostname(), "pid": os.getpid(), "nonce": self.nonce, "since": since}
+        record = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "nonce": self.nonce,
+            "since": since,
+        }
         temporary = self.path.with_name(f"{self.path.name}.owner-{self.nonce[:8]}")
         try:
             temporary.write_text(json.dumps(record))
@@ -98,9 +105,13 @@ class Hold:
         try:
             here, there = os.fstat(fd), self.path.stat()
         except OSError as error:
-            raise JournalError(f"journal {self.path} was removed or cannot be reached ({error.strerror}); {_IN_HAND}") from error
+            raise JournalError(
+                f"journal {self.path} was removed or cannot be reached ({error.strerror}); {_IN_HAND}"
+            ) from error
         if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
-            raise JournalError(f"journal {self.path} was replaced by another file while it was in use; {_IN_HAND}")
+            raise JournalError(
+                f"journal {self.path} was replaced by another file while it was in use; {_IN_HAND}"
+            )
         try:
             nonce = json.loads(_owner_path(self.path).read_text())["nonce"]
         except (OSError, ValueError, LookupError, TypeError) as error:
@@ -136,7 +147,9 @@ def _locked(path: Path) -> int | None:
     try:
         fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise JournalError(f"journal {path}: cannot make its lock file {lock_path.name} ({error.strerror})") from error
+        raise JournalError(
+            f"journal {path}: cannot make its lock file {lock_path.name} ({error.strerror})"
+        ) from error
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("header", "ask", "tell", "add", "step", "decision", "enqueue", "prepared", "again", "options")
+KINDS = (
+    "header",
+    "ask",
+    "tell",
+    "add",
+    "step",
+    "decision",
+    "enqueue",
+    "prepared",
+    "again",
+    "options",
+)
 
 
 class Ledger:
@@ -28,7 +39,12 @@ class Ledger:
         kind = record["kind"]
         if kind == "tell":  # most lines are tells
             id, state = record.get("id"), record.get("state")
-            if type(id) is int and type(state) is str and 0 <= id < len(self.states) and self.states[id] in _OPEN:
+            if (
+                type(id) is int
+                and type(state) is str
+                and 0 <= id < len(self.states)
+                and self.states[id] in _OPEN
+            ):
                 self.states[id] = state
                 return ""
             return self._wrong_tell(id, state)
@@ -37,11 +53,15 @@ class Ledger:
                 return self._new(record["trials"], "pending")
             case "step" if _is_step(record):
                 return self._running(record["id"])
-            case "add" if type(trial := record.get("trial")) is dict and type(trial.get("state")) is str:
+            case "add" if (
+                type(trial := record.get("trial")) is dict and type(trial.get("state")) is str
+            ):
                 return self._new([trial], trial["state"])
             case "enqueue" if type(point := record.get("point")) is list and _are_levels(point):
                 return ""
-            case "prepared" if type(record.get("name")) is str and type(record.get("directory")) is str:
+            case "prepared" if (
+                type(record.get("name")) is str and type(record.get("directory")) is str
+            ):
                 return ""
             case "again" if type(record.get("id")) is int:
                 return self._unknown(record["id"])
@@ -69,7 +89,9 @@ class Ledger:
 
     def _running(self, id: int) -> str:
         problem = self._unknown(id)
-        return problem or ("" if self.states[id] == "pending" else f"a step of trial {id}, which was told before")
+        return problem or (
+            "" if self.states[id] == "pending" else f"a step of trial {id}, which was told before"
+        )
 
     def _unknown(self, id: int) -> str:
         return "" if 0 <= id < self.next else f"trial {id} was never asked"
@@ -86,5 +108,7 @@ def _are_levels(point: list[Any]) -> bool:
 def _is_step(record: Mapping[str, Any]) -> bool:
     value = record.get("value", ...)
     return (
-        type(record.get("id")) is int and type(record.get("step")) is int and (value is None or type(value) in (int, float, str))
+        type(record.get("id")) is int
+        and type(record.get("step")) is int
+        and (value is None or type(value) in (int, float, str))
     )

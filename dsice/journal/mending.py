@@ -76,7 +76,9 @@ def repair(path: str | os.PathLike[str]) -> Repair:
     except OSError as error:
         if isinstance(error, JournalError):
             raise
-        raise JournalError(f"journal {file}: cannot be repaired ({error.strerror}); the file is as it was") from error
+        raise JournalError(
+            f"journal {file}: cannot be repaired ({error.strerror}); the file is as it was"
+        ) from error
     finally:
         hold.release()
     return done
@@ -98,7 +100,9 @@ def _readable(lines: Sequence[bytes], done: Repair) -> list[Numbered]:
     found = []
     for number, line in enumerate(lines, 2):
         pieces = _pieces(line.strip(b"\0"))
-        found += [(number, piece, record) for piece in pieces if (record := parse(piece)[0]) is not None]
+        found += [
+            (number, piece, record) for piece in pieces if (record := parse(piece)[0]) is not None
+        ]
         if not pieces or parse(pieces[-1])[0] is None:
             done.removed.append((number, parse(line)[1]))
     return found
@@ -124,7 +128,11 @@ def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
     unreadable = [number for number, _ in done.removed]
     for place, (number, line, record) in enumerate(lines):
         # a jump of the ids after an unreadable line: that line asked the trials between; any other jump is an error of its own
-        if 0 < _first_id(record) - ledger.next <= MOST_GONE and unreadable and unreadable[0] < number:
+        if (
+            0 < _first_id(record) - ledger.next <= MOST_GONE
+            and unreadable
+            and unreadable[0] < number
+        ):
             unreadable = [n for n in unreadable if n > number]
             for filler in _fill(ledger.next, lines[place:], round, done):
                 ledger.problem(filler)
@@ -146,7 +154,10 @@ def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
 def _first_id(record: Mapping[str, Any]) -> int:
     """The id that shows that a trial exists: that of a new trial itself, one less for a told one (-1: none)."""
     match record:
-        case {"kind": "ask", "trials": [{"id": int(id)}, *_]} | {"kind": "add", "trial": {"id": int(id)}}:
+        case {"kind": "ask", "trials": [{"id": int(id)}, *_]} | {
+            "kind": "add",
+            "trial": {"id": int(id)},
+        }:
             return id
         case {"kind": "tell" | "step", "id": int(id)}:
             return id + 1
@@ -156,7 +167,11 @@ def _first_id(record: Mapping[str, Any]) -> int:
 def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> Iterator[Record]:
     """An ask line for the trials from `first` up to the next that is asked or added, as far as their tell lines know them."""
     new = (_first_id(record) for _, _, record in lines if record["kind"] in ("ask", "add"))
-    told = {r["id"]: r for _, _, r in lines if r["kind"] == "tell" and isinstance(r.get("id"), int) and "point" in r}
+    told = {
+        r["id"]: r
+        for _, _, r in lines
+        if r["kind"] == "tell" and isinstance(r.get("id"), int) and "point" in r
+    }
     running = [_first_id(record) for _, _, record in lines if record["kind"] in ("tell", "step")]
     last = next((id for id in new if id > first), max(running, default=first))
     length = len(next(iter(told.values()))["point"]) if told else 0
@@ -164,11 +179,18 @@ def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> It
     for id in range(first, last):
         if id in told:
             done.restored.append(id)
-            trials.append({"id": id} | {name: told[id][name] for name in _IDENTITY if name in told[id]})
+            trials.append(
+                {"id": id} | {name: told[id][name] for name in _IDENTITY if name in told[id]}
+            )
         else:  # a stage of its own: it blocks no point and is never scored
             done.gone.append(id)
             lost.append(id)
             trials.append({"id": id, "point": [0] * length, "stage": -1, "repeat": id})
     yield {"kind": "ask", "round": round, "repaired": True, "trials": trials}
     for id in lost:
-        yield {"kind": "tell", "id": id, "state": "lost", "error": "the journal line that asked this trial was damaged"}
+        yield {
+            "kind": "tell",
+            "id": id,
+            "state": "lost",
+            "error": "the journal line that asked this trial was damaged",
+        }

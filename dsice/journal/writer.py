@@ -41,7 +41,14 @@ class Journal:
         The file cannot be opened, is no journal, or has a bad line in the middle.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, lock: bool = True, wait: float = 0.0, create: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        lock: bool = True,
+        wait: float = 0.0,
+        create: bool = True,
+    ) -> None:
         self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
         _prepare(self.path, create=create)
         self._size = 0
@@ -51,7 +58,9 @@ class Journal:
         self._hold = Hold(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
         with self._closed_on_failure():
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._fd = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+            )
             # a journal that is simply forgotten lets go too
             self._release = weakref.finalize(self, _release, self._fd, self._hold, os.getpid())
             self._reading = Reading(self.path)
@@ -70,7 +79,9 @@ class Journal:
         except BaseException as error:
             self.close()
             if isinstance(error, OSError) and not isinstance(error, JournalError):
-                raise JournalError(f"journal {self.path}: cannot be opened for writing ({error.strerror})") from error
+                raise JournalError(
+                    f"journal {self.path}: cannot be opened for writing ({error.strerror})"
+                ) from error
             raise
 
     def claim(self) -> Reading:
@@ -109,7 +120,9 @@ class Journal:
             self._size = reading.bytes
             self._check_size(fd)
             if reading.torn:
-                copy = self.path.with_name(f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}")
+                copy = self.path.with_name(
+                    f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}"
+                )
                 copy.write_bytes(reading.torn)
                 os.ftruncate(fd, reading.good_bytes)
             size = os.fstat(fd).st_size
@@ -140,7 +153,9 @@ class Journal:
             os.fsync(fd)
             self._size, self._undo_to = self._size + len(line), None
         except BaseException as error:
-            with suppress(OSError):  # shrinking needs no space; if even that fails, the next append does it
+            with suppress(
+                OSError
+            ):  # shrinking needs no space; if even that fails, the next append does it
                 self._undo(fd)
             if isinstance(error, OSError) and not isinstance(error, JournalError):
                 raise JournalError(
@@ -158,7 +173,9 @@ class Journal:
     def gone(self) -> bool:
         """Whether the file at the path is not the one that is written any more: deleted, moved or replaced."""
         try:
-            return self._fd is not None and not os.path.samestat(os.fstat(self._fd), self.path.stat())
+            return self._fd is not None and not os.path.samestat(
+                os.fstat(self._fd), self.path.stat()
+            )
         except OSError:
             return True
 
@@ -186,7 +203,9 @@ class Journal:
 
     def _file(self) -> int:
         if self._fd is None:
-            raise JournalError(f"journal {self.path} is closed; make a new Tuner with journal={str(self.path)!r} to go on")
+            raise JournalError(
+                f"journal {self.path} is closed; make a new Tuner with journal={str(self.path)!r} to go on"
+            )
         return self._fd
 
     def close(self) -> None:
@@ -210,7 +229,9 @@ def _prepare(path: Path, *, create: bool) -> None:
     except JournalError:
         raise
     except OSError as error:
-        raise JournalError(f"journal {path}: cannot be opened ({error.strerror or error})") from error
+        raise JournalError(
+            f"journal {path}: cannot be opened ({error.strerror or error})"
+        ) from error
 
 
 def _release(fd: int, hold: Hold, pid: int) -> None:
@@ -229,7 +250,9 @@ def _write(fd: int, data: bytes) -> None:
 
 def _sync_directory(directory: Path) -> None:
     """The name of a new file is on the disk only when its directory is."""
-    with suppress(OSError):  # some network file systems cannot; the file itself is synced all the same
+    with suppress(
+        OSError
+    ):  # some network file systems cannot; the file itself is synced all the same
         fd = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(fd)

@@ -15,9 +15,24 @@ if TYPE_CHECKING:
     from dsice.launchers.batch import Batch, Scheduler
     from dsice.launchers.futures import Futures
 
-__all__ = ["Batch", "Clock", "Futures", "Job", "Launcher", "Local", "Result", "Scheduler", "Step", "Table"]
+__all__ = [
+    "Batch",
+    "Clock",
+    "Futures",
+    "Job",
+    "Launcher",
+    "Local",
+    "Result",
+    "Scheduler",
+    "Step",
+    "Table",
+]
 
-_LAZY = {"Batch": "dsice.launchers.batch", "Futures": "dsice.launchers.futures", "Scheduler": "dsice.launchers.batch"}
+_LAZY = {
+    "Batch": "dsice.launchers.batch",
+    "Futures": "dsice.launchers.futures",
+    "Scheduler": "dsice.launchers.batch",
+}
 
 
 def __getattr__(name: str) -> Any:

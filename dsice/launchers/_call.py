@@ -42,12 +42,21 @@ def record(returned: Any) -> dict[str, Any]:
     """Returned value as what goes into ``result.json``: a number, a list of numbers or a mapping of named metrics."""
     if isinstance(returned, Mapping):
         if not returned:
-            raise Unusable("the function returned an empty mapping; return at least one named metric")
-        return {"metrics": {str(name): number(value, f"metric {str(name)!r}") for name, value in returned.items()}}
+            raise Unusable(
+                "the function returned an empty mapping; return at least one named metric"
+            )
+        return {
+            "metrics": {
+                str(name): number(value, f"metric {str(name)!r}")
+                for name, value in returned.items()
+            }
+        }
     if hasattr(returned, "tolist"):  # numpy, pandas, torch
         returned = returned.tolist()
     if returned is None:
-        raise Unusable("the function returned None; return a number, a list of numbers or a mapping of named metrics")
+        raise Unusable(
+            "the function returned None; return a number, a list of numbers or a mapping of named metrics"
+        )
     if isinstance(returned, (list, tuple)):
         if not returned:
             raise Unusable("the function returned an empty list; return at least one number")
@@ -66,7 +75,10 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
         function = pickle.loads(sent["function"])  # noqa: S301
     except Exception as error:
         advice = "Its module must be importable in a fresh interpreter: install it, or define the function in the script itself."
-        return {"error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}", "traceback": story(error)}
+        return {
+            "error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}",
+            "traceback": story(error),
+        }
     started = time.perf_counter()
     try:
         returned = function(**params, **prepared(function, params, os.environ))
@@ -80,7 +92,9 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
 
 
-def prepared(function: Any, params: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+def prepared(
+    function: Any, params: Mapping[str, Any], variables: Mapping[str, str]
+) -> dict[str, Any]:
     """The argument `prepared`, where something was prepared and the function takes it: a directory, or several by name."""
     found = {name: value for name, value in variables.items() if name.startswith("DSICE_PREPARED")}
     if not found or "prepared" in params:

@@ -112,7 +112,9 @@ class VirtualClock:
         return list(self._running)
 
     def _free(self) -> list[int]:
-        taken = {int(run.result.where["worker"]) for run in self._running.values() if run.end > self._now}
+        taken = {
+            int(run.result.where["worker"]) for run in self._running.values() if run.end > self._now
+        }
         return [worker for worker in range(self._workers) if worker not in taken]
 
     def start(self, results: Sequence[Result], curves: Sequence[Curve]) -> None:
@@ -120,7 +122,9 @@ class VirtualClock:
         self._count_asking()
         for result, curve, worker in zip(results, curves, self._free(), strict=False):
             seconds, where = result.seconds or 0.0, {**result.where, "worker": str(worker)}
-            self._running[result.id] = _Run(replace(result, where=where), seconds, self._now, self._now + seconds, curve)
+            self._running[result.id] = _Run(
+                replace(result, where=where), seconds, self._now, self._now + seconds, curve
+            )
 
     def _count_asking(self) -> None:
         if not self._overhead or self._returned is None:
@@ -129,7 +133,9 @@ class VirtualClock:
         self._now += real
         self._asking += real
         worked = sum(max(0.0, min(run.end, self._now) - before) for run in self._running.values())
-        self._idle += self._workers * real - worked  # workers that became free meanwhile had to wait for the rest of it
+        self._idle += (
+            self._workers * real - worked
+        )  # workers that became free meanwhile had to wait for the rest of it
         self._returned = None
 
     def collect(self) -> list[Result | Step]:
@@ -137,12 +143,17 @@ class VirtualClock:
         if self._running:
             self._now = max(self._now, min(run.next for run in self._running.values()))
         steps = self._steps()
-        over = sorted((run for run in self._running.values() if run.end <= self._now), key=lambda run: run.end)
+        over = sorted(
+            (run for run in self._running.values() if run.end <= self._now), key=lambda run: run.end
+        )
         for run in over:
             del self._running[run.result.id]
             self._ended += run.seconds
         self._returned = perf_counter()
-        return [*steps, *(replace(run.result, times=(run.start, run.start, run.end)) for run in over)]
+        return [
+            *steps,
+            *(replace(run.result, times=(run.start, run.start, run.end)) for run in over),
+        ]
 
     def _steps(self) -> list[Step]:
         """The steps told by now and not collected before, in the order of their moments."""
@@ -195,7 +206,11 @@ class AtOnce:
 
     def start(self, results: Sequence[Result], curves: Sequence[Curve]) -> None:
         self._ready.update((result.id, result) for result in results)
-        self._curves.update((result.id, list(reversed(curve))) for result, curve in zip(results, curves, strict=True) if curve)
+        self._curves.update(
+            (result.id, list(reversed(curve)))
+            for result, curve in zip(results, curves, strict=True)
+            if curve
+        )
 
     def collect(self) -> list[Result | Step]:
         """The next step of every trial with a curve, and the results of those that have no more of them."""

@@ -85,7 +85,9 @@ class Command:
         LaunchError
             If a placeholder without a default is not in `params`.
         """
-        return "".join(part if isinstance(part, str) else self._fill(part, params) for part in self.parts)
+        return "".join(
+            part if isinstance(part, str) else self._fill(part, params) for part in self.parts
+        )
 
     def _fill(self, part: Placeholder, params: Mapping[str, Any]) -> str:
         name, default = part.find(params)

@@ -16,7 +16,9 @@ from dsice.launchers._remote import Task, perform
 
 def local_client(workers: int) -> Client:
     """A client of `workers` processes of this machine with a thread each."""
-    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+    cluster = LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+    )
     return Client(cluster)
 
 
@@ -33,7 +35,9 @@ class Dask:
 
     def __init__(self, client: Client, *, owned: bool, options: Mapping[str, Any]) -> None:
         if client.asynchronous:
-            raise OptionError("executor: this dask Client is asynchronous; make it with asynchronous=False")
+            raise OptionError(
+                "executor: this dask Client is asynchronous; make it with asynchronous=False"
+            )
         self.owned = owned
         self._client = client
         self._options = dict(options)
@@ -45,9 +49,13 @@ class Dask:
         # pure=False and a key of its own: the same parameters are measured again when asked again
         key = f"dsice-{secrets.token_hex(8)}"
         try:
-            future: Handle = self._client.submit(perform, task, pure=False, key=key, **self._options)
+            future: Handle = self._client.submit(
+                perform, task, pure=False, key=key, **self._options
+            )
         except (TypeError, ValueError, AttributeError) as error:
-            raise LaunchError(f"dask refused the trial (options={self._options}): {type(error).__name__}: {error}") from error
+            raise LaunchError(
+                f"dask refused the trial (options={self._options}): {type(error).__name__}: {error}"
+            ) from error
         return future
 
     def drop(self, handle: Handle) -> None:
@@ -56,7 +64,9 @@ class Dask:
                 handle.cancel(force=True)  # type: ignore[attr-defined]
 
     def let_go(self, handle: Handle) -> bool:
-        with contextlib.suppress(Exception):  # the connection may be gone: then it is let go of already
+        with contextlib.suppress(
+            Exception
+        ):  # the connection may be gone: then it is let go of already
             handle.cancel(force=True)  # type: ignore[attr-defined]
         return True
 
@@ -64,7 +74,13 @@ class Dask:
         kind = type(error).__name__
         if kind == "KilledWorker":
             return "lost", f"dask gave the trial up, because each worker that had it died: {error}"
-        if kind in ("CommClosedError", "CancelledError", "FutureCancelledError", "FuturesCancelledError", "ClosedClientError"):
+        if kind in (
+            "CommClosedError",
+            "CancelledError",
+            "FutureCancelledError",
+            "FuturesCancelledError",
+            "ClosedClientError",
+        ):
             return "lost", f"dask lost the trial: {kind}: {error}"
         return "failed", f"dask could not run the trial: {kind}: {error}"
 

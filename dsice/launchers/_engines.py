@@ -73,14 +73,18 @@ class Pool:
 
     def __init__(self, executor: Executor, *, owned: bool, options: Mapping[str, Any]) -> None:
         if options:
-            raise OptionError(f"options={dict(options)} are for dask and ray; {type(executor).__name__} takes none")
+            raise OptionError(
+                f"options={dict(options)} are for dask and ray; {type(executor).__name__} takes none"
+            )
         self.executor = executor
         self.name = type(executor).__name__
         self.threads = isinstance(executor, ThreadPoolExecutor)
         self.owned = owned
 
     def slots(self) -> int | None:
-        count = getattr(self.executor, "_max_workers", None)  # of the standard library's, loky's and mpi4py's executors
+        count = getattr(
+            self.executor, "_max_workers", None
+        )  # of the standard library's, loky's and mpi4py's executors
         return count if isinstance(count, int) and count > 0 else None
 
     def start(self, task: Task) -> Handle:
@@ -95,7 +99,10 @@ class Pool:
 
     def verdict(self, error: BaseException) -> tuple[str, str]:
         if isinstance(error, concurrent.futures.BrokenExecutor):
-            return "lost", f"a worker of the {self.name} died, and with it every trial that it had: {error}"
+            return (
+                "lost",
+                f"a worker of the {self.name} died, and with it every trial that it had: {error}",
+            )
         return "failed", f"{self.name} could not run the trial: {type(error).__name__}: {error}"
 
     def close(self) -> None:
@@ -105,13 +112,17 @@ class Pool:
         if "kill_workers" in inspect.signature(shutdown).parameters:  # loky
             shutdown(wait=True, kill_workers=True)
             return
-        for process in list((getattr(self.executor, "_processes", None) or {}).values()):  # Python 3.14 has kill_workers()
+        for process in list(
+            (getattr(self.executor, "_processes", None) or {}).values()
+        ):  # Python 3.14 has kill_workers()
             with contextlib.suppress(OSError, ValueError):
                 process.kill()
         shutdown(wait=not self.threads, cancel_futures=True)
 
 
-def engine(given: object, slots: int | None, options: Mapping[str, Any], *, owned: bool = False) -> Engine:
+def engine(
+    given: object, slots: int | None, options: Mapping[str, Any], *, owned: bool = False
+) -> Engine:
     """The engine that `given` stands for.
 
     Raises
@@ -123,7 +134,9 @@ def engine(given: object, slots: int | None, options: Mapping[str, Any], *, owne
     """
     if isinstance(given, str):
         return named(given, slots, options)
-    if type(given).__module__.partition(".")[0] == "distributed" and hasattr(given, "scheduler_info"):
+    if type(given).__module__.partition(".")[0] == "distributed" and hasattr(
+        given, "scheduler_info"
+    ):
         from dsice.launchers._dask import Dask
 
         return Dask(given, owned=owned, options=options)
@@ -131,7 +144,9 @@ def engine(given: object, slots: int | None, options: Mapping[str, Any], *, owne
         from dsice.launchers._ray import Ray
 
         return Ray(slots, options)
-    if isinstance(given, Executor) or (hasattr(given, "submit") and hasattr(given, "shutdown") and not isinstance(given, type)):
+    if isinstance(given, Executor) or (
+        hasattr(given, "submit") and hasattr(given, "shutdown") and not isinstance(given, type)
+    ):
         return Pool(given, owned=owned, options=options)  # type: ignore[arg-type]
     raise OptionError(
         "executor must be a concurrent.futures executor, a dask.distributed Client, the module ray, one of 'dask', 'ray' and "
@@ -142,7 +157,9 @@ def engine(given: object, slots: int | None, options: Mapping[str, Any], *, owne
 def named(name: str, slots: int | None, options: Mapping[str, Any]) -> Engine:
     """An engine of this machine's own processes, made here and ended with the launcher."""
     if name not in EXTRAS:
-        raise OptionError(f"executor={name!r}: expected 'dask', 'ray' or 'mpi', or the executor itself")
+        raise OptionError(
+            f"executor={name!r}: expected 'dask', 'ray' or 'mpi', or the executor itself"
+        )
     try:
         if name == "dask":
             from dsice.launchers._dask import Dask, local_client

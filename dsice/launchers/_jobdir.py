@@ -31,7 +31,13 @@ from dsice.launchers import _processes
 from dsice.launchers.base import Job
 from dsice.worker import STOP, STOPPING
 
-JOB, PARAMS, PROCESS, EXIT, RESULT = "job.json", "params.json", "process.json", "exit.json", "result.json"
+JOB, PARAMS, PROCESS, EXIT, RESULT = (
+    "job.json",
+    "params.json",
+    "process.json",
+    "exit.json",
+    "result.json",
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,12 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 def prepare(directory: Path, job: Job, program: str, slot: int) -> Ticket:
     """Make the directory as if nothing had ever been in it, and claim it with a new token."""
     ticket = Ticket(secrets.token_hex(8), program, slot, time.time())
-    claim = {**_identity(job, program), "slot": slot, "queued": ticket.queued, "token": ticket.token}
+    claim = {
+        **_identity(job, program),
+        "slot": slot,
+        "queued": ticket.queued,
+        "token": ticket.token,
+    }
     if directory.exists():
         _clear(directory, claim)
     directory.mkdir(parents=True, exist_ok=True)
@@ -122,7 +133,9 @@ def renew(directory: Path, job: Job, program: str, ticket: Ticket) -> Ticket:
     """Claim the directory for another try of the same job, which finds its checkpoints in it; output is put aside."""
     new = Ticket(secrets.token_hex(8), program, ticket.slot, ticket.queued)
     claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
-    write(directory / JOB, claim)  # first: a supervisor of the try before that starts late sees that it is not wanted
+    write(
+        directory / JOB, claim
+    )  # first: a supervisor of the try before that starts late sees that it is not wanted
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
         (directory / name).unlink(missing_ok=True)
     for name in ("stdout", "stderr"):
@@ -183,7 +196,13 @@ def end(directory: Path, seconds: float = 5.0) -> None:
 
 
 def _identity(job: Job, program: str) -> dict[str, Any]:
-    return {"id": job.id, "kind": job.kind, "program": program, "stage": job.stage, "parent": job.parent}
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "program": program,
+        "stage": job.stage,
+        "parent": job.parent,
+    }
 
 
 def claimed_by(directory: Path, job: Job, program: str) -> Ticket | None:
@@ -220,7 +239,9 @@ def delivers(directory: Path, token: str) -> bool:
     found = ended(directory, token)
     if found is None:
         return False
-    return found.get("why") in ("exit", "timeout") or (found.get("why") == "cancel" and asked_to_stop(directory))
+    return found.get("why") in ("exit", "timeout") or (
+        found.get("why") == "cancel" and asked_to_stop(directory)
+    )
 
 
 def ask_to_stop(directory: Path) -> None:

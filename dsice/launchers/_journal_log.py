@@ -40,25 +40,52 @@ def read(path: Path, columns: Columns) -> Log:
     for record in contents.records:
         records.apply(record, history, space, [])
     metric, stage = columns.objective or goal.get("metric", "value"), goal.get("stage", 0)
-    told = [t for t in history if t.stage == stage and not t.overrides and t.state in ("done", "failed", "timed_out", "invalid")]
+    told = [
+        t
+        for t in history
+        if t.stage == stage
+        and not t.overrides
+        and t.state in ("done", "failed", "timed_out", "invalid")
+    ]
     names = sorted({name for trial in told for name in trial.metrics} - {metric})
     rows = [row for trial in told for row in _rows(trial, metric, names, space)]
     if not any(math.isfinite(value) for _, value, _, _ in rows):
-        raise TableError(f"journal {path} has no told trial with the metric {metric!r}; choose another one with objective=")
+        raise TableError(
+            f"journal {path} has no told trial with the metric {metric!r}; choose another one with objective="
+        )
     keys, values, seconds, others = zip(*rows, strict=True)
     matrix = np.array(others, dtype=np.float64).reshape(len(rows), len(names))
     rules = tuple(rule for rule in space.where if isinstance(rule, When))
     metrics = {name: matrix[:, j] for j, name in enumerate(names)}
-    curves = [trial.curve for trial in told for _ in _rows(trial, metric, names, space)] if columns.curves else []
+    curves = (
+        [trial.curve for trial in told for _ in _rows(trial, metric, names, space)]
+        if columns.curves
+        else []
+    )
     if columns.curves and not any(curves):
-        raise TableError(f"journal {path} has no learning curves (they come from dsice.step); leave out curves=True")
-    return Log(str(path), dict(space.axes), rules, list(keys), np.array(values), np.array(seconds), metrics, curves)
+        raise TableError(
+            f"journal {path} has no learning curves (they come from dsice.step); leave out curves=True"
+        )
+    return Log(
+        str(path),
+        dict(space.axes),
+        rules,
+        list(keys),
+        np.array(values),
+        np.array(seconds),
+        metrics,
+        curves,
+    )
 
 
 def _journal_space(record: Mapping[str, Any], path: Path) -> Space:
     """The space of a journal; what its Require functions forbade was never measured, so they are not needed."""
     rules = record.get("where", ())
-    functions = {rule["function"]: _anything for rule in rules if rule["kind"] == "require" and "function" in rule}
+    functions = {
+        rule["function"]: _anything
+        for rule in rules
+        if rule["kind"] == "require" and "function" in rule
+    }
     try:
         return Space.from_dict(record, rules=functions)
     except SpaceError as error:
@@ -69,11 +96,24 @@ def _anything(params: Mapping[str, Any]) -> bool:
     return True
 
 
-def _rows(trial: Trial, metric: str, names: Iterable[str], space: Space) -> list[tuple[Key, float, float, list[float]]]:
+def _rows(
+    trial: Trial, metric: str, names: Iterable[str], space: Space
+) -> list[tuple[Key, float, float, list[float]]]:
     """One row for each repeat inside a trial; a failed trial is one row without a value."""
     done = trial.state == "done"
-    values = [trial.metrics[metric]] if metric in trial.metrics else list(trial.values) if metric == "value" else []
-    finite = [v if math.isfinite(v) else math.nan for v in (values if done and values else [math.nan])]
+    values = (
+        [trial.metrics[metric]]
+        if metric in trial.metrics
+        else list(trial.values)
+        if metric == "value"
+        else []
+    )
+    finite = [
+        v if math.isfinite(v) else math.nan for v in (values if done and values else [math.nan])
+    ]
     key = tuple(trial.params.get(name, ABSENT) for name in space.names)
     seconds = math.nan if trial.seconds is None else trial.seconds / len(finite)
-    return [(key, value, seconds, [trial.metrics.get(name, math.nan) for name in names]) for value in finite]
+    return [
+        (key, value, seconds, [trial.metrics.get(name, math.nan) for name in names])
+        for value in finite
+    ]

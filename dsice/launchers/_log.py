@@ -84,7 +84,9 @@ def read(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) -> Log
         return _from_frame(source, columns, "the table")
     path = Path(source)
     if not path.is_file():
-        raise TableError(f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file")
+        raise TableError(
+            f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file"
+        )
     if path.suffix == ".jsonl":
         from dsice.launchers import _journal_log
 
@@ -99,15 +101,23 @@ def _frame(path: Path) -> pd.DataFrame:
     try:
         if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
             # "None" and "NA" are good names of levels; what is no number in the other columns is found there.
-            frame = pd.read_csv(path, sep="\t" if ".tsv" in name else ",", keep_default_na=False, na_values=[""])
-            return frame.drop(columns=[c for c in frame.columns if str(c).startswith("Unnamed:")])  # a saved row number
+            frame = pd.read_csv(
+                path, sep="\t" if ".tsv" in name else ",", keep_default_na=False, na_values=[""]
+            )
+            return frame.drop(
+                columns=[c for c in frame.columns if str(c).startswith("Unnamed:")]
+            )  # a saved row number
         if name.endswith((".parquet", ".pq")):
             return pd.read_parquet(path)
     except ImportError as error:
-        raise MissingPackageError(f"reading {path} needs pyarrow: pip install 'dsice[parquet]'") from error
+        raise MissingPackageError(
+            f"reading {path} needs pyarrow: pip install 'dsice[parquet]'"
+        ) from error
     except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are children of these
         raise TableError(f"table {path} cannot be read: {error}") from error
-    raise TableError(f"table {path} has an unknown ending; expected .csv, .csv.gz, .tsv, .parquet, or .jsonl for a journal")
+    raise TableError(
+        f"table {path} has an unknown ending; expected .csv, .csv.gz, .tsv, .parquet, or .jsonl for a journal"
+    )
 
 
 def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
@@ -120,16 +130,26 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
     objective = columns.objective or "objective"
     seconds, valid = _optional(frame, "seconds", columns), _optional(frame, "valid", columns)
     if objective not in frame.columns:
-        hint = "" if columns.objective else "; name the column to optimise with objective= (dsice replay --objective)"
-        raise TableError(f"{source} has no column {objective!r}{hint}; its columns are {', '.join(map(str, frame.columns))}")
+        hint = (
+            ""
+            if columns.objective
+            else "; name the column to optimise with objective= (dsice replay --objective)"
+        )
+        raise TableError(
+            f"{source} has no column {objective!r}{hint}; its columns are {', '.join(map(str, frame.columns))}"
+        )
     of_curves = () if isinstance(columns.curves, bool) else tuple(columns.curves.values())
     names = _names(frame, columns, objective, {seconds, valid, *of_curves})
     for name in (*names, *columns.metrics, *of_curves, *filter(None, (seconds, valid))):
         if name not in frame.columns:
-            raise TableError(f"{source} has no column {name!r}; its columns are {', '.join(map(str, frame.columns))}")
+            raise TableError(
+                f"{source} has no column {name!r}; its columns are {', '.join(map(str, frame.columns))}"
+            )
     levels = [_levels(frame[name], source) for name in names]
     given = columns.params if isinstance(columns.params, Mapping) else {}
-    axes = {n: _axis(n, column, given.get(n), source) for n, column in zip(names, levels, strict=True)}
+    axes = {
+        n: _axis(n, column, given.get(n), source) for n, column in zip(names, levels, strict=True)
+    }
     values = _numbers(frame[objective], source)
     if valid is not None:
         values = np.where(_bools(frame[valid], source), values, np.nan)
@@ -156,9 +176,14 @@ def _curves(frame: pd.DataFrame, columns: Mapping[int, str] | bool, source: str)
         )
     steps = sorted(columns)
     values = np.column_stack([_numbers(frame[columns[step]], source) for step in steps])
-    told = np.column_stack([frame[columns[step]].notna().to_numpy() for step in steps])  # a told NaN reads like an empty cell
+    told = np.column_stack(
+        [frame[columns[step]].notna().to_numpy() for step in steps]
+    )  # a told NaN reads like an empty cell
     ends = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in told]
-    return [tuple(zip(steps[:end], row[:end].tolist(), strict=True)) for row, end in zip(values, ends, strict=True)]
+    return [
+        tuple(zip(steps[:end], row[:end].tolist(), strict=True))
+        for row, end in zip(values, ends, strict=True)
+    ]
 
 
 def check_curves(curves: object) -> None:
@@ -167,7 +192,9 @@ def check_curves(curves: object) -> None:
         return
     good = isinstance(curves, Mapping) and len(curves) > 0
     if not good or any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in curves):  # type: ignore[attr-defined]
-        raise OptionError(f"curves must map steps (whole numbers >= 0) to columns, or be True or False, got {curves!r}")
+        raise OptionError(
+            f"curves must map steps (whole numbers >= 0) to columns, or be True or False, got {curves!r}"
+        )
 
 
 def _optional(frame: pd.DataFrame, usual: str, columns: Columns) -> str | None:
@@ -175,24 +202,50 @@ def _optional(frame: pd.DataFrame, usual: str, columns: Columns) -> str | None:
     given: str | None = getattr(columns, usual)
     if given is not None:
         return given
-    return usual if usual in frame.columns and usual not in (columns.params or ()) and usual not in columns.metrics else None
+    return (
+        usual
+        if usual in frame.columns
+        and usual not in (columns.params or ())
+        and usual not in columns.metrics
+        else None
+    )
 
 
-def _names(frame: pd.DataFrame, columns: Columns, objective: str, others: set[str | None]) -> list[str]:
+def _names(
+    frame: pd.DataFrame, columns: Columns, objective: str, others: set[str | None]
+) -> list[str]:
     if columns.params is not None:
         if isinstance(columns.params, str) or not list(columns.params):
             raise TableError(f"params must name at least one column, got {columns.params!r}")
         return list(columns.params)
     order = [str(c) for c in frame.columns]
-    leading = order[: order.index(objective)]  # logs put the parameters first and the results behind them
-    names = [c for c in leading or order if c != objective and c not in others and c not in columns.metrics]
-    names = names or [c for c in order if c != objective and c not in others and c not in columns.metrics]
+    leading = order[
+        : order.index(objective)
+    ]  # logs put the parameters first and the results behind them
+    names = [
+        c
+        for c in leading or order
+        if c != objective and c not in others and c not in columns.metrics
+    ]
+    names = names or [
+        c for c in order if c != objective and c not in others and c not in columns.metrics
+    ]
     if not names:
-        raise TableError(f"the table has no column of parameters beside {', '.join(map(str, frame.columns))}")
-    measured = [n for n in names if frame[n].dtype.kind == "f" and frame[n].nunique() > max(50, len(frame) // 2)]
+        raise TableError(
+            f"the table has no column of parameters beside {', '.join(map(str, frame.columns))}"
+        )
+    measured = [
+        n
+        for n in names
+        if frame[n].dtype.kind == "f" and frame[n].nunique() > max(50, len(frame) // 2)
+    ]
     if measured:
         many = f"column {measured[0]!r} has {frame[measured[0]].nunique()} different numbers in {len(frame)} rows"
-        too = f", and so do {', '.join(map(repr, measured[1:6]))}{' ...' if measured[6:] else ''}" if measured[1:] else ""
+        too = (
+            f", and so do {', '.join(map(repr, measured[1:6]))}{' ...' if measured[6:] else ''}"
+            if measured[1:]
+            else ""
+        )
         raise TableError(
             f"{many}, so it looks measured{too}; name the parameters with params= (dsice replay --params A,B,C), "
             "or the measured columns with metrics="
@@ -212,7 +265,9 @@ def _levels(column: pd.Series[Any], source: str) -> list[Any]:
     return values
 
 
-def _axis(name: str, column: Sequence[Any], given: Axis | Sequence[Any] | None, source: str) -> Axis:
+def _axis(
+    name: str, column: Sequence[Any], given: Axis | Sequence[Any] | None, source: str
+) -> Axis:
     found = set(column)
     try:
         if given is None:
@@ -222,7 +277,9 @@ def _axis(name: str, column: Sequence[Any], given: Axis | Sequence[Any] | None, 
         raise TableError(f"{source}: column {name!r} is no axis: {error}") from error
     strange = sorted(map(repr, found - set(axis.values)))
     if strange:
-        raise TableError(f"{source}: column {name!r} holds {', '.join(strange[:3])}, not among the levels given, {axis!r}")
+        raise TableError(
+            f"{source}: column {name!r} holds {', '.join(strange[:3])}, not among the levels given, {axis!r}"
+        )
     return axis
 
 
@@ -241,7 +298,9 @@ def _numbers(column: pd.Series[Any], source: str) -> Floats:
     for row in np.flatnonzero(np.isnan(numbers)):
         text = column.iloc[row]
         if isinstance(text, str) and text.strip().lower() not in _NOT_A_NUMBER:
-            raise TableError(f"{source}: column {column.name!r} holds {text!r} in row {row}, expected a number")
+            raise TableError(
+                f"{source}: column {column.name!r} holds {text!r} in row {row}, expected a number"
+            )
     return np.asarray(numbers, dtype=np.float64)
 
 
@@ -251,5 +310,7 @@ def _bools(column: pd.Series[Any], source: str) -> NDArray[np.bool_]:
     words = [str(value).strip().lower() for value in column.tolist()]
     for row, word in enumerate(words):
         if word not in _TRUE and word not in _FALSE:
-            raise TableError(f"{source}: column {column.name!r} holds {word!r} in row {row}, expected true or false")
+            raise TableError(
+                f"{source}: column {column.name!r} holds {word!r} in row {row}, expected true or false"
+            )
     return np.array([word in _TRUE for word in words])

@@ -22,7 +22,9 @@ def local_pool(workers: int) -> Executor:
         MPI's ``mpiexec`` is not there: without it MPI hangs or aborts when it is to start a process.
     """
     if shutil.which("mpiexec") is None:
-        beside = Path(sys.executable).parent  # where a wheel of MPICH puts it; a virtual environment need not be activated
+        beside = Path(
+            sys.executable
+        ).parent  # where a wheel of MPICH puts it; a virtual environment need not be activated
         if not os.access(beside / "mpiexec", os.X_OK):
             raise MissingPackageError(
                 "executor='mpi' needs mpiexec on the PATH: load your machine's MPI module, or pip install 'dsice[mpi]' mpich"

@@ -13,7 +13,11 @@ from dsice.launchers.base import Job
 def slots(slots: int | None) -> int:
     """How many trials run at the same time; default: the cores this process may use."""
     if slots is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return (
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1
+        )
     return count("slots", slots)
 
 
@@ -28,18 +32,24 @@ def seconds(name: str, value: float, least: float | None = None) -> float:
     """A finite number of seconds, positive or at least `least`."""
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not good or (value <= 0 if least is None else value < least):
-        raise OptionError(f"{name} must be a number of seconds {'> 0' if least is None else f'>= {least:g}'}, got {value!r}")
+        raise OptionError(
+            f"{name} must be a number of seconds {'> 0' if least is None else f'>= {least:g}'}, got {value!r}"
+        )
     return float(value)
 
 
 def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
     """Environment variables as text; None stands for one to remove."""
     if env is not None and not isinstance(env, Mapping):
-        raise OptionError(f"env must map names to strings (or None, to remove a variable), got {type(env).__name__} {env!r}")
+        raise OptionError(
+            f"env must map names to strings (or None, to remove a variable), got {type(env).__name__} {env!r}"
+        )
     found: dict[str, str | None] = {}
     for name, value in ({} if env is None else env).items():
         if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):
-            raise OptionError(f"env must map names to strings (or None, to remove a variable), got {name!r}: {value!r}")
+            raise OptionError(
+                f"env must map names to strings (or None, to remove a variable), got {name!r}: {value!r}"
+            )
         found[name] = None if value is None else str(value)
     return found
 
@@ -47,11 +57,15 @@ def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
 def startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:
     """Raise LaunchError for more `jobs` than free slots, and for an id that comes twice or is running."""
     if len(jobs) > free:
-        raise LaunchError(f"{len(jobs)} jobs submitted and {free} of {slots} slots free; collect results first, or raise slots=")
+        raise LaunchError(
+            f"{len(jobs)} jobs submitted and {free} of {slots} slots free; collect results first, or raise slots="
+        )
     ids = [job.id for job in jobs]
     twice = sorted({id for id in ids if id in running or ids.count(id) > 1})
     if twice:
-        raise LaunchError(f"trial {twice[0]} is running already; an id can be submitted again after its result was collected")
+        raise LaunchError(
+            f"trial {twice[0]} is running already; an id can be submitted again after its result was collected"
+        )
 
 
 def whole(name: str, value: int) -> int:
@@ -70,7 +84,11 @@ def text(name: str, value: str) -> str:
 
 def texts(name: str, value: Sequence[str]) -> list[str]:
     """A list of strings; a single string would be taken for a list of letters."""
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Sequence)
+        or not all(isinstance(v, str) for v in value)
+    ):
         raise OptionError(f"{name} must be a list of strings, got {value!r}")
     return list(value)
 
@@ -79,4 +97,6 @@ def check_continuing(jobs: Sequence[Job], reason: str) -> None:
     """Raise LaunchError for a job that continues another one, where that cannot be for the `reason`; empty: it can."""
     for job in jobs:
         if reason and job.parent is not None:
-            raise LaunchError(f"trial {job.id} continues from the checkpoint of trial {job.parent}: {reason}")
+            raise LaunchError(
+                f"trial {job.id} continues from the checkpoint of trial {job.parent}: {reason}"
+            )

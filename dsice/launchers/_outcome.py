@@ -61,7 +61,9 @@ def result(ending: Ending, host: str) -> Result:
             value, metrics, seconds = _measured(ending, seconds)
         except NoMeasurement as problem:
             state, error = "failed", str(problem)
-    if state in ("done", "failed") and _jobdir.told_to_stop(ending.directory):  # not a whole trial's value
+    if state in ("done", "failed") and _jobdir.told_to_stop(
+        ending.directory
+    ):  # not a whole trial's value
         state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
     return Result(
         ending.id,
@@ -70,7 +72,11 @@ def result(ending: Ending, host: str) -> Result:
         metrics=metrics,
         seconds=seconds,
         times=(queued, found.get("started"), found.get("ended")),
-        error=None if state == "done" else error if state == "stopped" else _explain(error, ending.directory),
+        error=None
+        if state == "done"
+        else error
+        if state == "stopped"
+        else _explain(error, ending.directory),
         where=where,
     )
 
@@ -79,7 +85,10 @@ def _without_record(ending: Ending) -> tuple[str, str]:
     if _jobdir.asked_to_stop(ending.directory):
         return "stopped", "cancelled"
     if ending.overdue:
-        return "timed_out", f"{_too_long(ending)}, and its supervisor did not answer; all was killed"
+        return (
+            "timed_out",
+            f"{_too_long(ending)}, and its supervisor did not answer; all was killed",
+        )
     return "lost", f"the supervisor of the trial ended without a record ({ending.supervisor})"
 
 
@@ -108,7 +117,9 @@ def _verdict(found: Mapping[str, Any], ending: Ending) -> tuple[str, str]:
 
 def _exited(code: int) -> str:
     """Shells report the signal that killed their last command as 128 + its number."""
-    return f"exit code {code}" + (f", as of a shell whose program was {_killed(code - 128)}" if 128 < code < 128 + 65 else "")
+    return f"exit code {code}" + (
+        f", as of a shell whose program was {_killed(code - 128)}" if 128 < code < 128 + 65 else ""
+    )
 
 
 def _killed(number: int) -> str:
@@ -131,7 +142,9 @@ def _function_error(directory: Path) -> str | None:
     return str(found["error"]) if found and "error" in found else None
 
 
-def _measured(ending: Ending, seconds: float | None) -> tuple[float | list[float] | None, dict[str, float], float | None]:
+def _measured(
+    ending: Ending, seconds: float | None
+) -> tuple[float | list[float] | None, dict[str, float], float | None]:
     """Value, metrics and run time of a program that ended well."""
     if not ending.function:
         try:

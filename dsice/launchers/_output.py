@@ -14,7 +14,9 @@ from dsice.worker import STEPS
 _BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
 _LONGEST_LINE = 4 * 1024 * 1024
 _LAST_LINES = 10
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")  # colours, NULs: noise in a message and a journal
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]"
+)  # colours, NULs: noise in a message and a journal
 _LAST_CHARACTERS = 2000
 
 
@@ -68,13 +70,18 @@ def measurement(line: str) -> tuple[float | list[float] | None, dict[str, float]
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        raise NoMeasurement("the last line of stdout is not JSON" if line else "stdout is empty") from None
+        raise NoMeasurement(
+            "the last line of stdout is not JSON" if line else "stdout is empty"
+        ) from None
     if isinstance(found, dict) and found:
         return None, {name: _number(value, f"metric {name!r}") for name, value in found.items()}
     if isinstance(found, list) and found:
         return [_number(value, f"entry {i} of the list") for i, value in enumerate(found)], {}
     if isinstance(found, (dict, list)):
-        raise NoMeasurement("the last line of stdout is an empty " + ("object" if isinstance(found, dict) else "list"))
+        raise NoMeasurement(
+            "the last line of stdout is an empty "
+            + ("object" if isinstance(found, dict) else "list")
+        )
     return _number(found, "the last line of stdout"), {}
 
 

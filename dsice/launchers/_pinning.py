@@ -94,16 +94,28 @@ def _gpus(gpus: int | Sequence[int | str]) -> tuple[str, ...]:
     if isinstance(gpus, int):
         count = _options.count("gpus", gpus, "how many GPUs there are")
         if mine is not None and count > len(mine):
-            raise OptionError(f"gpus={count}, and {VISIBLE[0]}={seen!r} lets this process use {len(mine)}; ask for fewer")
+            raise OptionError(
+                f"gpus={count}, and {VISIBLE[0]}={seen!r} lets this process use {len(mine)}; ask for fewer"
+            )
         return tuple(str(i) for i in range(count)) if mine is None else tuple(mine[:count])
     names = tuple(gpus) if isinstance(gpus, Sequence) and not isinstance(gpus, str) else ()
-    if not names or not all(isinstance(name, (int, str)) and not isinstance(name, bool) for name in names):
-        raise OptionError(f"gpus must be a number >= 1 or a list of devices such as [0, 1] or ['0,1', '2,3'], got {gpus!r}")
+    if not names or not all(
+        isinstance(name, (int, str)) and not isinstance(name, bool) for name in names
+    ):
+        raise OptionError(
+            f"gpus must be a number >= 1 or a list of devices such as [0, 1] or ['0,1', '2,3'], got {gpus!r}"
+        )
     return tuple(str(name) for name in names)
 
 
-def _cores(cpus_per_trial: int | Sequence[Sequence[int]], slots: int | None) -> tuple[tuple[int, ...], ...]:
-    have = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+def _cores(
+    cpus_per_trial: int | Sequence[Sequence[int]], slots: int | None
+) -> tuple[tuple[int, ...], ...]:
+    have = (
+        sorted(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else list(range(os.cpu_count() or 1))
+    )
     if isinstance(cpus_per_trial, int):
         each = _options.count("cpus_per_trial", cpus_per_trial, "how many cores a trial has")
         count = max(1, len(have) // each) if slots is None else _options.count("slots", slots)
@@ -113,13 +125,21 @@ def _cores(cpus_per_trial: int | Sequence[Sequence[int]], slots: int | None) -> 
                 "take fewer slots or cores"
             )
         return tuple(tuple(have[i * each : (i + 1) * each]) for i in range(count))
-    lists = isinstance(cpus_per_trial, Sequence) and not isinstance(cpus_per_trial, str) and len(cpus_per_trial) > 0
-    if not lists or not all(isinstance(part, Sequence) and not isinstance(part, str) and part for part in cpus_per_trial):
+    lists = (
+        isinstance(cpus_per_trial, Sequence)
+        and not isinstance(cpus_per_trial, str)
+        and len(cpus_per_trial) > 0
+    )
+    if not lists or not all(
+        isinstance(part, Sequence) and not isinstance(part, str) and part for part in cpus_per_trial
+    ):
         raise OptionError(
             "cpus_per_trial must be a number >= 1 or a list of cores for each slot such as [[0, 1], [2, 3]], "
             f"got {cpus_per_trial!r}"
         )
     strange = [cpu for part in cpus_per_trial for cpu in part if cpu not in have]
     if strange:
-        raise OptionError(f"cpus_per_trial={cpus_per_trial!r}: this process may not use core {strange[0]!r}, only {have}")
+        raise OptionError(
+            f"cpus_per_trial={cpus_per_trial!r}: this process may not use core {strange[0]!r}, only {have}"
+        )
     return tuple(tuple(int(cpu) for cpu in part) for part in cpus_per_trial)

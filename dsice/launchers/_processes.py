@@ -30,7 +30,9 @@ def send(pid: int, born: str, number: int) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            if alive(pid, born):  # checked while the handle pins the process: no gap for a recycled number
+            if alive(
+                pid, born
+            ):  # checked while the handle pins the process: no gap for a recycled number
                 signal.pidfd_send_signal(handle, number)
         finally:
             os.close(handle)

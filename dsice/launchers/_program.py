@@ -24,7 +24,9 @@ class ShellProgram:
 
     def __init__(self, text: str) -> None:
         if not text.strip():
-            raise OptionError("program must be a Python function or a shell command, got an empty string")
+            raise OptionError(
+                "program must be a Python function or a shell command, got an empty string"
+            )
         self._command = Command.parse(text)
         self._warned = False
         self.name = text
@@ -89,19 +91,28 @@ def parse(work: Callable[..., Any] | str) -> Program:
         return ShellProgram(work)
     if callable(work):
         return FunctionProgram(work)
-    raise OptionError(f"program must be a Python function or a shell command, got {type(work).__name__} {work!r}")
+    raise OptionError(
+        f"program must be a Python function or a shell command, got {type(work).__name__} {work!r}"
+    )
 
 
 def script(module: str, *options: str) -> list[str]:
     """A Python process that runs a module of this package, alone: a script would be compiled anew in every process."""
     place = str(Path(__file__).parent)
-    return [interpreter(), *options, "-c", f"import sys; sys.path.append({place!r}); import {module}; {module}.run()"]
+    return [
+        interpreter(),
+        *options,
+        "-c",
+        f"import sys; sys.path.append({place!r}); import {module}; {module}.run()",
+    ]
 
 
 def interpreter() -> str:
     """The Python that runs this process."""
     if not sys.executable or not os.access(sys.executable, os.X_OK):
-        raise LaunchError(f"the Python interpreter is unknown (sys.executable is {sys.executable!r}), so no trial can be started")
+        raise LaunchError(
+            f"the Python interpreter is unknown (sys.executable is {sys.executable!r}), so no trial can be started"
+        )
     return sys.executable
 
 

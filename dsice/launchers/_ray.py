@@ -37,8 +37,15 @@ class Ray:
     def __init__(self, slots: int | None, options: Mapping[str, Any]) -> None:
         self.owned = not ray.is_initialized()
         if self.owned:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked us to send anything anywhere
-            ray.init(num_cpus=slots, include_dashboard=False, log_to_driver=False, configure_logging=False)
+            os.environ.setdefault(
+                "RAY_USAGE_STATS_ENABLED", "0"
+            )  # nobody asked us to send anything anywhere
+            ray.init(
+                num_cpus=slots,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
         self._options = {"num_cpus": 1, **options}
         try:
             self._perform = ray.remote(perform).options(max_retries=0, **self._options)
@@ -72,7 +79,13 @@ class Ray:
         if isinstance(error, kinds.TaskCancelledError):
             return "stopped", "cancelled"
         if isinstance(
-            error, (kinds.RayTaskError, kinds.OutOfMemoryError, kinds.RuntimeEnvSetupError, kinds.TaskUnschedulableError)
+            error,
+            (
+                kinds.RayTaskError,
+                kinds.OutOfMemoryError,
+                kinds.RuntimeEnvSetupError,
+                kinds.TaskUnschedulableError,
+            ),
         ):
             return "failed", f"ray could not run the trial: {reason}"
         return "lost", f"ray lost the trial: {reason}"

@@ -65,7 +65,9 @@ def perform(task: Task) -> dict[str, Any]:
 def _attempt(task: Task, place: Place) -> dict[str, Any]:
     if task.directory is not None and not Path(task.directory).is_dir():
         place_needed = f"{task.directory} is not there on {os.uname().nodename}"
-        return {"error": f"{place_needed}; give Futures a directory= on a file system that all workers share, or none"}
+        return {
+            "error": f"{place_needed}; give Futures a directory= on a file system that all workers share, or none"
+        }
     parent = task.variables.get("DSICE_PARENT_DIR")
     if parent is not None and not Path(parent).is_dir():
         return {"error": no_checkpoint(Path(parent))}
@@ -75,7 +77,10 @@ def _attempt(task: Task, place: Place) -> dict[str, Any]:
         function = _loaded(task)
     except Exception as error:
         advice = "Its module must be importable on the workers: install it there, or define the function in the script itself."
-        return {"error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}", "traceback": story(error)}
+        return {
+            "error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}",
+            "traceback": story(error),
+        }
     started = time.perf_counter()
     try:
         with within(place), _environment(task.variables):
@@ -101,7 +106,9 @@ def _loaded(task: Task) -> Callable[..., Any]:
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the call, where no other trial shares this process."""
-    if threading.current_thread() is not threading.main_thread():  # the environment belongs to all threads
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # the environment belongs to all threads
         yield
         return
     before = {name: os.environ.get(name) for name in variables}

@@ -26,7 +26,9 @@ def known(log: Log, column: str) -> Floats:
             "column with seconds= (dsice replay --seconds; in a journal they are the seconds= told), or leave workers= out"
         )
     for row in np.flatnonzero(good & (seconds < 0))[:1]:
-        raise TableError(f"{log.source}: column {column!r} holds {seconds[row]} in row {row}, expected seconds >= 0")
+        raise TableError(
+            f"{log.source}: column {column!r} holds {seconds[row]} in row {row}, expected seconds >= 0"
+        )
     return np.where(good, seconds, np.median(seconds[good]))
 
 
@@ -41,5 +43,7 @@ def scaled(seconds: Floats, points: Iterable[Sequence[int]], scale: float, sourc
     times = seconds.tolist()
     now = float(np.median([sum(times[row] for row in rows) for rows in points]))
     if not now > 0:
-        raise TableError(f"half of the points of {source} took 0 seconds, so no factor makes their median scale={scale:g}")
+        raise TableError(
+            f"half of the points of {source} took 0 seconds, so no factor makes their median scale={scale:g}"
+        )
     return seconds * (scale / now)

@@ -30,7 +30,9 @@ except ImportError:  # a private module: another Python may not have it
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 1.0  # between two looks for the mark to stop
-KILL_SECONDS = 5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
+KILL_SECONDS = (
+    5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
+)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -44,7 +46,9 @@ class suppress:  # contextlib's takes a quarter of the start-up time to import
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
         return kind is not None and issubclass(kind, self.errors)
 
 
@@ -55,7 +59,9 @@ def birth(pid: int) -> str | None:
             return answer.read().strip() or None
     try:
         with open(f"/proc/{int(pid)}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()  # the name in brackets may hold anything
+            fields = (
+                file.read().rpartition(b")")[2].split()
+            )  # the name in brackets may hold anything
         with open("/proc/sys/kernel/random/boot_id") as file:
             boot = file.read().strip()
     except OSError:
@@ -125,7 +131,9 @@ class Watch:
                     return True
                 if pid == self.main:
                     self.status = status
-        except ChildProcessError:  # on Linux: the whole tree is gone, since orphans become our children
+        except (
+            ChildProcessError
+        ):  # on Linux: the whole tree is gone, since orphans become our children
             pass
         if sys.platform.startswith("linux"):
             return False
@@ -140,7 +148,12 @@ class Watch:
         if self.mark is not None and os.path.exists(self.mark):  # noqa: PTH110
             return "cancel"
         brief = self.mark is not None and (seconds is None or seconds > LOOK_SECONDS)
-        ready = select.select([self.bell, 0] if self.lifeline else [self.bell], [], [], LOOK_SECONDS if brief else seconds)[0]
+        ready = select.select(
+            [self.bell, 0] if self.lifeline else [self.bell],
+            [],
+            [],
+            LOOK_SECONDS if brief else seconds,
+        )[0]
         if not ready:
             return None if brief else "timeout"
         if 0 in ready:
@@ -179,7 +192,9 @@ class Watch:
             time.sleep(0.003)
         until = time.monotonic() + KILL_SECONDS
         while self.reap() and time.monotonic() < until:
-            self.send(signal.SIGKILL)  # again and again: a process may fork between the look and the kill
+            self.send(
+                signal.SIGKILL
+            )  # again and again: a process may fork between the look and the kill
             time.sleep(0.002)
         return len(descendants(os.getpid())) if self.reap() else 0
 
@@ -188,11 +203,15 @@ def start(program: list[str], directory: str, cpus: list[int]) -> None:
     """Become the trial: in the forked child; never returns."""
     try:
         os.setsid()
-        for number in range(1, signal.NSIG):  # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
+        for number in range(
+            1, signal.NSIG
+        ):  # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
             with suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         supervisor = os.getppid()
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # should the supervisor be killed, the trial goes with it
+        prctl(
+            PR_SET_PDEATHSIG, signal.SIGKILL
+        )  # should the supervisor be killed, the trial goes with it
         if supervisor == 1 or os.getppid() != supervisor:
             os._exit(127)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -201,7 +220,10 @@ def start(program: list[str], directory: str, cpus: list[int]) -> None:
             os.sched_setaffinity(0, cpus)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for name, handle in (("stdout", 1), ("stderr", 2)):
-            os.dup2(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), handle)
+            os.dup2(
+                os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666),
+                handle,
+            )
         os.execvp(program[0], program)
     except BaseException as error:
         os.write(2, f"cannot run {program[0]}: {error}\n".encode(errors="replace"))
@@ -231,11 +253,18 @@ def main(arguments: list[str]) -> None:
     host = os.uname().nodename
     if not claimed(directory, token):
         return
-    write(f"{directory}/process.json", f'{{"pid": {me}, "birth": "{birth(me)}", "host": "{host}", "token": "{token}"}}\n')
-    if not claimed(directory, token):  # taken over between the two looks; whoever took it also saw process.json
+    write(
+        f"{directory}/process.json",
+        f'{{"pid": {me}, "birth": "{birth(me)}", "host": "{host}", "token": "{token}"}}\n',
+    )
+    if not claimed(
+        directory, token
+    ):  # taken over between the two looks; whoever took it also saw process.json
         return
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    watch = Watch(program, directory, lifeline, [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")])
+    watch = Watch(
+        program, directory, lifeline, [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")]
+    )
     why = watch.run(float(timeout) if timeout != "none" else None)
     ended, seconds = time.time(), time.monotonic() - watch.clock
     left = watch.end(float(grace))

@@ -17,7 +17,9 @@ from dsice.launchers._program import script
 from dsice.launchers._supervise import ENDING
 from dsice.worker import STEPS
 
-_PATIENCE = 3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
+_PATIENCE = (
+    3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
+)
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of ours
 
 
@@ -34,7 +36,9 @@ class Trial:
         Whether it is to stop.
     """
 
-    def __init__(self, id: int, directory: Path, ticket: _jobdir.Ticket, *, function: bool, grace: float) -> None:
+    def __init__(
+        self, id: int, directory: Path, ticket: _jobdir.Ticket, *, function: bool, grace: float
+    ) -> None:
         self.id = id
         self.directory = directory
         self.ticket = ticket
@@ -62,7 +66,14 @@ class Trial:
         """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
         limit = "none" if timeout is None else repr(float(timeout))
         bound = ",".join(map(str, cpus)) or "any"
-        watched = [str(self.directory), self.ticket.token, limit, repr(self._grace), bound, "0" if lifeline is None else "1"]
+        watched = [
+            str(self.directory),
+            self.ticket.token,
+            limit,
+            repr(self._grace),
+            bound,
+            "0" if lifeline is None else "1",
+        ]
         with (self.directory / "stderr").open("ab") as errors, _signals_held():
             self._child = subprocess.Popen(
                 [*script("_supervise", "-I", "-S"), *watched, *arguments],
@@ -72,7 +83,9 @@ class Trial:
                 env={**env, _processes.NONCE: self.ticket.token},
                 start_new_session=True,
             )
-        with contextlib.suppress(OSError, AttributeError):  # not on Linux, or no handle left: then it is looked after
+        with contextlib.suppress(
+            OSError, AttributeError
+        ):  # not on Linux, or no handle left: then it is looked after
             self._bell = os.pidfd_open(self._child.pid)
         self.limit(timeout)
 
@@ -181,6 +194,8 @@ class Lifeline:
     def cut(self) -> None:
         """Let go of it; a second call does nothing."""
         if self._open:
-            self._open = False  # first: the numbers may be another file's by the time of a second call
+            self._open = (
+                False  # first: the numbers may be another file's by the time of a second call
+            )
             os.close(self._writer)
             os.close(self.reader)

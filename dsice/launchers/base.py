@@ -48,7 +48,9 @@ class Job:
         """Environment that says where what was prepared is: DSICE_PREPARED for one, DSICE_PREPARED_NAME for several."""
         if len(self.prepared) == 1:
             return {PREPARED: next(iter(self.prepared.values()))}
-        return {f"{PREPARED}_{name.upper()}": directory for name, directory in self.prepared.items()}
+        return {
+            f"{PREPARED}_{name.upper()}": directory for name, directory in self.prepared.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,9 @@ class Futures:
         stop_grace: float = 10.0,
     ) -> None:
         if not callable(function) or isinstance(function, (type, str)):
-            raise OptionError(f"function must be a Python function, got {function!r}; Local and Batch run shell commands")
+            raise OptionError(
+                f"function must be a Python function, got {function!r}; Local and Batch run shell commands"
+            )
         self._function = function
         self._stop_grace = _options.seconds("stop_grace", stop_grace, least=0.0)
         asked = None if slots is None else _options.count("slots", slots)
@@ -102,12 +104,16 @@ class Futures:
             raise
         self._running: dict[int, Flight] = {}
         self._ready: list[Result | Step] = []
-        self._suspects: set[int] = set()  # were in flight when a worker died: they run apart from the others
+        self._suspects: set[int] = (
+            set()
+        )  # were in flight when a worker died: they run apart from the others
         self._bell = threading.Event()
         self._closed = self._warned = False
         self._owner = os.getpid()
         self._interrupts = Interrupts()
-        if self._engine.owned and not self._engine.threads:  # worker processes do not notice that their coordinator is gone
+        if (
+            self._engine.owned and not self._engine.threads
+        ):  # worker processes do not notice that their coordinator is gone
             self._interrupts.install()
 
     @property
@@ -123,12 +129,21 @@ class Futures:
     @property
     def cannot_continue(self) -> str:
         """Why a trial cannot continue from the checkpoint of another; empty if it can."""
-        return "" if self._home else "Futures has no directories for checkpoints; give it directory=, which all workers share"
+        return (
+            ""
+            if self._home
+            else "Futures has no directories for checkpoints; give it directory=, which all workers share"
+        )
 
     def __enter__(self) -> Futures:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _sendable(self, function: Callable[..., Any]) -> bytes | Callable[..., Any]:
@@ -160,7 +175,9 @@ class Futures:
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):
-            raise LaunchError(f"Futures runs Python functions, and the work of job {job.id} is {job.work!r}; use Local or Batch")
+            raise LaunchError(
+                f"Futures runs Python functions, and the work of job {job.id} is {job.work!r}; use Local or Batch"
+            )
         return self._sendable(job.work)
 
     def _directory(self, job: Job) -> Path | None:
@@ -173,12 +190,20 @@ class Futures:
         try:
             self._home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LaunchError(f"directory {self._home} cannot be used: {error}; give one that can be written to") from None
+            raise LaunchError(
+                f"directory {self._home} cannot be used: {error}; give one that can be written to"
+            ) from None
         directory = self._home / _jobdir.name(job.id, job.kind)
         _jobdir.check_ours(directory)
         return directory
 
-    def _start(self, job: Job, function: bytes | Callable[..., Any], params: dict[str, Any], directory: Path | None) -> None:
+    def _start(
+        self,
+        job: Job,
+        function: bytes | Callable[..., Any],
+        params: dict[str, Any],
+        directory: Path | None,
+    ) -> None:
         flight = Flight(job, self._engine, directory)
         if directory is not None:
             try:
@@ -206,7 +231,9 @@ class Futures:
         except RuntimeError as error:
             if isinstance(error, LaunchError):
                 raise
-            raise LaunchError(f"the {flight.engine.name} takes no more trials: {error}; give Futures one that is open") from error
+            raise LaunchError(
+                f"the {flight.engine.name} takes no more trials: {error}; give Futures one that is open"
+            ) from error
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Nothing: the calls of an earlier coordinator ended with it, or cannot be found again."""
@@ -237,7 +264,9 @@ class Futures:
             handle = flight.handle
             if handle is None:
                 continue
-            over = handle.done()  # before the steps are read, so that none is written after the reading
+            over = (
+                handle.done()
+            )  # before the steps are read, so that none is written after the reading
             self._ready.extend(flight.news())
             result = self._result(flight, handle) if over else None
             if result is not None:
@@ -278,7 +307,9 @@ class Futures:
 
     def _leave(self, flight: Flight, result: Result) -> None:
         """Tidy up after a trial that ran apart from the others."""
-        if flight.engine is not self._engine and all(flight.engine is not other.engine for other in self._running.values()):
+        if flight.engine is not self._engine and all(
+            flight.engine is not other.engine for other in self._running.values()
+        ):
             flight.engine.close()
         if result.state != "lost":
             self._suspects.discard(result.id)
@@ -298,7 +329,9 @@ class Futures:
         flight.ask_to_stop()
         if not flight.stepped:  # dask may not know yet that a worker is at it
             flight.engine.drop(flight.handle)
-        flight.let_go_at = time.monotonic() + (0.0 if flight.directory is None else self._stop_grace)
+        flight.let_go_at = time.monotonic() + (
+            0.0 if flight.directory is None else self._stop_grace
+        )
 
     def close(self) -> None:
         """End what can be ended, wait for what cannot; a second call does nothing.
@@ -317,7 +350,9 @@ class Futures:
                     flight.engine.drop(flight.handle)
                     if flight.engine.kills:
                         flight.engine.let_go(flight.handle)
-            self._await([f for f in self._running.values() if f.engine.threads or not f.engine.owned])
+            self._await(
+                [f for f in self._running.values() if f.engine.threads or not f.engine.owned]
+            )
         finally:
             for engine in {id(engine): engine for engine in engines}.values():
                 engine.close()
@@ -343,4 +378,6 @@ def _is_factory(executor: object) -> bool:
 
 
 def _no_slots(engine: Engine) -> int:
-    raise OptionError(f"slots=None: {engine.name} does not say how many workers it has, or has none yet; give slots=")
+    raise OptionError(
+        f"slots=None: {engine.name} does not say how many workers it has, or has none yet; give slots="
+    )

@@ -109,7 +109,9 @@ class Local:
         self._lifeline: Lifeline | None = None
         self._running: dict[int, Trial] = {}
         self._ready: list[Result | Step] = []
-        self._kept: set[Path] = set()  # directories of trials that did not end well: their logs are wanted
+        self._kept: set[Path] = (
+            set()
+        )  # directories of trials that did not end well: their logs are wanted
         self._closed = False
         self._owner = os.getpid()
         self._host = os.uname().nodename
@@ -127,7 +129,12 @@ class Local:
     def __enter__(self) -> Local:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -147,7 +154,14 @@ class Local:
             raise LaunchError(f"directory {home} cannot be written to: {error}") from error
         for job, work, directory, arguments in prepared:
             if (parent := _jobdir.parent(directory, job)) is not None and not parent.is_dir():
-                self._ready.append(Result(job.id, "failed", error=_jobdir.no_checkpoint(parent), where={"host": self._host}))
+                self._ready.append(
+                    Result(
+                        job.id,
+                        "failed",
+                        error=_jobdir.no_checkpoint(parent),
+                        where={"host": self._host},
+                    )
+                )
             else:
                 self._start(job, work, directory, arguments)
 
@@ -176,8 +190,18 @@ class Local:
             trial.start(arguments, environment, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
         except OSError as error:  # no memory or processes left, disk full: the machine's fault, and the other jobs go on
             self._running.pop(job.id, None)
-            reason = f"the trial could not be started in {directory}: {type(error).__name__}: {error}"
-            self._ready.append(Result(job.id, "lost", error=reason, times=(queued, None, None), where={"host": self._host}))
+            reason = (
+                f"the trial could not be started in {directory}: {type(error).__name__}: {error}"
+            )
+            self._ready.append(
+                Result(
+                    job.id,
+                    "lost",
+                    error=reason,
+                    times=(queued, None, None),
+                    where={"host": self._host},
+                )
+            )
 
     def _work(self, job: Job) -> Program:
         return self._program if job.work is None else parse(job.work)
@@ -208,7 +232,9 @@ class Local:
         self._check([])
         home = self._open()
         found = [job.id for job in jobs if job.id not in self._running and self._attach(job, home)]
-        self._room = max(self._room, len(self._running))  # more than slots: started when there were more of them
+        self._room = max(
+            self._room, len(self._running)
+        )  # more than slots: started when there were more of them
         return found
 
     def _attach(self, job: Job, home: Path) -> bool:
@@ -218,7 +244,9 @@ class Local:
         if ticket is None:
             return False
         process = _jobdir.running(directory)
-        if process is None and not _jobdir.delivers(directory, ticket.token):  # in this order: it may end in between
+        if process is None and not _jobdir.delivers(
+            directory, ticket.token
+        ):  # in this order: it may end in between
             return False
         trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
         trial.adopt(process, self._timeout)
@@ -246,7 +274,9 @@ class Local:
 
     def _look(self) -> None:
         for trial in list(self._running.values()):
-            over = trial.over()  # before the steps are read, so that none is written after the reading
+            over = (
+                trial.over()
+            )  # before the steps are read, so that none is written after the reading
             self._ready.extend(trial.curve.news())
             if over:
                 self._ready.append(self._result(trial))
@@ -254,9 +284,17 @@ class Local:
 
     def _result(self, trial: Trial) -> Result:
         if _jobdir.ended(trial.directory, trial.ticket.token) is None:
-            _processes.sweep({trial.ticket.token})  # its supervisor was killed: nobody else ends what it left
+            _processes.sweep(
+                {trial.ticket.token}
+            )  # its supervisor was killed: nobody else ends what it left
         ending = _outcome.Ending(
-            trial.id, trial.directory, trial.ticket, trial.function, self._timeout, trial.supervisor(), trial.overdue
+            trial.id,
+            trial.directory,
+            trial.ticket,
+            trial.function,
+            self._timeout,
+            trial.supervisor(),
+            trial.overdue,
         )
         result = _outcome.result(ending, self._host)
         if self._given is None and result.state not in ("done", "stopped"):
@@ -341,7 +379,9 @@ class Local:
                 self._given.mkdir(parents=True, exist_ok=True)
                 self._lock = _jobdir.lock(self._given)
             except OSError as error:
-                raise LaunchError(f"directory {self._given} cannot be used: {error}; give one that can be written to") from None
+                raise LaunchError(
+                    f"directory {self._given} cannot be used: {error}; give one that can be written to"
+                ) from None
             self._home = self._given
         atexit.register(self.close)
         return self._home

@@ -105,7 +105,9 @@ class Table:
             raise OptionError(f"missing must be 'exclude', 'fail' or 'error', got {missing!r}")
         self._slots = _room(slots, workers, overhead, scale)
         check_curves(curves)
-        self._log: Log = read(source, Columns(objective, params, seconds, valid, tuple(metrics), curves))
+        self._log: Log = read(
+            source, Columns(objective, params, seconds, valid, tuple(metrics), curves)
+        )
         self._missing = missing
         self._rows: dict[Key, list[int]] = {}
         for row, key in enumerate(self._log.keys):
@@ -120,7 +122,9 @@ class Table:
         """Replay on a virtual clock."""
         self._seconds = _seconds.known(self._log, column)
         if scale is not None:
-            self._seconds = _seconds.scaled(self._seconds, self._rows.values(), scale, self._log.source)
+            self._seconds = _seconds.scaled(
+                self._seconds, self._rows.values(), scale, self._log.source
+            )
         self._typical = float(np.median(self._seconds))
         self._trials = VirtualClock(self._slots, overhead=overhead)
 
@@ -130,7 +134,12 @@ class Table:
     def __enter__(self) -> Table:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     # ------------------------------------------------------------------ what is in the log
@@ -162,7 +171,9 @@ class Table:
         good = np.isfinite(values)
         count = np.bincount(point[good], minlength=len(sizes))
         total = np.bincount(point[good], weights=values[good], minlength=len(sizes))
-        means: NDArray[np.float64] = np.divide(total, count, out=np.full(len(sizes), np.nan), where=count > 0)
+        means: NDArray[np.float64] = np.divide(
+            total, count, out=np.full(len(sizes), np.nan), where=count > 0
+        )
         return means
 
     @cached_property
@@ -192,7 +203,9 @@ class Table:
             raise TableError(f"{self._log.source} has no row with a finite objective")
         best = int(np.nanargmax(self._means) if maximize else np.nanargmin(self._means))
         key = list(self._rows)[best]
-        return {n: v for n, v in zip(self._log.axes, key, strict=True) if v != ABSENT}, float(self._means[best])
+        return {n: v for n, v in zip(self._log.axes, key, strict=True) if v != ABSENT}, float(
+            self._means[best]
+        )
 
     def better(self, value: float, *, maximize: bool = False) -> int:
         """How many points of the log are strictly better than `value`."""
@@ -221,12 +234,19 @@ class Table:
         strange = [name for name in params if name not in axes]
         absent = [] if self._log.rules else [name for name in axes if name not in params]
         if strange or absent:
-            problem = f"has no parameter {strange[0]!r}" if strange else f"needs a value of {absent[0]!r}"
+            problem = (
+                f"has no parameter {strange[0]!r}" if strange else f"needs a value of {absent[0]!r}"
+            )
             raise TableError(f"{self._log.source} {problem}; its parameters are {', '.join(axes)}")
         try:
-            return tuple(axis.values[axis.level(params[name])] if name in params else ABSENT for name, axis in axes.items())
+            return tuple(
+                axis.values[axis.level(params[name])] if name in params else ABSENT
+                for name, axis in axes.items()
+            )
         except SpaceError as error:
-            raise TableError(f"{dict(params)} is not on the grid of {self._log.source}: {error}") from error
+            raise TableError(
+                f"{dict(params)} is not on the grid of {self._log.source}: {error}"
+            ) from error
 
     # ------------------------------------------------------------------ the launcher
     @property
@@ -259,7 +279,9 @@ class Table:
             The table has no virtual clock.
         """
         if isinstance(self._trials, AtOnce):
-            raise LaunchError("this Table answers at once and has no clock; make it with workers= for a virtual clock")
+            raise LaunchError(
+                "this Table answers at once and has no clock; make it with workers= for a virtual clock"
+            )
         return self._trials.read()
 
     def restart(self) -> None:
@@ -293,8 +315,12 @@ class Table:
         if not rows:
             problem = f"{dict(job.params)} is not in {self._log.source}"
             if self._missing == "error":
-                raise TableError(f"{problem}; search its own space (Table.space), or choose missing='fail' or 'exclude'")
-            return Result(job.id, "failed", seconds=_or_none(self._typical), error=problem, where=where)
+                raise TableError(
+                    f"{problem}; search its own space (Table.space), or choose missing='fail' or 'exclude'"
+                )
+            return Result(
+                job.id, "failed", seconds=_or_none(self._typical), error=problem, where=where
+            )
         where["row"] = str(rows[0])
         values = self._log.values[rows]
         measured = [row for row, value in zip(rows, values, strict=True) if np.isfinite(value)]
@@ -303,7 +329,11 @@ class Table:
             job.id,
             "done" if good else "failed",
             value=None if not good else good[0] if len(good) == 1 else good,
-            metrics={name: float(np.mean(column[measured])) for name, column in self._log.metrics.items() if measured},
+            metrics={
+                name: float(np.mean(column[measured]))
+                for name, column in self._log.metrics.items()
+                if measured
+            },
             seconds=_or_none(float(np.sum(self._seconds[rows]))),
             error=None if good else f"failed in the log: row {rows[0]} of {self._log.source}",
             where=where,
@@ -340,10 +370,14 @@ def _room(slots: int | None, workers: int | None, overhead: bool, scale: float |
     if workers is None:
         if overhead or scale is not None:
             name = f"overhead={overhead}" if overhead else f"scale={scale}"
-            raise OptionError(f"{name} is about the virtual clock; give workers= too, or leave it out")
+            raise OptionError(
+                f"{name} is about the virtual clock; give workers= too, or leave it out"
+            )
         return _options.count("slots", _SLOTS if slots is None else slots)
     if slots not in (None, workers):
-        raise OptionError(f"slots={slots!r} and workers={workers!r}: the workers are the slots; leave slots out")
+        raise OptionError(
+            f"slots={slots!r} and workers={workers!r}: the workers are the slots; leave slots out"
+        )
     return _options.count("workers", workers)
 
 

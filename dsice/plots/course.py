@@ -69,13 +69,19 @@ def course(history: History, start: float | None = None) -> Course:
     place = np.empty(len(ids))
     place[np.searchsorted(ids, history.order())] = np.arange(len(ids))  # 0: the best
     values = np.array([goal.metric_of(trials[i]) for i in ids])
-    leaders = np.maximum.accumulate(np.where(place == np.minimum.accumulate(place), np.arange(len(ids)), 0))
+    leaders = np.maximum.accumulate(
+        np.where(place == np.minimum.accumulate(place), np.arange(len(ids)), 0)
+    )
     bands, rounds = _bands(trials)
     initial = _initial(trials, ids) if start is None else None
-    first = float(values[np.searchsorted(ids, initial)]) if initial is not None else float(start or 0.0)
+    first = (
+        float(values[np.searchsorted(ids, initial)]) if initial is not None else float(start or 0.0)
+    )
     feasible = history.feasible()[ids]
     better = (
-        (place < place[np.searchsorted(ids, initial)]) if initial is not None else feasible & _beats(values, first, goal.maximize)
+        (place < place[np.searchsorted(ids, initial)])
+        if initial is not None
+        else feasible & _beats(values, first, goal.maximize)
     )
     in_band = [np.flatnonzero((ids >= lo) & (ids < hi)) for lo, hi in bands]
     return Course(
@@ -103,7 +109,9 @@ def _beats(values: NDArray[np.float64], start: float, maximize: bool) -> NDArray
 def _initial(trials: Sequence[Trial], ids: NDArray[np.int64]) -> int:
     """The trial of the user's own setting, else the first one with a value."""
     scored = set(ids.tolist())
-    return next((t.id for t in trials if t.note.get("phase") == "start" and t.id in scored), int(ids[0]))
+    return next(
+        (t.id for t in trials if t.note.get("phase") == "start" and t.id in scored), int(ids[0])
+    )
 
 
 def _bands(trials: Sequence[Trial]) -> tuple[list[tuple[int, int]], bool]:
@@ -111,5 +119,7 @@ def _bands(trials: Sequence[Trial]) -> tuple[list[tuple[int, int]], bool]:
     rounds = [[t.id for t in members] for _, members in groupby(trials, key=lambda t: t.round)]
     if len(trials) >= SMALL * len(rounds):
         return [(ids[0], ids[-1] + 1) for ids in rounds], True
-    edges = np.unique(np.linspace(0, len(trials), min(GROUPS, len(trials)) + 1).astype(int)).tolist()
+    edges = np.unique(
+        np.linspace(0, len(trials), min(GROUPS, len(trials)) + 1).astype(int)
+    ).tolist()
     return list(pairwise(edges)), False

@@ -27,7 +27,10 @@ TICKS, LETTERS = 9, 32  # of one panel: most labels, and most letters in all of 
 
 
 def effects(
-    search: History | Tuner, path: str | os.PathLike[str] | None = None, *, space: Space | Mapping[str, Any] | None = None
+    search: History | Tuner,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    space: Space | Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw how the score depends on each parameter, averaged over all others.
 
@@ -74,13 +77,18 @@ def effects(
     for panel in axes[len(names) :]:
         panel.set_visible(False)
     figure.supylabel(_score(history), fontsize=10)
-    figure.suptitle("expected score over the grid, 95 % band; dots: mean of the measurements there", fontsize=10)
+    figure.suptitle(
+        "expected score over the grid, 95 % band; dots: mean of the measurements there", fontsize=10
+    )
     save(figure, path, "effects")
     return figure
 
 
 def importance(
-    search: History | Tuner, path: str | os.PathLike[str] | None = None, *, space: Space | Mapping[str, Any] | None = None
+    search: History | Tuner,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    space: Space | Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw which parameters matter.
 
@@ -108,19 +116,30 @@ def importance(
     alone = frame[frame["other"].isna()]
     names, high = alone["parameter"].tolist(), 1.6 + 0.36 * len(alone)
     figure = Figure(figsize=(10.0 if len(names) > 1 else 5.5, max(3.0, high)), layout="constrained")
-    panels = figure.subplots(1, 2 if len(names) > 1 else 1, squeeze=False, width_ratios=(1.3, 1.0) if len(names) > 1 else None)[0]
+    panels = figure.subplots(
+        1,
+        2 if len(names) > 1 else 1,
+        squeeze=False,
+        width_ratios=(1.3, 1.0) if len(names) > 1 else None,
+    )[0]
     _bars(panels[0], names, alone["share"].to_numpy(), alone["total"].to_numpy())
     if len(names) > 1:
         _map(panels[1], names, frame[frame["other"].notna()])
     told = frame.attrs
-    left = f"{told['higher']:.0%} left to interactions of three and more; " if len(names) > 2 else ""
-    figure.suptitle(f"{left}{told['noise']:.0%} of the variance of the measurements is noise", fontsize=10)
+    left = (
+        f"{told['higher']:.0%} left to interactions of three and more; " if len(names) > 2 else ""
+    )
+    figure.suptitle(
+        f"{left}{told['noise']:.0%} of the variance of the measurements is noise", fontsize=10
+    )
     save(figure, path, "importance")
     return figure
 
 
 # ---------------------------------------------------------------------- effects
-def _parts(search: History | Tuner, space: Space | Mapping[str, Any] | None) -> tuple[History, Space]:
+def _parts(
+    search: History | Tuner, space: Space | Mapping[str, Any] | None
+) -> tuple[History, Space]:
     from dsice.insight.model import read
 
     return read(search, space)
@@ -138,9 +157,25 @@ def _curve(panel: Axes, part: pd.DataFrame, mean: float, *, ordered: bool) -> No
     panel.axhline(mean, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     if ordered and len(x) > 1:
         panel.fill_between(x, low, high, color=PALE, linewidth=0, zorder=2)
-        panel.plot(x, middle, color=BLUE, linewidth=1.8, marker="o" if len(x) <= 2 * TICKS else "", markersize=3, zorder=4)
+        panel.plot(
+            x,
+            middle,
+            color=BLUE,
+            linewidth=1.8,
+            marker="o" if len(x) <= 2 * TICKS else "",
+            markersize=3,
+            zorder=4,
+        )
     else:
-        panel.errorbar(x, middle, (middle - low, high - middle), fmt="none", ecolor=PALE, elinewidth=9, zorder=2)
+        panel.errorbar(
+            x,
+            middle,
+            (middle - low, high - middle),
+            fmt="none",
+            ecolor=PALE,
+            elinewidth=9,
+            zorder=2,
+        )
         panel.plot(x, middle, "_", color=BLUE, markersize=16, markeredgewidth=2.2, zorder=4)
     without_frame(panel)
     panel.set_xlim(-0.5, len(x) - 0.5)
@@ -156,7 +191,9 @@ def _dots(panel: Axes, history: History, grid: Space, name: str) -> None:
     means = [float(np.mean(history.scores()[ids[levels == level]])) for level in at]
     counts = np.array([np.sum(levels == level) for level in at])
     sizes = 8 + 52 * counts / counts.max() if len(at) else []
-    panel.scatter(at, means, s=sizes, facecolor=ORANGE, edgecolor=BLACK, linewidth=0.5, alpha=0.8, zorder=3)
+    panel.scatter(
+        at, means, s=sizes, facecolor=ORANGE, edgecolor=BLACK, linewidth=0.5, alpha=0.8, zorder=3
+    )
 
 
 def _label_levels(panel: Axes, values: Sequence[Any]) -> None:
@@ -169,7 +206,9 @@ def _label_levels(panel: Axes, values: Sequence[Any]) -> None:
 
 
 # ---------------------------------------------------------------------- importance
-def _bars(panel: Axes, names: Sequence[str], alone: NDArray[np.float64], total: NDArray[np.float64]) -> None:
+def _bars(
+    panel: Axes, names: Sequence[str], alone: NDArray[np.float64], total: NDArray[np.float64]
+) -> None:
     place = np.arange(len(names))
     panel.barh(place, total, color=PALE, height=0.7, label="with its interactions")
     panel.barh(place, alone, color=BLUE, height=0.7, label="alone")
@@ -195,8 +234,18 @@ def _map(panel: Axes, names: Sequence[str], pairs: pd.DataFrame) -> None:
     if len(names) <= 12:
         for j, k in np.argwhere(~np.isnan(shares)):
             dark = shares[j, k] > 0.6 * most
-            panel.text(k, j - 1, f"{shares[j, k]:.1%}", ha="center", va="center", fontsize=8, color="white" if dark else BLACK)
-    panel.set_xticks(range(len(names) - 1), labels=list(names[:-1]), rotation=45, ha="right", fontsize=8)
+            panel.text(
+                k,
+                j - 1,
+                f"{shares[j, k]:.1%}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else BLACK,
+            )
+    panel.set_xticks(
+        range(len(names) - 1), labels=list(names[:-1]), rotation=45, ha="right", fontsize=8
+    )
     panel.set_yticks(range(len(names) - 1), labels=list(names[1:]), fontsize=8)
     panel.set_title("interactions of pairs, share of the variance", fontsize=9)
     for spine in panel.spines.values():

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def lineage(search: History | Tuner, path: str | os.PathLike[str] | None = None, *, param: str | None = None) -> Figure:
+def lineage(
+    search: History | Tuner, path: str | os.PathLike[str] | None = None, *, param: str | None = None
+) -> Figure:
     """Draw the schedule of each lineage of a population-based training.
 
     Every trial of a member stands over its stage, joined to the trial that it continues: above its parameter, below the
@@ -49,12 +51,16 @@ def lineage(search: History | Tuner, path: str | os.PathLike[str] | None = None,
     history = history_of(search)
     children = [t for t in history if t.parent is not None]
     if not children:
-        raise OptionError("no trial of the history continues another one, so there is no lineage; it is a figure of Population")
+        raise OptionError(
+            "no trial of the history continues another one, so there is no lineage; it is a figure of Population"
+        )
     name = _named(history, children, param)
     best = {t.id for t in history.lineage(history.best)} if history.best is not None else set[int]()
     figure = Figure(figsize=(7.4, 6.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    rates = {t.id: float(t.params[name]) for t in history if isinstance(t.params.get(name), (int, float))}
+    rates = {
+        t.id: float(t.params[name]) for t in history if isinstance(t.params.get(name), (int, float))
+    }
     values = {t.id: history.goal.metric_of(t) for t in history}
     for axes, shown, label in ((above, rates, name), (below, values, history.goal.metric)):
         _tree(axes, history, {id: v for id, v in shown.items() if np.isfinite(v)}, best)
@@ -87,9 +93,21 @@ def _tree(axes: Axes, history: History, shown: dict[int, float], best: set[int])
                 "color": VERMILLION if copied else BLACK if bold else GREY,
                 "linewidth": 2.4 if bold else 1.0,
             }
-            axes.plot([source.stage, trial.stage], [shown[parent], value], zorder=3 if bold else 1, **style)
+            axes.plot(
+                [source.stage, trial.stage],
+                [shown[parent], value],
+                zorder=3 if bold else 1,
+                **style,
+            )
     ids = list(shown)
-    axes.scatter([history[i].stage for i in ids], [shown[i] for i in ids], s=16, color=BLUE, linewidths=0, zorder=4)
+    axes.scatter(
+        [history[i].stage for i in ids],
+        [shown[i] for i in ids],
+        s=16,
+        color=BLUE,
+        linewidths=0,
+        zorder=4,
+    )
     told = np.array(list(shown.values()))
     if len(told) and told.min() > 0 and told.max() > 20 * told.min():
         axes.set_yscale("log")
@@ -98,11 +116,16 @@ def _tree(axes: Axes, history: History, shown: dict[int, float], best: set[int])
 def _named(history: History, children: list[Trial], param: str | None) -> str:
     """The parameter to draw."""
     numeric = dict.fromkeys(
-        n for t in history for n, v in t.params.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
+        n
+        for t in history
+        for n, v in t.params.items()
+        if isinstance(v, (int, float)) and not isinstance(v, bool)
     )
     changed = [n for t in children for n in t.overrides if n in numeric]
     if param is None and numeric:
         return changed[0] if changed else next(iter(numeric))
     if param not in numeric:
-        raise OptionError(f"lineage(param={param!r}): expected the name of a numeric parameter, one of {list(numeric)}")
+        raise OptionError(
+            f"lineage(param={param!r}): expected the name of a numeric parameter, one of {list(numeric)}"
+        )
     return str(param)

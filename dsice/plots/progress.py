@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 WIDE, CROWDED = 100.0, 0.1  # when a scale is logarithmic
 
 
-def progress(search: History | Tuner, path: str | os.PathLike[str] | None = None, *, start: float | None = None) -> Figure:
+def progress(
+    search: History | Tuner,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    start: float | None = None,
+) -> Figure:
     """Draw the transition of a search.
 
     Every value is a dot over the number of its trial; rounds are bands (groups of about equal size where trials were
@@ -88,7 +93,10 @@ def _widths(axes: Axes, trials: list[Trial]) -> None:
         axes.scatter(ids, widths, s=9, color=BLUE, linewidths=0, zorder=3)
     axes.scatter(off, [0] * len(off), s=9, marker="|", color=GREY, linewidths=1, zorder=3)
     axes.set_ylim(-0.6, most + 0.6)
-    axes.set_yticks(range(0, most + 1, 1 + most // 6), labels=["none", *map(str, range(1 + most // 6, most + 1, 1 + most // 6))])
+    axes.set_yticks(
+        range(0, most + 1, 1 + most // 6),
+        labels=["none", *map(str, range(1 + most // 6, most + 1, 1 + most // 6))],
+    )
     axes.tick_params(labelbottom=False, bottom=False, labelsize=8)
     axes.set_ylabel("width of\ndirection", fontsize=8)
 
@@ -96,7 +104,9 @@ def _widths(axes: Axes, trials: list[Trial]) -> None:
 def _logarithmic(values: NDArray[np.float64]) -> bool:
     """Positive values over more than two decades, or three quarters of them crowded at the bottom."""
     low, crowd, high = np.quantile(values, [0.0, 0.75, 1.0])
-    return bool(low > 0 and (high > WIDE * low or (crowd - low < CROWDED * (high - low) and high > 3 * low)))
+    return bool(
+        low > 0 and (high > WIDE * low or (crowd - low < CROWDED * (high - low) and high > 3 * low))
+    )
 
 
 def _log_scale(axes: Axes) -> None:
@@ -113,7 +123,16 @@ def _values(axes: Axes, shown: Course, metric: str) -> None:
     if _logarithmic(shown.values):
         _log_scale(axes)
     good = shown.feasible
-    axes.scatter(shown.ids[good], shown.values[good], s=14, color=BLUE, alpha=0.55, linewidths=0, zorder=2, label="trial")
+    axes.scatter(
+        shown.ids[good],
+        shown.values[good],
+        s=14,
+        color=BLUE,
+        alpha=0.55,
+        linewidths=0,
+        zorder=2,
+        label="trial",
+    )
     if not good.all():
         axes.scatter(
             shown.ids[~good],
@@ -126,14 +145,35 @@ def _values(axes: Axes, shown: Course, metric: str) -> None:
             label="breaks a bound",
         )
     axes.axhline(
-        shown.start, color=VERMILLION, linestyle=(0, (6, 3)), linewidth=1.4, zorder=3, label=f"initial value {shown.start:.4g}"
+        shown.start,
+        color=VERMILLION,
+        linestyle=(0, (6, 3)),
+        linewidth=1.4,
+        zorder=3,
+        label=f"initial value {shown.start:.4g}",
     )
     end = max(hi for _, hi in shown.bands) - 0.5
     steps = (np.append(shown.ids, end), np.append(shown.best, shown.best[-1]))
-    axes.step(*steps, where="post", color=BLACK, linewidth=1.6, zorder=4, label=f"best so far, at the end {shown.best[-1]:.4g}")
+    axes.step(
+        *steps,
+        where="post",
+        color=BLACK,
+        linewidth=1.6,
+        zorder=4,
+        label=f"best so far, at the end {shown.best[-1]:.4g}",
+    )
     best = (shown.ids[shown.champions], shown.values[shown.champions])
     word = "best of each round" if shown.rounds else "best of each band"
-    axes.scatter(*best, s=46, marker="D", color=ORANGE, edgecolors=BLACK, linewidths=0.8, zorder=5, label=word)
+    axes.scatter(
+        *best,
+        s=46,
+        marker="D",
+        color=ORANGE,
+        edgecolors=BLACK,
+        linewidths=0.8,
+        zorder=5,
+        label=word,
+    )
     if len(shown.failed):
         top = axes.get_xaxis_transform()  # x in trials, y as a share of the height
         axes.scatter(
@@ -151,6 +191,12 @@ def _values(axes: Axes, shown: Course, metric: str) -> None:
     axes.set_ylabel(metric)
     share = f"{shown.better / shown.told:.0%} of {shown.told} trials better than the initial value"
     axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, fontsize=8, frameon=False, handletextpad=0.4, columnspacing=1.4
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=5,
+        fontsize=8,
+        frameon=False,
+        handletextpad=0.4,
+        columnspacing=1.4,
     )
     axes.set_title(share, fontsize=10, pad=24)

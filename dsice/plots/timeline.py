@@ -61,7 +61,11 @@ def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None
     from matplotlib.ticker import MaxNLocator
 
     bars = jobs(history_of(search))
-    rows, begin, end = 1 + max(b.row for b in bars), min(b.start for b in bars), max(b.end for b in bars)
+    rows, begin, end = (
+        1 + max(b.row for b in bars),
+        min(b.start for b in bars),
+        max(b.end for b in bars),
+    )
     unit, word = next((unit, word) for least, unit, word in UNITS if end - begin >= least)
     figure = Figure(figsize=(9.0, 2.6 + min(4.5, 0.16 * rows)), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1.2, 0.8 + min(4.5, 0.16 * rows)))
@@ -69,21 +73,35 @@ def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None
     above = figure.add_subplot(grid[0], sharex=below)
     for colour, label in ((BLUE, "done"), (ORANGE, "stopped early"), (VERMILLION, "failed")):
         some = [b for b in bars if COLOURS.get(b.state, VERMILLION) == colour]
-        starts, widths = [(b.start - begin) / unit for b in some], [(b.end - b.start) / unit for b in some]
+        starts, widths = (
+            [(b.start - begin) / unit for b in some],
+            [(b.end - b.start) / unit for b in some],
+        )
         if some:
             edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.5}
             below.barh(
-                [b.row for b in some], widths, left=starts, height=0.86, color=colour, label=f"{label} ({len(some)})", **edge
+                [b.row for b in some],
+                widths,
+                left=starts,
+                height=0.86,
+                color=colour,
+                label=f"{label} ({len(some)})",
+                **edge,
             )
     moments, counts = running(bars)
     busy = sum(b.end - b.start for b in bars)
-    above.fill_between((moments - begin) / unit, counts, step="post", color=GREY, alpha=0.35, linewidth=0)
+    above.fill_between(
+        (moments - begin) / unit, counts, step="post", color=GREY, alpha=0.35, linewidth=0
+    )
     above.step((moments - begin) / unit, counts, where="post", color=BLACK, linewidth=1.0)
     above.set_ylabel("running")
     above.set_ylim(0, 1.1 * max(1, int(counts.max())))
     above.tick_params(labelbottom=False)
     mean = busy / (end - begin) if end > begin else float("nan")
-    above.set_title(f"{len(bars)} jobs, {(end - begin) / unit:.4g} {word}, on average {mean:.1f} at once", fontsize=10)
+    above.set_title(
+        f"{len(bars)} jobs, {(end - begin) / unit:.4g} {word}, on average {mean:.1f} at once",
+        fontsize=10,
+    )
     below.set_ylim(rows - 0.4, -0.6)
     below.set_ylabel("worker")
     below.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -104,16 +122,23 @@ def jobs(history: History) -> list[Bar]:
         There are none.
     """
     timed = [(t, t.times[1], t.times[2]) for t in history]
-    ran = sorted((start, end, t.id) for t, start, end in timed if start is not None and end is not None)
+    ran = sorted(
+        (start, end, t.id) for t, start, end in timed if start is not None and end is not None
+    )
     if not ran:
-        raise OptionError("no trial of the history has the times of its start and end, so there is no timeline; tell times=...")
+        raise OptionError(
+            "no trial of the history has the times of its start and end, so there is no timeline; tell times=..."
+        )
     named = [history[id].where.get("worker") for _, _, id in ran]
     if all(name is not None for name in named):
         order = sorted(set(map(str, named)), key=lambda name: (len(name), name))
         rows = [order.index(str(name)) for name in named]
     else:
         rows = first_free([(start, end) for start, end, _ in ran])
-    return [Bar(id, start, end, row, history[id].state) for (start, end, id), row in zip(ran, rows, strict=True)]
+    return [
+        Bar(id, start, end, row, history[id].state)
+        for (start, end, id), row in zip(ran, rows, strict=True)
+    ]
 
 
 def first_free(spans: Sequence[tuple[float, float]]) -> list[int]:
@@ -130,4 +155,6 @@ def running(bars: Sequence[Bar]) -> tuple[Array, Array]:
     """Moments at which jobs start or end, and how many run from there on; both of shape (moments,)."""
     starts, ends = np.sort([b.start for b in bars]), np.sort([b.end for b in bars])
     moments = np.unique(np.concatenate([starts, ends]))
-    return moments, np.searchsorted(starts, moments, side="right") - np.searchsorted(ends, moments, side="right")
+    return moments, np.searchsorted(starts, moments, side="right") - np.searchsorted(
+        ends, moments, side="right"
+    )

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[str] | None = None) -> Figure:
+def tradeoff(
+    search: History | Tuner, a: str, b: str, path: str | os.PathLike[str] | None = None
+) -> Figure:
     """Draw two metrics against each other.
 
     Every done trial of the goal's stage is a dot, hollow where it breaks a bound; the trade-off front (`History.front`)
@@ -63,7 +65,12 @@ def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[st
     if not good.all():
         hollow: dict[str, Any] = {"facecolors": "none", "edgecolors": BLUE, "linewidths": 0.8}
         axes.scatter(
-            values[~good][:, 0], values[~good][:, 1], s=18, label=f"breaks a bound ({int((~good).sum())})", zorder=2, **hollow
+            values[~good][:, 0],
+            values[~good][:, 1],
+            s=18,
+            label=f"breaks a bound ({int((~good).sum())})",
+            zorder=2,
+            **hollow,
         )
     signs = np.array([1.0 if less_is_better(history.goal, name) else -1.0 for name in (a, b)])
     front = values[undominated(values * signs)]
@@ -83,13 +90,30 @@ def tradeoff(search: History | Tuner, a: str, b: str, path: str | os.PathLike[st
     if best is not None and best.id in ids:
         at = values[ids.index(best.id)]
         axes.scatter(
-            at[0], at[1], s=150, marker="o", facecolors="none", edgecolors=VERMILLION, linewidths=1.8, zorder=5, label="best"
+            at[0],
+            at[1],
+            s=150,
+            marker="o",
+            facecolors="none",
+            edgecolors=VERMILLION,
+            linewidths=1.8,
+            zorder=5,
+            label="best",
         )
     _bounds(axes, history, a, b)
     for axis, name in ((axes.xaxis, a), (axes.yaxis, b)):
-        axis.set_label_text(f"{name} ({'less' if less_is_better(history.goal, name) else 'more'} is better)")
+        axis.set_label_text(
+            f"{name} ({'less' if less_is_better(history.goal, name) else 'more'} is better)"
+        )
     without_frame(axes)
-    axes.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, columnspacing=1.2)
+    axes.legend(
+        fontsize=8,
+        frameon=False,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=5,
+        columnspacing=1.2,
+    )
     save(figure, path, "tradeoff")
     return figure
 

@@ -91,9 +91,13 @@ class Ordinal:
         """Return the level of a value; SpaceError with the nearest values where there is none."""
         number = plain(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {shown(value)} ({type(value).__name__})")
+            raise SpaceError(
+                f"expected one of the numbers {_brief(self.values)}, got {shown(value)} ({type(value).__name__})"
+            )
         if not _finite(number):
-            raise SpaceError(f"expected one of the numbers {_brief(self.values)}, got {shown(number)}")
+            raise SpaceError(
+                f"expected one of the numbers {_brief(self.values)}, got {shown(number)}"
+            )
         gaps = [abs(number - own) for own in self.values]
         best = min(range(len(gaps)), key=gaps.__getitem__)
         if gaps[best] <= self._tolerance(best):
@@ -103,7 +107,9 @@ class Ordinal:
         start = min(max(above - 1, 0), max(len(self) - 2, 0))
         nearest = self.values[start : start + 2]
         hint = " and ".join(map(repr, nearest))
-        raise SpaceError(f"{number!r} is not on the axis; the nearest {'values are' if len(nearest) > 1 else 'value is'} {hint}")
+        raise SpaceError(
+            f"{number!r} is not on the axis; the nearest {'values are' if len(nearest) > 1 else 'value is'} {hint}"
+        )
 
     def _tolerance(self, level: int) -> float:
         """How far a value may be from that of `level`; the gap matters where the value itself is 0."""
@@ -137,12 +143,18 @@ class Choice:
         kept: list[Value] = []
         for item in items:
             if not (item is None or isinstance(item, (str, bool, int, float))):
-                raise SpaceError(f"Choice takes strings, bools, numbers and None, got {item!r} ({type(item).__name__})")
+                raise SpaceError(
+                    f"Choice takes strings, bools, numbers and None, got {item!r} ({type(item).__name__})"
+                )
             if isinstance(item, (int, float)) and not _finite(item):
                 raise SpaceError(f"Choice takes finite numbers only, got {item!r}")
             if item in kept:
                 first = kept[kept.index(item)]
-                same = f"{item!r} twice" if repr(first) == repr(item) else f"{first!r} and {item!r}, which are equal in Python"
+                same = (
+                    f"{item!r} twice"
+                    if repr(first) == repr(item)
+                    else f"{first!r} and {item!r}, which are equal in Python"
+                )
                 raise SpaceError(f"the values of a Choice must be distinct, got {same}")
             kept.append(item)
         object.__setattr__(self, "values", tuple(kept))
@@ -167,7 +179,9 @@ class Choice:
         for level, own in enumerate(self.values):
             if same_value(own, wanted):
                 return level
-        raise SpaceError(f"expected one of {_brief(self.values)}, got {shown(value)} ({type(value).__name__})")
+        raise SpaceError(
+            f"expected one of {_brief(self.values)}, got {shown(value)} ({type(value).__name__})"
+        )
 
 
 Axis: TypeAlias = Ordinal | Choice
@@ -195,11 +209,15 @@ def as_list(values: object, what: str) -> list[object]:
     """Return the values of a list, tuple, range or one-dimensional array; anything without an order is refused."""
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
-            raise SpaceError(f"{what} takes a one-dimensional array, got one of shape {values.shape}")
+            raise SpaceError(
+                f"{what} takes a one-dimensional array, got one of shape {values.shape}"
+            )
         return list(values)
     if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
         return list(values)
-    raise SpaceError(f"{what} takes a list, tuple, range or array of values, got {shown(values)} ({type(values).__name__})")
+    raise SpaceError(
+        f"{what} takes a list, tuple, range or array of values, got {shown(values)} ({type(values).__name__})"
+    )
 
 
 def plain(value: object) -> object:
@@ -224,8 +242,14 @@ def _identity(value: Value) -> tuple[bool, Value]:
 def _number(value: object) -> Number:
     number = plain(value)
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        hint = "use Choice for values without order" if isinstance(number, (bool, str)) or number is None else "use int or float"
-        raise SpaceError(f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}")
+        hint = (
+            "use Choice for values without order"
+            if isinstance(number, (bool, str)) or number is None
+            else "use int or float"
+        )
+        raise SpaceError(
+            f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}"
+        )
     if not _finite(number):
         raise SpaceError(f"Ordinal takes finite numbers, got {shown(number)}")
     return number
@@ -243,7 +267,9 @@ def _check_order(numbers: tuple[Number, ...]) -> None:
     """Raise SpaceError unless the numbers strictly rise or strictly fall."""
     if len(set(numbers)) < len(numbers):
         twice = next(number for number in numbers if numbers.count(number) > 1)
-        raise SpaceError(f"the values of an Ordinal must be distinct, got {twice!r} {numbers.count(twice)} times")
+        raise SpaceError(
+            f"the values of an Ordinal must be distinct, got {twice!r} {numbers.count(twice)} times"
+        )
     before = operator.lt if numbers[0] <= numbers[-1] else operator.gt
     for place, (a, b) in enumerate(pairwise(numbers)):
         if not before(a, b):
@@ -260,9 +286,13 @@ def _ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Number, in
         raise SpaceError(f"Ordinal.{name} needs an integer n, got {n!r}") from None
     first, last = _number(lo), _number(hi)
     if isinstance(n, bool) or count < 2:
-        raise SpaceError(f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])")
+        raise SpaceError(
+            f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"
+        )
     if first == last:
-        raise SpaceError(f"Ordinal.{name} needs two different ends, got lo={lo!r}, hi={hi!r}; for one value use Ordinal([value])")
+        raise SpaceError(
+            f"Ordinal.{name} needs two different ends, got lo={lo!r}, hi={hi!r}; for one value use Ordinal([value])"
+        )
     return first, last, count
 
 
@@ -282,7 +312,9 @@ def _spread(first: Number, last: Number, n: int, at: Callable[[float], float]) -
         values = [float(first), *candidate, float(last)]
         if all((a < b) == (first < last) and a != b for a, b in pairwise(values)):
             return list(values)
-    raise SpaceError(f"{n} different floats do not fit between {first!r} and {last!r}; ask for fewer")
+    raise SpaceError(
+        f"{n} different floats do not fit between {first!r} and {last!r}; ask for fewer"
+    )
 
 
 def _distinct_integers(first: int, last: int, inner: list[int]) -> list[Number]:

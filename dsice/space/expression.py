@@ -26,7 +26,12 @@ _NUMBERS: Final = (int, float)
 
 
 def _power(base: object, exponent: object) -> object:
-    if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1 and abs(base).bit_length() * exponent > MAX_BITS:
+    if (
+        isinstance(base, int)
+        and isinstance(exponent, int)
+        and abs(base) > 1
+        and abs(base).bit_length() * exponent > MAX_BITS
+    ):
         raise ValueError(f"{base} ** {exponent} is too large (more than {MAX_BITS} bits)")
     if not (isinstance(base, _NUMBERS) and isinstance(exponent, _NUMBERS)):
         raise _not_numbers("**", base, exponent)
@@ -142,9 +147,13 @@ class Expression:
     def __init__(self, source: str) -> None:
         text = re.sub(r"\s*\n\s*", " ", source.strip())
         if not text:
-            raise SpaceError("the rule is an empty string; expected an expression such as 'a * b <= 64'")
+            raise SpaceError(
+                "the rule is an empty string; expected an expression such as 'a * b <= 64'"
+            )
         if len(text) > MAX_LENGTH:
-            raise SpaceError(f"the rule has {len(text)} characters, at most {MAX_LENGTH} are allowed; use a function instead")
+            raise SpaceError(
+                f"the rule has {len(text)} characters, at most {MAX_LENGTH} are allowed; use a function instead"
+            )
         tree = _parse(text)
         names: dict[str, None] = {}
         body = _checked(tree.body, text, names, 0)
@@ -173,12 +182,18 @@ def _parse(text: str) -> ast.Expression:
         hint = ""
         if re.search(r"(?<![=<>!:])=(?!=)", text):
             hint = "; to compare write =="
-        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word) and word not in _WORDS]
+        words = [
+            word
+            for word in re.findall(r"\w+", text)
+            if keyword.iskeyword(word) and word not in _WORDS
+        ]
         if words:
             hint = f"; {words[0]!r} is a word of Python: for a parameter of that name use a function instead of a string"
         raise SpaceError(_at(text, place, f"not an expression: {error.msg}{hint}")) from None
     except (RecursionError, MemoryError, ValueError) as error:
-        raise SpaceError(f"the rule {text[:60]!r} cannot be parsed ({type(error).__name__}: {error})") from None
+        raise SpaceError(
+            f"the rule {text[:60]!r} cannot be parsed ({type(error).__name__}: {error})"
+        ) from None
 
 
 _WORDS: Final = frozenset({"and", "or", "not", "in", "if", "else", "True", "False", "None"})
@@ -206,7 +221,9 @@ def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> a
             if type(op) in _GUARDED:
                 return _helper(_GUARDED[type(op)][0], [sub(left), sub(right)])
             return ast.BinOp(sub(left), op, sub(right))
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(isinstance(op, _COMPARISONS) for op in ops):
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(
+            isinstance(op, _COMPARISONS) for op in ops
+        ):
             return ast.Compare(sub(left), ops, [sub(other) for other in others])
         case ast.Compare():
             raise SpaceError(_refusal(node, text, "'is' is not allowed; write == or !="))
@@ -217,9 +234,21 @@ def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> a
         case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in _CALLS:
             return _helper(f"_call_{call}", [sub(argument) for argument in arguments])
         case ast.Call():
-            raise SpaceError(_refusal(node, text, f"this call is not allowed; there are {', '.join(_CALLS)}, without keywords"))
-    what = _HINTS.get(type(node), type(node).__name__ if not isinstance(node, ast.Constant) else repr(node.value))
-    raise SpaceError(_refusal(node, text, f"{what} is not allowed in a rule; use a function of the params instead"))
+            raise SpaceError(
+                _refusal(
+                    node,
+                    text,
+                    f"this call is not allowed; there are {', '.join(_CALLS)}, without keywords",
+                )
+            )
+    what = _HINTS.get(
+        type(node), type(node).__name__ if not isinstance(node, ast.Constant) else repr(node.value)
+    )
+    raise SpaceError(
+        _refusal(
+            node, text, f"{what} is not allowed in a rule; use a function of the params instead"
+        )
+    )
 
 
 def _helper(name: str, arguments: list[ast.expr]) -> ast.Call:
@@ -229,7 +258,9 @@ def _helper(name: str, arguments: list[ast.expr]) -> ast.Call:
 def _compile(body: ast.expr, names: tuple[str, ...]) -> Callable[..., object]:
     """Return a function of the values of the names, positional."""
     parameters = [ast.arg(f"_p{i}") for i in range(len(names))]
-    arguments = ast.arguments(posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[])
+    arguments = ast.arguments(
+        posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[]
+    )
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     # every node was rebuilt by _checked from its short list, and there are no builtins: nothing else can run
     function: Callable[..., object] = eval(compile(tree, "<rule>", "eval"), dict(_HELPERS))  # noqa: S307
@@ -241,7 +272,12 @@ def _canonical(text: str) -> str:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.STRING:
             parts.append(repr(ast.literal_eval(token.string)))
-        elif token.type not in (tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.COMMENT, tokenize.NL):
+        elif token.type not in (
+            tokenize.NEWLINE,
+            tokenize.ENDMARKER,
+            tokenize.COMMENT,
+            tokenize.NL,
+        ):
             parts.append(token.string)
     return " ".join(parts)
 

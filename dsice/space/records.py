@@ -20,7 +20,11 @@ _KINDS: Final[Mapping[str, Callable[[Any], Axis]]] = {"ordinal": Ordinal, "choic
 
 def axis_record(name: str, axis: Axis) -> dict[str, Any]:
     """Return one axis as plain JSON data."""
-    return {"name": name, "kind": "ordinal" if isinstance(axis, Ordinal) else "choice", "values": list(axis.values)}
+    return {
+        "name": name,
+        "kind": "ordinal" if isinstance(axis, Ordinal) else "choice",
+        "values": list(axis.values),
+    }
 
 
 def rule_record(rule: Rule) -> dict[str, Any]:
@@ -45,7 +49,9 @@ def rule_record(rule: Rule) -> dict[str, Any]:
 def read_axes(record: Mapping[str, Any]) -> dict[str, Axis]:
     """Return the axes of a stored space."""
     try:
-        return {str(entry["name"]): _KINDS[entry["kind"]](entry["values"]) for entry in record["axes"]}
+        return {
+            str(entry["name"]): _KINDS[entry["kind"]](entry["values"]) for entry in record["axes"]
+        }
     except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
 
@@ -75,13 +81,18 @@ def _read_rule(entry: Mapping[str, Any], functions: Mapping[str, Predicate]) -> 
 
 def fingerprint(axes: Mapping[str, Axis], where: Sequence[Rule]) -> str:
     """Return 12 hex digits; what `difference` overlooks (spacing, order of rules, 1 or 1.0) does not count here either."""
-    shown = [[name, type(axis).__name__, [_canonical_value(value) for value in axis.values]] for name, axis in axes.items()]
+    shown = [
+        [name, type(axis).__name__, [_canonical_value(value) for value in axis.values]]
+        for name, axis in axes.items()
+    ]
     rules = sorted(_canonical_rule(_lenient(rule)) for rule in where)
     text = json.dumps([shown, rules], ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def difference(axes: Mapping[str, Axis], where: Sequence[Rule], record: Mapping[str, Any]) -> str | None:
+def difference(
+    axes: Mapping[str, Axis], where: Sequence[Rule], record: Mapping[str, Any]
+) -> str | None:
     """Return a sentence about the first thing in which this space and a stored one differ, None if nothing does."""
     stored = read_axes(record)
     return _axes_differ(axes, stored) or _rules_differ(where, record)
@@ -111,7 +122,11 @@ def _first_odd(axis: Axis, stored: Axis) -> str:
         return ""
     if len(axis) != len(stored):
         return f" ({len(axis)} and {len(stored)} values)"
-    level = next(i for i, (a, b) in enumerate(zip(axis.values, stored.values, strict=True)) if not same_value(a, b))
+    level = next(
+        i
+        for i, (a, b) in enumerate(zip(axis.values, stored.values, strict=True))
+        if not same_value(a, b)
+    )
     return f" (value {level}: {axis.values[level]!r} and {stored.values[level]!r})"
 
 
@@ -131,13 +146,20 @@ def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | Non
 
 
 def _same_axis(axis: Axis, other: Axis) -> bool:
-    return type(axis) is type(other) and len(axis) == len(other) and all(map(same_value, axis.values, other.values))
+    return (
+        type(axis) is type(other)
+        and len(axis) == len(other)
+        and all(map(same_value, axis.values, other.values))
+    )
 
 
 def _lenient(rule: Rule) -> dict[str, Any]:
     """Return a rule's record, also for a function without a name."""
     if rule.expression is None and rule.name is None:
-        record: dict[str, Any] = {"kind": "require" if isinstance(rule, Require) else "when", "function": "<nameless>"}
+        record: dict[str, Any] = {
+            "kind": "require" if isinstance(rule, Require) else "when",
+            "function": "<nameless>",
+        }
         return record | ({"names": list(rule.names)} if isinstance(rule, When) else {})
     return rule_record(rule)
 
@@ -162,4 +184,6 @@ def _canonical_value(value: object) -> object:
 
 def _malformed(error: Exception) -> SpaceError:
     what = f"no {error}" if isinstance(error, KeyError) else str(error)
-    return SpaceError(f"the stored space cannot be read ({what}); expected what Space.to_dict() gives")
+    return SpaceError(
+        f"the stored space cannot be read ({what}); expected what Space.to_dict() gives"
+    )

@@ -86,7 +86,9 @@ class Block:
         if self.chances is None:
             which = rng.integers(0, len(self.cells), size=k)
         else:
-            which = np.minimum(np.searchsorted(self.chances, rng.random(k), side="right"), len(self.cells) - 1)
+            which = np.minimum(
+                np.searchsorted(self.chances, rng.random(k), side="right"), len(self.cells) - 1
+            )
         return unravel(self.cells[which], self.shape)
 
 
@@ -102,7 +104,11 @@ class Rejection:
             self._blocks = _blocks(rules)
 
     def sample(
-        self, rng: np.random.Generator, n: int, exclude: Collection[tuple[int, ...]] | Ints, enough: int | None = None
+        self,
+        rng: np.random.Generator,
+        n: int,
+        exclude: Collection[tuple[int, ...]] | Ints,
+        enough: int | None = None,
     ) -> list[tuple[int, ...]]:
         """Return up to n distinct valid points, none of `exclude`; those found by then after `enough` tries, at least one."""
         found: dict[tuple[int, ...], None] = {}
@@ -122,12 +128,16 @@ class Rejection:
             if tries >= TRIES:
                 if seen:  # all that could be found are excluded or already here
                     break
-                raise SpaceError(f"{TRIES:,} random points were tried, none is valid: {self._rules.blame(_probe(self._rules))}")
+                raise SpaceError(
+                    f"{TRIES:,} random points were tried, none is valid: {self._rules.blame(_probe(self._rules))}"
+                )
             size = min(2 * size, _CHUNK)
         return list(found)[:n]
 
     def _draw(self, rng: np.random.Generator, k: int) -> NDArray[np.int64]:
-        points: NDArray[np.int64] = rng.integers(0, self._rules.shape, size=(k, len(self._rules.shape)))
+        points: NDArray[np.int64] = rng.integers(
+            0, self._rules.shape, size=(k, len(self._rules.shape))
+        )
         for block in self._blocks:
             points[:, block.columns] = block.draw(rng, k)
         if self._collapse and self._rules.conditions:
@@ -149,18 +159,26 @@ def _blocks(rules: Validity) -> list[Block]:
     if conditions and not functions and _cells(rules, control) <= LIMIT:
         blocks.append(_control_block(rules, control))
     plain = set(range(len(rules.shape))) - set(control) - rules.conditions.keys()
-    for columns in _merge(rules, [rule for rule in rules.requires if plain.issuperset(rule.columns.tolist())]):
-        blocks.append(Block(np.array(columns), _shape(rules, columns), _allowed(rules, columns)[0], None))
+    for columns in _merge(
+        rules, [rule for rule in rules.requires if plain.issuperset(rule.columns.tolist())]
+    ):
+        blocks.append(
+            Block(np.array(columns), _shape(rules, columns), _allowed(rules, columns)[0], None)
+        )
     for block in blocks:
         if not block.cells.size:
-            raise SpaceError(f"no point of the space satisfies all its rules: {rules.blame(_probe(rules))}")
+            raise SpaceError(
+                f"no point of the space satisfies all its rules: {rules.blame(_probe(rules))}"
+            )
     return blocks
 
 
 def _merge(rules: Validity, requires: Iterable[Tabulated]) -> list[list[int]]:
     """Join the axes of string rules, strictest first, while the joint sub-grid stays small enough."""
     shares = [
-        (_share(rules, rule), tuple(sorted(rule.columns.tolist()))) for rule in requires if rule.cells <= LIMIT and _text(rule)
+        (_share(rules, rule), tuple(sorted(rule.columns.tolist())))
+        for rule in requires
+        if rule.cells <= LIMIT and _text(rule)
     ]
     groups: list[set[int]] = []
     for _, columns in sorted(shares):
@@ -178,13 +196,19 @@ def _control_block(rules: Validity, columns: list[int]) -> Block:
     logs = active[:, others] @ np.log([rules.shape[j] for j in others])
     weights = np.exp(logs - logs.max(initial=0.0))
     total = np.cumsum(weights)
-    return Block(np.array(columns), _shape(rules, columns), cells, total / total[-1] if total.size else None)
+    return Block(
+        np.array(columns), _shape(rules, columns), cells, total / total[-1] if total.size else None
+    )
 
 
 def _allowed(rules: Validity, columns: list[int]) -> tuple[NDArray[np.int64], Bools]:
     """Cells of a sub-grid that its own rules allow, and what is active there; the other axes stay at level 0."""
     shape = _shape(rules, columns)
-    inner = [rule for rule in rules.requires if _text(rule) and set(rule.columns.tolist()) <= set(columns)]
+    inner = [
+        rule
+        for rule in rules.requires
+        if _text(rule) and set(rule.columns.tolist()) <= set(columns)
+    ]
     cells, actives = [], []
     size = math.prod(shape)
     for start in range(0, size, _CHUNK):

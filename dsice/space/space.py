@@ -50,13 +50,20 @@ class Space:
     11
     """
 
-    def __init__(self, axes: Mapping[str, Axis | Sequence[Value] | NDArray[Any]], *, where: Sequence[Rule] | Rule = ()) -> None:
+    def __init__(
+        self,
+        axes: Mapping[str, Axis | Sequence[Value] | NDArray[Any]],
+        *,
+        where: Sequence[Rule] | Rule = (),
+    ) -> None:
         self._axes = _read_axes(axes)
         self._where = _read_where(where)
         self._names = tuple(self._axes)
         self._shape = tuple(len(axis) for axis in self._axes.values())
         self._rules = Validity(self._names, tuple(self._axes.values()), self._where)
-        self._exact = [{(type(v), v): i for i, v in enumerate(axis.values)} for axis in self._axes.values()]
+        self._exact = [
+            {(type(v), v): i for i, v in enumerate(axis.values)} for axis in self._axes.values()
+        ]
         self._probe()
 
     @property
@@ -107,9 +114,18 @@ class Space:
     def params(self, point: Sequence[int]) -> dict[str, Any]:
         """Return the names and values of a point (d levels), without inactive parameters."""
         if not self._rules.conditions and self._fits(point):
-            return {name: axis.values[level] for (name, axis), level in zip(self._axes.items(), point, strict=True)}
+            return {
+                name: axis.values[level]
+                for (name, axis), level in zip(self._axes.items(), point, strict=True)
+            }
         row = self._row(point)
-        values = zip(self._names, self._axes.values(), row[0].tolist(), self._rules.active(row)[0], strict=True)
+        values = zip(
+            self._names,
+            self._axes.values(),
+            row[0].tolist(),
+            self._rules.active(row)[0],
+            strict=True,
+        )
         return {name: axis.values[level] for name, axis, level, active in values if active}
 
     def point(self, params: Mapping[str, object]) -> tuple[int, ...]:
@@ -121,14 +137,25 @@ class Space:
             An unknown, missing or inactive parameter, a value off its axis, or params that break a rule.
         """
         if not isinstance(params, Mapping):
-            raise SpaceError(f"params must be a mapping of names to values, got {shown(params)} ({type(params).__name__})")
+            raise SpaceError(
+                f"params must be a mapping of names to values, got {shown(params)} ({type(params).__name__})"
+            )
         for name in params:
             if name not in self._axes:
                 raise SpaceError(unknown(name, self._names))
-        row = np.array([[self._level(j, params[name]) if name in params else 0 for j, name in enumerate(self._names)]])
+        row = np.array(
+            [
+                [
+                    self._level(j, params[name]) if name in params else 0
+                    for j, name in enumerate(self._names)
+                ]
+            ]
+        )
         for j, name in enumerate(self._names):  # before any condition is asked about it
             if name not in params and j not in self._rules.conditions:
-                raise SpaceError(f"parameter {name!r} is missing; got {', '.join(params) or 'no parameters'}")
+                raise SpaceError(
+                    f"parameter {name!r} is missing; got {', '.join(params) or 'no parameters'}"
+                )
         self._check_active(params, row)
         point = sampling.tuples(row)[0]
         rule = self._rules.broken(point)
@@ -160,22 +187,35 @@ class Space:
         """Return `points` of the grid (k, d) with inactive parameters at level 0, where all their values are one point."""
         rows = self._array(points)
         if not ((rows >= 0) & (rows < np.array(self._shape))).all():
-            raise SpaceError(f"points must lie on the grid to be collapsed; the axes have {self._shape} levels")
+            raise SpaceError(
+                f"points must lie on the grid to be collapsed; the axes have {self._shape} levels"
+            )
         return np.where(self._rules.active(rows), rows, 0)
 
     def coded(self, points: Ints) -> NDArray[np.int64]:
         """Return `points` of the grid (k, d) with inactive parameters at the level after their last: "does not exist here"."""
         rows = self._array(points)
-        return rows if not self._rules.conditions else np.where(self._rules.active(rows), rows, np.array(self._shape))
+        return (
+            rows
+            if not self._rules.conditions
+            else np.where(self._rules.active(rows), rows, np.array(self._shape))
+        )
 
     def points(self) -> NDArray[np.int64]:
         """Return all valid points in lexicographic order, read-only, shape (count, d); for grids of up to 1e6 points."""
         if not self.enumerable:
-            raise SpaceError(f"a grid of {_large(self.size)} points is not enumerated (at most {LIMIT:,} are); use sample()")
+            raise SpaceError(
+                f"a grid of {_large(self.size)} points is not enumerated (at most {LIMIT:,} are); use sample()"
+            )
         return self._valid_points
 
     def sample(
-        self, rng: np.random.Generator, n: int, *, exclude: Collection[tuple[int, ...]] | Ints = (), tries: int | None = None
+        self,
+        rng: np.random.Generator,
+        n: int,
+        *,
+        exclude: Collection[tuple[int, ...]] | Ints = (),
+        tries: int | None = None,
     ) -> list[tuple[int, ...]]:
         """Return up to `n` distinct valid points, uniformly drawn, none of `exclude` (points, or an array of shape (k, d)).
 
@@ -204,13 +244,21 @@ class Space:
         """
         known: dict[str, object] = {}
         for rule in self._where:
-            if rule.expression is None and rule.name is not None and known.setdefault(rule.name, rule.rule) is not rule.rule:
-                raise SpaceError(f"two different function rules are called {rule.name!r}; give one of them another name=")
+            if (
+                rule.expression is None
+                and rule.name is not None
+                and known.setdefault(rule.name, rule.rule) is not rule.rule
+            ):
+                raise SpaceError(
+                    f"two different function rules are called {rule.name!r}; give one of them another name="
+                )
         axes = [records.axis_record(name, axis) for name, axis in self._axes.items()]
         return {"axes": axes, "where": [records.rule_record(rule) for rule in self._where]}
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any], *, rules: Mapping[str, Predicate] | None = None) -> Space:
+    def from_dict(
+        cls, record: Mapping[str, Any], *, rules: Mapping[str, Predicate] | None = None
+    ) -> Space:
         """Return the space that `to_dict` wrote; `rules` has the functions by name.
 
         Raises
@@ -244,7 +292,10 @@ class Space:
         return f"<Space {{{axes}}}{rules}; {size} grid points>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (dict(self._axes), self._where)  # without tables: they are quick to make again
+        return _rebuild, (
+            dict(self._axes),
+            self._where,
+        )  # without tables: they are quick to make again
 
     @cached_property
     def _valid_cells(self) -> NDArray[np.int64]:
@@ -276,7 +327,9 @@ class Space:
         wanted = plain(value)
         try:
             return self._exact[j][type(wanted), wanted]  # type: ignore[index]
-        except Exception:  # not there, or what a value of somebody's own raises when it is hashed or compared
+        except (
+            Exception
+        ):  # not there, or what a value of somebody's own raises when it is hashed or compared
             pass
         name = self._names[j]
         try:
@@ -294,7 +347,9 @@ class Space:
                 raise SpaceError(f"parameter {name!r} is missing; it is active here by {reasons}")
             if not active[0, j] and name in params:
                 reason = self._rules.reason(conditions, row, active)
-                raise SpaceError(f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {shown(dict(params))}")
+                raise SpaceError(
+                    f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {shown(dict(params))}"
+                )
 
     def _fits(self, point: Sequence[int]) -> bool:
         """Whether a point is plain whole numbers on the axes; what is not is looked at more closely by `_row`."""
@@ -305,7 +360,9 @@ class Space:
         row = self._array(np.array([tuple(point)]))
         for name, level, n in zip(self._names, row[0].tolist(), self._shape, strict=True):
             if not 0 <= level < n:
-                raise SpaceError(f"level of {name!r} must be 0 to {n - 1}, got {level} in {tuple(point)}")
+                raise SpaceError(
+                    f"level of {name!r} must be 0 to {n - 1}, got {level} in {tuple(point)}"
+                )
         return row
 
     def _array(self, points: Ints) -> NDArray[np.int64]:
@@ -341,10 +398,14 @@ def _read_where(where: object) -> tuple[Rule, ...]:
     if isinstance(where, (Require, When)):
         return (where,)
     if isinstance(where, str) or not isinstance(where, Sequence):
-        raise SpaceError(f"where must be a list of Require and When, got {where!r}; for example where=[Require('x * y <= 64')]")
+        raise SpaceError(
+            f"where must be a list of Require and When, got {where!r}; for example where=[Require('x * y <= 64')]"
+        )
     for rule in where:
         if not isinstance(rule, (Require, When)):
-            raise SpaceError(f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})")
+            raise SpaceError(
+                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
+            )
     return tuple(where)
 
 

@@ -46,7 +46,9 @@ class Tabulated:
         Which axes the rule sees: those that a string mentions, those decided before for a function.
     """
 
-    def __init__(self, rule: Rule, names: Sequence[str], axes: Sequence[Axis], columns: Sequence[int]) -> None:
+    def __init__(
+        self, rule: Rule, names: Sequence[str], axes: Sequence[Axis], columns: Sequence[int]
+    ) -> None:
         self.rule = rule
         self.columns = np.array(columns, dtype=np.intp)
         self._names = [names[j] for j in columns]
@@ -77,7 +79,9 @@ class Tabulated:
             return SpaceError(f"{self.rule!r}: {error}; params: {params!r}")
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            found = SpaceError(f"{self.rule!r} cannot be evaluated ({what}) at {params!r}; make it hold or fail there")
+            found = SpaceError(
+                f"{self.rule!r} cannot be evaluated ({what}) at {params!r}; make it hold or fail there"
+            )
             found.__cause__ = error
             return found
         return SpaceError(
@@ -110,8 +114,13 @@ class Tabulated:
         """Evaluate each row; a row that raises is an ERROR and does not stop the others."""
         if self.rule.expression is not None or seen.all():
             with contextlib.suppress(Exception):  # one row at least: find out which below
-                return np.array([_truth(answer) for answer in self._all_answers(sub)], dtype=np.int8)
-        return np.array([self._outcome(row, on) for row, on in zip(sub.tolist(), seen.tolist(), strict=True)], dtype=np.int8)
+                return np.array(
+                    [_truth(answer) for answer in self._all_answers(sub)], dtype=np.int8
+                )
+        return np.array(
+            [self._outcome(row, on) for row, on in zip(sub.tolist(), seen.tolist(), strict=True)],
+            dtype=np.int8,
+        )
 
     def _all_answers(self, sub: Ints) -> Iterable[object]:
         """Answers of all rows in the fastest way Python has, for rows without inactive parameters."""
@@ -129,15 +138,25 @@ class Tabulated:
 
     def _answer(self, row: list[int], seen: list[bool]) -> int:
         if self.rule.expression is not None:
-            return _truth(self.rule.expression.value(*(values[i] for values, i in zip(self._values, row, strict=True))))
+            return _truth(
+                self.rule.expression.value(
+                    *(values[i] for values, i in zip(self._values, row, strict=True))
+                )
+            )
         function = cast(Predicate, self.rule.rule)  # a string has an expression
         return _ask(function, self._params(row, seen), self._decided, self._all)
 
     def _params(self, row: list[int], seen: list[bool]) -> dict[str, Any]:
-        return {name: values[i] for name, values, i, on in zip(self._names, self._values, row, seen, strict=True) if on}
+        return {
+            name: values[i]
+            for name, values, i, on in zip(self._names, self._values, row, seen, strict=True)
+            if on
+        }
 
 
-def _ask(rule: Predicate, params: Mapping[str, Any], decided: frozenset[str], known: frozenset[str]) -> int:
+def _ask(
+    rule: Predicate, params: Mapping[str, Any], decided: frozenset[str], known: frozenset[str]
+) -> int:
     """Call a function; a look-up of an inactive parameter is an answer of its own."""
     try:
         return _truth(rule(params))

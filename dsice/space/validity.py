@@ -37,7 +37,10 @@ class Validity:
         everything = range(len(names))
         requires = [rule for rule in where if isinstance(rule, Require)]
         requires.sort(key=lambda rule: rule.expression is None)
-        self.requires = [Tabulated(r, names, axes, everything if r.expression is None else self._mentioned(r)) for r in requires]
+        self.requires = [
+            Tabulated(r, names, axes, everything if r.expression is None else self._mentioned(r))
+            for r in requires
+        ]
 
     @property
     def free(self) -> bool:
@@ -87,7 +90,10 @@ class Validity:
 
     def reason(self, conditions: Iterable[Tabulated], points: Ints, active: Bools) -> Rule | None:
         """Return the first of the conditions that does not hold at the one point given."""
-        return next((c.rule for c in conditions if not self._holds(c, points, active, vacuous=False)[0]), None)
+        return next(
+            (c.rule for c in conditions if not self._holds(c, points, active, vacuous=False)[0]),
+            None,
+        )
 
     def blame(self, points: Ints) -> str:
         """Say which rules reject most of `points` (k, d) of the grid, each tried alone, and what to do about it."""
@@ -125,7 +131,9 @@ class Validity:
     def _mentioned(self, rule: Rule) -> list[int]:
         names = rule.expression.names if rule.expression is not None else ()
         if not names:
-            raise SpaceError(f"{rule!r} mentions no parameter; the axes are {', '.join(self.names)}")
+            raise SpaceError(
+                f"{rule!r} mentions no parameter; the axes are {', '.join(self.names)}"
+            )
         for name in names:
             if name not in self._index:
                 raise SpaceError(f"{rule!r}: {unknown(name, self.names)}")
@@ -139,7 +147,10 @@ class Validity:
                 if name not in self.names:
                     raise SpaceError(f"{rule!r}: {unknown(name, self.names)}")
                 waiting.setdefault(self.names.index(name), []).append(rule)
-        needs = {j: {m for r in own if r.expression is not None for m in self._mentioned(r)} for j, own in waiting.items()}
+        needs = {
+            j: {m for r in own if r.expression is not None for m in self._mentioned(r)}
+            for j, own in waiting.items()
+        }
         order: dict[int, list[Tabulated]] = {}
         while waiting:
             ready = [j for j in waiting if not needs[j] & waiting.keys()]
@@ -154,7 +165,11 @@ class Validity:
     def _bind(self, rule: When, undecided: Iterable[int]) -> Tabulated:
         if id(rule) not in self._bound:
             later = set(undecided)
-            columns = [j for j in range(len(self.names)) if j not in later] if rule.expression is None else self._mentioned(rule)
+            columns = (
+                [j for j in range(len(self.names)) if j not in later]
+                if rule.expression is None
+                else self._mentioned(rule)
+            )
             self._bound[id(rule)] = Tabulated(rule, self.names, self.axes, columns)
         return self._bound[id(rule)]
 

@@ -57,7 +57,11 @@ class Shares:
     @property
     def higher(self) -> float:
         """Share left to interactions of three and more axes."""
-        return max(0.0, 1.0 - float(self.first.sum()) - float(self.pairs.sum()) / 2.0) if self.variance else 0.0
+        return (
+            max(0.0, 1.0 - float(self.first.sum()) - float(self.pairs.sum()) / 2.0)
+            if self.variance
+            else 0.0
+        )
 
 
 class Anova:
@@ -81,7 +85,12 @@ class Anova:
     """
 
     def __init__(
-        self, surface: Surface, shape: Sequence[int], *, deciding: Sequence[int] = (), cells: Ints | None = None
+        self,
+        surface: Surface,
+        shape: Sequence[int],
+        *,
+        deciding: Sequence[int] = (),
+        cells: Ints | None = None,
     ) -> None:
         self._surface, self._shape, self._deciding = surface, tuple(shape), tuple(deciding)
         cells = np.zeros((1, len(shape)), dtype=np.int64) if cells is None else cells
@@ -89,12 +98,18 @@ class Anova:
         self._levels = np.stack(np.unravel_index(np.arange(len(cells)), self._grid or (1,)))
         self._there: Bools = cells < np.array(self._shape)
         t = surface.tables
-        self._factors = [t.values[s : s + m * m].reshape(m, m) for s, m in zip(t.starts, t.sizes, strict=True)]
+        self._factors = [
+            t.values[s : s + m * m].reshape(m, m) for s, m in zip(t.starts, t.sizes, strict=True)
+        ]
         fixed = self._tables(self._factors, self._deciding)
         entries = surface.entries(cells)
-        self._rows = fixed.covariance(entries, surface.points)  # (cells, measured): the factors of the deciding axes
+        self._rows = fixed.covariance(
+            entries, surface.points
+        )  # (cells, measured): the factors of the deciding axes
         self._prior = fixed.covariance(entries, entries)
-        self._squares = [factor[:-1].T @ factor[:-1] / max(len(factor) - 1, 1) for factor in self._factors]
+        self._squares = [
+            factor[:-1].T @ factor[:-1] / max(len(factor) - 1, 1) for factor in self._factors
+        ]
 
     def overall(self) -> float:
         """Mean of the surface over the grid."""
@@ -113,13 +128,17 @@ class Anova:
             weights = there / there.sum()
             curves = self._curves(axis)
             own = np.diag(self._factors[axis])[:-1] - 1.0
-            mean, variance = self._surface.functional(curves * (weights @ self._rows), own * (weights @ self._prior @ weights))
+            mean, variance = self._surface.functional(
+                curves * (weights @ self._rows), own * (weights @ self._prior @ weights)
+            )
             nodes = self._nodes(axis)
             return mean[nodes], variance[nodes]
         at = (self._level(axis) == np.arange(self._shape[axis])[:, None]) * there
         count = at.sum(axis=1, keepdims=True)
         sums = at / np.where(count, count, np.nan) - there / max(there.sum(), 1.0)
-        return self._surface.functional(sums @ self._rows, np.einsum("ij,jk,ik->i", sums, self._prior, sums))
+        return self._surface.functional(
+            sums @ self._rows, np.einsum("ij,jk,ik->i", sums, self._prior, sums)
+        )
 
     def shares(self) -> Shares:
         """Sobol indices of the posterior mean, a parameter that does not exist counted as making no difference."""
@@ -134,13 +153,17 @@ class Anova:
         for j in range(d):
             for k in range(j):
                 pairs[j, k] = pairs[k, j] = self._interaction(j, k)
-        return Shares(variance, first / variance, np.maximum(total, 0.0) / variance, pairs / variance)
+        return Shares(
+            variance, first / variance, np.maximum(total, 0.0) / variance, pairs / variance
+        )
 
     # ------------------------------------------------------------------ inside
     @staticmethod
     def _tables(factors: Sequence[Array], axes: Sequence[int]) -> Tables:
         """Tables with these factors on `axes` and 1 on all others."""
-        return Tables.of([factor if j in axes else np.ones_like(factor) for j, factor in enumerate(factors)])
+        return Tables.of(
+            [factor if j in axes else np.ones_like(factor) for j, factor in enumerate(factors)]
+        )
 
     def _nodes(self, axis: int) -> Ints:
         """Entry of the table for each level of an axis."""
@@ -166,7 +189,9 @@ class Anova:
         a = self._surface.coefficients
         if axis in self._deciding:
             return np.asarray(self._spread(axis, self._rows) @ a)
-        return np.asarray(self._curves(axis) @ (a * (self._rows * self._there[:, [axis]]).mean(axis=0)))
+        return np.asarray(
+            self._curves(axis) @ (a * (self._rows * self._there[:, [axis]]).mean(axis=0))
+        )
 
     def _interaction(self, j: int, k: int) -> float:
         """Variance of the interaction of two axes over the whole grid."""
@@ -181,7 +206,9 @@ class Anova:
         if j in self._deciding:
             left = self._spread(j, self._rows * self._there[:, [k]]) * a
         else:
-            left = self._curves(j) * (a * (self._rows * (self._there[:, [j]] & self._there[:, [k]])).mean(axis=0))
+            left = self._curves(j) * (
+                a * (self._rows * (self._there[:, [j]] & self._there[:, [k]])).mean(axis=0)
+            )
         return float(np.mean((left @ self._curves(k).T) ** 2))
 
     def _mean_square(self, averaged: int | None) -> float:
@@ -191,7 +218,11 @@ class Anova:
             place, width = self._deciding.index(averaged), self._shape[averaged]
             others = np.delete(self._levels, place, axis=0)
             rest = np.delete(self._grid, place)
-            groups = np.ravel_multi_index(tuple(others), tuple(rest)) if len(rest) else np.zeros_like(groups)
+            groups = (
+                np.ravel_multi_index(tuple(others), tuple(rest))
+                if len(rest)
+                else np.zeros_like(groups)
+            )
         free = [j for j in range(len(self._shape)) if j not in self._deciding and j != averaged]
         patterns, which = np.unique(self._there[:, free], axis=0, return_inverse=True)
         parts = []
@@ -200,7 +231,11 @@ class Anova:
             np.add.at(part, groups[which.ravel() == p], self._rows[which.ravel() == p] / width)
             parts.append(part * self._surface.coefficients)
         return sum(
-            self._cross(parts[p], parts[q], [j for i, j in enumerate(free) if patterns[p][i] and patterns[q][i]])
+            self._cross(
+                parts[p],
+                parts[q],
+                [j for i, j in enumerate(free) if patterns[p][i] and patterns[q][i]],
+            )
             for p, q in product(range(len(patterns)), repeat=2)
         ) / len(parts[0])
 

@@ -24,7 +24,11 @@ from dsice.spline.prior import AxisPrior
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-THETA, LAM, NOISE = (-1.5, 1.5), (-4.0, 2.0), (-4.0, 2.0)  # mean and standard deviation of the logarithms
+THETA, LAM, NOISE = (
+    (-1.5, 1.5),
+    (-4.0, 2.0),
+    (-4.0, 2.0),
+)  # mean and standard deviation of the logarithms
 BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
 ITERATIONS = 30  # further ones change what is chosen by less than one more measurement does
 JITTER = 1e-8
@@ -110,9 +114,17 @@ def fit_smoothness(
 
     problem = _Evidence(points, values, counts, priors, within)
     d, own = len(priors), within[1] > 0
-    start = np.concatenate([np.full(d, THETA[0]), [LAM[0] if log_lam is None else log_lam, NOISE[0]], [NOISE[0]] * own])
-    bounds = [BOUNDS[0]] * d + [BOUNDS[1] if log_lam is None else (log_lam, log_lam), BOUNDS[2]] + [BOUNDS[2]] * own
-    found = minimize(problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
+    start = np.concatenate(
+        [np.full(d, THETA[0]), [LAM[0] if log_lam is None else log_lam, NOISE[0]], [NOISE[0]] * own]
+    )
+    bounds = (
+        [BOUNDS[0]] * d
+        + [BOUNDS[1] if log_lam is None else (log_lam, log_lam), BOUNDS[2]]
+        + [BOUNDS[2]] * own
+    )
+    found = minimize(
+        problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS}
+    )
     p = np.asarray(found.x, dtype=float)
     rough = math.exp(p[d + 2]) if own else 0.0
     return Smoothness(np.exp(p[:d]), math.exp(p[d]), math.exp(p[d + 1]), -float(found.fun), rough)
@@ -122,12 +134,19 @@ class _Evidence:
     """Negative penalised log likelihood with its gradient, over (log theta, log lam, log noise and, with repeats, log rough)."""
 
     def __init__(
-        self, points: Ints, values: Array, counts: Array, priors: Sequence[AxisPrior], within: tuple[float, int] = (0.0, 0)
+        self,
+        points: Ints,
+        values: Array,
+        counts: Array,
+        priors: Sequence[AxisPrior],
+        within: tuple[float, int] = (0.0, 0),
     ) -> None:
         self._values, self._counts, self._priors, self._within = values, counts, priors, within
         found = [np.unique(points[:, j], return_inverse=True) for j in range(len(priors))]
         self._levels = [levels for levels, _ in found]
-        self._places = np.ascontiguousarray(np.stack([place.ravel() for _, place in found], axis=1), dtype=np.int64)
+        self._places = np.ascontiguousarray(
+            np.stack([place.ravel() for _, place in found], axis=1), dtype=np.int64
+        )
 
     def __call__(self, p: Array) -> tuple[float, Array]:
         from scipy.linalg.lapack import dpotrf, dpotri
@@ -150,16 +169,26 @@ class _Evidence:
         squares, spare = self._within[0] / math.exp(p[d + 1]), self._within[1]
         energy = max(float(self._values @ weights) + squares, TINY)
         total = n + spare
-        value = 0.5 * total * math.log(energy / total) + float(np.log(np.diag(lower)).sum()) + 0.5 * spare * p[d + 1]
-        sensitivity = np.ascontiguousarray(0.5 * inverse - (0.5 * total / energy) * np.outer(weights, weights))
+        value = (
+            0.5 * total * math.log(energy / total)
+            + float(np.log(np.diag(lower)).sum())
+            + 0.5 * spare * p[d + 1]
+        )
+        sensitivity = np.ascontiguousarray(
+            0.5 * inverse - (0.5 * total / energy) * np.outer(weights, weights)
+        )
         out = np.zeros_like(tables.values)
-        kernels.grid_gradient(self._places, tables.values, tables.starts, tables.sizes, sensitivity, out)
+        kernels.grid_gradient(
+            self._places, tables.values, tables.starts, tables.sizes, sensitivity, out
+        )
         gradient = np.zeros_like(p)
         for j in range(d):
             part = out[tables.starts[j] : tables.starts[j] + tables.sizes[j] ** 2]
             gradient[j] = part @ (factors[j] - 1.0).ravel()
             gradient[d] += part @ slopes[j].ravel()
-        gradient[d + 1] = np.diag(sensitivity) @ noise + 0.5 * spare - 0.5 * total * squares / energy
+        gradient[d + 1] = (
+            np.diag(sensitivity) @ noise + 0.5 * spare - 0.5 * total * squares / energy
+        )
         if rough:
             gradient[d + 2] = rough * np.trace(sensitivity)
         for k, (middle, spread) in enumerate(([THETA] * d + [LAM, NOISE, NOISE])[: len(p)]):

@@ -55,21 +55,31 @@ def make_grid(spacing: str | Iterable[float] | None, n: int) -> Grid:
         return UNIT
     if isinstance(spacing, str):
         if spacing not in CONVENTIONS:
-            raise FitError(f"spacing: expected one of {sorted(CONVENTIONS)} or {n} positions, got {spacing!r}")
+            raise FitError(
+                f"spacing: expected one of {sorted(CONVENTIONS)} or {n} positions, got {spacing!r}"
+            )
         return CONVENTIONS[spacing]
     try:
         raw = [float(p) for p in spacing]
     except (TypeError, ValueError):
-        raise FitError(f"spacing: expected {n} numbers, one position per level, got {spacing!r}") from None
+        raise FitError(
+            f"spacing: expected {n} numbers, one position per level, got {spacing!r}"
+        ) from None
     if len(raw) != n:
         raise FitError(f"spacing: expected one position for each of the {n} levels, got {len(raw)}")
     for i in range(n):
         if not math.isfinite(raw[i]) or (i and raw[i] <= raw[i - 1]):
-            raise FitError(f"spacing: positions must be finite and strictly increasing, but position {i} is {raw[i]}")
+            raise FitError(
+                f"spacing: positions must be finite and strictly increasing, but position {i} is {raw[i]}"
+            )
     unit = (raw[-1] - raw[0]) / (n - 1) if n > 1 else 1.0
     if not (0.0 < unit < math.inf):
-        raise FitError("spacing: the positions span too small or too large a range for floating point")
+        raise FitError(
+            "spacing: the positions span too small or too large a range for floating point"
+        )
     places = tuple((p - raw[0]) / unit for p in raw)
     if any(places[i + 1] - places[i] < 1e-9 for i in range(n - 1)):
-        raise FitError("spacing: two positions are closer than 1e-9 of the mean distance; merge those levels")
+        raise FitError(
+            "spacing: two positions are closer than 1e-9 of the mean distance; merge those levels"
+        )
     return Grid(1, 0, 0, 0.0, places)

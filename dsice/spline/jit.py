@@ -53,7 +53,9 @@ class ForgivingCache:
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return self._cache.load_overload(sig, target_context)
-        except Exception:  # an unreadable or damaged cache raises anything from OSError to UnpicklingError
+        except (
+            Exception
+        ):  # an unreadable or damaged cache raises anything from OSError to UnpicklingError
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

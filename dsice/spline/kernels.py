@@ -92,7 +92,13 @@ def backward(k: int, rows: Array, x: Array, g: Array, y: Array, f: Array, m: Arr
 @kernel()
 def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Array) -> float:
     """f and m with one step of iterative refinement, for large lam. Returns z' B^-1 z."""
-    e, de, dm, zero, steps = np.empty(k), np.empty(k), np.empty(k), np.zeros(k), rows[: k - 2].copy()
+    e, de, dm, zero, steps = (
+        np.empty(k),
+        np.empty(k),
+        np.empty(k),
+        np.zeros(k),
+        rows[: k - 2].copy(),
+    )
     q = backward(k, rows, x, g, zero, e, m)
     h1, r1 = x[1] - x[0], 1.0 / (x[1] - x[0])
     s1 = r1 * ((y[1] + e[1]) - (y[0] + e[0]))
@@ -115,7 +121,9 @@ def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Arra
 
 
 @kernel(inline=True)
-def solve(k: int, x: Array, y: Array, g: Array, stiffest: float, rows: Array, f: Array, m: Array) -> float:
+def solve(
+    k: int, x: Array, y: Array, g: Array, stiffest: float, rows: Array, f: Array, m: Array
+) -> float:
     """Curve f and second differences m at the knots; stiffest: largest of g. Returns z' B^-1 z."""
     if k < 3:
         for j in range(k):
@@ -134,7 +142,9 @@ def outer(k: int, x: Array, f: Array, m: Array, p: float) -> float:
         h = x[1] - x[0]
         return float(f[0] + (p - x[0]) * ((f[1] - f[0]) / h - (h - 1.0 / h) * m[1] / 6.0))
     h = x[k - 1] - x[k - 2]
-    return float(f[k - 1] + (p - x[k - 1]) * ((f[k - 1] - f[k - 2]) / h + (h - 1.0 / h) * m[k - 2] / 6.0))
+    return float(
+        f[k - 1] + (p - x[k - 1]) * ((f[k - 1] - f[k - 2]) / h + (h - 1.0 / h) * m[k - 2] / 6.0)
+    )
 
 
 @kernel()
@@ -193,7 +203,18 @@ def lowest(k: int, x: Array, f: Array, m: Array, last: float) -> tuple[float, fl
 
 
 @kernel(inline=True)
-def fill(k: int, x: Array, f: Array, m: Array, shift: float, grid: Grid, out: Array, begin: int, end: int, room: int) -> None:
+def fill(
+    k: int,
+    x: Array,
+    f: Array,
+    m: Array,
+    shift: float,
+    grid: Grid,
+    out: Array,
+    begin: int,
+    end: int,
+    room: int,
+) -> None:
     """The curve plus shift at every level into out[begin:end]; what lies between end and room may be overwritten."""
     if k == 1:
         out[begin:end] = f[0] + shift
@@ -208,7 +229,9 @@ def fill(k: int, x: Array, f: Array, m: Array, shift: float, grid: Grid, out: Ar
         c2, f0 = 0.5 * m[j], f[j] + shift
         left, right = c1 + c3 if j == 0 else left, c1 + h * c2 + c3
         stop = start + int(h / step)
-        if stop - start <= 16 and start + 16 <= room:  # blocks of 8, past the gap's end: what comes next writes over it
+        if (
+            stop - start <= 16 and start + 16 <= room
+        ):  # blocks of 8, past the gap's end: what comes next writes over it
             for i in range(8):
                 s = step * i
                 out[start + i] = f0 + s * (c1 + s * (c2 + s * c3))
@@ -251,7 +274,11 @@ def reml(k: int, rows: Array, lam: float, measured: int, within: float) -> float
     if measured == k:
         return (k - 2) * math.log(q) + log_det if q > 0.0 else math.inf
     rest = lam * q + within
-    return (measured - 2) * math.log(rest) - (k - 2) * math.log(lam) + log_det if rest > 0.0 else math.inf
+    return (
+        (measured - 2) * math.log(rest) - (k - 2) * math.log(lam) + log_det
+        if rest > 0.0
+        else math.inf
+    )
 
 
 @kernel()
@@ -261,7 +288,17 @@ def lam_at(i: int, scale: float) -> float:
 
 
 @kernel()
-def score(i: int, k: int, x: Array, y: Array, iw: Array, scale: float, repeats: Grid, g: Array, rows: Array) -> float:
+def score(
+    i: int,
+    k: int,
+    x: Array,
+    y: Array,
+    iw: Array,
+    scale: float,
+    repeats: Grid,
+    g: Array,
+    rows: Array,
+) -> float:
     """REML plus prior at rung i."""
     lam = lam_at(i, scale)
     for j in range(k):
@@ -271,7 +308,9 @@ def score(i: int, k: int, x: Array, y: Array, iw: Array, scale: float, repeats: 
 
 
 @kernel()
-def choose_lam(k: int, x: Array, y: Array, iw: Array, scale: float, repeats: Grid, g: Array, rows: Array) -> float:
+def choose_lam(
+    k: int, x: Array, y: Array, iw: Array, scale: float, repeats: Grid, g: Array, rows: Array
+) -> float:
     """lam by REML with the weak prior; repeats: measurements, squares within repeats, largest value; g, rows: work space."""
     if k < FEW:
         return FIXED * scale
@@ -288,7 +327,9 @@ def choose_lam(k: int, x: Array, y: Array, iw: Array, scale: float, repeats: Gri
     for j in range(k):
         heaviest = max(heaviest, iw[j])
     middle = math.log10(tr / tq / scale) - CENTRE
-    most = math.floor(math.log10(WORST / (9.0 * heaviest * steepest * steepest * steepest) / scale) - CENTRE)
+    most = math.floor(
+        math.log10(WORST / (9.0 * heaviest * steepest * steepest * steepest) / scale) - CENTRE
+    )
     low, high = math.ceil(min(middle, 0.0) - 4.0), math.ceil(max(middle, 0.0) + 4.0)
     first, final = FINE * int(min(low, most - 1)), FINE * int(max(min(high, most), low + 1))
     best, at = math.inf, first
@@ -338,7 +379,17 @@ def freedom(k: int, band: Array, x: Array, g: Array, out: Array) -> float:
 
 
 @kernel()
-def spread(k: int, x: Array, g: Array, band: Array, grid: Grid, scale: float, out: Array, begin: int, end: int) -> None:
+def spread(
+    k: int,
+    x: Array,
+    g: Array,
+    band: Array,
+    grid: Grid,
+    scale: float,
+    out: Array,
+    begin: int,
+    end: int,
+) -> None:
     """Posterior variance of the curve at every level into out[begin:end]; scale: sigma^2 / lam; k >= 2."""
     b = np.empty(4)
     j = 0
@@ -354,11 +405,20 @@ def spread(k: int, x: Array, g: Array, band: Array, grid: Grid, scale: float, ou
         else:
             e = -min(s, d)
             v = e * (e + h) * (2.0 * e * h + 1.0) / (6.0 * h)
-            p0, p1 = (0.0, e * (h * h - 1.0) / (6.0 * h)) if s < 0.0 else (e * (h * h - 1.0) / (6.0 * h), 0.0)
+            p0, p1 = (
+                (0.0, e * (h * h - 1.0) / (6.0 * h))
+                if s < 0.0
+                else (e * (h * h - 1.0) / (6.0 * h), 0.0)
+            )
         v0, v1, r = d / h * g[j], s / h * g[j + 1], 1.0 / h
         r0 = 1.0 / (x[j] - x[j - 1]) if j > 0 else 0.0
         r2 = 1.0 / (x[j + 2] - x[j + 1]) if j < k - 2 else 0.0
-        b[0], b[1], b[2], b[3] = -v0 * r0, p0 + v0 * (r0 + r) - v1 * r, p1 - v0 * r + v1 * (r + r2), -v1 * r2
+        b[0], b[1], b[2], b[3] = (
+            -v0 * r0,
+            p0 + v0 * (r0 + r) - v1 * r,
+            p1 - v0 * r + v1 * (r + r2),
+            -v1 * r2,
+        )
         quad = 0.0
         for row in range(4):
             quad += b[row] * b[row] * band[j + row, 0]
@@ -406,7 +466,11 @@ def score_lams(x: Array, values: Array, w: Array, lams: Array, out: Array) -> No
             total += w[j]
             rss += w[j] * e[j] * e[j]
             loo += w[j] * (e[j] / om[j]) * (e[j] / om[j]) if om[j] > 0.0 else math.inf
-        out[i, 0], out[i, 1], out[i, 2] = reml(k, rows, lams[i], k, 0.0), k * rss / (spare * spare), loo / total
+        out[i, 0], out[i, 1], out[i, 2] = (
+            reml(k, rows, lams[i], k, 0.0),
+            k * rss / (spare * spare),
+            loo / total,
+        )
 
 
 Lines = tuple[Ints, Ints, Array, Array, Array, Ints, Ints]
@@ -437,7 +501,12 @@ def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, result
         mean /= k
         lightest = 1.0
         for j in range(k):
-            x[j], y[j], iw[j], g[j] = grid[0] + grid[1] * levels[at + j], values[at + j] - mean, 1.0, lam
+            x[j], y[j], iw[j], g[j] = (
+                grid[0] + grid[1] * levels[at + j],
+                values[at + j] - mean,
+                1.0,
+                lam,
+            )
             size = max(size, abs(y[j]))
         if len(weights) > 0:
             lightest = math.inf
@@ -447,7 +516,9 @@ def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, result
         used = lam
         if lam == 0.0:
             told = (repeats[i, 0], repeats[i, 1], size + abs(mean))
-            used = choose_lam(k, x, y, iw, repeats[i, 2] * grid[1] * grid[1] * grid[1], told, g, rows)
+            used = choose_lam(
+                k, x, y, iw, repeats[i, 2] * grid[1] * grid[1] * grid[1], told, g, rows
+            )
         if lam == 0.0 or len(weights) > 0:
             for j in range(k):
                 g[j] = used * iw[j]
@@ -526,7 +597,9 @@ def grid_covariance(a: Ints, b: Ints, tables: Array, starts: Ints, sizes: Ints, 
 
 
 @kernel()
-def grid_gradient(points: Ints, tables: Array, starts: Ints, sizes: Ints, weights: Array, out: Array) -> None:
+def grid_gradient(
+    points: Ints, tables: Array, starts: Ints, sizes: Ints, weights: Array, out: Array
+) -> None:
     """out: derivative of sum(weights * covariance of points) by each entry of the tables; weights are symmetric."""
     n, d = points.shape
     before, factor = np.empty(d + 1), np.empty(d)
@@ -537,7 +610,9 @@ def grid_gradient(points: Ints, tables: Array, starts: Ints, sizes: Ints, weight
                 factor[j] = tables[starts[j] + points[i, j] * sizes[j] + points[k, j]]
                 before[j + 1] = before[j] * factor[j]
             after = weights[i, k] if i == k else 2.0 * weights[i, k]
-            for j in range(d - 1, -1, -1):  # the product of all factors but j's, without dividing by what may be zero
+            for j in range(
+                d - 1, -1, -1
+            ):  # the product of all factors but j's, without dividing by what may be zero
                 out[starts[j] + points[i, j] * sizes[j] + points[k, j]] += after * before[j]
                 after *= factor[j]
 

@@ -109,34 +109,54 @@ def _number(value: object, name: str) -> float:
         raise FitError(f"{name}: expected a number, got {value!r}") from None
 
 
-def _checked(ts: list[int], ys: Floats, n: int, weights: ArrayLike | None) -> tuple[list[int], Floats, Floats]:
+def _checked(
+    ts: list[int], ys: Floats, n: int, weights: ArrayLike | None
+) -> tuple[list[int], Floats, Floats]:
     """Every entry checked, measurements of weight zero left out."""
     if n < 1:
         raise FitError(f"n: expected the number of levels on the line, at least 1, got {n}")
     if not ts:
-        raise FitError("levels: expected at least one measured level, got none; a curve through nothing is undefined")
+        raise FitError(
+            "levels: expected at least one measured level, got none; a curve through nothing is undefined"
+        )
     ws = [1.0] * len(ts) if weights is None else _as_list(weights, "weights")
     if len(ws) != len(ts):
-        raise FitError(f"weights: expected one weight per level, got {len(ws)} weights for {len(ts)} levels")
+        raise FitError(
+            f"weights: expected one weight per level, got {len(ws)} weights for {len(ts)} levels"
+        )
     levels, values, kept = [], [], []
     for i, (t, y, w) in enumerate(zip(ts, ys, ws, strict=True)):
-        level, value, weight = _whole(t, f"levels[{i}]"), _number(y, f"values[{i}]"), _number(w, f"weights[{i}]")
+        level, value, weight = (
+            _whole(t, f"levels[{i}]"),
+            _number(y, f"values[{i}]"),
+            _number(w, f"weights[{i}]"),
+        )
         if not 0 <= level < n:
             raise FitError(f"levels[{i}]: expected a level of the line, 0 to {n - 1}, got {level}")
         if not math.isfinite(value):
-            raise FitError(f"values[{i}]: expected a finite value, got {value}; leave failed measurements out")
+            raise FitError(
+                f"values[{i}]: expected a finite value, got {value}; leave failed measurements out"
+            )
         if not 0.0 <= weight < math.inf:
-            raise FitError(f"weights[{i}]: expected a count or an inverse variance, 0 or more, got {weight}")
+            raise FitError(
+                f"weights[{i}]: expected a count or an inverse variance, 0 or more, got {weight}"
+            )
         if weight > 0.0:
             levels.append(level)
             values.append(value)
             kept.append(weight)
     if not levels:
-        raise FitError("weights: all are zero, so nothing was measured; give at least one a positive weight")
+        raise FitError(
+            "weights: all are zero, so nothing was measured; give at least one a positive weight"
+        )
     if not 1e-50 <= min(kept) <= max(kept) <= 1e50:
-        raise FitError(f"weights: expected 0 or 1e-50 to 1e50, got {min(kept)} to {max(kept)}; only their ratios matter to REML")
+        raise FitError(
+            f"weights: expected 0 or 1e-50 to 1e50, got {min(kept)} to {max(kept)}; only their ratios matter to REML"
+        )
     if max(kept) > 1e6 * min(kept):
-        raise FitError(f"weights: expected them within a factor of 1e6 of each other, got {min(kept)} to {max(kept)}")
+        raise FitError(
+            f"weights: expected them within a factor of 1e6 of each other, got {min(kept)} to {max(kept)}"
+        )
     return levels, values, kept
 
 
@@ -149,7 +169,9 @@ def _merge(levels: list[int], values: Floats, weights: Floats) -> Knots:
     order = sorted(groups)
     summed = [math.fsum(w for _, w in groups[t]) for t in order]
     means = [_mean(groups[t], total) for t, total in zip(order, summed, strict=True)]
-    within = math.fsum(w * (v - mean) ** 2 for t, mean in zip(order, means, strict=True) for v, w in groups[t])
+    within = math.fsum(
+        w * (v - mean) ** 2 for t, mean in zip(order, means, strict=True) for v, w in groups[t]
+    )
     mean = sum(means) / len(means)
     return Knots(
         order,

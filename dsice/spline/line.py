@@ -99,7 +99,9 @@ class SplineFit:
     def __init__(self, knots: Knots, n: int, grid: Grid, alpha: float | str) -> None:
         self.n = n
         self._knots, self._grid = knots, grid
-        self._x = x = list(map(float, knots.levels)) if grid is UNIT else _places(knots.levels, grid)
+        self._x = x = (
+            list(map(float, knots.levels)) if grid is UNIT else _places(knots.levels, grid)
+        )
         if type(alpha) is float and SMALLEST <= alpha <= LARGEST:
             self.alpha, lam = alpha, alpha * alpha
         else:
@@ -155,7 +157,12 @@ class SplineFit:
         """
         if out is None:
             out = np.empty(self.n)
-        elif out.shape != (self.n,) or out.dtype != np.float64 or not out.flags.c_contiguous or not out.flags.writeable:
+        elif (
+            out.shape != (self.n,)
+            or out.dtype != np.float64
+            or not out.flags.c_contiguous
+            or not out.flags.writeable
+        ):
             raise FitError(
                 f"out: expected a writeable C-contiguous float64 array of shape ({self.n},), got {out.dtype} {out.shape}"
             )
@@ -230,7 +237,12 @@ class SplineFit:
         if count <= min(k, 2):
             return math.inf
         q = quadratic(self._rows)
-        return (self._lam * q + self._knots.within) / (count - min(k, 2)) * self._knots.unit * self._knots.unit
+        return (
+            (self._lam * q + self._knots.within)
+            / (count - min(k, 2))
+            * self._knots.unit
+            * self._knots.unit
+        )
 
     @property
     def gcv(self) -> float:
@@ -238,7 +250,10 @@ class SplineFit:
         spare = self._knots.rows - len(self.levels) + float(self._freedom.sum())
         if len(self.levels) < 3 or spare <= 0.0:
             return math.inf
-        rss = sum(w * e * e for w, e in zip(self._knots.w, self._away, strict=True)) + self._knots.within
+        rss = (
+            sum(w * e * e for w, e in zip(self._knots.w, self._away, strict=True))
+            + self._knots.within
+        )
         return self._knots.rows * rss / (spare * spare) * self._knots.unit * self._knots.unit
 
     @property
@@ -256,11 +271,15 @@ class SplineFit:
         if not self._rows:
             return math.inf
         count = self._knots.rows
-        return reml(self._rows, self._lam, count, self._knots.within) + 2 * (count - 2) * math.log(self._knots.unit)
+        return reml(self._rows, self._lam, count, self._knots.within) + 2 * (count - 2) * math.log(
+            self._knots.unit
+        )
 
     @cached_property
     def _rows(self) -> list[Row]:
-        return factor(self._x, self._knots.y, self._g, self._grid.discrete) if len(self._x) > 2 else []
+        return (
+            factor(self._x, self._knots.y, self._g, self._grid.discrete) if len(self._x) > 2 else []
+        )
 
     @cached_property
     def _band(self) -> list[Floats] | None:
@@ -274,7 +293,11 @@ class SplineFit:
 
     def _place(self, level: int) -> float:
         grid = self._grid
-        return grid.positions[level] if grid.positions is not None else float(grid.before + grid.step * level)
+        return (
+            grid.positions[level]
+            if grid.positions is not None
+            else float(grid.before + grid.step * level)
+        )
 
     def _positions(self, x: ArrayLike) -> NDArray[np.float64]:
         try:
@@ -307,7 +330,9 @@ class SplineFit:
     def _values(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         """The curve at grid positions; infinite where extreme values leave the range of floating point."""
         with np.errstate(over="ignore"):
-            values: NDArray[np.float64] = (self._knots.mean + self._evaluate(where)) * self._knots.unit
+            values: NDArray[np.float64] = (
+                self._knots.mean + self._evaluate(where)
+            ) * self._knots.unit
         return values
 
     def _evaluate(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -356,5 +381,7 @@ def fixed_lam(alpha: object) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not SMALLEST <= number <= LARGEST:
-        raise FitError(f'alpha: expected "reml" or a number from {SMALLEST} to {LARGEST}, got {alpha!r}; small interpolates')
+        raise FitError(
+            f'alpha: expected "reml" or a number from {SMALLEST} to {LARGEST}, got {alpha!r}; small interpolates'
+        )
     return number * number

@@ -22,7 +22,9 @@ BULK_FROM = 1000
 PARALLEL_FROM = 20_000
 """Measurements and grid points from which threads pay for starting them."""
 
-_threads = threading.Lock()  # numba's simplest threading layer ends the process when two threads enter it at once
+_threads = (
+    threading.Lock()
+)  # numba's simplest threading layer ends the process when two threads enter it at once
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ def fit_many(
     grid = UNIT
     if spacing is not None:
         if not isinstance(spacing, str) or spacing not in CONVENTIONS:
-            raise FitError(f"spacing: expected None or one of {sorted(CONVENTIONS)}, got {spacing!r}; for real positions use fit")
+            raise FitError(
+                f"spacing: expected None or one of {sorted(CONVENTIONS)}, got {spacing!r}; for real positions use fit"
+            )
         grid = CONVENTIONS[spacing]
     lam = 0.0 if isinstance(alpha, str) and alpha == "reml" else fixed_lam(alpha)
     batch = read_batch(offsets, levels, values, n, weights)
@@ -184,7 +188,15 @@ def _fit_in_bulk(batch: Batch, lam: float, grid: Grid, parallel: bool, results: 
 
 
 def _lines(batch: Batch) -> tuple[Ints, Ints, Array, Array, Array, Ints, Ints]:
-    return batch.offsets, batch.levels, batch.values, batch.weights, batch.repeats, batch.sizes, batch.starts
+    return (
+        batch.offsets,
+        batch.levels,
+        batch.values,
+        batch.weights,
+        batch.repeats,
+        batch.sizes,
+        batch.starts,
+    )
 
 
 def _scale(units: Array, sizes: Ints, results: Results) -> None:

@@ -33,21 +33,35 @@ class Batch:
     units: Array | None = None
 
 
-def read_batch(offsets: ArrayLike, levels: ArrayLike, values: ArrayLike, n: ArrayLike, weights: ArrayLike | None) -> Batch:
+def read_batch(
+    offsets: ArrayLike,
+    levels: ArrayLike,
+    values: ArrayLike,
+    n: ArrayLike,
+    weights: ArrayLike | None,
+) -> Batch:
     """Convert and check what concerns the batch as a whole; see :func:`dsice.spline.fit_many` for what is accepted."""
     ends, places = whole(offsets, "offsets"), whole(levels, "levels")
     y = _floats(values, "values")
     w = np.empty(0) if weights is None else _floats(weights, "weights")
     if not len(places) == len(y) == (len(y) if weights is None else len(w)):
-        raise FitError(f"levels, values, weights: expected equal lengths, got {len(places)}, {len(y)} and {len(w)}")
+        raise FitError(
+            f"levels, values, weights: expected equal lengths, got {len(places)}, {len(y)} and {len(w)}"
+        )
     if len(ends) < 1 or ends[0] != 0 or ends[-1] != len(places):
-        raise FitError(f"offsets: expected them to run from 0 to the number of measurements, {len(places)}, got {ends}")
+        raise FitError(
+            f"offsets: expected them to run from 0 to the number of measurements, {len(places)}, got {ends}"
+        )
     counts = np.diff(ends)
     if (counts < 1).any():
-        raise FitError(f"offsets: expected at least one measurement on each line, but line {int(np.argmax(counts < 1))} has none")
+        raise FitError(
+            f"offsets: expected at least one measurement on each line, but line {int(np.argmax(counts < 1))} has none"
+        )
     sizes = whole(n, "n")
     if len(sizes) not in (1, len(counts)):
-        raise FitError(f"n: expected one number of levels or one for each of the {len(counts)} lines, got {len(sizes)}")
+        raise FitError(
+            f"n: expected one number of levels or one for each of the {len(counts)} lines, got {len(sizes)}"
+        )
     repeats = np.zeros((len(counts), 3))
     repeats[:, 0], repeats[:, 2] = counts, 1.0
     if weights is not None and len(counts):
@@ -73,14 +87,26 @@ def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:
     for i in np.flatnonzero(untidy).tolist():
         begin, end = batch.offsets[i], batch.offsets[i + 1]
         knots = read_line(batch, i)
-        pieces.append((batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin]))
-        pieces.append((np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w)))
+        pieces.append(
+            (batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin])
+        )
+        pieces.append(
+            (np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w))
+        )
         counts[i], units[i] = len(knots.levels), knots.unit
         repeats[i] = knots.rows, knots.within, knots.weight
         done = end
     pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
     levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    return replace(batch, offsets=_cumulated(counts), levels=levels, values=values, weights=weights, repeats=repeats, units=units)
+    return replace(
+        batch,
+        offsets=_cumulated(counts),
+        levels=levels,
+        values=values,
+        weights=weights,
+        repeats=repeats,
+        units=units,
+    )
 
 
 def read_line(batch: Batch, i: int) -> Knots:
@@ -99,8 +125,14 @@ def whole(data: ArrayLike, name: str) -> Ints:
     array = np.atleast_1d(np.asarray(data))
     if array.size == 0:
         array = array.astype(np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and not (array == np.rint(array)).all()):
-        raise FitError(f"{name}: expected whole numbers in one dimension, got shape {array.shape} of {array.dtype}")
+    if (
+        array.ndim != 1
+        or array.dtype.kind not in "iuf"
+        or (array.dtype.kind == "f" and not (array == np.rint(array)).all())
+    ):
+        raise FitError(
+            f"{name}: expected whole numbers in one dimension, got shape {array.shape} of {array.dtype}"
+        )
     return np.require(array, np.int64, ["C", "A", "W"])
 
 

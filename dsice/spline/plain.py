@@ -63,7 +63,9 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
         b = t2 / d2
         a = t1 / d1
         d = (h1 + h2) * THIRD + p * rs + q * r1 + g3 * r2 * r2 - t1 * a - t2 * b
-        if d <= 0.0:  # every digit lost (only beyond what fit accepts): keep what no rounding can make negative
+        if (
+            d <= 0.0
+        ):  # every digit lost (only beyond what fit accepts): keep what no rounding can make negative
             d = (h1 + h2) * THIRD + p * rs
         u = s2 - s1 - a * u1 - b * u2
         rows.append((u, d, a, b, r1))

@@ -72,6 +72,8 @@ def _modes(m: int) -> tuple[Array, Array, Array]:
     second = np.diff(np.eye(m), 2, axis=0) if m > 2 else np.zeros((0, m))
     first = np.diff(np.eye(m), 1, axis=0)
     kept = [0, min(m, MODES) - 1]
-    bending, modes = eigh(second.T @ second / h**3, first.T @ first / h + h * np.eye(m), subset_by_index=kept)
+    bending, modes = eigh(
+        second.T @ second / h**3, first.T @ first / h + h * np.eye(m), subset_by_index=kept
+    )
     modes = modes - modes.mean(axis=0)
     return np.maximum(bending, 0.0), np.ascontiguousarray(modes), (modes**2).mean(axis=0)

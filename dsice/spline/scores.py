@@ -48,7 +48,9 @@ def score_alphas(
     k = len(knots.y)
     if k < 3 or knots.rows > k or grid.positions is not None or k * len(lams) < BULK_FROM:
         fits = [SplineFit(knots, int(n), grid, math.sqrt(lam)) for lam in lams.tolist()]
-        return Scores(*(np.array([getattr(fit, name) for fit in fits], np.float64) for name in Scores._fields))
+        return Scores(
+            *(np.array([getattr(fit, name) for fit in fits], np.float64) for name in Scores._fields)
+        )
     from dsice.spline import kernels  # numba is loaded on first bulk use only
 
     out = np.empty((len(lams), 3))

@@ -99,15 +99,21 @@ class Surface:
         self.places = np.arange(k) if places is None else places
         if coming is not None and len(coming):
             points = np.concatenate([points, coming])
-            noise = np.concatenate([noise, np.ones(len(coming)) if coming_noise is None else coming_noise])
+            noise = np.concatenate(
+                [noise, np.ones(len(coming)) if coming_noise is None else coming_noise]
+            )
         self.points = np.array(points, dtype=np.int64, order="C")
         self.noise, self.told = noise, k
-        self.once = smoothness.noise + smoothness.rough + JITTER if smoothness else float(noise.max())
+        self.once = (
+            smoothness.noise + smoothness.rough + JITTER if smoothness else float(noise.max())
+        )
         covariance = tables.covariance(self.points, self.points)
         covariance[np.diag_indices(len(points))] += noise
         lower, info = dpotrf(covariance, lower=1)
         if info:
-            raise FitError("the covariance of the measured points is not positive definite; give more noise")
+            raise FitError(
+                "the covariance of the measured points is not positive definite; give more noise"
+            )
         self._inverse = np.ascontiguousarray(np.tril(dtrtri(lower, lower=1)[0]).T)
         self._basis, centred = basis, values
         if basis is not None:
@@ -124,7 +130,9 @@ class Surface:
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""
         if self._codes is None:
-            return np.array(points, dtype=np.int64, order="C")  # a copy: read-only arrays would be another signature
+            return np.array(
+                points, dtype=np.int64, order="C"
+            )  # a copy: read-only arrays would be another signature
         return _entries(points, self._codes)
 
     def at(self, points: Ints, basis: Array | None = None) -> Scores:
@@ -134,13 +142,22 @@ class Surface:
         """
         covariance = self.tables.covariance(self.entries(points), self.points)
         projected = covariance @ self._inverse
-        mean, variance = covariance @ self.coefficients, self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected)
+        mean, variance = (
+            covariance @ self.coefficients,
+            self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected),
+        )
         if self._basis is None:
             return Scores(mean, np.maximum(variance, SMALLEST), projected)
         if basis is None:
-            raise FitError("basis: this surface has unpenalised functions; give their values at the points")
+            raise FitError(
+                "basis: this surface has unpenalised functions; give their values at the points"
+            )
         rest = basis - projected @ self._reduced
-        return Scores(mean + basis @ self._beta, variance + np.einsum("ij,jk,ik->i", rest, self._gram, rest), projected)
+        return Scores(
+            mean + basis @ self._beta,
+            variance + np.einsum("ij,jk,ik->i", rest, self._gram, rest),
+            projected,
+        )
 
     def prior_variance(self, points: Ints) -> Array:
         """Variance before anything was measured at points, shape (k,)."""
@@ -158,15 +175,22 @@ class Surface:
             Prior variance of each sum, shape (k,).
         """
         projected = covariance @ self._inverse
-        return covariance @ self.coefficients, np.maximum(prior - np.einsum("ij,ij->i", projected, projected), 0.0)
+        return covariance @ self.coefficients, np.maximum(
+            prior - np.einsum("ij,ij->i", projected, projected), 0.0
+        )
 
     def left_out(self) -> Array:
         """Error at each measured point of the surface through all others, in its standard deviations: shape (n,)."""
-        return np.asarray(self.coefficients / np.sqrt(np.einsum("ij,ij->i", self._inverse, self._inverse) * self.scale))
+        return np.asarray(
+            self.coefficients
+            / np.sqrt(np.einsum("ij,ij->i", self._inverse, self._inverse) * self.scale)
+        )
 
     def mean(self, points: Ints) -> Array:
         """Mean at points, shape (k,): cheaper than `at`."""
-        return np.asarray(self.tables.covariance(self.entries(points), self.points) @ self.coefficients)
+        return np.asarray(
+            self.tables.covariance(self.entries(points), self.points) @ self.coefficients
+        )
 
     def measured(self) -> tuple[Array, Array]:
         """Mean and variance of the true values at the measured points, told ones alone: shapes (n,).
@@ -178,7 +202,9 @@ class Surface:
         prior = self.tables.covariance(self.points[:k], self.points[:k])
         prior[np.diag_indices(k)] += rough
         projected = prior @ self._inverse[:k, :k]
-        return prior @ self.coefficients[:k], np.maximum(np.diag(prior) - np.einsum("ij,ij->i", projected, projected), SMALLEST)
+        return prior @ self.coefficients[:k], np.maximum(
+            np.diag(prior) - np.einsum("ij,ij->i", projected, projected), SMALLEST
+        )
 
     def score(self, offsets: Ints, points: Ints) -> Scores:
         """Mean and variance at every point of every line, in one compiled call.
@@ -191,7 +217,9 @@ class Surface:
         scores = Scores(np.empty(k), np.empty(k), np.empty((k, n)))
         t = self.tables
         kernels.grid_score(
-            np.array(offsets, dtype=np.int64),  # a copy: a read-only one would be another signature of the kernel
+            np.array(
+                offsets, dtype=np.int64
+            ),  # a copy: a read-only one would be another signature of the kernel
             self.entries(points),
             self.points,
             t.values,
@@ -263,14 +291,33 @@ def fit_surface(
     codes, log = _codes(shape), float(np.log(fitted.lam))
     priors = _priors(codes, ordered)
     tables = Tables.of(
-        [1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0] for t, p in zip(fitted.theta, priors, strict=True)]
+        [
+            1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0]
+            for t, p in zip(fitted.theta, priors, strict=True)
+        ]
     )
     some = representative(y, most)
     noise = fitted.noise / weights[some] + fitted.rough + JITTER
-    pending = np.empty((0, len(shape)), dtype=np.int64) if coming is None else np.asarray(coming, dtype=np.int64)
+    pending = (
+        np.empty((0, len(shape)), dtype=np.int64)
+        if coming is None
+        else np.asarray(coming, dtype=np.int64)
+    )
     once = np.full(len(pending), fitted.noise + fitted.rough + JITTER)
-    options: dict[str, Any] = {"coming": _entries(pending, codes), "coming_noise": once, "places": some}
-    return Surface(tables, _entries(places[some], codes), y[some], noise, codes=codes, smoothness=fitted, **options)
+    options: dict[str, Any] = {
+        "coming": _entries(pending, codes),
+        "coming_noise": once,
+        "places": some,
+    }
+    return Surface(
+        tables,
+        _entries(places[some], codes),
+        y[some],
+        noise,
+        codes=codes,
+        smoothness=fitted,
+        **options,
+    )
 
 
 def smoothness_of(
@@ -292,7 +339,11 @@ def smoothness_of(
     places, y, weights = _checked(points, values, counts, len(shape))
     codes = _codes(shape)
     some = representative(y, FIT)
-    within = (0.0, 0) if squares is None or spare is None else (float(squares[some].sum()), int(spare[some].sum()))
+    within = (
+        (0.0, 0)
+        if squares is None or spare is None
+        else (float(squares[some].sum()), int(spare[some].sum()))
+    )
     entries, priors = _entries(places[some], codes), _priors(codes, ordered)
     return fit_smoothness(entries, y[some], weights[some], priors, log_lam=log_lam, within=within)
 
@@ -303,7 +354,9 @@ def _priors(codes: Sequence[Ints], ordered: Sequence[bool]) -> list[AxisPrior]:
 
 
 def _entries(points: Ints, codes: Sequence[Ints]) -> Ints:
-    return np.ascontiguousarray(np.stack([code[points[:, j]] for j, code in enumerate(codes)], axis=1))
+    return np.ascontiguousarray(
+        np.stack([code[points[:, j]] for j, code in enumerate(codes)], axis=1)
+    )
 
 
 def representative(values: Array, most: int) -> Ints:
@@ -329,14 +382,23 @@ def _codes(shape: Sequence[int]) -> list[Ints]:
     return codes
 
 
-def _checked(points: Ints, values: Array, counts: Array | None, ndim: int) -> tuple[Ints, Array, Array]:
+def _checked(
+    points: Ints, values: Array, counts: Array | None, ndim: int
+) -> tuple[Ints, Array, Array]:
     places, y = np.asarray(points, dtype=np.int64), np.asarray(values, dtype=float)
     weights = np.ones(len(y)) if counts is None else np.asarray(counts, dtype=float)
-    if places.ndim != 2 or places.shape[1] != ndim or not len(places) == len(y) == len(weights) or not len(y):
+    if (
+        places.ndim != 2
+        or places.shape[1] != ndim
+        or not len(places) == len(y) == len(weights)
+        or not len(y)
+    ):
         raise FitError(
             f"points, values, counts: expected shapes (n, {ndim}), (n,) and (n,) with n >= 1, "
             f"got {places.shape}, {y.shape} and {weights.shape}"
         )
     if not np.isfinite(y).all():
-        raise FitError("values: expected finite numbers; leave failed points out, or give them a bad value")
+        raise FitError(
+            "values: expected finite numbers; leave failed points out, or give them a bad value"
+        )
     return places, y, weights

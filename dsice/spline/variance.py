@@ -56,7 +56,9 @@ def freedom(band: list[Floats], x: Floats, g: Floats) -> Floats:
     return out
 
 
-def variances(position: Array, x: Array, w: Array, lam: float, c: float, band: list[Floats] | None) -> Array:
+def variances(
+    position: Array, x: Array, w: Array, lam: float, c: float, band: list[Floats] | None
+) -> Array:
     """Posterior variance over sigma^2 at grid positions, for two knots or more; never negative."""
     k = len(x)
     i = np.clip(np.searchsorted(x, position, side="right") - 1, 0, k - 2)
@@ -69,7 +71,14 @@ def variances(position: Array, x: Array, w: Array, lam: float, c: float, band: l
         r = np.concatenate([[0.0], 1.0 / np.diff(x), [0.0]])  # r[j] at j + 1
         v0, v1 = lam * l0 / w[i], lam * l1 / w[i + 1]
         before, here, after = r[i], r[i + 1], r[i + 2]
-        b = np.stack([-v0 * before, p0 + v0 * (before + here) - v1 * here, p1 - v0 * here + v1 * (here + after), -v1 * after])
+        b = np.stack(
+            [
+                -v0 * before,
+                p0 + v0 * (before + here) - v1 * here,
+                p1 - v0 * here + v1 * (here + after),
+                -v1 * after,
+            ]
+        )
         inverse = np.array(band)
         quad = np.zeros_like(out)
         for row in range(4):

@@ -14,7 +14,16 @@ from dsice.stopping.matching import LearningCurveMatching
 from dsice.stopping.median import Median
 from dsice.stopping.savings import Savings, savings
 
-__all__ = ["Curve", "Decision", "LearningCurveMatching", "Median", "Savings", "Stopper", "decide", "savings"]
+__all__ = [
+    "Curve",
+    "Decision",
+    "LearningCurveMatching",
+    "Median",
+    "Savings",
+    "Stopper",
+    "decide",
+    "savings",
+]
 
 _BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in (LearningCurveMatching, Median)}
 
@@ -28,7 +37,9 @@ def stopper_dict(stopper: Stopper | None) -> dict[str, Any] | None:
     """JSON form of a stopper: its name and its options."""
     if stopper is None:
         return None
-    options: dict[str, Any] = asdict(stopper) if is_dataclass(stopper) and not isinstance(stopper, type) else {}
+    options: dict[str, Any] = (
+        asdict(stopper) if is_dataclass(stopper) and not isinstance(stopper, type) else {}
+    )
     return {"name": type(stopper).__name__, **options}
 
 
@@ -47,9 +58,13 @@ def stopper_from_dict(record: Mapping[str, Any] | None) -> Stopper | None:
         raise OptionError(f"stopper {name!r} is not known; known are {sorted(_BY_NAME)}")
     known = {f.name for f in fields(_BY_NAME[name])}
     if unknown := set(options) - known:
-        raise OptionError(f"stopper {name}: unknown options {sorted(unknown)}; it takes {sorted(known)}")
+        raise OptionError(
+            f"stopper {name}: unknown options {sorted(unknown)}; it takes {sorted(known)}"
+        )
     if missing := [f.name for f in fields(_BY_NAME[name]) if f.name not in options and _needed(f)]:
-        raise OptionError(f"stopper {name}: {' and '.join(missing)} missing; it takes {sorted(known)}")
+        raise OptionError(
+            f"stopper {name}: {' and '.join(missing)} missing; it takes {sorted(known)}"
+        )
     stopper: Stopper = _BY_NAME[name](**options)
     return stopper
 

@@ -58,10 +58,16 @@ def decide(stopper: Stopper, curve: Curve, history: History) -> Decision | None:
 def steps(owner: str, name: str, given: object, least: int = 0) -> tuple[int, ...]:
     """An option that is an ascending list of steps; OptionError for anything else."""
     hint = f"expected ascending whole numbers >= {least}, such as [1, 2, 4, 8]"
-    if not isinstance(given, (Sequence, np.ndarray, range)) or isinstance(given, (str, bytes)) or not len(given):
+    if (
+        not isinstance(given, (Sequence, np.ndarray, range))
+        or isinstance(given, (str, bytes))
+        or not len(given)
+    ):
         raise OptionError(f"{owner}({name}={given!r}): {hint}")
     listed = list(given)
-    if any(isinstance(s, (bool, np.bool_)) or not isinstance(s, Integral) or s < least for s in listed):
+    if any(
+        isinstance(s, (bool, np.bool_)) or not isinstance(s, Integral) or s < least for s in listed
+    ):
         raise OptionError(f"{owner}({name}={given!r}): {hint}")
     found = tuple(int(s) for s in listed)
     if any(a >= b for a, b in pairwise(found)):
@@ -97,7 +103,9 @@ def reached(checkpoints: Sequence[int], curve: Curve) -> int | None:
 def complete(history: History) -> Iterator[tuple[Trial, float]]:
     """Trials of the goal's stage that ran to their end and have a curve, with their loss (less is better)."""
     losses = history.losses()
-    for id in np.flatnonzero(history.in_state(State.DONE) & history.of_stage() & np.isfinite(losses)).tolist():
+    for id in np.flatnonzero(
+        history.in_state(State.DONE) & history.of_stage() & np.isfinite(losses)
+    ).tolist():
         trial = history[id]
         if trial.curve:
             yield trial, float(losses[id])

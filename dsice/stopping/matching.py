@@ -65,15 +65,25 @@ class LearningCurveMatching:
 
     def __post_init__(self) -> None:
         for name in ("points", "checkpoints"):
-            object.__setattr__(self, name, steps("LearningCurveMatching", name, getattr(self, name)))
+            object.__setattr__(
+                self, name, steps("LearningCurveMatching", name, getattr(self, name))
+            )
         if self.checkpoints[0] < self.points[0]:
             raise OptionError(
                 f"LearningCurveMatching(checkpoints={list(self.checkpoints)}): there is no point up to the first one, "
                 f"{self.checkpoints[0]}; the points are {list(self.points)}"
             )
-        object.__setattr__(self, "complete", count("LearningCurveMatching", "complete", self.complete, 1))
-        if not isinstance(self.stop_rank, Real) or isinstance(self.stop_rank, bool) or not 0 <= float(self.stop_rank) <= 1:
-            raise OptionError(f"LearningCurveMatching(stop_rank={self.stop_rank!r}): expected a share, 0 to 1")
+        object.__setattr__(
+            self, "complete", count("LearningCurveMatching", "complete", self.complete, 1)
+        )
+        if (
+            not isinstance(self.stop_rank, Real)
+            or isinstance(self.stop_rank, bool)
+            or not 0 <= float(self.stop_rank) <= 1
+        ):
+            raise OptionError(
+                f"LearningCurveMatching(stop_rank={self.stop_rank!r}): expected a share, 0 to 1"
+            )
         object.__setattr__(self, "stop_rank", float(self.stop_rank))
 
     def stop(self, curve: Curve, history: History) -> bool:

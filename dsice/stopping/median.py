@@ -52,7 +52,9 @@ class Median:
 
     def __post_init__(self) -> None:
         if self.checkpoints is not None:
-            object.__setattr__(self, "checkpoints", steps("Median", "checkpoints", self.checkpoints))
+            object.__setattr__(
+                self, "checkpoints", steps("Median", "checkpoints", self.checkpoints)
+            )
         object.__setattr__(self, "complete", count("Median", "complete", self.complete, 1))
         object.__setattr__(self, "warmup", count("Median", "warmup", self.warmup, 0))
 

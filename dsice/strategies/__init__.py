@@ -12,7 +12,13 @@ from dsice.strategies.dsice import DSICE
 from dsice.strategies.grid import Grid
 from dsice.strategies.optuna import OptunaSampler
 from dsice.strategies.population import Population
-from dsice.strategies.published import IPPE, Parallel2022, Radial2024, Sequential2017, Sequential2018
+from dsice.strategies.published import (
+    IPPE,
+    Parallel2022,
+    Radial2024,
+    Sequential2017,
+    Sequential2018,
+)
 from dsice.strategies.random import Random
 
 __all__ = [
@@ -52,7 +58,9 @@ def strategy_names() -> dict[str, str]:
 
 def strategy_dict(strategy: Strategy) -> dict[str, Any]:
     """JSON form of a strategy: its name and its options."""
-    options: dict[str, Any] = asdict(strategy) if is_dataclass(strategy) and not isinstance(strategy, type) else {}
+    options: dict[str, Any] = (
+        asdict(strategy) if is_dataclass(strategy) and not isinstance(strategy, type) else {}
+    )
     return {"name": type(strategy).__name__, **options}
 
 
@@ -69,6 +77,8 @@ def strategy_from_dict(record: Mapping[str, Any]) -> Strategy:
         raise OptionError(f"strategy {name!r} is not known; known are {sorted(_BY_NAME)}")
     known = {f.name for f in fields(_BY_NAME[name])}
     if unknown := set(options) - known:
-        raise OptionError(f"strategy {name}: unknown options {sorted(unknown)}; it takes {sorted(known) or 'none'}")
+        raise OptionError(
+            f"strategy {name}: unknown options {sorted(unknown)}; it takes {sorted(known) or 'none'}"
+        )
     strategy: Strategy = _BY_NAME[name](**options)
     return strategy

@@ -43,7 +43,12 @@ class Again:
         trials = [t for t in history if t.stage == history.goal.stage]
         count = Counter(t.point for t in trials)
         found = cls(
-            points, mean[best], variance[best].copy(), [count[p] for p in points], surface.scale, max(surface.once, 1e-12)
+            points,
+            mean[best],
+            variance[best].copy(),
+            [count[p] for p in points],
+            surface.scale,
+            max(surface.once, 1e-12),
         )
         if surface.smoothness is not None:
             found.noise = max(surface.smoothness.noise, 1e-12)

@@ -19,7 +19,9 @@ from dsice.strategies.measurements import Measurements, pooled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FAR = 1e3  # distance beyond which all are alike
-PENALTY = 4.0  # of a point that breaks a bound for sure, in standard deviations of all normal scores
+PENALTY = (
+    4.0  # of a point that breaks a bound for sure, in standard deviations of all normal scores
+)
 
 
 class Bounds:
@@ -35,14 +37,20 @@ class Bounds:
         Option of DSICE.
     """
 
-    def __init__(self, space: Space, history: History, data: Measurements, log_lam: float | None) -> None:
+    def __init__(
+        self, space: Space, history: History, data: Measurements, log_lam: float | None
+    ) -> None:
         self._space, ids = space, np.sort(history.order())
         self._surfaces: list[Surface] = []
         for beyond in distances(history, ids).T:
             values = pooled(data, history, ids, _tamed(beyond))
-            known = np.flatnonzero(np.isfinite(values))  # a bound that came later may lack the metric of old trials
+            known = np.flatnonzero(
+                np.isfinite(values)
+            )  # a bound that came later may lack the metric of old trials
             if len(known):
-                self._surfaces.append(surface_through(space, data.some(known), values[known], (), log_lam))
+                self._surfaces.append(
+                    surface_through(space, data.some(known), values[known], (), log_lam)
+                )
 
     def penalty(self, points: Array) -> Array:
         """What is added to the model's mean at points, int of shape (k, axes): shape (k,)."""
@@ -51,7 +59,9 @@ class Bounds:
         kept = np.ones(len(points))
         for surface in self._surfaces:
             scores = surface.at(self._space.coded(points))
-            kept *= ndtr(-scores.mean / np.sqrt(surface.scale * np.maximum(scores.variance, SMALLEST)))
+            kept *= ndtr(
+                -scores.mean / np.sqrt(surface.scale * np.maximum(scores.variance, SMALLEST))
+            )
         return np.asarray(PENALTY * (1.0 - kept))
 
 
@@ -63,10 +73,23 @@ def distances(history: History, ids: Array) -> Array:
     goal = history.goal
     bounds = [(name, bound, 1.0) for name, bound in goal.at_most.items()]
     bounds += [(name, bound, -1.0) for name, bound in goal.at_least.items()]
-    told = np.array([[goal.named(trial, name) for name, _, _ in bounds] for trial in (history[int(i)] for i in ids)], dtype=float)
-    limits, signs = np.array([bound for _, bound, _ in bounds]), np.array([sign for _, _, sign in bounds])
+    told = np.array(
+        [
+            [goal.named(trial, name) for name, _, _ in bounds]
+            for trial in (history[int(i)] for i in ids)
+        ],
+        dtype=float,
+    )
+    limits, signs = (
+        np.array([bound for _, bound, _ in bounds]),
+        np.array([sign for _, _, sign in bounds]),
+    )
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float
-        beyond = signs * (told.reshape(-1, len(bounds)) - limits) / np.where(limits == 0, 1.0, np.abs(limits))
+        beyond = (
+            signs
+            * (told.reshape(-1, len(bounds)) - limits)
+            / np.where(limits == 0, 1.0, np.abs(limits))
+        )
     return np.where(np.isfinite(beyond), beyond, np.nan)
 
 
@@ -76,7 +99,9 @@ def _tamed(beyond: Array) -> Array:
     The unit is a power of two near their median: it seldom changes, and so seldom is smoothness fitted anew.
     """
     sizes = np.sort(np.abs(beyond[np.isfinite(beyond) & (beyond != 0)]))
-    middle = float(sizes[len(sizes) // 2]) if len(sizes) else 1.0  # one of them: the mean of two huge ones would overflow
+    middle = (
+        float(sizes[len(sizes) // 2]) if len(sizes) else 1.0
+    )  # one of them: the mean of two huge ones would overflow
     with np.errstate(over="ignore"):
         scaled = np.ldexp(beyond, -int(np.round(np.log2(middle))))
     return np.asarray(np.arcsinh(np.clip(scaled, -FAR, FAR)))

@@ -48,7 +48,10 @@ def converged(space: Space, history: History, stream: Stream, tolerance: float) 
     centre, spread = float(share.mean()), float(share.std())
     surface = surface_through(space, data, (share - centre) / spread, (), None)
     points = _in_question(space, data, stream(len(data.points), 2))
-    return not len(points) or _chance(surface, space.coded(points), (-tolerance - centre) / spread, stream) < CHANCE
+    return (
+        not len(points)
+        or _chance(surface, space.coded(points), (-tolerance - centre) / spread, stream) < CHANCE
+    )
 
 
 def _stale(history: History) -> int:
@@ -60,13 +63,19 @@ def _stale(history: History) -> int:
 def _in_question(space: Space, data: Measurements, rng: np.random.Generator) -> Array:
     """Points not measured: a scan of the grid, all of it where it is small, and the lines through the best points."""
     measured = set(map(tuple, data.points.tolist()))
-    scan = space.sample(rng, SCAN if space.enumerable else SCAN // 10, exclude=measured, tries=TRIES)
+    scan = space.sample(
+        rng, SCAN if space.enumerable else SCAN // 10, exclude=measured, tries=TRIES
+    )
     order = np.argsort(data.values, kind="stable")[:AROUND]
     movable = [j for j, ordered in enumerate(space.ordered) if ordered]
-    lines = open_lines(list(map(tuple, data.points[order].tolist())), space.shape, movable, 2, ROOM, rng)
+    lines = open_lines(
+        list(map(tuple, data.points[order].tolist())), space.shape, movable, 2, ROOM, rng
+    )
     near = space.collapse(lines.points)
     near = near[space.valid(near)]
-    points = np.unique(np.concatenate([np.array(scan, dtype=np.int64).reshape(-1, space.ndim), near]), axis=0)
+    points = np.unique(
+        np.concatenate([np.array(scan, dtype=np.int64).reshape(-1, space.ndim), near]), axis=0
+    )
     return points[[tuple(p) not in measured for p in points.tolist()]]
 
 
@@ -81,6 +90,8 @@ def _chance(surface: Surface, points: Array, target: float, stream: Stream) -> f
     some = np.argsort(-single, kind="stable")[:SAMPLED]
     rows = scores.projected[some]
     prior = surface.tables.covariance(surface.entries(points[some]), surface.entries(points[some]))
-    lower = np.linalg.cholesky(surface.scale * (prior - rows @ rows.T + SMALLEST * 100 * np.eye(len(some))))
+    lower = np.linalg.cholesky(
+        surface.scale * (prior - rows @ rows.T + SMALLEST * 100 * np.eye(len(some)))
+    )
     drawn = scores.mean[some] + stream(len(points), 3).standard_normal((DRAWS, len(some))) @ lower.T
     return float((drawn.min(axis=1) < target).mean())

@@ -32,7 +32,9 @@ from dsice.strategies.spread import Spread, first_points
 from dsice.trial import Point, Proposal
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
-MOST_SPREAD = 30  # measurements that end the spread design on any space; 2 per axis and 2 more on small ones
+MOST_SPREAD = (
+    30  # measurements that end the spread design on any space; 2 per axis and 2 more on small ones
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class DSICE:
     Scientific Programming 2014 (the d-spline on a line).
     """
 
-    start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = field(default=None, kw_only=True)
+    start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = field(
+        default=None, kw_only=True
+    )
     max_width: int | None = field(default=None, kw_only=True)
     alpha: Alpha = field(default="reml", kw_only=True)
     noise: Literal["auto"] | bool = field(default="auto", kw_only=True)
@@ -80,19 +84,31 @@ class DSICE:
 
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
-            raise OptionError(f"DSICE(start={self.start!r}): expected params (a mapping of names to values) or a list of them")
+            raise OptionError(
+                f"DSICE(start={self.start!r}): expected params (a mapping of names to values) or a list of them"
+            )
         object.__setattr__(self, "start", _plain(self.start))  # the journal holds it as JSON
         if self.max_width is not None and (
-            isinstance(self.max_width, bool) or not isinstance(self.max_width, int) or self.max_width < 1
+            isinstance(self.max_width, bool)
+            or not isinstance(self.max_width, int)
+            or self.max_width < 1
         ):
-            raise OptionError(f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None")
+            raise OptionError(
+                f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None"
+            )
         if self.alpha != "reml" and not (_number(self.alpha) and 1e-8 <= self.alpha <= 1e8):
-            raise OptionError(f"DSICE(alpha={self.alpha!r}): expected a number from 1e-8 to 1e8, or 'reml'")
+            raise OptionError(
+                f"DSICE(alpha={self.alpha!r}): expected a number from 1e-8 to 1e8, or 'reml'"
+            )
         if not (self.noise == "auto" or isinstance(self.noise, bool)):
-            raise OptionError(f"DSICE(noise={self.noise!r}): expected True (measure some points again), False or 'auto'")
+            raise OptionError(
+                f"DSICE(noise={self.noise!r}): expected True (measure some points again), False or 'auto'"
+            )
         if self.pending not in ("model", "ignore"):
             raise OptionError(f"DSICE(pending={self.pending!r}): expected 'model' or 'ignore'")
-        if self.tolerance is not None and not (_number(self.tolerance) and 0 <= self.tolerance < math.inf):
+        if self.tolerance is not None and not (
+            _number(self.tolerance) and 0 <= self.tolerance < math.inf
+        ):
             raise OptionError(
                 f"DSICE(tolerance={self.tolerance!r}): expected a number >= 0 (a share of the way from best to median), "
                 "or None to go on until max_trials"
@@ -112,7 +128,9 @@ class DSICE:
         Fewer only when the grid is used up, or the search has converged.
         """
         taken = set(history.taken())
-        told = len(history) - len(history.pending())  # failed ones too: where little works, the lines keep away from the rest
+        told = len(history) - len(
+            history.pending()
+        )  # failed ones too: where little works, the lines keep away from the rest
         if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
             return self._design(n, space, history, taken, stream)
         with one_thread():
@@ -120,13 +138,17 @@ class DSICE:
                 return []
             return self._lines(n, space, history, taken, stream)
 
-    def _design(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
+    def _design(
+        self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
+    ) -> list[Proposal]:
         """The starts, then the spread design."""
         spread = Spread(space, [t.point for t in history])
         found: list[Found] = []
         first = first_points(space, [space.point(params) for params in self._starts()])
         for id in range(len(history), len(history) + n):
-            chosen = next((f for f in first if f[0] not in taken), None) or spread.pick(id, taken, stream(id))
+            chosen = next((f for f in first if f[0] not in taken), None) or spread.pick(
+                id, taken, stream(id)
+            )
             if chosen is None:
                 break
             spread.choose(chosen[0])
@@ -134,15 +156,28 @@ class DSICE:
             found.append(chosen)
         return [Proposal(point, note) for point, note in found]
 
-    def _lines(self, n: int, space: Space, history: History, taken: set[Point], stream: Stream) -> list[Proposal]:
+    def _lines(
+        self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
+    ) -> list[Proposal]:
         """The search on lines; when no candidate is left, any point of the grid."""
-        search = LineSearch(space, history, stream, n, max_width=self.max_width, log_lam=self._log_lam, pending=self.pending)
+        search = LineSearch(
+            space,
+            history,
+            stream,
+            n,
+            max_width=self.max_width,
+            log_lam=self._log_lam,
+            pending=self.pending,
+        )
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
             again = search.repeat() if self.noise is True and id % REPEATS == REPEATS - 1 else None
             chosen = None if again else search.pick(id)
             if again is None and chosen is None:
-                chosen = next(((p, {"phase": "distant"}) for p in space.sample(stream(id), 1, exclude=taken)), None)
+                chosen = next(
+                    ((p, {"phase": "distant"}) for p in space.sample(stream(id), 1, exclude=taken)),
+                    None,
+                )
             if again is not None:
                 found.append(again)
             elif chosen is not None:
@@ -167,7 +202,11 @@ class DSICE:
     def _starts(self) -> Sequence[Mapping[str, Any]]:
         if self.start is None:
             return ()
-        return (self.start,) if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence) else self.start
+        return (
+            (self.start,)
+            if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence)
+            else self.start
+        )
 
 
 def _number(value: object) -> bool:

@@ -23,7 +23,9 @@ _KEPT = 32  # one for each bound of the goal, too
 FIELDS = ("points", "counts", "failed", "ids", "scores", "squares", "spare")
 
 
-def surface_of(space: Space, data: Measurements, coming: Sequence[Point], log_lam: float | None = None) -> Surface:
+def surface_of(
+    space: Space, data: Measurements, coming: Sequence[Point], log_lam: float | None = None
+) -> Surface:
     """The model through all measured points.
 
     Smoothness and noise are those of the oldest points, as many as the last step of a geometric series: they change
@@ -33,7 +35,13 @@ def surface_of(space: Space, data: Measurements, coming: Sequence[Point], log_la
 
 
 def surface_through(
-    space: Space, data: Measurements, values: Array, coming: Sequence[Point], log_lam: float | None, *, ranks: bool = False
+    space: Space,
+    data: Measurements,
+    values: Array,
+    coming: Sequence[Point],
+    log_lam: float | None,
+    *,
+    ranks: bool = False,
 ) -> Surface:
     """The model through other values at the measured points; `ranks`: they are normal scores."""
     old = np.sort(np.argsort(data.ids, kind="stable")[: _step(len(data.ids))])
@@ -63,7 +71,9 @@ def lowest_mean(space: Space, history: History, log_lam: float | None = None) ->
     values = normal_scores(data.values[among])
     surface = surface_through(space, kept, values, (), log_lam, ranks=True)
     mean = np.round(surface.measured()[0], 9)
-    return tuple(kept.points[surface.places[np.lexsort((values[surface.places], mean))[0]]].tolist())
+    return tuple(
+        kept.points[surface.places[np.lexsort((values[surface.places], mean))[0]]].tolist()
+    )
 
 
 def _step(count: int) -> int:
@@ -75,14 +85,33 @@ def _step(count: int) -> int:
 
 
 def _smoothness(
-    space: Space, data: Measurements, old: Array, values: Array, log_lam: float | None, *, repeats: bool
+    space: Space,
+    data: Measurements,
+    old: Array,
+    values: Array,
+    log_lam: float | None,
+    *,
+    repeats: bool,
 ) -> Smoothness:
     points, counts = space.coded(data.points[old]), data.counts[old]
-    squares, spare = (data.squares[old], data.spare[old]) if repeats else (np.zeros(len(old)), np.zeros(len(old)))
-    key = repr((space.shape, space.ordered, log_lam)).encode() + b"".join(a.tobytes() for a in (points, values, counts, squares))
+    squares, spare = (
+        (data.squares[old], data.spare[old])
+        if repeats
+        else (np.zeros(len(old)), np.zeros(len(old)))
+    )
+    key = repr((space.shape, space.ordered, log_lam)).encode() + b"".join(
+        a.tobytes() for a in (points, values, counts, squares)
+    )
     if key not in _FITTED:
         _FITTED[key] = smoothness_of(
-            points, values, space.shape, space.ordered, counts=counts, log_lam=log_lam, squares=squares, spare=spare
+            points,
+            values,
+            space.shape,
+            space.ordered,
+            counts=counts,
+            log_lam=log_lam,
+            squares=squares,
+            spare=spare,
         )
         while len(_FITTED) > _KEPT:
             _FITTED.popitem(last=False)

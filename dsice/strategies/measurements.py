@@ -63,12 +63,18 @@ class Measurements:
         last, all alike.
         """
         scored = np.sort(history.order())
-        told = [t.id for t in history if t.stage == history.goal.stage and t.state not in (State.PENDING, State.LOST)]
+        told = [
+            t.id
+            for t in history
+            if t.stage == history.goal.stage and t.state not in (State.PENDING, State.LOST)
+        ]
         others = np.setdiff1d(np.array(told, dtype=np.int64), scored)
         ids = np.concatenate([scored, others])
         missing = np.full(len(others), np.nan)
         weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
-        points, first, place = np.unique(history.points()[ids], axis=0, return_index=True, return_inverse=True)
+        points, first, place = np.unique(
+            history.points()[ids], axis=0, return_index=True, return_inverse=True
+        )
         place = place.ravel()
         single = np.concatenate([history.scores()[scored], missing])
         good = np.isfinite(single)
@@ -79,32 +85,42 @@ class Measurements:
             scores = _mean(place, single, weights, good, valued)
         over = np.concatenate([history.violation()[scored], missing])
         each = _normal(single, over, ~good)
-        counted = np.where(failed[place], True, good)  # of a point that worked at least once, the trials that did
+        counted = np.where(
+            failed[place], True, good
+        )  # of a point that worked at least once, the trials that did
         total = np.bincount(place, weights=weights * counted)
         values = _mean(place, each, weights, counted, total)
         alone = values
         if (over[good] > 0).any():
             each = _normal(single, np.zeros(len(over)), ~good)
             alone = _mean(place, each, weights, counted, total)
-        squares = np.bincount(place, weights=np.where(counted & good, weights * (each - alone[place]) ** 2, 0.0))
+        squares = np.bincount(
+            place, weights=np.where(counted & good, weights * (each - alone[place]) ** 2, 0.0)
+        )
         spare = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
         return cls(points, values, alone, counts, failed, ids[first], scores, squares, spare)
 
     def some(self, places: Array) -> Measurements:
         """Those of the points alone."""
-        return Measurements(**{field.name: getattr(self, field.name)[places] for field in fields(self)})
+        return Measurements(
+            **{field.name: getattr(self, field.name)[places] for field in fields(self)}
+        )
 
     def worth(self, values: Array) -> Array:
         """Normal scores of the metric back as scores, interpolated between the measured ones; the best and worst at the ends."""
         known = np.flatnonzero(~self.failed & np.isfinite(self.scores))
         order = known[np.argsort(self.metric[known], kind="stable")]
-        return np.asarray(np.interp(values, self.metric[order], np.maximum.accumulate(self.scores[order])))
+        return np.asarray(
+            np.interp(values, self.metric[order], np.maximum.accumulate(self.scores[order]))
+        )
 
 
 def pooled(data: Measurements, history: History, ids: Array, single: Array) -> Array:
     """Mean of some number of the trials `ids` at each point of `data`, shape (k,); NaN where there is none."""
     places = {tuple(point): i for i, point in enumerate(data.points.tolist())}
-    place = np.array([places[tuple(point)] for point in history.points()[ids].tolist()], dtype=np.int64)
+    place = np.array(
+        [places[tuple(point)] for point in history.points()[ids].tolist()], dtype=np.int64
+    )
     good = np.isfinite(single)
     total = np.bincount(place, weights=good.astype(float), minlength=len(places))
     return _mean(place, single, np.ones(len(ids)), good, total)
@@ -112,7 +128,9 @@ def pooled(data: Measurements, history: History, ids: Array, single: Array) -> A
 
 def _mean(place: Array, values: Array, weights: Array, good: Array, total: Array) -> Array:
     """Weighted mean of the good values at each place, NaN where there is none."""
-    share = np.divide(weights * good, total[place], out=np.zeros(len(weights)), where=total[place] > 0)
+    share = np.divide(
+        weights * good, total[place], out=np.zeros(len(weights)), where=total[place] > 0
+    )
     sums = np.bincount(place, weights=np.where(good, values, 0.0) * share, minlength=len(total))
     return np.where(total > 0, sums, np.nan)
 

@@ -80,10 +80,14 @@ class OptunaSampler:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sampler", _name(self.sampler))
         if not isinstance(self.options, Mapping) or "seed" in self.options:
-            raise OptionError(f"OptunaSampler(options={self.options!r}): expected a mapping of keyword arguments other than seed")
+            raise OptionError(
+                f"OptunaSampler(options={self.options!r}): expected a mapping of keyword arguments other than seed"
+            )
         object.__setattr__(self, "options", self._written())
         if self.pending not in ("liar", "ignore"):
-            raise OptionError(f"OptunaSampler(pending={self.pending!r}): expected 'liar' or 'ignore'")
+            raise OptionError(
+                f"OptunaSampler(pending={self.pending!r}): expected 'liar' or 'ignore'"
+            )
 
     def _written(self) -> dict[str, Any]:
         """The options, which a journal must give back as they are."""
@@ -114,11 +118,15 @@ class OptunaSampler:
             batch: dict[Point, Proposal] = {}
             for id in range(len(history), len(history) + n):
                 rng = stream(id)
-                point, noted = study.ask(self._made(int(rng.integers(SEEDS)), constrained=study.constrained), id)
+                point, noted = study.ask(
+                    self._made(int(rng.integers(SEEDS)), constrained=study.constrained), id
+                )
                 free = self._free(point, space, history, set(batch), rng, taken)
                 if free is None:
                     break
-                batch[free] = Proposal(free, {"phase": "optuna" if free == point else "near", **noted})
+                batch[free] = Proposal(
+                    free, {"phase": "optuna" if free == point else "near", **noted}
+                )
                 study.pend(free, noted)
             return list(batch.values())
 
@@ -131,7 +139,9 @@ class OptunaSampler:
         with self._blamed():
             sampler = make(seed=seed, **options)
         if not isinstance(sampler, _optuna().samplers.BaseSampler):
-            raise OptionError(f"OptunaSampler({self.sampler!r}): expected a sampler of Optuna from it, got {shown(sampler)}")
+            raise OptionError(
+                f"OptunaSampler({self.sampler!r}): expected a sampler of Optuna from it, got {shown(sampler)}"
+            )
         return sampler
 
     @contextmanager
@@ -140,7 +150,9 @@ class OptunaSampler:
         try:
             yield
         except ImportError as error:
-            raise MissingPackageError(f"OptunaSampler({self.sampler!r}) needs another package: {error}") from error
+            raise MissingPackageError(
+                f"OptunaSampler({self.sampler!r}) needs another package: {error}"
+            ) from error
         except Exception as error:  # many options are first looked at by an assert or a comparison deep in the sampler
             reason = f"{type(error).__name__}: {error}"
             raise OptionError(
@@ -149,7 +161,12 @@ class OptunaSampler:
 
     @staticmethod
     def _free(
-        point: Point, space: Space, history: History, batch: set[Point], rng: np.random.Generator, taken: Any
+        point: Point,
+        space: Space,
+        history: History,
+        batch: set[Point],
+        rng: np.random.Generator,
+        taken: Any,
     ) -> Point | None:
         """The point itself, or a free and valid one near it; None when there is none left."""
 
@@ -161,12 +178,19 @@ class OptunaSampler:
         top, distance = np.array(space.shape) - 1, 1
         while distance <= 2 * int(top.max()):
             for move in rng.integers(-distance, distance + 1, size=(NEAR, space.ndim)):
-                near = tuple(int(v) for v in np.clip(np.array(point) + move * (rng.random(space.ndim) < 0.5), 0, top))
+                near = tuple(
+                    int(v)
+                    for v in np.clip(
+                        np.array(point) + move * (rng.random(space.ndim) < 0.5), 0, top
+                    )
+                )
                 if good(near):
                     return near
             distance *= 2
         chosen = np.array(list(batch), dtype=np.int64).reshape(-1, space.ndim)
-        left = space.sample(rng, 1, exclude=np.concatenate([history.taken_points().reshape(-1, space.ndim), chosen]))
+        left = space.sample(
+            rng, 1, exclude=np.concatenate([history.taken_points().reshape(-1, space.ndim), chosen])
+        )
         return left[0] if left else None
 
 
@@ -174,9 +198,19 @@ class _Study:
     """A study in memory that holds what Optuna is to know of a history."""
 
     def __init__(self, strategy: OptunaSampler, space: Space, history: History) -> None:
-        self._optuna, self._strategy, self._space, self._history = _optuna(), strategy, space, history
-        self._names = [f"axis {i:04d}" for i in range(space.ndim)]  # samplers sort by name, and names must not matter
-        self._distributions = {own: self._distribution(name) for own, name in zip(self._names, space.names, strict=True)}
+        self._optuna, self._strategy, self._space, self._history = (
+            _optuna(),
+            strategy,
+            space,
+            history,
+        )
+        self._names = [
+            f"axis {i:04d}" for i in range(space.ndim)
+        ]  # samplers sort by name, and names must not matter
+        self._distributions = {
+            own: self._distribution(name)
+            for own, name in zip(self._names, space.names, strict=True)
+        }
         self.constrained = bool(history.goal.bounded)
         self._study = self._optuna.create_study(direction="minimize")
         scores = history.scores()
@@ -196,9 +230,16 @@ class _Study:
         ids = np.array([t.id for t in self._told], dtype=np.int64)
         known = np.clip(np.nan_to_num(distances(self._history, ids), nan=FAR), -FAR, FAR)
         violation = np.maximum(known, 0.0).sum(axis=1)
-        if not _takes(_found(str(self._strategy.sampler)), "constraints_func") and (violation > 0).any():
+        if (
+            not _takes(_found(str(self._strategy.sampler)), "constraints_func")
+            and (violation > 0).any()
+        ):
             worst = max((self._scores[id] for id in ids[violation == 0].tolist()), default=0.0)
-            self._scores |= {id: worst + over for id, over in zip(ids.tolist(), violation.tolist(), strict=True) if over > 0}
+            self._scores |= {
+                id: worst + over
+                for id, over in zip(ids.tolist(), violation.tolist(), strict=True)
+                if over > 0
+            }
         return dict(zip(ids.tolist(), known.tolist(), strict=True))
 
     def _distribution(self, name: str) -> Any:
@@ -218,13 +259,17 @@ class _Study:
         for generation in generations:
             for trial in (t for t in self._told if _generation(t) == generation):
                 noted = {**_noted(trial), **attributes}
-                self._add(trial.point, self._scores[trial.id], noted, self._distances.get(trial.id, []))
+                self._add(
+                    trial.point, self._scores[trial.id], noted, self._distances.get(trial.id, [])
+                )
                 attributes = {}
             if generation >= 0:
                 dummy = self._asked(self._strategy._made(0, constrained=self.constrained))
                 attributes = {k: v for k, v in dummy.system_attrs.items() if isinstance(v, str)}
 
-    def _add(self, point: Point, value: float, attributes: Mapping[str, Any], beyond: Sequence[float]) -> None:
+    def _add(
+        self, point: Point, value: float, attributes: Mapping[str, Any], beyond: Sequence[float]
+    ) -> None:
         attributes = {k.removeprefix(KEEPS): v for k, v in attributes.items()}
         if self.constrained:
             attributes[CONSTRAINTS] = list(beyond)
@@ -240,24 +285,34 @@ class _Study:
     def pend(self, point: Point, noted: Mapping[str, Any]) -> None:
         """A point that is asked and not told."""
         if self._strategy.pending == "liar" and self._liar is not None and not noted:
-            middle = np.median(list(self._distances.values()), axis=0).tolist() if self.constrained else []
+            middle = (
+                np.median(list(self._distances.values()), axis=0).tolist()
+                if self.constrained
+                else []
+            )
             self._add(point, self._liar, {}, middle)
 
     def _asked(self, sampler: Any) -> Any:
         """A trial of the study, ended at once as if failed: what counts is added by `pend`."""
         self._study.sampler = sampler
         with self._strategy._blamed():
-            return self._study.tell(self._study.ask(self._distributions), state=self._optuna.trial.TrialState.FAIL)
+            return self._study.tell(
+                self._study.ask(self._distributions), state=self._optuna.trial.TrialState.FAIL
+            )
 
     def ask(self, sampler: Any, id: int) -> tuple[Point, dict[str, Any]]:
         """A point, and what the sampler noted with it: numbers only."""
         # CMA-ES draws by the number of the trial in its study: it must follow from our id, not from how a batch was cut
         failed = self._optuna.trial.create_trial(state=self._optuna.trial.TrialState.FAIL)
-        self._study.add_trials([failed] * (3 * id + 3 - len(self._study.get_trials(deepcopy=False))))
+        self._study.add_trials(
+            [failed] * (3 * id + 3 - len(self._study.get_trials(deepcopy=False)))
+        )
         trial = self._asked(sampler)
         point = tuple(int(trial.params[name]) for name in self._names)
         active = self._space.active(point)
-        noted = {KEEPS + k: v for k, v in trial.system_attrs.items() if k != CONSTRAINTS and _numbers(v)}
+        noted = {
+            KEEPS + k: v for k, v in trial.system_attrs.items() if k != CONSTRAINTS and _numbers(v)
+        }
         return tuple(level if on else 0 for level, on in zip(point, active, strict=True)), noted
 
 
@@ -270,7 +325,11 @@ def _numbers(value: object) -> bool:
 
 def _noted(trial: Trial) -> dict[str, Any]:
     """What the sampler noted with a trial; never a text, which a sampler might unpickle: the journal may be somebody else's."""
-    return {name: value for name, value in trial.note.items() if name.startswith(KEEPS) and _numbers(value)}
+    return {
+        name: value
+        for name, value in trial.note.items()
+        if name.startswith(KEEPS) and _numbers(value)
+    }
 
 
 def _generation(trial: Trial) -> int:
@@ -294,7 +353,9 @@ def _optuna() -> Any:
     try:
         return import_module("optuna")
     except ImportError as error:
-        raise MissingPackageError("OptunaSampler needs Optuna: pip install 'dsice[optuna]'") from error
+        raise MissingPackageError(
+            "OptunaSampler needs Optuna: pip install 'dsice[optuna]'"
+        ) from error
 
 
 def _name(sampler: object) -> str:
@@ -320,8 +381,12 @@ def _found(name: str) -> Callable[..., Any]:
             found = getattr(found, part)
     except (AttributeError, ImportError) as error:
         where = module or "optuna.samplers"
-        raise OptionError(f"OptunaSampler(sampler={name!r}): there is no {attribute!r} in {where} ({error})") from error
-    if not callable(found) or (not module and not (isinstance(found, type) and issubclass(found, home.BaseSampler))):
+        raise OptionError(
+            f"OptunaSampler(sampler={name!r}): there is no {attribute!r} in {where} ({error})"
+        ) from error
+    if not callable(found) or (
+        not module and not (isinstance(found, type) and issubclass(found, home.BaseSampler))
+    ):
         raise OptionError(f"OptunaSampler(sampler={name!r}): {shown(found)} makes no sampler")
     made: Callable[..., Any] = found
     return made

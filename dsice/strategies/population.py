@@ -74,15 +74,29 @@ class Population:
         for name, least in (("members", 2), ("stages", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"Population({name}={value!r}): expected a whole number >= {least}")
+                raise OptionError(
+                    f"Population({name}={value!r}): expected a whole number >= {least}"
+                )
         if not _positive(self.quantile) or self.quantile > 0.5:
-            raise OptionError(f"Population(quantile={self.quantile!r}): expected a share above 0, at most 0.5")
+            raise OptionError(
+                f"Population(quantile={self.quantile!r}): expected a share above 0, at most 0.5"
+            )
         if self.perturb is not None:
-            if not isinstance(self.perturb, (list, tuple)) or not all(isinstance(name, str) for name in self.perturb):
-                raise OptionError(f"Population(perturb={self.perturb!r}): expected a list of names of parameters")
+            if not isinstance(self.perturb, (list, tuple)) or not all(
+                isinstance(name, str) for name in self.perturb
+            ):
+                raise OptionError(
+                    f"Population(perturb={self.perturb!r}): expected a list of names of parameters"
+                )
             object.__setattr__(self, "perturb", tuple(self.perturb))
-        if not isinstance(self.factors, Sequence) or not self.factors or not all(map(_positive, self.factors)):
-            raise OptionError(f"Population(factors={self.factors!r}): expected a list of numbers above 0, such as (0.8, 1.2)")
+        if (
+            not isinstance(self.factors, Sequence)
+            or not self.factors
+            or not all(map(_positive, self.factors))
+        ):
+            raise OptionError(
+                f"Population(factors={self.factors!r}): expected a list of numbers above 0, such as (0.8, 1.2)"
+            )
         object.__setattr__(self, "factors", tuple(map(float, self.factors)))
 
     @property
@@ -96,12 +110,21 @@ class Population:
             axis = space.axes.get(name)
             if axis is None or isinstance(axis, Choice):
                 known = [n for n, a in space.axes.items() if not isinstance(a, Choice)]
-                raise OptionError(f"Population(perturb={list(self.perturb or ())}): {name!r} is none of the numeric axes {known}")
+                raise OptionError(
+                    f"Population(perturb={list(self.perturb or ())}): {name!r} is none of the numeric axes {known}"
+                )
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """Up to `n` members of the stage at hand; none while the stage before still runs, or when all is done."""
         trials = _members(history)
-        stage = next((s for s in range(self.stages) if any((s, m) not in trials for m in range(self.members))), None)
+        stage = next(
+            (
+                s
+                for s in range(self.stages)
+                if any((s, m) not in trials for m in range(self.members))
+            ),
+            None,
+        )
         if stage is None:
             return []
         missing = [m for m in range(self.members) if (stage, m) not in trials][:n]
@@ -113,9 +136,14 @@ class Population:
         order = _ranked(before, history)
         if not order:
             return []
-        return [self._go_on(len(history) + i, m, before, order, space, history, stream) for i, m in enumerate(missing)]
+        return [
+            self._go_on(len(history) + i, m, before, order, space, history, stream)
+            for i, m in enumerate(missing)
+        ]
 
-    def _begin(self, members: Sequence[int], space: Space, history: History, stream: Stream) -> list[Proposal]:
+    def _begin(
+        self, members: Sequence[int], space: Space, history: History, stream: Stream
+    ) -> list[Proposal]:
         """Starts at points drawn at random, all different while there are enough."""
         taken = [t.point for t in history if t.stage == 0 and t.round is not None]
         batch: list[Proposal] = []
@@ -127,26 +155,41 @@ class Population:
         return batch
 
     def _go_on(
-        self, id: int, member: int, before: list[Trial], order: list[int], space: Space, history: History, stream: Stream
+        self,
+        id: int,
+        member: int,
+        before: list[Trial],
+        order: list[int],
+        space: Space,
+        history: History,
+        stream: Stream,
     ) -> Proposal:
         """The next stage of a member: on its own, or as a copy of one of the best."""
         count, own = max(1, int(self.members * self.quantile)), before[member]
         failed = len(before) - len(order)
         worst = order[max(count, len(order) - max(0, count - failed)) :]  # never one of the best
         if member in order and member not in worst:
-            return _proposal(history, own.point, own.stage + 1, member, {"phase": "train"}, own.id, own.overrides)
+            return _proposal(
+                history, own.point, own.stage + 1, member, {"phase": "train"}, own.id, own.overrides
+            )
         rng = stream(id)
         source = before[order[:count][int(rng.integers(min(count, len(order))))]]
         overrides = self._perturbed(source, space, rng)
-        return _proposal(history, source.point, own.stage + 1, member, {"phase": "copy"}, source.id, overrides)
+        return _proposal(
+            history, source.point, own.stage + 1, member, {"phase": "copy"}, source.id, overrides
+        )
 
     def _perturbed(self, source: Trial, space: Space, rng: np.random.Generator) -> dict[str, Any]:
         changed = dict(source.overrides)
         for name, axis in space.axes.items():
             values: list[Any] = list(axis.values)
             floats = not isinstance(axis, Choice) and any(isinstance(v, float) for v in values)
-            factor = self.factors[int(rng.integers(len(self.factors)))]  # drawn for every axis: which are named moves no other
-            if name not in source.params or not (floats if self.perturb is None else name in self.perturb):
+            factor = self.factors[
+                int(rng.integers(len(self.factors)))
+            ]  # drawn for every axis: which are named moves no other
+            if name not in source.params or not (
+                floats if self.perturb is None else name in self.perturb
+            ):
                 continue
             value = min(max(source.params[name] * factor, min(values)), max(values))
             changed[name] = float(value) if floats else round(value)
@@ -154,7 +197,9 @@ class Population:
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf")
+    return (
+        isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf")
+    )
 
 
 def _members(history: History) -> dict[tuple[int, int], Trial]:
@@ -191,4 +236,12 @@ def _proposal(
     repeat = 0
     while history.id_of((point, stage, repeat, member)) is not None:
         repeat += 1
-    return Proposal(point, note, stage=stage, repeat=repeat, member=member, parent=parent, overrides=dict(overrides))
+    return Proposal(
+        point,
+        note,
+        stage=stage,
+        repeat=repeat,
+        member=member,
+        parent=parent,
+        overrides=dict(overrides),
+    )

@@ -30,12 +30,16 @@ class Random:
         return [Proposal(point, {"phase": "random"}) for point in batch]
 
 
-def _draw(space: Space, history: History, batch: Collection[Point], rng: np.random.Generator) -> Point | None:
+def _draw(
+    space: Space, history: History, batch: Collection[Point], rng: np.random.Generator
+) -> Point | None:
     taken = history.taken()
     for _ in range(TRIES):
         drawn = space.sample(rng, 1)[0]
         if drawn not in taken and drawn not in batch:
             return drawn
     chosen = np.array(list(batch), dtype=np.int64).reshape(-1, space.ndim)
-    left = space.sample(rng, 1, exclude=np.concatenate([history.taken_points().reshape(-1, space.ndim), chosen]))
+    left = space.sample(
+        rng, 1, exclude=np.concatenate([history.taken_points().reshape(-1, space.ndim), chosen])
+    )
     return left[0] if left else None

@@ -69,9 +69,15 @@ class LineSearch:
     ) -> None:
         self._space, self._history = space, history
         self.data = Measurements.of(history)
-        coming = [t.point for t in history.pending() if t.stage == history.goal.stage and pending == "model"]
+        coming = [
+            t.point
+            for t in history.pending()
+            if t.stage == history.goal.stage and pending == "model"
+        ]
         self._coming, self._log_lam = coming, log_lam
-        self._bounds = Bounds(space, history, self.data, log_lam) if (history.violation() > 0).any() else None
+        self._bounds = (
+            Bounds(space, history, self.data, log_lam) if (history.violation() > 0).any() else None
+        )
         values = self.data.values if self._bounds is None else self.data.metric
         self.surface = surface_through(space, self.data, values, coming, log_lam, ranks=True)
         self._widening = Widening.of(history, min(space.ndim, max_width or space.ndim))
@@ -122,7 +128,10 @@ class LineSearch:
         told = self.surface.told
         scores = self.surface.at(space_code(self._space, scan))
         mine = scores.projected[:, :told]  # pending points must not change what is a candidate
-        variance = np.maximum(self.surface.prior_variance(space_code(self._space, scan)) - (mine * mine).sum(axis=1), SMALLEST)
+        variance = np.maximum(
+            self.surface.prior_variance(space_code(self._space, scan)) - (mine * mine).sum(axis=1),
+            SMALLEST,
+        )
         scores = Scores(scores.mean + self._penalty(scan), variance, mine)
         short = _shortlist(self.surface, scores)
         kept = Scores(scores.mean[short], variance[short], mine[short])
@@ -140,7 +149,11 @@ class LineSearch:
 
     def _penalty(self, points: Array) -> Array:
         """What is added to the mean of points for the chance that they break a bound; 0 while nothing has."""
-        return np.zeros(len(points)) if self._bounds is None or not len(points) else self._bounds.penalty(points)
+        return (
+            np.zeros(len(points))
+            if self._bounds is None or not len(points)
+            else self._bounds.penalty(points)
+        )
 
     def _open(self, rng: np.random.Generator, singles: Array) -> Lines:
         """The lines' unmeasured valid points, each on its first line; new centres and singles are lines of width 0."""
@@ -157,7 +170,9 @@ class LineSearch:
         through = np.concatenate([lines.centres, np.full(len(alone), -1)])
         none = [tuple([0] * space.ndim)] * len(alone)
         wanted = np.zeros(len(points), dtype=bool)
-        ahead = np.concatenate([np.arange(count, len(points)), np.arange(count)])  # a new centre is no point of another's line
+        ahead = np.concatenate(
+            [np.arange(count, len(points)), np.arange(count)]
+        )  # a new centre is no point of another's line
         wanted[ahead[np.unique(points[ahead], axis=0, return_index=True)[1]]] = True
         wanted &= ~np.array([tuple(p) in self._measured for p in points.tolist()], dtype=bool)
         wanted[wanted] = space.valid(points[wanted])
@@ -165,14 +180,20 @@ class LineSearch:
 
     def _known_trials(self) -> dict[int, int]:
         """Trial of each centre that was asked."""
-        ids = {tuple(p): int(i) for p, i in zip(self.data.points.tolist(), self.data.ids, strict=True)}
+        ids = {
+            tuple(p): int(i) for p, i in zip(self.data.points.tolist(), self.data.ids, strict=True)
+        }
         ids |= {t.point: t.id for t in self._history.pending()}
         return {number: ids[centre] for number, centre in enumerate(self._centres) if centre in ids}
 
     # ------------------------------------------------------------------ choosing
     def pick(self, id: int) -> Found | None:
         """The next point and its note; None when no candidate is left."""
-        opened = np.isin(self._through, list(self._trial_of)) & (self._width <= self._widening.width) & (self._width > 0)
+        opened = (
+            np.isin(self._through, list(self._trial_of))
+            & (self._width <= self._widening.width)
+            & (self._width > 0)
+        )
         alone = self._width == 0
         order = [opened | alone, ~alone] if id % DISTANT == DISTANT - 1 else [opened, alone]
         for allowed in (*order, np.ones_like(alone)):
@@ -184,14 +205,20 @@ class LineSearch:
     def repeat(self) -> Proposal | None:
         """The measured point that is worth measuring again: the lowest mean - sd; None if all were, often enough."""
         if self._again is None:
-            surface = self.surface if self._bounds is None else surface_of(self._space, self.data, self._coming, self._log_lam)
+            surface = (
+                self.surface
+                if self._bounds is None
+                else surface_of(self._space, self.data, self._coming, self._log_lam)
+            )
             self._again = Again.of(surface, self.data, self._history)
         found = self._again.take()
         if found is None:
             return None
         point, mean, repeat = found
         expected = self.data.worth(np.array([mean]))
-        known = self._bounds is None and np.isfinite(expected[0])  # with bounds the mean is one of the order, not of the metric
+        known = self._bounds is None and np.isfinite(
+            expected[0]
+        )  # with bounds the mean is one of the order, not of the metric
         note = {"phase": "repeat"} | ({"predicted": float(expected[0])} if known else {})
         return Proposal(point, note, stage=self._history.goal.stage, repeat=repeat)
 
@@ -199,9 +226,16 @@ class LineSearch:
         line, width = int(self._line[chosen]), int(self._width[chosen])
         note: dict[str, Any] = {"phase": "distant"}
         if width and (through := int(self._through[chosen])) in self._trial_of:
-            note = {"phase": "line", "width": width, "direction": list(self._lines.directions[line])}
+            note = {
+                "phase": "line",
+                "width": width,
+                "direction": list(self._lines.directions[line]),
+            }
             note["centre"] = self._trial_of[through]
-        mean, sd = float(self._picker.mean[chosen] - self._lifted[chosen]), float(self._picker.sd[chosen])
+        mean, sd = (
+            float(self._picker.mean[chosen] - self._lifted[chosen]),
+            float(self._picker.sd[chosen]),
+        )
         low, middle, high = self.data.worth(np.array([mean - sd, mean, mean + sd])).tolist()
         expected = {"predicted": middle, "sd": high / 2 - low / 2}
         return note | {name: number for name, number in expected.items() if math.isfinite(number)}
@@ -226,9 +260,15 @@ def _shortlist(surface: Surface, scores: Scores) -> Array:
     """Places of the candidates that may be chosen: for each beta those with the lowest merit, told points alone considered."""
     own = scores.projected[:, : surface.told]
     pending = scores.projected[:, surface.told :]
-    variance = np.maximum(scores.variance + (pending * pending).sum(axis=1), SMALLEST) if pending.size else scores.variance
+    variance = (
+        np.maximum(scores.variance + (pending * pending).sum(axis=1), SMALLEST)
+        if pending.size
+        else scores.variance
+    )
     sd = np.sqrt(surface.scale * np.maximum(variance, SMALLEST))
     if len(own) <= SHORTLIST:
         return np.arange(len(own))
     merits = [np.round(scores.mean - beta * sd, 9) for beta in BETAS]
-    return np.unique(np.concatenate([np.argsort(merit, kind="stable")[:SHORTLIST] for merit in merits]))
+    return np.unique(
+        np.concatenate([np.argsort(merit, kind="stable")[:SHORTLIST] for merit in merits])
+    )

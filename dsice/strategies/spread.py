@@ -35,10 +35,14 @@ class Spread:
 
     def __init__(self, space: Space, before: Sequence[Point]) -> None:
         self._space = space
-        self._kernels = [_kernel(m, ordered) for m, ordered in zip(space.shape, space.ordered, strict=True)]
+        self._kernels = [
+            _kernel(m, ordered) for m, ordered in zip(space.shape, space.ordered, strict=True)
+        ]
         self._before = list(before)
 
-    def pick(self, id: int, taken: Collection[Point], rng: np.random.Generator) -> tuple[Point, dict[str, Any]] | None:
+    def pick(
+        self, id: int, taken: Collection[Point], rng: np.random.Generator
+    ) -> tuple[Point, dict[str, Any]] | None:
         """The next point, not one of `taken`, and its note; None when every valid point is taken."""
         drawn = self._space.sample(rng, CANDIDATES, exclude=taken, tries=TRIES)
         if not drawn:
@@ -72,7 +76,16 @@ def first_points(space: Space, starts: Sequence[Point]) -> list[tuple[Point, dic
             for level in (ahead, back) if ordered else (range(m) if near else ()):
                 point = (*centre[:axis], level, *centre[axis + 1 :])
                 if point != centre and space.is_valid(point):
-                    found.append((point, {"phase": "probe" if near else "end", "width": 1, "direction": direction}))
+                    found.append(
+                        (
+                            point,
+                            {
+                                "phase": "probe" if near else "end",
+                                "width": 1,
+                                "direction": direction,
+                            },
+                        )
+                    )
     return found
 
 

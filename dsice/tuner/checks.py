@@ -30,8 +30,12 @@ def only_rank_zero() -> None:
 
 def check_stopper(stopper: object) -> None:
     """Raise OptionError for what is no stopper."""
-    if stopper is not None and (isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))):
-        raise OptionError(f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)")
+    if stopper is not None and (
+        isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))
+    ):
+        raise OptionError(
+            f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)"
+        )
 
 
 def check_orphans(orphans: object) -> None:
@@ -43,7 +47,9 @@ def check_orphans(orphans: object) -> None:
 def check_options(strategy: object, goal: object, max_trials: object) -> None:
     """Raise OptionError for arguments of a Tuner of the wrong kind."""
     if not callable(getattr(strategy, "ask", None)) or isinstance(strategy, type):
-        raise OptionError(f"Tuner(strategy={shown(strategy)}): expected a strategy object such as dsice.strategies.DSICE()")
+        raise OptionError(
+            f"Tuner(strategy={shown(strategy)}): expected a strategy object such as dsice.strategies.DSICE()"
+        )
     if not isinstance(goal, Goal):
         raise OptionError(f"Tuner(goal={shown(goal)}): expected a Goal, such as Goal('loss')")
     last = getattr(strategy, "last_stage", goal.stage)
@@ -53,11 +59,17 @@ def check_options(strategy: object, goal: object, max_trials: object) -> None:
             f"Goal(stage={last}), so that the best is the best after the whole training"
         )
     if isinstance(goal.until, Share) and max_trials is None:
-        raise OptionError("Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too")
+        raise OptionError(
+            "Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too"
+        )
 
 
 def whole(function: str, name: str, value: object, least: int) -> int:
     """An option that is a whole number of at least `least`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, (int, np.integer))
+        or value < least
+    ):
         raise OptionError(f"{function}({name}={shown(value)}): expected a whole number >= {least}")
     return int(value)

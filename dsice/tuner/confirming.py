@@ -38,10 +38,14 @@ class Confirmation:
 
     def __str__(self) -> str:
         found = "not known" if self.rank_correlation is None else f"{self.rank_correlation:.2f}"
-        lines = [f"{len(self.pairs)} points trained in full; rank correlation between short and full: {found}"]
+        lines = [
+            f"{len(self.pairs)} points trained in full; rank correlation between short and full: {found}"
+        ]
         for short, full in self.pairs:
             gave = f"{full.value:.6g}" if full.state is State.DONE else str(full.state)
-            lines.append(f"  trial {short.id}: {short.value:.6g} -> trial {full.id}: {gave}  {dict(full.params)}")
+            lines.append(
+                f"  trial {short.id}: {short.value:.6g} -> trial {full.id}: {gave}  {dict(full.params)}"
+            )
         return "\n".join(lines)
 
 
@@ -49,7 +53,11 @@ def next_confirmations(k: int, strategy: Strategy, space: Space, history: Histor
     """Trials of the `k` best points one stage above the goal's, but for those that are there already."""
     stage = history.goal.stage + 1
     first = recommended(strategy, space, history)
-    leading = [] if first is None else [first, *(t for t in history.leading(k + 1) if t.point != first.point)]
+    leading = (
+        []
+        if first is None
+        else [first, *(t for t in history.leading(k + 1) if t.point != first.point)]
+    )
     wanted = [
         Proposal(t.point, {"phase": "confirm"}, stage=stage, member=t.member, overrides=t.overrides)
         for t in leading[:k]
@@ -66,10 +74,14 @@ def confirmation(history: History) -> Confirmation:
     found = []
     for full in (history[id] for id in np.flatnonzero(history.of_stage(above.stage)).tolist()):
         short = history.at(full.point)
-        if short is not None and short.value is not None:  # its value is the goal's metric, the mean of all its measurements
+        if (
+            short is not None and short.value is not None
+        ):  # its value is the goal's metric, the mean of all its measurements
             loss = above.loss(full)
             shown = full if math.isnan(loss) else replace(full, value=above.metric_of(full))
-            found.append((math.isnan(loss), above.violation(full), loss, sign * short.value, short, shown))
+            found.append(
+                (math.isnan(loss), above.violation(full), loss, sign * short.value, short, shown)
+            )
     found.sort(key=lambda row: (row[0], row[1], row[2], row[5].id))
     known = [row for row in found if not row[0]]
     correlation = spearman([row[3] for row in known], [row[2] for row in known])

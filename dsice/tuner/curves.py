@@ -37,7 +37,9 @@ def judged(recorder: Recorder, stopper: Stopper, id: int, step: int) -> bool:
     return bool(decided["stop"])
 
 
-def decision_record(stopper: Stopper, trial: Trial, step: int, history: History) -> dict[str, Any] | None:
+def decision_record(
+    stopper: Stopper, trial: Trial, step: int, history: History
+) -> dict[str, Any] | None:
     """What the stopper decides at a step of a trial; None where it decides nothing.
 
     Only the last step of a curve is decided on: a job that is attached again sends those before once more.
@@ -48,8 +50,19 @@ def decision_record(stopper: Stopper, trial: Trial, step: int, history: History)
     if decision is None:
         return None
     value, by = trial.curve[-1][1], type(stopper).__name__
-    inputs = plain(f"trial {trial.id}", f"inputs of {by}", {name: _finite(v) for name, v in decision.inputs.items()})
-    about = {"kind": "decision", "at": time.time(), "id": trial.id, "step": step, "value": out(value), "by": by}
+    inputs = plain(
+        f"trial {trial.id}",
+        f"inputs of {by}",
+        {name: _finite(v) for name, v in decision.inputs.items()},
+    )
+    about = {
+        "kind": "decision",
+        "at": time.time(),
+        "id": trial.id,
+        "step": step,
+        "value": out(value),
+        "by": by,
+    }
     return {**about, "stop": bool(decision.stop), "inputs": inputs}
 
 

@@ -74,7 +74,12 @@ def extend(
         reading = book.claim()
         if reading.header is None:
             raise JournalError(f"journal {book.path} is empty: no study was started in it yet")
-        mapping = Mapped(book.path, _old_space(book.path, reading.header, space, rules or {}), space, dict(given or {}))
+        mapping = Mapped(
+            book.path,
+            _old_space(book.path, reading.header, space, rules or {}),
+            space,
+            dict(given or {}),
+        )
         if not space.difference(reading.header["space"]):
             return Extension(0, None)
         with uncollected():
@@ -96,13 +101,17 @@ class Mapped:
         for name in given:
             if name not in new.names or name in old.names:
                 what = "is no new axis" if name in new.names else "is no axis"
-                raise OptionError(f"the value of {name!r} for the old trials: {name!r} {what} of the new space")
+                raise OptionError(
+                    f"the value of {name!r} for the old trials: {name!r} {what} of the new space"
+                )
             try:
                 new.axes[name].level(given[name])
             except SpaceError as error:
                 raise SpaceError(f"the value of {name!r} for the old trials: {error}") from error
         if missing := [name for name in old.names if name not in new.names]:
-            raise self._refused(f"axis {missing[0]!r} is missing in the new space, and its values are part of every measurement")
+            raise self._refused(
+                f"axis {missing[0]!r} is missing in the new space, and its values are part of every measurement"
+            )
 
     def lines(self, reading: Reading) -> Iterator[Record]:
         """The journal's lines for the new space; what is unknown stays as it is."""
@@ -131,9 +140,13 @@ class Mapped:
         try:
             moved = asked | {"point": self._point(asked["point"], asked.get("stage", 0))}
         except SpaceError as error:
-            raise self._refused(f"trial {asked['id']} at {self._shown(asked['point'])}: {error}") from error
+            raise self._refused(
+                f"trial {asked['id']} at {self._shown(asked['point'])}: {error}"
+            ) from error
         note = asked.get("note", {})
-        if isinstance(direction := note.get("direction"), list) and len(direction) == len(self._old.names):
+        if isinstance(direction := note.get("direction"), list) and len(direction) == len(
+            self._old.names
+        ):
             along = dict(zip(self._old.names, direction, strict=True))
             moved["note"] = note | {"direction": [along.get(name, 0) for name in self._new.names]}
         return moved
@@ -149,12 +162,16 @@ class Mapped:
     def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Old params with the given values of the new axes that mean something there."""
         raw = {name: params.get(name, self._given.get(name)) for name in self._new.names}
-        levels = [0 if raw[name] is None else self._level(name, raw[name]) for name in self._new.names]
+        levels = [
+            0 if raw[name] is None else self._level(name, raw[name]) for name in self._new.names
+        ]
         active = dict(zip(self._new.names, self._new.active(levels), strict=True))
         for name in self._new.names:
             if active[name] and name not in params and name not in self._given:
                 kind = "is new" if name not in self._old.names else "had no value there"
-                raise SpaceError(f"parameter {name!r} {kind}; state the value that the old trials were measured with")
+                raise SpaceError(
+                    f"parameter {name!r} {kind}; state the value that the old trials were measured with"
+                )
         return {**params, **{name: v for name, v in self._given.items() if active[name]}}
 
     def _level(self, name: str, value: object) -> int:
@@ -175,8 +192,15 @@ class Mapped:
         start = strategy.get("start") if isinstance(strategy, dict) else None
         if not start:
             return record
-        starts = [self._given | params for params in ([start] if isinstance(start, dict) else start)]
-        return record | {"strategy": {**record["strategy"], "start": starts[0] if isinstance(start, dict) else starts}}
+        starts = [
+            self._given | params for params in ([start] if isinstance(start, dict) else start)
+        ]
+        return record | {
+            "strategy": {
+                **record["strategy"],
+                "start": starts[0] if isinstance(start, dict) else starts,
+            }
+        }
 
     def _refused(self, reason: str) -> OtherStudyError:
         return OtherStudyError(
@@ -187,9 +211,15 @@ class Mapped:
 
 def _old_space(path: Path, header: Record, space: Space, rules: Mapping[str, Any]) -> Space:
     """The space of the journal; what its Require functions forbade was never measured, so they are not needed."""
-    known = {rule.name: rule.rule for rule in space.where if rule.expression is None and rule.name is not None} | dict(rules)
+    known = {
+        rule.name: rule.rule
+        for rule in space.where
+        if rule.expression is None and rule.name is not None
+    } | dict(rules)
     unneeded = {
-        r["function"] for r in header["space"].get("where", ()) if r.get("kind") == Require.__name__.lower() and "function" in r
+        r["function"]
+        for r in header["space"].get("where", ())
+        if r.get("kind") == Require.__name__.lower() and "function" in r
     }
     try:
         return Space.from_dict(header["space"], rules=dict.fromkeys(unneeded, _anything) | known)
@@ -217,5 +247,7 @@ def _replace(path: Path, text: str) -> Path:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise JournalError(f"journal {path}: cannot be extended ({error.strerror}); it is as it was") from error
+        raise JournalError(
+            f"journal {path}: cannot be extended ({error.strerror}); it is as it was"
+        ) from error
     return copy

@@ -56,7 +56,11 @@ class Parts:
 
     def take_over(self, archive: Archive) -> None:
         """What a journal holds beside the trials."""
-        self.queue, self.preparations, self.lost = archive.queue, archive.preparations, archive.again
+        self.queue, self.preparations, self.lost = (
+            archive.queue,
+            archive.preparations,
+            archive.again,
+        )
 
     def own(self, journal: Journal, orphans: Orphans) -> None:
         """Write to that journal from now on."""
@@ -81,17 +85,29 @@ def made(
     goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
     space = space if isinstance(space, Space) else Space(space)
     check_options(strategy, goal, max_trials)
-    if asking and callable(check := getattr(strategy, "check", None)):  # some strategies know beforehand what cannot work
+    if asking and callable(
+        check := getattr(strategy, "check", None)
+    ):  # some strategies know beforehand what cannot work
         check(space)
     budget = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
     history = History(goal, budget=budget)
-    return Parts(space, strategy, history, whole("Tuner", "seed", seed, 0), budget, Recorder(history), stopper)
+    return Parts(
+        space,
+        strategy,
+        history,
+        whole("Tuner", "seed", seed, 0),
+        budget,
+        Recorder(history),
+        stopper,
+    )
 
 
 def opened(parts: Parts, journal: JournalPath | Journal, orphans: Orphans) -> None:
     """Let these parts write a journal, after what it holds of this study already was read."""
     journal = journal if isinstance(journal, Journal) else Journal(journal)
-    options = resuming.options(parts.strategy, parts.history.goal, parts.seed, parts.max_trials, parts.stopper)
+    options = resuming.options(
+        parts.strategy, parts.history.goal, parts.seed, parts.max_trials, parts.stopper
+    )
     reading = journal.claim()
     with _closed_on_error(journal):
         parts.take_over(resuming.go_on(journal, reading, parts.space, parts.history, options))
@@ -106,7 +122,9 @@ def looked_at(journal: JournalPath, rules: Mapping[str, Any] | None) -> Parts:
     return parts
 
 
-def resumed(journal: JournalPath | Journal, orphans: Orphans, rules: Mapping[str, Any] | None) -> Parts:
+def resumed(
+    journal: JournalPath | Journal, orphans: Orphans, rules: Mapping[str, Any] | None
+) -> Parts:
     """The study of a journal with all its options, to go on with."""
     check_orphans(orphans)
     owned = journal if isinstance(journal, Journal) else Journal(journal, create=False)

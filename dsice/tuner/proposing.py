@@ -13,7 +13,12 @@ from dsice.trial import Point, Proposal, Trial
 
 
 def next_trials(
-    n: int, queue: Sequence[Point], strategy: Strategy, space: Space, history: History, stream: Stream
+    n: int,
+    queue: Sequence[Point],
+    strategy: Strategy,
+    space: Space,
+    history: History,
+    stream: Stream,
 ) -> list[Trial]:
     """Up to `n` pending trials: what was enqueued, then what the strategy proposes.
 
@@ -24,17 +29,27 @@ def next_trials(
     """
     if n <= 0:
         return []
-    batch = made([Proposal(point, {"phase": "enqueued"}) for point in queue[:n]], space, history, history.rounds, "the queue")
+    batch = made(
+        [Proposal(point, {"phase": "enqueued"}) for point in queue[:n]],
+        space,
+        history,
+        history.rounds,
+        "the queue",
+    )
     if len(batch) == n:
         return batch
     seen = history.followed_by(batch) if batch else history
     proposals, who = strategy.ask(n - len(batch), space, seen, stream), f"strategy {strategy!r}"
     if len(proposals) > n - len(batch):
-        raise OptionError(f"{who} proposed {len(proposals)} points where {n - len(batch)} were wanted; nothing was asked")
+        raise OptionError(
+            f"{who} proposed {len(proposals)} points where {n - len(batch)} were wanted; nothing was asked"
+        )
     return batch + made(proposals, space, seen, history.rounds, who)
 
 
-def made(proposals: Sequence[Proposal], space: Space, seen: History, round: int | None, who: str) -> list[Trial]:
+def made(
+    proposals: Sequence[Proposal], space: Space, seen: History, round: int | None, who: str
+) -> list[Trial]:
     """Proposals as pending trials; a strategy that repeats itself or leaves the space is stopped."""
     batch, identities = [], set()
     for id, p in enumerate(proposals, len(seen)):
@@ -43,11 +58,15 @@ def made(proposals: Sequence[Proposal], space: Space, seen: History, round: int 
         if p.identity in identities or seen.id_of(p.identity) is not None:
             wrong = "is in the history already"
         if wrong:
-            raise OptionError(f"{who} proposed {point}, which {wrong}; a strategy must not do that, nothing was asked")
+            raise OptionError(
+                f"{who} proposed {point}, which {wrong}; a strategy must not do that, nothing was asked"
+            )
         identities.add(p.identity)
         overrides, note = plain(who, "overrides", p.overrides), plain(who, "note", p.note)
         params = space.params(point) | overrides
-        batch.append(Trial(id, round, params, point, p.stage, p.repeat, p.member, p.parent, overrides, note))
+        batch.append(
+            Trial(id, round, params, point, p.stage, p.repeat, p.member, p.parent, overrides, note)
+        )
     return batch
 
 

@@ -51,7 +51,9 @@ class Recorder:
     def tell(self, make: Callable[[], Made], id: int | None = None) -> list[Trial]:
         """Write something told, after what could not be written before; what cannot be written now is kept."""
         self.check()
-        if self.journal is not None and not self.journal.open:  # closed, or of another process: nothing to wait for
+        if (
+            self.journal is not None and not self.journal.open
+        ):  # closed, or of another process: nothing to wait for
             self.commit(*make())
         if id is not None:
             self._unwritten.forget(id)
@@ -77,7 +79,9 @@ class Recorder:
         results, trials = self._unwritten.results, list[Trial]()
         try:
             while results:
-                with uninterrupted():  # what is in the journal must not stay in hand, or it would be written again
+                with (
+                    uninterrupted()
+                ):  # what is in the journal must not stay in hand, or it would be written again
                     record, trials = results[0].make()
                     self.commit(record, trials)
                     del results[0]

@@ -36,18 +36,29 @@ class Unknown:
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """Nothing: it cannot be asked."""
-        raise OptionError(f"the journal's strategy {self.name!r} is not part of dsice; give it to Tuner(strategy=...)")
+        raise OptionError(
+            f"the journal's strategy {self.name!r} is not part of dsice; give it to Tuner(strategy=...)"
+        )
 
 
-def options(strategy: Strategy, goal: Goal, seed: int, max_trials: int | None, stopper: Stopper | None) -> dict[str, Any]:
+def options(
+    strategy: Strategy, goal: Goal, seed: int, max_trials: int | None, stopper: Stopper | None
+) -> dict[str, Any]:
     """What may change on resume, as JSON gives it back; options of a foreign strategy that are no JSON stand as text."""
-    told = {"strategy": strategy_dict(strategy), "goal": goal.to_dict(), "seed": seed, "max_trials": max_trials}
+    told = {
+        "strategy": strategy_dict(strategy),
+        "goal": goal.to_dict(),
+        "seed": seed,
+        "max_trials": max_trials,
+    }
     told["stopper"] = stopper_dict(stopper)
     plain: dict[str, Any] = json.loads(json.dumps(told, default=str))
     return plain
 
 
-def last_options(header: Mapping[str, Any] | None, lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def last_options(
+    header: Mapping[str, Any] | None, lines: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
     """The options in force at the end of a journal with this header and these lines."""
     known: dict[str, Any] = {}
     for record in (header or {}, *lines):
@@ -56,7 +67,9 @@ def last_options(header: Mapping[str, Any] | None, lines: Iterable[Mapping[str, 
     return known
 
 
-def stored_study(archive: Archive, rules: Mapping[str, Predicate]) -> tuple[Space, Strategy, Goal, int | None, int]:
+def stored_study(
+    archive: Archive, rules: Mapping[str, Predicate]
+) -> tuple[Space, Strategy, Goal, int | None, int]:
     """Space, strategy, goal, max_trials and seed of a journal.
 
     Raises
@@ -75,12 +88,21 @@ def stored_study(archive: Archive, rules: Mapping[str, Predicate]) -> tuple[Spac
     except SpaceError as error:
         raise SpaceError(f"journal {path}: {error}") from error
     try:
-        strategy, goal = stored_strategy(known.get("strategy", {})), Goal.from_dict(known.get("goal", {}))
+        strategy, goal = (
+            stored_strategy(known.get("strategy", {})),
+            Goal.from_dict(known.get("goal", {})),
+        )
         check_options(strategy, goal, known.get("max_trials"))
-        budget = None if known.get("max_trials") is None else whole("header", "max_trials", known["max_trials"], 1)
+        budget = (
+            None
+            if known.get("max_trials") is None
+            else whole("header", "max_trials", known["max_trials"], 1)
+        )
         return space, strategy, goal, budget, whole("header", "seed", known.get("seed", 0), 0)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise JournalError(f"journal {path}: its header or an options line cannot be used: {error}") from error
+        raise JournalError(
+            f"journal {path}: its header or an options line cannot be used: {error}"
+        ) from error
 
 
 def stored_strategy(record: Mapping[str, Any]) -> Strategy:
@@ -89,7 +111,11 @@ def stored_strategy(record: Mapping[str, Any]) -> Strategy:
         strategy = strategy_from_dict(record)
     except (OptionError, TypeError):
         return Unknown(str(record.get("name")))
-    return Unknown(f"{record.get('name')} of {record.get('sampler')}") if getattr(strategy, "foreign", False) else strategy
+    return (
+        Unknown(f"{record.get('name')} of {record.get('sampler')}")
+        if getattr(strategy, "foreign", False)
+        else strategy
+    )
 
 
 def stored_stopper(archive: Archive) -> Stopper | None:
@@ -108,7 +134,9 @@ def stored_stopper(archive: Archive) -> Stopper | None:
         return None
 
 
-def go_on(journal: Journal, reading: Reading, space: Space, history: History, options: Mapping[str, Any]) -> Archive:
+def go_on(
+    journal: Journal, reading: Reading, space: Space, history: History, options: Mapping[str, Any]
+) -> Archive:
     """Begin an empty journal with a header; of another one read the trials and note what changed of the options.
 
     Returns
@@ -132,12 +160,16 @@ def go_on(journal: Journal, reading: Reading, space: Space, history: History, op
     journal.begin()
     if archive.header is None:
         about = {"dsice": _version(), "created": time.time(), "space": space.to_dict()}
-        stated = {name: value for name, value in options.items() if name != "stopper" or value is not None}
+        stated = {
+            name: value for name, value in options.items() if name != "stopper" or value is not None
+        }
         journal.append({"kind": "header", "format": FORMAT, **about, **stated})
         return archive
     known = {"stopper": None} | last_options(archive.header, archive.options)
     warn_of_time(history, known)
-    if changed := {name: value for name, value in options.items() if name not in known or known[name] != value}:
+    if changed := {
+        name: value for name, value in options.items() if name not in known or known[name] != value
+    }:
         journal.append({"kind": "options", "at": time.time(), **changed})
     return archive
 
@@ -147,7 +179,9 @@ def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:
     try:
         difference = space.difference(header["space"])
     except SpaceError as error:
-        raise JournalError(f"journal {path}: line 1, the header, is damaged: {error}; nothing was changed") from error
+        raise JournalError(
+            f"journal {path}: line 1, the header, is damaged: {error}; nothing was changed"
+        ) from error
     if difference:
         raise OtherStudyError(
             f"journal {path} belongs to another study: {difference}. Give this study a journal of its own, or use the old space; "
@@ -160,11 +194,15 @@ def check_goal(path: Path, history: History) -> None:
     goal, done = history.goal, history.in_state(State.DONE) & history.of_stage()
     if not done.any():
         return
-    if not (np.isfinite(history.violation()) & np.isfinite(history.scores())).any():  # else one trial has all that is needed
+    if not (
+        np.isfinite(history.violation()) & np.isfinite(history.scores())
+    ).any():  # else one trial has all that is needed
         trials = [history[i] for i in np.flatnonzero(done).tolist()]
         carried = ", ".join(sorted({"value"} | {name for t in trials for name in t.metrics}))
         wanted = (goal.metric, *goal.bounded)
-        lacking = next((m for m in wanted if all(math.isnan(goal.named(t, m)) for t in trials)), None)
+        lacking = next(
+            (m for m in wanted if all(math.isnan(goal.named(t, m)) for t in trials)), None
+        )
         if lacking is not None:
             raise OtherStudyError(
                 f"journal {path}: none of its {len(trials)} done trials carries the goal's metric {lacking!r}; they carry "
@@ -188,8 +226,14 @@ def warn_of_time(history: History, before: Mapping[str, Any]) -> None:
     except (OptionError, TypeError):  # options of a newer dsice
         return
     if ceased:
-        lacking = int((history.in_state(State.DONE) & history.of_stage() & np.isnan(history.seconds())).sum())
-        unscored = f"; {lacking} trials that were told without seconds have no score until then" if lacking else ""
+        lacking = int(
+            (history.in_state(State.DONE) & history.of_stage() & np.isnan(history.seconds())).sum()
+        )
+        unscored = (
+            f"; {lacking} trials that were told without seconds have no score until then"
+            if lacking
+            else ""
+        )
         warnings.warn(
             f"run time counts again: with max_trials={history.budget} (before: {budget}) the goal's until={history.goal.until!r} "
             f"is not reached yet, and all are scored anew with it{unscored}. until=Trials(N) does not move with max_trials",

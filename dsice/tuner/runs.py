@@ -27,7 +27,12 @@ class Runs:
     """
 
     def __init__(
-        self, history: History, recorder: Recorder, mutex: threading.RLock, lost: Counter[int], preparations: dict[str, str]
+        self,
+        history: History,
+        recorder: Recorder,
+        mutex: threading.RLock,
+        lost: Counter[int],
+        preparations: dict[str, str],
     ) -> None:
         self._history, self._recorder, self._mutex = history, recorder, mutex
         self._lost, self._preparations = lost, preparations
@@ -46,7 +51,9 @@ class Runs:
             known = telling.known(trial, self._history)
             telling.untold(known)
             self._recorder.flush()
-            self._recorder.commit({"kind": "again", "at": time.time(), "id": known.id, "error": str(error)}, [])
+            self._recorder.commit(
+                {"kind": "again", "at": time.time(), "id": known.id, "error": str(error)}, []
+            )
             self._lost[known.id] += 1
             return self._lost[known.id]
 

@@ -97,12 +97,19 @@ class Tuner:
     def _hold(self, parts: Parts) -> None:
         self.space, self.strategy, self.history = parts.space, parts.strategy, parts.history
         self.max_trials, self.seed = parts.max_trials, parts.seed
-        self.stopper, self._queue, self._again, self._recorder = parts.stopper, parts.queue, parts.again, parts.recorder
+        self.stopper, self._queue, self._again, self._recorder = (
+            parts.stopper,
+            parts.queue,
+            parts.again,
+            parts.recorder,
+        )
         self._mutex = threading.RLock()
         self.runs = Runs(self.history, self._recorder, self._mutex, parts.lost, parts.preparations)
 
     @classmethod
-    def read(cls, journal: str | os.PathLike[str], *, rules: Mapping[str, Any] | None = None) -> Tuner:
+    def read(
+        cls, journal: str | os.PathLike[str], *, rules: Mapping[str, Any] | None = None
+    ) -> Tuner:
         """The study of a journal as it stands, to look at only, also while another process writes it.
 
         Parameters
@@ -165,10 +172,15 @@ class Tuner:
                 handed, self._again = self._again[:n], self._again[n:]
                 return [self.history[i] for i in handed]
             left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
-            batch = next_trials(left, self._queue, self.strategy, self.space, self.history, self._stream)
+            batch = next_trials(
+                left, self._queue, self.strategy, self.space, self.history, self._stream
+            )
             if batch:
                 asked = [records.trial_record(t) for t in batch]
-                self._recorder.commit({"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked}, batch)
+                self._recorder.commit(
+                    {"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked},
+                    batch,
+                )
                 for trial in batch:
                     records.unqueue(self._queue, trial)
             return batch
@@ -275,7 +287,9 @@ class Tuner:
             told = Told(value, metrics, seconds, error, state, tags, times, where)
             at, done = time.time(), told.trial(known, self.history)
             self.adopt(done.id)
-            self._recorder.tell(lambda: ({"kind": "tell", "at": at, **records.tell_record(done)}, [done]), done.id)
+            self._recorder.tell(
+                lambda: ({"kind": "tell", "at": at, **records.tell_record(done)}, [done]), done.id
+            )
         told.warn(done)
         return done
 
@@ -301,7 +315,11 @@ class Tuner:
 
             def make() -> Made:  # its id and repeat follow from the history when it is written
                 made = told.trial(telling.fresh(params, self.space, self.history), self.history)
-                return {"kind": "add", "at": at, "trial": records.trial_record(made) | records.tell_record(made)}, [made]
+                return {
+                    "kind": "add",
+                    "at": at,
+                    "trial": records.trial_record(made) | records.tell_record(made),
+                }, [made]
 
             make()  # what is wrong shows before anything is kept
             done = self._recorder.tell(make)[0]
@@ -322,9 +340,13 @@ class Tuner:
             point = self.space.point(params)
             known = self.history.id_of((point, 0, 0, 0))
             if known is not None:
-                raise TellError(f"enqueue({dict(params)}): trial {known} is that point already; nothing was recorded")
+                raise TellError(
+                    f"enqueue({dict(params)}): trial {known} is that point already; nothing was recorded"
+                )
             if point in self._queue:
-                raise TellError(f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded")
+                raise TellError(
+                    f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded"
+                )
             self._recorder.commit({"kind": "enqueue", "point": list(point)}, [])
             self._queue.append(point)
 
@@ -347,7 +369,9 @@ class Tuner:
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
             record_step(self._recorder, known, number, told)
-            return self.stopper is not None and judged(self._recorder, self.stopper, known.id, number)
+            return self.stopper is not None and judged(
+                self._recorder, self.stopper, known.id, number
+            )
 
     # ------------------------------------------------------------------ looking
     @property
@@ -397,7 +421,9 @@ class Tuner:
                 return False
             if self.max_trials is not None and self.asked >= self.max_trials:
                 return True
-            return not self._queue and not self.strategy.ask(1, self.space, self.history, self._stream)
+            return not self._queue and not self.strategy.ask(
+                1, self.space, self.history, self._stream
+            )
 
     @property
     def unwritten(self) -> int:

@@ -48,10 +48,14 @@ class Unwritten:
 
     def save(self, journal: Journal) -> str:
         """Write all results to a file, wherever there is room; a sentence that says where."""
-        text = "".join(json.dumps(result.make()[0], separators=(",", ":")) + "\n" for result in self.results).encode()
+        text = "".join(
+            json.dumps(result.make()[0], separators=(",", ":")) + "\n" for result in self.results
+        ).encode()
         left = journal.left() if journal.gone else b""
         old, name = self.file, f"{journal.path.name}.unwritten-{os.getpid()}.jsonl"
-        for folder in dict.fromkeys([journal.path.parent, Path(tempfile.gettempdir()), Path.home()]):
+        for folder in dict.fromkeys(
+            [journal.path.parent, Path(tempfile.gettempdir()), Path.home()]
+        ):
             if _written(folder / name, left + text):
                 self.file = folder / name
                 break

@@ -131,7 +131,10 @@ class Batch:
             lines=resource_lines(self._scheduler, {} if resources is None else resources, seconds),
             setup=_options.texts("setup", setup),
             after=_options.texts("after", after),
-            exports={**{name: value for name, value in exports.items() if value is not None}, **_options.variables(env)},
+            exports={
+                **{name: value for name, value in exports.items() if value is not None},
+                **_options.variables(env),
+            },
             folder=Path.cwd(),
             python=self._python,
             supervise=self._home.supervise,
@@ -142,7 +145,13 @@ class Batch:
         per_job = _options.count("per_job", per_job)
         throttle = _options.seconds("throttle", throttle, least=0.0)
         self._outbox = Outbox(
-            self._client, self._scheduler, self._home, writer, per_job=per_job, throttle=throttle, member=self._member
+            self._client,
+            self._scheduler,
+            self._home,
+            writer,
+            per_job=per_job,
+            throttle=throttle,
+            member=self._member,
         )
         self._trials = Following(
             self._client,
@@ -170,7 +179,12 @@ class Batch:
     def __enter__(self) -> Batch:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     # ------------------------------------------------------------------ submit
@@ -192,7 +206,9 @@ class Batch:
             self._arguments(work, directory, job)
         for job, work, directory in found:
             if (parent := _jobdir.parent(directory, job)) is not None and not parent.is_dir():
-                self._trials.ready.append(Result(job.id, "failed", error=_jobdir.no_checkpoint(parent)))
+                self._trials.ready.append(
+                    Result(job.id, "failed", error=_jobdir.no_checkpoint(parent))
+                )
                 continue
             try:
                 ticket = _jobdir.prepare(directory, job, work.name, 0)
@@ -205,7 +221,9 @@ class Batch:
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        _options.startable(jobs, self._trials.running, self._room - len(self._trials.running), self._slots)
+        _options.startable(
+            jobs, self._trials.running, self._room - len(self._trials.running), self._slots
+        )
 
     def _open(self) -> None:
         if not self._opened:
@@ -223,7 +241,14 @@ class Batch:
     def _arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
         if isinstance(work, FunctionProgram):
             file = work.file(self._home.path) if self._opened else work.path(self._home.path)
-            return [*self._wrap, self._python, "-P", str(self._home.call), str(directory), str(file)]
+            return [
+                *self._wrap,
+                self._python,
+                "-P",
+                str(self._home.call),
+                str(directory),
+                str(file),
+            ]
         return [*self._wrap, *work.arguments(directory, _jobdir.plain(job.params), self._home.path)]
 
     def _member(self, trial: Trial, place: int) -> Member:
@@ -237,7 +262,12 @@ class Batch:
         }
         if job.parent is not None:
             variables["DSICE_PARENT_DIR"] = str(_jobdir.parent(trial.directory, job))
-        return Member(trial.directory, trial.ticket.token, variables, self._arguments(trial.work, trial.directory, job))
+        return Member(
+            trial.directory,
+            trial.ticket.token,
+            variables,
+            self._arguments(trial.work, trial.directory, job),
+        )
 
     def dry_run(self, jobs: Sequence[Job]) -> list[Script]:
         """The scripts that `submit` would write for `jobs`; nothing is written or submitted."""
@@ -265,11 +295,17 @@ class Batch:
             return []
         self._check([])
         self._open()
-        found = [trial for job in jobs if job.id not in self._trials.running and (trial := self._known(job)) is not None]
+        found = [
+            trial
+            for job in jobs
+            if job.id not in self._trials.running and (trial := self._known(job)) is not None
+        ]
         names = self._names() if any(trial.record.job is None for trial in found) else []
         taken = [trial for trial in found if self._adopt(trial, names)]
         self._trials.adopt(taken)
-        self._room = max(self._room, len(self._trials.running))  # more than slots: submitted when there were more of them
+        self._room = max(
+            self._room, len(self._trials.running)
+        )  # more than slots: submitted when there were more of them
         return [trial.id for trial in taken]
 
     def _known(self, job: Job) -> Trial | None:
@@ -331,7 +367,10 @@ class Batch:
             if self._trials.ready or not self._trials.running or time.monotonic() >= until:
                 break
             time.sleep(max(0.005, min(self._trials.pause(), until - time.monotonic())))
-        news, self._trials.ready = self._trials.ready, []  # only now: an interrupt above loses nothing
+        news, self._trials.ready = (
+            self._trials.ready,
+            [],
+        )  # only now: an interrupt above loses nothing
         return news
 
     # ------------------------------------------------------------------ cancel, close
@@ -345,14 +384,26 @@ class Batch:
         LaunchError
             The scheduler is not there, or does not answer in time.
         """
-        records = {id: record for id in ids if (record := Record.current(self._home.path / _jobdir.name(id))) is not None}
+        records = {
+            id: record
+            for id in ids
+            if (record := Record.current(self._home.path / _jobdir.name(id))) is not None
+        }
         for id in records:
-            _jobdir.ask_to_stop(self._home.path / _jobdir.name(id))  # a trial that shares its job ends by this
-        jobs = dict.fromkeys(record.job for record in records.values() if record.job is not None and not record.shared)
+            _jobdir.ask_to_stop(
+                self._home.path / _jobdir.name(id)
+            )  # a trial that shares its job ends by this
+        jobs = dict.fromkeys(
+            record.job
+            for record in records.values()
+            if record.job is not None and not record.shared
+        )
         try:
             self._client.cancel(job for job in jobs if job is not None)
         except Busy as busy:
-            raise LaunchError(f"{self._scheduler.name} does not answer; try again later\n{busy}") from None
+            raise LaunchError(
+                f"{self._scheduler.name} does not answer; try again later\n{busy}"
+            ) from None
         return list(records)
 
     def cancel(self, id: int) -> None:

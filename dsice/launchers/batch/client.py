@@ -69,7 +69,11 @@ class Client:
             return found[1]
         if self._scheduler.full and re.search(self._scheduler.full, said):
             raise Busy(str(answer))
-        what = "refused the job" if answer.code else f"gave an answer without a job id (expected {self._scheduler.job_id!r})"
+        what = (
+            "refused the job"
+            if answer.code
+            else f"gave an answer without a job id (expected {self._scheduler.job_id!r})"
+        )
         raise LaunchError(f"{self._scheduler.name} {what}\n{answer}\nscript: {script}")
 
     def queue(self) -> dict[str, Listed]:
@@ -91,7 +95,9 @@ class Client:
             if match:
                 if match["state"] not in self._scheduler.over:
                     found[match["job"]] = Listed(match["job"], match["name"], match["state"])
-            elif line.strip() and not (self._scheduler.skip and re.search(self._scheduler.skip, line)):
+            elif line.strip() and not (
+                self._scheduler.skip and re.search(self._scheduler.skip, line)
+            ):
                 raise LaunchError(
                     f"the answer of {self._scheduler.name} cannot be read: {line!r} does not match {self._scheduler.line!r}; "
                     f"jobs that run go on\n{answer}"
@@ -110,7 +116,9 @@ class Client:
         """
         rest = list(jobs)
         while rest:
-            self._run(self._scheduler.cancel, {"jobs": rest[:_AT_ONCE]})  # the queue tells whether it helped
+            self._run(
+                self._scheduler.cancel, {"jobs": rest[:_AT_ONCE]}
+            )  # the queue tells whether it helped
             rest = rest[_AT_ONCE:]
 
     def cancelling(self, jobs: Sequence[str]) -> str:
@@ -169,4 +177,8 @@ def _environment() -> dict[str, str]:
     if "SLURM_JOB_ID" not in os.environ:
         return dict(os.environ)
     kept = ("SLURM_CONF", "SLURM_CLUSTERS")
-    return {name: value for name, value in os.environ.items() if not name.startswith("SLURM_") or name in kept}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SLURM_") or name in kept
+    }

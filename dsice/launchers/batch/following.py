@@ -45,7 +45,10 @@ class Following:
     ) -> None:
         self._client, self._home, self._outbox, self._scheduler = client, home, outbox, scheduler
         self._timeout, self._requeue, self._lost_after = timeout, requeue, lost_after
-        self._scan, self._ask = Pace(min(_SOON, poll), poll), Pace(min(_ASK, poll), poll, growth=1.5)
+        self._scan, self._ask = (
+            Pace(min(_SOON, poll), poll),
+            Pace(min(_ASK, poll), poll, growth=1.5),
+        )
         self._warned = False
         self.running: dict[int, Trial] = {}
         self.ready: list[Result | Step] = []
@@ -81,7 +84,9 @@ class Following:
     def forget(self) -> None:
         """Drop what no scheduler has."""
         self._outbox.waiting.clear()
-        self.running = {id: trial for id, trial in self.running.items() if trial.record.job is not None}
+        self.running = {
+            id: trial for id, trial in self.running.items() if trial.record.job is not None
+        }
 
     def pause(self) -> float:
         """Seconds in which nothing can be learnt."""
@@ -105,7 +110,9 @@ class Following:
             self.ready.extend(trial.curve.news())
             marked = trial.mark(self._home).name in marks
             complete = (marked or not trial.checked) and arrived(trial, self._home)
-            if complete or (marked and trial.since(self._lost_after)):  # a mark without the rest: that is late, or lost
+            if complete or (
+                marked and trial.since(self._lost_after)
+            ):  # a mark without the rest: that is late, or lost
                 self._ended(trial)
             trial.checked = True
 
@@ -120,7 +127,11 @@ class Following:
         except Busy as busy:
             if not self._warned:
                 self._warned = True
-                warnings.warn(f"{self._scheduler} does not answer; asking again\n{busy}", DsiceWarning, stacklevel=2)
+                warnings.warn(
+                    f"{self._scheduler} does not answer; asking again\n{busy}",
+                    DsiceWarning,
+                    stacklevel=2,
+                )
             return
         again = []
         for trial in self._submitted():
@@ -168,7 +179,11 @@ class Following:
         self._withdraw([trial for trial in trials if trial in self._outbox.waiting])
         for trial in trials:
             _jobdir.ask_to_stop(trial.directory)
-        jobs = {str(trial.record.job): None for trial in trials if trial.record.job and self._alone(trial)}
+        jobs = {
+            str(trial.record.job): None
+            for trial in trials
+            if trial.record.job and self._alone(trial)
+        }
         if jobs:
             self._end(list(jobs))
         self._scan.restart()
@@ -178,22 +193,36 @@ class Following:
         """Take trials out of the outbox; one whose submission only seemed to fail may have a job, which is to end, too."""
         try:
             self._outbox.settle(trials)
-        except (Busy, LaunchError):  # those that no scheduler can have go now, the others when it answers
+        except (
+            Busy,
+            LaunchError,
+        ):  # those that no scheduler can have go now, the others when it answers
             trials = [trial for trial in trials if not trial.sent]
         for trial in trials:
             if trial in self._outbox.waiting:
                 self._outbox.waiting.remove(trial)
                 del self.running[trial.id]
-                self.ready.append(Result(trial.id, "stopped", error="cancelled", times=(trial.ticket.queued, None, None)))
+                self.ready.append(
+                    Result(
+                        trial.id,
+                        "stopped",
+                        error="cancelled",
+                        times=(trial.ticket.queued, None, None),
+                    )
+                )
 
     def _alone(self, trial: Trial) -> bool:
         """Whether ending its job would hit no other trial that is to go on."""
         return not trial.record.shared or all(
-            other.cancelled for other in self.running.values() if other.record.job == trial.record.job
+            other.cancelled
+            for other in self.running.values()
+            if other.record.job == trial.record.job
         )
 
     def _end(self, jobs: Sequence[str]) -> None:
         try:
             self._client.cancel(jobs)
         except Busy as busy:  # tried again while the queue lists it
-            warnings.warn(f"cancelling failed; it is tried again\n{busy}", DsiceWarning, stacklevel=3)
+            warnings.warn(
+                f"cancelling failed; it is tried again\n{busy}", DsiceWarning, stacklevel=3
+            )

@@ -94,7 +94,9 @@ class Outbox:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"the {self._scheduler.name} queue is full; waiting and trying again\n{full}", DsiceWarning, stacklevel=2
+                f"the {self._scheduler.name} queue is full; waiting and trying again\n{full}",
+                DsiceWarning,
+                stacklevel=2,
             )
 
     def settle(self, group: Sequence[Trial]) -> None:
@@ -120,25 +122,38 @@ class Outbox:
         for index, trials in enumerate(jobs):
             for trial in trials:
                 number = index if len(jobs) > 1 else None
-                trial.record = replace(trial.record, name=script.path.stem, index=number, shared=len(trials) > 1)
-                trial.record.write(trial.directory)  # before: the job is found by its name should this process die in between
+                trial.record = replace(
+                    trial.record, name=script.path.stem, index=number, shared=len(trials) > 1
+                )
+                trial.record.write(
+                    trial.directory
+                )  # before: the job is found by its name should this process die in between
                 trial.sent = True
         script.path.write_text(script.text, encoding="utf-8")
         job = self._client.submit(script.path)
         for trial in group:
-            trial.record = replace(trial.record, job=self._scheduler.element_id(job, trial.record.index))
+            trial.record = replace(
+                trial.record, job=self._scheduler.element_id(job, trial.record.index)
+            )
             trial.record.write(trial.directory)
 
     def script(self, jobs: Sequence[Sequence[Trial]]) -> Script:
         """The script that runs `jobs`, each a list of trials at the same time."""
         name = self._home.name(jobs[0][0].directory.name)
         path = self._home.jobs / f"{name}.sh"
-        members = [[self._member(trial, place) for place, trial in enumerate(trials)] for trials in jobs]
+        members = [
+            [self._member(trial, place) for place, trial in enumerate(trials)] for trials in jobs
+        ]
         text = self._writer.text(name, path.with_suffix(".log"), self._home.ended, members)
-        return Script(path, self._client.shown(self._scheduler.submit, {"script": [str(path)]}), text)
+        return Script(
+            path, self._client.shown(self._scheduler.submit, {"script": [str(path)]}), text
+        )
 
     def preview(self, trials: Sequence[Trial]) -> list[Script]:
         """The scripts that `send` would submit for `trials`."""
         size = self._most * self._per_job
         groups = [trials[i : i + size] for i in range(0, len(trials), size)]
-        return [self.script([group[i : i + self._per_job] for i in range(0, len(group), self._per_job)]) for group in groups]
+        return [
+            self.script([group[i : i + self._per_job] for i in range(0, len(group), self._per_job)])
+            for group in groups
+        ]

@@ -138,9 +138,7 @@ class Home:
 
     def name(self, trial: str) -> str:
         """Name of the job whose first trial is `trial`, with its study in front; short, since PBS takes 15 characters."""
-        return (
-            f"d{self.study or (_jobdir.read(self.path / _STUDY) or {}).get('study', '000000')}-{trial.replace('prepare-', 'p')}"
-        )
+        return f"d{self.study or (_jobdir.read(self.path / _STUDY) or {}).get('study', '000000')}-{trial.replace('prepare-', 'p')}"
 
     def mark(self, trial: str, token: str) -> Path:
         """The file that says that the trial ended."""

@@ -82,9 +82,13 @@ class Scheduler:
             try:
                 compiled = re.compile(getattr(self, name))
             except re.error as error:
-                raise OptionError(f"scheduler: {name}={getattr(self, name)!r} is no regular expression: {error}") from None
+                raise OptionError(
+                    f"scheduler: {name}={getattr(self, name)!r} is no regular expression: {error}"
+                ) from None
             if name == "job_id" and not compiled.groups:
-                raise OptionError(f"scheduler: job_id={self.job_id!r} needs a group that matches the id, such as r'([0-9]+)'")
+                raise OptionError(
+                    f"scheduler: job_id={self.job_id!r} needs a group that matches the id, such as r'([0-9]+)'"
+                )
             if name == "line" and not {"job", "name", "state"} <= set(compiled.groupindex):
                 raise OptionError(
                     f"scheduler: line={self.line!r} needs the groups (?P<job>...), (?P<name>...) and (?P<state>...)"
@@ -113,7 +117,12 @@ SLURM = Scheduler(
     job_id=r"^(\d+)(?:;\S*)?\s*$",
     line=r"^(?P<job>\d+(?:_\d+)?)\|(?P<state>\w+)\|(?P<name>.*)$",
     # a job that Slurm itself puts back into the queue would run beside the one that Batch submits
-    header=("#SBATCH --job-name={name}", '#SBATCH --output="{log}"', "#SBATCH --open-mode=append", "#SBATCH --no-requeue"),
+    header=(
+        "#SBATCH --job-name={name}",
+        '#SBATCH --output="{log}"',
+        "#SBATCH --open-mode=append",
+        "#SBATCH --no-requeue",
+    ),
     resource="#SBATCH --{name}={value}",
     option="#SBATCH {name} {value}",
     time=("time", "--time", "-t"),
@@ -191,7 +200,9 @@ def _own(templates: dict[str, Any]) -> Scheduler:
     base = templates.pop("base", None)
     unknown = [name for name in templates if name not in known]
     if unknown:
-        raise OptionError(f"scheduler: unknown template {unknown[0]!r}; known: base, {', '.join(known)}")
+        raise OptionError(
+            f"scheduler: unknown template {unknown[0]!r}; known: base, {', '.join(known)}"
+        )
     for name, value in templates.items():
         several = name in ("header", "time", "over")
         if several and (isinstance(value, str) or not all(isinstance(v, str) for v in value)):

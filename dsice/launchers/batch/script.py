@@ -97,11 +97,16 @@ class Writer:
 
     def text(self, name: str, log: Path, ended: Path, jobs: Sequence[Sequence[Member]]) -> str:
         """The script of one job, or of an array of several; the members of each run at the same time."""
-        head = [line.format(name=name, log=log) for line in self.scheduler.header] + list(self.lines)
+        head = [line.format(name=name, log=log) for line in self.scheduler.header] + list(
+            self.lines
+        )
         if len(jobs) > 1:
             head.append(self.scheduler.array.format(last=len(jobs) - 1))
         body = [f"cd {shlex.quote(str(self.folder))} || exit 1"]
-        body += [f"unset {key}" if value is None else f"export {key}={shlex.quote(value)}" for key, value in self.exports.items()]
+        body += [
+            f"unset {key}" if value is None else f"export {key}={shlex.quote(value)}"
+            for key, value in self.exports.items()
+        ]
         body += [*self.setup, _WATCHED]
         if self.gpus and len(jobs[0]) > 1:
             body.append(_DEVICES)
@@ -118,7 +123,10 @@ class Writer:
     def _job(self, members: Sequence[Member], ended: Path) -> list[str]:
         if len(members) == 1:
             return [self._trial(members[0], ended, 0, alone=True)]
-        lines = [f"{self._trial(member, ended, slot, alone=False)} &" for slot, member in enumerate(members)]
+        lines = [
+            f"{self._trial(member, ended, slot, alone=False)} &"
+            for slot, member in enumerate(members)
+        ]
         return [*lines, "trap : HUP INT TERM", "until wait; do :; done"]
 
     def _trial(self, member: Member, ended: Path, slot: int, *, alone: bool) -> str:
@@ -126,7 +134,9 @@ class Writer:
         variables = [f"{name}={shlex.quote(value)}" for name, value in member.variables.items()]
         if self.gpus and not alone:
             first = slot * self.gpus
-            variables.append(f'CUDA_VISIBLE_DEVICES="$(dsice_devices {first} {first + self.gpus - 1})"')
+            variables.append(
+                f'CUDA_VISIBLE_DEVICES="$(dsice_devices {first} {first + self.gpus - 1})"'
+            )
         limit = "none" if self.timeout is None else repr(self.timeout)
         # the scheduler cannot end one of several trials of a job: their supervisors look for the mark to stop themselves
         watch = [
@@ -144,7 +154,9 @@ class Writer:
         return f"dsice_watched {shlex.quote(str(mark))} env {' '.join(variables)} \\\n    {call}"
 
 
-def resource_lines(scheduler: Scheduler, resources: Mapping[str, Any], timeout: float | None) -> list[str]:
+def resource_lines(
+    scheduler: Scheduler, resources: Mapping[str, Any], timeout: float | None
+) -> list[str]:
     """The lines that ask for `resources`.
 
     ``{"partition": "gpu"}`` becomes the scheduler's own way to say so; a name that starts with ``-`` is an option as it
@@ -157,10 +169,16 @@ def resource_lines(scheduler: Scheduler, resources: Mapping[str, Any], timeout: 
         A value that is no string, number or True, or has a line break.
     """
     if not isinstance(resources, Mapping):
-        raise OptionError(f"resources must be a mapping, got {type(resources).__name__} {resources!r}")
+        raise OptionError(
+            f"resources must be a mapping, got {type(resources).__name__} {resources!r}"
+        )
     lines = []
     wanted = dict(resources)
-    if timeout is not None and scheduler.time and not any(name in wanted for name in scheduler.time):
+    if (
+        timeout is not None
+        and scheduler.time
+        and not any(name in wanted for name in scheduler.time)
+    ):
         wanted[scheduler.time[0]] = clock(timeout + _MARGIN)
     for name, values in wanted.items():
         for value in values if isinstance(values, (list, tuple)) else [values]:

@@ -55,7 +55,11 @@ class Trial:
 
     def found(self, listed: Iterable[Listed], scheduler: Scheduler) -> bool:
         """Whether a job of its name is in the queue, or was and left an end; its id is written down."""
-        jobs = [job.job for job in listed if job.name == self.record.name and scheduler.is_element(job.job, self.record.index)]
+        jobs = [
+            job.job
+            for job in listed
+            if job.name == self.record.name and scheduler.is_element(job.job, self.record.index)
+        ]
         if jobs:
             self.record = replace(self.record, job=jobs[-1])
             self.record.write(self.directory)
@@ -65,7 +69,9 @@ class Trial:
     def renew(self) -> None:
         """A new ticket for another try in the same directory."""
         self.ticket = _jobdir.renew(self.directory, self.job, self.work.name, self.ticket)
-        self.record = replace(self.record, token=self.ticket.token, job=None, index=None, shared=False, missing=None)
+        self.record = replace(
+            self.record, token=self.ticket.token, job=None, index=None, shared=False, missing=None
+        )
         self.sent, self.checked = False, True
 
     def again(self, result: Result) -> None:
@@ -102,25 +108,38 @@ def arrived(trial: Trial, home: Home) -> bool:
     if found is None:  # a supervisor that was killed leaves no record: its script has seen it
         return tail(trial.mark(home)).strip() not in ("", "0")
     well = found.get("why") == "exit" and found.get("code") == 0
-    return not (trial.work.function and well) or _jobdir.read(trial.directory / _jobdir.RESULT) is not None
+    return (
+        not (trial.work.function and well)
+        or _jobdir.read(trial.directory / _jobdir.RESULT) is not None
+    )
 
 
 def outcome(trial: Trial, home: Home, timeout: float | None, scheduler: str) -> Result:
     """The result of a trial that ended or is lost; T is the time that it ran, over all its submissions."""
     record = trial.record
     job = f"job {record.job}" if record.job else f"the job {record.name}"
-    gone = f"{job} is not in the {scheduler} queue any more" if _unmarked(trial, home) else f"{job} lost its supervisor"
-    ending = _outcome.Ending(trial.id, trial.directory, trial.ticket, trial.work.function, timeout, gone)
+    gone = (
+        f"{job} is not in the {scheduler} queue any more"
+        if _unmarked(trial, home)
+        else f"{job} lost its supervisor"
+    )
+    ending = _outcome.Ending(
+        trial.id, trial.directory, trial.ticket, trial.work.function, timeout, gone
+    )
     found = _outcome.result(ending, "")
     process = _jobdir.read(trial.directory / _jobdir.PROCESS) or {}
     log = home.jobs / f"{record.name}.log"
     error = found.error
     if found.state == "lost" and error:
-        error += f"\nlog of the job: {log}" + (f"\n{said}" if (said := tail(log, 1000).strip()) else "")
+        error += f"\nlog of the job: {log}" + (
+            f"\n{said}" if (said := tail(log, 1000).strip()) else ""
+        )
     queued, started, ended = found.times
     return replace(
         found,
-        seconds=record.seconds + found.seconds if found.seconds is not None else record.seconds or None,
+        seconds=record.seconds + found.seconds
+        if found.seconds is not None
+        else record.seconds or None,
         times=(queued, record.started or started or _begun(trial), ended),
         error=error,
         where={**found.where, "host": process.get("host"), "job": record.job, "job_log": str(log)},

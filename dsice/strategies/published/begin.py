@@ -22,7 +22,11 @@ def middle(space: Space, stream: Stream) -> Point:
     plain: Point = tuple(space.collapse(np.array([wanted]))[0].tolist())
     if space.is_valid(plain):
         return plain
-    points = space.points() if space.enumerable else np.array(sorted(space.sample(stream(NEAREST), DRAWS)))
+    points = (
+        space.points()
+        if space.enumerable
+        else np.array(sorted(space.sample(stream(NEAREST), DRAWS)))
+    )
     nearest = points[np.abs(points - np.array(wanted)).sum(axis=1).argmin()]
     return tuple(nearest.tolist())
 
@@ -44,7 +48,11 @@ class Designed(Search):
 
     def jobs(self) -> Iterator[Job]:
         """The starting points, then the search's list."""
-        return (Job(point, "start") for point in self._left) if self._search is None else self._search.jobs()
+        return (
+            (Job(point, "start") for point in self._left)
+            if self._search is None
+            else self._search.jobs()
+        )
 
     def open(self, jobs: Iterable[Job]) -> list[Job]:
         """Take the batch."""

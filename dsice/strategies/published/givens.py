@@ -43,7 +43,9 @@ class MarkerFit:
     def __init__(self, m: int, alpha: float = 0.1, buffer: int = BUFFER) -> None:
         self.m, self.buffer, markers = m, buffer, 3 * m + buffer
         self._seen = set[int]()
-        rows = markers - 2  # one second difference each; the last two rows of the triangle wait for data
+        rows = (
+            markers - 2
+        )  # one second difference each; the last two rows of the triangle wait for data
         self._r0 = [alpha] * rows + [0.0, 0.0]
         self._r1 = [-2.0 * alpha] * rows + [0.0, 0.0]
         self._r2 = [alpha] * rows + [0.0, 0.0]
@@ -63,7 +65,12 @@ class MarkerFit:
                 continue
             c, s = r0[p] / length, x0 / length
             old1, old2, old = r1[p], r2[p], b[p]
-            r0[p], r1[p], r2[p], b[p] = c * r0[p] + s * x0, c * old1 + s * x1, c * old2, c * old + s * y
+            r0[p], r1[p], r2[p], b[p] = (
+                c * r0[p] + s * x0,
+                c * old1 + s * x1,
+                c * old2,
+                c * old + s * y,
+            )
             x0, x1, y = c * x1 - s * old1, -s * old2, c * y - s * old
 
     def markers(self) -> list[float]:
@@ -71,7 +78,9 @@ class MarkerFit:
         f = [0.0] * (len(self._b) + 2)
         if len(self._seen) > 1:
             for i in range(len(self._b) - 1, -1, -1):
-                f[i] = (self._b[i] - self._r2[i] * f[i + 2] - self._r1[i] * f[i + 1]) / self._r0[i]  # the far one first
+                f[i] = (self._b[i] - self._r2[i] * f[i + 2] - self._r1[i] * f[i + 1]) / self._r0[
+                    i
+                ]  # the far one first
         return f[:-2]
 
     def levels(self) -> list[float]:
@@ -88,7 +97,9 @@ class MarkerFit:
         return min(max((low - self.buffer + 1) // 3, 0), self.m - 1)
 
 
-def ranking(markers: list[float] | None, known: Mapping[int, float], skip: Collection[int], m: int) -> list[int]:
+def ranking(
+    markers: list[float] | None, known: Mapping[int, float], skip: Collection[int], m: int
+) -> list[int]:
     """Unmeasured levels, the most promising first.
 
     Fit strictly below the best measured value, ascending; then fit strictly above the worst,

@@ -76,7 +76,9 @@ class Original(Search):
         if self._first or not finite:
             return
         f = self._fit.levels()
-        measured = [level for level in range(self.m) if isfinite(self.values.get((level,), 0.0))]  # a failed level is no best
+        measured = [
+            level for level in range(self.m) if isfinite(self.values.get((level,), 0.0))
+        ]  # a failed level is no best
         found = min(measured, key=f.__getitem__)
         self._steady = self._steady + 1 if found == self.estimate else 1
         self.estimate = found

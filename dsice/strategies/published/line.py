@@ -31,7 +31,9 @@ class LineSearch:
     def __init__(self, m: int, known: Callable[[int], float | None], alpha: float = 0.1) -> None:
         self.m, self.alpha = m, alpha
         values = ((level, known(level)) for level in range(m))
-        self.values: dict[int, float] = {level: value for level, value in values if value is not None}
+        self.values: dict[int, float] = {
+            level: value for level, value in values if value is not None
+        }
         self.fit: MarkerFit | None = None
         self.estimate, self.steady = -1, 0
         self._first = [level for level in dict.fromkeys(four(m)) if level not in self.values]

@@ -50,7 +50,9 @@ def lines_through(base: Point, shape: Sequence[int], width: int) -> Iterator[Dir
     for point, direction in neighbours(base, shape, width):
         step = [x - b for x, b in zip(point, base, strict=True)]
         opposite = [b - s for b, s in zip(base, step, strict=True)]
-        second = next(s for s in reversed(step) if s) < 0  # of a line's two neighbours, this one is listed later
+        second = (
+            next(s for s in reversed(step) if s) < 0
+        )  # of a line's two neighbours, this one is listed later
         if not (second and all(0 <= x < m for x, m in zip(opposite, shape, strict=True))):
             yield direction
 

@@ -23,7 +23,9 @@ from dsice.strategies.published.sequential import Sequential
 from dsice.trial import Proposal
 
 # Where the replay of a history stands, so that an ask need not begin at the first trial; without it the answer is the same.
-_STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], Replay]] = WeakKeyDictionary()
+_STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], Replay]] = (
+    WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,13 @@ class IPPE:
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """The next point; none while it is pending and when the search has ended."""
         if space.ndim != 1:
-            raise OptionError(f"IPPE searches one parameter, the space has {space.ndim}; use Sequential2018 or DSICE")
+            raise OptionError(
+                f"IPPE searches one parameter, the space has {space.ndim}; use Sequential2018 or DSICE"
+            )
         one = Original if self.original else OneLine
-        return _replay(self, n, space, history, (), lambda starts: one(space.shape, alpha=self.alpha), 1)
+        return _replay(
+            self, n, space, history, (), lambda starts: one(space.shape, alpha=self.alpha), 1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +124,9 @@ class Sequential2018:
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """The next point; none while it is pending and when the search has ended."""
-        return _from_start(self, n, space, history, stream, partial(Sequential, space.shape, alpha=self.alpha), 1)
+        return _from_start(
+            self, n, space, history, stream, partial(Sequential, space.shape, alpha=self.alpha), 1
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +161,15 @@ class Parallel2022:
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """What the batch still lacks, up to `n` points."""
-        return _from_start(self, n, space, history, stream, partial(Parallel, space.shape, alpha=self.alpha), self.batch)
+        return _from_start(
+            self,
+            n,
+            space,
+            history,
+            stream,
+            partial(Parallel, space.shape, alpha=self.alpha),
+            self.batch,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,11 +211,19 @@ _FromStart = Sequential2017 | Sequential2018 | Parallel2022 | Radial2024
 
 
 def _from_start(
-    options: _FromStart, n: int, space: Space, history: History, stream: Stream, make: Callable[[Point], Search], batch: int
+    options: _FromStart,
+    n: int,
+    space: Space,
+    history: History,
+    stream: Stream,
+    make: Callable[[Point], Search],
+    batch: int,
 ) -> list[Proposal]:
     if options.latin:
         starts = latin(space, options.latin, stream)
-        return _replay(options, n, space, history, tuple(starts), lambda points: Designed(points, make), batch)
+        return _replay(
+            options, n, space, history, tuple(starts), lambda points: Designed(points, make), batch
+        )
     start = middle(space, stream) if options.start is None else space.point(options.start)
     return _replay(options, n, space, history, (start,), lambda points: make(points[0]), batch)
 
@@ -221,15 +245,27 @@ def _replay(
     return stand[3].next(n, history)
 
 
-def _check(options: Strategy, *, alpha: float, latin: int = 0, batch: int = 1, start: object = None) -> None:
+def _check(
+    options: Strategy, *, alpha: float, latin: int = 0, batch: int = 1, start: object = None
+) -> None:
     name = type(options).__name__
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not (isfinite(alpha) and alpha > 0):
+    if (
+        isinstance(alpha, bool)
+        or not isinstance(alpha, (int, float))
+        or not (isfinite(alpha) and alpha > 0)
+    ):
         raise OptionError(f"{name}(alpha={alpha!r}): expected a finite number > 0")
     if isinstance(latin, bool) or not isinstance(latin, int) or latin < 0:
-        raise OptionError(f"{name}(latin={latin!r}): expected a whole number >= 0; 0 means no Latin hypercube")
+        raise OptionError(
+            f"{name}(latin={latin!r}): expected a whole number >= 0; 0 means no Latin hypercube"
+        )
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise OptionError(f"{name}(batch={batch!r}): expected a whole number >= 1")
     if start is not None and not isinstance(start, Mapping):
-        raise OptionError(f"{name}(start={start!r}): expected a mapping of parameter names to values, or None")
+        raise OptionError(
+            f"{name}(start={start!r}): expected a mapping of parameter names to values, or None"
+        )
     if start is not None and latin:
-        raise OptionError(f"{name}(start=..., latin={latin}): give a start or a Latin hypercube, not both")
+        raise OptionError(
+            f"{name}(start=..., latin={latin}): give a start or a Latin hypercube, not both"
+        )

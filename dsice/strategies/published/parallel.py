@@ -12,7 +12,14 @@ from math import inf
 
 from dsice.directions.ladder import Direction
 from dsice.strategies.published.line import LineSearch
-from dsice.strategies.published.neighbours import along, centre, four, lines_through, neighbours, points_along
+from dsice.strategies.published.neighbours import (
+    along,
+    centre,
+    four,
+    lines_through,
+    neighbours,
+    points_along,
+)
 from dsice.strategies.published.search import Job, Point, Search
 
 AHEAD = 2  # points of the chosen line in a batch: with the first fit they make up the three equal estimates that end it
@@ -34,7 +41,9 @@ class Parallel(Search):
     the best point that was measured, whatever it was measured for.
     """
 
-    def __init__(self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1) -> None:
+    def __init__(
+        self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1
+    ) -> None:
         self.shape, self.alpha, self.width = tuple(shape), alpha, 1
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
@@ -61,7 +70,9 @@ class Parallel(Search):
         if self._line is not None:
             levels = self._line.suggest()
             first = AHEAD if self._line.fit is not None else len(levels)
-            yield from (Job(self._points[level], "line", self._direction) for level in levels[:first])
+            yield from (
+                Job(self._points[level], "line", self._direction) for level in levels[:first]
+            )
 
     def _ahead(self, width: int) -> Iterator[Job]:
         """Probes of one width, then the first points of the lines through them."""
@@ -76,7 +87,10 @@ class Parallel(Search):
 
     def _rest(self) -> Iterator[Job]:
         if self._line is not None:
-            yield from (Job(self._points[level], "line", self._direction) for level in self._line.suggest()[AHEAD:])
+            yield from (
+                Job(self._points[level], "line", self._direction)
+                for level in self._line.suggest()[AHEAD:]
+            )
 
     # ------------------------------------------------------------------ the search
     def _take(self, point: Point, value: float) -> None:
@@ -113,7 +127,9 @@ class Parallel(Search):
         self._searched |= {probed for _, probed in probes}
         self._direction, points = direction, points_along(self.base, direction, self.shape)
         self._points = points
-        self._line = LineSearch(len(points), lambda level: self.values.get(points[level]), self.alpha)
+        self._line = LineSearch(
+            len(points), lambda level: self.values.get(points[level]), self.alpha
+        )
 
     def _end_line(self) -> None:
         """Move to the best measured point, or widen, or stop."""

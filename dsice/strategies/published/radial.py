@@ -9,7 +9,14 @@ from math import inf, isfinite
 from dsice.directions.ladder import Direction
 from dsice.strategies.published.givens import MarkerFit, ranking
 from dsice.strategies.published.line import MOST, STEADY
-from dsice.strategies.published.neighbours import along, centre, four, lines_through, points_along, thirds
+from dsice.strategies.published.neighbours import (
+    along,
+    centre,
+    four,
+    lines_through,
+    points_along,
+    thirds,
+)
 from dsice.strategies.published.search import Job, Point, Search
 
 
@@ -57,7 +64,9 @@ class RadialLine:
 
     def __init__(self, points: Sequence[Point], values: dict[Point, float], alpha: float) -> None:
         self.points, self.alpha, self.m = points, alpha, len(points)
-        self.values = {level: values[point] for level, point in enumerate(points) if point in values}
+        self.values = {
+            level: values[point] for level, point in enumerate(points) if point in values
+        }
         self._four = [level for level in four(self.m) if level not in self.values]
         self._list = [level for level in first_list(self.m) if level not in self.values]
         self._fit: MarkerFit | None = None
@@ -155,7 +164,9 @@ class Rung:
     def _lines(self) -> Iterator[tuple[Direction, RadialLine]]:
         yield from list(self.running.items())
         for direction, line in self._unopened:
-            if not line.ended:  # a line that has ended when it is opened is closed at once, its best not considered
+            if (
+                not line.ended
+            ):  # a line that has ended when it is opened is closed at once, its best not considered
                 self.running[direction] = line
                 yield direction, line
 
@@ -182,7 +193,14 @@ class Radial(Search):
         True: such a batch takes the base off the lists, so that the search goes on.
     """
 
-    def __init__(self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1, unstick: bool = False) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        start: Point | None = None,
+        *,
+        alpha: float = 0.1,
+        unstick: bool = False,
+    ) -> None:
         self.shape, self.alpha, self._unstick = tuple(shape), alpha, unstick
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
@@ -204,15 +222,23 @@ class Radial(Search):
         """Open the round of this base."""
         self._base_new, self._told = self.base not in self.values, list[float]()
         self._best = (self.values.get(self.base, inf), self.base)
-        self._rungs = [Rung(self._open(self.base, width, joining)) for width in range(1, len(self.shape) + 1)]
+        self._rungs = [
+            Rung(self._open(self.base, width, joining)) for width in range(1, len(self.shape) + 1)
+        ]
 
-    def _open(self, base: Point, width: int, joining: Direction | None) -> Iterator[tuple[Direction, RadialLine]]:
+    def _open(
+        self, base: Point, width: int, joining: Direction | None
+    ) -> Iterator[tuple[Direction, RadialLine]]:
         for direction in lines_through(base, self.shape, width):
             if direction == joining:
                 continue
             points = points_along(base, direction, self.shape)
-            new = self._base_new or self._told  # then a line hears of the base by being told, early or late
-            before = {p: self.values[p] for p in points if p in self.values and not (new and p == base)}
+            new = (
+                self._base_new or self._told
+            )  # then a line hears of the base by being told, early or late
+            before = {
+                p: self.values[p] for p in points if p in self.values and not (new and p == base)
+            }
             line = RadialLine(points, before, self.alpha)
             for value in self._told:
                 line.tell_base(points.index(base), value)
@@ -242,8 +268,12 @@ class Radial(Search):
         return batch
 
     def _close(self) -> None:
-        self._base_new = self._base_new and self.base not in self.values  # repeats in its first batch are told, too
-        if self._unstick and self._ignored == self._batch:  # nothing was learnt, and the next batch would be the same
+        self._base_new = (
+            self._base_new and self.base not in self.values
+        )  # repeats in its first batch are told, too
+        if (
+            self._unstick and self._ignored == self._batch
+        ):  # nothing was learnt, and the next batch would be the same
             for line in (line for rung in self._rungs for line in rung.running.values()):
                 line.drop(self.base)
         for rung in self._rungs:

@@ -54,10 +54,14 @@ class Replay:
         """Up to `n` points that the open batch still lacks; batches that are complete are told on the way."""
         values = _Values(history)
         while self._open or self._fill():
-            wanted = dict.fromkeys(point for job in self._open if (point := self._canonical(job.point)) is not None)
+            wanted = dict.fromkeys(
+                point for job in self._open if (point := self._canonical(job.point)) is not None
+            )
             ids = {point: history.id_of((point, 0, 0, 0)) for point in wanted}
             if any(id is None or values.of(id) is None for id in ids.values()):
-                return self._proposals([job for job in self._open if self._lacks(job, ids)], n, history)
+                return self._proposals(
+                    [job for job in self._open if self._lacks(job, ids)], n, history
+                )
             for point, id in ids.items():
                 value = None if id is None else values.of(id)
                 if id is not None and value is not None:

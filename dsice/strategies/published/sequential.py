@@ -19,7 +19,14 @@ class Sequential(Search):
     begins with those along one axis and adds an axis when nothing was gained (IPSJ 2018).
     """
 
-    def __init__(self, shape: Sequence[int], start: Point | None = None, *, narrow: bool = True, alpha: float = 0.1) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        start: Point | None = None,
+        *,
+        narrow: bool = True,
+        alpha: float = 0.1,
+    ) -> None:
         self.shape, self.narrow, self.alpha = tuple(shape), narrow, alpha
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
@@ -53,7 +60,9 @@ class Sequential(Search):
             else:
                 width += 1
 
-    def _probe(self, width: int, searched: set[Direction], moved: bool) -> Generator[Job, None, Direction | None]:
+    def _probe(
+        self, width: int, searched: set[Direction], moved: bool
+    ) -> Generator[Job, None, Direction | None]:
         """Measure the neighbours in directions not yet searched from this base; the direction of the best.
 
         The best is sought among those measured before, then among the new ones. None: there is
@@ -78,7 +87,9 @@ class Sequential(Search):
             best_old = best_new
         return None if best_old is None else best_old[1]
 
-    def _better(self, best: tuple[float, Direction] | None, point: Point, direction: Direction) -> tuple[float, Direction]:
+    def _better(
+        self, best: tuple[float, Direction] | None, point: Point, direction: Direction
+    ) -> tuple[float, Direction]:
         value = self.values[point]
         return (value, direction) if best is None or value < best[0] else best
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from dsice.cli import main
+from dsice.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

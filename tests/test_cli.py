@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from dsice import Tuner
-from dsice.cli import main
+from dsice.cli.main import main
 from dsice.strategies import Random
 
 PROGRAM = """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dsice import Tuner
-from dsice.cli import main
+from dsice.cli.main import main
 from dsice.journal import Journal
 from dsice.strategies import Random
 

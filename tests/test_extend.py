@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsice import Choice, Require, Space, Tuner, When
-from dsice.cli import main
+from dsice.cli.main import main
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.strategies import DSICE, Random
 from dsice.tuner import extend

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
-from dsice.commands.looking import show_best
+from dsice.cli.status import show_best
 from dsice.errors import LaunchError
 from dsice.launchers import Table
 from dsice.launchers.base import Job, Result, Step

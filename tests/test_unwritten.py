@@ -121,7 +121,7 @@ def test_a_failed_ask_asks_nothing(path: Path, disk: Disk) -> None:
 
 
 def test_what_could_not_be_written_up_to_the_end_is_told_from_the_file(path: Path, tmp_path: Path, disk: Disk) -> None:
-    from dsice.cli import main
+    from dsice.cli.main import main
 
     tuner = Tuner(small(), Grid(), journal=path)
     tuner.ask(3)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dsice import Tuner, run
-from dsice.cli import main
+from dsice.cli.main import main
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local
 from dsice.run import advance

@@ -79,7 +79,7 @@ def test_a_trial_that_is_started_again_begins_a_new_curve(tmp_path: Path) -> Non
 def test_the_value_of_a_repeated_point_is_the_mean_from_the_command_line_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dsice.cli import main
+    from dsice.cli.main import main
 
     with Tuner({"x": range(4)}, goal=Goal("loss"), journal=tmp_path / "j.jsonl") as tuner:
         for value in (1.0, 3.0):
@@ -89,7 +89,7 @@ def test_the_value_of_a_repeated_point_is_the_mean_from_the_command_line_too(
 
 
 def test_a_journal_that_maximises_is_replayed_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from dsice.cli import main
+    from dsice.cli.main import main
 
     with Tuner({"x": range(4)}, goal=Goal("acc", maximize=True), journal=tmp_path / "j.jsonl") as tuner:
         for x in range(4):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsice.commands import show
-from dsice.commands.looking import look
+from dsice.cli import output
+from dsice.cli.status import look
 
 PAIRS = 5  # of interactions that are printed
 LEAST = 0.005  # share of an interaction that is worth a line
@@ -25,7 +25,7 @@ def importance(path: str, *, plot: str | None = None) -> int:
         map(_percent, alone["total"]),
         strict=True,
     )
-    show.table(
+    output.table(
         ("parameter", "alone", "with interactions"),
         list(rows),
         title="share of the variance of the score over the grid:",
@@ -33,7 +33,7 @@ def importance(path: str, *, plot: str | None = None) -> int:
     if len(pairs):
         print()
         names = [f"{a} x {b}" for a, b in zip(pairs["parameter"], pairs["other"], strict=True)]
-        show.table(
+        output.table(
             ("interaction", "share"), list(zip(names, map(_percent, pairs["share"]), strict=True))
         )
     print()
@@ -42,7 +42,7 @@ def importance(path: str, *, plot: str | None = None) -> int:
         "interactions of three and more": _percent(told["higher"]),
         "standard deviation over the grid": told["sd"],
     }
-    show.facts(facts | {"standard deviation of the noise": told["noise_sd"]})
+    output.facts(facts | {"standard deviation of the noise": told["noise_sd"]})
     if plot is not None:
         plots.importance(tuner, plot)
     return 0
@@ -59,7 +59,7 @@ def effects(path: str, *, plot: str | None = None) -> int:
         [*row[:2], *(f"{x:+.4g}" for x in row[2:5]), row[5]]
         for row in frame[columns].itertuples(index=False)
     ]
-    show.table(
+    output.table(
         columns,
         rows,
         title=f"expected score at each level less that over the grid, {frame.attrs['mean']:.6g}:",

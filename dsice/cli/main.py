@@ -9,18 +9,14 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from dsice import worker
-from dsice.commands import (
-    asking,
-    cancelling,
-    doctoring,
-    extending,
-    insight,
-    journals,
-    looking,
-    replaying,
-    show,
-    studies,
-)
+from dsice.cli import ask_tell, insight, output
+from dsice.cli import cancel as cancelling
+from dsice.cli import doctor as doctoring
+from dsice.cli import extend as extending
+from dsice.cli import journal as journals
+from dsice.cli import replay as replaying
+from dsice.cli import run as studies
+from dsice.cli import status as looking
 from dsice.errors import DsiceError, OptionError
 from dsice.strategies import strategy_names
 
@@ -40,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     act: Callable[[argparse.Namespace], int] = args.act
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: show.warn(message)
+            warnings.showwarning = lambda message, *_, **__: output.warn(message)
             code = act(args)
             sys.stdout.flush()
             return code
@@ -176,12 +172,12 @@ def _add_ask(ask: argparse.ArgumentParser) -> None:
     ask.add_argument(
         "--wait",
         type=float,
-        default=asking.WAIT,
+        default=ask_tell.WAIT,
         metavar="S",
         help="for another writer (default: %(default)g s)",
     )
     ask.set_defaults(
-        act=lambda args: asking.ask(
+        act=lambda args: ask_tell.ask(
             args.path, args.n, again=args.again, as_json=args.json, wait=args.wait
         ),
     )
@@ -204,7 +200,7 @@ def _add_advance(advance: argparse.ArgumentParser) -> None:
     advance.add_argument(
         "--wait",
         type=float,
-        default=asking.WAIT,
+        default=ask_tell.WAIT,
         metavar="S",
         help="for another writer (default: %(default)g s)",
     )
@@ -239,7 +235,7 @@ def _add_tell(tell: argparse.ArgumentParser) -> None:
     tell.add_argument(
         "--wait",
         type=float,
-        default=asking.WAIT,
+        default=ask_tell.WAIT,
         metavar="S",
         help="for another writer (default: %(default)g s)",
     )
@@ -252,8 +248,8 @@ def _tell(args: argparse.Namespace) -> int:
             "dsice tell: give either the id of a trial and what was measured, or --from FILE"
         )
     if args.file is not None:
-        return asking.tell_from(args.path, args.file, wait=args.wait)
-    return asking.tell(
+        return ask_tell.tell_from(args.path, args.file, wait=args.wait)
+    return ask_tell.tell(
         args.path,
         args.id,
         args.values,

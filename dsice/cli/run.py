@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from dsice.commands import looking, show
+from dsice.cli import output, status
 from dsice.errors import JournalError
 from dsice.journal import Reading, read
 from dsice.run import advance as advance_run
@@ -57,9 +57,9 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
 
 
 def _summary(study: Study, tuner: Tuner) -> int:
-    code = looking.show_best(tuner)
-    looking.show_failures(tuner.history)
-    looking.show_confirmation(tuner)
+    code = status.show_best(tuner)
+    status.show_failures(tuner.history)
+    status.show_confirmation(tuner)
     print(f"\njournal {_short(study.journal)}: {len(tuner.history)} trials")
     return code
 
@@ -102,7 +102,7 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = 60.0) -> int:
     best = tuner.best
     line = [f"{ended} ended", f"{new} new", f"{running} running" if running or more else "finished"]
     line += (
-        [f"best {tuner.history.goal.metric} {show.cell(best.value)} (trial {best.id})"]
+        [f"best {tuner.history.goal.metric} {output.cell(best.value)} (trial {best.id})"]
         if best is not None
         else []
     )

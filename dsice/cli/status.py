@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from dsice.commands import show
+from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.stopping import savings
 from dsice.study import read_study
@@ -65,7 +65,7 @@ def show_best(tuner: Tuner) -> int:
         facts["not feasible"] = (
             f"no trial keeps the goal's bounds (at most {dict(goal.at_most)}, at least {dict(goal.at_least)})"
         )
-    show.facts(facts | {"trial": trial.id, "seconds": trial.seconds})
+    output.facts(facts | {"trial": trial.id, "seconds": trial.seconds})
     return 0
 
 
@@ -89,7 +89,7 @@ def status(path: str) -> int:
     if saved.stopped:
         share = "" if math.isnan(saved.share) else f", which saved {saved.share:.0%} of the epochs"
         facts["stopped early"] = f"{saved.stopped} trials{share}"
-    show.facts(facts)
+    output.facts(facts)
     print()
     show_best(tuner)
     _running(tuner.pending)
@@ -125,8 +125,10 @@ def watch(path: str, seconds: float) -> int:
 def _running(pending: list[Trial]) -> None:
     if pending:
         print()
-        rows = [(trial.id, show.params(trial.params)) for trial in pending]
-        show.table(("trial", "params"), rows, title="running, or left by a coordinator that ended:")
+        rows = [(trial.id, output.params(trial.params)) for trial in pending]
+        output.table(
+            ("trial", "params"), rows, title="running, or left by a coordinator that ended:"
+        )
 
 
 def show_failures(history: Iterable[Trial]) -> None:
@@ -135,7 +137,7 @@ def show_failures(history: Iterable[Trial]) -> None:
     if failed:
         print()
         rows = [(t.id, str(t.state), _brief(t.error or "")) for t in failed[-5:]]
-        show.table(
+        output.table(
             ("trial", "state", "error"), rows, title=f"the last of {len(failed)} without a value:"
         )
 
@@ -149,14 +151,14 @@ def show_confirmation(tuner: Tuner) -> None:
             (
                 full.id,
                 short.id,
-                show.cell(short.value),
-                show.cell(full.value) if full.value is not None else str(full.state),
+                output.cell(short.value),
+                output.cell(full.value) if full.value is not None else str(full.state),
             )
             for short, full in found.pairs
         ]
         known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
         title = f"trained in full, best first (rank correlation between short and full: {known}):"
-        show.table(("trial", "of", "short", "full"), rows, title=title)
+        output.table(("trial", "of", "short", "full"), rows, title=title)
 
 
 def _brief(error: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dsice.commands import show
+from dsice.cli import output
 from dsice.errors import OptionError, TellError
 from dsice.journal import Journal
 from dsice.trial import State, Trial
@@ -61,7 +61,9 @@ def ask(
         for trial in trials:
             print(json.dumps(_outgoing(trial)))
     else:
-        show.table(("trial", "params"), [(trial.id, show.params(trial.params)) for trial in trials])
+        output.table(
+            ("trial", "params"), [(trial.id, output.params(trial.params)) for trial in trials]
+        )
     return 0
 
 
@@ -230,5 +232,5 @@ def _number(text: str, what: str) -> float:
 
 def _said(trial: Trial) -> str:
     return f"trial {trial.id}: {trial.state}" + (
-        "" if trial.value is None else f", {show.cell(trial.value)}"
+        "" if trial.value is None else f", {output.cell(trial.value)}"
     )

@@ -149,7 +149,7 @@ def test_from_a_study_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     study = tmp_path / "study.toml"
     text = '[study]\ncommand = "true"\nmax_trials = 6\n[space]\nx = [1, 2, 4, 8]\n[strategy]\nname = "random"\n'
     study.write_text(text)
-    from dsice.study import read_study
+    from dsice.study.file import read_study
 
     with read_study(study).tuner() as tuner:
         fill(tuner, 4, objective=bowl)

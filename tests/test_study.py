@@ -12,7 +12,7 @@ from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.launchers import Batch, Job, Local
 from dsice.stopping import LearningCurveMatching, Median
 from dsice.strategies import DSICE, Grid, OptunaSampler, Population
-from dsice.study import read_study
+from dsice.study.file import read_study
 
 FULL = """
 [study]

@@ -213,7 +213,7 @@ def _opened(path: str, wait: float, *, start: bool = False) -> Tuner:
     """The study, for one short look or line; its options are those of the study file only where that may start it."""
     if not path.endswith(".toml"):
         return Tuner.resume(Journal(path, wait=wait, create=False), orphans="keep")
-    from dsice.study import read_study  # brings the launchers along
+    from dsice.study.file import read_study  # brings the launchers along
 
     study = read_study(path)
     if start:

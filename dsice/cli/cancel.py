@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dsice.errors import LockedError, OptionError
 from dsice.launchers import Batch, Local
 from dsice.launchers.base import Job, Result
-from dsice.study import read_study
+from dsice.study.file import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 

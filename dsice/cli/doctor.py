@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from dsice.errors import DsiceError
 from dsice.launchers import Batch, Local
 from dsice.launchers.base import Job, Result
-from dsice.study import Study, read_study
+from dsice.study.file import Study, read_study
 
 WAIT = 600.0  # seconds for a job to come through the queue
 _PROBE = 'test -w "$DSICE_DIR" && uname -n > "$DSICE_DIR/host" && sleep 1 && echo 42'

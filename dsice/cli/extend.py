@@ -7,7 +7,7 @@ from typing import Any
 
 from dsice.errors import OptionError
 from dsice.space import Space
-from dsice.study import read_study
+from dsice.study.file import read_study
 from dsice.tuner import extend
 
 

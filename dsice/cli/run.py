@@ -12,7 +12,7 @@ from dsice.errors import JournalError
 from dsice.journal import Reading, read
 from dsice.run import advance as advance_run
 from dsice.run import run
-from dsice.study import Study, read_study
+from dsice.study.file import Study, read_study
 from dsice.tuner import Tuner
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.stopping import savings
-from dsice.study import read_study
+from dsice.study.file import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 

@@ -47,9 +47,15 @@ from dsice.plan import Plan
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.stopping import Stopper
 from dsice.strategies import Strategy
-from dsice.study_launcher import LauncherChoice, read_launcher
-from dsice.study_search import importable, read_goal, read_stopper, read_strategy
-from dsice.study_section import Section
+from dsice.study.sections import (
+    LauncherChoice,
+    importable,
+    read_goal,
+    read_launcher,
+    read_stopper,
+    read_strategy,
+)
+from dsice.study.toml import Section
 from dsice.tuner import Tuner
 
 

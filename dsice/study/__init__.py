@@ -1,0 +1,5 @@
+"""Study files: a tuning described in TOML."""
+
+from dsice.study.file import Study, read_study
+
+__all__ = ["Study", "read_study"]

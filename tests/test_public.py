@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +20,23 @@ def test_every_public_name_is_there_and_listed(name: str) -> None:
 
 
 def test_the_function_run_is_not_hidden_by_its_module() -> None:
-    code = "import dsice.run, dsice; from dsice import run, step; assert callable(dsice.run) and callable(run) and callable(step)"
+    code = (
+        "import dsice.running.run, dsice; from dsice import run, step\n"
+        "assert callable(dsice.run) and callable(run) and callable(step)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_type_checkers_see_the_public_names() -> None:
+    tree = ast.parse(Path(dsice.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        (str(statement.module).split(".")[1], alias.asname)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert seen == {(module, name) for module, names in dsice._PUBLIC.items() for name in names}
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_a_closed_tuner_keeps_nothing(path: Path) -> None:
 
 
 def test_run_goes_on_with_what_runs_while_the_disk_is_full(path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dsice.loop.RETRY", 0.0)
+    monkeypatch.setattr("dsice.running.loop.RETRY", 0.0)
     answered: list[int] = []
 
     def answer(job: Job) -> list[Result | Step]:

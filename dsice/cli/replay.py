@@ -13,7 +13,7 @@ from dsice.errors import OptionError
 from dsice.goal import Goal
 from dsice.journal import read
 from dsice.launchers import Clock, Job, Result, Table
-from dsice.plan import check_stages
+from dsice.running.options import check_stages
 from dsice.strategies import Parallel2022, Radial2024, Strategy, strategy_from_dict, strategy_names
 from dsice.trial import Trial
 from dsice.tuner import Tuner

@@ -10,8 +10,8 @@ from pathlib import Path
 from dsice.cli import output, status
 from dsice.errors import JournalError
 from dsice.journal import Reading, read
-from dsice.run import advance as advance_run
-from dsice.run import run
+from dsice.running.run import advance as advance_run
+from dsice.running.run import run
 from dsice.study.file import Study, read_study
 from dsice.tuner import Tuner
 

@@ -43,7 +43,7 @@ from dsice.goal import Goal
 from dsice.journal import Journal
 from dsice.launchers import Batch, Local
 from dsice.launchers._command import Command, Placeholder
-from dsice.plan import Plan
+from dsice.running.options import Plan
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.stopping import Stopper
 from dsice.strategies import Strategy

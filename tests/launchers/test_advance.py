@@ -17,7 +17,7 @@ from dsice import Tuner, run
 from dsice.cli.main import main
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local
-from dsice.run import advance
+from dsice.running.run import advance
 from dsice.strategies import Grid
 
 from .conftest import Fake

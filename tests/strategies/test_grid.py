@@ -10,7 +10,7 @@ import pytest
 from dsice import Require, Space, Tuner
 from dsice.errors import OptionError
 from dsice.launchers import Table
-from dsice.run import run
+from dsice.running.run import run
 from dsice.strategies import Grid
 from tests.conftest import holes
 

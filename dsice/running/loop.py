@@ -13,8 +13,8 @@ import numpy as np
 
 from dsice.errors import DsiceWarning, JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.plan import Plan
-from dsice.preparing import Preparing, check_there
+from dsice.running.options import Plan
+from dsice.running.preparing import Preparing, check_there
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 

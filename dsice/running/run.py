@@ -1,6 +1,6 @@
 """run and minimize: a tuner's points through a launcher, until nothing is left.
 
-With `dsice.loop` the only place that knows both sides. What they need is imported when
+With `dsice.running.loop` the only place that knows both sides. What they need is imported when
 they are called, so that the names cost nothing in ``import dsice``.
 """
 
@@ -16,7 +16,7 @@ from dsice.errors import OptionError
 
 if TYPE_CHECKING:
     from dsice.launchers.base import Launcher
-    from dsice.plan import Work
+    from dsice.running.options import Work
     from dsice.space import Space
     from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
@@ -90,10 +90,10 @@ def run(
     and started again where it cannot. When this function leaves by an exception (Ctrl-C
     too) the launcher is closed; the journal holds everything told, and the same script goes on.
     """
-    from dsice.loop import Loop, warn_without_value
-    from dsice.plan import Plan, check
-    from dsice.preparing import prepared
-    from dsice.progress import Progress
+    from dsice.running.loop import Loop, warn_without_value
+    from dsice.running.options import Plan, check
+    from dsice.running.preparing import prepared
+    from dsice.running.progress import Progress
 
     check(tuner, launcher)
     plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
@@ -156,8 +156,8 @@ def advance(
     LaunchError, JournalError
         As in `run`.
     """
-    from dsice.loop import advanced
-    from dsice.plan import Plan, check
+    from dsice.running.loop import advanced
+    from dsice.running.options import Plan, check
 
     if (
         isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0

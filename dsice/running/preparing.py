@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers.base import Job, Launcher, Result
-from dsice.plan import Plan
+from dsice.running.options import Plan
 from dsice.tuner import Tuner
 
 WAIT = 0.5  # seconds that one look at the launcher may take

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsice import Goal, History, Seconds, Tuner, records
-from dsice.archive import Archive
+from dsice import Goal, History, Seconds, Tuner
 from dsice.errors import DsiceError, JournalError
-from dsice.journal import Reading, read
+from dsice.journal import Reading, format, read
+from dsice.journal.loader import Archive
 from dsice.strategies import Random
 from tests.conftest import conditional, small, state
 
@@ -57,7 +57,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plainly(path: Path, goal: Goal) -> tuple[History, list[tuple[int, ...]]]:
     history, queue = History(goal), list[tuple[int, ...]]()
     for record in read(path).records:
-        records.apply(record, history, conditional(), queue)
+        format.apply(record, history, conditional(), queue)
     return history, queue
 
 
@@ -91,9 +91,7 @@ def test_a_loaded_history_goes_on_like_any_other(eventful: Path) -> None:
     Archive(Reading(eventful)).fill(history, conditional())
     for h in (history, plain):
         waiting = h.pending()[0]
-        h.write(
-            records.told(waiting, {"state": "done", "values": [-9.0], "metrics": {"loss": -9.0, "memory": 0.5}, "seconds": 1})
-        )
+        h.write(format.told(waiting, {"state": "done", "values": [-9.0], "metrics": {"loss": -9.0, "memory": 0.5}, "seconds": 1}))
     assert repr(history.best) == repr(plain.best) and history.order().tolist() == plain.order().tolist()
 
 

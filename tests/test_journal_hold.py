@@ -147,7 +147,7 @@ def test_what_somebody_else_wrote_is_neither_written_over_nor_after(path: Path) 
 def test_locks_that_are_always_granted_do_not_break_the_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "lockf", lambda *_: None)
     first = fill(Tuner(small(), Random(), journal=path), 3)
-    monkeypatch.setattr("dsice.journal.hold._mine", {})  # as on another machine
+    monkeypatch.setattr("dsice.journal.lock._mine", {})  # as on another machine
     second = fill(Tuner(small(), Random(), journal=path), 3)
     with pytest.raises(LockedError, match="taken over"):
         first.ask()

@@ -6,8 +6,8 @@ lines fit together, `hold` is the lock and the owner record, `writer` the one th
 `mending` takes damage out.
 """
 
-from dsice.journal.contents import FORMAT, Contents, Line, Reading, Record, read, uncollected
-from dsice.journal.mending import Repair, repair
+from dsice.journal.reader import FORMAT, Contents, Line, Reading, Record, read, uncollected
+from dsice.journal.repair import Repair, repair
 from dsice.journal.writer import Journal
 
 __all__ = [

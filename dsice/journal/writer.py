@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, LockedError
-from dsice.journal.contents import Reading, check_beginning
-from dsice.journal.hold import Hold
+from dsice.journal.lock import Hold
+from dsice.journal.reader import Reading, check_beginning
 
 
 class Journal:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from dsice import journal, records
+from dsice import journal
 from dsice.errors import SpaceError, TableError
 from dsice.history import History
+from dsice.journal import format
 from dsice.launchers._log import ABSENT, Columns, Key, Log
 from dsice.space import Space, When
 from dsice.trial import Trial
@@ -38,7 +39,7 @@ def read(path: Path, columns: Columns) -> Log:
     space = _journal_space(contents.header["space"], path)
     history, goal = History(), contents.header.get("goal") or {}
     for record in contents.records:
-        records.apply(record, history, space, [])
+        format.apply(record, history, space, [])
     metric, stage = columns.objective or goal.get("metric", "value"), goal.get("stage", 0)
     told = [
         t

@@ -1,7 +1,7 @@
 """Tuner: ask for points, tell what was measured. The only writer of history and journal."""
 
+from dsice.journal.extend import Extension, extend
 from dsice.stopping import Stopper
-from dsice.tuner.extending import Extension, extend
 from dsice.tuner.parts import Axes
 from dsice.tuner.tuner import Tuner
 

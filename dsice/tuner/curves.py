@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from dsice.history import History
-from dsice.records import extended, out
+from dsice.journal.format import extended, out
 from dsice.stopping import Stopper, decide
-from dsice.telling import plain
 from dsice.trial import Trial
 from dsice.tuner.recorder import Recorder
+from dsice.tuner.telling import plain
 from dsice.tuner.unwritten import Made
 
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dsice.archive import Archive
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal import Journal, Reading
+from dsice.journal.loader import Archive
 from dsice.space import Choice, Ordinal, Space
 from dsice.stopping import Stopper
 from dsice.strategies import DSICE, Strategy

@@ -8,8 +8,8 @@ from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies import Strategy, Stream
-from dsice.telling import plain
 from dsice.trial import Point, Proposal, Trial
+from dsice.tuner.telling import plain
 
 
 def next_trials(

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from dsice.archive import Archive
 from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal import FORMAT, Journal, Reading
+from dsice.journal.loader import Archive
 from dsice.space import Space
 from dsice.space.rules import Predicate
 from dsice.stopping import Stopper, stopper_dict, stopper_from_dict

@@ -7,9 +7,9 @@ import threading
 import time
 from collections import Counter
 
-from dsice import telling
 from dsice.history import History
 from dsice.trial import Trial
+from dsice.tuner import telling
 from dsice.tuner.recorder import Recorder
 
 

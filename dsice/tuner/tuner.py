@@ -11,21 +11,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice import records, telling
 from dsice.errors import TellError
 from dsice.goal import Goal
-from dsice.journal import Journal
+from dsice.journal import Journal, format
 from dsice.space import Space
 from dsice.stopping import Stopper
 from dsice.strategies import Strategy
-from dsice.telling import Told
 from dsice.trial import State, Trial
+from dsice.tuner import telling
 from dsice.tuner.checks import check_orphans, only_rank_zero, whole
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
 from dsice.tuner.curves import judged, record_step
 from dsice.tuner.parts import Axes, Parts, looked_at, made, opened, resumed
 from dsice.tuner.proposing import next_trials, recommended
 from dsice.tuner.runs import Runs
+from dsice.tuner.telling import Told
 from dsice.tuner.unwritten import Made
 
 
@@ -176,13 +176,13 @@ class Tuner:
                 left, self._queue, self.strategy, self.space, self.history, self._stream
             )
             if batch:
-                asked = [records.trial_record(t) for t in batch]
+                asked = [format.trial_record(t) for t in batch]
                 self._recorder.commit(
                     {"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked},
                     batch,
                 )
                 for trial in batch:
-                    records.unqueue(self._queue, trial)
+                    format.unqueue(self._queue, trial)
             return batch
 
     def confirm(self, k: int) -> list[Trial]:
@@ -204,7 +204,7 @@ class Tuner:
             self._recorder.flush()
             batch = next_confirmations(k, self.strategy, self.space, self.history)
             if batch:
-                asked = [records.trial_record(t) for t in batch]
+                asked = [format.trial_record(t) for t in batch]
                 self._recorder.commit({"kind": "ask", "at": time.time(), "trials": asked}, batch)
                 self._again += [trial.id for trial in batch]
             return batch
@@ -288,7 +288,7 @@ class Tuner:
             at, done = time.time(), told.trial(known, self.history)
             self.adopt(done.id)
             self._recorder.tell(
-                lambda: ({"kind": "tell", "at": at, **records.tell_record(done)}, [done]), done.id
+                lambda: ({"kind": "tell", "at": at, **format.tell_record(done)}, [done]), done.id
             )
         told.warn(done)
         return done
@@ -318,12 +318,12 @@ class Tuner:
                 return {
                     "kind": "add",
                     "at": at,
-                    "trial": records.trial_record(made) | records.tell_record(made),
+                    "trial": format.trial_record(made) | format.tell_record(made),
                 }, [made]
 
             make()  # what is wrong shows before anything is kept
             done = self._recorder.tell(make)[0]
-            records.unqueue(self._queue, done)
+            format.unqueue(self._queue, done)
         told.warn(done)
         return done
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError
-from dsice.journal.contents import Record, parse, read
-from dsice.journal.hold import Hold
-from dsice.journal.ledger import Ledger
+from dsice.journal.format import Ledger
+from dsice.journal.lock import Hold
+from dsice.journal.reader import Record, parse, read
 
 MOST_GONE = 100_000  # trials that one unreadable line may have asked
 _IDENTITY = ("point", "stage", "repeat", "member")

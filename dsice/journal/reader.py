@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dsice.errors import JournalError
-from dsice.journal.ledger import KINDS, Ledger
+from dsice.journal.format import KINDS, Ledger
 
 FORMAT = 1
 Record = dict[str, Any]

@@ -2,7 +2,7 @@
 
 A journal of 100 000 trials is read in the time that its JSON takes: of each line only what the
 history needs of all trials at once is kept (`dsice.history.Rows`), and where the line stands.
-`dsice.records.apply` says the same thing plainly, line by line; the tests hold the two together.
+`dsice.journal.format.apply` says the same thing plainly, line by line; the tests hold the two together.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from dsice import records
 from dsice.errors import JournalError
 from dsice.history import History, Rows
-from dsice.journal import Line, Reading, Record, uncollected
+from dsice.journal import Line, Reading, Record, format, uncollected
 from dsice.space import Space
 from dsice.trial import Point, State, Trial, mean
 
@@ -120,7 +119,7 @@ class Archive:
                 case "step":
                     steps, values = self._steps.setdefault(record["id"], (array("q"), array("d")))
                     steps.append(record["step"])
-                    values.append(records.number(record["value"]))
+                    values.append(format.number(record["value"]))
                 case "add":
                     self._ask([record["trial"]], None, line)
                     self._tell(record["trial"]["id"], record["trial"])
@@ -169,13 +168,13 @@ class Archive:
             asked = record["trial"]
         else:
             asked, round = record["trials"][id - record["trials"][0]["id"]], record.get("round")
-        trial = records.trial_from(asked, self._space, round)
+        trial = format.trial_from(asked, self._space, round)
         if id in self._steps:
-            trial = records.with_curve(trial, zip(*self._steps[id], strict=True))
+            trial = format.with_curve(trial, zip(*self._steps[id], strict=True))
         if record["kind"] == "add":
-            trial = records.told(trial, asked)
+            trial = format.told(trial, asked)
         return (
-            records.told(trial, json.loads(self._text[slice(*self._told[id])]))
+            format.told(trial, json.loads(self._text[slice(*self._told[id])]))
             if id in self._told
             else trial
         )
@@ -228,7 +227,7 @@ def _plain(name: str, value: object) -> float:
 def _mean(values: list[Any]) -> float:
     if type(values) not in (list, tuple):
         raise TypeError(f"values is {values!r}")
-    found = mean(tuple(map(records.number, values)))
+    found = mean(tuple(map(format.number, values)))
     return math.nan if found is None else found
 
 
@@ -238,7 +237,7 @@ def _numbers(metrics: Mapping[str, Any]) -> Mapping[str, float]:
     return (
         metrics
         if set(map(type, metrics.values())) <= _FLOATS
-        else {k: records.number(v) for k, v in metrics.items()}
+        else {k: format.number(v) for k, v in metrics.items()}
     )
 
 

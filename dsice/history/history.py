@@ -14,8 +14,7 @@ import numpy as np
 
 from dsice.goal import Goal, Seconds
 from dsice.history.columns import Array, Column, Rows
-from dsice.history.frames import frame
-from dsice.history.front import front_frame
+from dsice.history.frames import frame, front_frame
 from dsice.trial import Identity, Point, State, Trial, mean
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dsice
-from dsice.launchers._output import Curve
+from dsice.launchers.outcome import Curve
 from dsice.worker import Place, within
 
 

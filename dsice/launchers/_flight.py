@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dsice.launchers import _jobdir
+from dsice.launchers import trial_directory
 from dsice.launchers._engines import Engine, Handle
-from dsice.launchers._output import Curve
 from dsice.launchers._remote import Task
 from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.outcome import Curve
 from dsice.worker import STEPS
 
 _TAIL = 10  # lines of a traceback that go into the error
@@ -41,12 +41,14 @@ class Flight:
 
     def task(self, function: bytes | Callable[..., Any], params: Mapping[str, Any]) -> Task:
         """What travels to the worker."""
-        name = _jobdir.name(self.job.id, self.job.kind)
+        name = trial_directory.name(self.job.id, self.job.kind)
         variables = {**self.job.variables, "DSICE_TRIAL": name, "DSICE_STAGE": str(self.job.stage)}
         if self.directory is not None:
             variables["DSICE_DIR"] = str(self.directory)
             if self.job.parent is not None:
-                variables["DSICE_PARENT_DIR"] = str(_jobdir.parent(self.directory, self.job))
+                variables["DSICE_PARENT_DIR"] = str(
+                    trial_directory.parent(self.directory, self.job)
+                )
         path = tuple(place or str(Path.cwd()) for place in sys.path)
         directory = None if self.directory is None else str(self.directory)
         return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")
@@ -63,7 +65,7 @@ class Flight:
     def ask_to_stop(self) -> None:
         """Let `dsice.step` return True in it."""
         if self.directory is not None and self.directory.is_dir():
-            _jobdir.ask_to_stop(self.directory)
+            trial_directory.ask_to_stop(self.directory)
 
     def without_record(self, state: str, error: str) -> Result:
         """The result of a call of which only the engine knows anything."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dsice.errors import OptionError
-from dsice.launchers import _options
+from dsice.launchers import base
 
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 """Variables that say which GPUs a process may use (NVIDIA, AMD)."""
@@ -46,7 +46,7 @@ class Pinning:
         """How many trials run at the same time, where `asked` may be None."""
         if asked is None and (self.gpus or self.threads):
             return min(len(part) for part in (self.gpus, self.threads) if part)
-        return _options.slots(asked)
+        return base.slots(asked)
 
     def variables(self, slot: int) -> dict[str, str]:
         """Environment variables of a slot."""
@@ -92,7 +92,7 @@ def _gpus(gpus: int | Sequence[int | str]) -> tuple[str, ...]:
     seen = os.environ.get(VISIBLE[0])
     mine = None if seen is None else [name.strip() for name in seen.split(",") if name.strip()]
     if isinstance(gpus, int):
-        count = _options.count("gpus", gpus, "how many GPUs there are")
+        count = base.count("gpus", gpus, "how many GPUs there are")
         if mine is not None and count > len(mine):
             raise OptionError(
                 f"gpus={count}, and {VISIBLE[0]}={seen!r} lets this process use {len(mine)}; ask for fewer"
@@ -117,8 +117,8 @@ def _cores(
         else list(range(os.cpu_count() or 1))
     )
     if isinstance(cpus_per_trial, int):
-        each = _options.count("cpus_per_trial", cpus_per_trial, "how many cores a trial has")
-        count = max(1, len(have) // each) if slots is None else _options.count("slots", slots)
+        each = base.count("cpus_per_trial", cpus_per_trial, "how many cores a trial has")
+        count = max(1, len(have) // each) if slots is None else base.count("slots", slots)
         if each * count > len(have):
             raise OptionError(
                 f"cpus_per_trial={each} in {count} slots needs {each * count} cores, and this process may use {len(have)}; "

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.launchers._call import Unusable, prepared, record, story
-from dsice.launchers._jobdir import no_checkpoint
+from dsice.launchers.trial_directory import no_checkpoint
 from dsice.worker import STOP, STOPPING, Place, within
 
 

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dsice.launchers import _jobdir, _processes
-from dsice.launchers._output import Curve
-from dsice.launchers._program import script
+from dsice.launchers import processes, trial_directory
 from dsice.launchers._supervise import ENDING
+from dsice.launchers.outcome import Curve
+from dsice.launchers.program import script
 from dsice.worker import STEPS
 
 _PATIENCE = (
@@ -37,7 +37,13 @@ class Trial:
     """
 
     def __init__(
-        self, id: int, directory: Path, ticket: _jobdir.Ticket, *, function: bool, grace: float
+        self,
+        id: int,
+        directory: Path,
+        ticket: trial_directory.Ticket,
+        *,
+        function: bool,
+        grace: float,
     ) -> None:
         self.id = id
         self.directory = directory
@@ -80,7 +86,7 @@ class Trial:
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env={**env, _processes.NONCE: self.ticket.token},
+                env={**env, processes.NONCE: self.ticket.token},
                 start_new_session=True,
             )
         with contextlib.suppress(
@@ -105,7 +111,7 @@ class Trial:
         if self._child is not None:
             self._child.send_signal(number)
         elif self._adopted is not None:
-            _processes.send(*self._adopted, number)
+            processes.send(*self._adopted, number)
 
     def over(self) -> bool:
         """Whether the supervisor has ended; one that is long overdue is killed, and a trial that does not stop is ended."""
@@ -124,7 +130,7 @@ class Trial:
         if time.monotonic() - self._looked < _LOOK:
             return False
         self._looked = time.monotonic()
-        return not _processes.alive(*self._adopted)
+        return not processes.alive(*self._adopted)
 
     def kill(self) -> None:
         """Kill the supervisor and everything that carries its nonce."""
@@ -134,7 +140,7 @@ class Trial:
         if self._child is not None:
             self._child.wait()
         self._looked = 0.0
-        _processes.sweep({self.ticket.token})
+        processes.sweep({self.ticket.token})
 
     def cancel(self, patience: float) -> None:
         """End the trial: in `patience` seconds if it listens (it has called `dsice.step`), else now."""

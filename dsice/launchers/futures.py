@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.launchers import _engines, _jobdir, _options
+from dsice.launchers import _engines, base, trial_directory
 from dsice.launchers._engines import Engine, Handle
 from dsice.launchers._flight import Flight
-from dsice.launchers._program import label, pickled
 from dsice.launchers._remote import Task
 from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.program import label, pickled
 from dsice.signals import Interrupts
 
 _LOOK = 0.1  # seconds between two looks at the learning curves
@@ -88,8 +88,8 @@ class Futures:
                 f"function must be a Python function, got {function!r}; Local and Batch run shell commands"
             )
         self._function = function
-        self._stop_grace = _options.seconds("stop_grace", stop_grace, least=0.0)
-        asked = None if slots is None else _options.count("slots", slots)
+        self._stop_grace = base.seconds("stop_grace", stop_grace, least=0.0)
+        asked = None if slots is None else base.count("slots", slots)
         self._home = None if directory is None else Path(directory).absolute()
         self._make: Callable[[], Engine] | None = None
         chosen: dict[str, Any] = dict(options or {})
@@ -162,7 +162,7 @@ class Futures:
         """
         self._check(jobs)
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
-        params = [_jobdir.plain(job.params) for job in jobs]
+        params = [trial_directory.plain(job.params) for job in jobs]
         directories = [self._directory(job) for job in jobs]
         for job, function, plain, directory in zip(jobs, work, params, directories, strict=True):
             self._start(job, function, plain, directory)
@@ -170,8 +170,8 @@ class Futures:
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        _options.startable(jobs, self._running, self._slots - len(self._running), self._slots)
-        _options.check_continuing(jobs, self.cannot_continue)
+        base.startable(jobs, self._running, self._slots - len(self._running), self._slots)
+        base.check_continuing(jobs, self.cannot_continue)
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):
@@ -193,8 +193,8 @@ class Futures:
             raise LaunchError(
                 f"directory {self._home} cannot be used: {error}; give one that can be written to"
             ) from None
-        directory = self._home / _jobdir.name(job.id, job.kind)
-        _jobdir.check_ours(directory)
+        directory = self._home / trial_directory.name(job.id, job.kind)
+        trial_directory.check_ours(directory)
         return directory
 
     def _start(
@@ -207,7 +207,7 @@ class Futures:
         flight = Flight(job, self._engine, directory)
         if directory is not None:
             try:
-                _jobdir.prepare(directory, job, label(self._function), 0)
+                trial_directory.prepare(directory, job, label(self._function), 0)
             except OSError as error:
                 raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
         if job.id in self._suspects and self._make is not None:

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _jobdir, _options, _outcome, _pinning, _processes
-from dsice.launchers._program import Program, is_function, parse
+from dsice.launchers import _pinning, base, outcome, processes, trial_directory
 from dsice.launchers._trials import Lifeline, Trial, wait
 from dsice.launchers.base import PREPARED, Job, Result, Step
+from dsice.launchers.program import Program, is_function, parse
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
@@ -98,10 +98,10 @@ class Local:
         self._pinning = _pinning.pinning(gpus, cpus_per_trial, slots, env or {})
         self._slots = self._pinning.slots(slots)
         self._room = self._slots
-        self._timeout = None if timeout is None else _options.seconds("timeout", timeout)
-        self._grace = _options.seconds("grace", grace, least=0.0)
-        self._stop_grace = _options.seconds("stop_grace", stop_grace, least=0.0)
-        self._env = _options.variables(env)
+        self._timeout = None if timeout is None else base.seconds("timeout", timeout)
+        self._grace = base.seconds("grace", grace, least=0.0)
+        self._stop_grace = base.seconds("stop_grace", stop_grace, least=0.0)
+        self._env = base.variables(env)
         self._program = parse(program)
         self._given = None if directory is None else Path(directory).absolute()
         self._home: Path | None = None
@@ -153,12 +153,14 @@ class Local:
         except OSError as error:
             raise LaunchError(f"directory {home} cannot be written to: {error}") from error
         for job, work, directory, arguments in prepared:
-            if (parent := _jobdir.parent(directory, job)) is not None and not parent.is_dir():
+            if (
+                parent := trial_directory.parent(directory, job)
+            ) is not None and not parent.is_dir():
                 self._ready.append(
                     Result(
                         job.id,
                         "failed",
-                        error=_jobdir.no_checkpoint(parent),
+                        error=trial_directory.no_checkpoint(parent),
                         where={"host": self._host},
                     )
                 )
@@ -168,21 +170,26 @@ class Local:
     def _prepared(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
         """All that can be wrong with a job is found here, before any is started."""
         work = self._work(job)
-        directory = home / _jobdir.name(job.id, job.kind)
-        _jobdir.check_ours(directory)
-        return job, work, directory, work.arguments(directory, _jobdir.plain(job.params), home)
+        directory = home / trial_directory.name(job.id, job.kind)
+        trial_directory.check_ours(directory)
+        return (
+            job,
+            work,
+            directory,
+            work.arguments(directory, trial_directory.plain(job.params), home),
+        )
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        _options.startable(jobs, self._running, self._room - len(self._running), self._slots)
+        base.startable(jobs, self._running, self._room - len(self._running), self._slots)
 
     def _start(self, job: Job, work: Program, directory: Path, arguments: list[str]) -> None:
         taken = {trial.ticket.slot for trial in self._running.values()}
         slot = next(i for i in itertools.count() if i not in taken)
         queued = time.time()
         try:
-            ticket = _jobdir.prepare(directory, job, work.name, slot)
+            ticket = trial_directory.prepare(directory, job, work.name, slot)
             trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
             self._running[job.id] = trial
             lifeline = self._lifeline.reader if self._lifeline else None
@@ -210,10 +217,12 @@ class Local:
         variables: dict[str, str | None] = {
             **{name: value for name, value in os.environ.items() if not name.startswith(PREPARED)},
             **self._pinning.variables(slot),
-            "DSICE_PARENT_DIR": None if job.parent is None else str(_jobdir.parent(directory, job)),
+            "DSICE_PARENT_DIR": None
+            if job.parent is None
+            else str(trial_directory.parent(directory, job)),
             **self._env,
             **job.variables,
-            "DSICE_TRIAL": _jobdir.name(job.id, job.kind),
+            "DSICE_TRIAL": trial_directory.name(job.id, job.kind),
             "DSICE_DIR": str(directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(slot),
@@ -239,12 +248,12 @@ class Local:
 
     def _attach(self, job: Job, home: Path) -> bool:
         work = self._work(job)
-        directory = home / _jobdir.name(job.id, job.kind)
-        ticket = _jobdir.claimed_by(directory, job, work.name)
+        directory = home / trial_directory.name(job.id, job.kind)
+        ticket = trial_directory.claimed_by(directory, job, work.name)
         if ticket is None:
             return False
-        process = _jobdir.running(directory)
-        if process is None and not _jobdir.delivers(
+        process = trial_directory.running(directory)
+        if process is None and not trial_directory.delivers(
             directory, ticket.token
         ):  # in this order: it may end in between
             return False
@@ -283,11 +292,11 @@ class Local:
                 del self._running[trial.id]
 
     def _result(self, trial: Trial) -> Result:
-        if _jobdir.ended(trial.directory, trial.ticket.token) is None:
-            _processes.sweep(
+        if trial_directory.ended(trial.directory, trial.ticket.token) is None:
+            processes.sweep(
                 {trial.ticket.token}
             )  # its supervisor was killed: nobody else ends what it left
-        ending = _outcome.Ending(
+        ending = outcome.Ending(
             trial.id,
             trial.directory,
             trial.ticket,
@@ -296,7 +305,7 @@ class Local:
             trial.supervisor(),
             trial.overdue,
         )
-        result = _outcome.result(ending, self._host)
+        result = outcome.result(ending, self._host)
         if self._given is None and result.state not in ("done", "stopped"):
             self._kept.add(trial.directory)
         return result
@@ -311,7 +320,7 @@ class Local:
         trial = self._running.get(id)
         if trial is not None and not trial.cancelled:
             with contextlib.suppress(OSError):  # a program may have removed its directory
-                _jobdir.ask_to_stop(trial.directory)
+                trial_directory.ask_to_stop(trial.directory)
             trial.cancel(self._stop_grace)
 
     def stop(self, ids: Sequence[int]) -> list[int]:
@@ -321,10 +330,10 @@ class Local:
         """
         found = []
         for id in ids:
-            directory = (self._given or Path("nowhere")) / _jobdir.name(id)
-            if _jobdir.running(directory) is not None:
-                _jobdir.ask_to_stop(directory)
-                _jobdir.end(directory)
+            directory = (self._given or Path("nowhere")) / trial_directory.name(id)
+            if trial_directory.running(directory) is not None:
+                trial_directory.ask_to_stop(directory)
+                trial_directory.end(directory)
                 found.append(id)
         return found
 
@@ -352,8 +361,8 @@ class Local:
         while self._running:
             for trial in list(self._running.values()):
                 if trial.over():
-                    if _jobdir.ended(trial.directory, trial.ticket.token) is None:
-                        _processes.sweep({trial.ticket.token})
+                    if trial_directory.ended(trial.directory, trial.ticket.token) is None:
+                        processes.sweep({trial.ticket.token})
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
@@ -377,7 +386,7 @@ class Local:
         else:
             try:
                 self._given.mkdir(parents=True, exist_ok=True)
-                self._lock = _jobdir.lock(self._given)
+                self._lock = trial_directory.lock(self._given)
             except OSError as error:
                 raise LaunchError(
                     f"directory {self._given} cannot be used: {error}; give one that can be written to"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
-from dsice.launchers import _options, _seconds
+from dsice.launchers import _seconds, base
 from dsice.launchers._clock import AtOnce, Clock, VirtualClock
 from dsice.launchers._log import ABSENT, Columns, Curve, Key, Log, check_curves, read
 from dsice.launchers.base import Job, Result, Step
@@ -300,8 +300,8 @@ class Table:
         """
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        _options.startable(jobs, self._trials.ids, self._trials.free, self._slots)
-        _options.check_continuing(jobs, self.cannot_continue)
+        base.startable(jobs, self._trials.ids, self._trials.free, self._slots)
+        base.check_continuing(jobs, self.cannot_continue)
         self._trials.start([self._answer(job) for job in jobs], [self._curve(job) for job in jobs])
 
     def _curve(self, job: Job) -> Curve:
@@ -366,19 +366,19 @@ def _room(slots: int | None, workers: int | None, overhead: bool, scale: float |
     if not isinstance(overhead, bool):
         raise OptionError(f"overhead must be True or False, got {overhead!r}")
     if scale is not None:
-        _options.seconds("scale", scale)
+        base.seconds("scale", scale)
     if workers is None:
         if overhead or scale is not None:
             name = f"overhead={overhead}" if overhead else f"scale={scale}"
             raise OptionError(
                 f"{name} is about the virtual clock; give workers= too, or leave it out"
             )
-        return _options.count("slots", _SLOTS if slots is None else slots)
+        return base.count("slots", _SLOTS if slots is None else slots)
     if slots not in (None, workers):
         raise OptionError(
             f"slots={slots!r} and workers={workers!r}: the workers are the slots; leave slots out"
         )
-    return _options.count("workers", workers)
+    return base.count("workers", workers)
 
 
 def _or_none(seconds: float) -> float | None:

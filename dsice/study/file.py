@@ -42,7 +42,7 @@ from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
 from dsice.launchers import Batch, Local
-from dsice.launchers._command import Command, Placeholder
+from dsice.launchers.program import Command, Placeholder
 from dsice.running.options import Plan
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.stopping import Stopper

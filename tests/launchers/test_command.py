@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice.errors import LaunchError
-from dsice.launchers._command import Command
+from dsice.launchers.program import Command
 
 
 def render(text: str, **params: object) -> str:

@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _jobdir, _options
-from dsice.launchers._program import FunctionProgram, Program, interpreter, parse
+from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.batch.client import Busy, Client, Listed
 from dsice.launchers.batch.following import Following
@@ -22,6 +21,7 @@ from dsice.launchers.batch.records import Home, Record
 from dsice.launchers.batch.scheduler import Scheduler, find
 from dsice.launchers.batch.script import Member, Script, Writer, resource_lines
 from dsice.launchers.batch.trials import Trial
+from dsice.launchers.program import FunctionProgram, Program, interpreter, parse
 from dsice.signals import Interrupts
 
 
@@ -117,33 +117,33 @@ class Batch:
         throttle: float = 0.1,
         grace: float = 0.5,
     ) -> None:
-        self._slots = self._room = _options.slots(slots)
-        seconds = None if timeout is None else _options.seconds("timeout", timeout)
-        self._wrap = shlex.split(_options.text("wrap", wrap))
-        self._python = _options.text("python", python) if python is not None else interpreter()
+        self._slots = self._room = base.slots(slots)
+        seconds = None if timeout is None else base.seconds("timeout", timeout)
+        self._wrap = shlex.split(base.text("wrap", wrap))
+        self._python = base.text("python", python) if python is not None else interpreter()
         self._scheduler = find(scheduler)
         self._program = parse(program)
         self._client = Client(self._scheduler)
         self._home = Home(Path(directory).absolute())
-        exports = {name: os.environ.get(name) for name in _options.texts("forward", forward)}
+        exports = {name: os.environ.get(name) for name in base.texts("forward", forward)}
         writer = Writer(
             scheduler=self._scheduler,
             lines=resource_lines(self._scheduler, {} if resources is None else resources, seconds),
-            setup=_options.texts("setup", setup),
-            after=_options.texts("after", after),
+            setup=base.texts("setup", setup),
+            after=base.texts("after", after),
             exports={
                 **{name: value for name, value in exports.items() if value is not None},
-                **_options.variables(env),
+                **base.variables(env),
             },
             folder=Path.cwd(),
             python=self._python,
             supervise=self._home.supervise,
             timeout=seconds,
-            grace=_options.seconds("grace", grace, least=0.0),
-            gpus=_options.whole("gpus", gpus),
+            grace=base.seconds("grace", grace, least=0.0),
+            gpus=base.whole("gpus", gpus),
         )
-        per_job = _options.count("per_job", per_job)
-        throttle = _options.seconds("throttle", throttle, least=0.0)
+        per_job = base.count("per_job", per_job)
+        throttle = base.seconds("throttle", throttle, least=0.0)
         self._outbox = Outbox(
             self._client,
             self._scheduler,
@@ -159,9 +159,9 @@ class Batch:
             self._outbox,
             self._scheduler.name,
             timeout=seconds,
-            requeue=_options.whole("requeue", requeue),
-            lost_after=_options.seconds("lost_after", lost_after, least=0.0),
-            poll=_options.seconds("poll", poll),
+            requeue=base.whole("requeue", requeue),
+            lost_after=base.seconds("lost_after", lost_after, least=0.0),
+            poll=base.seconds("poll", poll),
         )
         self._interrupts = Interrupts()
         self._opened = self._closed = False
@@ -202,16 +202,18 @@ class Batch:
         self._open()
         found = [(job, self._work(job), self._place(job)) for job in jobs]
         for job, work, directory in found:
-            _jobdir.check_ours(directory)
+            trial_directory.check_ours(directory)
             self._arguments(work, directory, job)
         for job, work, directory in found:
-            if (parent := _jobdir.parent(directory, job)) is not None and not parent.is_dir():
+            if (
+                parent := trial_directory.parent(directory, job)
+            ) is not None and not parent.is_dir():
                 self._trials.ready.append(
-                    Result(job.id, "failed", error=_jobdir.no_checkpoint(parent))
+                    Result(job.id, "failed", error=trial_directory.no_checkpoint(parent))
                 )
                 continue
             try:
-                ticket = _jobdir.prepare(directory, job, work.name, 0)
+                ticket = trial_directory.prepare(directory, job, work.name, 0)
             except OSError as error:
                 self._trials.forget()
                 raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
@@ -221,7 +223,7 @@ class Batch:
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        _options.startable(
+        base.startable(
             jobs, self._trials.running, self._room - len(self._trials.running), self._slots
         )
 
@@ -236,7 +238,7 @@ class Batch:
         return self._program if job.work is None else parse(job.work)
 
     def _place(self, job: Job) -> Path:
-        return self._home.path / _jobdir.name(job.id, job.kind)
+        return self._home.path / trial_directory.name(job.id, job.kind)
 
     def _arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
         if isinstance(work, FunctionProgram):
@@ -249,19 +251,22 @@ class Batch:
                 str(directory),
                 str(file),
             ]
-        return [*self._wrap, *work.arguments(directory, _jobdir.plain(job.params), self._home.path)]
+        return [
+            *self._wrap,
+            *work.arguments(directory, trial_directory.plain(job.params), self._home.path),
+        ]
 
     def _member(self, trial: Trial, place: int) -> Member:
         job = trial.job
         variables = {
             **job.variables,
-            "DSICE_TRIAL": _jobdir.name(job.id, job.kind),
+            "DSICE_TRIAL": trial_directory.name(job.id, job.kind),
             "DSICE_DIR": str(trial.directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(place),
         }
         if job.parent is not None:
-            variables["DSICE_PARENT_DIR"] = str(_jobdir.parent(trial.directory, job))
+            variables["DSICE_PARENT_DIR"] = str(trial_directory.parent(trial.directory, job))
         return Member(
             trial.directory,
             trial.ticket.token,
@@ -274,7 +279,7 @@ class Batch:
         trials = []
         for job in jobs:
             work = self._work(job)
-            ticket = _jobdir.Ticket("TOKEN", work.name, 0, 0.0)
+            ticket = trial_directory.Ticket("TOKEN", work.name, 0, 0.0)
             trials.append(Trial(job, work, self._place(job), ticket, Record("TOKEN", "")))
         return self._outbox.preview(trials)
 
@@ -310,7 +315,7 @@ class Batch:
 
     def _known(self, job: Job) -> Trial | None:
         work, directory = self._work(job), self._place(job)
-        ticket = _jobdir.claimed_by(directory, job, work.name)
+        ticket = trial_directory.claimed_by(directory, job, work.name)
         record = None if ticket is None else Record.read(directory, ticket.token)
         if ticket is None or record is None:
             return None
@@ -387,11 +392,11 @@ class Batch:
         records = {
             id: record
             for id in ids
-            if (record := Record.current(self._home.path / _jobdir.name(id))) is not None
+            if (record := Record.current(self._home.path / trial_directory.name(id))) is not None
         }
         for id in records:
-            _jobdir.ask_to_stop(
-                self._home.path / _jobdir.name(id)
+            trial_directory.ask_to_stop(
+                self._home.path / trial_directory.name(id)
             )  # a trial that shares its job ends by this
         jobs = dict.fromkeys(
             record.job

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 from dsice.errors import DsiceWarning, LaunchError
-from dsice.launchers import _jobdir
+from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.launchers.batch.client import Busy, Client
 from dsice.launchers.batch.outbox import Outbox
@@ -61,7 +61,7 @@ class Following:
     def adopt(self, trials: Sequence[Trial]) -> None:
         """Trials that an earlier coordinator submitted."""
         for trial in trials:
-            trial.cancelled = _jobdir.asked_to_stop(trial.directory)
+            trial.cancelled = trial_directory.asked_to_stop(trial.directory)
             self.running[trial.id] = trial
         self._scan.hasten()
         self._ask.hasten()
@@ -178,7 +178,7 @@ class Following:
             trial.cancelled = True
         self._withdraw([trial for trial in trials if trial in self._outbox.waiting])
         for trial in trials:
-            _jobdir.ask_to_stop(trial.directory)
+            trial_directory.ask_to_stop(trial.directory)
         jobs = {
             str(trial.record.job): None
             for trial in trials

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _call, _jobdir, _supervise
+from dsice.launchers import _call, _supervise, trial_directory
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _STUDY, _RECORD = "study.json", "batch.json"
@@ -63,12 +63,12 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Put it into the trial's directory."""
-        _jobdir.write(directory / _RECORD, asdict(self))
+        trial_directory.write(directory / _RECORD, asdict(self))
 
     @classmethod
     def read(cls, directory: Path, token: str) -> Record | None:
         """The record of the submission with `token`; None if there is none."""
-        found = _jobdir.read(directory / _RECORD)
+        found = trial_directory.read(directory / _RECORD)
         if found is None or found.get("token") != token:
             return None
         try:
@@ -79,8 +79,12 @@ class Record:
     @classmethod
     def current(cls, directory: Path) -> Record | None:
         """The record of the submission that the directory belongs to, if that has not ended; None if there is none."""
-        token = str((_jobdir.read(directory / _jobdir.JOB) or {}).get("token", ""))
-        return None if _jobdir.ended(directory, token) is not None else cls.read(directory, token)
+        token = str((trial_directory.read(directory / trial_directory.JOB) or {}).get("token", ""))
+        return (
+            None
+            if trial_directory.ended(directory, token) is not None
+            else cls.read(directory, token)
+        )
 
 
 def _typed(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +121,7 @@ class Home:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = _jobdir.lock(self.path)
+            self._lock = trial_directory.lock(self.path)
             for place in (self.ended, self.jobs, self.supervise.parent):
                 place.mkdir(exist_ok=True)
             self.study = self._fingerprint()
@@ -129,16 +133,16 @@ class Home:
             ) from None
 
     def _fingerprint(self) -> str:
-        known = _jobdir.read(self.path / _STUDY)
+        known = trial_directory.read(self.path / _STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
-        _jobdir.write(self.path / _STUDY, {"study": new})
+        trial_directory.write(self.path / _STUDY, {"study": new})
         return new
 
     def name(self, trial: str) -> str:
         """Name of the job whose first trial is `trial`, with its study in front; short, since PBS takes 15 characters."""
-        return f"d{self.study or (_jobdir.read(self.path / _STUDY) or {}).get('study', '000000')}-{trial.replace('prepare-', 'p')}"
+        return f"d{self.study or (trial_directory.read(self.path / _STUDY) or {}).get('study', '000000')}-{trial.replace('prepare-', 'p')}"
 
     def mark(self, trial: str, token: str) -> Path:
         """The file that says that the trial ended."""

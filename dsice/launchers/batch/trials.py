@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dsice.launchers import _jobdir, _outcome
-from dsice.launchers._output import Curve, tail
-from dsice.launchers._program import Program
+from dsice.launchers import outcome as _outcome
+from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
 from dsice.launchers.batch.client import Listed
 from dsice.launchers.batch.records import Home, Record
 from dsice.launchers.batch.scheduler import Scheduler
+from dsice.launchers.outcome import Curve, tail
+from dsice.launchers.program import Program
 
 
 @dataclass(eq=False)
@@ -34,7 +35,7 @@ class Trial:
     job: Job
     work: Program
     directory: Path
-    ticket: _jobdir.Ticket
+    ticket: trial_directory.Ticket
     record: Record
     sent: bool = False
     cancelled: bool = False
@@ -64,11 +65,11 @@ class Trial:
             self.record = replace(self.record, job=jobs[-1])
             self.record.write(self.directory)
         self.checked = False
-        return bool(jobs) or _jobdir.ended(self.directory, self.ticket.token) is not None
+        return bool(jobs) or trial_directory.ended(self.directory, self.ticket.token) is not None
 
     def renew(self) -> None:
         """A new ticket for another try in the same directory."""
-        self.ticket = _jobdir.renew(self.directory, self.job, self.work.name, self.ticket)
+        self.ticket = trial_directory.renew(self.directory, self.job, self.work.name, self.ticket)
         self.record = replace(
             self.record, token=self.ticket.token, job=None, index=None, shared=False, missing=None
         )
@@ -104,13 +105,13 @@ class Trial:
 
 def arrived(trial: Trial, home: Home) -> bool:
     """Whether all is there that the trial will ever leave: its exit and, for a function that ended well, its result."""
-    found = _jobdir.ended(trial.directory, trial.ticket.token)
+    found = trial_directory.ended(trial.directory, trial.ticket.token)
     if found is None:  # a supervisor that was killed leaves no record: its script has seen it
         return tail(trial.mark(home)).strip() not in ("", "0")
     well = found.get("why") == "exit" and found.get("code") == 0
     return (
         not (trial.work.function and well)
-        or _jobdir.read(trial.directory / _jobdir.RESULT) is not None
+        or trial_directory.read(trial.directory / trial_directory.RESULT) is not None
     )
 
 
@@ -127,7 +128,7 @@ def outcome(trial: Trial, home: Home, timeout: float | None, scheduler: str) -> 
         trial.id, trial.directory, trial.ticket, trial.work.function, timeout, gone
     )
     found = _outcome.result(ending, "")
-    process = _jobdir.read(trial.directory / _jobdir.PROCESS) or {}
+    process = trial_directory.read(trial.directory / trial_directory.PROCESS) or {}
     log = home.jobs / f"{record.name}.log"
     error = found.error
     if found.state == "lost" and error:
@@ -153,6 +154,6 @@ def _unmarked(trial: Trial, home: Home) -> bool:
 def _begun(trial: Trial) -> float | None:
     """When its supervisor wrote its first file; known even if it was killed."""
     try:
-        return (trial.directory / _jobdir.PROCESS).stat().st_mtime
+        return (trial.directory / trial_directory.PROCESS).stat().st_mtime
     except OSError:
         return None

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _processes
+from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.worker import STOP, STOPPING
 
@@ -172,7 +172,7 @@ def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
     write(directory / JOB, claim)
     end(directory)
     if earlier and ended(directory, earlier) is None:
-        _processes.sweep({earlier})  # its supervisor was killed: nobody else ends what it left
+        processes.sweep({earlier})  # its supervisor was killed: nobody else ends what it left
     for entry in directory.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -186,10 +186,10 @@ def end(directory: Path, seconds: float = 5.0) -> None:
     if found is None:
         return
     until = time.monotonic() + seconds
-    _processes.send(*found, signal.SIGTERM)
-    while _processes.alive(*found):
+    processes.send(*found, signal.SIGTERM)
+    while processes.alive(*found):
         if time.monotonic() > until:
-            _processes.send(*found, signal.SIGKILL)
+            processes.send(*found, signal.SIGKILL)
             time.sleep(0.05)
             break
         time.sleep(0.005)
@@ -225,7 +225,7 @@ def running(directory: Path) -> tuple[int, str] | None:
         pid, born = (int(found["pid"]), str(found["birth"])) if found else (0, "")
     except (KeyError, TypeError, ValueError):
         return None
-    return (pid, born) if pid > 0 and _processes.alive(pid, born) else None
+    return (pid, born) if pid > 0 and processes.alive(pid, born) else None
 
 
 def ended(directory: Path, token: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Sequence
 
@@ -10,10 +11,47 @@ from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.launchers.batch.client import Busy, Client
-from dsice.launchers.batch.outbox import Outbox
-from dsice.launchers.batch.polling import Pace
-from dsice.launchers.batch.records import Home
-from dsice.launchers.batch.trials import Trial, arrived, outcome
+from dsice.launchers.batch.submission import Home, Trial, arrived, outcome
+from dsice.launchers.batch.submitter import Outbox
+
+_GROWTH = 1.05  # so that a look comes at most a twentieth of the waiting time late
+
+
+class Pace:
+    """A growing interval between looks.
+
+    Parameters
+    ----------
+    first, longest
+        Seconds between two looks, at the beginning and in the end.
+    """
+
+    def __init__(self, first: float, longest: float, growth: float = _GROWTH) -> None:
+        self._first, self._longest, self._growth = first, max(first, longest), growth
+        self._interval, self._next = first, time.monotonic() + first
+
+    def restart(self) -> None:
+        """Begin with short intervals again: something new runs."""
+        self._interval = self._first
+        self._next = min(self._next, time.monotonic() + self._first)
+
+    def hasten(self) -> None:
+        """Look at the next occasion."""
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time for a look; if so, the next one is set."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._interval
+        self._interval = min(self._interval * self._growth, self._longest)
+        return True
+
+    def left(self) -> float:
+        """Seconds to the next look."""
+        return max(0.0, self._next - time.monotonic())
+
 
 _SOON = 0.1  # seconds between looks for results, right after a submission
 _ASK = 2.0  # seconds between questions to the scheduler, at first

@@ -15,12 +15,11 @@ from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.batch.client import Busy, Client, Listed
-from dsice.launchers.batch.following import Following
-from dsice.launchers.batch.outbox import Outbox
-from dsice.launchers.batch.records import Home, Record
+from dsice.launchers.batch.monitor import Following
 from dsice.launchers.batch.scheduler import Scheduler, find
 from dsice.launchers.batch.script import Member, Script, Writer, resource_lines
-from dsice.launchers.batch.trials import Trial
+from dsice.launchers.batch.submission import Home, Record, Trial
+from dsice.launchers.batch.submitter import Outbox
 from dsice.launchers.program import FunctionProgram, Program, interpreter, parse
 from dsice.signals import Interrupts
 

@@ -9,10 +9,9 @@ from dataclasses import replace
 
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers.batch.client import Busy, Client
-from dsice.launchers.batch.records import Home
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.script import Member, Script, Writer
-from dsice.launchers.batch.trials import Trial
+from dsice.launchers.batch.submission import Home, Trial
 
 _ARRAY = 1000  # jobs in an array; a common limit is 1001
 _PATIENCE, _LONGEST = 2.0, 60.0  # seconds before a full queue is tried again: at first, and at most

@@ -13,7 +13,7 @@ from dsice.launchers.table import Table
 
 if TYPE_CHECKING:
     from dsice.launchers.batch import Batch, Scheduler
-    from dsice.launchers.futures import Futures
+    from dsice.launchers.futures.launcher import Futures
 
 __all__ = [
     "Batch",

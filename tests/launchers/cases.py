@@ -99,7 +99,7 @@ def shared(name: str) -> Any:
     """A dask client, ray or an MPI pool for the whole run of the tests: starting one takes seconds."""
     if name not in _engines:
         if name == "dask":
-            from dsice.launchers._dask import local_client
+            from dsice.launchers.futures.dask import local_client
 
             _engines[name] = local_client(SLOTS)
         elif name == "ray":
@@ -109,7 +109,7 @@ def shared(name: str) -> Any:
             ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, configure_logging=False)
             _engines[name] = ray
         else:
-            from dsice.launchers._mpi import local_pool
+            from dsice.launchers.futures.engines import local_pool
 
             _engines[name] = local_pool(SLOTS)
     return _engines[name]

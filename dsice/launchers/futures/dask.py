@@ -10,8 +10,8 @@ from typing import Any
 from distributed import Client, LocalCluster
 
 from dsice.errors import LaunchError, OptionError
-from dsice.launchers._engines import Handle
-from dsice.launchers._remote import Task, perform
+from dsice.launchers.futures.engines import Handle
+from dsice.launchers.futures.remote import Task, perform
 
 
 def local_client(workers: int) -> Client:

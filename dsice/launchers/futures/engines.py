@@ -6,13 +6,40 @@ import concurrent.futures
 import contextlib
 import inspect
 import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from mpi4py.futures import MPIPoolExecutor
+
 from dsice.errors import MissingPackageError, OptionError
-from dsice.launchers._remote import Task, perform
+from dsice.launchers.futures.remote import Task, perform
+
+
+def local_pool(workers: int) -> Executor:
+    """A pool of `workers` processes that MPI starts.
+
+    Raises
+    ------
+    MissingPackageError
+        MPI's ``mpiexec`` is not there: without it MPI hangs or aborts when it is to start a process.
+    """
+    if shutil.which("mpiexec") is None:
+        beside = Path(
+            sys.executable
+        ).parent  # where a wheel of MPICH puts it; a virtual environment need not be activated
+        if not os.access(beside / "mpiexec", os.X_OK):
+            raise MissingPackageError(
+                "executor='mpi' needs mpiexec on the PATH: load your machine's MPI module, or pip install 'dsice[mpi]' mpich"
+            )
+        os.environ["PATH"] = f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"
+    pool: Executor = MPIPoolExecutor(workers)
+    return pool
+
 
 EXTRAS = {"dask": "distributed", "ray": "ray", "mpi": "mpi4py"}
 
@@ -137,11 +164,11 @@ def engine(
     if type(given).__module__.partition(".")[0] == "distributed" and hasattr(
         given, "scheduler_info"
     ):
-        from dsice.launchers._dask import Dask
+        from dsice.launchers.futures.dask import Dask
 
         return Dask(given, owned=owned, options=options)
     if isinstance(given, ModuleType) and given.__name__ == "ray":
-        from dsice.launchers._ray import Ray
+        from dsice.launchers.futures.ray import Ray
 
         return Ray(slots, options)
     if isinstance(given, Executor) or (
@@ -162,14 +189,14 @@ def named(name: str, slots: int | None, options: Mapping[str, Any]) -> Engine:
         )
     try:
         if name == "dask":
-            from dsice.launchers._dask import Dask, local_client
+            from dsice.launchers.futures.dask import Dask, local_client
 
             return Dask(local_client(slots or _cores()), owned=True, options=options)
         if name == "ray":
-            from dsice.launchers._ray import Ray
+            from dsice.launchers.futures.ray import Ray
 
             return Ray(slots, options)
-        from dsice.launchers._mpi import local_pool
+        from dsice.launchers.futures.engines import local_pool
 
         return Pool(local_pool(slots or _cores()), owned=True, options=options)
     except ModuleNotFoundError as error:

@@ -10,8 +10,8 @@ from typing import Any
 import ray
 
 from dsice.errors import LaunchError, OptionError
-from dsice.launchers._engines import Handle
-from dsice.launchers._remote import Task, perform
+from dsice.launchers.futures.engines import Handle
+from dsice.launchers.futures.remote import Task, perform
 
 
 class _Call:

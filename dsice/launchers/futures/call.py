@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dsice.launchers import trial_directory
-from dsice.launchers._engines import Engine, Handle
-from dsice.launchers._remote import Task
 from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.futures.engines import Engine, Handle
+from dsice.launchers.futures.remote import Task
 from dsice.launchers.outcome import Curve
 from dsice.worker import STEPS
 

@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.launchers import _engines, base, trial_directory
-from dsice.launchers._engines import Engine, Handle
-from dsice.launchers._flight import Flight
-from dsice.launchers._remote import Task
+from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.futures import engines as _engines
+from dsice.launchers.futures.call import Flight
+from dsice.launchers.futures.engines import Engine, Handle
+from dsice.launchers.futures.remote import Task
 from dsice.launchers.program import label, pickled
 from dsice.signals import Interrupts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsice.launchers._clock import Clock
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.local import Local
+from dsice.launchers.local.launcher import Local
 from dsice.launchers.table import Table
 
 if TYPE_CHECKING:

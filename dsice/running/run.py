@@ -220,7 +220,7 @@ def minimize(
     >>> minimize(cost, {"x": range(9), "y": range(9)}, max_trials=40, progress=False).best.params
     {'x': 3, 'y': 5}
     """
-    from dsice.launchers.local import Local
+    from dsice.launchers.local.launcher import Local
     from dsice.tuner import Tuner
     from dsice.tuner.checks import whole
 

@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _pinning, base, outcome, processes, trial_directory
-from dsice.launchers._trials import Lifeline, Trial, wait
+from dsice.launchers import base, outcome, processes, trial_directory
 from dsice.launchers.base import PREPARED, Job, Result, Step
+from dsice.launchers.local import pinning
+from dsice.launchers.local.process import Lifeline, Trial, wait
 from dsice.launchers.program import Program, is_function, parse
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
@@ -95,7 +96,7 @@ class Local:
         gpus: int | Sequence[int | str] | None = None,
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
     ) -> None:
-        self._pinning = _pinning.pinning(gpus, cpus_per_trial, slots, env or {})
+        self._pinning = pinning.pinning(gpus, cpus_per_trial, slots, env or {})
         self._slots = self._pinning.slots(slots)
         self._room = self._slots
         self._timeout = None if timeout is None else base.seconds("timeout", timeout)

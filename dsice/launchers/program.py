@@ -192,7 +192,7 @@ def parse(work: Callable[..., Any] | str) -> Program:
 
 def script(module: str, *options: str) -> list[str]:
     """A Python process that runs a module of this package, alone: a script would be compiled anew in every process."""
-    place = str(Path(__file__).parent)
+    place = str(Path(__file__).parent / "standalone")
     return [
         interpreter(),
         *options,

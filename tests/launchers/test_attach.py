@@ -13,8 +13,8 @@ import pytest
 
 from dsice.errors import LaunchError
 from dsice.launchers import Job, Local
-from dsice.launchers._supervise import birth
 from dsice.launchers.processes import alive, send
+from dsice.launchers.standalone._supervise import birth
 
 from . import programs
 from .helpers import drain, eventually, mark, marked, steps

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import _call, _supervise, trial_directory
 from dsice.launchers import outcome as _outcome
+from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
 from dsice.launchers.batch.client import Listed
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.outcome import Curve, tail
 from dsice.launchers.program import Program
+from dsice.launchers.standalone import _call, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _STUDY, _RECORD = "study.json", "batch.json"

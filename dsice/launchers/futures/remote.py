@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsice.launchers._call import Unusable, prepared, record, story
+from dsice.launchers.standalone._call import Unusable, prepared, record, story
 from dsice.launchers.trial_directory import no_checkpoint
 from dsice.worker import STOP, STOPPING, Place, within
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dsice.launchers import processes, trial_directory
-from dsice.launchers._supervise import ENDING
 from dsice.launchers.outcome import Curve
 from dsice.launchers.program import script
+from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
 _PATIENCE = (

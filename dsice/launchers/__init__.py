@@ -6,10 +6,10 @@ that exists already (threads, processes, dask, ray, MPI), `Table` looks them up 
 
 from typing import TYPE_CHECKING, Any
 
-from dsice.launchers._clock import Clock
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.local.launcher import Local
-from dsice.launchers.table import Table
+from dsice.launchers.table.clock import Clock
+from dsice.launchers.table.launcher import Table
 
 if TYPE_CHECKING:
     from dsice.launchers.batch import Batch, Scheduler

@@ -233,7 +233,7 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     made = Watch()
-    monkeypatch.setattr("dsice.launchers._clock.perf_counter", made)
+    monkeypatch.setattr("dsice.launchers.table.clock.perf_counter", made)
     return made
 
 
@@ -268,7 +268,7 @@ def test_asking_stops_the_free_workers_and_no_others(seconds: list[int], workers
     log = table(list(map(float, seconds)), workers=workers, overhead=True)
     waiting, running = list(range(len(seconds))), 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dsice.launchers._clock.perf_counter", watch)
+        patch.setattr("dsice.launchers.table.clock.perf_counter", watch)
         while True:
             new, waiting = waiting[: workers - running], waiting[workers - running :]
             if new:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
-from dsice.launchers import _seconds, base
-from dsice.launchers._clock import AtOnce, Clock, VirtualClock
-from dsice.launchers._log import ABSENT, Columns, Curve, Key, Log, check_curves, read
+from dsice.launchers import base
 from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.table import log
+from dsice.launchers.table.clock import AtOnce, Clock, VirtualClock
+from dsice.launchers.table.log import ABSENT, Columns, Curve, Key, Log, check_curves, read
 from dsice.space import Axis, Require, Space
 
 if TYPE_CHECKING:
@@ -120,11 +121,9 @@ class Table:
 
     def _set_clock(self, column: str, overhead: bool, scale: float | None) -> None:
         """Replay on a virtual clock."""
-        self._seconds = _seconds.known(self._log, column)
+        self._seconds = log.known(self._log, column)
         if scale is not None:
-            self._seconds = _seconds.scaled(
-                self._seconds, self._rows.values(), scale, self._log.source
-            )
+            self._seconds = log.scaled(self._seconds, self._rows.values(), scale, self._log.source)
         self._typical = float(np.median(self._seconds))
         self._trials = VirtualClock(self._slots, overhead=overhead)
 

@@ -13,7 +13,7 @@ from dsice import journal
 from dsice.errors import SpaceError, TableError
 from dsice.history import History
 from dsice.journal import format
-from dsice.launchers._log import ABSENT, Columns, Key, Log
+from dsice.launchers.table.log import ABSENT, Columns, Key, Log
 from dsice.space import Space, When
 from dsice.trial import Trial
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from dsice.launchers._log import Curve
 from dsice.launchers.base import Result, Step
+from dsice.launchers.table.log import Curve
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from mpi4py.futures import MPIPoolExecutor
-
 from dsice.errors import MissingPackageError, OptionError
 from dsice.launchers.futures.remote import Task, perform
 
@@ -28,6 +26,8 @@ def local_pool(workers: int) -> Executor:
     MissingPackageError
         MPI's ``mpiexec`` is not there: without it MPI hangs or aborts when it is to start a process.
     """
+    from mpi4py.futures import MPIPoolExecutor
+
     if shutil.which("mpiexec") is None:
         beside = Path(
             sys.executable
@@ -196,8 +196,6 @@ def named(name: str, slots: int | None, options: Mapping[str, Any]) -> Engine:
             from dsice.launchers.futures.ray import Ray
 
             return Ray(slots, options)
-        from dsice.launchers.futures.engines import local_pool
-
         return Pool(local_pool(slots or _cores()), owned=True, options=options)
     except ModuleNotFoundError as error:
         package = EXTRAS[name]

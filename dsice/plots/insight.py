@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from dsice.history import History
 from dsice.insight import effects as effects_of
 from dsice.insight import importance as importance_of
-from dsice.plots.files import save
-from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE, without_frame
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE, save, without_frame
 from dsice.space import Choice, Space
 from dsice.tuner import Tuner
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import History
-from dsice.plots.files import save
-from dsice.plots.style import BLACK, BLUE, GREY, VERMILLION, history_of, without_frame
+from dsice.plots.style import BLACK, BLUE, GREY, VERMILLION, history_of, save, without_frame
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import Array, History
-from dsice.plots.files import save
-from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, without_frame
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, save, without_frame
 from dsice.trial import State
 from dsice.tuner import Tuner
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from dsice.history import History
 from dsice.history.frames import less_is_better, measured, undominated
-from dsice.plots.files import save
-from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, without_frame
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, save, without_frame
 from dsice.tuner import Tuner
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.tabulated import FALSE, LIMIT, Bools, Ints, Tabulated
-from dsice.space.validity import Validity
+from dsice.space.validity import FALSE, LIMIT, Bools, Ints, Tabulated, Validity
 
 TRIES: Final = 1_000_000
 _CHUNK: Final = 65_536

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError, shown
-from dsice.space import records, sampling
+from dsice.space import sampling, serialise
 from dsice.space.axes import Axis, Ordinal, Value, as_axis, plain
 from dsice.space.rules import Predicate, Require, Rule, When
-from dsice.space.tabulated import LIMIT, Bools, Ints
-from dsice.space.validity import Validity, unknown
+from dsice.space.validity import LIMIT, Bools, Ints, Validity, unknown
 
 
 class Space:
@@ -252,8 +251,8 @@ class Space:
                 raise SpaceError(
                     f"two different function rules are called {rule.name!r}; give one of them another name="
                 )
-        axes = [records.axis_record(name, axis) for name, axis in self._axes.items()]
-        return {"axes": axes, "where": [records.rule_record(rule) for rule in self._where]}
+        axes = [serialise.axis_record(name, axis) for name, axis in self._axes.items()]
+        return {"axes": axes, "where": [serialise.rule_record(rule) for rule in self._where]}
 
     @classmethod
     def from_dict(
@@ -266,16 +265,16 @@ class Space:
         SpaceError
             A function that `rules` lacks, or data that `to_dict` did not write.
         """
-        return cls(records.read_axes(record), where=records.read_rules(record, rules or {}))
+        return cls(serialise.read_axes(record), where=serialise.read_rules(record, rules or {}))
 
     @cached_property
     def fingerprint(self) -> str:
         """12 hex digits of axis names, values, string rules and names of functions; the order of rules does not count."""
-        return records.fingerprint(self._axes, self._where)
+        return serialise.fingerprint(self._axes, self._where)
 
     def difference(self, record: Mapping[str, Any]) -> str | None:
         """Return a sentence about the first difference to a stored space (what `to_dict` gave), None if there is none."""
-        return records.difference(self._axes, self._where, record)
+        return serialise.difference(self._axes, self._where, record)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Space):

@@ -14,7 +14,7 @@ from dsice import spline
 from dsice.collinear import MANY, Lines
 from dsice.history import History
 from dsice.space import Space
-from dsice.spline.prior import AxisPrior
+from dsice.spline.evidence import AxisPrior
 from dsice.strategies import DSICE, Stream
 from dsice.strategies.search import CENTRES, NEW_CENTRES, LineSearch
 from dsice.strategies.widening import Widening

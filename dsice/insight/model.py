@@ -58,7 +58,7 @@ class Model:
 def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) -> Model:
     """Fit the surface; the arguments and errors are those of `effects`."""
     from dsice.spline.anova import Anova
-    from dsice.spline.blas import one_thread
+    from dsice.spline.numerics import one_thread
     from dsice.spline.surface import fit_surface, smoothness_of
 
     history, grid = read(search, space)

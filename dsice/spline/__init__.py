@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 from dsice.spline.line import SplineFit, fit
 
 if TYPE_CHECKING:
-    from dsice.spline.many import ManyFits, fit_many
-    from dsice.spline.scores import Scores, score_alphas
+    from dsice.spline.many import ManyFits, Scores, fit_many, score_alphas
 
 __all__ = ["ManyFits", "Scores", "SplineFit", "fit", "fit_many", "score_alphas"]
 
-_LATER = {"ManyFits": "many", "Scores": "scores", "fit_many": "many", "score_alphas": "scores"}
+_LATER = {"ManyFits": "many", "Scores": "many", "fit_many": "many", "score_alphas": "many"}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from numba import get_num_threads, prange
 from numpy.typing import NDArray
 
-from dsice.spline.jit import kernel
+from dsice.spline.numerics import kernel
 
 __all__ = [
     "fit_lines",

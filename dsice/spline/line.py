@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from dsice.errors import FitError
-from dsice.spline.grid import UNIT, Grid, make_grid
-from dsice.spline.knots import Knots, read_knots
+from dsice.spline.knots import UNIT, Grid, Knots, make_grid, read_knots
 from dsice.spline.plain import Floats, Row, factor, lowest, lowest_of, solve
-from dsice.spline.smoothing import Line, choose_lam, quadratic, reml
-from dsice.spline.variance import freedom, inverse_band, variances
+from dsice.spline.smoothing import (
+    Line,
+    choose_lam,
+    freedom,
+    inverse_band,
+    quadratic,
+    reml,
+    variances,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -57,7 +63,7 @@ def fit(
     spacing : sequence of n floats, "refined", "ppopen-at" or None
         None: levels at unit distance. n rising numbers: real positions, fitted by the natural cubic smoothing
         spline; alpha then counts in units of the mean distance, so that the unit of the positions does not matter.
-        A name: the refined grid of a published program, see :data:`dsice.spline.grid.CONVENTIONS`.
+        A name: the refined grid of a published program, see :data:`dsice.spline.knots.CONVENTIONS`.
 
     Raises
     ------

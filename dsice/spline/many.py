@@ -2,19 +2,155 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dsice.errors import FitError
-from dsice.spline.grid import CONVENTIONS, UNIT, Grid
+from dsice.spline.knots import CONVENTIONS, UNIT, Grid, Knots, make_grid, merge_line, read_knots
 from dsice.spline.line import SplineFit, fixed_lam
-from dsice.spline.packing import Batch, read_batch, read_line, tidied
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Line i has measurements offsets[i] to offsets[i + 1] of levels, values and weights, on sizes[i] levels.
+
+    No weights: all 1. starts: where the levels of each line begin when the grids of all lines are packed, shape (L + 1,).
+    Tidied, the levels of each line rise strictly; ``repeats[i]`` then holds the number of measurements, their weighted
+    sum of squares within repeats and their mean weight, and the real values are ``values * units[i]`` (None: all 1).
+    """
+
+    offsets: Ints
+    levels: Ints
+    values: Array
+    weights: Array
+    sizes: Ints
+    starts: Ints
+    repeats: Array
+    units: Array | None = None
+
+
+def read_batch(
+    offsets: ArrayLike,
+    levels: ArrayLike,
+    values: ArrayLike,
+    n: ArrayLike,
+    weights: ArrayLike | None,
+) -> Batch:
+    """Convert and check what concerns the batch as a whole; see :func:`dsice.spline.fit_many` for what is accepted."""
+    ends, places = whole(offsets, "offsets"), whole(levels, "levels")
+    y = _floats(values, "values")
+    w = np.empty(0) if weights is None else _floats(weights, "weights")
+    if not len(places) == len(y) == (len(y) if weights is None else len(w)):
+        raise FitError(
+            f"levels, values, weights: expected equal lengths, got {len(places)}, {len(y)} and {len(w)}"
+        )
+    if len(ends) < 1 or ends[0] != 0 or ends[-1] != len(places):
+        raise FitError(
+            f"offsets: expected them to run from 0 to the number of measurements, {len(places)}, got {ends}"
+        )
+    counts = np.diff(ends)
+    if (counts < 1).any():
+        raise FitError(
+            f"offsets: expected at least one measurement on each line, but line {int(np.argmax(counts < 1))} has none"
+        )
+    sizes = whole(n, "n")
+    if len(sizes) not in (1, len(counts)):
+        raise FitError(
+            f"n: expected one number of levels or one for each of the {len(counts)} lines, got {len(sizes)}"
+        )
+    repeats = np.zeros((len(counts), 3))
+    repeats[:, 0], repeats[:, 2] = counts, 1.0
+    if weights is not None and len(counts):
+        repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
+    sizes = np.broadcast_to(sizes, counts.shape).copy()
+    return Batch(ends, places, y, w, sizes, _cumulated(sizes), repeats)
+
+
+def _cumulated(counts: Ints) -> Ints:
+    """0 and the running sums."""
+    out = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=out[1:])
+    return out
+
+
+def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:
+    """The batch with flagged lines sorted, merged and scaled (or the error of the first that cannot be)."""
+    pieces: list[tuple[NDArray[np.generic], ...]] = []
+    if not len(batch.weights):
+        batch = replace(batch, weights=np.ones(len(batch.values)))
+    counts, repeats, units = np.diff(batch.offsets), batch.repeats.copy(), np.ones(len(batch.sizes))
+    done = 0
+    for i in np.flatnonzero(untidy).tolist():
+        begin, end = batch.offsets[i], batch.offsets[i + 1]
+        knots = read_line(batch, i)
+        pieces.append(
+            (batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin])
+        )
+        pieces.append(
+            (np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w))
+        )
+        counts[i], units[i] = len(knots.levels), knots.unit
+        repeats[i] = knots.rows, knots.within, knots.weight
+        done = end
+    pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
+    levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    return replace(
+        batch,
+        offsets=_cumulated(counts),
+        levels=levels,
+        values=values,
+        weights=weights,
+        repeats=repeats,
+        units=units,
+    )
+
+
+def read_line(batch: Batch, i: int) -> Knots:
+    """Line i checked and merged on its own."""
+    part = slice(batch.offsets[i], batch.offsets[i + 1])
+    levels, values = batch.levels[part].tolist(), batch.values[part].tolist()
+    weights = batch.weights[part].tolist() if len(batch.weights) else None
+    try:
+        return merge_line(levels, values, int(batch.sizes[i]), weights)
+    except FitError as error:
+        raise FitError(f"line {i}: {error}") from None
+
+
+def whole(data: ArrayLike, name: str) -> Ints:
+    """Whole numbers as kernels take them: int64, C-contiguous, writeable (or of another signature), one dimension."""
+    array = np.atleast_1d(np.asarray(data))
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if (
+        array.ndim != 1
+        or array.dtype.kind not in "iuf"
+        or (array.dtype.kind == "f" and not (array == np.rint(array)).all())
+    ):
+        raise FitError(
+            f"{name}: expected whole numbers in one dimension, got shape {array.shape} of {array.dtype}"
+        )
+    return np.require(array, np.int64, ["C", "A", "W"])
+
+
+def _floats(data: ArrayLike, name: str) -> Array:
+    try:
+        array = np.require(data, np.float64, ["C", "A", "W"])
+    except (TypeError, ValueError):
+        raise FitError(f"{name}: expected numbers, got {data!r}") from None
+    if array.ndim != 1:
+        raise FitError(f"{name}: expected one dimension, got shape {array.shape}")
+    return array
+
+
 Results = tuple[Ints, Array, Array, Array]
 
 BULK_FROM = 1000
@@ -212,3 +348,51 @@ def _scale(units: Array, sizes: Ints, results: Results) -> None:
         if len(band):
             band *= each
             band *= each
+
+
+SCORES_BULK_FROM = 2000
+"""Knots times alphas from which numba is worth loading."""
+
+
+class Scores(NamedTuple):
+    """Lower is better; each of shape (A,), defined as the properties of the same names of ``SplineFit``."""
+
+    reml: NDArray[np.float64]
+    gcv: NDArray[np.float64]
+    loo: NDArray[np.float64]
+
+
+def score_alphas(
+    levels: ArrayLike,
+    values: ArrayLike,
+    n: int,
+    alphas: Iterable[float],
+    *,
+    weights: ArrayLike | None = None,
+    spacing: str | Iterable[float] | None = None,
+) -> Scores:
+    """REML, GCV and leave-one-out score of A alphas on one line; arguments as in :func:`dsice.spline.fit`.
+
+    Examples
+    --------
+    >>> scores = score_alphas(range(8), [5.0, 3.1, 2.2, 0.9, 1.1, 1.8, 3.3, 4.7], 8, [0.1, 1.0, 10.0])
+    >>> scores.loo.round(2).tolist()
+    [0.23, 0.35, 4.17]
+    """
+    knots = read_knots(levels, values, n, weights)
+    grid = UNIT if spacing is None else make_grid(spacing, int(n))
+    lams = np.array([fixed_lam(alpha) for alpha in alphas], np.float64)
+    k = len(knots.y)
+    if k < 3 or knots.rows > k or grid.positions is not None or k * len(lams) < SCORES_BULK_FROM:
+        fits = [SplineFit(knots, int(n), grid, math.sqrt(lam)) for lam in lams.tolist()]
+        return Scores(
+            *(np.array([getattr(fit, name) for fit in fits], np.float64) for name in Scores._fields)
+        )
+    from dsice.spline import kernels  # numba is loaded on first bulk use only
+
+    out = np.empty((len(lams), 3))
+    x = np.array(knots.levels) * float(grid.step)
+    kernels.score_lams(x, np.array(knots.y), np.array(knots.w), lams, out)
+    reml, gcv, loo = (np.ascontiguousarray(column) for column in out.T)
+    reml += 2 * (k - 2) * math.log(knots.unit)
+    return Scores(reml, gcv * knots.unit**2, loo * knots.unit**2)

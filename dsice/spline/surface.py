@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import FitError
-from dsice.spline.evidence import JITTER, Smoothness, Tables, fit_smoothness
-from dsice.spline.prior import AxisPrior
+from dsice.spline.evidence import JITTER, AxisPrior, Smoothness, Tables, fit_smoothness
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -23,7 +23,7 @@ from dsice.collinear import Alpha
 from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space
-from dsice.spline.blas import one_thread
+from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Stream
 from dsice.strategies.convergence import converged
 from dsice.strategies.fitting import lowest_mean

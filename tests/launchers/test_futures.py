@@ -175,7 +175,7 @@ def test_a_trial_that_waits_in_the_queue_can_be_taken_back() -> None:
 
 
 def test_close_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dsice.launchers.futures._WORRY", 0.05)
+    monkeypatch.setattr("dsice.launchers.futures.launcher._WORRY", 0.05)
     with ThreadPoolExecutor(1) as pool:
         launcher = Futures(programs.nap, pool)
         launcher.submit([Job(0, {"x": 1})])

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dsice.spline.evidence import BOUNDS, Tables, _Evidence, fit_smoothness
-from dsice.spline.prior import AxisPrior
+from dsice.spline.evidence import BOUNDS, AxisPrior, Tables, _Evidence, fit_smoothness
 from tests.spline.grids import Array, factors_of, penalised, product, some
 
 SHAPE, ORDERED = (6, 9, 4), (True, True, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dsice.spline.prior import AxisPrior
+from dsice.spline.evidence import AxisPrior
 from tests.spline.grids import axis_covariance, exchangeable
 
 LOG_LAMS = (-7.0, -3.0, 0.0, 3.0)

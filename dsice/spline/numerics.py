@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numba
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,6 +30,8 @@ def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Functio
     options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "parallel": parallel}
     if inline:
         options["forceinline"] = True
+
+    import numba
 
     def decorate(function: Function) -> Function:
         try:
@@ -63,3 +68,19 @@ class ForgivingCache:
             self._cache.save_overload(sig, data)
         except Exception:
             return
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let the linear algebra libraries of this process use one thread meanwhile."""
+    with _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> ThreadpoolController:
+    """The libraries of numpy and scipy, which are different ones: both must be loaded before."""
+    import scipy.linalg.lapack  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from dsice.collinear import Lines, Picker, open_lines
+from dsice.collinear.lines import Lines, Picker, open_lines
 from dsice.directions import directions
 from dsice.spline.evidence import Smoothness
 from dsice.spline.surface import Surface, fit_surface

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from dsice import spline
-from dsice.collinear import MANY, Lines
+from dsice.collinear.lines import MANY, Lines
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.evidence import AxisPrior

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dsice.collinear import open_lines
+from dsice.collinear.lines import open_lines
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Surface

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice.collinear import Alpha
+from dsice.collinear.lines import Alpha
 from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dsice.collinear import Lines, Picker, open_lines
+from dsice.collinear.lines import Lines, Picker, open_lines
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Scores, Surface

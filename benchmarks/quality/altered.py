@@ -16,8 +16,7 @@ from dsice.history import History
 from dsice.space import Space
 from dsice.spline.evidence import AxisPrior
 from dsice.strategies import DSICE, Stream
-from dsice.strategies.search import CENTRES, NEW_CENTRES, LineSearch
-from dsice.strategies.widening import Widening
+from dsice.strategies.dsice.search import CENTRES, NEW_CENTRES, LineSearch, Widening
 from dsice.trial import Point, Proposal
 
 Array = np.ndarray[Any, np.dtype[Any]]

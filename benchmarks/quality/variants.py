@@ -37,27 +37,27 @@ VARIANTS: dict[str, Kind] = {
     "no lines": strategy(
         lambda batch: Altered(
             {
-                "dsice.strategies.search.open_lines": no_lines,
-                "dsice.strategies.search.SCAN": 4000,
-                "dsice.strategies.search.SINGLES": 2000,
+                "dsice.strategies.dsice.search.open_lines": no_lines,
+                "dsice.strategies.dsice.search.SCAN": 4000,
+                "dsice.strategies.dsice.search.SINGLES": 2000,
             }
         ),
         "4000 random points of the grid are the candidates",
     ),
     "all widths at once": strategy(
-        lambda batch: Altered({"dsice.strategies.search.Widening.of": at_once}),
+        lambda batch: Altered({"dsice.strategies.dsice.search.Widening.of": at_once}),
         "directions of up to four axes from the first line on",
     ),
     "random directions": strategy(
         lambda batch: Altered({"dsice.collinear._ladder": shuffled}), "directions in random order, no ladder within a width"
     ),
     "one-line fits": strategy(
-        lambda batch: Altered({"dsice.strategies.dsice.LineSearch": OneLine, "dsice.strategies.search.SHORTLIST": 10**6}),
+        lambda batch: Altered({"dsice.strategies.dsice.LineSearch": OneLine, "dsice.strategies.dsice.search.SHORTLIST": 10**6}),
         "a d-spline of alpha 0.1 on each line by itself, random new centres",
     ),
     "Matern prior": strategy(
         lambda batch: Altered(
-            {"dsice.spline.surface.AxisPrior": Matern, "dsice.strategies.fitting._FITTED": OrderedDict()}  # its own memory
+            {"dsice.spline.surface.AxisPrior": Matern, "dsice.strategies.dsice.model._FITTED": OrderedDict()}  # its own memory
         ),
         "Matern 5/2 in place of the d-spline prior",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from dsice.errors import OptionError
 from dsice.strategies.base import Strategy, Stream
-from dsice.strategies.dsice import DSICE
+from dsice.strategies.dsice.strategy import DSICE
 from dsice.strategies.grid import Grid
 from dsice.strategies.optuna import OptunaSampler
 from dsice.strategies.population import Population

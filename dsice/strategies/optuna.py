@@ -18,7 +18,7 @@ from dsice.errors import MissingPackageError, OptionError, shown
 from dsice.history import History
 from dsice.space import Choice, Space
 from dsice.strategies.base import Stream
-from dsice.strategies.constraints import distances
+from dsice.strategies.dsice.constraints import distances
 from dsice.trial import Point, Proposal, Trial
 
 KEEPS = "optuna."  # before the names of what a sampler noted with a trial (its generation, say), in our notes

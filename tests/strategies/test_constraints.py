@@ -10,8 +10,8 @@ import pytest
 
 from dsice import Choice, Goal, Space, Trial, Tuner
 from dsice.strategies import DSICE
-from dsice.strategies.constraints import PENALTY, Bounds, distances
-from dsice.strategies.measurements import Measurements
+from dsice.strategies.dsice.constraints import PENALTY, Bounds, distances
+from dsice.strategies.dsice.model import Measurements
 
 GRID = {f"x{i}": range(8) for i in range(3)}
 

@@ -7,7 +7,7 @@ import pytest
 
 from dsice import Choice, DsiceError, Goal, Space, Tuner
 from dsice.strategies import DSICE, Random, Strategy
-from dsice.strategies.spread import Spread
+from dsice.strategies.dsice.initial_design import Spread
 from tests.conftest import bowl, conditional, fill, holes
 
 
@@ -46,7 +46,7 @@ def test_the_first_batch_covers_every_level_of_every_axis_evenly() -> None:
 
 
 def test_the_kernel_of_the_spread_design_is_centred_with_mean_one() -> None:
-    from dsice.strategies.spread import _kernel
+    from dsice.strategies.dsice.initial_design import _kernel
 
     for m in (2, 3, 7, 100):
         levels = np.arange(m)

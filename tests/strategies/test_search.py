@@ -15,7 +15,7 @@ import pytest
 from dsice import Choice, Require, Space, Trial, Tuner, When
 from dsice.spline import kernels
 from dsice.strategies import DSICE
-from dsice.strategies.search import NEW_CENTRES, LineSearch
+from dsice.strategies.dsice.search import NEW_CENTRES, LineSearch
 
 Objective = Callable[[Mapping[str, Any]], float]
 

@@ -25,10 +25,10 @@ from dsice.history import History
 from dsice.space import Space
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Stream
-from dsice.strategies.convergence import converged
-from dsice.strategies.fitting import lowest_mean
-from dsice.strategies.search import Found, LineSearch
-from dsice.strategies.spread import Spread, first_points
+from dsice.strategies.dsice.convergence import converged
+from dsice.strategies.dsice.initial_design import Spread, first_points
+from dsice.strategies.dsice.model import lowest_mean
+from dsice.strategies.dsice.search import Found, LineSearch
 from dsice.trial import Point, Proposal
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat

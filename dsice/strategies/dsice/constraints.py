@@ -14,8 +14,7 @@ import numpy as np
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Surface
-from dsice.strategies.fitting import surface_through
-from dsice.strategies.measurements import Measurements, pooled
+from dsice.strategies.dsice.model import Measurements, pooled, surface_through
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FAR = 1e3  # distance beyond which all are alike

@@ -10,7 +10,7 @@ import numpy as np
 
 from dsice.history import History
 from dsice.spline.surface import Surface
-from dsice.strategies.measurements import Measurements
+from dsice.strategies.dsice.model import Measurements
 from dsice.trial import Point, State
 
 Array = np.ndarray[Any, np.dtype[Any]]

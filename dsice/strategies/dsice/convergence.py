@@ -16,8 +16,7 @@ from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Surface
 from dsice.strategies.base import Stream
-from dsice.strategies.fitting import surface_through
-from dsice.strategies.measurements import Measurements
+from dsice.strategies.dsice.model import Measurements, surface_through
 
 Array = np.ndarray[Any, np.dtype[Any]]
 CHANCE = 0.05

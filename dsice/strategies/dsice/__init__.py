@@ -1,0 +1,5 @@
+"""The default search."""
+
+from dsice.strategies.dsice.strategy import DSICE
+
+__all__ = ["DSICE"]

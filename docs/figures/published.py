@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from dsice.strategies.published.givens import MarkerFit
 from dsice.strategies.published.ippe import OneLine
-from dsice.strategies.published.neighbours import points_along
+from dsice.strategies.published.lattice import points_along
+from dsice.strategies.published.marker_fit import MarkerFit
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
 from dsice.strategies.published.search import Job, Point, Search

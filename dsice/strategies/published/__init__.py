@@ -1,6 +1,6 @@
 """The published algorithms, rule by rule. See docs/published.md."""
 
-from dsice.strategies.published.options import (
+from dsice.strategies.published.strategies import (
     IPPE,
     Parallel2022,
     Radial2024,

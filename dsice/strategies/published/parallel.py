@@ -11,8 +11,8 @@ from itertools import chain
 from math import inf
 
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.line import LineSearch
-from dsice.strategies.published.neighbours import (
+from dsice.strategies.published.ippe import LineSearch
+from dsice.strategies.published.lattice import (
     along,
     centre,
     four,

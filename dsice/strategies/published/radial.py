@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import inf, isfinite
 
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.givens import MarkerFit, ranking
-from dsice.strategies.published.line import MOST, STEADY
-from dsice.strategies.published.neighbours import (
+from dsice.strategies.published.ippe import MOST, STEADY
+from dsice.strategies.published.lattice import (
     along,
     centre,
     four,
@@ -17,6 +16,7 @@ from dsice.strategies.published.neighbours import (
     points_along,
     thirds,
 )
+from dsice.strategies.published.marker_fit import MarkerFit, ranking
 from dsice.strategies.published.search import Job, Point, Search
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import inf, isfinite
 from typing import NamedTuple
 
+import numpy as np
+
 from dsice.directions.ladder import Direction
+from dsice.history import History
+from dsice.space import Space
+from dsice.trial import Proposal, State
 
 Point = tuple[int, ...]
 
@@ -67,3 +72,115 @@ class Search(ABC):
         self._waiting -= 1
         if self._waiting == 0:
             self._close()
+
+
+class Replay:
+    """A search that is told what the history knows.
+
+    - A point with inactive parameters is the point that has them at level 0.
+    - A point that breaks a rule of the space is told as failed at once and costs nothing: such
+      neighbours are no candidates, and lines go on behind holes.
+    - A point that the search had before is answered from the history, and the batch is filled up
+      with the next entries of the job list. One that was added or enqueued is answered when the
+      search comes to it.
+    - Trials without a score (failed, timed out, invalid, stopped, lost) and infeasible ones are
+      told as failed.
+
+    Parameters
+    ----------
+    search
+        The algorithm.
+    space
+        The space; its grid is that of the algorithm.
+    batch
+        New points in a batch of the algorithm.
+    """
+
+    def __init__(self, search: Search, space: Space, batch: int) -> None:
+        self._search, self._space, self._size = search, space, batch
+        self._known: dict[Point, Point | None] = {}
+        self._told: dict[Point, tuple[int, float]] = {}
+        self._open: list[Job] = []
+
+    def holds(self, history: History) -> bool:
+        """Whether the values told so far are still those of the history."""
+        n, values = len(history), _Values(history)
+        return all(id < n and values.of(id) == value for id, value in self._told.values())
+
+    def next(self, n: int, history: History) -> list[Proposal]:
+        """Up to `n` points that the open batch still lacks; batches that are complete are told on the way."""
+        values = _Values(history)
+        while self._open or self._fill():
+            wanted = dict.fromkeys(
+                point for job in self._open if (point := self._canonical(job.point)) is not None
+            )
+            ids = {point: history.id_of((point, 0, 0, 0)) for point in wanted}
+            if any(id is None or values.of(id) is None for id in ids.values()):
+                return self._proposals(
+                    [job for job in self._open if self._lacks(job, ids)], n, history
+                )
+            for point, id in ids.items():
+                value = None if id is None else values.of(id)
+                if id is not None and value is not None:
+                    self._told[point] = (id, value)
+            batch, self._open = self._open, []
+            for job in batch:
+                told = self._canonical(job.point)
+                self._search.tell(job.point, inf if told is None else self._told[told][1])
+        return []
+
+    def _fill(self) -> bool:
+        """Open the next batch; False when the search has ended."""
+        new, jobs = set[Point](), list[Job]()
+        for job in self._search.jobs():
+            jobs.append(job)
+            point = self._canonical(job.point)
+            if point is not None and point not in self._told:
+                new.add(point)
+                if len(new) == self._size:
+                    break
+        self._open = self._search.open(jobs)
+        return bool(jobs)
+
+    def _lacks(self, job: Job, ids: dict[Point, int | None]) -> bool:
+        point = self._canonical(job.point)
+        return point is not None and ids[point] is None
+
+    def _proposals(self, jobs: Sequence[Job], n: int, history: History) -> list[Proposal]:
+        found = dict[Point, Proposal]()
+        base = self._canonical(self._search.base)
+        centre = None if base is None else history.id_of((base, 0, 0, 0))
+        for job in jobs:
+            point = self._canonical(job.point)
+            if point is not None and point not in found and len(found) < n:
+                found[point] = Proposal(point, _note(job, centre))
+        return list(found.values())
+
+    def _canonical(self, point: Point) -> Point | None:
+        """The valid point of the space that this grid point is, None if there is none."""
+        if point not in self._known:
+            plain: Point = tuple(self._space.collapse(np.array([point]))[0].tolist())
+            self._known[point] = plain if self._space.is_valid(plain) else None
+        return self._known[point]
+
+
+class _Values:
+    """What a search is told of each trial."""
+
+    def __init__(self, history: History) -> None:
+        self._history, self._scores, self._feasible = history, history.scores(), history.feasible()
+
+    def of(self, id: int) -> float | None:
+        """Score of a trial, inf if it has none or is infeasible, None while it is pending."""
+        if self._history[id].state is State.PENDING:
+            return None
+        score = float(self._scores[id])
+        return score if isfinite(score) and self._feasible[id] else inf
+
+
+def _note(job: Job, centre: int | None) -> dict[str, object]:
+    note: dict[str, object] = {"phase": job.phase}
+    if job.direction is not None:
+        note |= {"width": sum(map(abs, job.direction)), "direction": list(job.direction)}
+        note |= {} if centre is None else {"centre": centre}
+    return note

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.line import LineSearch
-from dsice.strategies.published.neighbours import centre, neighbours, points_along
+from dsice.strategies.published.ippe import LineSearch
+from dsice.strategies.published.lattice import centre, neighbours, points_along
 from dsice.strategies.published.search import Job, Point, Search
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dsice.spline import fit
-from dsice.strategies.published.givens import MarkerFit, ranking
+from dsice.strategies.published.marker_fit import MarkerFit, ranking
 
 
 def measured(m: int, k: int, seed: int) -> list[tuple[int, float]]:

@@ -16,7 +16,7 @@ from dsice import Space, Tuner
 from dsice.errors import OptionError
 from dsice.strategies import IPPE, Parallel2022, Radial2024, Sequential2018
 from dsice.strategies.published.ippe import Original
-from dsice.strategies.published.neighbours import lines_through, neighbours
+from dsice.strategies.published.lattice import lines_through, neighbours
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial, first_list
 from dsice.strategies.published.search import Point, Search

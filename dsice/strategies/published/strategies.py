@@ -13,12 +13,11 @@ from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Strategy, Stream
-from dsice.strategies.published.begin import Designed, latin, middle
 from dsice.strategies.published.ippe import OneLine, Original
+from dsice.strategies.published.lattice import Designed, latin, middle
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
-from dsice.strategies.published.replay import Replay
-from dsice.strategies.published.search import Point, Search
+from dsice.strategies.published.search import Point, Replay, Search
 from dsice.strategies.published.sequential import Sequential
 from dsice.trial import Proposal
 

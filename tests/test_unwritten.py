@@ -167,7 +167,7 @@ def test_without_any_room_results_stay_in_memory(path: Path, disk: Disk, monkeyp
     tuner = Tuner(small(), Grid(), journal=path)
     tuner.ask()
     disk.error = errno.ENOSPC
-    monkeypatch.setattr("dsice.tuner.unwritten._written", lambda *_: False)
+    monkeypatch.setattr("dsice.tuner.recorder._written", lambda *_: False)
     with pytest.raises(JournalError, match="could be saved nowhere else and stay in the memory"):
         tuner.tell(0, 0.5)
     disk.error = 0

@@ -49,10 +49,12 @@ VARIANTS: dict[str, Kind] = {
         "directions of up to four axes from the first line on",
     ),
     "random directions": strategy(
-        lambda batch: Altered({"dsice.collinear._ladder": shuffled}), "directions in random order, no ladder within a width"
+        lambda batch: Altered({"dsice.collinear.lines._ladder": shuffled}), "directions in random order, no ladder within a width"
     ),
     "one-line fits": strategy(
-        lambda batch: Altered({"dsice.strategies.dsice.LineSearch": OneLine, "dsice.strategies.dsice.search.SHORTLIST": 10**6}),
+        lambda batch: Altered(
+            {"dsice.strategies.dsice.strategy.LineSearch": OneLine, "dsice.strategies.dsice.search.SHORTLIST": 10**6}
+        ),
         "a d-spline of alpha 0.1 on each line by itself, random new centres",
     ),
     "Matern prior": strategy(

@@ -17,7 +17,7 @@ from dsice.running.options import check_stages
 from dsice.strategies import Parallel2022, Radial2024, Strategy, strategy_from_dict, strategy_names
 from dsice.trial import Trial
 from dsice.tuner import Tuner
-from dsice.tuner.resuming import last_options
+from dsice.tuner.opening import last_options
 
 Mode = Literal["rounds", "async"]
 

@@ -13,7 +13,7 @@ from dsice.errors import OptionError
 from dsice.strategies import Strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
-from dsice.tuner.checks import whole
+from dsice.tuner.opening import whole
 
 Callback: TypeAlias = Callable[[Tuner, Trial], object]
 Work: TypeAlias = Callable[..., Any] | str

@@ -222,7 +222,7 @@ def minimize(
     """
     from dsice.launchers.local.launcher import Local
     from dsice.tuner import Tuner
-    from dsice.tuner.checks import whole
+    from dsice.tuner.opening import whole
 
     if not callable(objective) or isinstance(objective, Mapping):
         raise OptionError(f"minimize(objective={objective!r}): expected a function of the params")

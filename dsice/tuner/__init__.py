@@ -2,7 +2,7 @@
 
 from dsice.journal.extend import Extension, extend
 from dsice.stopping import Stopper
-from dsice.tuner.parts import Axes
+from dsice.tuner.opening import Axes
 from dsice.tuner.tuner import Tuner
 
 __all__ = ["Axes", "Extension", "Stopper", "Tuner", "extend"]

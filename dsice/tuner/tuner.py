@@ -19,14 +19,27 @@ from dsice.stopping import Stopper
 from dsice.strategies import Strategy
 from dsice.trial import State, Trial
 from dsice.tuner import telling
-from dsice.tuner.checks import check_orphans, only_rank_zero, whole
-from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
-from dsice.tuner.curves import judged, record_step
-from dsice.tuner.parts import Axes, Parts, looked_at, made, opened, resumed
-from dsice.tuner.proposing import next_trials, recommended
-from dsice.tuner.runs import Runs
+from dsice.tuner.asking import (
+    Confirmation,
+    confirmation,
+    next_confirmations,
+    next_trials,
+    recommended,
+)
+from dsice.tuner.opening import (
+    Axes,
+    Parts,
+    check_orphans,
+    looked_at,
+    made,
+    only_rank_zero,
+    opened,
+    resumed,
+    whole,
+)
+from dsice.tuner.recorder import Made
+from dsice.tuner.runs import Runs, judged, record_step
 from dsice.tuner.telling import Told
-from dsice.tuner.unwritten import Made
 
 
 class Tuner:

@@ -4,26 +4,104 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyError, SpaceError
-from dsice.goal import Goal
+from dsice.errors import (
+    DsiceWarning,
+    JournalError,
+    OptionError,
+    OtherStudyError,
+    RankError,
+    SpaceError,
+    shown,
+)
+from dsice.goal import Goal, Share
 from dsice.history import History
 from dsice.journal import FORMAT, Journal, Reading
 from dsice.journal.loader import Archive
-from dsice.space import Space
+from dsice.space import Choice, Ordinal, Space
 from dsice.space.rules import Predicate
 from dsice.stopping import Stopper, stopper_dict, stopper_from_dict
-from dsice.strategies import Strategy, Stream, strategy_dict, strategy_from_dict
-from dsice.trial import Proposal, State
-from dsice.tuner.checks import check_options, whole
+from dsice.strategies import DSICE, Strategy, Stream, strategy_dict, strategy_from_dict
+from dsice.trial import Point, Proposal, State
+from dsice.tuner import opening
+from dsice.tuner.recorder import Recorder
+
+RANKS = (
+    ("RANK", "WORLD_SIZE"),  # torchrun and everything like it
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun
+)
+
+
+def only_rank_zero() -> None:
+    """Raise RankError in any process but the first of several: under a multi-process trainer all of them run the script."""
+    for rank, size in RANKS:
+        text, count = os.environ.get(rank, ""), os.environ.get(size, "")
+        if text.isdigit() and int(text) > 0 and count.isdigit() and int(count) > 1:
+            raise RankError(
+                f"this is rank {text} of {count} ({rank}={text}), and only rank 0 may own the tuner: make the Tuner on rank 0, "
+                f"broadcast trial.params to the other ranks, and tell on rank 0. If this process is alone, unset {rank}"
+            )
+
+
+def check_stopper(stopper: object) -> None:
+    """Raise OptionError for what is no stopper."""
+    if stopper is not None and (
+        isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))
+    ):
+        raise OptionError(
+            f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)"
+        )
+
+
+def check_orphans(orphans: object) -> None:
+    """Raise OptionError for an unknown word."""
+    if orphans not in ("again", "keep"):
+        raise OptionError(f"Tuner(orphans={orphans!r}): expected 'again' or 'keep'")
+
+
+def check_options(strategy: object, goal: object, max_trials: object) -> None:
+    """Raise OptionError for arguments of a Tuner of the wrong kind."""
+    if not callable(getattr(strategy, "ask", None)) or isinstance(strategy, type):
+        raise OptionError(
+            f"Tuner(strategy={shown(strategy)}): expected a strategy object such as dsice.strategies.DSICE()"
+        )
+    if not isinstance(goal, Goal):
+        raise OptionError(f"Tuner(goal={shown(goal)}): expected a Goal, such as Goal('loss')")
+    last = getattr(strategy, "last_stage", goal.stage)
+    if goal.stage != last:
+        raise OptionError(
+            f"Goal(stage={goal.stage}): {type(strategy).__name__} trains in stages and its last one is {last}; give "
+            f"Goal(stage={last}), so that the best is the best after the whole training"
+        )
+    if isinstance(goal.until, Share) and max_trials is None:
+        raise OptionError(
+            "Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too"
+        )
+
+
+def whole(function: str, name: str, value: object, least: int) -> int:
+    """An option that is a whole number of at least `least`."""
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, (int, np.integer))
+        or value < least
+    ):
+        raise OptionError(f"{function}({name}={shown(value)}): expected a whole number >= {least}")
+    return int(value)
+
 
 OPTIONS = ("strategy", "goal", "seed", "max_trials", "stopper")
 
@@ -249,3 +327,137 @@ def _version() -> str:
         return version("dsice")
     except PackageNotFoundError:  # run from a source tree that was never installed
         return "unknown"
+
+
+Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
+Orphans = Literal["again", "keep"]
+JournalPath = str | os.PathLike[str]
+
+
+@dataclass
+class Parts:
+    """All that a tuner holds.
+
+    Attributes
+    ----------
+    queue
+        Points that were enqueued and not asked yet.
+    again
+        Ids of the orphans that the next asks hand out.
+    preparations
+        Directories of what was prepared, by name.
+    lost
+        How often runs of each trial were lost.
+    """
+
+    space: Space
+    strategy: Strategy
+    history: History
+    seed: int
+    max_trials: int | None
+    recorder: Recorder
+    stopper: Stopper | None = None
+    queue: list[Point] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
+    preparations: dict[str, str] = field(default_factory=dict)
+    lost: Counter[int] = field(default_factory=Counter)
+
+    def take_over(self, archive: Archive) -> None:
+        """What a journal holds beside the trials."""
+        self.queue, self.preparations, self.lost = (
+            archive.queue,
+            archive.preparations,
+            archive.again,
+        )
+
+    def own(self, journal: Journal, orphans: Orphans) -> None:
+        """Write to that journal from now on."""
+        self.recorder.journal = journal
+        if orphans == "again":
+            self.again = [t.id for t in self.history.pending()]
+
+
+def made(
+    space: Space | Axes,
+    strategy: Strategy | None,
+    goal: Goal | None,
+    max_trials: int | None,
+    seed: int,
+    stopper: Stopper | None,
+    *,
+    asking: bool = True,
+) -> Parts:
+    """From arguments, all of them checked; without a journal. A study that is only looked at needs no strategy that works."""
+    check_stopper(stopper)
+    strategy = DSICE() if strategy is None else strategy
+    goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
+    space = space if isinstance(space, Space) else Space(space)
+    check_options(strategy, goal, max_trials)
+    if asking and callable(
+        check := getattr(strategy, "check", None)
+    ):  # some strategies know beforehand what cannot work
+        check(space)
+    budget = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
+    history = History(goal, budget=budget)
+    return Parts(
+        space,
+        strategy,
+        history,
+        whole("Tuner", "seed", seed, 0),
+        budget,
+        Recorder(history),
+        stopper,
+    )
+
+
+def opened(parts: Parts, journal: JournalPath | Journal, orphans: Orphans) -> None:
+    """Let these parts write a journal, after what it holds of this study already was read."""
+    journal = journal if isinstance(journal, Journal) else Journal(journal)
+    options = opening.options(
+        parts.strategy, parts.history.goal, parts.seed, parts.max_trials, parts.stopper
+    )
+    reading = journal.claim()
+    with _closed_on_error(journal):
+        parts.take_over(opening.go_on(journal, reading, parts.space, parts.history, options))
+    parts.own(journal, orphans)
+
+
+def looked_at(journal: JournalPath, rules: Mapping[str, Any] | None) -> Parts:
+    """The study of a journal, never to be written."""
+    archive = Archive(Reading(journal))
+    parts = _stored(archive, rules, asking=False)
+    parts.recorder.read_from = archive.path
+    return parts
+
+
+def resumed(
+    journal: JournalPath | Journal, orphans: Orphans, rules: Mapping[str, Any] | None
+) -> Parts:
+    """The study of a journal with all its options, to go on with."""
+    check_orphans(orphans)
+    owned = journal if isinstance(journal, Journal) else Journal(journal, create=False)
+    reading = owned.claim()
+    with _closed_on_error(owned):
+        archive = Archive(reading)
+        parts = _stored(archive, rules, asking=True)
+        parts.stopper = opening.stored_stopper(archive)
+        owned.begin()
+    parts.own(owned, orphans)
+    return parts
+
+
+def _stored(archive: Archive, rules: Mapping[str, Any] | None, *, asking: bool) -> Parts:
+    parts = made(*opening.stored_study(archive, rules or {}), None, asking=asking)
+    archive.fill(parts.history, parts.space)
+    parts.take_over(archive)
+    return parts
+
+
+@contextmanager
+def _closed_on_error(journal: Journal) -> Iterator[None]:
+    """Let go of a journal that cannot be used."""
+    try:
+        yield
+    except BaseException:
+        journal.close()
+        raise

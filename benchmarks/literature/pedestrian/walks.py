@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from benchmarks.literature.results import need
 
 Windows = NDArray[np.float32]
 
-RECORDED = Path(__file__).resolve().parents[3].parent / "shared" / "pedestrian" / "eth_ucy.parquet"  # beside the project
+RECORDED = os.environ.get("ETH_UCY")  # the recordings as a parquet file: scene, split, frame, ped, x, y
 SEEN, AHEAD = 8, 12  # positions
 FRAMES = 10  # between two positions of a path
 HELD_OUT = ("biwi_hotel", "crossing")  # the place that neither training nor tuning sees: of the recordings, of the simulation
@@ -86,14 +86,14 @@ def cut(paths: pd.DataFrame, source: str, *, seed: int = 0) -> Walks:
 
 
 def load(*, simulated: bool = False, share: float = 1.0) -> Walks:
-    """The recorded paths where they are beside the project, else (or with `simulated`) simulated ones.
+    """The recorded paths where ETH_UCY names a file of them, else (or with `simulated`) simulated ones.
 
     Parameters
     ----------
     share
         Of the simulated people.
     """
-    if simulated or not RECORDED.exists():
+    if simulated or not RECORDED:
         return cut(simulation.paths(share=share), "simulated: social-force model")
     need("pyarrow", "reading the recorded paths")
     return cut(pd.read_parquet(RECORDED), "recorded: ETH/UCY")

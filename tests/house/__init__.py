@@ -1,0 +1,1 @@
+"""The shape of the code: figures with bars (`measure`), circles of imports (`circles`)."""

@@ -1,22 +1,26 @@
 """Runs the studies of `studies.py` with the dsice found in a folder, in a process of its own.
 
-The fixtures were recorded by dsice 0.1.0 (commit 79ae3c9), whose code is in ``dsice-0.1.0.tar.xz`` beside this file::
+The fixtures were recorded by dsice 0.1.0 (commit 79ae3c9), whose code is in ``dsice-0.1.0.tar.xz``
+beside this file::
 
     git archive --format=tar 79ae3c9 dsice | xz -9e > tests/journal/dsice-0.1.0.tar.xz
     mkdir OLD && tar -xf tests/journal/dsice-0.1.0.tar.xz -C OLD
     python -I tests/journal/record.py OLD write:tests/journal/fixtures
 
-A journal that is in the folder already is left as it is: what 0.1.0 wrote once stays, and only a new study is recorded.
+A journal that is in the folder already is left as it is: what 0.1.0 wrote once stays, and only a
+new study is recorded.
 
 Commands, any number of them:
 
 ``write:FOLDER``
     Write the journals of all studies that the folder lacks.
 ``go-on:FOLDER``
-    Open each journal of the folder twice, which must not change it; then ask, tell and ask once more.
+    Open each journal of the folder twice, which must not change it; then tell what is pending,
+    ask, tell and ask once more.
     ``FOLDER/known.json`` gets what each tuner knew before.
 ``try:FOLDER``
-    ``FOLDER/outcomes.json`` gets what becomes of each journal of the folder when it is resumed and asked.
+    ``FOLDER/outcomes.json`` gets what becomes of each journal of the folder when it is resumed
+    and asked.
 ``wait``
     Say "ready" and wait for a line of the standard input.
 """

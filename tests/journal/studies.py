@@ -1,7 +1,9 @@
 """Small studies that together write every kind of journal line and every field.
 
-They use the public interface alone, so that dsice 0.1.0 and today's code can both run them: `record.py` says who does.
-Nothing in them depends on the clock or on chance; only `at`, `created` and `dsice` differ between two runs.
+They use the public interface alone, so that dsice 0.1.0 and today's code can both run them:
+`record.py` says who does.
+Nothing in them depends on the clock or on chance; only `at`, `created` and `dsice` differ between
+two runs.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def known(tuner: Tuner) -> list[str]:
     return [*trials, f"{about} {dict(tuner.preparations)} {tuner.history.goal}"]
 
 
-# ------------------------------------------------------------------ what the studies are made of
+# -------------------------------------------------------- what the studies are made of
 def plane() -> Space:
     """A 7 x 5 grid."""
     return Space({"x": range(7), "y": [0.5, 1.0, 1.5, 2.0, 2.5]})
@@ -194,7 +196,7 @@ def of_stopper(make: Callable[[], object]) -> Study:
     return Study(options, write)
 
 
-# ------------------------------------------------------------------ everything that can be told
+# -------------------------------------------------------- everything that can be told
 def _told(path: Path) -> None:
     with warnings.catch_warnings(), Tuner(plane(), Random(), journal=path) as tuner:
         warnings.simplefilter("ignore", dsice.DsiceWarning)  # numbers that are none
@@ -223,7 +225,24 @@ def _told(path: Path) -> None:
             seconds=0.5,
             tags={"from": "a colleague"},
         )
+        tuner.add({"x": 1, "y": 0.5}, error="crash", times=(1.0, 2.0, 3.0), where={"host": "node2"})
         tuner.enqueue({"x": 0, "y": 0.5})
+
+
+def _stages() -> Options:
+    return {
+        "space": plane(),
+        "strategy": Population(members=2, stages=2),
+        "goal": Goal("loss", stage=1),
+    }
+
+
+def _staged(path: Path) -> None:
+    """An added trial has the goal's stage."""
+    with Tuner(**_stages(), journal=path) as tuner:
+        measure(tuner, tuner.ask(2))
+        tuner.add({"x": 0, "y": 1.0}, 2.0)
+        measure(tuner, tuner.ask(1))
 
 
 def _only_random() -> Options:
@@ -278,7 +297,7 @@ def _launched(path: Path) -> None:
         run(tuner, AtOnce(), prepare={"data": "true"}, max_trials=6, confirm=2, progress=False)
 
 
-# ------------------------------------------------------------------ spaces, options, extensions, damage
+# -------------------------------------------------------- spaces, options, extensions, damage
 def small(params: Mapping[str, Any]) -> bool:
     return bool(params["depth"] < 4)
 
@@ -372,7 +391,7 @@ def _nothing(path: Path) -> None:
     Tuner(**_only_random(), journal=path).close()
 
 
-# ------------------------------------------------------------------ what is no part of dsice
+# -------------------------------------------------------- what is no part of dsice
 @dataclass(frozen=True)
 class Zigzag:
     """A strategy of somebody's own that uses all that a proposal can hold."""
@@ -452,6 +471,7 @@ STUDIES: dict[str, Study] = {
     "goal-time-auto": of_goal(Goal(time_weight="auto", until=Trials(9))),
     "goal-time-seconds": of_goal(Goal(time_weight=0.5, until=Seconds(20))),
     "goal-time-share": of_goal(Goal(time_weight=2, until=Share(0.25))),
+    "goal-stage": Study(_stages, _staged),
     "stopper-median": of_stopper(lambda: Median(complete=2)),
     "stopper-matching": of_stopper(
         lambda: LearningCurveMatching([1, 2, 4], [2, 4], complete=2, stop_rank=0.4)

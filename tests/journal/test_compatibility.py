@@ -1,7 +1,7 @@
 """Journals between versions: 0.1.0 and today's code read, continue and write the same lines.
 
-The code of 0.1.0 is unpacked and run in a process of its own (`record.py`); both processes run without the JIT, so that
-neither compiles and both compute the same bits.
+The code of 0.1.0 is unpacked and run in a process of its own (`record.py`), beside one with today's
+code; both run without the JIT, so that neither compiles and both compute the same bits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DIFFERS = ("at", "created", "dsice")  # between two runs of the same study
 Record = dict[str, Any]
 
 
-# ------------------------------------------------------------------ opening what 0.1.0 wrote
+# -------------------------------------------------------- opening what 0.1.0 wrote
 def test_every_study_has_a_journal_of_0_1_0() -> None:
     assert set(RECORDED) == set(STUDIES)
     for path in RECORDED.values():
@@ -57,7 +57,7 @@ def test_opening_and_closing_a_journal_of_0_1_0_changes_no_byte(name: str, tmp_p
     ]
 
 
-# ------------------------------------------------------------------ both versions, side by side
+# -------------------------------------------------------- both versions, side by side
 @dataclass(frozen=True)
 class Both:
     """Folders of the journals that the two versions wrote.
@@ -65,7 +65,8 @@ class Both:
     Attributes
     ----------
     old, new
-        Of 0.1.0 and of today's code: the studies, written anew (``studies``); the fixtures, continued (``continued``).
+        Of 0.1.0 and of today's code: the studies, written anew (``studies``); the fixtures,
+        continued (``continued``).
     exchanged
         The studies of today's code, continued by 0.1.0, then by today's code.
     edited
@@ -125,7 +126,7 @@ def is_ready(process: subprocess.Popen[str]) -> None:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a journal, without what differs between two runs; the order of the fields counts."""
+    """The lines of a journal but for what differs between two runs; the order of fields counts."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
         for about in (record, *record.get("extended", ())):
@@ -198,7 +199,7 @@ def packed() -> Iterator[tuple[str, str]]:
                 yield member.name, hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
-# ------------------------------------------------------------------ what is read, passed over and refused
+# -------------------------------------------------------- what is read, passed over and refused
 Edit = Callable[[list[Record]], object]
 
 
@@ -232,7 +233,7 @@ def tells(records: list[Record]) -> Iterator[Record]:
     return (record for record in records if record["kind"] == "tell")
 
 
-NEXT = 12  # the id of the next trial
+NEXT = 13  # the id of the next trial
 
 EDITS: dict[str, tuple[str, Edit]] = {
     "unchanged": ("asked 3", len),

@@ -101,9 +101,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
         for process in (old, new):  # one after the other
             said, errors = process.communicate("\n", timeout=200)
             assert process.returncode == 0, said + errors
-            shutil.copytree(
-                found.exchanged, found.exchanged / ("by-old" if process is old else "by-new")
-            )
+            shutil.copytree(found.exchanged, found.exchanged / ("by-old" if process is old else "by-new"))
     finally:
         for process in (old, new):
             process.kill()
@@ -146,10 +144,7 @@ def test_the_same_calls_write_the_lines_that_0_1_0_writes(both: Both) -> None:
 
 
 def test_a_journal_of_0_1_0_says_the_same_to_both_and_goes_on_alike(both: Both) -> None:
-    told = [
-        json.loads((folder / "continued" / "known.json").read_text())
-        for folder in (both.old, both.new)
-    ]
+    told = [json.loads((folder / "continued" / "known.json").read_text()) for folder in (both.old, both.new)]
     assert told[0] == told[1] and set(told[0]) == set(STUDIES)
     same(both.new / "continued", both.old / "continued")
     for name, path in RECORDED.items():
@@ -161,14 +156,9 @@ def test_0_1_0_goes_on_with_a_new_journal_and_this_version_after_it(both: Both) 
         file, by_old = f"{name}.jsonl", both.exchanged / "by-old" / f"{name}.jsonl"
         assert by_old.read_bytes().startswith((both.new / "studies" / file).read_bytes()), name
         assert (both.exchanged / file).read_bytes().startswith(by_old.read_bytes()), name
-    before, after = (
-        json.loads((both.exchanged / who / "known.json").read_text())
-        for who in ("by-old", "by-new")
-    )
+    before, after = (json.loads((both.exchanged / who / "known.json").read_text()) for who in ("by-old", "by-new"))
     assert len(after["strategy-random"]) == len(before["strategy-random"]) + 4
-    assert not [name for name in STUDIES if len(after[name]) <= len(before[name])], (
-        "these asked for nothing more"
-    )
+    assert not [name for name in STUDIES if len(after[name]) <= len(before[name])], "these asked for nothing more"
 
 
 def test_the_code_of_0_1_0_is_that_of_its_commit() -> None:
@@ -181,10 +171,7 @@ def test_the_code_of_0_1_0_is_that_of_its_commit() -> None:
     )
     if asked.returncode:
         pytest.skip(f"commit {COMMIT} is not in this clone")
-    blobs = {
-        name: about.split()[2]
-        for about, _, name in (x.partition("\t") for x in asked.stdout.splitlines())
-    }
+    blobs = {name: about.split()[2] for about, _, name in (x.partition("\t") for x in asked.stdout.splitlines())}
     assert dict(packed()) == blobs
 
 
@@ -311,9 +298,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
     ),
     "a gap in the ids": (
         "resume: JournalError",
-        lambda r: r.append(
-            {"kind": "ask", "round": 2, "trials": [{"id": NEXT + 1, "point": [0, 1]}]}
-        ),
+        lambda r: r.append({"kind": "ask", "round": 2, "trials": [{"id": NEXT + 1, "point": [0, 1]}]}),
     ),
     "an id asked twice": (
         "resume: JournalError",
@@ -355,9 +340,7 @@ def write_edited(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text(text)
 
 
-def test_what_is_read_passed_over_and_refused_is_the_same_for_both(
-    both: Both, tmp_path: Path
-) -> None:
+def test_what_is_read_passed_over_and_refused_is_the_same_for_both(both: Both, tmp_path: Path) -> None:
     from tests.journal.record import attempt
 
     expected = {name: outcome for name, (outcome, _) in EDITS.items()}

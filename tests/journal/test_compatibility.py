@@ -6,6 +6,7 @@ code; both run without the JIT, so that neither compiles and both compute the sa
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -67,22 +68,38 @@ class Both:
     old, new
         Of 0.1.0 and of today's code: the studies, written anew (``studies``); the fixtures,
         continued (``continued``).
-    exchanged
-        The studies of today's code, continued by 0.1.0, then by today's code.
+    by_old, exchanged
+        The studies of today's code, continued by 0.1.0; and then by today's code.
     edited
         Journals that were edited by hand, and what became of them under 0.1.0.
     """
 
     old: Path
     new: Path
+    by_old: Path
     exchanged: Path
     edited: Path
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    home = tmp_path_factory.mktemp("versions")
-    found = Both(home / "old", home / "new", home / "exchanged", home / "edited")
+    """Made once, also where pytest-xdist gives the tests of this file to several workers."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "versions"
+    with home.with_suffix(".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not home.exists():
+            side_by_side(tmp_path_factory.mktemp("making")).rename(home)
+    return folders(home)
+
+
+def folders(home: Path) -> Both:
+    return Both(home / "old", home / "new", home / "by-old", home / "exchanged", home / "edited")
+
+
+def side_by_side(home: Path) -> Path:
+    """Let both versions write, continue and try journals in that folder."""
+    found = folders(home)
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(home / "0.1.0", filter="data")
     for folder in (found.old, found.new):
@@ -98,15 +115,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
         is_ready(new)
         is_ready(old)
         shutil.copytree(found.new / "studies", found.exchanged)
-        for process in (old, new):  # one after the other
-            said, errors = process.communicate("\n", timeout=200)
-            assert process.returncode == 0, said + errors
-            shutil.copytree(found.exchanged, found.exchanged / ("by-old" if process is old else "by-new"))
+        finish(old)
+        shutil.copytree(found.exchanged, found.by_old)
+        finish(new)
     finally:
         for process in (old, new):
             process.kill()
             process.wait()
-    return found
+    return home
 
 
 def started(code: Path, *commands: str) -> subprocess.Popen[str]:
@@ -121,6 +137,12 @@ def is_ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None and process.stderr is not None
     if process.stdout.readline() != "ready\n":
         pytest.fail(process.stderr.read())
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Let it go on from where it waits, to its end."""
+    said, errors = process.communicate("\n", timeout=200)
+    assert process.returncode == 0, said + errors
 
 
 def lines(path: Path) -> list[str]:
@@ -153,12 +175,12 @@ def test_a_journal_of_0_1_0_says_the_same_to_both_and_goes_on_alike(both: Both) 
 
 def test_0_1_0_goes_on_with_a_new_journal_and_this_version_after_it(both: Both) -> None:
     for name in STUDIES:
-        file, by_old = f"{name}.jsonl", both.exchanged / "by-old" / f"{name}.jsonl"
-        assert by_old.read_bytes().startswith((both.new / "studies" / file).read_bytes()), name
-        assert (both.exchanged / file).read_bytes().startswith(by_old.read_bytes()), name
-    before, after = (json.loads((both.exchanged / who / "known.json").read_text()) for who in ("by-old", "by-new"))
+        new, by_old, last = (folder / f"{name}.jsonl" for folder in (both.new / "studies", both.by_old, both.exchanged))
+        assert by_old.read_bytes().startswith(new.read_bytes()), name
+        assert last.read_bytes().startswith(by_old.read_bytes()), name
+    before, after = (json.loads((folder / "known.json").read_text()) for folder in (both.by_old, both.exchanged))
+    assert not [name for name in STUDIES if len(after[name]) <= len(before[name])], "0.1.0 asked nothing more of these"
     assert len(after["strategy-random"]) == len(before["strategy-random"]) + 4
-    assert not [name for name in STUDIES if len(after[name]) <= len(before[name])], "these asked for nothing more"
 
 
 def test_the_code_of_0_1_0_is_that_of_its_commit() -> None:

@@ -8,12 +8,13 @@ two runs.
 
 from __future__ import annotations
 
+import io
 import math
-import os
-import subprocess
+import runpy
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -372,11 +373,21 @@ def _repaired(path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[4] = b"x" * 40 + b"\n"
     path.write_bytes(b"".join(lines))
-    code = str(Path(dsice.__file__).parents[1])
-    command = [sys.executable, "-m", "dsice", "journal", "repair", str(path)]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": code}, check=True, stdout=subprocess.DEVNULL)
+    command_line("journal", "repair", str(path))
     for copy in path.parent.glob(f"{path.name}.damaged-*"):
         copy.unlink()
+
+
+def command_line(*arguments: str) -> None:
+    """``python -m dsice ...``, in this process."""
+    before, sys.argv = sys.argv, ["dsice", *arguments]
+    try:
+        with redirect_stdout(io.StringIO()):
+            runpy.run_module("dsice", run_name="__main__")
+    except SystemExit as end:
+        assert not end.code, end.code
+    finally:
+        sys.argv = before
 
 
 def _nothing(path: Path) -> None:

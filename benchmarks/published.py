@@ -36,8 +36,9 @@ from dsice.strategies import DSICE, Radial2024, Strategy
 from dsice.strategies.published.ippe import OneLine, Original
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
-from dsice.strategies.published.search import Point, Search
+from dsice.strategies.published.search import Search
 from dsice.strategies.published.sequential import Sequential
+from dsice.typing import Point
 
 TABLE = Path(__file__).resolve().parent / "digits" / "digits_5x5x5x5x5.csv.gz"
 Values = NDArray[np.float64]

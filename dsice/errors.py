@@ -79,12 +79,3 @@ class MissingPackageError(DsiceError, ImportError):
 
 class DsiceWarning(UserWarning):
     """Something was told that could not be used as it was; the message says what was recorded instead."""
-
-
-def shown(value: object) -> str:
-    """Repr for a message: short, and never an error of its own."""
-    try:
-        text = repr(value)
-    except Exception:  # a whole number of 5000 digits, or a class whose repr fails
-        return f"<{type(value).__name__}>"
-    return text if len(text) <= 200 else f"{text[:150]}... ({len(text)} characters)"

@@ -16,6 +16,7 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.trial import State, Trial
+from dsice.typing import Floats
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ def _is_number(value: object) -> bool:
         return False
 
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 Until = Trials | Seconds | Share
 AUTO_TRIALS = 10  # time_weight="auto": from the first 10 done trials
 
@@ -179,7 +179,7 @@ class Goal:
         done: np.ndarray[Any, np.dtype[np.bool_]],
         values: Sequence[float],
         metrics: Sequence[Mapping[str, float]],
-    ) -> Array:
+    ) -> Floats:
         """`loss` of many trials at once, all of them of this stage where they are done; NaN stands for no value."""
         if self.metric == "value":
             told = np.array(
@@ -219,7 +219,7 @@ class Goal:
                 return told_of_asked < f * budget
         return True
 
-    def weigh(self, losses: Array, seconds: Array) -> Array:
+    def weigh(self, losses: Floats, seconds: Floats) -> Floats:
         """Z = L + b*T while time counts, shape of `losses`; NaN where either is missing.
 
         Parameters
@@ -231,7 +231,7 @@ class Goal:
             scores = losses + self._weight(losses, seconds) * seconds
         return np.where(np.isfinite(scores), scores, np.nan)
 
-    def _weight(self, losses: Array, seconds: Array) -> float:
+    def _weight(self, losses: Floats, seconds: Floats) -> float:
         """The weight b; "auto" by the first done trials in the order of their ids."""
         if not isinstance(self.time_weight, str):
             return float(self.time_weight)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-Point = tuple[int, ...]
+from dsice.typing import Point
+
 Identity = tuple[Point, int, int, int]
 Times = tuple[float | None, float | None, float | None]
 

@@ -17,7 +17,8 @@ from dsice.space import Space
 from dsice.spline.evidence import AxisPrior
 from dsice.strategies import DSICE, Stream
 from dsice.strategies.dsice.search import CENTRES, NEW_CENTRES, LineSearch, Widening
-from dsice.trial import Point, Proposal
+from dsice.trial import Proposal
+from dsice.typing import Point
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

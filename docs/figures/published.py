@@ -23,8 +23,9 @@ from dsice.strategies.published.lattice import points_along
 from dsice.strategies.published.marker_fit import MarkerFit
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
-from dsice.strategies.published.search import Job, Point, Search
+from dsice.strategies.published.search import Job, Search
 from dsice.strategies.published.sequential import Sequential
+from dsice.typing import Point
 
 IMAGES = Path(__file__).resolve().parents[1] / "img"
 M, SHAPE = 16, (16, 16)

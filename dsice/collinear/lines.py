@@ -12,15 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from dsice.directions import directions
 from dsice.spline.surface import SMALLEST, Scores, Surface
-from dsice.trial import Point
+from dsice.typing import Array, Point
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Alpha = float | Literal["reml"]
 MANY = 2000  # directions of one width; where there are more, they are drawn at random
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
+from dsice.typing import Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class Line:
         Step from one point to the next.
     """
 
-    points: IntArray
+    points: Ints
     base: int
     direction: tuple[int, ...]
 

@@ -4,7 +4,8 @@ It is the only state there is. Strategies read it; the tuner alone writes it. `h
 the class, `columns` the numbers of all trials that it keeps beside them, `frames` the DataFrame.
 """
 
-from dsice.history.columns import Array, Rows
+from dsice.history.columns import Rows
 from dsice.history.history import FAILED, History
+from dsice.typing import Array
 
 __all__ = ["FAILED", "Array", "History", "Rows"]

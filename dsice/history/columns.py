@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dsice.trial import Point, State
+from dsice.trial import State
+from dsice.typing import Array, Point
 
-Array = np.ndarray[Any, np.dtype[Any]]
 _FIRST = 64  # rows of a new column
 
 

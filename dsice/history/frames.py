@@ -10,8 +10,8 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.goal import Goal
-from dsice.history.columns import Array
 from dsice.trial import State, Trial
+from dsice.typing import Array
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.history.columns import Array, Column, Rows
+from dsice.history.columns import Column, Rows
 from dsice.history.frames import frame, front_frame
-from dsice.trial import Identity, Point, State, Trial, mean
+from dsice.trial import Identity, State, Trial, mean
+from dsice.typing import Array, Point
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,11 +12,11 @@ import numpy as np
 from dsice.errors import DsiceWarning, FitError, OptionError
 from dsice.history import History
 from dsice.space import Space, When
+from dsice.typing import Array
 
 if TYPE_CHECKING:
     from dsice.spline.anova import Anova
 
-Array = np.ndarray[Any, np.dtype[Any]]
 LEAST = 3  # distinct points
 FIT, DRAWN = 300, 1000  # points that smoothness is fitted to, and that the surface is drawn through
 CELLS = 512  # combinations of the axes that conditions mention

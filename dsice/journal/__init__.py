@@ -6,9 +6,10 @@ lines fit together, `hold` is the lock and the owner record, `writer` the one th
 `mending` takes damage out.
 """
 
-from dsice.journal.reader import FORMAT, Contents, Line, Reading, Record, read, uncollected
+from dsice.journal.reader import FORMAT, Contents, Line, Reading, read, uncollected
 from dsice.journal.repair import Repair, repair
 from dsice.journal.writer import Journal
+from dsice.typing import Record
 
 __all__ = [
     "FORMAT",

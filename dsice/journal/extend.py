@@ -13,7 +13,7 @@ from typing import Any
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.journal import Journal, Reading, Record, uncollected
 from dsice.space import Require, Space
-from dsice.trial import Point
+from dsice.typing import Point
 
 
 @dataclass(frozen=True)

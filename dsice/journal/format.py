@@ -31,10 +31,8 @@ from typing import Any
 
 from dsice.history import History
 from dsice.space import Space
-from dsice.trial import Point, State, Trial, mean
-
-Record = dict[str, Any]
-Curve = tuple[tuple[int, float], ...]
+from dsice.trial import State, Trial, mean
+from dsice.typing import Curve, Point, Record
 
 
 def trial_record(trial: Trial) -> Record:
@@ -121,7 +119,7 @@ def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
     )
 
 
-def extended(curve: Curve, step: int, value: float) -> Curve:
+def extended(curve: Curve, step: int, value: float) -> tuple[tuple[int, float], ...]:
     """A learning curve with one more point.
 
     A step that is there already, or lies before the last one, comes from a trial that was

@@ -20,7 +20,8 @@ from dsice.errors import JournalError
 from dsice.history import History, Rows
 from dsice.journal import Line, Reading, Record, format, uncollected
 from dsice.space import Space
-from dsice.trial import Point, State, Trial, mean
+from dsice.trial import State, Trial, mean
+from dsice.typing import Point
 
 _STATES: dict[str, State] = {str(state): state for state in State}
 _UNREADABLE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dsice.errors import JournalError
 from dsice.journal.format import KINDS, Ledger
+from dsice.typing import Record
 
 FORMAT = 1
-Record = dict[str, Any]
 _BEGIN = b'{"kind":"header"'
 _DECODER = json.JSONDecoder()
 

@@ -13,7 +13,8 @@ from typing import Any
 from dsice.errors import JournalError
 from dsice.journal.format import Ledger
 from dsice.journal.lock import Hold
-from dsice.journal.reader import Record, parse, read
+from dsice.journal.reader import parse, read
+from dsice.typing import Record
 
 MOST_GONE = 100_000  # trials that one unreadable line may have asked
 _IDENTITY = ("point", "stage", "repeat", "member")

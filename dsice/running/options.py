@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypeAlias
 
+from dsice.checks import whole
 from dsice.errors import OptionError
 from dsice.strategies import Strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
-from dsice.tuner.opening import whole
 
 Callback: TypeAlias = Callable[[Tuner, Trial], object]
 Work: TypeAlias = Callable[..., Any] | str

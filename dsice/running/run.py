@@ -220,9 +220,9 @@ def minimize(
     >>> minimize(cost, {"x": range(9), "y": range(9)}, max_trials=40, progress=False).best.params
     {'x': 3, 'y': 5}
     """
+    from dsice.checks import whole
     from dsice.launchers.local.launcher import Local
     from dsice.tuner import Tuner
-    from dsice.tuner.opening import whole
 
     if not callable(objective) or isinstance(objective, Mapping):
         raise OptionError(f"minimize(objective={objective!r}): expected a function of the params")

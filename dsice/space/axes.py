@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import SpaceError, shown
+from dsice.checks import shown
+from dsice.errors import SpaceError
 
 Number: TypeAlias = int | float
 Value: TypeAlias = int | float | str | bool | None

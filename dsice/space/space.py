@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import SpaceError, shown
+from dsice.checks import shown
+from dsice.errors import SpaceError
 from dsice.space import sampling, serialise
 from dsice.space.axes import Axis, Ordinal, Value, as_axis, plain
 from dsice.space.rules import Predicate, Require, Rule, When

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.errors import SpaceError, shown
+from dsice.checks import shown
+from dsice.errors import SpaceError
 from dsice.space.axes import Axis
 from dsice.space.expression import normal_name
 from dsice.space.rules import Predicate, Require, Rule, When

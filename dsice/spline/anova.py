@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 
 from dsice.spline.evidence import Tables
 from dsice.spline.surface import Surface
+from dsice.typing import Floats, Ints
 
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 TINY = 1e-14  # variance of a flat surface, relative to its mean square
 
@@ -50,9 +49,9 @@ class Shares:
     """
 
     variance: float
-    first: Array
-    total: Array
-    pairs: Array
+    first: Floats
+    total: Floats
+    pairs: Floats
 
     @property
     def higher(self) -> float:
@@ -115,7 +114,7 @@ class Anova:
         """Mean of the surface over the grid."""
         return float(self._rows.mean(axis=0) @ self._surface.coefficients)
 
-    def main(self, axis: int) -> tuple[Array, Array]:
+    def main(self, axis: int) -> tuple[Floats, Floats]:
         """Main effect of an axis at each of its levels and its posterior variance relative to the scale: shapes (levels,).
 
         That is the mean over the part of the grid where the parameter exists and has that level, less the mean over the
@@ -159,7 +158,7 @@ class Anova:
 
     # ------------------------------------------------------------------ inside
     @staticmethod
-    def _tables(factors: Sequence[Array], axes: Sequence[int]) -> Tables:
+    def _tables(factors: Sequence[Floats], axes: Sequence[int]) -> Tables:
         """Tables with these factors on `axes` and 1 on all others."""
         return Tables.of(
             [factor if j in axes else np.ones_like(factor) for j, factor in enumerate(factors)]
@@ -175,16 +174,16 @@ class Anova:
         """Level of a deciding axis in each cell."""
         return np.asarray(self._levels[self._deciding.index(axis)], dtype=np.int64)
 
-    def _curves(self, axis: int) -> Array:
+    def _curves(self, axis: int) -> Floats:
         """theta_j K_j between the nodes of an axis and the measured points, shape (nodes, measured)."""
         return np.asarray((self._factors[axis][:-1] - 1.0)[:, self._surface.points[:, axis]])
 
-    def _spread(self, axis: int, rows: Array) -> Array:
+    def _spread(self, axis: int, rows: Floats) -> Floats:
         """Mean of rows (cells, measured) at each level of a deciding axis less the mean of all: shape (levels, measured)."""
         at = self._level(axis) == np.arange(self._shape[axis])[:, None]
         return np.asarray(at @ rows / at.sum(axis=1, keepdims=True) - rows.mean(axis=0))
 
-    def _component(self, axis: int) -> Array:
+    def _component(self, axis: int) -> Floats:
         """Main effect over the whole grid, where the parameter does not exist too."""
         a = self._surface.coefficients
         if axis in self._deciding:
@@ -239,7 +238,7 @@ class Anova:
             for p, q in product(range(len(patterns)), repeat=2)
         ) / len(parts[0])
 
-    def _cross(self, left: Array, right: Array, axes: Sequence[int]) -> float:
+    def _cross(self, left: Floats, right: Floats, axes: Sequence[int]) -> float:
         """Sum over rows of left' [prod of G_j over the axes] right; 0 at once where no row is in both."""
         used = left.any(axis=1) & right.any(axis=1)
         if not used.any():

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from dsice.typing import Floats, Ints
+
 MODES = 128
 
 
@@ -41,7 +40,7 @@ class AxisPrior:
         self.levels, self.ordered = levels, ordered
         self._modes = _modes(levels) if ordered and levels > 1 else None
 
-    def covariance(self, log_lam: float, at: Ints) -> tuple[Array, Array]:
+    def covariance(self, log_lam: float, at: Ints) -> tuple[Floats, Floats]:
         """Covariance between the levels `at`, shape (k, k), and its derivative by log(lam).
 
         A level outside the axis stands for "this parameter does not exist here": no effect, covariance 0.
@@ -64,7 +63,7 @@ class AxisPrior:
 
 
 @lru_cache(maxsize=64)
-def _modes(m: int) -> tuple[Array, Array, Array]:
+def _modes(m: int) -> tuple[Floats, Floats, Floats]:
     """Bending energy of each mode, the centred modes (levels, modes), and their mean squares."""
     from scipy.linalg import eigh
 
@@ -109,7 +108,7 @@ class Smoothness:
         again does not change it. Told from noise by repeated measurements; 0 where there are none.
     """
 
-    theta: Array
+    theta: Floats
     lam: float
     noise: float
     evidence: float
@@ -120,19 +119,19 @@ class Smoothness:
 class Tables:
     """Covariance factors of all axes, packed for the kernels: axis j has sizes[j]^2 entries from starts[j] on."""
 
-    values: Array
+    values: Floats
     starts: Ints
     sizes: Ints
 
     @classmethod
-    def of(cls, factors: Sequence[Array]) -> Tables:
+    def of(cls, factors: Sequence[Floats]) -> Tables:
         """Pack one square table per axis."""
         sizes = np.array([len(factor) for factor in factors], dtype=np.int64)
         starts = np.zeros(len(factors), dtype=np.int64)
         np.cumsum(sizes[:-1] ** 2, out=starts[1:])
         return cls(np.concatenate([factor.ravel() for factor in factors]), starts, sizes)
 
-    def covariance(self, a: Ints, b: Ints) -> Array:
+    def covariance(self, a: Ints, b: Ints) -> Floats:
         """Covariance between points a (k, axes) and b (n, axes), entries of the tables: shape (k, n)."""
         from dsice.spline import kernels
 
@@ -143,8 +142,8 @@ class Tables:
 
 def fit_smoothness(
     points: Ints,
-    values: Array,
-    counts: Array,
+    values: Floats,
+    counts: Floats,
     priors: Sequence[AxisPrior],
     *,
     log_lam: float | None = None,
@@ -191,8 +190,8 @@ class _Evidence:
     def __init__(
         self,
         points: Ints,
-        values: Array,
-        counts: Array,
+        values: Floats,
+        counts: Floats,
         priors: Sequence[AxisPrior],
         within: tuple[float, int] = (0.0, 0),
     ) -> None:
@@ -203,7 +202,7 @@ class _Evidence:
             np.stack([place.ravel() for _, place in found], axis=1), dtype=np.int64
         )
 
-    def __call__(self, p: Array) -> tuple[float, Array]:
+    def __call__(self, p: Floats) -> tuple[float, Floats]:
         from scipy.linalg.lapack import dpotrf, dpotri
 
         from dsice.spline import kernels
@@ -251,7 +250,7 @@ class _Evidence:
             gradient[k] += (p[k] - middle) / spread**2
         return value, gradient
 
-    def _factors(self, p: Array) -> tuple[list[Array], list[Array]]:
+    def _factors(self, p: Floats) -> tuple[list[Floats], list[Floats]]:
         """1 + theta_j K_j over the measured levels of each axis, and the derivatives by log(lam)."""
         factors, slopes = [], []
         for prior, levels, log_theta in zip(self._priors, self._levels, p, strict=False):

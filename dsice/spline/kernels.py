@@ -17,6 +17,7 @@ from numba import get_num_threads, prange
 from numpy.typing import NDArray
 
 from dsice.spline.numerics import kernel
+from dsice.typing import Floats, Ints
 
 __all__ = [
     "fit_lines",
@@ -30,8 +31,6 @@ __all__ = [
     "score_lams",
 ]
 
-Ints = NDArray[np.int64]
-Array = NDArray[np.float64]
 Grid = tuple[float, float, float]
 
 # Constants of the plain path, repeated: numba's cache only notices changes of this file.
@@ -40,7 +39,7 @@ FEW, FIXED, CENTRE, FINE, WORST = 6, 0.25, -0.5, 32, 1e13
 
 
 @kernel(inline=True)
-def factor(k: int, x: Array, y: Array, g: Array, rows: Array) -> None:
+def factor(k: int, x: Floats, y: Floats, g: Floats, rows: Floats) -> None:
     """Factor B and eliminate z into k - 2 rows; k >= 3."""
     h1, r0, r1 = x[2] - x[1], 1.0 / (x[1] - x[0]), 1.0 / (x[2] - x[1])
     s1 = r1 * (y[2] - y[1])
@@ -69,7 +68,7 @@ def factor(k: int, x: Array, y: Array, g: Array, rows: Array) -> None:
 
 
 @kernel(inline=True)
-def backward(k: int, rows: Array, x: Array, g: Array, y: Array, f: Array, m: Array) -> float:
+def backward(k: int, rows: Floats, x: Floats, g: Floats, y: Floats, f: Floats, m: Floats) -> float:
     """f = y - lam W^-1 Q m and m by back substitution; k >= 3. Returns z' B^-1 z."""
     m[0] = m[k - 1] = 0.0
     q = 0.0
@@ -90,7 +89,7 @@ def backward(k: int, rows: Array, x: Array, g: Array, y: Array, f: Array, m: Arr
 
 
 @kernel()
-def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Array) -> float:
+def refined(k: int, rows: Floats, x: Floats, y: Floats, g: Floats, f: Floats, m: Floats) -> float:
     """f and m with one step of iterative refinement, for large lam. Returns z' B^-1 z."""
     e, de, dm, zero, steps = (
         np.empty(k),
@@ -122,7 +121,7 @@ def refined(k: int, rows: Array, x: Array, y: Array, g: Array, f: Array, m: Arra
 
 @kernel(inline=True)
 def solve(
-    k: int, x: Array, y: Array, g: Array, stiffest: float, rows: Array, f: Array, m: Array
+    k: int, x: Floats, y: Floats, g: Floats, stiffest: float, rows: Floats, f: Floats, m: Floats
 ) -> float:
     """Curve f and second differences m at the knots; stiffest: largest of g. Returns z' B^-1 z."""
     if k < 3:
@@ -136,7 +135,7 @@ def solve(
 
 
 @kernel()
-def outer(k: int, x: Array, f: Array, m: Array, p: float) -> float:
+def outer(k: int, x: Floats, f: Floats, m: Floats, p: float) -> float:
     """The curve at p outside the knots: a straight line."""
     if p <= x[0]:
         h = x[1] - x[0]
@@ -148,7 +147,7 @@ def outer(k: int, x: Array, f: Array, m: Array, p: float) -> float:
 
 
 @kernel()
-def value_at(k: int, x: Array, f: Array, m: Array, p: float) -> float:
+def value_at(k: int, x: Floats, f: Floats, m: Floats, p: float) -> float:
     """The curve at one position."""
     if k == 1:
         return float(f[0])
@@ -172,7 +171,7 @@ def turning(h: float, c1: float, m0: float, c3: float) -> float:
 
 
 @kernel(inline=True)
-def lowest(k: int, x: Array, f: Array, m: Array, last: float) -> tuple[float, float]:
+def lowest(k: int, x: Floats, f: Floats, m: Floats, last: float) -> tuple[float, float]:
     """Lowest of the positions 0, 1, .., last, and the curve there; of equal ones the first."""
     best_x, best = x[0], f[0]
     for j in range(1, k):
@@ -205,12 +204,12 @@ def lowest(k: int, x: Array, f: Array, m: Array, last: float) -> tuple[float, fl
 @kernel(inline=True)
 def fill(
     k: int,
-    x: Array,
-    f: Array,
-    m: Array,
+    x: Floats,
+    f: Floats,
+    m: Floats,
     shift: float,
     grid: Grid,
-    out: Array,
+    out: Floats,
     begin: int,
     end: int,
     room: int,
@@ -252,7 +251,7 @@ def fill(
 
 
 @kernel(inline=True)
-def quadratic(k: int, rows: Array) -> float:
+def quadratic(k: int, rows: Floats) -> float:
     """z' B^-1 z."""
     total = 0.0
     for j in range(k - 2):
@@ -261,7 +260,7 @@ def quadratic(k: int, rows: Array) -> float:
 
 
 @kernel()
-def reml(k: int, rows: Array, lam: float, measured: int, within: float) -> float:
+def reml(k: int, rows: Floats, lam: float, measured: int, within: float) -> float:
     """REML(lam) up to a constant."""
     log_det, product = 0.0, 1.0
     for j in range(k - 2):
@@ -291,13 +290,13 @@ def lam_at(i: int, scale: float) -> float:
 def score(
     i: int,
     k: int,
-    x: Array,
-    y: Array,
-    iw: Array,
+    x: Floats,
+    y: Floats,
+    iw: Floats,
     scale: float,
     repeats: Grid,
-    g: Array,
-    rows: Array,
+    g: Floats,
+    rows: Floats,
 ) -> float:
     """REML plus prior at rung i."""
     lam = lam_at(i, scale)
@@ -309,7 +308,7 @@ def score(
 
 @kernel()
 def choose_lam(
-    k: int, x: Array, y: Array, iw: Array, scale: float, repeats: Grid, g: Array, rows: Array
+    k: int, x: Floats, y: Floats, iw: Floats, scale: float, repeats: Grid, g: Floats, rows: Floats
 ) -> float:
     """lam by REML with the weak prior; repeats: measurements, squares within repeats, largest value; g, rows: work space."""
     if k < FEW:
@@ -349,7 +348,7 @@ def choose_lam(
 
 
 @kernel()
-def inverse_band(k: int, rows: Array, band: Array) -> None:
+def inverse_band(k: int, rows: Floats, band: Floats) -> None:
     """Diagonals 0 to 3 of B^-1 into band[2:k]; zeros around, so that columns outside B drop out below."""
     band[:] = 0.0
     for j in range(k - 3, -1, -1):
@@ -365,7 +364,7 @@ def inverse_band(k: int, rows: Array, band: Array) -> None:
 
 
 @kernel()
-def freedom(k: int, band: Array, x: Array, g: Array, out: Array) -> float:
+def freedom(k: int, band: Floats, x: Floats, g: Floats, out: Floats) -> float:
     """1 - leverage at each of k >= 3 knots; returns their sum."""
     total = q2 = 0.0
     for j in range(k):
@@ -381,12 +380,12 @@ def freedom(k: int, band: Array, x: Array, g: Array, out: Array) -> float:
 @kernel()
 def spread(
     k: int,
-    x: Array,
-    g: Array,
-    band: Array,
+    x: Floats,
+    g: Floats,
+    band: Floats,
     grid: Grid,
     scale: float,
-    out: Array,
+    out: Floats,
     begin: int,
     end: int,
 ) -> None:
@@ -428,7 +427,7 @@ def spread(
 
 
 @kernel()
-def fit_one(levels: Ints, values: Array, n: int, lam: float, out: Array) -> tuple[int, float]:
+def fit_one(levels: Ints, values: Floats, n: int, lam: float, out: Floats) -> tuple[int, float]:
     """One line on the unit grid, weights 1: (argmin, minimum); the curve at the first len(out) levels into out."""
     k = len(levels)
     work, rows = np.empty((5, k)), np.empty((k, 5))
@@ -448,7 +447,7 @@ def fit_one(levels: Ints, values: Array, n: int, lam: float, out: Array) -> tupl
 
 
 @kernel()
-def score_lams(x: Array, values: Array, w: Array, lams: Array, out: Array) -> None:
+def score_lams(x: Floats, values: Floats, w: Floats, lams: Floats, out: Floats) -> None:
     """REML, GCV and leave-one-out mean square of each lam into out, shape (len(lams), 3); k >= 3, no repeats."""
     k = len(x)
     work, rows, band, zero = np.empty((5, k)), np.empty((k, 5)), np.empty((k + 5, 4)), np.zeros(k)
@@ -473,8 +472,8 @@ def score_lams(x: Array, values: Array, w: Array, lams: Array, out: Array) -> No
         )
 
 
-Lines = tuple[Ints, Ints, Array, Array, Array, Ints, Ints]
-Results = tuple[Ints, Array, Array, Array]
+Lines = tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]
+Results = tuple[Ints, Floats, Floats, Floats]
 
 
 @kernel()
@@ -585,7 +584,9 @@ def mark_untidy(lines: Lines, flags: NDArray[np.bool_]) -> int:
 
 
 @kernel()
-def grid_covariance(a: Ints, b: Ints, tables: Array, starts: Ints, sizes: Ints, out: Array) -> None:
+def grid_covariance(
+    a: Ints, b: Ints, tables: Floats, starts: Ints, sizes: Ints, out: Floats
+) -> None:
     """out[i, k]: covariance of points a[i] and b[k]."""
     for i in range(a.shape[0]):
         for k in range(b.shape[0]):
@@ -598,7 +599,7 @@ def grid_covariance(a: Ints, b: Ints, tables: Array, starts: Ints, sizes: Ints, 
 
 @kernel()
 def grid_gradient(
-    points: Ints, tables: Array, starts: Ints, sizes: Ints, weights: Array, out: Array
+    points: Ints, tables: Floats, starts: Ints, sizes: Ints, weights: Floats, out: Floats
 ) -> None:
     """out: derivative of sum(weights * covariance of points) by each entry of the tables; weights are symmetric."""
     n, d = points.shape
@@ -622,14 +623,14 @@ def grid_score(
     offsets: Ints,
     points: Ints,
     data: Ints,
-    tables: Array,
+    tables: Floats,
     starts: Ints,
     sizes: Ints,
-    coefficients: Array,
-    inverse: Array,
-    mean: Array,
-    variance: Array,
-    projected: Array,
+    coefficients: Floats,
+    inverse: Floats,
+    mean: Floats,
+    variance: Floats,
+    projected: Floats,
 ) -> None:
     """Mean and variance at every point of every line; line i has points offsets[i] to offsets[i + 1].
 

@@ -14,9 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from dsice.errors import FitError
 from dsice.spline.knots import CONVENTIONS, UNIT, Grid, Knots, make_grid, merge_line, read_knots
 from dsice.spline.line import SplineFit, fixed_lam
-
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from dsice.typing import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,12 @@ class Batch:
 
     offsets: Ints
     levels: Ints
-    values: Array
-    weights: Array
+    values: Floats
+    weights: Floats
     sizes: Ints
     starts: Ints
-    repeats: Array
-    units: Array | None = None
+    repeats: Floats
+    units: Floats | None = None
 
 
 def read_batch(
@@ -141,7 +139,7 @@ def whole(data: ArrayLike, name: str) -> Ints:
     return np.require(array, np.int64, ["C", "A", "W"])
 
 
-def _floats(data: ArrayLike, name: str) -> Array:
+def _floats(data: ArrayLike, name: str) -> Floats:
     try:
         array = np.require(data, np.float64, ["C", "A", "W"])
     except (TypeError, ValueError):
@@ -151,7 +149,7 @@ def _floats(data: ArrayLike, name: str) -> Array:
     return array
 
 
-Results = tuple[Ints, Array, Array, Array]
+Results = tuple[Ints, Floats, Floats, Floats]
 
 BULK_FROM = 1000
 """Measurements from which numba is worth loading; smaller batches are fitted in plain Python (some 20 ms)."""
@@ -185,26 +183,26 @@ class ManyFits:
     """
 
     argmin: Ints
-    minimum: Array
-    alpha: Array
-    sigma2: Array
+    minimum: Floats
+    alpha: Floats
+    sigma2: Floats
     starts: Ints
-    curves: Array | None
-    variances: Array | None
-    dof: Array | None
+    curves: Floats | None
+    variances: Floats | None
+    dof: Floats | None
 
     def __len__(self) -> int:
         return len(self.argmin)
 
-    def curve(self, i: int) -> Array:
+    def curve(self, i: int) -> Floats:
         """The curve of line i, shape (n,); needs ``curves=True``."""
         return self._of(self.curves, "curves", i)
 
-    def variance(self, i: int) -> Array:
+    def variance(self, i: int) -> Floats:
         """The posterior variance of line i, shape (n,); needs ``variances=True``."""
         return self._of(self.variances, "variances", i)
 
-    def _of(self, packed: Array | None, name: str, i: int) -> Array:
+    def _of(self, packed: Floats | None, name: str, i: int) -> Floats:
         if packed is None:
             raise FitError(f"{name}: not computed; call fit_many(..., {name}=True)")
         i = range(len(self))[i]  # negative indices from the end, IndexError outside
@@ -323,7 +321,7 @@ def _fit_in_bulk(batch: Batch, lam: float, grid: Grid, parallel: bool, results: 
         _scale(batch.units, np.diff(batch.starts), results)
 
 
-def _lines(batch: Batch) -> tuple[Ints, Ints, Array, Array, Array, Ints, Ints]:
+def _lines(batch: Batch) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]:
     return (
         batch.offsets,
         batch.levels,
@@ -335,7 +333,7 @@ def _lines(batch: Batch) -> tuple[Ints, Ints, Array, Array, Array, Ints, Ints]:
     )
 
 
-def _scale(units: Array, sizes: Ints, results: Results) -> None:
+def _scale(units: Floats, sizes: Ints, results: Results) -> None:
     """Back from the scale in which lines with extreme values were fitted."""
     _, stats, curve, band = results
     with np.errstate(over="ignore", under="ignore"):

@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dsice.errors import FitError
 from dsice.spline.evidence import JITTER, AxisPrior, Smoothness, Tables, fit_smoothness
+from dsice.typing import Floats, Ints
 
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FIT = 200
 POSTERIOR = 400
 NODES = 1024  # an axis with more levels is modelled on this many
@@ -44,9 +42,9 @@ class Scores:
         covariance of two points is their prior covariance less the product of their rows.
     """
 
-    mean: Array
-    variance: Array
-    projected: Array
+    mean: Floats
+    variance: Floats
+    projected: Floats
 
 
 class Surface:
@@ -81,12 +79,12 @@ class Surface:
         self,
         tables: Tables,
         points: Ints,
-        values: Array,
-        noise: Array,
+        values: Floats,
+        noise: Floats,
         *,
         coming: Ints | None = None,
-        coming_noise: Array | None = None,
-        basis: Array | None = None,
+        coming_noise: Floats | None = None,
+        basis: Floats | None = None,
         codes: Sequence[Ints] | None = None,
         smoothness: Smoothness | None = None,
         places: Ints | None = None,
@@ -134,7 +132,7 @@ class Surface:
             )  # a copy: read-only arrays would be another signature
         return _entries(points, self._codes)
 
-    def at(self, points: Ints, basis: Array | None = None) -> Scores:
+    def at(self, points: Ints, basis: Floats | None = None) -> Scores:
         """Mean and variance at points, int of shape (k, axes).
 
         `basis` holds the values of the unpenalised functions there, shape (k, functions).
@@ -158,12 +156,12 @@ class Surface:
             projected,
         )
 
-    def prior_variance(self, points: Ints) -> Array:
+    def prior_variance(self, points: Ints) -> Floats:
         """Variance before anything was measured at points, shape (k,)."""
         entries, t = self.entries(points), self.tables
         return np.asarray(np.prod(t.values[t.starts + entries * (t.sizes + 1)], axis=1))
 
-    def functional(self, covariance: Array, prior: Array) -> tuple[Array, Array]:
+    def functional(self, covariance: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Mean and variance of weighted sums of the surface, such as averages over a part of the grid: shapes (k,).
 
         Parameters
@@ -178,20 +176,20 @@ class Surface:
             prior - np.einsum("ij,ij->i", projected, projected), 0.0
         )
 
-    def left_out(self) -> Array:
+    def left_out(self) -> Floats:
         """Error at each measured point of the surface through all others, in its standard deviations: shape (n,)."""
         return np.asarray(
             self.coefficients
             / np.sqrt(np.einsum("ij,ij->i", self._inverse, self._inverse) * self.scale)
         )
 
-    def mean(self, points: Ints) -> Array:
+    def mean(self, points: Ints) -> Floats:
         """Mean at points, shape (k,): cheaper than `at`."""
         return np.asarray(
             self.tables.covariance(self.entries(points), self.points) @ self.coefficients
         )
 
-    def measured(self) -> tuple[Array, Array]:
+    def measured(self) -> tuple[Floats, Floats]:
         """Mean and variance of the true values at the measured points, told ones alone: shapes (n,).
 
         Here a point's own roughness counts, which no other point knows of: where it was measured often, the mean of its
@@ -232,11 +230,11 @@ class Surface:
         )
         return scores
 
-    def covariance(self, points: Ints, one: Ints) -> Array:
+    def covariance(self, points: Ints, one: Ints) -> Floats:
         """Prior covariance of points (k, axes) with one point (axes,), shape (k,)."""
         return self.tables.covariance(self.entries(points), self.entries(one[None, :]))[:, 0]
 
-    def project(self, values: Array) -> Array:
+    def project(self, values: Floats) -> Floats:
         """Coefficients of other values at the measured points (those to come left out), shape (n,)."""
         k = len(values)
         out = np.zeros(len(self.points))
@@ -246,11 +244,11 @@ class Surface:
 
 def fit_surface(
     points: Ints,
-    values: Array,
+    values: Floats,
     shape: Sequence[int],
     ordered: Sequence[bool],
     *,
-    counts: Array | None = None,
+    counts: Floats | None = None,
     coming: Ints | None = None,
     log_lam: float | None = None,
     smoothness: Smoothness | None = None,
@@ -321,14 +319,14 @@ def fit_surface(
 
 def smoothness_of(
     points: Ints,
-    values: Array,
+    values: Floats,
     shape: Sequence[int],
     ordered: Sequence[bool],
     *,
-    counts: Array | None = None,
+    counts: Floats | None = None,
     log_lam: float | None = None,
-    squares: Array | None = None,
-    spare: Array | None = None,
+    squares: Floats | None = None,
+    spare: Floats | None = None,
 ) -> Smoothness:
     """Smoothness and noise alone; the arguments are those of `fit_surface`.
 
@@ -358,7 +356,7 @@ def _entries(points: Ints, codes: Sequence[Ints]) -> Ints:
     )
 
 
-def representative(values: Array, most: int) -> Ints:
+def representative(values: Floats, most: int) -> Ints:
     """Places of at most `most` values, ascending: the lowest, and an even choice by rank of the others."""
     if len(values) <= most:
         return np.arange(len(values))
@@ -382,8 +380,8 @@ def _codes(shape: Sequence[int]) -> list[Ints]:
 
 
 def _checked(
-    points: Ints, values: Array, counts: Array | None, ndim: int
-) -> tuple[Ints, Array, Array]:
+    points: Ints, values: Floats, counts: Floats | None, ndim: int
+) -> tuple[Ints, Floats, Floats]:
     places, y = np.asarray(points, dtype=np.int64), np.asarray(values, dtype=float)
     weights = np.ones(len(y)) if counts is None else np.asarray(counts, dtype=float)
     if (

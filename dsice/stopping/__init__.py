@@ -9,10 +9,11 @@ from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any
 
 from dsice.errors import OptionError
-from dsice.stopping.base import Curve, Decision, Stopper, decide
+from dsice.stopping.base import Decision, Stopper, decide
 from dsice.stopping.matching import LearningCurveMatching
 from dsice.stopping.median import Median
 from dsice.stopping.savings import Savings, savings
+from dsice.typing import Curve
 
 __all__ = [
     "Curve",

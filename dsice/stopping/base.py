@@ -14,9 +14,7 @@ import numpy as np
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.trial import State, Trial
-
-Curve = Sequence[tuple[int, float]]
-"""(step, value) of a trial, the steps ascending."""
+from dsice.typing import Curve
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import Array, History
-from dsice.stopping.base import Curve, Decision, at, complete, count, reached, steps
+from dsice.stopping.base import Decision, at, complete, count, reached, steps
 from dsice.trial import Trial
+from dsice.typing import Curve
 
 
 @dataclass(frozen=True)

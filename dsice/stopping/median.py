@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dsice.history import History
-from dsice.stopping.base import Curve, Decision, complete, count, reached, steps
+from dsice.stopping.base import Decision, complete, count, reached, steps
+from dsice.typing import Curve
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
-from dsice.trial import Point, Proposal
+from dsice.trial import Proposal
+from dsice.typing import Point
 
 # How many of the first places of the sweep are taken or break a rule, which stays so: a sweep asked point by point would
 # else look at all of them each time. Without it the answer is the same.

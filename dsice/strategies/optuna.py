@@ -14,12 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice.errors import MissingPackageError, OptionError, shown
+from dsice.checks import shown
+from dsice.errors import MissingPackageError, OptionError
 from dsice.history import History
 from dsice.space import Choice, Space
 from dsice.strategies.base import Stream
 from dsice.strategies.dsice.constraints import distances
-from dsice.trial import Point, Proposal, Trial
+from dsice.trial import Proposal, Trial
+from dsice.typing import Point
 
 KEEPS = "optuna."  # before the names of what a sampler noted with a trial (its generation, say), in our notes
 NEAR = 40  # tries at each distance to find a free point near one that is taken

@@ -13,7 +13,8 @@ from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Choice, Space
 from dsice.strategies.base import Stream
-from dsice.trial import Point, Proposal, State, Trial
+from dsice.trial import Proposal, State, Trial
+from dsice.typing import Point
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
-from dsice.trial import Point, Proposal
+from dsice.trial import Proposal
+from dsice.typing import Point
 
 TRIES = 8  # draws from the whole space before its taken points are sorted out, which costs time that grows with their number
 

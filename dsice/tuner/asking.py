@@ -12,8 +12,9 @@ from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies import Strategy, Stream
-from dsice.trial import Point, Proposal, State, Trial
+from dsice.trial import Proposal, State, Trial
 from dsice.tuner.telling import plain
+from dsice.typing import Point
 
 
 def next_trials(

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dsice.checks import shown, whole
 from dsice.errors import (
     DsiceWarning,
     JournalError,
@@ -23,7 +24,6 @@ from dsice.errors import (
     OtherStudyError,
     RankError,
     SpaceError,
-    shown,
 )
 from dsice.goal import Goal, Share
 from dsice.history import History
@@ -33,9 +33,10 @@ from dsice.space import Choice, Ordinal, Space
 from dsice.space.rules import Predicate
 from dsice.stopping import Stopper, stopper_dict, stopper_from_dict
 from dsice.strategies import DSICE, Strategy, Stream, strategy_dict, strategy_from_dict
-from dsice.trial import Point, Proposal, State
+from dsice.trial import Proposal, State
 from dsice.tuner import opening
 from dsice.tuner.recorder import Recorder
+from dsice.typing import PathLike, Point
 
 RANKS = (
     ("RANK", "WORLD_SIZE"),  # torchrun and everything like it
@@ -90,17 +91,6 @@ def check_options(strategy: object, goal: object, max_trials: object) -> None:
         raise OptionError(
             "Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too"
         )
-
-
-def whole(function: str, name: str, value: object, least: int) -> int:
-    """An option that is a whole number of at least `least`."""
-    if (
-        isinstance(value, (bool, np.bool_))
-        or not isinstance(value, (int, np.integer))
-        or value < least
-    ):
-        raise OptionError(f"{function}({name}={shown(value)}): expected a whole number >= {least}")
-    return int(value)
 
 
 OPTIONS = ("strategy", "goal", "seed", "max_trials", "stopper")
@@ -331,7 +321,6 @@ def _version() -> str:
 
 Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
 Orphans = Literal["again", "keep"]
-JournalPath = str | os.PathLike[str]
 
 
 @dataclass
@@ -410,7 +399,7 @@ def made(
     )
 
 
-def opened(parts: Parts, journal: JournalPath | Journal, orphans: Orphans) -> None:
+def opened(parts: Parts, journal: PathLike | Journal, orphans: Orphans) -> None:
     """Let these parts write a journal, after what it holds of this study already was read."""
     journal = journal if isinstance(journal, Journal) else Journal(journal)
     options = opening.options(
@@ -422,7 +411,7 @@ def opened(parts: Parts, journal: JournalPath | Journal, orphans: Orphans) -> No
     parts.own(journal, orphans)
 
 
-def looked_at(journal: JournalPath, rules: Mapping[str, Any] | None) -> Parts:
+def looked_at(journal: PathLike, rules: Mapping[str, Any] | None) -> Parts:
     """The study of a journal, never to be written."""
     archive = Archive(Reading(journal))
     parts = _stored(archive, rules, asking=False)
@@ -431,7 +420,7 @@ def looked_at(journal: JournalPath, rules: Mapping[str, Any] | None) -> Parts:
 
 
 def resumed(
-    journal: JournalPath | Journal, orphans: Orphans, rules: Mapping[str, Any] | None
+    journal: PathLike | Journal, orphans: Orphans, rules: Mapping[str, Any] | None
 ) -> Parts:
     """The study of a journal with all its options, to go on with."""
     check_orphans(orphans)

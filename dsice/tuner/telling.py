@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dsice.errors import DsiceWarning, TellError, UnknownTrialError, shown
+from dsice.checks import shown
+from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
 from dsice.space import Space
 from dsice.trial import State, Times, Trial, mean

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dsice.checks import whole
 from dsice.errors import TellError
 from dsice.goal import Goal
 from dsice.journal import Journal, format
@@ -35,7 +36,6 @@ from dsice.tuner.opening import (
     only_rank_zero,
     opened,
     resumed,
-    whole,
 )
 from dsice.tuner.recorder import Made
 from dsice.tuner.runs import Runs, judged, record_step

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from dsice.launchers.base import Result, Step
-from dsice.launchers.table.log import Curve
+from dsice.typing import Curve
 
 
 @dataclass(frozen=True)

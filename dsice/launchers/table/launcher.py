@@ -16,8 +16,9 @@ from dsice.launchers import base
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.table import log
 from dsice.launchers.table.clock import AtOnce, Clock, VirtualClock
-from dsice.launchers.table.log import ABSENT, Columns, Curve, Key, Log, check_curves, read
+from dsice.launchers.table.log import ABSENT, Columns, Key, Log, check_curves, read
 from dsice.space import Axis, Require, Space
+from dsice.typing import Curve
 
 if TYPE_CHECKING:
     import pandas as pd

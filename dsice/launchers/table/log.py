@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from dsice.errors import MissingPackageError, OptionError, SpaceError, TableError
 from dsice.space import Axis, Choice, Ordinal, Rule, Space
+from dsice.typing import Curve
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
 Key = tuple[Any, ...]
-Curve = tuple[tuple[int, float], ...]
 
 ABSENT = "\0absent"
 """Stands in a key for a parameter that is not active."""

@@ -7,16 +7,14 @@ minimises is then its model of the goal's metric plus a penalty for the chance o
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Surface
 from dsice.strategies.dsice.model import Measurements, pooled, surface_through
+from dsice.typing import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 FAR = 1e3  # distance beyond which all are alike
 PENALTY = (
     4.0  # of a point that breaks a bound for sure, in standard deviations of all normal scores

@@ -7,8 +7,6 @@ neighbourhood of the best points; of the most promising of them the joint poster
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dsice.collinear.lines import open_lines
@@ -17,8 +15,8 @@ from dsice.space import Space
 from dsice.spline.surface import SMALLEST, Surface
 from dsice.strategies.base import Stream
 from dsice.strategies.dsice.model import Measurements, surface_through
+from dsice.typing import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 CHANCE = 0.05
 SCAN = 4000  # points in question from the whole grid; a tenth, and fewer after so many TRIES, where rules leave next to nothing
 TRIES = 50_000

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from dsice.space import Space
-from dsice.trial import Point
+from dsice.typing import Array, Point
 
-Array = np.ndarray[Any, np.dtype[Any]]
 CANDIDATES = 64
 TRIES = 4000  # random points per candidate set: fewer candidates where rules leave next to nothing
 WEIGHT = 0.4  # of an axis in the product; from 1 on, interactions of many axes crowd out even levels and pairs

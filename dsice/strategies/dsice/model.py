@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,9 +18,8 @@ from dsice.history import History
 from dsice.space import Space
 from dsice.spline.evidence import Smoothness
 from dsice.spline.surface import Surface, fit_surface, smoothness_of
-from dsice.trial import Point, State
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from dsice.trial import State
+from dsice.typing import Array, Point
 
 
 @dataclass(frozen=True, eq=False)

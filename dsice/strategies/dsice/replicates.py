@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from dsice.history import History
 from dsice.spline.surface import Surface
 from dsice.strategies.dsice.model import Measurements
-from dsice.trial import Point, State
+from dsice.trial import State
+from dsice.typing import Array, Point
 
-Array = np.ndarray[Any, np.dtype[Any]]
 MANY = 20  # best points that may be measured again
 OFTEN = 12  # times at most
 DOUBT = 1.0  # of mean - DOUBT * sd

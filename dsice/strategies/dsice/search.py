@@ -23,7 +23,8 @@ from dsice.strategies.base import Stream
 from dsice.strategies.dsice.constraints import Bounds
 from dsice.strategies.dsice.model import Measurements, surface_of, surface_through
 from dsice.strategies.dsice.replicates import Again
-from dsice.trial import Point, Proposal
+from dsice.trial import Proposal
+from dsice.typing import Array, Point
 
 
 @dataclass
@@ -83,7 +84,6 @@ def _stretches(history: History, enough: int) -> int:
     return count
 
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Found = tuple[Point, dict[str, Any]]
 BETAS = (0.5, 1.0, 2.0, 3.0)  # of mean - beta * sd, by the id of the trial
 DISTANT = 5  # every so many trials one may be distant

@@ -29,7 +29,8 @@ from dsice.strategies.dsice.convergence import converged
 from dsice.strategies.dsice.initial_design import Spread, first_points
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Found, LineSearch
-from dsice.trial import Point, Proposal
+from dsice.trial import Proposal
+from dsice.typing import Point
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 MOST_SPREAD = (

@@ -7,7 +7,8 @@ from math import isfinite
 
 from dsice.strategies.published.lattice import four
 from dsice.strategies.published.marker_fit import MarkerFit, ranking
-from dsice.strategies.published.search import Job, Point, Search
+from dsice.strategies.published.search import Job, Search
+from dsice.typing import Point
 
 MOST = 30  # points measured on one line
 STEADY = 3  # times that the estimated best is the same

@@ -10,7 +10,8 @@ from dsice.directions import directions, line
 from dsice.directions.ladder import Direction
 from dsice.space import Space
 from dsice.strategies.base import Stream
-from dsice.strategies.published.search import Job, Point, Search
+from dsice.strategies.published.search import Job, Search
+from dsice.typing import Point
 
 
 def centre(shape: Sequence[int]) -> Point:

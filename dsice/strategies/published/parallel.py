@@ -20,7 +20,8 @@ from dsice.strategies.published.lattice import (
     neighbours,
     points_along,
 )
-from dsice.strategies.published.search import Job, Point, Search
+from dsice.strategies.published.search import Job, Search
+from dsice.typing import Point
 
 AHEAD = 2  # points of the chosen line in a batch: with the first fit they make up the three equal estimates that end it
 

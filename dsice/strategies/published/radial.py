@@ -17,7 +17,8 @@ from dsice.strategies.published.lattice import (
     thirds,
 )
 from dsice.strategies.published.marker_fit import MarkerFit, ranking
-from dsice.strategies.published.search import Job, Point, Search
+from dsice.strategies.published.search import Job, Search
+from dsice.typing import Point
 
 
 def first_list(m: int) -> list[int]:

@@ -14,8 +14,7 @@ from dsice.directions.ladder import Direction
 from dsice.history import History
 from dsice.space import Space
 from dsice.trial import Proposal, State
-
-Point = tuple[int, ...]
+from dsice.typing import Point
 
 
 class Job(NamedTuple):

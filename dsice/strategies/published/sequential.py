@@ -7,7 +7,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dsice.directions.ladder import Direction
 from dsice.strategies.published.ippe import LineSearch
 from dsice.strategies.published.lattice import centre, neighbours, points_along
-from dsice.strategies.published.search import Job, Point, Search
+from dsice.strategies.published.search import Job, Search
+from dsice.typing import Point
 
 
 class Sequential(Search):

@@ -17,9 +17,10 @@ from dsice.strategies.published.ippe import OneLine, Original
 from dsice.strategies.published.lattice import Designed, latin, middle
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
-from dsice.strategies.published.search import Point, Replay, Search
+from dsice.strategies.published.search import Replay, Search
 from dsice.strategies.published.sequential import Sequential
 from dsice.trial import Proposal
+from dsice.typing import Point
 
 # Where the replay of a history stands, so that an ask need not begin at the first trial; without it the answer is the same.
 _STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], Replay]] = (

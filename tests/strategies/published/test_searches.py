@@ -19,8 +19,9 @@ from dsice.strategies.published.ippe import Original
 from dsice.strategies.published.lattice import lines_through, neighbours
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial, first_list
-from dsice.strategies.published.search import Point, Search
+from dsice.strategies.published.search import Search
 from dsice.strategies.published.sequential import Sequential
+from dsice.typing import Point
 from tests.strategies.published.record import valley
 
 

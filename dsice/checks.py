@@ -1,0 +1,113 @@
+"""Checks of the options that users give, with one form of message.
+
+Every message says where the option was given, what was given, and what is expected::
+
+    Tuner(max_trials=0): expected a whole number >= 1
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+import numpy as np
+
+from dsice.errors import OptionError
+
+
+def wrong(owner: str, name: str, value: object, expected: str) -> OptionError:
+    """The error that an option cannot be used."""
+    return OptionError(f"{owner}({name}={shown(value)}): expected {expected}")
+
+
+def shown(value: object) -> str:
+    """Repr for a message: short, and never an error of its own."""
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of 5000 digits, or a class whose repr fails
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 200 else f"{text[:150]}... ({len(text)} characters)"
+
+
+def is_whole(value: object) -> bool:
+    """Whether this is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a finite real number; True and False are none."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
+
+
+def whole(owner: str, name: str, value: object, least: int = 0, hint: str = "") -> int:
+    """An option that is a whole number of at least `least`.
+
+    Parameters
+    ----------
+    owner, name
+        The function or class, and the option.
+    hint
+        What the number means, for the message.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    if not isinstance(value, Integral) or not is_whole(value) or value < least:
+        raise wrong(owner, name, value, f"a whole number >= {least}{hint and f' ({hint})'}")
+    return int(value)
+
+
+def number(
+    owner: str,
+    name: str,
+    value: object,
+    expected: str = "a number >= 0",
+    *,
+    least: float = 0.0,
+    above: float = -math.inf,
+    infinite: bool = False,
+) -> float:
+    """An option that is a real number.
+
+    Parameters
+    ----------
+    expected
+        What the number is, for the message.
+    least, above
+        It must not be less than `least` and must be more than `above`.
+    infinite
+        Whether infinity is allowed.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    good = is_number(value) or (infinite and isinstance(value, float) and value == math.inf)
+    if not good or not float(value) >= least or not float(value) > above:  # type: ignore[arg-type]
+        raise wrong(owner, name, value, expected)
+    return float(value)  # type: ignore[arg-type]
+
+
+def flag(owner: str, name: str, value: object, meaning: str = "True or False") -> bool:
+    """An option that is True or False."""
+    if not isinstance(value, bool):
+        raise wrong(owner, name, value, meaning)
+    return value
+
+
+def choice(owner: str, name: str, value: object, options: Iterable[str]) -> str:
+    """An option that is one of a few words."""
+    known = list(options)
+    if not isinstance(value, str) or value not in known:
+        listed = ", ".join(map(repr, known[:-1]))
+        raise wrong(owner, name, value, f"{listed} or {known[-1]!r}" if listed else repr(known[-1]))
+    return value

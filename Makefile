@@ -32,7 +32,7 @@ test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs 
 	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long
 
 test-engines: $(VENV)/.engines-installed  # one process: several rays at a time are slow to start
-	DSICE_NEEDS_ENGINES=1 $(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/test_futures.py tests/test_examples.py
+	DSICE_NEEDS_ENGINES=1 $(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/futures/test_futures.py tests/examples/test_examples.py
 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline

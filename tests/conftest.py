@@ -10,6 +10,8 @@ import pytest
 
 from dsice import Choice, Ordinal, Require, Space, Tuner, When
 
+pytest_plugins = ["tests.launchers.fixtures"]
+
 os.environ.setdefault("MPLBACKEND", "agg")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&` from a script: tests that press Ctrl-C need it to work
     signal.signal(signal.SIGINT, signal.default_int_handler)

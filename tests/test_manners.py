@@ -11,8 +11,7 @@ import psutil
 import pytest
 
 from dsice.launchers import Batch, Job
-
-from .launchers.conftest import Fake, commands, fake
+from tests.launchers.fixtures import Fake, commands, fake
 
 __all__ = ["commands", "fake"]
 

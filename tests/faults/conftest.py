@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from .bench import FULL
+from tests.faults.bench import FULL
 
 
 class Note(Protocol):

@@ -14,8 +14,7 @@ from statistics import median
 
 from dsice import Ordinal, Space, Tuner
 from dsice.strategies import Random
-
-from .misbehaving import memory
+from tests.faults.misbehaving import memory
 
 SPACE = Space(
     {"lr": Ordinal.log(1e-5, 1e-1, 101), "batch": [2**i for i in range(10)], "depth": range(1, 101), "width": range(100)}

@@ -15,10 +15,9 @@ from dsice.errors import JournalError
 from dsice.journal import read
 from dsice.strategies import DSICE, Random
 from tests.conftest import bowl, state
-from tests.test_journal_damage import no_sync
-
-from .bench import FULL, scaled
-from .conftest import Note
+from tests.faults.bench import FULL, scaled
+from tests.faults.conftest import Note
+from tests.journal.test_damage import no_sync
 
 BAR = "2 journal of 60 trials, damaged"
 TRIALS, BATCH = 60, 6

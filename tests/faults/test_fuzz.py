@@ -24,9 +24,8 @@ from dsice.errors import DsiceError, DsiceWarning
 from dsice.journal import read, repair
 from dsice.strategies import Random
 from tests.conftest import state
-
-from .bench import FULL, scaled
-from .conftest import Note
+from tests.faults.bench import FULL, scaled
+from tests.faults.conftest import Note
 
 BAR = "6 fuzzing"
 SECONDS = 60 * float(os.environ.get("DSICE_FUZZ_MINUTES", "0")) / 3 or scaled(0.0, 60.0)  # of each of the three tests

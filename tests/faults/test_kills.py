@@ -14,10 +14,9 @@ import pytest
 
 from dsice import Tuner
 from dsice.errors import DsiceError
-
-from .bench import FULL, Orphans, Seen, linux_only, observe, scaled, start, subreaper, wait_until
-from .conftest import Note
-from .coordinator import SLOTS, value
+from tests.faults.bench import FULL, Orphans, Seen, linux_only, observe, scaled, start, subreaper, wait_until
+from tests.faults.conftest import Note
+from tests.faults.coordinator import SLOTS, value
 
 BAR = "1 coordinator killed with -9, 8 local workers"
 PRESSED = "1 coordinator interrupted (Ctrl-C), 8 local workers"

@@ -6,9 +6,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from .bench import FULL, linux_only, scaled, start
-from .conftest import Note
-from .large import write
+from tests.faults.bench import FULL, linux_only, scaled, start
+from tests.faults.conftest import Note
+from tests.faults.large import write
 
 TRIALS = scaled(5_000, 100_000)
 BAR = f"7 {TRIALS} trials"

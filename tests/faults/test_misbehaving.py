@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from dsice import State, Trial, Tuner
-
-from .bench import linux_only, scaled, start, subreaper
-from .conftest import Note
+from tests.faults.bench import linux_only, scaled, start, subreaper
+from tests.faults.conftest import Note
 
 BAR = "3 one of 40 trials misbehaves"
 TRIALS = 40

@@ -17,9 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from dsice import Goal, Require, Space, Tuner
 from dsice.errors import DsiceWarning, SpaceError, TellError, UnknownTrialError
 from dsice.strategies import Grid, Random
-
-from .bench import FULL, scaled
-from .conftest import Note
+from tests.faults.bench import FULL, scaled
+from tests.faults.conftest import Note
 
 BAR = "5 random ask, tell, add, step, enqueue, kill, resume"
 EXAMPLES, SHARES = scaled(40, 250), scaled(1, 8)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dsice import Tuner
-
-from .bench import FULL, observe, scaled, start, wait_until
-from .conftest import Note
+from tests.faults.bench import FULL, observe, scaled, start, wait_until
+from tests.faults.conftest import Note
 
 BAR = "4 two coordinators started at once"
 ROUNDS = scaled(3, 50)

@@ -18,8 +18,7 @@ from typing import Any
 import pandas as pd
 
 from dsice.launchers import Batch, Futures, Launcher, Local, Table
-
-from . import programs
+from tests.launchers import programs
 
 SLOTS = 3
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {

@@ -15,10 +15,9 @@ from dsice.errors import LaunchError
 from dsice.launchers import Job, Local
 from dsice.launchers.processes import alive, send
 from dsice.launchers.standalone._supervise import birth
-
-from . import programs
-from .helpers import drain, eventually, mark, marked, steps
-from .test_local_faults import COORDINATOR
+from tests.launchers import programs
+from tests.launchers.helpers import drain, eventually, mark, marked, steps
+from tests.launchers.local.test_faults import COORDINATOR
 
 
 def killed(command: str, directory: Path) -> None:

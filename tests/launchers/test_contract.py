@@ -15,9 +15,8 @@ import pytest
 
 from dsice.errors import DsiceError, LaunchError
 from dsice.launchers import Job, Launcher, Result, Step
-
-from .cases import CASES, SLOTS, Case
-from .helpers import drain, eventually
+from tests.launchers.cases import CASES, SLOTS, Case
+from tests.launchers.helpers import drain, eventually
 
 Maker = Callable[[str], Launcher]
 

@@ -18,9 +18,8 @@ from dsice import Tuner, run
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import Batch, Futures, Job, Launcher, Local, Table
 from dsice.strategies import Population
-
-from .conftest import Fake
-from .helpers import drain
+from tests.launchers.fixtures import Fake
+from tests.launchers.helpers import drain
 
 LR = {"lr": [0.01, 0.05, 0.1, 0.2]}
 SMALL = Population(members=4, stages=3)

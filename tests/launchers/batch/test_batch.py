@@ -20,10 +20,9 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
 from dsice.launchers.batch.monitor import Pace
 from dsice.launchers.batch.scheduler import PJM, SLURM
-
-from . import programs
-from .conftest import Fake
-from .helpers import drain, eventually, mark, marked, steps
+from tests.launchers import programs
+from tests.launchers.fixtures import Fake
+from tests.launchers.helpers import drain, eventually, mark, marked, steps
 
 
 def batch(fake: Fake, program: Any, place: Path, **options: Any) -> Batch:

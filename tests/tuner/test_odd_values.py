@@ -13,7 +13,7 @@ from dsice import Goal, State, Tuner, effects, importance, run
 from dsice.launchers.base import Job, Result
 from dsice.strategies import DSICE
 from tests.conftest import bowl, holes, state
-from tests.test_run import InMemory
+from tests.running.test_run import InMemory
 
 ODD: list[Any] = [
     math.nan,

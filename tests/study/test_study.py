@@ -215,7 +215,7 @@ def test_a_function_that_is_not_there(tmp_path: Path, name: str, word: str) -> N
 
 
 def test_the_study_file_of_the_example_says_what_its_script_says() -> None:
-    folder = Path(__file__).parents[1] / "examples" / "digits"
+    folder = Path(__file__).parents[2] / "examples" / "digits"
     spec = importlib.util.spec_from_file_location("digits_tune", folder / "tune.py")
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)

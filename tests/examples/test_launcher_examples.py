@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Fake
-from .slurm import Slurm
+from tests.launchers.fixtures import Fake
+from tests.launchers.slurm import Slurm
+
+pytestmark = pytest.mark.usefixtures("temporary")
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,10 +20,9 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, MissingPackageError, OptionError
 from dsice.launchers import Futures, Job, Result
-
-from . import programs
-from .cases import processes, threads
-from .helpers import drain, eventually
+from tests.launchers import programs
+from tests.launchers.cases import processes, threads
+from tests.launchers.helpers import drain, eventually
 
 
 @pytest.mark.parametrize("name", ["dask", "ray", "mpi"])

@@ -136,7 +136,7 @@ def test_results_from_lines_of_json(study: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_study_with_a_strategy_of_somebodys_own_can_be_told(tmp_path: Path) -> None:
-    from tests.test_resume import Own
+    from tests.tuner.test_opening import Own
 
     path = tmp_path / "own.jsonl"
     with Tuner({"x": range(9)}, Own(), journal=path) as tuner:

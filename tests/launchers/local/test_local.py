@@ -11,9 +11,8 @@ import pytest
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Job, Local, Result
-
-from . import programs
-from .helpers import drain, steps
+from tests.launchers import programs
+from tests.launchers.helpers import drain, steps
 
 
 def shell(command: str, params: dict[str, Any] | None = None, **options: Any) -> Result:

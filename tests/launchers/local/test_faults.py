@@ -14,9 +14,8 @@ import psutil
 import pytest
 
 from dsice.launchers import Job, Local, Result
-
-from . import programs
-from .helpers import drain, eventually, mark, marked
+from tests.launchers import programs
+from tests.launchers.helpers import drain, eventually, mark, marked
 
 CASES = {
     "kills itself": ("kill -9 $$", "failed", "SIGKILL"),

@@ -308,12 +308,12 @@ def test_switched_off_the_compiler_changes_no_trial() -> None:
     program = """
 import sys
 from dsice import Choice, Tuner
-from tests.strategies.test_search import rounds
+from tests.strategies.dsice.test_search import rounds
 tuner = rounds(Tuner({"x": range(9), "y": range(8), "z": Choice(["p", "qq", "rrr"])}, seed=1), 4, 15)
 for t in tuner.history:
     print(t.point, t.note["phase"], t.note.get("centre"), t.note.get("direction"))
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     found = []
     for off in ("0", "1"):
         environment = os.environ | {"NUMBA_DISABLE_JIT": off, "PYTHONPATH": str(root)}

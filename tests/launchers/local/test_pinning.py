@@ -11,8 +11,7 @@ import pytest
 
 from dsice.errors import OptionError
 from dsice.launchers import Job, Local
-
-from .helpers import drain
+from tests.launchers.helpers import drain
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 linux = pytest.mark.skipif(not CORES, reason="only Linux binds processes to cores")

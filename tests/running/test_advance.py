@@ -19,9 +19,10 @@ from dsice.errors import LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local
 from dsice.running.run import advance
 from dsice.strategies import Grid
+from tests.launchers.fixtures import Fake
+from tests.launchers.helpers import eventually, marked
 
-from .conftest import Fake
-from .helpers import eventually, marked
+pytestmark = pytest.mark.usefixtures("temporary")
 
 STUDY = """
 [study]

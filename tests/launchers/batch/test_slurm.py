@@ -17,10 +17,9 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import Batch, Job
-
-from . import programs
-from .helpers import drain, eventually, mark, marked
-from .slurm import Slurm
+from tests.launchers import programs
+from tests.launchers.helpers import drain, eventually, mark, marked
+from tests.launchers.slurm import Slurm
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -20,7 +20,7 @@ import pytest
 from dsice import Tuner
 from dsice.trial import Trial
 
-TUNE = Path(__file__).parents[1] / "examples" / "digits" / "tune.py"
+TUNE = Path(__file__).parents[2] / "examples" / "digits" / "tune.py"
 KILLS = 10
 TRAIN = """
 import json, os, sys, time

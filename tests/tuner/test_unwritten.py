@@ -16,7 +16,7 @@ from dsice.errors import JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Result, Step
 from dsice.strategies import Grid
 from tests.conftest import fill, small, state
-from tests.test_run import InMemory
+from tests.running.test_run import InMemory
 
 
 @pytest.fixture

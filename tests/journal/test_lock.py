@@ -48,7 +48,7 @@ class Holder:
     """Another process that writes the journal, one trial at a time."""
 
     def __init__(self, path: Path, lock: str) -> None:
-        root = Path(__file__).parent.parent
+        root = Path(__file__).parents[2]
         command = [sys.executable, "-c", HOLDER, str(path), lock]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root)
         assert self.process.stdout is not None

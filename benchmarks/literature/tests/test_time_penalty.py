@@ -19,7 +19,9 @@ from benchmarks.literature.time_penalty.study import Search, replay, table_of, t
 from dsice import Goal, Share, Trials
 from dsice.strategies import DSICE, Grid, Random
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.literature
+
+ROOT = Path(__file__).parents[3]
 AXES: dict[str, Any] = {"x": list(range(1, 9)), "y": list(range(1, 6))}
 
 

@@ -14,7 +14,9 @@ import pytest
 
 from benchmarks.literature.pedestrian import clock, simulation, study, walks
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.literature
+
+ROOT = Path(__file__).parents[3]
 
 
 def path(scene: str, ped: int, frames: list[int], split: str = "train") -> pd.DataFrame:

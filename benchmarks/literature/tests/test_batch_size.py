@@ -16,7 +16,9 @@ from benchmarks.literature.batch_size import judging, pictures
 from benchmarks.literature.batch_size.search import replay, sweep_elapsed
 from benchmarks.literature.batch_size.sweep import FULL, QUICK, Scale
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.literature
+
+ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "benchmarks" / "literature" / "batch_size" / "results"
 SMALL = Scale(range(1, 101), budget=20, workers=5, seeds=2, repeats=4, top=3)
 

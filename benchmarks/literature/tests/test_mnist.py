@@ -21,7 +21,9 @@ from benchmarks.literature.mnist.network import Network, log_loss
 from benchmarks.literature.mnist.training import CHECKPOINT, CheckpointError, Training, data
 from dsice import State
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.literature
+
+ROOT = Path(__file__).parents[3]
 TINY = replace(QUICK, trainings=6, epochs=4, points=(1, 2), checkpoints=(2,), complete=2, stages=2)
 
 

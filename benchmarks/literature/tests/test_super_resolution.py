@@ -15,7 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.literature.super_resolution import clock, comparing, quality
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.literature
+
+ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "benchmarks" / "literature" / "super_resolution" / "results"
 AXES = ["learning_rate", "feature", "gradient", "texture"]
 FILES = {

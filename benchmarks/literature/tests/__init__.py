@@ -1,0 +1,1 @@
+"""Tests of the reproductions: `make test-long` runs them, `make test` leaves them out."""

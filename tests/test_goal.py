@@ -7,7 +7,7 @@ import math
 import pickle
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_violation_is_relative_to_the_bounds_and_adds_up() -> None:
 
 
 @pytest.mark.parametrize("told", [{}, {"memory": math.nan}, {"memory": math.inf}, {"memory": -math.inf}])
-def test_a_missing_or_infinite_bounded_metric_is_never_feasible(told: dict[str, float]) -> None:
+def test_a_missing_or_infinite_bounded_metric_is_never_feasible(told: dict[str, Any]) -> None:
     assert Goal(at_most={"memory": 8.0}).violation(trial(**told)) == math.inf
     assert Goal(at_least={"memory": 8.0}).violation(trial(**told)) == math.inf
 
@@ -126,20 +126,25 @@ def test_wrong_options_are_named(options: dict[str, Any]) -> None:
         Goal(**{"metric": "value"} | options)
 
 
-@pytest.mark.parametrize("make", [lambda: Trials(-1), lambda: Trials(2.5), lambda: Seconds(-1), lambda: Seconds(math.nan),
-                                  lambda: Share(1.5), lambda: Share("0.5"), lambda: Share(True)])  # fmt: skip
-def test_wrong_until_is_refused(make: Any) -> None:
+@pytest.mark.parametrize(
+    ("until", "option"),
+    [(Trials, -1), (Trials, 2.5), (Seconds, -1), (Seconds, math.nan), (Share, 1.5), (Share, "0.5"), (Share, True)],
+)
+def test_wrong_until_is_refused(until: Any, option: Any) -> None:
     with pytest.raises(OptionError, match="expected"):
-        make()
+        until(option)
+
+
+NUMBERS: dict[str, Any] = {"m": np.float32(0.5), "n": np.int64(3)}
 
 
 @pytest.mark.parametrize(
     "goal",
     [
         Goal(),
-        Goal("acc", maximize=True, at_most={"m": np.float32(0.5), "n": np.int64(3)}, at_least={"k": Fraction(1, 2)}),
+        Goal("acc", maximize=True, at_most=NUMBERS, at_least={"k": cast(Any, Fraction(1, 2))}),
         Goal(time_weight="auto", until=Trials(3), stage=1),
-        Goal(time_weight=np.float64(0.1), until=Seconds(np.float32(2))),
+        Goal(time_weight=np.float64(0.1), until=Seconds(cast(Any, np.float32(2)))),
         Goal(until=Share(0.5)),
     ],
 )

@@ -1,4 +1,4 @@
-"""Print the figures of README.md from the table: python benchmarks/digits/summary.py"""
+"""Print the figures of README.md from the table; called as `python benchmarks/digits/summary.py`."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dsice import Trial, Tuner, run
 from dsice.launchers import Local
-from dsice.strategies import DSICE, Random
+from dsice.strategies import DSICE, Random, Strategy
 
 AXES = {name: range(9) for name in "abcd"}
 SLOTS = 8
-STRATEGIES = {"random": Random(), "dsice": DSICE(tolerance=None)}
+STRATEGIES: dict[str, Strategy] = {"random": Random(), "dsice": DSICE(tolerance=None)}
 PROGRAM = (
     'echo "begin $DSICE_TRIAL {a} {b} {c} {d}" >> "$FOLDER/runs.txt"; sleep 0.0{c}; '
     'echo "end $DSICE_TRIAL {a} {b} {c} {d}" >> "$FOLDER/runs.txt"; '

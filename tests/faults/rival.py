@@ -20,7 +20,7 @@ from dsice.strategies import Random
 def main(folder: Path, round: str, locks: str) -> None:
     """Open the journal when told to, and measure."""
     if locks == "granted":
-        fcntl.lockf = lambda *_: None  # type: ignore[assignment]
+        fcntl.lockf = lambda *_: None
     print("ready", flush=True)
     sys.stdin.readline()  # one moment for both
     told: list[int] = []

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,12 +102,12 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
     assert unlike == 0
 
 
-def check_opened(tuner: Tuner, records: list[dict[str, object]]) -> None:
+def check_opened(tuner: Tuner, records: list[dict[str, Any]]) -> None:
     """All that stands in these lines came back: what was asked, what was told, what is left."""
     told = {r["id"] for r in records if r["kind"] == "tell"}
-    asked = sum(len(r["trials"]) for r in records if r["kind"] == "ask")  # type: ignore[arg-type]
+    asked = sum(len(r["trials"]) for r in records if r["kind"] == "ask")
     assert len(tuner.history) == asked
-    assert [t.id for t in tuner.orphans] == sorted(set(range(asked)) - told)  # type: ignore[arg-type]
+    assert [t.id for t in tuner.orphans] == sorted(set(range(asked)) - told)
 
 
 @pytest.mark.parametrize("nuls", [0, 64])

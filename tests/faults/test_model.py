@@ -189,7 +189,7 @@ class Machine(RuleBasedStateMachine):
     )
     def add_what_is_no_point(self, params: dict[str, Any]) -> None:
         assert self.tuner is not None
-        for call in (lambda p: self.tuner.add(p, 1.0), lambda p: self.tuner.enqueue(p)):  # type: ignore[union-attr]
+        for call in (lambda p: self.tuner.add(p, 1.0), lambda p: self.tuner.enqueue(p)):
             with pytest.raises(SpaceError):
                 call(params)
 

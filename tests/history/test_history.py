@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,8 +101,9 @@ def test_what_write_keeps_up_to_date_equals_a_count_from_scratch(
         np.testing.assert_array_equal(getattr(history, name)(), getattr(again, name)())
     done = [t for t in history if t.state is State.DONE and t.stage == 0]
     assert history.order().tolist() == [
-        t.id for t in sorted(done, key=lambda t: (goal.violation(t), t.value + 0.5 * abs(t.value), t.id))
-    ]  # type: ignore[operator, arg-type]
+        t.id
+        for t in sorted(done, key=lambda t: (goal.violation(t), t.value + 0.5 * abs(t.value), t.id))  # type: ignore[operator, arg-type]
+    ]
     assert history.pending() == [t for t in history if t.state is State.PENDING]
     assert history.taken() == {t.point for t in history if t.stage == 0}
     assert history.asked == sum(t.round is not None for t in history)
@@ -113,13 +115,13 @@ def test_frame_has_its_columns_in_order_also_when_empty() -> None:
     assert list(tuner.history.frame()) == ["id", "round", "state", "value", "score", "feasible", *end]
     tuner.tell(tuner.ask()[0], 1.0, metrics={"loss": 2.0}, tags={"who": "me"}, times=(1.0, 2.0, 3.0))
     lead, middle = ["id", "round", "state", "a", "b", "c"], ["value", "score", "feasible", "loss"]
-    frame = tuner.history.frame()
+    frame: Any = tuner.history.frame()
     assert list(frame) == [*lead, *middle, *end, "note.phase", "tag.who"]
     assert frame.loc[0, ["value", "loss", "queued", "tag.who", "note.phase"]].tolist() == [1.0, 2.0, 1.0, "me", "random"]
 
 
 def test_frame_keeps_columns_apart_that_have_the_same_name() -> None:
-    space = {"value": [1, 2], "loss": [3, 4], "id": [5], "param.value": [7], "note.phase": ["p"]}
+    space: dict[str, Any] = {"value": [1, 2], "loss": [3, 4], "id": [5], "param.value": [7], "note.phase": ["p"]}
     tuner = Tuner(space, Random())
     tuner.tell(tuner.ask()[0], 0.5, metrics={"loss": 9.0, "score": 8.0})
     row = tuner.history.frame().iloc[0]
@@ -131,7 +133,7 @@ def test_frame_keeps_columns_apart_that_have_the_same_name() -> None:
 
 def test_frame_of_a_conditional_space_keeps_the_parameters_together() -> None:
     tuner = fill(Tuner({"x": range(4)}, Random()), 4)
-    rows = [replace(t, params=t.params | ({"rare": 1} if t.id == 3 else {})) for t in tuner.history]
+    rows = [replace(t, params=dict(t.params) | ({"rare": 1} if t.id == 3 else {})) for t in tuner.history]
     frame = History(trials=rows).frame()
     assert list(frame)[:5] == ["id", "round", "state", "x", "rare"]
     assert frame["rare"].isna().tolist() == [True, True, True, False]

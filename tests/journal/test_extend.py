@@ -15,7 +15,7 @@ from dsice.strategies import DSICE, Random
 from dsice.tuner import extend
 from tests.conftest import bowl, conditional, fill
 
-OLD = {"x": [1, 2, 4, 8], "y": [0.0, 0.5, 1.0]}
+OLD: dict[str, Any] = {"x": [1, 2, 4, 8], "y": [0.0, 0.5, 1.0]}
 
 
 @pytest.fixture

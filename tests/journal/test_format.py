@@ -31,8 +31,9 @@ def trials(draw: Any) -> Trial:
     point = tuple(space.points()[draw(st.integers(0, len(space.points()) - 1))].tolist())
     overrides = draw(st.sampled_from([{}, {"lr": 0.0123}]))
     values = tuple(draw(st.lists(NUMBERS, max_size=3)))
+    stage, repeat, member = draw(st.tuples(*[st.integers(0, 3)] * 3))
     return Trial(
-        0, draw(st.integers(0, 9)), space.params(point) | overrides, point, *draw(st.tuples(*[st.integers(0, 3)] * 3)),
+        0, draw(st.integers(0, 9)), space.params(point) | overrides, point, stage, repeat, member,
         parent=draw(st.none() | st.integers(0, 99)), overrides=overrides, note=draw(PLAIN),
         state=draw(st.sampled_from([s for s in State if s is not State.PENDING])), values=values, value=mean(values),
         metrics=draw(st.dictionaries(TEXT, NUMBERS, max_size=3)), seconds=draw(st.none() | FINITE),
@@ -86,7 +87,8 @@ def test_unknown_kinds_and_fields_are_left_alone() -> None:
 
 
 def test_a_queued_point_is_struck_off_by_its_own_measurement_only() -> None:
-    history, queue = History(), [(1, 1, 1), (2, 2, 2)]
+    history = History()
+    queue: list[tuple[int, ...]] = [(1, 1, 1), (2, 2, 2)]
     stage = {"id": 0, "point": [1, 1, 1], "stage": 1}
     format.apply({"kind": "ask", "round": 0, "trials": [stage]}, history, small(), queue)
     assert queue == [(1, 1, 1), (2, 2, 2)]

@@ -29,7 +29,7 @@ GOALS = [
 def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal with everything that a line can hold."""
     path, rng = tmp_path_factory.mktemp("eventful") / "run.jsonl", random.Random(3)
-    nasty = [1.0, -2.5, 1e308, -1e308, float("nan"), float("inf"), [1.0, 2.0], [0.5], 3, [float("nan"), 1.0]]
+    nasty: list[Any] = [1.0, -2.5, 1e308, -1e308, float("nan"), float("inf"), [1.0, 2.0], [0.5], 3, [float("nan"), 1.0]]
     with Tuner(conditional(), Random(), goal=Goal("loss"), journal=path) as tuner:
         points = list(map(tuple, conditional().points().tolist()))
         tuner.enqueue(tuner.space.params(points[3]))

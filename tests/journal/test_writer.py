@@ -59,7 +59,7 @@ def test_every_line_is_synced_before_the_call_returns(path: Path, monkeypatch: p
     synced: list[int] = []
     fsync = os.fsync
     with Tuner(small(), Grid(), journal=path) as tuner:
-        monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(path.stat().st_size), fsync(fd)))
+        monkeypatch.setattr(os, "fsync", lambda fd: synced.append(path.stat().st_size) or fsync(fd))  # type: ignore[func-returns-value]
         tuner.ask(2)
         assert synced == [path.stat().st_size]
         tuner.tell(0, 1.0)
@@ -229,7 +229,7 @@ def test_a_path_that_cannot_be_a_journal(tmp_path: Path) -> None:
 def test_another_study_is_refused_and_the_first_difference_named(path: Path) -> None:
     fill(Tuner(small(), Grid(), journal=path), 2).close()
     data = path.read_bytes()
-    other = {"a": [1, 2, 4, 16], "b": Ordinal.linear(0.0, 1.0, 3), "c": range(3)}
+    other: dict[str, Any] = {"a": [1, 2, 4, 16], "b": Ordinal.linear(0.0, 1.0, 3), "c": range(3)}
     with pytest.raises(OtherStudyError, match=r"another study: axis 'a' is .*\(value 3: 16 and 8\).*journal of its own"):
         Tuner(other, Grid(), journal=path)
     assert path.read_bytes() == data

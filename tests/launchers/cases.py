@@ -183,7 +183,7 @@ register(
 
 
 def batch(scheduler: str, work: Mapping[str, Any]) -> Callable[[str, Path], Launcher]:
-    quick = {"poll": 0.3, "throttle": 0.0} if scheduler != "slurm" else {"poll": 1.0}
+    quick: dict[str, Any] = {"poll": 0.3, "throttle": 0.0} if scheduler != "slurm" else {"poll": 1.0}
     return lambda program, place: Batch(
         work[program], scheduler=scheduler, slots=SLOTS, directory=place, lost_after=3.0, python=sys.executable, **quick
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -201,7 +202,7 @@ def test_minimize_runs_a_function_in_processes_and_resumes(tmp_path: Path) -> No
             raise MemoryError("too big")
         return (x - 3) ** 2 + abs(lr - 0.01)
 
-    space = {"x": range(8), "lr": Ordinal.log(1e-3, 1e-1, 3)}
+    space: dict[str, Any] = {"x": range(8), "lr": Ordinal.log(1e-3, 1e-1, 3)}
     journal = tmp_path / "run.jsonl"
     first = minimize(cost, space, workers=4, max_trials=8, journal=journal, progress=False)
     second = minimize(cost, space, workers=4, max_trials=24, journal=journal, progress=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsice.spline.evidence import JITTER, LAM, NOISE, THETA
 
-Array = NDArray[np.float64]
+Array = np.ndarray[Any, np.dtype[Any]]  # of levels or of values: the tests mix them
 Ints = NDArray[np.int64]
 
 

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = np.ndarray[Any, np.dtype[Any]]  # of levels or of values: the tests mix them
 Numbers = Sequence[float] | NDArray[Any]
 
 
@@ -29,7 +29,7 @@ def restricted_likelihood(levels: Numbers, values: Numbers, n: int, lam: float) 
     """
     grid = np.arange(n)
     steps = np.maximum(grid[:, None] - grid[None, 1:-1], 0.0)  # level i from second differences at levels 1 .. n - 2
-    covariance = np.eye(len(levels)) + (steps @ steps.T)[np.ix_(levels, levels)] / lam
+    covariance = np.eye(len(levels)) + (steps @ steps.T)[np.ix_(np.asarray(levels), np.asarray(levels))] / lam
     basis = np.linalg.svd(np.c_[np.ones(len(levels)), levels])[0][:, 2:]
     inner = basis.T @ covariance @ basis
     z = basis.T @ np.asarray(values)

@@ -10,7 +10,7 @@ from dsice.spline import fit, fit_many, kernels
 from tests.spline.lines import arrangements
 from tests.spline.oracles import error, exact_grid, exact_knots
 
-compiled = not numba.config.DISABLE_JIT
+compiled = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 ALPHAS = [1e-6, 1e-3, 0.5, 30.0, 1e4, 1e6]
 MANY = 65_536 if compiled else 2_000  # levels that a kernel writes
 

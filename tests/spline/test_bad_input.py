@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_curve_into_an_unfit_array() -> None:
     curve = fit([0, 2], [1.0, 2.0], 4)
     for out in (np.empty(3), np.empty(4, np.float32), np.empty(8)[::2]):
         with pytest.raises(FitError, match="out: expected"):
-            curve.curve(out)
+            curve.curve(out)  # type: ignore[arg-type]
 
 
 def test_accepted_in_many_shapes() -> None:
@@ -87,7 +88,8 @@ def test_accepted_in_many_shapes() -> None:
         np.testing.assert_array_equal(other.curve(), plain.curve())
         assert type(other.argmin) is int
         assert type(other.minimum) is float
-    assert plain.at(np.int64(2)) == plain.at(2) == plain.at(2.0)
+    two: Any = np.int64(2)
+    assert plain.at(two) == plain.at(2) == plain.at(2.0)
     assert plain.at([]).shape == (0,)
     assert plain.variance(np.array([[0, 1]])).shape == (1, 2)
 

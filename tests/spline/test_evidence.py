@@ -47,7 +47,7 @@ def test_value_is_that_of_dense_matrices(p: list[float], n: int) -> None:
 def test_gradient_is_that_of_finite_differences(p: list[float]) -> None:
     points, values, counts = measured()
     evidence = _Evidence(points, values, counts, PRIORS)
-    error = check_grad(lambda q: evidence(q)[0], lambda q: evidence(q)[1], np.array(p), epsilon=1e-6)
+    error = check_grad(lambda q: evidence(q)[0], lambda q: evidence(q)[1], np.array(p), epsilon=1e-6)  # type: ignore[misc]
     assert error < 1e-3 * max(1.0, float(np.linalg.norm(evidence(np.array(p))[1])))
     for k in range(len(p)):  # central differences, one parameter after the other
         step = np.zeros(len(p))
@@ -163,7 +163,8 @@ def test_repeats_tell_noise_from_roughness() -> None:
 
 def test_gradient_with_repeats() -> None:
     points, values = some((7, 5), 25), np.random.default_rng(2).normal(size=25)
-    problem = _Evidence(points, values, np.arange(25) % 3 + 1.0, [AxisPrior(7, True), AxisPrior(5, True)], (14.0, 24))
+    counts: Array = np.arange(25) % 3 + 1.0
+    problem = _Evidence(points, values, counts, [AxisPrior(7, True), AxisPrior(5, True)], (14.0, 24))
     p = np.array([-0.3, -1.2, -2.5, -1.1, -2.0])
     steps = 1e-6 * np.eye(5)
     numeric = [(problem(p + step)[0] - problem(p - step)[0]) / 2e-6 for step in steps]

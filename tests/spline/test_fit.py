@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -218,7 +220,8 @@ def test_lowest_level_is_found_without_looking_at_all(data: st.DataObject) -> No
     levels = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=12))
     values = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=len(levels), max_size=len(levels)))
     spacing = data.draw(st.sampled_from([None, "refined", np.geomspace(1.0, 1e3, n)]))
-    found = fit(levels, values, n, alpha=data.draw(st.sampled_from([1e-6, 0.1, 1.0, 1e3, 1e6, "reml"])), spacing=spacing)
+    alpha: Any = data.draw(st.sampled_from([1e-6, 0.1, 1.0, 1e3, 1e6, "reml"]))
+    found = fit(levels, values, n, alpha=alpha, spacing=spacing)
     curve = found.curve()
     room = 1e-9 * (1.0 + np.abs(curve).max())
     assert found.minimum == pytest.approx(curve[found.argmin], abs=room)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dsice.errors import FitError
-from dsice.spline import ManyFits, fit_many, kernels, many, plain, smoothing
+from dsice.spline import fit_many, kernels, many, plain, smoothing
 from tests.spline.lines import Batch, ragged
 
 
-def agree(fits: ManyFits, batch: Batch, weighted: bool, **options: object) -> None:
+def agree(fits: Any, batch: Batch, weighted: bool, **options: object) -> None:
     """Every output of every line equals that of ``fit`` to 1e-12 (variances, ill-conditioned, to 1e-9)."""
     for i in range(len(batch.sizes)):
         one = batch.line(i, weighted, **options)
@@ -64,8 +66,8 @@ def test_extreme_values_in_some_lines() -> None:
     np.testing.assert_array_equal(found.argmin, plainly.argmin)
     np.testing.assert_allclose(found.curve(3), plainly.curve(3) * 1e200, rtol=1e-9)
     np.testing.assert_allclose(found.curve(4), plainly.curve(4))
-    assert not np.isnan(found.curves).any()
-    assert not np.isnan(found.variances).any()
+    assert found.curves is not None and not np.isnan(found.curves).any()
+    assert found.variances is not None and not np.isnan(found.variances).any()
 
 
 def test_input_is_left_alone_and_may_be_read_only_strided_or_lists() -> None:
@@ -75,7 +77,8 @@ def test_input_is_left_alone_and_may_be_read_only_strided_or_lists() -> None:
         array.setflags(write=False)
     again = fit_many(*batch[:3], batch.sizes)
     strided = fit_many(np.repeat(batch.offsets, 2)[::2], np.repeat(batch.levels, 2)[::2], batch.values[::-1][::-1], batch.sizes)
-    lists = fit_many(*(array.tolist() for array in batch[:3]), batch.sizes.astype(np.int16))
+    offsets, levels, values = (array.tolist() for array in batch[:3])
+    lists = fit_many(offsets, levels, values, batch.sizes.astype(np.int16))
     for other in (again, strided, lists):
         np.testing.assert_array_equal(other.minimum, first.minimum)
 
@@ -91,7 +94,7 @@ def test_packing_of_results() -> None:
     with pytest.raises(IndexError):
         fits.curve(2)
     nothing = fit_many([0], [], [], 8, curves=True)
-    assert (len(nothing), nothing.curves.tolist()) == (0, [])
+    assert nothing.curves is not None and (len(nothing), nothing.curves.tolist()) == (0, [])
 
 
 @pytest.mark.parametrize("bulk", [False, True])
@@ -116,7 +119,7 @@ def test_bad_lines_are_named(bulk: bool) -> None:
 
 
 def test_batches_that_do_not_fit_together() -> None:
-    for offsets, levels, values, n, message in [
+    wrong: list[tuple[Any, Any, Any, Any, str]] = [
         ([0, 2], [1], [1.0], 4, "offsets: expected them to run"),
         ([1, 2], [1, 2], [1.0, 2.0], 4, "offsets: expected them to run"),
         ([0, 0, 2], [1, 2], [1.0, 2.0], 4, "line 0 has none"),
@@ -124,7 +127,8 @@ def test_batches_that_do_not_fit_together() -> None:
         ([0, 2], [1, 2], [1.0, 2.0], [4, 5], "n: expected one number"),
         ([0, 2], [1.5, 2], [1.0, 2.0], 4, "levels: expected whole numbers"),
         ([0, 2], [1, 2], ["a", "b"], 4, "values: expected numbers"),
-    ]:
+    ]
+    for offsets, levels, values, n, message in wrong:
         with pytest.raises(FitError, match=message):
             fit_many(offsets, levels, values, n)
     with pytest.raises(FitError, match="real positions"):

@@ -18,7 +18,7 @@ import dsice.spline
 from dsice.spline import fit, fit_many, kernels
 from tests.spline.lines import ragged
 
-compiled = not numba.config.DISABLE_JIT
+compiled = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 needs_jit = pytest.mark.skipif(not compiled, reason="the JIT is switched off")
 
 SMALL = """

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,7 +151,8 @@ def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
     levels = np.sort(rng.permutation(n)[:k])
     values, counts = rng.normal(size=k), rng.integers(1, 4, k).astype(float)
     bends = np.diff(np.eye(n), 2, axis=0)
-    tables = Tables.of([np.linalg.pinv(alpha**2 * bends.T @ bends, rcond=1e-12, hermitian=True)])
+    inverse: Array = np.linalg.pinv(alpha**2 * bends.T @ bends, rcond=1e-12, hermitian=True)
+    tables = Tables.of([inverse])
     line = np.c_[np.ones(n), np.arange(n) - (n - 1) / 2]
     model = Surface(tables, levels[:, None], values, 1.0 / counts, basis=line[levels])
     found = model.at(np.arange(n)[:, None], basis=line)
@@ -243,7 +245,8 @@ def test_what_cannot_be_fitted_is_refused(points: object, values: object, counts
 def test_integers_of_any_kind_and_read_only_arrays_are_taken_with_one_signature_per_kernel() -> None:
     points, values = measured()
     plain = surface().at(everywhere())
-    for kind in (np.int32, np.uint8, np.int64):
+    kinds: list[Any] = [np.int32, np.uint8, np.int64]
+    for kind in kinds:
         odd = np.asfortranarray(points.astype(kind))
         odd.setflags(write=False)
         wanted, offsets = np.asfortranarray(everywhere().astype(kind)), np.array([0, len(everywhere())], dtype=kind)

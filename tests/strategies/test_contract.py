@@ -124,8 +124,10 @@ def test_scale_and_shift_of_the_values_do_not_matter(filling: Strategy, scale: f
 def test_names_of_the_axes_do_not_matter(strategy: Strategy) -> None:
     one = fill(Tuner({"x": range(6), "y": range(6)}, strategy), 24, objective=lambda p: sum((v - 2) ** 2 for v in p.values()))  # type: ignore[operator,misc]
     two = fill(
-        Tuner({"tile": range(6), "warp": range(6)}, strategy), 24, objective=lambda p: sum((v - 2) ** 2 for v in p.values())
-    )  # type: ignore[operator,misc]
+        Tuner({"tile": range(6), "warp": range(6)}, strategy),
+        24,
+        objective=lambda p: sum((v - 2) ** 2 for v in p.values()),  # type: ignore[operator, misc]
+    )
     assert asked(one) == asked(two)
 
 
@@ -274,6 +276,6 @@ def test_a_warm_ask_answers_like_a_cold_one(ending: Strategy, tmp_path: Path) ->
 def test_points_added_from_elsewhere_are_not_measured_again(ending: Strategy) -> None:
     tuner = Tuner(holes(), ending)
     for params in [{"x": 3, "y": 3, "z": 0}, {"x": 2, "y": 3, "z": 1}]:
-        tuner.add(params, bowl(params))
+        tuner.add(params, bowl(dict(params)))
     fill(tuner, 10_000)
     assert tuner.finished and len(set(asked(tuner))) == len(tuner.history)

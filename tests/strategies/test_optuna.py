@@ -74,7 +74,7 @@ def test_gaussian_processes_go_on_from_a_journal_in_parts_and_know_the_bounds(tm
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
 def test_they_search(name: str) -> None:
     pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
-    objective: Objective = bowl  # type: ignore[assignment]
+    objective: Objective = bowl
     found = [fill(Tuner(GRID, SAMPLERS[name], seed=s), 60, objective=objective) for s in range(3)]
     late = sorted(t.value for tuner in found for t in tuner.history[40:] if t.value is not None)
     early = sorted(t.value for tuner in found for t in tuner.history[:20] if t.value is not None)
@@ -84,7 +84,7 @@ def test_they_search(name: str) -> None:
 def test_cma_es_goes_through_its_generations_and_no_pickle_is_written(tmp_path: Path) -> None:
     pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes")
     path = tmp_path / "j.jsonl"
-    objective: Objective = bowl  # type: ignore[assignment]
+    objective: Objective = bowl
     with Tuner(GRID, OptunaSampler("CmaEsSampler"), journal=path) as tuner:
         fill(tuner, 48, objective=objective)
     generations = [t.note["optuna.cma:generation"] for t in tuner.history if "optuna.cma:generation" in t.note]
@@ -94,11 +94,11 @@ def test_cma_es_goes_through_its_generations_and_no_pickle_is_written(tmp_path: 
 
 def test_ignored_pending_points_change_nothing_and_a_liar_spreads() -> None:
     def after(pending: Any, busy: int) -> tuple[int, ...]:
-        tuner = fill(Tuner(GRID, OptunaSampler(pending=pending), seed=1), 24, objective=bowl)  # type: ignore[arg-type]
+        tuner = fill(Tuner(GRID, OptunaSampler(pending=pending), seed=1), 24, objective=bowl)
         tuner.ask(busy + 1)
         return tuner.history[24 + busy].point
 
-    told = fill(Tuner(GRID, OptunaSampler(pending="ignore"), seed=1), 24, objective=bowl)  # type: ignore[arg-type]
+    told = fill(Tuner(GRID, OptunaSampler(pending="ignore"), seed=1), 24, objective=bowl)
     strategy = OptunaSampler(pending="ignore")
     alone = strategy.ask(1, told.space, told.history, told._stream)[0].point
     told.ask(6)
@@ -229,7 +229,7 @@ def stream(tuner: Tuner, trials: int, workers: int) -> Tuner:
 
 def test_a_gaussian_process_finds_the_bottom_asynchronously_without_predicting_what_is_pending() -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
-    gaps = []
+    gaps: list[Any] = []
     for seed in range(3):
         tuner = stream(Tuner(SMALL, gaussian(), seed=seed), 20, workers=4)
         assert len(set(asked(tuner))) == 20 and tuner.best is not None

@@ -16,7 +16,7 @@ from dsice.errors import DsiceWarning, OptionError
 from dsice.launchers import Local
 from dsice.strategies import Population
 
-RATES = {"lr": Ordinal.log(1e-4, 1.0, 9), "batch": [16, 32, 64], "kind": Choice(["a", "b"])}
+RATES: dict[str, Any] = {"lr": Ordinal.log(1e-4, 1.0, 9), "batch": [16, 32, 64], "kind": Choice(["a", "b"])}
 EIGHT = Population(members=8, stages=4)
 
 
@@ -169,7 +169,7 @@ def test_wrong_options_are_named(make: Any, message: str) -> None:
 def train(lr: float) -> float:
     """Gradient descent on x**2, five steps a stage, from the checkpoint of the parent."""
     parent = os.environ.get("DSICE_PARENT_DIR")
-    state = json.loads(Path(parent, "state.json").read_text()) if parent else {"x": 1.0, "rates": []}
+    state: dict[str, Any] = json.loads(Path(parent, "state.json").read_text()) if parent else {"x": 1.0, "rates": []}
     for _ in range(5):
         state["x"] -= lr * 2 * state["x"]
     state["rates"].append(lr)

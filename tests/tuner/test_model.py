@@ -35,7 +35,7 @@ class Model(RuleBasedStateMachine):
         self.queue: list[tuple[int, ...]] = []
         self.orphans: list[int] = []
         self.asked = 0
-        self.tuner = Tuner(holes(), journal=self.path, **self.options)  # type: ignore[arg-type]
+        self.tuner = Tuner(holes(), journal=self.path, **self.options)
 
     def teardown(self) -> None:
         if hasattr(self, "tuner"):
@@ -59,7 +59,7 @@ class Model(RuleBasedStateMachine):
         self.points += [t.point for t in trials]
         self.asked += wanted
 
-    @precondition(lambda self: getattr(self, "points", None))
+    @precondition(lambda self: bool(getattr(self, "points", None)))
     @rule(data=st.data(), value=VALUES, state=st.sampled_from([None, None, "failed", "lost", "stopped"]))
     def tell(self, data: Any, value: Any, state: str | None) -> None:
         id = data.draw(st.integers(0, len(self.points)))
@@ -88,7 +88,7 @@ class Model(RuleBasedStateMachine):
             self.tuner.enqueue(holes().params(point))
             self.queue.append(point)
 
-    @precondition(lambda self: getattr(self, "points", None))
+    @precondition(lambda self: bool(getattr(self, "points", None)))
     @rule(data=st.data(), step=st.integers(0, 9), value=st.floats(-9, 9))
     def step(self, data: Any, step: int, value: float) -> None:
         id = data.draw(st.integers(0, len(self.points) - 1))
@@ -114,7 +114,7 @@ class Model(RuleBasedStateMachine):
         with self.path.open("ab") as file:  # a write that a kill cut short
             file.write(tail.replace(b"\n", b""))
         orphans: Any = "again" if again else "keep"
-        self.tuner = Tuner(holes(), journal=self.path, orphans=orphans, **self.options)  # type: ignore[arg-type]
+        self.tuner = Tuner(holes(), journal=self.path, orphans=orphans, **self.options)
         pending = [id for id in range(len(self.points)) if id not in self.told]
         self.orphans = pending if again else []
 

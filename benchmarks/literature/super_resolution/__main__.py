@@ -89,7 +89,7 @@ def _confirmed(confirmation: Any) -> pd.DataFrame:
 
 
 def _repeats(results: Results, design: Any, outcome: Any) -> dict[str, object]:
-    """The start, the best under the first bound and the best without one, with other patches: is the gain more than luck?"""
+    """Train the start, the best under the first bound and the best without one again, with other patches."""
     from benchmarks.literature.super_resolution import study
 
     chosen = {"start": study.START, "best under the bound": _params(outcome.bests.iloc[0])}

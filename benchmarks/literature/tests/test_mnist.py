@@ -51,7 +51,7 @@ def test_gradients_are_those_of_the_loss() -> None:
 
 
 def test_it_learns_as_well_as_scikit_learns_own_network() -> None:
-    from sklearn.neural_network import MLPClassifier  # type: ignore[import-untyped]
+    from sklearn.neural_network import MLPClassifier
 
     (x, y), (x_validation, y_validation), _ = data()
     training = Training((32,), [0])

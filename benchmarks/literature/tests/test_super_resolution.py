@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,11 +31,13 @@ FILES = {
 def texture(seed: int, side: int = 200) -> np.ndarray:
     """An image with detail at all scales, 16 to 235."""
     rng = np.random.default_rng(seed)
-    image = sum(scale * gaussian_filter(rng.normal(size=(side, side)), scale) for scale in (0.6, 1.5, 4, 10))
+    image = np.zeros((side, side))
+    for scale in (0.6, 1.5, 4, 10):
+        image += scale * gaussian_filter(rng.normal(size=(side, side)), scale)
     return 125 + 30 * image / image.std()
 
 
-def test_the_rmse_leaves_the_border_out():
+def test_the_rmse_leaves_the_border_out() -> None:
     true = np.zeros((2, 20, 20))
     found = true.copy()
     found[:, :4] = 100  # judged would be rows 4 to 15
@@ -44,7 +47,7 @@ def test_the_rmse_leaves_the_border_out():
     assert quality.rmse(found, true) == pytest.approx(12 / np.sqrt(288))
 
 
-def test_the_index_is_least_for_images_like_those_it_knows_and_grows_with_blur_and_with_noise():
+def test_the_index_is_least_for_images_like_those_it_knows_and_grows_with_blur_and_with_noise() -> None:
     natural = quality.Naturalness.of(tuple(texture(seed) for seed in range(6)))
     true = np.stack([texture(seed) for seed in (10, 11, 12, 13)])
     rng = np.random.default_rng(0)
@@ -54,7 +57,7 @@ def test_the_index_is_least_for_images_like_those_it_knows_and_grows_with_blur_a
     assert natural(true) < noisy[0] < noisy[1]
 
 
-def test_the_shape_of_known_distributions_is_found():
+def test_the_shape_of_known_distributions_is_found() -> None:
     rng = np.random.default_rng(1)
     gauss, left, right = quality._asymmetric(rng.normal(scale=2.0, size=(1, 400_000)))
     laplace, _, _ = quality._asymmetric(rng.laplace(size=(1, 400_000)))
@@ -63,7 +66,7 @@ def test_the_shape_of_known_distributions_is_found():
     assert (left[0], right[0]) == (pytest.approx(2, rel=0.02), pytest.approx(2, rel=0.02))
 
 
-def test_the_savings_of_a_case_counted_by_hand():
+def test_the_savings_of_a_case_counted_by_hand() -> None:
     saved = clock.Savings(trials=100, short=1.0, full=5.0, pretraining=4.0, elapsed=5.0)
     assert saved.two_step == pytest.approx(500 / 104)
     assert saved.parallel == pytest.approx(20)
@@ -71,7 +74,7 @@ def test_the_savings_of_a_case_counted_by_hand():
     assert saved.in_all == pytest.approx(500 / 9)
 
 
-def test_searches_are_compared_after_equally_many_trials():
+def test_searches_are_compared_after_equally_many_trials() -> None:
     rows = [
         ("bounded", 0, 9.0, 5.0),
         ("bounded", 1, 11.0, 3.0),
@@ -83,7 +86,7 @@ def test_searches_are_compared_after_equally_many_trials():
     assert list(figures.values()) == [0.5, 5.0, 3.0, 0.5, 4.0, 2.0]
 
 
-def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_each_round():
+def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_each_round() -> None:
     axes = {"a": [0.0, 1.0, 2.0], "b": [0.0, 1.0]}
     rows = [(2, 1, 3), (0, 0, 1), (1, 0, 1), (0, 1, 1)]
     trials = pd.DataFrame(
@@ -97,7 +100,7 @@ def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_e
     assert clock.elapsed(clock.replayed(uneven, axes, workers=2, mode="rounds")) == pytest.approx(5)
 
 
-def check(folder: Path) -> dict[str, object]:
+def check(folder: Path) -> dict[str, Any]:
     """What must hold of the results of every run, short or full; the figures."""
     assert {path.name for path in folder.iterdir()} == FILES
     trials, bests = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "bests.csv")
@@ -112,7 +115,7 @@ def check(folder: Path) -> dict[str, object]:
     assert front["rmse"].is_monotonic_increasing
     assert front["index"].is_monotonic_decreasing
     assert front["index"].iloc[-1] == pytest.approx(bounded["index"].min(), rel=1e-5)
-    savings = pd.read_csv(folder / "savings.csv").set_index("mode")
+    savings: Any = pd.read_csv(folder / "savings.csv").set_index("mode")
     assert savings["product"].to_numpy() == pytest.approx((savings["two_step"] * savings["parallel"]).to_numpy(), rel=1e-4)
     assert savings.loc["async", "elapsed"] <= savings.loc["rounds", "elapsed"]
     assert savings.loc["rounds", "parallel"] <= 40
@@ -122,13 +125,13 @@ def check(folder: Path) -> dict[str, object]:
     return summary
 
 
-def test_what_is_kept_is_consistent():
+def test_what_is_kept_is_consistent() -> None:
     summary = check(KEPT)
     assert summary["quick"] is False
     assert sum(path.stat().st_size for path in KEPT.iterdir()) < 300_000
 
 
-def test_the_short_form_does_all_of_it():
+def test_the_short_form_does_all_of_it() -> None:
     for package in ("torch", "skimage", "sklearn"):
         pytest.importorskip(package, reason=f"the super-resolution needs {package}: pip install 'dsice[literature]'")
     before = {path: path.read_bytes() for path in KEPT.glob("*")}

@@ -83,7 +83,7 @@ def test_a_learning_curve_arrives_before_the_result(fake: Fake, tmp_path: Path) 
     with batch(fake, programs.curve, tmp_path) as launcher:
         launcher.submit([Job(0, {"steps": 3})])
         events: list[Any] = []
-        assert eventually(lambda: events.extend(launcher.collect(0.2)) or any(isinstance(e, Result) for e in events))
+        assert eventually(lambda: events.extend(launcher.collect(0.2)) or any(isinstance(e, Result) for e in events))  # type: ignore[func-returns-value]
         assert steps(events) == [(0, 1.0), (1, 0.5), (2, 1 / 3)] and isinstance(events[-1], Result)
 
 

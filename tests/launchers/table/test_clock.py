@@ -32,6 +32,11 @@ def table(seconds: Sequence[float | None], **options: Any) -> Table:
     return Table(frame(seconds), params=["x"], **options)
 
 
+def ended(log: Table) -> list[Any]:
+    """Results: a log without curves has no steps."""
+    return list(log.collect())
+
+
 def in_order(seconds: Sequence[float], workers: int, mode: Mode, **options: Any) -> tuple[list[Trial], Clock]:
     """A run that asks for x = 0, 1, 2 ...; its trials in the order in which they were told."""
     log, told = table(seconds, workers=workers, **options), list[Trial]()
@@ -121,12 +126,12 @@ def test_collect_goes_to_the_next_end_and_gives_all_that_end_then() -> None:
     assert log.slots == 3 and log.clock == Clock(3) and math.isnan(log.clock.utilisation) and math.isnan(log.clock.speedup)
     log.submit(jobs(0, 1, 2))
     assert log.clock.elapsed == 0.0
-    assert [(r.id, r.times, r.seconds) for r in log.collect()] == [(1, (0, 0, 1.0), 1.0), (2, (0, 0, 1.0), 1.0)]
+    assert [(r.id, r.times, r.seconds) for r in ended(log)] == [(1, (0, 0, 1.0), 1.0), (2, (0, 0, 1.0), 1.0)]
     assert (log.clock.elapsed, log.clock.busy, log.clock.utilisation) == (1.0, 3.0, 1.0)  # with the part of the one that runs
     with pytest.raises(LaunchError, match="2 of 3 slots free"):
         log.submit(jobs(1, 2, 3))
     log.submit(jobs(3))
-    assert [(r.id, r.times, r.where["worker"]) for r in log.collect()] == [(0, (0, 0, 3.0), "0"), (3, (1.0, 1.0, 3.0), "1")]
+    assert [(r.id, r.times, r.where["worker"]) for r in ended(log)] == [(0, (0, 0, 3.0), "0"), (3, (1.0, 1.0, 3.0), "1")]
     assert log.collect() == [] and log.clock == Clock(3, 3.0, 7.0)
     log.restart()
     assert log.clock == Clock(3) and log.collect() == []
@@ -139,10 +144,10 @@ def test_a_cancelled_trial_frees_its_worker_now() -> None:
     log.cancel(0)
     log.cancel(1)  # collected already
     log.submit([*jobs(2), Job(7, {"x": 1})])
-    (stopped,) = log.collect()
+    (stopped,) = ended(log)
     assert (stopped.id, stopped.state, stopped.times, stopped.seconds) == (0, "stopped", (0.0, 0.0, 2.0), 2.0)
     log.cancel(0)
-    assert [(r.id, r.state, r.times[1:]) for r in log.collect()] == [(7, "done", (2.0, 4.0))]
+    assert [(r.id, r.state, r.times[1:]) for r in ended(log)] == [(7, "done", (2.0, 4.0))]
     assert log.clock.elapsed == 4.0 and log.clock.busy == 2 + 2 + 2 + 2
     log.close()
     assert log.clock.elapsed == 4.0 and log.clock.busy == 8.0 and log.collect() == []
@@ -161,6 +166,7 @@ def ran(log: Table) -> dict[int, float | None]:
 def answer(log: Table, x: int) -> Result:
     log.submit([Job(0, {"x": x})])
     (result,) = log.collect()
+    assert isinstance(result, Result)
     assert result.seconds is not None and result.times[2] == log.clock.elapsed
     assert result.times[2] - float(result.times[1] or 0) == pytest.approx(result.seconds)
     return result
@@ -312,9 +318,9 @@ def test_what_ended_during_an_ask_comes_next_in_the_order_of_the_ends(watch: Wat
     assert [r.id for r in log.collect()] == [0]
     watch.now += 10
     log.submit(jobs(3))
-    assert [(r.id, r.times[2]) for r in log.collect()] == [(2, 3.0), (1, 5.0)]
+    assert [(r.id, r.times[2]) for r in ended(log)] == [(2, 3.0), (1, 5.0)]
     assert (log.clock.elapsed, log.clock.idle) == (11.0, 10.0 + 6.0 + 8.0)  # worker 0 all along, the others since their ends
-    assert [(r.id, r.times, r.where["worker"]) for r in log.collect()] == [(3, (11.0, 11.0, 13.0), "0")]
+    assert [(r.id, r.times, r.where["worker"]) for r in ended(log)] == [(3, (11.0, 11.0, 13.0), "0")]
 
 
 def test_real_asks_are_counted() -> None:

@@ -101,7 +101,7 @@ def test_predictions_are_in_units_of_the_score() -> None:
         assert b.note.get("sd", 0.0) == pytest.approx(3 * a.note.get("sd", 0.0))
     promising = sorted((t for t in one.history if t.note["phase"] == "line"), key=lambda t: t.note["predicted"])
     first, last = promising[: len(promising) // 4], promising[-len(promising) // 4 :]
-    assert np.median([t.value for t in first]) < np.median([t.value for t in last])  # type: ignore[type-var]
+    assert np.median([t.value for t in first]) < np.median([t.value for t in last])
 
 
 def test_max_width_keeps_the_lines_on_the_axes() -> None:
@@ -173,7 +173,7 @@ def test_the_spread_design_stays_away_from_what_is_there() -> None:
 
 
 def noisy(params: dict[str, object], g: np.random.Generator) -> float:
-    return 0.02 * sum((float(v) - 4) ** 2 for v in params.values()) + float(g.normal(0, 0.6))  # type: ignore[arg-type]
+    return 0.02 * sum((float(v) - 4) ** 2 for v in params.values()) + float(g.normal(0, 0.6))  # type: ignore[arg-type, misc]
 
 
 def test_under_noise_points_are_measured_again_and_the_best_is_the_models() -> None:
@@ -191,7 +191,7 @@ def test_under_noise_points_are_measured_again_and_the_best_is_the_models() -> N
         lowest = min(tuner.history, key=lambda t: t.value or 0.0)
         best = tuner.best
         assert best is not None and best.value == pytest.approx(
-            np.mean([t.value for t in tuner.history if t.point == best.point])  # type: ignore[misc]
+            np.mean([t.value for t in tuner.history if t.point == best.point])
         )
         true_of_best.append(sum((level - 4) ** 2 for level in best.point))
         luckiest.append(sum((level - 4) ** 2 for level in lowest.point))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,8 +43,8 @@ def test_stopped_trials_count_as_not_good() -> None:
 
 @pytest.mark.parametrize("penalty", [1e3, 1e100, sys.float_info.max])
 def test_the_size_of_a_penalty_does_not_matter(penalty: float) -> None:
-    def cost(p: dict[str, object]) -> float:
-        return penalty if p["x0"] == 7 else 0.1 + sum((v - 3) ** 2 for v in p.values())  # type: ignore[operator]
+    def cost(p: dict[str, Any]) -> float:
+        return penalty if p["x0"] == 7 else 0.1 + float(sum((v - 3) ** 2 for v in p.values()))
 
     tuner = fill(Tuner({f"x{j}": range(8) for j in range(4)}), 120, batch=20, objective=cost)
     assert tuner.best is not None and tuner.best.value == pytest.approx(0.1)

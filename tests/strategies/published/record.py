@@ -1,4 +1,6 @@
-"""Write the small traces beside this file anew, from the searches of dsice: python -m tests.strategies.published.record
+"""Write the small traces beside this file anew, from the searches of dsice.
+
+Called as python -m tests.strategies.published.record.
 
 They guard against changes. That the searches are those of the authors' library is shown by the
 library's own traces (`test_traces.py`), which are not part of the repository.

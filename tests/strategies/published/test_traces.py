@@ -64,7 +64,8 @@ def test_through_the_tuner_the_same_points_are_asked_once(path: Path) -> None:
 
 @needs_traces
 def test_the_published_example_on_20_by_20() -> None:
-    search, asked = SEARCHES["S2018"]((20, 20)), []
+    search = SEARCHES["S2018"]((20, 20))
+    asked: list[tuple[int, ...]] = []
     values = {tuple(p): v for p, v in json.loads((THEIRS / "quad_20x20_S2018_0.json").read_text())["seq"]}
     while len(asked) < 11 and (batch := search.ask(1)):
         asked += batch

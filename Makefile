@@ -1,6 +1,7 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
-# make test-long     the tests that take long, and those on a real Slurm, about 4 minutes
+# make test-long     the tests that take long, of the reproductions, and on a real Slurm, about 5 minutes
+# make coverage      the tests once more, watched, the kernels as plain Python: 90 % of dsice/ or more
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 minutes on 2 free cores, a table at the end
@@ -15,27 +16,37 @@ RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
 JOBS ?= 2
 TESTERS ?= 3  # on 2 cores: many tests wait
+SHORT := not long and not literature
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-long test-engines test-faults test-no-jit check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
 
 test: $(VENV)/.dev-installed
-	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not long"
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "$(SHORT)"
 
-test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 4 minutes
-	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long
+test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 5 minutes
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not ($(SHORT))"
 
 test-engines: $(VENV)/.engines-installed  # one process: several rays at a time are slow to start
 	DSICE_NEEDS_ENGINES=1 $(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/futures/test_futures.py tests/examples/test_examples.py
 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
+
+# how much of dsice/ the tests reach, child processes included: `test-no-jit` and `test` once more, the first because
+# compiled kernels are not seen; what is omitted, and why, stands in pyproject.toml
+coverage: $(VENV)/.dev-installed
+	rm -f .coverage .coverage.*
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n $(JOBS) tests/spline
+	$(BIN)/coverage run -m pytest -n $(TESTERS) --dist worksteal -m "$(SHORT)" --ignore tests/spline
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # the fault bench in full (its short form is part of `test`): real processes, real kills, 8 minutes on 2 free cores;
 # DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 3
@@ -101,5 +112,5 @@ $(BIN)/python:
 	echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
 clean:
-	rm -rf demo build dist benchmarks/quality/results *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf demo build dist benchmarks/quality/results *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

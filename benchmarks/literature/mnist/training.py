@@ -118,7 +118,7 @@ class Training:
         """
         found, path = cls(shape, seed), directory / CHECKPOINT
         try:
-            with np.load(path) as kept:
+            with path.open("rb") as file, np.load(file) as kept:  # numpy leaves a torn file open that it opened itself
                 arrays = [kept[f"arr_{i}"] for i in range(len(kept.files) - 1)]
                 found.epochs = int(kept["epochs"])
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "dsice"
 LOADERS = {"load", "loads", "Unpickler", "read_pickle", "eval", "exec"}
 ALLOWED = {
-    "launchers/_call.py": 2,  # the trial's own process: the function that its coordinator wrote for it
-    "launchers/_remote.py": 1,  # a worker of Futures: the function that its coordinator sends it
+    "launchers/standalone/_call.py": 2,  # the trial's own process: the function that its coordinator wrote for it
+    "launchers/futures/remote.py": 1,  # a worker of Futures: the function that its coordinator sends it
     "space/expression.py": 1,  # a rule's syntax tree, checked node by node before (tests/space/test_expression.py)
 }
 

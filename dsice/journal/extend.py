@@ -6,12 +6,14 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.journal import Journal, Reading, Record, uncollected
+from dsice.journal.files import replace_file
 from dsice.space import Require, Space
 from dsice.typing import Point
 
@@ -239,14 +241,11 @@ def _replace(path: Path, text: str) -> Path:
         copy = path.with_name(f"{copy.name.split('~')[0]}~{count}")
     temporary = path.with_name(f"{path.name}.extended-{os.getpid()}")
     try:
-        with temporary.open("w") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
         copy.write_bytes(path.read_bytes())
-        temporary.replace(path)
+        replace_file(path, text, temporary=temporary)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # half a copy, or one of a journal that did not change
+            copy.unlink(missing_ok=True)
         raise JournalError(
             f"journal {path}: cannot be extended ({error.strerror}); it is as it was"
         ) from error

@@ -18,6 +18,7 @@ import uuid
 from pathlib import Path
 
 from dsice.errors import JournalError, LockedError
+from dsice.journal.files import replace_file
 
 _mine: dict[
     Path, int
@@ -82,13 +83,12 @@ class Hold:
             "nonce": self.nonce,
             "since": since,
         }
-        temporary = self.path.with_name(f"{self.path.name}.owner-{self.nonce[:8]}")
-        try:
-            temporary.write_text(json.dumps(record))
-            temporary.replace(_owner_path(self.path))
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        replace_file(
+            _owner_path(self.path),
+            json.dumps(record),
+            fsync=False,
+            temporary=self.path.with_name(f"{self.path.name}.owner-{self.nonce[:8]}"),
+        )
 
     @property
     def mine(self) -> bool:

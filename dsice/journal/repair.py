@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError
+from dsice.journal.files import replace_file
 from dsice.journal.format import Ledger
 from dsice.journal.lock import Hold
 from dsice.journal.reader import parse, read
@@ -69,11 +70,7 @@ def repair(path: str | os.PathLike[str]) -> Repair:
         done = Repair(copy=_copy(file, data))
         good = [lines[0], *_mended(_readable(lines[1:-1], done), done)]
         temporary = file.with_name(f"{file.name}.mending-{hold.nonce[:8]}")
-        with temporary.open("wb") as out:
-            out.write(b"\n".join(good) + b"\n" + lines[-1])
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
+        replace_file(file, b"\n".join(good) + b"\n" + lines[-1], temporary=temporary)
     except OSError as error:
         if isinstance(error, JournalError):
             raise

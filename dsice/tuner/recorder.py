@@ -15,6 +15,7 @@ from typing import Any
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
 from dsice.journal import Journal
+from dsice.journal.files import replace_file
 from dsice.signals import uninterrupted
 from dsice.trial import Trial
 
@@ -90,16 +91,9 @@ def _count(results: Sequence[Result]) -> str:
 
 def _written(file: Path, data: bytes) -> bool:
     """Whether all of it is on the disk; half a file is taken away again."""
-    temporary = file.with_name(file.name + ".new")
     try:
-        with temporary.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
+        replace_file(file, data)
     except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         return False
     return True
 

@@ -7,8 +7,7 @@ import time
 from collections.abc import Sequence
 
 from dsice.errors import LockedError, OptionError
-from dsice.launchers import Batch, Local
-from dsice.launchers.base import Job, Result
+from dsice.launchers.base import Job, Launcher, Result
 from dsice.study.file import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -50,7 +49,7 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
             print("a coordinator is at work; it records them, and goes on with other trials")
             return 0
         finally:
-            _leave(launcher)
+            launcher.detach()
     if told < len(left):
         print(f"{told} recorded as stopped; the others are recorded when the study goes on")
     elif told:
@@ -72,7 +71,7 @@ def _chosen(tuner: Tuner, ids: Sequence[int]) -> list[Trial]:
     return [pending[id] for id in ids] if ids else list(pending.values())
 
 
-def _record(tuner: Tuner, launcher: Local | Batch, trials: Sequence[Trial]) -> int:
+def _record(tuner: Tuner, launcher: Launcher, trials: Sequence[Trial]) -> int:
     """Wait for the ends of `trials` and tell them; how many came."""
     prepared = tuner.preparations
     jobs = [
@@ -96,10 +95,3 @@ def _record(tuner: Tuner, launcher: Local | Batch, trials: Sequence[Trial]) -> i
                     )
                     told += 1
     return told
-
-
-def _leave(launcher: Local | Batch) -> None:
-    if isinstance(launcher, Batch):
-        launcher.detach()
-    else:
-        launcher.close()

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dsice.errors import DsiceError
-from dsice.launchers import Batch, Local
-from dsice.launchers.base import Job, Result
+from dsice.launchers.base import Job, Launcher, Result
 from dsice.study.file import Study, read_study
 
 WAIT = 600.0  # seconds for a job to come through the queue
@@ -57,7 +56,7 @@ def examine(file: str, *, wait: float = WAIT) -> int:
                 launcher.stop([0])
                 raise
             finally:
-                launcher.detach() if isinstance(launcher, Batch) else launcher.close()
+                launcher.detach()
             shutil.rmtree(place, ignore_errors=True)
     except Unwell:
         return 1
@@ -65,9 +64,8 @@ def examine(file: str, *, wait: float = WAIT) -> int:
     return 0
 
 
-def _follow(study: Study, launcher: Local | Batch, place: Path, wait: float) -> None:
-    if isinstance(launcher, Batch):
-        _step("scheduler", launcher.queued, lambda n: f"answers; {n} of your jobs are in its queue")
+def _follow(study: Study, launcher: Launcher, place: Path, wait: float) -> None:
+    _step("scheduler", launcher.queued, _queue)
     work: Any = (
         os.getpid if study.is_function else _PROBE
     )  # what any Python has: tests that functions arrive
@@ -115,14 +113,21 @@ def _good(seconds: float, results: list[Result], study: Study) -> float:
     return seconds
 
 
-def _step(name: str, act: Callable[[], T], say: Callable[[T], str]) -> T:
+def _step(name: str, act: Callable[[], T], say: Callable[[T], str | None]) -> T:
+    """Do something, and print what there is to say about it; None: nothing."""
     try:
         found = act()
     except (DsiceError, OSError) as error:
         print(f"{name:<11} FAILED: {error}", flush=True)
         raise Unwell from error
-    print(f"{name:<11} ok: {say(found)}", flush=True)
+    text = say(found)
+    if text is not None:
+        print(f"{name:<11} ok: {text}", flush=True)
     return found
+
+
+def _queue(jobs: int | None) -> str | None:
+    return None if jobs is None else f"answers; {jobs} of your jobs are in its queue"
 
 
 def _kind(study: Study) -> str:

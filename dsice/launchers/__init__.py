@@ -6,7 +6,7 @@ that exists already (threads, processes, dask, ray, MPI), `Table` looks them up 
 
 from typing import TYPE_CHECKING, Any
 
-from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.local.launcher import Local
 from dsice.launchers.table.clock import Clock
 from dsice.launchers.table.launcher import Table
@@ -21,6 +21,7 @@ __all__ = [
     "Futures",
     "Job",
     "Launcher",
+    "LauncherLike",
     "Local",
     "Result",
     "Scheduler",

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import math
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, cast, runtime_checkable
 
 from dsice.errors import LaunchError, OptionError
 
 PREPARED = "DSICE_PREPARED"
 """Variable of the environment that holds a prepared directory."""
+
+NO_DIRECTORY = "give the launcher a directory, as in Local(program, directory='study.trials')"
+"""Why a launcher without a directory of the user's cannot keep what was prepared."""
+
+ENDS_WITH_PROCESS = "its trials would end with this call"
+"""Why most launchers cannot be left alone by `dsice.advance`."""
 
 
 @dataclass(frozen=True)
@@ -100,31 +108,155 @@ class Step:
     value: float
 
 
-class Launcher(Protocol):
-    """What ``run`` needs of a launcher.
+class LauncherLike(Protocol):
+    """The six methods that a launcher cannot do without.
 
-    One that cannot let a trial continue another (`Job.parent`) also has ``cannot_continue``, the reason as text; one
-    that never brings a `Step` has ``cannot_step``.
+    An object of the user's own that has these alone can be given to `run`: `as_launcher` adds the
+    other hooks of `Launcher`, each with its default.
     """
 
     @property
+    @abstractmethod
     def slots(self) -> int:
         """How many jobs run at the same time."""
 
+    @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start jobs; at most as many as slots are free."""
 
+    @abstractmethod
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Ids of those jobs that an earlier coordinator started and that still run or left a result."""
 
+    @abstractmethod
     def collect(self, timeout: float = 0.0) -> Iterable[Result | Step]:
         """What happened since the last call; waits up to `timeout` seconds for something."""
 
+    @abstractmethod
     def cancel(self, id: int) -> None:
         """End a running job with all its processes; its result comes with state ``stopped``."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release everything; a second call does nothing."""
+
+
+@runtime_checkable
+class Launcher(LauncherLike, Protocol):
+    """All that dsice asks of a launcher: the six methods of `LauncherLike`, and hooks with defaults.
+
+    A class that inherits from this one has the defaults. The properties ``cannot_...`` say why
+    something is not possible, as the text of an error; empty: it is possible.
+    """
+
+    @property
+    def cannot_step(self) -> str:
+        """Why the jobs bring no `Step`, so that no stopper can decide; default: they bring them."""
+        return ""
+
+    @property
+    def cannot_continue(self) -> str:
+        """Why no job can continue the checkpoint of another (`Job.parent`); default: jobs can."""
+        return ""
+
+    @property
+    def cannot_keep(self) -> str:
+        """Why the directories of jobs end with this process; default: they outlive it."""
+        return ""
+
+    @property
+    def cannot_detach(self) -> str:
+        """Why the jobs cannot go on without this process; default: `close` ends them."""
+        return ENDS_WITH_PROCESS
+
+    def detach(self) -> None:
+        """Release everything as `close` does, silently; jobs that can go on alone do; default: `close`."""
+        self.close()
+
+    def stop(self, ids: Sequence[int]) -> list[int]:
+        """End trials that any coordinator started in the same place, and name those that ran; default: none."""
+        return []
+
+    def queued(self) -> int | None:
+        """How many jobs of this user wait or run in a scheduler's queue; default: None, there is no queue."""
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Adapted(Launcher):
+    """An object with the six methods; a hook that it has, too, is set here and hides the default."""
+
+    cannot_step: str = ""
+    cannot_continue: str = ""
+    cannot_keep: str = ""
+    cannot_detach: str = ENDS_WITH_PROCESS
+
+    def __init__(self, given: LauncherLike) -> None:
+        self._given = given
+
+    @property
+    def slots(self) -> int:
+        return self._given.slots
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self._given.submit(jobs)
+
+    def attach(self, jobs: Sequence[Job]) -> list[int]:
+        return self._given.attach(jobs)
+
+    def collect(self, timeout: float = 0.0) -> Iterable[Result | Step]:
+        return self._given.collect(timeout)
+
+    def cancel(self, id: int) -> None:
+        self._given.cancel(id)
+
+    def close(self) -> None:
+        self._given.close()
+
+
+_OPTIONAL = (
+    *("cannot_step", "cannot_continue", "cannot_keep", "cannot_detach"),
+    *("detach", "stop", "queued"),
+)
+
+
+def as_launcher(given: object) -> Launcher:
+    """A launcher with all hooks: `given` itself, or `given` with the defaults of those it lacks.
+
+    The only place that asks an object which hooks it has.
+
+    Raises
+    ------
+    OptionError
+        `given` is no launcher, but perhaps the program that one would run.
+    """
+    needed = all(hasattr(given, name) for name in ("submit", "collect", "slots"))
+    if not needed or isinstance(given, type):
+        raise OptionError(
+            f"run(launcher={given!r}): expected a launcher such as Local(function), "
+            "not the program itself"
+        )
+    if isinstance(given, Launcher):
+        return given
+    adapted = _Adapted(cast("LauncherLike", given))
+    if hasattr(given, "detach"):
+        adapted.cannot_detach = ""
+    if hasattr(given, "directory") and given.directory is None:
+        adapted.cannot_keep = NO_DIRECTORY
+    for name in _OPTIONAL:
+        if hasattr(given, name):
+            setattr(adapted, name, getattr(given, name))
+    return adapted
 
 
 def slots(slots: int | None) -> int:

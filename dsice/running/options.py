@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from dsice.checks import whole
 from dsice.errors import OptionError
+from dsice.launchers.base import Launcher, as_launcher
 from dsice.strategies import Strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -82,26 +83,22 @@ def _amount(name: str, value: object, unit: str) -> None:
         raise OptionError(f"run({name}={value!r}): expected a number of {unit} >= 0")
 
 
-def check(tuner: object, launcher: object) -> None:
-    """Raise OptionError for what `run` cannot use."""
+def check(tuner: object, given: object) -> Launcher:
+    """The launcher with all its hooks; raise OptionError for what `run` cannot use."""
     if not isinstance(tuner, Tuner):
         raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
-    if not all(hasattr(launcher, name) for name in ("submit", "collect", "slots")) or isinstance(
-        launcher, type
-    ):
-        raise OptionError(
-            f"run(launcher={launcher!r}): expected a launcher such as Local(function), not the program itself"
-        )
+    launcher = as_launcher(given)
     check_stages(tuner.strategy, launcher)
-    if tuner.stopper is not None and (reason := getattr(launcher, "cannot_step", "")):
+    if tuner.stopper is not None and (reason := launcher.cannot_step):
         raise OptionError(
             f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, and {reason}"
         )
+    return launcher
 
 
-def check_stages(strategy: Strategy, launcher: object) -> None:
+def check_stages(strategy: Strategy, launcher: Launcher) -> None:
     """Raise OptionError for a launcher that cannot let trials continue others, where the strategy trains in stages."""
-    reason = getattr(launcher, "cannot_continue", "")
+    reason = launcher.cannot_continue
     if reason and getattr(strategy, "last_stage", 0) > 0:
         raise OptionError(
             f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one before, and this launcher "

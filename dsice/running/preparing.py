@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -144,9 +143,8 @@ def check_there(directories: Mapping[str, str]) -> None:
 
 def _check_lasting(launcher: Launcher) -> None:
     """A journal must not name a directory that `close` removes."""
-    directory: str | os.PathLike[str] | None = getattr(launcher, "directory", None)
-    if directory is None and hasattr(launcher, "directory"):
+    if launcher.cannot_keep:
         raise OptionError(
-            "run(prepare=...) with a journal: what is prepared must outlive this process; give the launcher a directory, "
-            "as in Local(program, directory='study.trials')"
+            "run(prepare=...) with a journal: what is prepared must outlive this process; "
+            f"{launcher.cannot_keep}"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dsice.errors import OptionError
 
 if TYPE_CHECKING:
-    from dsice.launchers.base import Launcher
+    from dsice.launchers.base import LauncherLike
     from dsice.running.options import Work
     from dsice.space import Space
     from dsice.trial import Trial
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def run(
     tuner: Tuner,
-    launcher: Launcher,
+    launcher: LauncherLike,
     *,
     mode: Literal["async", "rounds"] = "async",
     max_trials: int | None = None,
@@ -95,7 +95,7 @@ def run(
     from dsice.running.preparing import prepared
     from dsice.running.progress import Progress
 
-    check(tuner, launcher)
+    launcher = check(tuner, launcher)
     plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
     try:
         loop = Loop(tuner, launcher, plan, prepared(tuner, launcher, plan))
@@ -117,7 +117,7 @@ def run(
 
 def advance(
     tuner: Tuner,
-    launcher: Launcher,
+    launcher: LauncherLike,
     *,
     seconds: float = 0.0,
     mode: Literal["async", "rounds"] = "async",
@@ -163,12 +163,12 @@ def advance(
         isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0
     ):  # NaN neither
         raise OptionError(f"advance(seconds={seconds!r}): expected a number of seconds >= 0")
-    check(tuner, launcher)
-    detach = getattr(launcher, "detach", None)
-    if detach is None:
+    kind = type(launcher).__name__
+    launcher = check(tuner, launcher)
+    if launcher.cannot_detach:
         raise OptionError(
-            f"advance(launcher={type(launcher).__name__}): its trials would end with this call; use a launcher whose jobs go on "
-            "without it, such as Batch, or run()"
+            f"advance(launcher={kind}): {launcher.cannot_detach}; "
+            "use a launcher whose jobs go on without it, such as Batch, or run()"
         )
     if tuner.journal is None:
         raise OptionError(
@@ -177,7 +177,7 @@ def advance(
     plan = Plan(mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks)
     try:
         more = advanced(tuner, launcher, plan, seconds)
-        detach()
+        launcher.detach()
     except BaseException:
         launcher.close()
         raise

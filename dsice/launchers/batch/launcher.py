@@ -8,12 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.batch.client import Busy, Client, Listed
 from dsice.launchers.batch.monitor import Following
 from dsice.launchers.batch.scheduler import Scheduler, find
@@ -24,7 +23,7 @@ from dsice.launchers.program import FunctionProgram, Program, interpreter, parse
 from dsice.signals import Interrupts
 
 
-class Batch:
+class Batch(Launcher):
     """Run every trial as a job of Slurm, PJM, PBS or another batch scheduler.
 
     A trial's job outlives the coordinator: `close`, Ctrl-C, SIGTERM and SIGHUP leave it in the queue and say how to go on; the
@@ -175,16 +174,10 @@ class Batch:
         """Where the trials' directories are."""
         return self._home.path
 
-    def __enter__(self) -> Batch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    @property
+    def cannot_detach(self) -> str:
+        """Empty: its jobs go on without this process."""
+        return ""
 
     # ------------------------------------------------------------------ submit
     def submit(self, jobs: Sequence[Job]) -> None:

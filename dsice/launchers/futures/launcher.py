@@ -9,12 +9,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
 from dsice.launchers.futures import engines as _engines
 from dsice.launchers.futures.call import Flight
 from dsice.launchers.futures.engines import Engine, Handle
@@ -27,7 +26,7 @@ _FETCH = 5.0  # seconds for a result to travel
 _WORRY = 2.0  # seconds of waiting in `close` after which it says why
 
 
-class Futures:
+class Futures(Launcher):
     """Run every trial as a call of a Python function on an executor that exists already.
 
     Parameters
@@ -128,6 +127,11 @@ class Futures:
         return self._home
 
     @property
+    def cannot_keep(self) -> str:
+        """Why the directories of jobs end with this process; empty: they outlive it."""
+        return "" if self._home else NO_DIRECTORY
+
+    @property
     def cannot_continue(self) -> str:
         """Why a trial cannot continue from the checkpoint of another; empty if it can."""
         return (
@@ -135,17 +139,6 @@ class Futures:
             if self._home
             else "Futures has no directories for checkpoints; give it directory=, which all workers share"
         )
-
-    def __enter__(self) -> Futures:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _sendable(self, function: Callable[..., Any]) -> bytes | Callable[..., Any]:
         return function if self._engine.threads else pickled(function)

@@ -11,12 +11,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from dsice.errors import LaunchError
 from dsice.launchers import base, outcome, processes, trial_directory
-from dsice.launchers.base import PREPARED, Job, Result, Step
+from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
 from dsice.launchers.local import pinning
 from dsice.launchers.local.process import Lifeline, Trial, wait
 from dsice.launchers.program import Program, is_function, parse
@@ -24,7 +23,7 @@ from dsice.launchers.program import Program, is_function, parse
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
 
-class Local:
+class Local(Launcher):
     """Run every trial as a tree of processes on this machine, which really ends when the trial does.
 
     Each trial has a supervisor process, a session of its own and a directory ``<directory>/<id>/`` with
@@ -127,16 +126,10 @@ class Local:
         """Where the trials' directories are; None before the first trial of a launcher with a temporary one."""
         return self._home or self._given
 
-    def __enter__(self) -> Local:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    @property
+    def cannot_keep(self) -> str:
+        """Why the directories of jobs end with this process; empty: they outlive it."""
+        return "" if self.directory else NO_DIRECTORY
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start `jobs`, each in a fresh directory.

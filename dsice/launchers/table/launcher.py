@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
 from dsice.launchers import base
-from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.table import log
 from dsice.launchers.table.clock import AtOnce, Clock, VirtualClock
 from dsice.launchers.table.log import ABSENT, Columns, Key, Log, check_curves, read
@@ -27,7 +26,7 @@ _MISSING = ("exclude", "fail", "error")
 _SLOTS = 1000  # unless told otherwise
 
 
-class Table:
+class Table(Launcher):
     """A log of measurements as a launcher: every trial is answered from it, at once or on a virtual clock.
 
     Parameters
@@ -130,17 +129,6 @@ class Table:
 
     def __repr__(self) -> str:
         return f"<Table of {len(self._rows)} points, {len(self._log.keys)} measurements, {self.coverage:.3g} of the grid>"
-
-    def __enter__(self) -> Table:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------------ what is in the log
     @cached_property

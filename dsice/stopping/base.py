@@ -1,4 +1,4 @@
-"""What a stopper is, what it decides, and how curves are read."""
+"""The protocol of a stopper, what it decides, and how learning curves are read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
 
-from dsice.errors import OptionError
+from dsice.checks import is_whole, wrong
 from dsice.history import History
 from dsice.trial import State, Trial
 from dsice.typing import Curve
@@ -19,77 +18,144 @@ from dsice.typing import Curve
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to stop a trial, and what that followed from.
+    """Whether to stop a trial, and the facts that the decision rests on.
 
     Attributes
     ----------
     stop
         True: end the trial now.
     inputs
-        What the decision was made of, flat JSON; it goes into the journal.
+        The facts, as flat JSON; they go into the journal.
     """
 
     stop: bool
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Stopper(Protocol):
-    """Decides from a running trial's learning curve whether to stop it.
+class SupportsStop(Protocol):
+    """The least that a user's class needs to serve as a stopper: the method `stop` alone."""
 
-    A stopper may also have ``decide(curve, history) -> Decision | None`` (None: nothing to decide at this step);
-    then every decision is journaled with its inputs, not only those that stop.
+    def stop(self, curve: Curve, history: History) -> bool:
+        """Whether to stop the trial with this curve now."""
+
+
+class Stopper(Protocol):
+    """Decides from the learning curve of a running trial whether to stop it.
+
+    These are all methods that dsice calls. `stop` is required; `decide` has a default. A class
+    that derives from `Stopper` inherits the default, and `as_stopper` lends it to any other
+    object with a method `stop`.
     """
 
     def stop(self, curve: Curve, history: History) -> bool:
-        """True: stop this trial."""
+        """Whether to stop the trial with this curve now.
+
+        Parameters
+        ----------
+        curve
+            Steps and values reported so far; the decision is asked for at the last step.
+        history
+            All trials of the search.
+        """
+        ...
+
+    def decide(self, curve: Curve, history: History) -> Decision | None:
+        """Say what follows at the last step of a curve, and why; None where nothing is decided.
+
+        Every decision that is returned is journaled with its inputs, whether or not it stops the
+        trial. The default asks `stop` and returns a decision only where the trial is stopped.
+        """
+        return Decision(True) if self.stop(curve, history) else None
 
 
-def decide(stopper: Stopper, curve: Curve, history: History) -> Decision | None:
-    """What a stopper decides at the last step of a curve; None where it decided nothing, or to go on without a reason."""
-    own = getattr(stopper, "decide", None)
-    if callable(own):
-        decision: Decision | None = own(curve, history)
-        return decision
-    return Decision(True, {}) if stopper.stop(curve, history) else None
+class ReasonedStopper(Stopper, Protocol):
+    """A stopper that gives the reasons of its decisions: `decide` is its rule, `stop` follows.
+
+    The stoppers of dsice derive from it.
+    """
+
+    def stop(self, curve: Curve, history: History) -> bool:
+        """Whether to stop the trial with this curve now."""
+        decision = self.decide(curve, history)
+        return decision is not None and decision.stop
+
+    def decide(self, curve: Curve, history: History) -> Decision | None:
+        """Say what follows at the last step of a curve, and why; None where nothing is decided."""
+        ...
 
 
-def steps(owner: str, name: str, given: object, least: int = 0) -> tuple[int, ...]:
-    """An option that is an ascending list of steps; OptionError for anything else."""
-    hint = f"expected ascending whole numbers >= {least}, such as [1, 2, 4, 8]"
-    if (
-        not isinstance(given, (Sequence, np.ndarray, range))
-        or isinstance(given, (str, bytes))
-        or not len(given)
-    ):
-        raise OptionError(f"{owner}({name}={given!r}): {hint}")
-    listed = list(given)
-    if any(
-        isinstance(s, (bool, np.bool_)) or not isinstance(s, Integral) or s < least for s in listed
-    ):
-        raise OptionError(f"{owner}({name}={given!r}): {hint}")
-    found = tuple(int(s) for s in listed)
-    if any(a >= b for a, b in pairwise(found)):
-        raise OptionError(f"{owner}({name}={given!r}): {hint}")
-    return found
+@dataclass(frozen=True)
+class _StopAlone(Stopper):
+    """The defaults of `Stopper` around an object that has `stop` alone."""
+
+    given: SupportsStop
+
+    def stop(self, curve: Curve, history: History) -> bool:
+        return self.given.stop(curve, history)
 
 
-def count(owner: str, name: str, given: object, least: int) -> int:
-    """An option that is a whole number of at least `least`."""
-    if isinstance(given, (bool, np.bool_)) or not isinstance(given, Integral) or given < least:
-        raise OptionError(f"{owner}({name}={given!r}): expected a whole number >= {least}")
-    return int(given)
+def as_stopper(stopper: SupportsStop) -> Stopper:
+    """Return a stopper with all methods of `Stopper`: the object itself, or one that asks it.
+
+    This is the only place that looks whether an object has a stopper's method. A tuner keeps the
+    user's own object as ``tuner.stopper``, and the journal names the class of that object.
+
+    Raises
+    ------
+    OptionError
+        An object without a method `stop`, or a class instead of an object.
+    """
+    if isinstance(stopper, type) or not callable(getattr(stopper, "stop", None)):
+        raise wrong("Tuner", "stopper", stopper, "an object with a method stop(curve, history)")
+    if callable(getattr(stopper, "decide", None)):
+        return stopper  # type: ignore[return-value]
+    return _StopAlone(stopper)
 
 
-def at(curve: Curve, step: int) -> float | None:
+def decide(stopper: SupportsStop, curve: Curve, history: History) -> Decision | None:
+    """What a stopper decides at the last step of a curve; None where it decides nothing."""
+    return as_stopper(stopper).decide(curve, history)
+
+
+def check_steps(owner: str, name: str, given: object, least: int = 0) -> tuple[int, ...]:
+    """Return an option that is a list of steps.
+
+    Parameters
+    ----------
+    owner, name
+        The class and the option, for the message.
+    given
+        Whole numbers of at least `least`, strictly ascending.
+
+    Raises
+    ------
+    OptionError
+        Anything else.
+    """
+    expected = f"ascending whole numbers >= {least}, such as [1, 2, 4, 8]"
+    is_list = isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, (str, bytes))
+    if not is_list or not len(given):  # type: ignore[arg-type]
+        raise wrong(owner, name, given, expected)
+    listed: list[Any] = list(given)  # type: ignore[call-overload]
+    if not all(is_whole(step) and step >= least for step in listed):
+        raise wrong(owner, name, given, expected)
+    steps = tuple(int(step) for step in listed)
+    if any(a >= b for a, b in pairwise(steps)):
+        raise wrong(owner, name, given, expected)
+    return steps
+
+
+def value_at(curve: Curve, step: int) -> float | None:
     """Value of a curve at a step: the last one reported by then; None if nothing was."""
     place = bisect_right(curve, step, key=lambda point: point[0])
     return curve[place - 1][1] if place else None
 
 
-def reached(checkpoints: Sequence[int], curve: Curve) -> int | None:
-    """The checkpoint that the last step of a curve is the first to reach; None: it reaches none.
+def reached_checkpoint(checkpoints: Sequence[int], curve: Curve) -> int | None:
+    """Return the checkpoint that the last step of a curve is the first to reach, or None.
 
-    A program need not report at the checkpoint itself; where one step passes several, the last of them counts.
+    A program need not report at the checkpoint itself; where one step passes several, the last
+    of them counts.
     """
     if not curve:
         return None
@@ -98,12 +164,15 @@ def reached(checkpoints: Sequence[int], curve: Curve) -> int | None:
     return passed[-1] if passed else None
 
 
-def complete(history: History) -> Iterator[tuple[Trial, float]]:
-    """Trials of the goal's stage that ran to their end and have a curve, with their loss (less is better)."""
+def complete_trials(history: History) -> Iterator[tuple[Trial, float]]:
+    """Trials that a running one is compared with, and their losses (smaller is better).
+
+    These are the trials of the goal's stage that ran to their end, have a learning curve and a
+    finite loss.
+    """
     losses = history.losses()
-    for id in np.flatnonzero(
-        history.in_state(State.DONE) & history.of_stage() & np.isfinite(losses)
-    ).tolist():
+    complete = history.in_state(State.DONE) & history.of_stage() & np.isfinite(losses)
+    for id in np.flatnonzero(complete).tolist():
         trial = history[id]
         if trial.curve:
             yield trial, float(losses[id])

@@ -1,4 +1,4 @@
-"""What a stopper saved: the epochs that were run beside those of a search in which nothing is stopped."""
+"""What a stopper saved: epochs that were run, beside those of the search without a stopper."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Savings:
     epochs
         Points of the curves of all complete and stopped trials.
     full
-        What these would be if each stopped trial had gone on to the median length of the complete ones; None while there
-        is no complete curve.
+        What these would be if each stopped trial had gone on to the median length of the complete
+        ones; None while there is no complete curve.
     """
 
     stopped: int

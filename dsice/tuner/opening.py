@@ -31,7 +31,7 @@ from dsice.journal import FORMAT, Journal, Reading
 from dsice.journal.loader import Archive
 from dsice.space import Choice, Ordinal, Space
 from dsice.space.rules import Predicate
-from dsice.stopping import Stopper, stopper_dict, stopper_from_dict
+from dsice.stopping import SupportsStop, as_stopper, stopper_dict, stopper_from_dict
 from dsice.strategies import DSICE, Strategy, Stream, strategy_dict, strategy_from_dict
 from dsice.trial import Proposal, State
 from dsice.tuner import opening
@@ -55,16 +55,6 @@ def only_rank_zero() -> None:
                 f"this is rank {text} of {count} ({rank}={text}), and only rank 0 may own the tuner: make the Tuner on rank 0, "
                 f"broadcast trial.params to the other ranks, and tell on rank 0. If this process is alone, unset {rank}"
             )
-
-
-def check_stopper(stopper: object) -> None:
-    """Raise OptionError for what is no stopper."""
-    if stopper is not None and (
-        isinstance(stopper, type) or not callable(getattr(stopper, "stop", None))
-    ):
-        raise OptionError(
-            f"Tuner(stopper={stopper!r}): expected an object with a method stop(curve, history)"
-        )
 
 
 def check_orphans(orphans: object) -> None:
@@ -110,7 +100,7 @@ class Unknown:
 
 
 def options(
-    strategy: Strategy, goal: Goal, seed: int, max_trials: int | None, stopper: Stopper | None
+    strategy: Strategy, goal: Goal, seed: int, max_trials: int | None, stopper: SupportsStop | None
 ) -> dict[str, Any]:
     """What may change on resume, as JSON gives it back; options of a foreign strategy that are no JSON stand as text."""
     told = {
@@ -186,7 +176,7 @@ def stored_strategy(record: Mapping[str, Any]) -> Strategy:
     )
 
 
-def stored_stopper(archive: Archive) -> Stopper | None:
+def stored_stopper(archive: Archive) -> SupportsStop | None:
     """The stopper of a journal; a warning instead of one that is not part of dsice."""
     record = last_options(archive.header, archive.options).get("stopper")
     try:
@@ -345,7 +335,7 @@ class Parts:
     seed: int
     max_trials: int | None
     recorder: Recorder
-    stopper: Stopper | None = None
+    stopper: SupportsStop | None = None
     queue: list[Point] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
     preparations: dict[str, str] = field(default_factory=dict)
@@ -372,12 +362,13 @@ def made(
     goal: Goal | None,
     max_trials: int | None,
     seed: int,
-    stopper: Stopper | None,
+    stopper: SupportsStop | None,
     *,
     asking: bool = True,
 ) -> Parts:
     """From arguments, all of them checked; without a journal. A study that is only looked at needs no strategy that works."""
-    check_stopper(stopper)
+    if stopper is not None:
+        as_stopper(stopper)  # raises for what is none; the tuner keeps the user's own object
     strategy = DSICE() if strategy is None else strategy
     goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
     space = space if isinstance(space, Space) else Space(space)

@@ -12,7 +12,7 @@ from typing import Any
 
 from dsice.history import History
 from dsice.journal.format import extended, out
-from dsice.stopping import Stopper, decide
+from dsice.stopping import SupportsStop, decide
 from dsice.trial import Trial
 from dsice.tuner import telling
 from dsice.tuner.recorder import Made, Recorder
@@ -101,7 +101,7 @@ def record_step(recorder: Recorder, trial: Trial, step: int, value: float) -> No
         recorder.tell(make)
 
 
-def judged(recorder: Recorder, stopper: Stopper, id: int, step: int) -> bool:
+def judged(recorder: Recorder, stopper: SupportsStop, id: int, step: int) -> bool:
     """Ask the stopper at a step of a trial; what it decides is written before it counts."""
     decided = decision_record(stopper, recorder.history[id], step, recorder.history)
     if decided is None:
@@ -111,7 +111,7 @@ def judged(recorder: Recorder, stopper: Stopper, id: int, step: int) -> bool:
 
 
 def decision_record(
-    stopper: Stopper, trial: Trial, step: int, history: History
+    stopper: SupportsStop, trial: Trial, step: int, history: History
 ) -> dict[str, Any] | None:
     """What the stopper decides at a step of a trial; None where it decides nothing.
 

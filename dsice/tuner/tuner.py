@@ -16,7 +16,7 @@ from dsice.errors import TellError
 from dsice.goal import Goal
 from dsice.journal import Journal, format
 from dsice.space import Space
-from dsice.stopping import Stopper
+from dsice.stopping import SupportsStop
 from dsice.strategies import Strategy
 from dsice.trial import State, Trial
 from dsice.tuner import telling
@@ -94,7 +94,7 @@ class Tuner:
         strategy: Strategy | None = None,
         *,
         goal: Goal | None = None,
-        stopper: Stopper | None = None,
+        stopper: SupportsStop | None = None,
         journal: str | os.PathLike[str] | Journal | None = None,
         orphans: Literal["again", "keep"] = "again",
         max_trials: int | None = None,

@@ -10,8 +10,18 @@ from typing import Any
 
 import pytest
 
-from dsice import Goal, History, State, Trial
-from dsice.stopping import LearningCurveMatching, Median, decide, stopper_dict, stopper_from_dict
+from dsice import Goal, History, State, Trial, Tuner
+from dsice.errors import OptionError
+from dsice.stopping import (
+    Decision,
+    LearningCurveMatching,
+    Median,
+    ReasonedStopper,
+    as_stopper,
+    decide,
+    stopper_dict,
+    stopper_from_dict,
+)
 
 STOPPERS: dict[str, Any] = {
     "matching": LearningCurveMatching([1, 2, 4, 6], [2, 4, 6], complete=6),
@@ -135,3 +145,41 @@ def test_scale_and_shift_do_not_matter(stopper: Any) -> None:
 
 def test_a_stopper_survives_the_journal(stopper: Any) -> None:
     assert stopper_from_dict(json.loads(json.dumps(stopper_dict(stopper)))) == stopper
+
+
+# ---------------------------------------------------------------------- the protocol
+class StopAlone:
+    def stop(self, curve: Any, history: Any) -> bool:
+        return len(curve) > 2
+
+
+class Reasoned(ReasonedStopper):
+    def decide(self, curve: Any, history: Any) -> Decision | None:
+        return Decision(len(curve) > 2, {"length": len(curve)}) if curve else None
+
+
+def test_an_object_with_stop_alone_gets_the_default_of_decide() -> None:
+    adapted, known = as_stopper(StopAlone()), history(TWELVE)
+    assert adapted.decide(curve(1.0)[:2], known) is None and not adapted.stop(curve(1.0)[:2], known)
+    assert adapted.decide(curve(1.0)[:3], known) == Decision(True, {}) and adapted.stop(curve(1.0)[:3], known)
+
+
+def test_a_stopper_with_both_methods_is_used_as_it_is(stopper: Any) -> None:
+    assert as_stopper(stopper) is stopper
+
+
+def test_stop_of_a_reasoned_stopper_follows_from_its_decision() -> None:
+    known = history(TWELVE)
+    assert [Reasoned().stop(curve(1.0)[:n], known) for n in range(5)] == [False, False, False, True, True]
+    assert as_stopper(Reasoned()).decide((), known) is None
+
+
+def test_the_tuner_keeps_the_users_own_object() -> None:
+    mine = StopAlone()
+    assert Tuner({"x": range(3)}, stopper=mine).stopper is mine
+
+
+@pytest.mark.parametrize("wrong", [object(), StopAlone, "median", 3])
+def test_what_is_no_stopper_is_refused(wrong: Any) -> None:
+    with pytest.raises(OptionError, match=r"Tuner\(stopper=.*expected an object with a method stop\(curve, history\)"):
+        Tuner({"x": range(3)}, stopper=wrong)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from dsice.checks import whole
 from dsice.errors import OptionError
 from dsice.launchers.base import Launcher, as_launcher
-from dsice.strategies import Strategy
+from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -96,10 +96,10 @@ def check(tuner: object, given: object) -> Launcher:
     return launcher
 
 
-def check_stages(strategy: Strategy, launcher: Launcher) -> None:
+def check_stages(strategy: SupportsAsk, launcher: Launcher) -> None:
     """Raise OptionError for a launcher that cannot let trials continue others, where the strategy trains in stages."""
     reason = launcher.cannot_continue
-    if reason and getattr(strategy, "last_stage", 0) > 0:
+    if reason and (as_strategy(strategy).last_stage or 0) > 0:
         raise OptionError(
             f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one before, and this launcher "
             f"cannot do that: {reason}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from dsice.errors import OptionError
-from dsice.strategies.base import Strategy, Stream
+from dsice.strategies.base import Strategy, Stream, SupportsAsk, as_strategy
 from dsice.strategies.dsice.strategy import DSICE
 from dsice.strategies.grid import Grid
 from dsice.strategies.optuna import OptunaSampler
@@ -34,6 +34,8 @@ __all__ = [
     "Sequential2018",
     "Strategy",
     "Stream",
+    "SupportsAsk",
+    "as_strategy",
 ]
 
 _ALL: tuple[type[Any], ...] = (
@@ -56,7 +58,7 @@ def strategy_names() -> dict[str, str]:
     return {name.lower(): name for name in _BY_NAME}
 
 
-def strategy_dict(strategy: Strategy) -> dict[str, Any]:
+def strategy_dict(strategy: SupportsAsk) -> dict[str, Any]:
     """JSON form of a strategy: its name and its options."""
     options: dict[str, Any] = (
         asdict(strategy) if is_dataclass(strategy) and not isinstance(strategy, type) else {}

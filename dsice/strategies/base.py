@@ -1,19 +1,26 @@
 """What a strategy is: frozen options and one pure function.
 
-What a strategy proposes follows from (space, history, seed) alone. It may remember what
-follows from the history to save work; a cold call gives the same answer.
+What a strategy proposes follows from (space, history, seed) alone. It may remember what follows
+from the history to save work; a cold call gives the same answer.
+
+`Strategy` has every method and property that dsice uses, each but `ask` with a default. An object
+of a user's own may have `ask` alone: `as_strategy` gives it the others.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+from dsice.checks import shown
+from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.trial import Proposal
+from dsice.typing import Point
 
 Stream = Callable[..., np.random.Generator]
 """``stream(*key)``: a random generator that depends on the tuner's seed and the integer key only.
@@ -22,12 +29,113 @@ Keys start with the id of the trial being proposed, or a small constant.
 """
 
 
-class Strategy(Protocol):
+class SupportsAsk(Protocol):
+    """An object that `Tuner` takes as a strategy; see `Strategy.ask`."""
+
+    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
+        """Up to `n` proposals whose identities are not in the history."""
+
+
+class Strategy(ABC):
     """Proposes points to measure."""
 
+    @abstractmethod
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """Up to `n` proposals whose identities are not in the history.
 
-        The first of them gets the id ``len(history)``. Fewer than `n`: nothing more to
-        propose until something is told, or ever.
+        The first of them gets the id ``len(history)``. Fewer than `n`: nothing more to propose
+        until something is told, or ever.
         """
+
+    def check(self, space: Space) -> None:
+        """Raise a DsiceError for a space that cannot be searched, before anything is asked."""
+        return
+
+    def recommend(self, space: Space, history: History) -> Point | None:
+        """The measured point to use in the end; None: the one with the best score."""
+        return None
+
+    @property
+    def last_stage(self) -> int | None:
+        """The last stage that trials are trained for; None: the strategy does not train in stages.
+
+        The goal must be about this stage.
+        """
+        return None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the options name code that is neither dsice's nor Optuna's.
+
+        A journal that names such a strategy does not run it.
+        """
+        return False
+
+
+def as_strategy(given: object) -> Strategy:
+    """A strategy with all hooks of `Strategy`, made of an object that has `ask` and maybe others.
+
+    It is for calling the hooks. Keep the object itself where users, messages or a journal see it.
+
+    Parameters
+    ----------
+    given
+        What `Tuner` was given as its strategy. An instance of `Strategy` is returned as it is.
+
+    Raises
+    ------
+    OptionError
+        It has no method `ask`, or it is a class.
+    """
+    if isinstance(given, Strategy):
+        return given
+    ask = getattr(given, "ask", None)
+    if not callable(ask) or isinstance(given, type):
+        raise OptionError(
+            f"Tuner(strategy={shown(given)}): "
+            "expected a strategy object such as dsice.strategies.DSICE()"
+        )
+    return _WithDefaults(
+        ask,
+        check=getattr(given, "check", None),
+        recommend=getattr(given, "recommend", None),
+        last_stage=getattr(given, "last_stage", None),
+        foreign=getattr(given, "foreign", False),
+    )
+
+
+class _WithDefaults(Strategy):
+    """The hooks that an object has, and the defaults of the others."""
+
+    def __init__(
+        self,
+        ask: Callable[..., list[Proposal]],
+        *,
+        check: Callable[[Space], None] | None,
+        recommend: Callable[[Space, History], Point | None] | None,
+        last_stage: int | None,
+        foreign: bool,
+    ) -> None:
+        self._ask = ask
+        self._check = check
+        self._recommend = recommend
+        self._last_stage = last_stage
+        self._foreign = foreign
+
+    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
+        return self._ask(n, space, history, stream)
+
+    def check(self, space: Space) -> None:
+        if callable(self._check):
+            self._check(space)
+
+    def recommend(self, space: Space, history: History) -> Point | None:
+        return None if self._recommend is None else self._recommend(space, history)
+
+    @property
+    def last_stage(self) -> int | None:
+        return self._last_stage
+
+    @property
+    def foreign(self) -> bool:
+        return self._foreign

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
-from dsice.strategies.base import Stream
+from dsice.strategies.base import Strategy, Stream
 from dsice.trial import Proposal
 from dsice.typing import Point
 
@@ -20,7 +20,7 @@ _BEHIND: WeakKeyDictionary[History, tuple[Grid, Space, int]] = WeakKeyDictionary
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Strategy):
     """Full sweep over the grid, last axis fastest.
 
     Parameters

@@ -18,7 +18,7 @@ from dsice.checks import shown
 from dsice.errors import MissingPackageError, OptionError
 from dsice.history import History
 from dsice.space import Choice, Space
-from dsice.strategies.base import Stream
+from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.dsice.constraints import distances
 from dsice.trial import Proposal, Trial
 from dsice.typing import Point
@@ -31,7 +31,7 @@ FAR = 1e3  # relative distance from a bound beyond which all are alike, and of a
 
 
 @dataclass(frozen=True)
-class OptunaSampler:
+class OptunaSampler(Strategy):
     """Ask a sampler of Optuna for points: TPE, Gaussian processes, CMA-ES, NSGA-II, random and others.
 
     Each proposal is the answer of a fresh sampler, seeded by the tuner's seed and the trial's id, to a study made from

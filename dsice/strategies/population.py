@@ -12,13 +12,13 @@ import numpy as np
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Choice, Space
-from dsice.strategies.base import Stream
+from dsice.strategies.base import Strategy, Stream
 from dsice.trial import Proposal, State, Trial
 from dsice.typing import Point
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Strategy):
     """A population of trainings that share what they learn about their rates (population-based training).
 
     In stage 0 each member starts at a point of its own. When all members have ended a stage, the worst `quantile` of

@@ -9,7 +9,7 @@ import numpy as np
 
 from dsice.history import History
 from dsice.space import Space
-from dsice.strategies.base import Stream
+from dsice.strategies.base import Strategy, Stream
 from dsice.trial import Proposal
 from dsice.typing import Point
 
@@ -17,7 +17,7 @@ TRIES = 8  # draws from the whole space before its taken points are sorted out, 
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(Strategy):
     """Uniform over the valid points that were not asked or added (Bergstra and Bengio, JMLR 2012)."""
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:

@@ -51,7 +51,7 @@ def read_goal(top: Section, strategy: Strategy) -> Goal:
     weight = goal.data.get("time_weight", 0.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float, str)):
         raise goal.wrong("time_weight", "a number or 'auto'")
-    last = getattr(strategy, "last_stage", None)
+    last = strategy.last_stage
     stage = goal.whole("stage", least=0)
     if last is not None and stage not in (None, last):
         raise goal.wrong("stage", f"{last}, the last stage of [strategy], or no such key")
@@ -81,8 +81,7 @@ def read_strategy(top: Section, space: Space) -> Strategy:
         importable(section.file.parent)
     try:
         strategy = strategy_from_dict({**section.data, "name": name})
-        if callable(check := getattr(strategy, "check", None)):
-            check(space)
+        strategy.check(space)
         for start in [starts] if isinstance(starts, Mapping) else starts:
             space.point(start)
     except DsiceError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
-from dsice.strategies import Strategy, Stream
+from dsice.strategies import Stream, SupportsAsk, as_strategy
 from dsice.trial import Proposal, State, Trial
 from dsice.tuner.telling import plain
 from dsice.typing import Point
@@ -20,7 +20,7 @@ from dsice.typing import Point
 def next_trials(
     n: int,
     queue: Sequence[Point],
-    strategy: Strategy,
+    strategy: SupportsAsk,
     space: Space,
     history: History,
     stream: Stream,
@@ -75,10 +75,9 @@ def made(
     return batch
 
 
-def recommended(strategy: Strategy, space: Space, history: History) -> Trial | None:
+def recommended(strategy: SupportsAsk, space: Space, history: History) -> Trial | None:
     """Trial of the point that the strategy recommends, or of the best score where it leaves that to the history."""
-    choose = getattr(strategy, "recommend", None)
-    point = choose(space, history) if choose is not None else None
+    point = as_strategy(strategy).recommend(space, history)
     return history.best if point is None else history.at(point)
 
 
@@ -116,7 +115,9 @@ class Confirmation:
         return "\n".join(lines)
 
 
-def next_confirmations(k: int, strategy: Strategy, space: Space, history: History) -> list[Trial]:
+def next_confirmations(
+    k: int, strategy: SupportsAsk, space: Space, history: History
+) -> list[Trial]:
     """Trials of the `k` best points one stage above the goal's, but for those that are there already."""
     stage = history.goal.stage + 1
     first = recommended(strategy, space, history)

@@ -32,7 +32,15 @@ from dsice.journal.loader import Archive
 from dsice.space import Choice, Ordinal, Space
 from dsice.space.rules import Predicate
 from dsice.stopping import SupportsStop, as_stopper, stopper_dict, stopper_from_dict
-from dsice.strategies import DSICE, Strategy, Stream, strategy_dict, strategy_from_dict
+from dsice.strategies import (
+    DSICE,
+    Strategy,
+    Stream,
+    SupportsAsk,
+    as_strategy,
+    strategy_dict,
+    strategy_from_dict,
+)
 from dsice.trial import Proposal, State
 from dsice.tuner import opening
 from dsice.tuner.recorder import Recorder
@@ -65,14 +73,10 @@ def check_orphans(orphans: object) -> None:
 
 def check_options(strategy: object, goal: object, max_trials: object) -> None:
     """Raise OptionError for arguments of a Tuner of the wrong kind."""
-    if not callable(getattr(strategy, "ask", None)) or isinstance(strategy, type):
-        raise OptionError(
-            f"Tuner(strategy={shown(strategy)}): expected a strategy object such as dsice.strategies.DSICE()"
-        )
+    last = as_strategy(strategy).last_stage
     if not isinstance(goal, Goal):
         raise OptionError(f"Tuner(goal={shown(goal)}): expected a Goal, such as Goal('loss')")
-    last = getattr(strategy, "last_stage", goal.stage)
-    if goal.stage != last:
+    if last is not None and goal.stage != last:
         raise OptionError(
             f"Goal(stage={goal.stage}): {type(strategy).__name__} trains in stages and its last one is {last}; give "
             f"Goal(stage={last}), so that the best is the best after the whole training"
@@ -87,7 +91,7 @@ OPTIONS = ("strategy", "goal", "seed", "max_trials", "stopper")
 
 
 @dataclass(frozen=True)
-class Unknown:
+class Unknown(Strategy):
     """Stands for a strategy of somebody's own, which a journal names and this process does not have."""
 
     name: str
@@ -100,7 +104,11 @@ class Unknown:
 
 
 def options(
-    strategy: Strategy, goal: Goal, seed: int, max_trials: int | None, stopper: SupportsStop | None
+    strategy: SupportsAsk,
+    goal: Goal,
+    seed: int,
+    max_trials: int | None,
+    stopper: SupportsStop | None,
 ) -> dict[str, Any]:
     """What may change on resume, as JSON gives it back; options of a foreign strategy that are no JSON stand as text."""
     told = {
@@ -171,7 +179,7 @@ def stored_strategy(record: Mapping[str, Any]) -> Strategy:
         return Unknown(str(record.get("name")))
     return (
         Unknown(f"{record.get('name')} of {record.get('sampler')}")
-        if getattr(strategy, "foreign", False)
+        if strategy.foreign
         else strategy
     )
 
@@ -330,7 +338,7 @@ class Parts:
     """
 
     space: Space
-    strategy: Strategy
+    strategy: SupportsAsk
     history: History
     seed: int
     max_trials: int | None
@@ -358,7 +366,7 @@ class Parts:
 
 def made(
     space: Space | Axes,
-    strategy: Strategy | None,
+    strategy: SupportsAsk | None,
     goal: Goal | None,
     max_trials: int | None,
     seed: int,
@@ -370,13 +378,12 @@ def made(
     if stopper is not None:
         as_stopper(stopper)  # raises for what is none; the tuner keeps the user's own object
     strategy = DSICE() if strategy is None else strategy
-    goal = Goal(stage=getattr(strategy, "last_stage", 0)) if goal is None else goal
+    hooks = as_strategy(strategy)
+    goal = Goal(stage=hooks.last_stage or 0) if goal is None else goal
     space = space if isinstance(space, Space) else Space(space)
     check_options(strategy, goal, max_trials)
-    if asking and callable(
-        check := getattr(strategy, "check", None)
-    ):  # some strategies know beforehand what cannot work
-        check(space)
+    if asking:  # some strategies know beforehand what cannot work
+        hooks.check(space)
     budget = None if max_trials is None else whole("Tuner", "max_trials", max_trials, 1)
     history = History(goal, budget=budget)
     return Parts(

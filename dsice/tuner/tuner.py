@@ -17,7 +17,7 @@ from dsice.goal import Goal
 from dsice.journal import Journal, format
 from dsice.space import Space
 from dsice.stopping import SupportsStop
-from dsice.strategies import Strategy
+from dsice.strategies import SupportsAsk
 from dsice.trial import State, Trial
 from dsice.tuner import telling
 from dsice.tuner.asking import (
@@ -91,7 +91,7 @@ class Tuner:
     def __init__(
         self,
         space: Space | Axes,
-        strategy: Strategy | None = None,
+        strategy: SupportsAsk | None = None,
         *,
         goal: Goal | None = None,
         stopper: SupportsStop | None = None,

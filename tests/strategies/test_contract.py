@@ -193,7 +193,7 @@ def test_maximising_is_minimising_the_negative(strategy: Strategy) -> None:
     from dsice import Goal
 
     low = fill(Tuner(holes(), strategy), 40)
-    goal = Goal(maximize=True, stage=getattr(strategy, "last_stage", 0))
+    goal = Goal(maximize=True, stage=strategy.last_stage or 0)
     high = fill(Tuner(holes(), strategy, goal=goal), 40, objective=lambda p: -bowl(p))
     assert asked(low) == asked(high)
 
@@ -202,7 +202,7 @@ def test_maximising_is_minimising_the_negative(strategy: Strategy) -> None:
 def test_under_a_bound_the_best_is_the_best_feasible_and_parts_are_the_batch(strategy: Strategy, most: float) -> None:
     from dsice import Goal
 
-    goal = Goal(at_most={"m": most}, stage=getattr(strategy, "last_stage", 0))
+    goal = Goal(at_most={"m": most}, stage=strategy.last_stage or 0)
     whole, parts = (Tuner(holes(), strategy, goal=goal, seed=2) for _ in "ab")
     for _ in range(5):
         one, two = whole.ask(6), [*parts.ask(2), *parts.ask(4)]

@@ -35,7 +35,7 @@ def seconds(trial: Trial) -> float:
 
 
 def goal(strategy: Strategy, until: Until | None = None, weight: Any = B) -> Goal:
-    return Goal(time_weight=weight, until=until, stage=getattr(strategy, "last_stage", 0))
+    return Goal(time_weight=weight, until=until, stage=strategy.last_stage or 0)
 
 
 def timed(strategy: Strategy, until: Until | None, told: int, **options: Any) -> Tuner:
@@ -57,7 +57,7 @@ def by_loss_alone(tuner: Tuner) -> History:
 
 def test_while_time_counts_the_search_is_that_of_a_plain_goal_told_z(strategy: Strategy) -> None:
     with_time = timed(strategy, None, 36)
-    plain = Tuner(holes(), strategy, goal=Goal(stage=getattr(strategy, "last_stage", 0)), seed=4)
+    plain = Tuner(holes(), strategy, goal=Goal(stage=strategy.last_stage or 0), seed=4)
     while len(plain.history) < 36 and (trials := plain.ask(6)):
         for trial in trials:
             plain.tell(trial, loss(trial) + B * seconds(trial))

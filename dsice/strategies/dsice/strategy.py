@@ -24,7 +24,7 @@ from dsice.errors import OptionError, SpaceError
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.numerics import one_thread
-from dsice.strategies.base import Stream
+from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.dsice.convergence import converged
 from dsice.strategies.dsice.initial_design import Spread, first_points
 from dsice.strategies.dsice.model import lowest_mean
@@ -39,7 +39,7 @@ MOST_SPREAD = (
 
 
 @dataclass(frozen=True)
-class DSICE:
+class DSICE(Strategy):
     """The default search.
 
     Parameters

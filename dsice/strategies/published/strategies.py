@@ -29,7 +29,7 @@ _STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], Re
 
 
 @dataclass(frozen=True, kw_only=True)
-class IPPE:
+class IPPE(Strategy):
     """IPPE, the d-spline search of one parameter; for spaces with one axis.
 
     Parameters
@@ -67,7 +67,7 @@ class IPPE:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequential2017:
+class Sequential2017(Strategy):
     """S_2017, one measurement at a time: all 3^N - 1 neighbours, then the line through the best of them.
 
     Parameters
@@ -98,7 +98,7 @@ class Sequential2017:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequential2018:
+class Sequential2018(Strategy):
     """S_2018, one measurement at a time: directions along one axis first, one axis more when nothing is gained.
 
     Parameters
@@ -130,7 +130,7 @@ class Sequential2018:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parallel2022:
+class Parallel2022(Strategy):
     """The parallel DSICE of 2021-22, after its poster: directional and one-dimensional search together.
 
     Parameters
@@ -173,7 +173,7 @@ class Parallel2022:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Radial2024:
+class Radial2024(Strategy):
     """P_2024B: all lines through the base at once. Its repeated points are answered from the history.
 
     Parameters

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 """An array of double precision."""
 Ints = NDArray[np.int64]
 """An array of levels, positions or counts."""
+Bools = NDArray[np.bool_]
+"""An array of truth values."""
 
 Point = tuple[int, ...]
 """Levels, one per axis."""

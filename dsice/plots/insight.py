@@ -13,7 +13,7 @@ from dsice.history import History
 from dsice.insight import effects as effects_of
 from dsice.insight import importance as importance_of
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE, save, without_frame
-from dsice.space import Choice, Space
+from dsice.space import Space
 from dsice.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def effects(
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(axes, names, strict=False):
         part = panels[name]
-        _curve(panel, part, frame.attrs["mean"], ordered=not isinstance(grid.axes[name], Choice))
+        _curve(panel, part, frame.attrs["mean"], ordered=grid.axes[name].ordered)
         _dots(panel, history, grid, name)
         panel.set_title(name, fontsize=10)
         _label_levels(panel, part["value"].tolist())

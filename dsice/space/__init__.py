@@ -1,4 +1,21 @@
-"""The grid that is searched: axes of discrete values, and rules for which combinations are allowed."""
+"""The grid that is searched: axes of discrete values, and rules about allowed combinations.
+
+Each parameter is an *axis*: an ordered list of numbers or a set of alternatives. A point of the
+grid is a tuple of *levels*, one per axis, and a space turns the names and values that a program
+gets (params) into levels and back; everything that searches works on levels alone. Rules forbid
+combinations (``Require("tile_x * tile_y <= 1024")``) or make a parameter conditional on others
+(``When("optimizer == 'sgd'", "momentum")``), as conditional hyperparameters do in ConfigSpace. A
+conditional parameter that is not active is at level 0, so that all its values are one point.
+
+- `values`, `spacing`: what a value of an axis is, and evenly or logarithmically spaced ones;
+- `axes`: the types of axes, `Ordinal` and `Choice`, and the registry of all types;
+- `expression`: rules as text, a safe subset of Python;
+- `rules`: `Require` and `When`;
+- `validity`: all rules of a space, bound to its axes;
+- `sampling`: uniform samples of valid points, also of grids too large to enumerate;
+- `serialise`: spaces as JSON, fingerprints, differences;
+- `space`: `Space`, which puts all this together.
+"""
 
 from dsice.space.axes import Axis, Choice, Ordinal
 from dsice.space.rules import Require, Rule, When

@@ -1,39 +1,100 @@
-"""Axes of a space: an ordered list of numbers (`Ordinal`) or a set of alternatives (`Choice`).
+"""Axes of a space: a list of numbers in order (`Ordinal`) or a set of alternatives (`Choice`).
 
-An axis turns values into levels (0, 1, 2, ...) and back. Everything below the space works on levels only.
+An axis turns values into levels (0, 1, 2, ...) and back. Everything below the space works on levels
+only.
+
+To add a type of axis: derive it from `Axis` here, say what is asked of it there, and list it in
+`AXIS_TYPES`. Nothing outside this package asks for the class of an axis.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, ClassVar, Final
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
+from dsice.space.spacing import linear_values, log_values
+from dsice.space.values import (
+    RELATIVE,
+    Number,
+    Value,
+    as_list,
+    as_number,
+    brief,
+    is_finite,
+    plain,
+    same_value,
+)
+from dsice.typing import Array
 
-Number: TypeAlias = int | float
-Value: TypeAlias = int | float | str | bool | None
 
-RELATIVE = 1e-9
-"""Floats match a value of an axis up to this, relative: they travel through CSV and JSON."""
+class Axis(ABC):
+    """The discrete values of one parameter.
+
+    Attributes
+    ----------
+    kind
+        Name of the type in journals and other stored spaces.
+    ordered
+        Whether neighbouring levels are neighbours in effect, so that a model may be smooth along
+        the axis and a line may run along it.
+    numeric
+        Whether all values are numbers in order, so that one between or beside them means something.
+    values
+        The values, by level.
+    """
+
+    kind: ClassVar[str]
+    ordered: ClassVar[bool]
+    numeric: ClassVar[bool]
+    values: tuple[Any, ...]
+
+    @abstractmethod
+    def __init__(self, values: Sequence[Any] | Array) -> None: ...
+
+    @abstractmethod
+    def level(self, value: object) -> int:
+        """Return the level of a value; SpaceError where there is none."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({brief(self.values)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the axis as plain JSON data, which `axis_from_dict` reads."""
+        return {"kind": self.kind, "values": list(self.values)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Axis:
+        """Return the axis of this type that `to_dict` wrote."""
+        return cls(record["values"])
+
+    def same(self, other: Axis) -> bool:
+        """Whether another axis has the same type and values, numbers to rel 1e-9."""
+        return (
+            type(self) is type(other)
+            and len(self) == len(other)
+            and all(map(same_value, self.values, other.values))
+        )
 
 
 @dataclass(frozen=True, repr=False)
-class Ordinal:
+class Ordinal(Axis):
     """An axis of numbers in order; neighbouring levels are neighbours in effect.
 
     Parameters
     ----------
     values
-        Finite int or float, strictly ascending or strictly descending; the order is kept. numpy scalars and arrays
-        become Python numbers.
+        Finite int or float, strictly ascending or strictly descending; the order is kept. numpy
+        scalars and arrays become Python numbers.
 
     Raises
     ------
@@ -48,10 +109,14 @@ class Ordinal:
     (1, 10, 100, 1000)
     """
 
+    kind: ClassVar[str] = "ordinal"
+    ordered: ClassVar[bool] = True
+    numeric: ClassVar[bool] = True
+
     values: tuple[Number, ...]
 
-    def __init__(self, values: Sequence[Number] | NDArray[Any]) -> None:
-        numbers = tuple(_number(value) for value in as_list(values, "Ordinal"))
+    def __init__(self, values: Sequence[Number] | Array) -> None:
+        numbers = tuple(as_number(value) for value in as_list(values, "Ordinal"))
         if not numbers:
             raise SpaceError("Ordinal needs at least one value, got none")
         _check_order(numbers)
@@ -59,61 +124,57 @@ class Ordinal:
 
     @classmethod
     def linear(cls, lo: Number, hi: Number, n: int) -> Ordinal:
-        """Make `n` evenly spaced values from `lo` to `hi`, both included; `lo > hi` gives a descending axis.
+        """Make `n` evenly spaced values from `lo` to `hi`, both included.
 
-        Two integer ends give integers: rounded, and moved apart where rounding makes two of them equal. If fewer than
-        `n` integers lie between the ends, the axis is all of them and has fewer than `n` levels. Floats are rounded to
-        12 digits of the larger end, so that 0.3 is 0.3 and not 0.30000000000000004.
+        Two integer ends give integers: rounded, and moved apart where rounding makes two of them
+        equal. If fewer than `n` integers lie between the ends, the axis is all of them and has
+        fewer than `n` levels. Floats are rounded to 12 digits of the larger end, so that 0.3 is
+        0.3 and not 0.30000000000000004. `lo > hi` gives a descending axis.
         """
-        first, last, count = _ends(lo, hi, n, "linear")
-        return cls(_spread(first, last, count, lambda share: first + (last - first) * share))
+        return cls(linear_values(lo, hi, n))
 
     @classmethod
     def log(cls, lo: Number, hi: Number, n: int) -> Ordinal:
-        """Make `n` values from `lo` to `hi` with a constant ratio; both ends are included and positive.
+        """Make `n` values from `lo` to `hi` with a constant ratio; both ends included, positive.
 
         Two integer ends give distinct integers, as in `linear`; floats are rounded to 12 digits.
         """
-        first, last, count = _ends(lo, hi, n, "log")
-        if first <= 0 or last <= 0:
-            raise SpaceError(
-                f"Ordinal.log needs two positive ends, got lo={lo!r}, hi={hi!r}; use Ordinal.linear or list the values"
-            )
-        low, high = math.log(first), math.log(last)
-        return cls(_spread(first, last, count, lambda share: math.exp(low + (high - low) * share)))
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __repr__(self) -> str:
-        return f"Ordinal({_brief(self.values)})"
+        return cls(log_values(lo, hi, n))
 
     def level(self, value: object) -> int:
         """Return the level of a value; SpaceError with the nearest values where there is none."""
         number = plain(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise SpaceError(
-                f"expected one of the numbers {_brief(self.values)}, got {shown(value)} ({type(value).__name__})"
+                f"expected one of the numbers {brief(self.values)}, "
+                f"got {shown(value)} ({type(value).__name__})"
             )
-        if not _finite(number):
+        if not is_finite(number):
             raise SpaceError(
-                f"expected one of the numbers {_brief(self.values)}, got {shown(number)}"
+                f"expected one of the numbers {brief(self.values)}, got {shown(number)}"
             )
         gaps = [abs(number - own) for own in self.values]
         best = min(range(len(gaps)), key=gaps.__getitem__)
         if gaps[best] <= self._tolerance(best):
             return best
-        # the two that enclose it, not the two closest: on a log axis these may both lie below
-        above = sum((own < number) == (self.values[0] < self.values[-1]) for own in self.values)
-        start = min(max(above - 1, 0), max(len(self) - 2, 0))
-        nearest = self.values[start : start + 2]
-        hint = " and ".join(map(repr, nearest))
+        nearest = self._enclosing(number)
+        values = "values are" if len(nearest) > 1 else "value is"
         raise SpaceError(
-            f"{number!r} is not on the axis; the nearest {'values are' if len(nearest) > 1 else 'value is'} {hint}"
+            f"{number!r} is not on the axis; "
+            f"the nearest {values} {' and '.join(map(repr, nearest))}"
         )
 
+    def _enclosing(self, number: Number) -> tuple[Number, ...]:
+        """The two values that enclose a number.
+
+        The two closest ones are no help: on a logarithmic axis both may lie below it.
+        """
+        above = sum((own < number) == (self.values[0] < self.values[-1]) for own in self.values)
+        start = min(max(above - 1, 0), max(len(self) - 2, 0))
+        return self.values[start : start + 2]
+
     def _tolerance(self, level: int) -> float:
-        """How far a value may be from that of `level`; the gap matters where the value itself is 0."""
+        """How far a number may be from the value of `level`; where that is 0, the gap matters."""
         own = self.values[level]
         near = self.values[max(level - 1, 0) : level + 2]
         gap = min((abs(a - b) for a, b in pairwise(near)), default=0.0)
@@ -121,13 +182,14 @@ class Ordinal:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Choice:
+class Choice(Axis):
     """An axis of alternatives without order: strings, bools, numbers or None.
 
     Raises
     ------
     SpaceError
-        No values, a value of another type, NaN or infinity, or two equal values (1, 1.0 and True are equal).
+        No values, a value of another type, NaN or infinity, or two equal values (1, 1.0 and True
+        are equal).
 
     Examples
     --------
@@ -135,9 +197,13 @@ class Choice:
     1
     """
 
+    kind: ClassVar[str] = "choice"
+    ordered: ClassVar[bool] = False
+    numeric: ClassVar[bool] = False
+
     values: tuple[Value, ...]
 
-    def __init__(self, values: Sequence[Value] | NDArray[Any]) -> None:
+    def __init__(self, values: Sequence[Value] | Array) -> None:
         items = tuple(plain(value) for value in as_list(values, "Choice"))
         if not items:
             raise SpaceError("Choice needs at least one value, got none")
@@ -145,23 +211,18 @@ class Choice:
         for item in items:
             if not (item is None or isinstance(item, (str, bool, int, float))):
                 raise SpaceError(
-                    f"Choice takes strings, bools, numbers and None, got {item!r} ({type(item).__name__})"
+                    "Choice takes strings, bools, numbers and None, "
+                    f"got {item!r} ({type(item).__name__})"
                 )
-            if isinstance(item, (int, float)) and not _finite(item):
+            if isinstance(item, (int, float)) and not is_finite(item):
                 raise SpaceError(f"Choice takes finite numbers only, got {item!r}")
             if item in kept:
                 first = kept[kept.index(item)]
-                same = (
-                    f"{item!r} twice"
-                    if repr(first) == repr(item)
-                    else f"{first!r} and {item!r}, which are equal in Python"
+                raise SpaceError(
+                    f"the values of a Choice must be distinct, got {_repeated(first, item)}"
                 )
-                raise SpaceError(f"the values of a Choice must be distinct, got {same}")
             kept.append(item)
         object.__setattr__(self, "values", tuple(kept))
-
-    def __len__(self) -> int:
-        return len(self.values)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Choice):
@@ -171,9 +232,6 @@ class Choice:
     def __hash__(self) -> int:
         return hash(tuple(_identity(v) for v in self.values))
 
-    def __repr__(self) -> str:
-        return f"Choice({_brief(self.values)})"
-
     def level(self, value: object) -> int:
         """Return the level of a value; SpaceError where there is none."""
         wanted = plain(value)
@@ -181,16 +239,25 @@ class Choice:
             if same_value(own, wanted):
                 return level
         raise SpaceError(
-            f"expected one of {_brief(self.values)}, got {shown(value)} ({type(value).__name__})"
+            f"expected one of {brief(self.values)}, got {shown(value)} ({type(value).__name__})"
         )
 
 
-Axis: TypeAlias = Ordinal | Choice
+AXIS_TYPES: Final[Mapping[str, type[Axis]]] = {axis.kind: axis for axis in (Ordinal, Choice)}
+"""All types of axes, by their kind."""
+
+
+def axis_from_dict(record: Mapping[str, Any]) -> Axis:
+    """Return the axis that `Axis.to_dict` wrote, of whatever type."""
+    return AXIS_TYPES[record["kind"]].from_dict(record)
 
 
 def as_axis(values: object) -> Axis:
-    """Turn what a user gives as an axis into one: numbers become an Ordinal, strings, bools and None a Choice."""
-    if isinstance(values, (Ordinal, Choice)):
+    """Return an axis for what a user gives as one.
+
+    Numbers become an Ordinal, strings, bools and None a Choice; an axis is kept.
+    """
+    if isinstance(values, Axis):
         return values
     items = [plain(value) for value in as_list(values, "an axis")]
     if not items:
@@ -201,67 +268,30 @@ def as_axis(values: object) -> Axis:
     if any(numeric):
         odd = items[numeric.index(False)]
         raise SpaceError(
-            f"numbers mixed with {odd!r}: use Choice([...]) for alternatives without order, or numbers only for an Ordinal"
+            f"numbers mixed with {odd!r}: use Choice([...]) for alternatives without order, "
+            "or numbers only for an Ordinal"
         )
     return Choice(items)  # type: ignore[arg-type]
 
 
-def as_list(values: object, what: str) -> list[object]:
-    """Return the values of a list, tuple, range or one-dimensional array; anything without an order is refused."""
-    if isinstance(values, np.ndarray):
-        if values.ndim != 1:
-            raise SpaceError(
-                f"{what} takes a one-dimensional array, got one of shape {values.shape}"
-            )
-        return list(values)
-    if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
-        return list(values)
-    raise SpaceError(
-        f"{what} takes a list, tuple, range or array of values, got {shown(values)} ({type(values).__name__})"
-    )
-
-
-def plain(value: object) -> object:
-    """Return a numpy scalar as the Python number, bool or string it stands for; anything else unchanged."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def same_value(own: object, other: object) -> bool:
-    """Whether two values of an axis are the same one: bools only equal bools, numbers match to rel 1e-9."""
-    if isinstance(own, bool) or isinstance(other, bool):
-        return isinstance(own, bool) and own is other
-    if isinstance(own, (int, float)) and isinstance(other, (int, float)):
-        return own == other or (_finite(other) and abs(own - other) <= RELATIVE * abs(own))
-    return type(own) is type(other) and own == other
-
-
-def _identity(value: Value) -> tuple[bool, Value]:
-    """Tell True from 1, which Python calls equal."""
-    return isinstance(value, bool), value
-
-
-def _number(value: object) -> Number:
-    number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        hint = (
-            "use Choice for values without order"
-            if isinstance(number, (bool, str)) or number is None
-            else "use int or float"
-        )
+def as_axes(axes: object) -> dict[str, Axis]:
+    """Return the names and axes of a space, from what a user gives for them."""
+    if not isinstance(axes, Mapping):
         raise SpaceError(
-            f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}"
+            "axes must be a mapping of names to axes, such as {'x': [1, 2, 4]}; "
+            f"got {axes!r} ({type(axes).__name__})"
         )
-    if not _finite(number):
-        raise SpaceError(f"Ordinal takes finite numbers, got {shown(number)}")
-    return number
-
-
-def _finite(number: Number) -> bool:
-    """Whether a number is finite as a float, which 10**400 is not."""
-    try:
-        return math.isfinite(number)
-    except OverflowError:
-        return False
+    if not axes:
+        raise SpaceError("axes is empty; a space needs at least one axis, such as {'x': [1, 2, 4]}")
+    read: dict[str, Axis] = {}
+    for name, values in axes.items():
+        if not isinstance(name, str) or not name:
+            raise SpaceError(f"the name of an axis must be a non-empty string, got {name!r}")
+        try:
+            read[name] = as_axis(values)
+        except SpaceError as error:
+            raise SpaceError(f"axis {name!r}: {error}") from None
+    return read
 
 
 def _check_order(numbers: tuple[Number, ...]) -> None:
@@ -280,60 +310,13 @@ def _check_order(numbers: tuple[Number, ...]) -> None:
             )
 
 
-def _ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Number, int]:
-    try:
-        count = operator.index(n)
-    except TypeError:
-        raise SpaceError(f"Ordinal.{name} needs an integer n, got {n!r}") from None
-    first, last = _number(lo), _number(hi)
-    if isinstance(n, bool) or count < 2:
-        raise SpaceError(
-            f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"
-        )
-    if first == last:
-        raise SpaceError(
-            f"Ordinal.{name} needs two different ends, got lo={lo!r}, hi={hi!r}; for one value use Ordinal([value])"
-        )
-    return first, last, count
+def _identity(value: Value) -> tuple[bool, Value]:
+    """Tell True from 1, which Python calls equal."""
+    return isinstance(value, bool), value
 
 
-def _spread(first: Number, last: Number, n: int, at: Callable[[float], float]) -> list[Number]:
-    """Values at shares 0 .. 1, integers if both ends are, and strictly monotone."""
-    inner = [at(i / (n - 1)) for i in range(1, n - 1)]
-    if isinstance(first, int) and isinstance(last, int):
-        return _distinct_integers(first, last, [round(value) for value in inner])
-    digits = 11 - math.floor(math.log10(max(abs(first), abs(last))))
-    # an evenly spaced axis rounds to an absolute grid, so that a value that ought to be 0 is 0
-    rounded = (
-        [round(value, digits) + 0.0 for value in inner]
-        if first <= 0 or last <= 0
-        else [float(f"{value:.12g}") for value in inner]
-    )
-    for candidate in (rounded, inner):
-        values = [float(first), *candidate, float(last)]
-        if all((a < b) == (first < last) and a != b for a, b in pairwise(values)):
-            return list(values)
-    raise SpaceError(
-        f"{n} different floats do not fit between {first!r} and {last!r}; ask for fewer"
-    )
-
-
-def _distinct_integers(first: int, last: int, inner: list[int]) -> list[Number]:
-    """Move equal integers apart, keeping both ends; all integers of the range where there are too few."""
-    sign = 1 if first < last else -1
-    n = len(inner) + 2
-    if abs(last - first) + 1 <= n:
-        return list(range(first, last + sign, sign))
-    values = [sign * value for value in (first, *inner, last)]
-    for i in range(1, n - 1):
-        values[i] = max(values[i], values[i - 1] + 1)
-    for i in range(n - 2, 0, -1):
-        values[i] = min(values[i], values[i + 1] - 1)
-    return [sign * value for value in values]
-
-
-def _brief(values: Sequence[object]) -> str:
-    if len(values) <= 10:
-        return "[" + ", ".join(map(repr, values)) + "]"
-    head = ", ".join(map(repr, values[:4]))
-    return f"[{head}, ..., {values[-1]!r}] ({len(values)} values)"
+def _repeated(first: Value, item: Value) -> str:
+    """Say how two values of a Choice are equal."""
+    if repr(first) == repr(item):
+        return f"{item!r} twice"
+    return f"{first!r} and {item!r}, which are equal in Python"

@@ -1,7 +1,8 @@
 """Rules as text: a small, safe subset of Python expressions, parsed by `ast` and compiled once.
 
-Only what is listed here passes: no attributes, subscripts, lambdas, comprehensions, keyword arguments or other calls.
-Operators that could make something huge out of a short text (powers, repeated strings, % formatting) are guarded.
+Only what is listed here passes: no attributes, subscripts, lambdas, comprehensions, keyword
+arguments or other calls. Operators that could make something huge out of a short text (powers,
+repeated strings, % formatting) are guarded.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ _HELPERS: Final[dict[str, object]] = {
     **{f"_call_{name}": call for name, call in _CALLS.items()},
     **dict(_GUARDED.values()),
 }
+_WORDS: Final = frozenset({"and", "or", "not", "in", "if", "else", "True", "False", "None"})
+"""Python's keywords that a rule may contain."""
 _HINTS: Final = {
     ast.Attribute: "an attribute (a.b)",
     ast.Subscript: "a subscript (a[b])",
@@ -121,13 +124,16 @@ class Expression:
     Parameters
     ----------
     source
-        The text: + - * / // % **, comparisons (also chained), `in` a tuple or list, and / or / not, `a if b else c`,
-        calls of min max abs round int float len sqrt log log2 exp ceil floor, names, numbers, strings, True, False, None.
+        The text: + - * / // % **, comparisons (also chained), `in` a tuple or list, and / or / not,
+        `a if b else c`, calls of min max abs round int float len sqrt log log2 exp ceil floor,
+        names, numbers, strings, True, False, None.
 
     Attributes
     ----------
     names
-        The parameters it mentions, each once, in the order of first mention.
+        The parameters that it mentions, each once, in the order of first mention.
+    value
+        The compiled function of the values of `names`, positional.
     canonical
         The text without differences of spacing and quotes: what two spaces are compared by.
 
@@ -152,7 +158,8 @@ class Expression:
             )
         if len(text) > MAX_LENGTH:
             raise SpaceError(
-                f"the rule has {len(text)} characters, at most {MAX_LENGTH} are allowed; use a function instead"
+                f"the rule has {len(text)} characters, at most {MAX_LENGTH} are allowed; "
+                "use a function instead"
             )
         tree = _parse(text)
         names: dict[str, None] = {}
@@ -182,13 +189,13 @@ def _parse(text: str) -> ast.Expression:
         hint = ""
         if re.search(r"(?<![=<>!:])=(?!=)", text):
             hint = "; to compare write =="
-        words = [
-            word
-            for word in re.findall(r"\w+", text)
-            if keyword.iskeyword(word) and word not in _WORDS
-        ]
+        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+        words = [word for word in words if word not in _WORDS]
         if words:
-            hint = f"; {words[0]!r} is a word of Python: for a parameter of that name use a function instead of a string"
+            hint = (
+                f"; {words[0]!r} is a word of Python: "
+                "for a parameter of that name use a function instead of a string"
+            )
         raise SpaceError(_at(text, place, f"not an expression: {error.msg}{hint}")) from None
     except (RecursionError, MemoryError, ValueError) as error:
         raise SpaceError(
@@ -196,11 +203,23 @@ def _parse(text: str) -> ast.Expression:
         ) from None
 
 
-_WORDS: Final = frozenset({"and", "or", "not", "in", "if", "else", "True", "False", "None"})
-
-
 def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> ast.expr:
-    """Return the node with everything in it checked, names and calls replaced by our own; refuse the rest."""
+    """Return the node with everything in it checked, names and calls replaced by our own.
+
+    Parameters
+    ----------
+    text
+        The whole rule, for messages.
+    names
+        The parameters mentioned so far; those of this node are added.
+    depth
+        How deep the node is nested.
+
+    Raises
+    ------
+    SpaceError
+        Something that is not listed in this module.
+    """
     if depth > MAX_DEPTH:
         raise SpaceError(_refusal(node, text, f"nested more than {MAX_DEPTH} deep"))
 
@@ -234,21 +253,13 @@ def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> a
         case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in _CALLS:
             return _helper(f"_call_{call}", [sub(argument) for argument in arguments])
         case ast.Call():
-            raise SpaceError(
-                _refusal(
-                    node,
-                    text,
-                    f"this call is not allowed; there are {', '.join(_CALLS)}, without keywords",
-                )
-            )
-    what = _HINTS.get(
-        type(node), type(node).__name__ if not isinstance(node, ast.Constant) else repr(node.value)
-    )
-    raise SpaceError(
-        _refusal(
-            node, text, f"{what} is not allowed in a rule; use a function of the params instead"
-        )
-    )
+            known = ", ".join(_CALLS)
+            refusal = f"this call is not allowed; there are {known}, without keywords"
+            raise SpaceError(_refusal(node, text, refusal))
+    name = repr(node.value) if isinstance(node, ast.Constant) else type(node).__name__
+    what = _HINTS.get(type(node), name)
+    refusal = f"{what} is not allowed in a rule; use a function of the params instead"
+    raise SpaceError(_refusal(node, text, refusal))
 
 
 def _helper(name: str, arguments: list[ast.expr]) -> ast.Call:
@@ -262,30 +273,31 @@ def _compile(body: ast.expr, names: tuple[str, ...]) -> Callable[..., object]:
         posonlyargs=[], args=parameters, kwonlyargs=[], kw_defaults=[], defaults=[]
     )
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
-    # every node was rebuilt by _checked from its short list, and there are no builtins: nothing else can run
-    function: Callable[..., object] = eval(compile(tree, "<rule>", "eval"), dict(_HELPERS))  # noqa: S307
+    # every node was rebuilt by _checked from its short list, and there are no builtins:
+    # nothing else can run
+    code = compile(tree, "<rule>", "eval")
+    function: Callable[..., object] = eval(code, dict(_HELPERS))  # noqa: S307
     return function
 
 
 def _canonical(text: str) -> str:
+    """The text with one space between tokens, and each string in one kind of quotes."""
+    spacing = (tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.COMMENT, tokenize.NL)
     parts = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.STRING:
             parts.append(repr(ast.literal_eval(token.string)))
-        elif token.type not in (
-            tokenize.NEWLINE,
-            tokenize.ENDMARKER,
-            tokenize.COMMENT,
-            tokenize.NL,
-        ):
+        elif token.type not in spacing:
             parts.append(token.string)
     return " ".join(parts)
 
 
 def _refusal(node: ast.expr, text: str, message: str) -> str:
+    """A message with the place of a node in the text."""
     place = len(text.encode()[: node.col_offset].decode(errors="ignore"))  # ast counts bytes
     return _at(text, place, message)
 
 
 def _at(text: str, place: int, message: str) -> str:
+    """A message with the text below it, and a mark below the character at `place`."""
     return f"{message} (column {place + 1})\n    {text}\n    {' ' * place}^"

@@ -1,8 +1,8 @@
-"""Rules of a space: `Require` (which points are allowed) and `When` (where a parameter means anything)."""
+"""Rules of a space: `Require` (which points are allowed), `When` (where a parameter is active)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,16 +20,18 @@ class Require:
     Parameters
     ----------
     rule
-        A string (a safe subset of Python over the names of the axes; it survives the journal and is evaluated once for
-        each combination of the axes that it mentions) or a function of the params mapping that returns true or false.
-        A function must give the same answer for the same params: answers are remembered.
+        A string (a safe subset of Python over the names of the axes; it survives the journal and
+        is evaluated once for each combination of the axes that it mentions) or a function of the
+        params mapping that returns true or false. A function must give the same answer for the
+        same params: answers are remembered.
     name
-        What the rule is called in errors and in the journal; a function defined with `def` has one already.
+        What the rule is called in errors and in the journal; a function defined with `def` has a
+        name already.
 
     Notes
     -----
-    A rule that mentions an inactive parameter (see `When`) holds. A function gets the active parameters only; if it
-    looks up an inactive one with ``params["name"]``, the rule holds too.
+    A rule that mentions an inactive parameter (see `When`) holds. A function gets the active
+    parameters only; if it looks up an inactive one with ``params["name"]``, the rule holds too.
 
     Raises
     ------
@@ -60,15 +62,16 @@ class Require:
 class When:
     """Parameters that are active only where a condition holds.
 
-    Where it does not, they are absent from params and at level 0 in point: all their values collapse into one point.
-    A parameter named by several When is active where all of them hold. A condition that mentions an inactive parameter
-    does not hold.
+    Where it does not, they are absent from params and at level 0 in the point: all their values
+    collapse into one point. A parameter named by several When is active where all of them hold. A
+    condition that mentions an inactive parameter does not hold.
 
     Parameters
     ----------
     condition
-        A string or a function of the params mapping, as for `Require`. A function sees the parameters that are decided
-        before its own: the unconditional ones, then those with a string, then those with a function, as listed.
+        A string or a function of the params mapping, as for `Require`. A function sees the
+        parameters that are decided before its own: the unconditional ones, then those with a
+        string, then those with a function, as listed.
     *names
         The parameters that depend on it, at least one.
     name
@@ -94,8 +97,9 @@ class When:
         expression, name = _accept(condition, name, "When")
         if not names or not all(isinstance(own, str) and own for own in names):
             raise SpaceError(
-                f"When({_shown(condition, name)}, ...) needs the names of the parameters that depend on it, got {names!r}; "
-                "for example When(\"optimizer == 'sgd'\", 'momentum')"
+                f"When({_shown(condition, name)}, ...) needs the names of the parameters "
+                f"that depend on it, got {names!r}; for example "
+                "When(\"optimizer == 'sgd'\", 'momentum')"
             )
         object.__setattr__(self, "condition", condition)
         object.__setattr__(self, "names", tuple(dict.fromkeys(names)))
@@ -114,6 +118,23 @@ class When:
 Rule: TypeAlias = Require | When
 
 
+def as_rules(where: object) -> tuple[Rule, ...]:
+    """Return the rules of a space, from what a user gives for them."""
+    if isinstance(where, (Require, When)):
+        return (where,)
+    if isinstance(where, str) or not isinstance(where, Sequence):
+        raise SpaceError(
+            f"where must be a list of Require and When, got {where!r}; "
+            "for example where=[Require('x * y <= 64')]"
+        )
+    for rule in where:
+        if not isinstance(rule, (Require, When)):
+            raise SpaceError(
+                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
+            )
+    return tuple(where)
+
+
 def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | None, str | None]:
     """Parse a string, find the name of a function; SpaceError for anything else."""
     if name is not None and not (isinstance(name, str) and name):
@@ -127,7 +148,8 @@ def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | Non
         own = getattr(rule, "__name__", None)
         return None, name or (own if isinstance(own, str) and own != "<lambda>" else None)
     raise SpaceError(
-        f"{kind} takes a string expression or a function of the params mapping, got {rule!r} ({type(rule).__name__})"
+        f"{kind} takes a string expression or a function of the params mapping, "
+        f"got {rule!r} ({type(rule).__name__})"
     )
 
 

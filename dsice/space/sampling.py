@@ -1,10 +1,11 @@
 """Uniform samples of valid points, also where the grid is far beyond enumeration.
 
-Small grids are enumerated once. Large ones are sampled by rejection; where that would reject nearly everything, the axes
-that string rules tie together are drawn jointly from the list of their allowed combinations, so that only what is left
-is rejected. Both draw every valid point with the same probability. The only exception: parameters that are conditional on
-a *function*, in a space where less than 1 % of the grid is valid. There, inactive parameters are put to level 0 after
-drawing, so that branches with few parameters come up more often than their share of the points.
+Small grids are enumerated once. Large ones are sampled by rejection; where that would reject nearly
+everything, the axes that string rules tie together are drawn jointly from the list of their allowed
+combinations, so that only the other rules reject. Both draw every valid point with the same
+probability. The only exception: parameters that are conditional on a *function*, in a space where
+less than 1 % of the grid is valid. There, inactive parameters are put to level 0 after drawing, so
+that branches with few parameters come up more often than their share of the points.
 
 What is drawn depends on the generator, the space and the arguments only, never on earlier calls.
 """
@@ -20,18 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.validity import FALSE, LIMIT, Bools, Ints, Tabulated, Validity
+from dsice.space.validity import FALSE, LIMIT, Tabulated, Validity
+from dsice.typing import Array, Bools, Floats, Ints, Point
 
 TRIES: Final = 1_000_000
+"""After so many tries without a new point, sampling ends."""
 _CHUNK: Final = 65_536
-_PROBE: Final = 2048
+"""So many points are looked at at once."""
+_PROBES: Final = 2048
+"""So many points estimate the valid share of a grid."""
 _RARE: Final = 0.01
+"""Where less than this share of the grid is valid, axes are drawn jointly."""
 
 
-def enumerate_valid(rules: Validity) -> NDArray[np.int64]:
+def enumerate_valid(rules: Validity) -> Ints:
     """Return the flat indices of all valid points, ascending; for grids of at most LIMIT points."""
     size = math.prod(rules.shape)
-    if rules.free:
+    if rules.unconstrained:
         return np.arange(size, dtype=np.int64)
     parts = []
     for start in range(0, size, _CHUNK):
@@ -40,12 +46,12 @@ def enumerate_valid(rules: Validity) -> NDArray[np.int64]:
     return np.concatenate(parts)
 
 
-def unravel(flat: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+def unravel(flat: Ints, shape: tuple[int, ...]) -> Ints:
     """Return flat indices (k,) as rows of levels (k, d)."""
     return np.stack(np.unravel_index(flat, shape), axis=1).astype(np.int64, copy=False)
 
 
-def tuples(points: Ints) -> list[tuple[int, ...]]:
+def tuples(points: Ints) -> list[Point]:
     """Return rows of levels as tuples of Python ints."""
     return [tuple(row) for row in points.tolist()]
 
@@ -53,11 +59,21 @@ def tuples(points: Ints) -> list[tuple[int, ...]]:
 def pick(
     rng: np.random.Generator,
     n: int,
-    valid: NDArray[np.int64],
+    valid: Ints,
     shape: tuple[int, ...],
-    exclude: Collection[tuple[int, ...]] | Ints,
-) -> list[tuple[int, ...]]:
-    """Return n of the enumerated points, fewer if they run out, none of `exclude` (points, or an array of them, shape (k, d))."""
+    exclude: Collection[Point] | Array,
+) -> list[Point]:
+    """Return n of the enumerated points, drawn without replacement; fewer if they run out.
+
+    Parameters
+    ----------
+    valid
+        Flat indices of the valid points, ascending.
+    shape
+        How many levels each axis has.
+    exclude
+        Points not to be returned, or an array of them, shape (k, d).
+    """
     left = valid
     if len(exclude):
         rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
@@ -73,46 +89,68 @@ def pick(
 
 @dataclass(frozen=True)
 class Block:
-    """Axes drawn jointly: the allowed cells of their sub-grid and, if they differ, the cumulated chances of each."""
+    """Axes drawn jointly.
+
+    Attributes
+    ----------
+    columns
+        The axes.
+    shape
+        How many levels each of them has.
+    cells
+        Flat indices of the allowed cells of their sub-grid, shape (k,).
+    cumulative
+        Cumulative probabilities of the cells, shape (k,); None where all are equal.
+    """
 
     columns: NDArray[np.intp]
     shape: tuple[int, ...]
-    cells: NDArray[np.int64]
-    chances: NDArray[np.float64] | None
+    cells: Ints
+    cumulative: Floats | None
 
-    def draw(self, rng: np.random.Generator, k: int) -> NDArray[np.int64]:
+    def draw(self, rng: np.random.Generator, k: int) -> Ints:
         """Return k rows of levels of the block's axes."""
-        if self.chances is None:
+        if self.cumulative is None:
             which = rng.integers(0, len(self.cells), size=k)
         else:
-            which = np.minimum(
-                np.searchsorted(self.chances, rng.random(k), side="right"), len(self.cells) - 1
-            )
+            which = np.searchsorted(self.cumulative, rng.random(k), side="right")
+            which = np.minimum(which, len(self.cells) - 1)
         return unravel(self.cells[which], self.shape)
 
 
-class Rejection:
+class RejectionSampler:
     """Sampling by rejection, for a grid too large to enumerate."""
 
     def __init__(self, rules: Validity) -> None:
         self._rules = rules
         self._blocks: list[Block] = []
         # functions may be slow, and no block helps against them
-        self._collapse = bool(rules.valid(_probe(rules), functions=False).mean() < _RARE)
-        if self._collapse:
+        share = rules.valid(_probes(rules), functions=False).mean()
+        self._is_rare = bool(share < _RARE)
+        if self._is_rare:
             self._blocks = _blocks(rules)
 
     def sample(
         self,
         rng: np.random.Generator,
         n: int,
-        exclude: Collection[tuple[int, ...]] | Ints,
+        exclude: Collection[Point] | Array,
         enough: int | None = None,
-    ) -> list[tuple[int, ...]]:
-        """Return up to n distinct valid points, none of `exclude`; those found by then after `enough` tries, at least one."""
-        found: dict[tuple[int, ...], None] = {}
+    ) -> list[Point]:
+        """Return up to n distinct valid points, none of `exclude`.
+
+        Parameters
+        ----------
+        exclude
+            Points not to be returned, or an array of them, shape (k, d).
+        enough
+            Stop after that many tries, once at least one point was found.
+        """
+        found: dict[Point, None] = {}
         taken = set(tuples(exclude) if isinstance(exclude, np.ndarray) else exclude)
-        tries, spent, seen = 0, 0, False
+        tries = 0  # since the last new point
+        spent = 0  # in all
+        seen = False  # whether any point was valid
         size = max(64, 2 * n)
         while len(found) < n and (enough is None or spent < enough or not found):
             size = size if enough is None else min(size, max(64, enough - spent))
@@ -127,57 +165,55 @@ class Rejection:
             if tries >= TRIES:
                 if seen:  # all that could be found are excluded or already here
                     break
-                raise SpaceError(
-                    f"{TRIES:,} random points were tried, none is valid: {self._rules.blame(_probe(self._rules))}"
-                )
+                cause = self._rules.explain_rejection(_probes(self._rules))
+                raise SpaceError(f"{TRIES:,} random points were tried, none is valid: {cause}")
             size = min(2 * size, _CHUNK)
         return list(found)[:n]
 
-    def _draw(self, rng: np.random.Generator, k: int) -> NDArray[np.int64]:
-        points: NDArray[np.int64] = rng.integers(
-            0, self._rules.shape, size=(k, len(self._rules.shape))
-        )
+    def _draw(self, rng: np.random.Generator, k: int) -> Ints:
+        size = (k, len(self._rules.shape))
+        points: Ints = rng.integers(0, self._rules.shape, size=size)
         for block in self._blocks:
             points[:, block.columns] = block.draw(rng, k)
-        if self._collapse and self._rules.conditions:
+        if self._is_rare and self._rules.conditions:
             points[~self._rules.active(points)] = 0
         return points
 
 
-def _probe(rules: Validity) -> NDArray[np.int64]:
+def _probes(rules: Validity) -> Ints:
     """A few points of the whole grid, always the same."""
-    return np.random.default_rng(0).integers(0, rules.shape, size=(_PROBE, len(rules.shape)))
+    return np.random.default_rng(0).integers(0, rules.shape, size=(_PROBES, len(rules.shape)))
 
 
 def _blocks(rules: Validity) -> list[Block]:
-    """Group axes that string rules tie together into sub-grids of at most LIMIT cells, the strictest rules first."""
+    """Group the axes that string rules tie together into sub-grids of at most LIMIT cells.
+
+    The strictest rules come first.
+    """
     blocks = []
     conditions = [condition for own in rules.conditions.values() for condition in own]
     control = sorted({int(j) for condition in conditions for j in condition.columns})
-    functions = any(condition.rule.expression is None for condition in conditions)
-    if conditions and not functions and _cells(rules, control) <= LIMIT:
+    has_functions = any(condition.rule.expression is None for condition in conditions)
+    if conditions and not has_functions and _cells(rules, control) <= LIMIT:
         blocks.append(_control_block(rules, control))
-    plain = set(range(len(rules.shape))) - set(control) - rules.conditions.keys()
-    for columns in _merge(
-        rules, [rule for rule in rules.requires if plain.issuperset(rule.columns.tolist())]
-    ):
-        blocks.append(
-            Block(np.array(columns), _shape(rules, columns), _allowed(rules, columns)[0], None)
-        )
+    free = set(range(len(rules.shape))) - set(control) - rules.conditions.keys()
+    requires = [rule for rule in rules.requires if free.issuperset(rule.columns.tolist())]
+    for columns in _merge(rules, requires):
+        cells, _ = _allowed(rules, columns)
+        blocks.append(Block(np.array(columns), _shape(rules, columns), cells, None))
     for block in blocks:
         if not block.cells.size:
-            raise SpaceError(
-                f"no point of the space satisfies all its rules: {rules.blame(_probe(rules))}"
-            )
+            cause = rules.explain_rejection(_probes(rules))
+            raise SpaceError(f"no point of the space satisfies all its rules: {cause}")
     return blocks
 
 
 def _merge(rules: Validity, requires: Iterable[Tabulated]) -> list[list[int]]:
-    """Join the axes of string rules, strictest first, while the joint sub-grid stays small enough."""
+    """Join the axes of string rules, strictest first, while their sub-grid stays small enough."""
     shares = [
         (_share(rules, rule), tuple(sorted(rule.columns.tolist())))
         for rule in requires
-        if rule.cells <= LIMIT and _text(rule)
+        if rule.cells <= LIMIT and _is_text(rule)
     ]
     groups: list[set[int]] = []
     for _, columns in sorted(shares):
@@ -189,26 +225,28 @@ def _merge(rules: Validity, requires: Iterable[Tabulated]) -> list[list[int]]:
 
 
 def _control_block(rules: Validity, columns: list[int]) -> Block:
-    """The axes that conditions mention; a cell is as likely as it has points, and inactive parameters have one level."""
+    """The axes that conditions mention: a cell is as likely as it has points.
+
+    An inactive parameter has one level.
+    """
     cells, active = _allowed(rules, columns)
     others = [j for j in rules.conditions if j not in columns]
     logs = active[:, others] @ np.log([rules.shape[j] for j in others])
     weights = np.exp(logs - logs.max(initial=0.0))
     total = np.cumsum(weights)
-    return Block(
-        np.array(columns), _shape(rules, columns), cells, total / total[-1] if total.size else None
-    )
+    cumulative = total / total[-1] if total.size else None
+    return Block(np.array(columns), _shape(rules, columns), cells, cumulative)
 
 
-def _allowed(rules: Validity, columns: list[int]) -> tuple[NDArray[np.int64], Bools]:
-    """Cells of a sub-grid that its own rules allow, and what is active there; the other axes stay at level 0."""
+def _allowed(rules: Validity, columns: list[int]) -> tuple[Ints, Bools]:
+    """Cells of a sub-grid that its own rules allow, and what is active there, shape (k, d).
+
+    The other axes are at level 0.
+    """
     shape = _shape(rules, columns)
-    inner = [
-        rule
-        for rule in rules.requires
-        if _text(rule) and set(rule.columns.tolist()) <= set(columns)
-    ]
-    cells, actives = [], []
+    inner = [rule for rule in rules.requires if _is_text(rule) and _is_within(rule, columns)]
+    cells = []
+    actives = []
     size = math.prod(shape)
     for start in range(0, size, _CHUNK):
         flat = np.arange(start, min(start + _CHUNK, size), dtype=np.int64)
@@ -229,8 +267,12 @@ def _share(rules: Validity, rule: Tabulated) -> float:
     return len(_allowed(rules, columns)[0]) / rule.cells
 
 
-def _text(rule: Tabulated) -> bool:
+def _is_text(rule: Tabulated) -> bool:
     return rule.rule.expression is not None
+
+
+def _is_within(rule: Tabulated, columns: Iterable[int]) -> bool:
+    return set(rule.columns.tolist()) <= set(columns)
 
 
 def _shape(rules: Validity, columns: Iterable[int]) -> tuple[int, ...]:

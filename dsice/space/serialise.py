@@ -1,30 +1,42 @@
 """A space as JSON and back, its fingerprint, and what differs between a space and a stored one.
 
-Stored are axis names, levels, string rules and the *names* of function rules; functions themselves are not.
+Stored are axis names, levels, string rules and the *names* of function rules; functions themselves
+are not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dsice.errors import SpaceError
-from dsice.space.axes import Axis, Choice, Ordinal, same_value
+from dsice.space.axes import Axis, axis_from_dict
 from dsice.space.expression import Expression
 from dsice.space.rules import Predicate, Require, Rule, When
+from dsice.space.values import same_value
 
-_KINDS: Final[Mapping[str, Callable[[Any], Axis]]] = {"ordinal": Ordinal, "choice": Choice}
 
+def space_record(axes: Mapping[str, Axis], where: Sequence[Rule]) -> dict[str, Any]:
+    """Return a space as plain JSON data.
 
-def axis_record(name: str, axis: Axis) -> dict[str, Any]:
-    """Return one axis as plain JSON data."""
-    return {
-        "name": name,
-        "kind": "ordinal" if isinstance(axis, Ordinal) else "choice",
-        "values": list(axis.values),
-    }
+    Raises
+    ------
+    SpaceError
+        A function rule has no name, or two different functions have the same one.
+    """
+    functions: dict[str, object] = {}
+    for rule in where:
+        if rule.expression is not None or rule.name is None:
+            continue
+        if functions.setdefault(rule.name, rule.rule) is not rule.rule:
+            raise SpaceError(
+                f"two different function rules are called {rule.name!r}; "
+                "give one of them another name="
+            )
+    listed = [{"name": name, **axis.to_dict()} for name, axis in axes.items()]
+    return {"axes": listed, "where": [rule_record(rule) for rule in where]}
 
 
 def rule_record(rule: Rule) -> dict[str, Any]:
@@ -37,7 +49,8 @@ def rule_record(rule: Rule) -> dict[str, Any]:
     elif rule.name is None:
         kind = type(rule).__name__
         raise SpaceError(
-            f"{rule!r} is a function without a name and cannot be written down; give it one: {kind}(..., name='fits_memory')"
+            f"{rule!r} is a function without a name and cannot be written down; "
+            f"give it one: {kind}(..., name='fits_memory')"
         )
     else:
         record["function"] = rule.name
@@ -49,9 +62,7 @@ def rule_record(rule: Rule) -> dict[str, Any]:
 def read_axes(record: Mapping[str, Any]) -> dict[str, Axis]:
     """Return the axes of a stored space."""
     try:
-        return {
-            str(entry["name"]): _KINDS[entry["kind"]](entry["values"]) for entry in record["axes"]
-        }
+        return {str(entry["name"]): axis_from_dict(entry) for entry in record["axes"]}
     except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
 
@@ -68,7 +79,8 @@ def _read_rule(entry: Mapping[str, Any], functions: Mapping[str, Predicate]) -> 
     function = entry.get("function")
     if function is not None and function not in functions:
         raise SpaceError(
-            f"the stored space has a rule that is a function, {function!r}; pass it as rules={{{function!r}: function}}"
+            f"the stored space has a rule that is a function, {function!r}; "
+            f"pass it as rules={{{function!r}: function}}"
         )
     rule: str | Predicate = entry["rule"] if function is None else functions[function]
     name = function or entry.get("name")
@@ -80,20 +92,23 @@ def _read_rule(entry: Mapping[str, Any], functions: Mapping[str, Predicate]) -> 
 
 
 def fingerprint(axes: Mapping[str, Axis], where: Sequence[Rule]) -> str:
-    """Return 12 hex digits; what `difference` overlooks (spacing, order of rules, 1 or 1.0) does not count here either."""
-    shown = [
+    """Return 12 hex digits of a space.
+
+    What `difference` overlooks (spacing, order of rules, 1 or 1.0) does not count here either.
+    """
+    listed = [
         [name, type(axis).__name__, [_canonical_value(value) for value in axis.values]]
         for name, axis in axes.items()
     ]
-    rules = sorted(_canonical_rule(_lenient(rule)) for rule in where)
-    text = json.dumps([shown, rules], ensure_ascii=True, separators=(",", ":"))
+    rules = sorted(_canonical_rule(_nameless_record(rule)) for rule in where)
+    text = json.dumps([listed, rules], ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def difference(
     axes: Mapping[str, Axis], where: Sequence[Rule], record: Mapping[str, Any]
 ) -> str | None:
-    """Return a sentence about the first thing in which this space and a stored one differ, None if nothing does."""
+    """Return a sentence about the first difference of this space and a stored one; None if none."""
     stored = read_axes(record)
     return _axes_differ(axes, stored) or _rules_differ(where, record)
 
@@ -102,22 +117,27 @@ def _axes_differ(axes: Mapping[str, Axis], stored: Mapping[str, Axis]) -> str | 
     missing = [name for name in stored if name not in axes]
     extra = [name for name in axes if name not in stored]
     for name in missing:
-        twin = next((own for own in extra if _same_axis(axes[own], stored[name])), None)
-        if twin is not None:
-            return f"axis {name!r} of the stored space is missing here; {twin!r} has the same values, was it renamed?"
-        return f"axis {name!r} of the stored space is missing here"
+        said = f"axis {name!r} of the stored space is missing here"
+        twin = next((own for own in extra if axes[own].same(stored[name])), None)
+        return said if twin is None else f"{said}; {twin!r} has the same values, was it renamed?"
     if extra:
         return f"axis {extra[0]!r} is not in the stored space, whose axes are {', '.join(stored)}"
     for name, axis in axes.items():
-        if not _same_axis(axis, stored[name]):
-            return f"axis {name!r} is {axis!r} here and {stored[name]!r} in the stored space{_first_odd(axis, stored[name])}"
+        if not axis.same(stored[name]):
+            return (
+                f"axis {name!r} is {axis!r} here and {stored[name]!r} in the stored space"
+                f"{_first_difference(axis, stored[name])}"
+            )
     if list(axes) != list(stored):
-        own, theirs = ", ".join(axes), ", ".join(stored)
-        return f"the axes are in the order {own} here and {theirs} in the stored space; a point depends on their order"
+        return (
+            f"the axes are in the order {', '.join(axes)} here and {', '.join(stored)} "
+            "in the stored space; a point depends on their order"
+        )
     return None
 
 
-def _first_odd(axis: Axis, stored: Axis) -> str:
+def _first_difference(axis: Axis, stored: Axis) -> str:
+    """Where two axes of the same type differ, in brackets."""
     if type(axis) is not type(stored):
         return ""
     if len(axis) != len(stored):
@@ -133,7 +153,7 @@ def _first_odd(axis: Axis, stored: Axis) -> str:
 def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | None:
     try:
         theirs = {_canonical_rule(entry): entry for entry in record["where"]}
-        own = {_canonical_rule(_lenient(rule)): rule for rule in where}
+        own = {_canonical_rule(_nameless_record(rule)): rule for rule in where}
         for key, entry in theirs.items():
             if key not in own:
                 return f"the stored space has the rule {_describe(entry)}, which is missing here"
@@ -141,19 +161,11 @@ def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | Non
         raise _malformed(error) from error
     for key, rule in own.items():
         if key not in theirs:
-            return f"the rule {_describe(_lenient(rule))} is not in the stored space"
+            return f"the rule {_describe(_nameless_record(rule))} is not in the stored space"
     return None
 
 
-def _same_axis(axis: Axis, other: Axis) -> bool:
-    return (
-        type(axis) is type(other)
-        and len(axis) == len(other)
-        and all(map(same_value, axis.values, other.values))
-    )
-
-
-def _lenient(rule: Rule) -> dict[str, Any]:
+def _nameless_record(rule: Rule) -> dict[str, Any]:
     """Return a rule's record, also for a function without a name."""
     if rule.expression is None and rule.name is None:
         record: dict[str, Any] = {
@@ -165,7 +177,10 @@ def _lenient(rule: Rule) -> dict[str, Any]:
 
 
 def _canonical_rule(entry: Mapping[str, Any]) -> str:
-    """Return one spelling for rules that say the same: spacing, quotes and the order of names do not count."""
+    """Return one spelling for rules that say the same.
+
+    Spacing, quotes and the order of names do not count.
+    """
     text = entry["function"] if "function" in entry else Expression(entry["rule"]).canonical
     return json.dumps([entry["kind"], "function" in entry, text, sorted(entry.get("names", ()))])
 

@@ -1,4 +1,4 @@
-"""The grid that is searched: params (names -> values) to points (tuples of levels) and back, and which are valid."""
+"""The grid that is searched: params (names and values) to points (tuples of levels) and back."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space import sampling, serialise
-from dsice.space.axes import Axis, Ordinal, Value, as_axis, plain
-from dsice.space.rules import Predicate, Require, Rule, When
-from dsice.space.validity import LIMIT, Bools, Ints, Validity, unknown
+from dsice.space.axes import Axis, as_axes
+from dsice.space.rules import Predicate, Rule, as_rules
+from dsice.space.validity import LIMIT, Validity, unknown
+from dsice.space.values import Value, plain
+from dsice.typing import Array, Bools, Ints, Params, Point
 
 
 class Space:
@@ -28,16 +29,17 @@ class Space:
     Parameters
     ----------
     axes
-        Names and axes, in the order of the levels in a point. Numbers in a list, tuple, range or array are an Ordinal;
-        strings, bools and None are a Choice.
+        Names and axes, in the order of the levels in a point. Numbers in a list, tuple, range or
+        array are an Ordinal; strings, bools and None are a Choice.
     where
-        Require and When, see there.
+        The rules: `Require` (which points are allowed) and `When` (where a parameter is active).
 
     Raises
     ------
     SpaceError
-        An axis that is none (empty, duplicate or unordered values), a rule that mentions an unknown parameter, conditions
-        that depend on each other, or rules that no point satisfies (found at once on up to 1e6 grid points).
+        An axis that is none (empty, duplicate or unordered values), a rule that mentions an unknown
+        parameter, conditions that depend on each other, or rules that no point satisfies (found at
+        once on up to 1e6 grid points).
 
     Examples
     --------
@@ -52,16 +54,16 @@ class Space:
 
     def __init__(
         self,
-        axes: Mapping[str, Axis | Sequence[Value] | NDArray[Any]],
+        axes: Mapping[str, Axis | Sequence[Value] | Array],
         *,
         where: Sequence[Rule] | Rule = (),
     ) -> None:
-        self._axes = _read_axes(axes)
-        self._where = _read_where(where)
+        self._axes = as_axes(axes)
+        self._where = as_rules(where)
         self._names = tuple(self._axes)
         self._shape = tuple(len(axis) for axis in self._axes.values())
         self._rules = Validity(self._names, tuple(self._axes.values()), self._where)
-        self._exact = [
+        self._level_by_value = [
             {(type(v), v): i for i, v in enumerate(axis.values)} for axis in self._axes.values()
         ]
         self._probe()
@@ -98,8 +100,8 @@ class Space:
 
     @property
     def ordered(self) -> tuple[bool, ...]:
-        """Which axes are an Ordinal."""
-        return tuple(isinstance(axis, Ordinal) for axis in self._axes.values())
+        """Along which axes neighbouring levels are neighbours in effect."""
+        return tuple(axis.ordered for axis in self._axes.values())
 
     @property
     def enumerable(self) -> bool:
@@ -119,38 +121,32 @@ class Space:
                 for (name, axis), level in zip(self._axes.items(), point, strict=True)
             }
         row = self._row(point)
-        values = zip(
-            self._names,
-            self._axes.values(),
-            row[0].tolist(),
-            self._rules.active(row)[0],
-            strict=True,
-        )
+        active = self._rules.active(row)[0]
+        values = zip(self._names, self._axes.values(), row[0].tolist(), active, strict=True)
         return {name: axis.values[level] for name, axis, level, active in values if active}
 
-    def point(self, params: Mapping[str, object]) -> tuple[int, ...]:
-        """Return the levels of params; floats match to rel 1e-9, since they may come from CSV or JSON.
+    def point(self, params: Params) -> Point:
+        """Return the levels of params; numbers match to rel 1e-9: they may come from CSV or JSON.
 
         Raises
         ------
         SpaceError
-            An unknown, missing or inactive parameter, a value off its axis, or params that break a rule.
+            An unknown, missing or inactive parameter, a value off its axis, or params that break
+            a rule.
         """
         if not isinstance(params, Mapping):
             raise SpaceError(
-                f"params must be a mapping of names to values, got {shown(params)} ({type(params).__name__})"
+                "params must be a mapping of names to values, "
+                f"got {shown(params)} ({type(params).__name__})"
             )
         for name in params:
             if name not in self._axes:
                 raise SpaceError(unknown(name, self._names))
-        row = np.array(
-            [
-                [
-                    self._level(j, params[name]) if name in params else 0
-                    for j, name in enumerate(self._names)
-                ]
-            ]
-        )
+        levels = [
+            self._level(j, params[name]) if name in params else 0
+            for j, name in enumerate(self._names)
+        ]
+        row = np.array([levels])
         for j, name in enumerate(self._names):  # before any condition is asked about it
             if name not in params and j not in self._rules.conditions:
                 raise SpaceError(
@@ -158,15 +154,20 @@ class Space:
                 )
         self._check_active(params, row)
         point = sampling.tuples(row)[0]
-        rule = self._rules.broken(point)
+        rule = self._rules.broken_rule(point)
         if rule is not None:
             raise SpaceError(f"params break the rule {rule!r}: got {shown(dict(params))}")
         return point
 
-    def valid(self, points: Ints) -> Bools:
-        """Return which of `points`, integers of shape (k, d), are on the grid and satisfy all rules: shape (k,).
+    def valid(self, points: Array) -> Bools:
+        """Return which of `points` are on the grid and satisfy all rules, shape (k,).
 
         A point with an inactive parameter off level 0 is not valid.
+
+        Parameters
+        ----------
+        points
+            Integer levels, shape (k, d).
 
         Raises
         ------
@@ -183,8 +184,11 @@ class Space:
         """Return which parameters mean something at a point (d levels)."""
         return tuple(self._rules.active(self._row(point))[0].tolist())
 
-    def collapse(self, points: Ints) -> NDArray[np.int64]:
-        """Return `points` of the grid (k, d) with inactive parameters at level 0, where all their values are one point."""
+    def collapse(self, points: Array) -> Ints:
+        """Return `points` of the grid, shape (k, d), with inactive parameters at level 0.
+
+        That is the one point that all values of an inactive parameter stand for.
+        """
         rows = self._array(points)
         if not ((rows >= 0) & (rows < np.array(self._shape))).all():
             raise SpaceError(
@@ -192,20 +196,25 @@ class Space:
             )
         return np.where(self._rules.active(rows), rows, 0)
 
-    def coded(self, points: Ints) -> NDArray[np.int64]:
-        """Return `points` of the grid (k, d) with inactive parameters at the level after their last: "does not exist here"."""
-        rows = self._array(points)
-        return (
-            rows
-            if not self._rules.conditions
-            else np.where(self._rules.active(rows), rows, np.array(self._shape))
-        )
+    def coded(self, points: Array) -> Ints:
+        """Return `points` of the grid, shape (k, d), as a model sees them.
 
-    def points(self) -> NDArray[np.int64]:
-        """Return all valid points in lexicographic order, read-only, shape (count, d); for grids of up to 1e6 points."""
+        An inactive parameter is at the level after its last one, which means "does not exist here".
+        """
+        rows = self._array(points)
+        if not self._rules.conditions:
+            return rows
+        return np.where(self._rules.active(rows), rows, np.array(self._shape))
+
+    def points(self) -> Ints:
+        """Return all valid points of a grid of up to 1e6, in lexicographic order, shape (count, d).
+
+        The array is read-only.
+        """
         if not self.enumerable:
             raise SpaceError(
-                f"a grid of {_large(self.size)} points is not enumerated (at most {LIMIT:,} are); use sample()"
+                f"a grid of {_large(self.size)} points is not enumerated "
+                f"(at most {LIMIT:,} are); use sample()"
             )
         return self._valid_points
 
@@ -214,14 +223,22 @@ class Space:
         rng: np.random.Generator,
         n: int,
         *,
-        exclude: Collection[tuple[int, ...]] | Ints = (),
+        exclude: Collection[Point] | Array = (),
         tries: int | None = None,
-    ) -> list[tuple[int, ...]]:
-        """Return up to `n` distinct valid points, uniformly drawn, none of `exclude` (points, or an array of shape (k, d)).
+    ) -> list[Point]:
+        """Return up to `n` distinct valid points, drawn uniformly.
 
-        On grids of up to 1e6 points fewer than `n` come only if there are no more. Beyond, points come by rejection, and
-        fewer than `n` come if 1e6 tries in a row gave nothing new, or if one point is there after `tries` of them: what
-        rules allow one point in a thousand makes many points dear. The result depends on nothing but the arguments.
+        Grids of up to 1e6 points are enumerated, and fewer than `n` points are returned only if
+        there are no more. Larger grids are sampled by rejection, and fewer are returned if 1e6
+        tries in a row gave nothing new. The result depends on nothing but the arguments.
+
+        Parameters
+        ----------
+        exclude
+            Points not to be returned, or an array of them, shape (k, d).
+        tries
+            Stop after that many tries, once at least one point was found: where the rules allow
+            one point in a thousand, many points are expensive.
 
         Raises
         ------
@@ -232,7 +249,7 @@ class Space:
             raise SpaceError(f"n must be an integer of at least 0, got {n!r}")
         if self.enumerable:
             return sampling.pick(rng, n, self._valid_cells, self._shape, exclude)
-        return self._rejection.sample(rng, n, exclude, tries)
+        return self._rejection_sampler.sample(rng, n, exclude, tries)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain JSON data; a function rule is written as its name.
@@ -242,18 +259,7 @@ class Space:
         SpaceError
             A function rule has no name, or two different functions have the same one.
         """
-        known: dict[str, object] = {}
-        for rule in self._where:
-            if (
-                rule.expression is None
-                and rule.name is not None
-                and known.setdefault(rule.name, rule.rule) is not rule.rule
-            ):
-                raise SpaceError(
-                    f"two different function rules are called {rule.name!r}; give one of them another name="
-                )
-        axes = [serialise.axis_record(name, axis) for name, axis in self._axes.items()]
-        return {"axes": axes, "where": [serialise.rule_record(rule) for rule in self._where]}
+        return serialise.space_record(self._axes, self._where)
 
     @classmethod
     def from_dict(
@@ -270,11 +276,20 @@ class Space:
 
     @cached_property
     def fingerprint(self) -> str:
-        """12 hex digits of axis names, values, string rules and names of functions; the order of rules does not count."""
+        """12 hex digits of axis names, values, string rules and names of function rules.
+
+        The order of rules does not count.
+        """
         return serialise.fingerprint(self._axes, self._where)
 
     def difference(self, record: Mapping[str, Any]) -> str | None:
-        """Return a sentence about the first difference to a stored space (what `to_dict` gave), None if there is none."""
+        """Return a sentence about the first difference to a stored space; None if there is none.
+
+        Parameters
+        ----------
+        record
+            The stored space, as `to_dict` gave it.
+        """
         return serialise.difference(self._axes, self._where, record)
 
     def __eq__(self, other: object) -> bool:
@@ -292,44 +307,41 @@ class Space:
         return f"<Space {{{axes}}}{rules}; {size} grid points>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (
-            dict(self._axes),
-            self._where,
-        )  # without tables: they are quick to make again
+        # without tables: they are quick to make again
+        return _rebuild, (dict(self._axes), self._where)
 
     @cached_property
-    def _valid_cells(self) -> NDArray[np.int64]:
+    def _valid_cells(self) -> Ints:
         cells = sampling.enumerate_valid(self._rules)
         if not cells.size:
-            cause = self._rules.blame(sampling.unravel(np.arange(self.size), self._shape))
+            grid = sampling.unravel(np.arange(self.size), self._shape)
+            cause = self._rules.explain_rejection(grid)
             raise SpaceError(f"no point of the space satisfies all its rules: {cause}")
         return cells
 
     @cached_property
-    def _valid_points(self) -> NDArray[np.int64]:
+    def _valid_points(self) -> Ints:
         points = sampling.unravel(self._valid_cells, self._shape)
         points.flags.writeable = False
         return points
 
     @cached_property
-    def _rejection(self) -> sampling.Rejection:
-        return sampling.Rejection(self._rules)
+    def _rejection_sampler(self) -> sampling.RejectionSampler:
+        return sampling.RejectionSampler(self._rules)
 
     def _probe(self) -> None:
-        """Fail now if a rule cannot be evaluated or nothing is valid; a few points mostly settle it."""
-        if self._rules.free:
+        """Raise SpaceError if a rule cannot be evaluated or nothing is valid; a few points do."""
+        if self._rules.unconstrained:
             return
-        some = np.random.default_rng(0).integers(0, self._shape, size=(32, self.ndim))
-        if not self._rules.valid(some).any() and self.enumerable:
+        probes = np.random.default_rng(0).integers(0, self._shape, size=(32, self.ndim))
+        if not self._rules.valid(probes).any() and self.enumerable:
             _ = self._valid_cells
 
     def _level(self, j: int, value: object) -> int:
         wanted = plain(value)
         try:
-            return self._exact[j][type(wanted), wanted]  # type: ignore[index]
-        except (
-            Exception
-        ):  # not there, or what a value of somebody's own raises when it is hashed or compared
+            return self._level_by_value[j][type(wanted), wanted]
+        except Exception:  # not there, or a user's class that raises when hashed or compared
             pass
         name = self._names[j]
         try:
@@ -337,7 +349,7 @@ class Space:
         except SpaceError as error:
             raise SpaceError(f"parameter {name!r}: {error}") from None
 
-    def _check_active(self, params: Mapping[str, object], row: NDArray[np.int64]) -> None:
+    def _check_active(self, params: Mapping[str, object], row: Ints) -> None:
         """Raise unless exactly the active parameters are given."""
         active = self._rules.active(row)
         for j, conditions in self._rules.conditions.items():
@@ -348,15 +360,16 @@ class Space:
             if not active[0, j] and name in params:
                 reason = self._rules.reason(conditions, row, active)
                 raise SpaceError(
-                    f"parameter {name!r} is inactive here by {reason!r}; leave it out, got {shown(dict(params))}"
+                    f"parameter {name!r} is inactive here by {reason!r}; "
+                    f"leave it out, got {shown(dict(params))}"
                 )
 
     def _fits(self, point: Sequence[int]) -> bool:
-        """Whether a point is plain whole numbers on the axes; what is not is looked at more closely by `_row`."""
+        """Whether a point is plain whole numbers on the axes; `_row` checks anything else."""
         same = len(point) == len(self._shape) and set(map(type, point)) == {int}
         return same and all(0 <= level < n for level, n in zip(point, self._shape, strict=True))
 
-    def _row(self, point: Sequence[int]) -> NDArray[np.int64]:
+    def _row(self, point: Sequence[int]) -> Ints:
         row = self._array(np.array([tuple(point)]))
         for name, level, n in zip(self._names, row[0].tolist(), self._shape, strict=True):
             if not 0 <= level < n:
@@ -365,48 +378,16 @@ class Space:
                 )
         return row
 
-    def _array(self, points: Ints) -> NDArray[np.int64]:
+    def _array(self, points: Array) -> Ints:
         array = np.asarray(points)
         if array.ndim != 2 or array.shape[1] != self.ndim:
             raise SpaceError(
-                f"points must have the shape (k, {self.ndim}), one level for each of {', '.join(self._names)}; got {array.shape}"
+                f"points must have the shape (k, {self.ndim}), one level for each of "
+                f"{', '.join(self._names)}; got {array.shape}"
             )
         if array.dtype.kind not in "iu" and array.size:
             raise SpaceError(f"points must be integer levels, got an array of {array.dtype}")
         return array.astype(np.int64, copy=False)
-
-
-def _read_axes(axes: object) -> dict[str, Axis]:
-    if not isinstance(axes, Mapping):
-        raise SpaceError(
-            f"axes must be a mapping of names to axes, such as {{'x': [1, 2, 4]}}; got {axes!r} ({type(axes).__name__})"
-        )
-    if not axes:
-        raise SpaceError("axes is empty; a space needs at least one axis, such as {'x': [1, 2, 4]}")
-    read: dict[str, Axis] = {}
-    for name, values in axes.items():
-        if not isinstance(name, str) or not name:
-            raise SpaceError(f"the name of an axis must be a non-empty string, got {name!r}")
-        try:
-            read[name] = as_axis(values)
-        except SpaceError as error:
-            raise SpaceError(f"axis {name!r}: {error}") from None
-    return read
-
-
-def _read_where(where: object) -> tuple[Rule, ...]:
-    if isinstance(where, (Require, When)):
-        return (where,)
-    if isinstance(where, str) or not isinstance(where, Sequence):
-        raise SpaceError(
-            f"where must be a list of Require and When, got {where!r}; for example where=[Require('x * y <= 64')]"
-        )
-    for rule in where:
-        if not isinstance(rule, (Require, When)):
-            raise SpaceError(
-                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
-            )
-    return tuple(where)
 
 
 def _large(count: int) -> str:

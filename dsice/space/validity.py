@@ -1,11 +1,14 @@
-"""Which parameters of a point are active, and which points are valid: all rules of a space together."""
+"""Which parameters of a point are active, and which points are valid: all rules of a space.
+
+`Tabulated` is one rule with its remembered answers; `Validity` is all rules of a space together.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
@@ -16,20 +19,23 @@ from dsice.errors import SpaceError
 from dsice.space.axes import Axis
 from dsice.space.expression import normal_name
 from dsice.space.rules import Predicate, Require, Rule, When
+from dsice.typing import Bools, Ints, Params, Point
 
-Ints: TypeAlias = NDArray[np.integer[Any]]
-Bools: TypeAlias = NDArray[np.bool_]
 Outcomes: TypeAlias = NDArray[np.int8]
-
-LIMIT: Final = 1_000_000
-"""Grids up to this many cells are tabulated or enumerated."""
-MEMO: Final = 200_000
+"""Answers of a rule, one of the five below each."""
 
 FALSE: Final = 0
 TRUE: Final = 1
 INACTIVE: Final = 2  # the rule looked up an inactive parameter
 ERROR: Final = -1
-_UNKNOWN: Final = -2
+_UNKNOWN: Final = -2  # not evaluated yet
+
+LIMIT: Final = 1_000_000
+"""Grids up to this many cells are tabulated or enumerated."""
+_REMEMBERED: Final = 200_000
+"""So many answers of a function are remembered where its sub-grid is larger than LIMIT."""
+_SAMPLED: Final = 4096
+"""So many points are tried to find out which rules reject most."""
 
 
 class Tabulated:
@@ -56,10 +62,18 @@ class Tabulated:
         self.shape = tuple(len(axes[j]) for j in columns)
         self.cells = math.prod(self.shape)
         self._table: Outcomes | None = None
-        self._memo: dict[tuple[int, ...], int] = {}
+        self._memo: dict[Point, int] = {}
 
     def outcomes(self, points: Ints, active: Bools) -> Outcomes:
-        """Return the answer for each of `points` (k, d), given which parameters are active (k, d)."""
+        """Return the answer for each of `points`, shape (k,).
+
+        Parameters
+        ----------
+        points
+            Levels, shape (k, d).
+        active
+            Which parameters are active there, shape (k, d).
+        """
         sub = points[:, self.columns]
         seen = active[:, self.columns]
         if self.cells <= LIMIT and self.shape:  # a function may see no axis at all
@@ -79,12 +93,14 @@ class Tabulated:
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             found = SpaceError(
-                f"{self.rule!r} cannot be evaluated ({what}) at {params!r}; make it hold or fail there"
+                f"{self.rule!r} cannot be evaluated ({what}) at {params!r}; "
+                "make it hold or fail there"
             )
             found.__cause__ = error
             return found
         return SpaceError(
-            f"{self.rule!r} failed at {params!r} and does not any more: it must give the same answer for the same params"
+            f"{self.rule!r} failed at {params!r} and does not any more: "
+            "it must give the same answer for the same params"
         )
 
     def _looked_up(self, sub: Ints, seen: Bools) -> Outcomes:
@@ -102,7 +118,7 @@ class Tabulated:
 
     def _remembered(self, sub: Ints, seen: Bools) -> Outcomes:
         keys = [tuple(row) for row in sub.tolist()]
-        if len(self._memo) > MEMO:
+        if len(self._memo) > _REMEMBERED:
             self._memo.clear()
         todo = [i for i, key in enumerate(keys) if key not in self._memo]
         fresh = self._evaluate(sub[todo], seen[todo]).tolist()
@@ -112,17 +128,14 @@ class Tabulated:
     def _evaluate(self, sub: Ints, seen: Bools) -> Outcomes:
         """Evaluate each row; a row that raises is an ERROR and does not stop the others."""
         if self.rule.expression is not None or seen.all():
-            with contextlib.suppress(Exception):  # one row at least: find out which below
-                return np.array(
-                    [_truth(answer) for answer in self._all_answers(sub)], dtype=np.int8
-                )
-        return np.array(
-            [self._outcome(row, on) for row, on in zip(sub.tolist(), seen.tolist(), strict=True)],
-            dtype=np.int8,
-        )
+            with contextlib.suppress(Exception):  # at least one row raised: find out which below
+                fast = [_truth(answer) for answer in self._all_answers(sub)]
+                return np.array(fast, dtype=np.int8)
+        rows = zip(sub.tolist(), seen.tolist(), strict=True)
+        return np.array([self._outcome(row, on) for row, on in rows], dtype=np.int8)
 
     def _all_answers(self, sub: Ints) -> Iterable[object]:
-        """Answers of all rows in the fastest way Python has, for rows without inactive parameters."""
+        """Answers of rows without inactive parameters, in the fastest way that Python has."""
         columns = [values[sub[:, i]].tolist() for i, values in enumerate(self._values)]
         if self.rule.expression is not None:
             return map(self.rule.expression.value, *columns)
@@ -137,13 +150,10 @@ class Tabulated:
 
     def _answer(self, row: list[int], seen: list[bool]) -> int:
         if self.rule.expression is not None:
-            return _truth(
-                self.rule.expression.value(
-                    *(values[i] for values, i in zip(self._values, row, strict=True))
-                )
-            )
+            values = (own[i] for own, i in zip(self._values, row, strict=True))
+            return _truth(self.rule.expression.value(*values))
         function = cast(Predicate, self.rule.rule)  # a string has an expression
-        return _ask(function, self._params(row, seen), self._decided, self._all)
+        return _call(function, self._params(row, seen), self._decided, self._all)
 
     def _params(self, row: list[int], seen: list[bool]) -> dict[str, Any]:
         return {
@@ -153,10 +163,18 @@ class Tabulated:
         }
 
 
-def _ask(
-    rule: Predicate, params: Mapping[str, Any], decided: frozenset[str], known: frozenset[str]
-) -> int:
-    """Call a function; a look-up of an inactive parameter is an answer of its own."""
+def _call(rule: Predicate, params: Params, decided: frozenset[str], known: frozenset[str]) -> int:
+    """Call a function; a look-up of an inactive parameter is an answer of its own.
+
+    Parameters
+    ----------
+    params
+        The active parameters that the function sees.
+    decided
+        Names of the parameters of which it is known whether they are active.
+    known
+        Names of all parameters.
+    """
     try:
         return _truth(rule(params))
     except KeyError as error:
@@ -166,7 +184,8 @@ def _ask(
         if wanted in decided:
             return INACTIVE
     raise SpaceError(
-        f"it looks up {wanted!r}, which is decided later; list the When of {wanted!r} first, and let no two depend on each other"
+        f"it looks up {wanted!r}, which is decided later; list the When of {wanted!r} first, "
+        "and let no two depend on each other"
     )
 
 
@@ -177,20 +196,25 @@ def _truth(answer: object) -> int:
 
 
 def _objects(values: Sequence[object]) -> NDArray[np.object_]:
+    """The values as they are: numpy would make numbers or strings of them."""
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out
 
 
-_SAMPLED: Final = 4096
-
-
 class Validity:
     """The rules of a space, bound to its axes.
 
-    Conditions are decided in an order in which each comes after the parameters that it mentions. String rules are tried
-    before functions, since they are cheap; otherwise rules are tried in the order given, and a rule is not evaluated at
-    points that an earlier one has rejected.
+    Conditions are decided in an order in which each comes after the parameters that it mentions.
+    String rules are tried before functions, since they are cheap; otherwise rules are tried in the
+    order given, and a rule is not evaluated at points that an earlier one has rejected.
+
+    Attributes
+    ----------
+    conditions
+        The `When` rules of each conditional axis, in the order in which axes are decided.
+    requires
+        The `Require` rules, in the order in which they are tried.
     """
 
     def __init__(self, names: Sequence[str], axes: Sequence[Axis], where: Sequence[Rule]) -> None:
@@ -200,7 +224,7 @@ class Validity:
         self._top = np.array(self.shape, dtype=np.int64)
         self._index = {normal_name(name): j for j, name in enumerate(names)}
         self._bound: dict[int, Tabulated] = {}
-        self.conditions = self._decide([rule for rule in where if isinstance(rule, When)])
+        self.conditions = self._bind_conditions([rule for rule in where if isinstance(rule, When)])
         everything = range(len(names))
         requires = [rule for rule in where if isinstance(rule, Require)]
         requires.sort(key=lambda rule: rule.expression is None)
@@ -210,7 +234,7 @@ class Validity:
         ]
 
     @property
-    def free(self) -> bool:
+    def unconstrained(self) -> bool:
         """Whether every point of the grid is valid."""
         return not self.conditions and not self.requires
 
@@ -221,13 +245,16 @@ class Validity:
         active = np.ones(points.shape, dtype=np.bool_)
         for axis, conditions in self.conditions.items():
             for condition in conditions:
-                active[:, axis] &= self._holds(condition, points, active, vacuous=False)
+                active[:, axis] &= self._holds_at(condition, points, active, vacuous=False)
         return active
 
     def valid(self, points: Ints, *, functions: bool = True) -> Bools:
-        """Return which of `points` (k, d) are on the grid and allowed; `functions=False` leaves function rules out."""
+        """Return which of `points`, shape (k, d), are on the grid and allowed.
+
+        ``functions=False`` leaves function rules out.
+        """
         result: Bools = np.all((points >= 0) & (points < self._top), axis=1)
-        if self.free:
+        if self.unconstrained:
             return result
         left = np.flatnonzero(result)
         points = points[left]
@@ -238,12 +265,12 @@ class Validity:
                 continue
             if not good.all():
                 left, points, active = left[good], points[good], active[good]
-            good = self._holds(rule, points, active, vacuous=True)
+            good = self._holds_at(rule, points, active, vacuous=True)
         result[:] = False
         result[left[good]] = True
         return result
 
-    def broken(self, point: Sequence[int]) -> Rule | None:
+    def broken_rule(self, point: Sequence[int]) -> Rule | None:
         """Return the first rule that a point on the grid breaks, None if it is valid."""
         points = np.array([point], dtype=np.int64)
         active = self.active(points)
@@ -251,36 +278,41 @@ class Validity:
             if not active[0, axis] and point[axis]:
                 return self.reason(conditions, points, active)
         for rule in self.requires:
-            if not self._holds(rule, points, active, vacuous=True)[0]:
+            if not self._holds_at(rule, points, active, vacuous=True)[0]:
                 return rule.rule
         return None
 
     def reason(self, conditions: Iterable[Tabulated], points: Ints, active: Bools) -> Rule | None:
         """Return the first of the conditions that does not hold at the one point given."""
         return next(
-            (c.rule for c in conditions if not self._holds(c, points, active, vacuous=False)[0]),
+            (c.rule for c in conditions if not self._holds_at(c, points, active, vacuous=False)[0]),
             None,
         )
 
-    def blame(self, points: Ints) -> str:
-        """Say which rules reject most of `points` (k, d) of the grid, each tried alone, and what to do about it."""
+    def explain_rejection(self, points: Ints) -> str:
+        """Say which rules reject most of `points` of the grid, shape (k, d), and what to do.
+
+        Each rule is tried alone.
+        """
         points = points[:_SAMPLED]
         active = self.active(points)
         canonical = np.where(active, points, 0)
         shares: list[tuple[float, Rule]] = []
         for rule in self.requires:
-            rows = self._asked(rule, active)
+            rows = self._evaluated_rows(rule, active)
             rejected = np.isin(rule.outcomes(canonical[rows], active[rows]), (FALSE, ERROR)).sum()
             shares.append((float(rejected) / len(points), rule.rule))
         shares.sort(key=lambda pair: -pair[0])
         most, *others = [(repr(rule), f"{100 * share:.3g} %") for share, rule in shares[:4]]
         rest = "".join(f"; {rule} {share}" for rule, share in others)
-        told = f"{most[0]} rejects most, {most[1]} of the points tried against it alone{rest}"
-        return f"{told}. Relax a rule, or give its axes other values"
+        return (
+            f"{most[0]} rejects most, {most[1]} of the points tried against it alone{rest}. "
+            "Relax a rule, or give its axes other values"
+        )
 
-    def _holds(self, rule: Tabulated, points: Ints, active: Bools, *, vacuous: bool) -> Bools:
+    def _holds_at(self, rule: Tabulated, points: Ints, active: Bools, *, vacuous: bool) -> Bools:
         """Where a rule holds; `vacuous` is the answer where it mentions an inactive parameter."""
-        rows = self._asked(rule, active)
+        rows = self._evaluated_rows(rule, active)
         result = np.full(len(points), vacuous)
         found = rule.outcomes(points[rows], active[rows])
         if (found == ERROR).any():
@@ -289,8 +321,8 @@ class Validity:
         result[rows] = (found == TRUE) | ((found == INACTIVE) & vacuous)
         return result
 
-    def _asked(self, rule: Tabulated, active: Bools) -> NDArray[np.intp]:
-        """Where a rule is evaluated: a string where all that it mentions is active, a function everywhere."""
+    def _evaluated_rows(self, rule: Tabulated, active: Bools) -> NDArray[np.intp]:
+        """Where a rule is evaluated: a function everywhere, a string where its names are active."""
         if rule.rule.expression is None or not self.conditions:
             return np.arange(len(active))
         return np.flatnonzero(active[:, rule.columns].all(axis=1))
@@ -306,8 +338,14 @@ class Validity:
                 raise SpaceError(f"{rule!r}: {unknown(name, self.names)}")
         return [self._index[name] for name in names]
 
-    def _decide(self, rules: Sequence[When]) -> dict[int, list[Tabulated]]:
-        """Bind the conditions, each parameter after those that its conditions mention; SpaceError for a cycle."""
+    def _bind_conditions(self, rules: Sequence[When]) -> dict[int, list[Tabulated]]:
+        """Bind the conditions, each parameter after those that its conditions mention.
+
+        Raises
+        ------
+        SpaceError
+            The conditions depend on each other in a cycle.
+        """
         waiting: dict[int, list[When]] = {}
         for rule in rules:
             for name in rule.names:
@@ -322,7 +360,7 @@ class Validity:
         while waiting:
             ready = [j for j in waiting if not needs[j] & waiting.keys()]
             if not ready:
-                raise SpaceError(_cycle(needs, waiting.keys(), self.names))
+                raise SpaceError(_describe_cycle(needs, waiting.keys(), self.names))
             # functions as late as possible: they see what is decided before them
             j = min(ready, key=lambda j: any(rule.expression is None for rule in waiting[j]))
             order[j] = [self._bind(rule, waiting.keys()) for rule in waiting[j]]
@@ -332,11 +370,10 @@ class Validity:
     def _bind(self, rule: When, undecided: Iterable[int]) -> Tabulated:
         if id(rule) not in self._bound:
             later = set(undecided)
-            columns = (
-                [j for j in range(len(self.names)) if j not in later]
-                if rule.expression is None
-                else self._mentioned(rule)
-            )
+            if rule.expression is None:
+                columns = [j for j in range(len(self.names)) if j not in later]
+            else:
+                columns = self._mentioned(rule)
             self._bound[id(rule)] = Tabulated(rule, self.names, self.axes, columns)
         return self._bound[id(rule)]
 
@@ -348,10 +385,15 @@ def unknown(name: object, names: Sequence[str]) -> str:
     return f"unknown parameter {shown(name)}; {hint}the parameters are {', '.join(names)}"
 
 
-def _cycle(needs: dict[int, set[int]], waiting: Iterable[int], names: Sequence[str]) -> str:
+def _describe_cycle(
+    needs: dict[int, set[int]], waiting: Iterable[int], names: Sequence[str]
+) -> str:
     left = list(waiting)
     path = [left[0]]
     while path.count(path[-1]) < 2:
         path.append(next(j for j in left if j in needs[path[-1]]))
     loop = path[path.index(path[-1]) :]
-    return f"the conditions go in a circle: {' needs '.join(names[j] for j in loop)}; one of these must not depend on the others"
+    return (
+        f"the conditions go in a circle: {' needs '.join(names[j] for j in loop)}; "
+        "one of these must not depend on the others"
+    )

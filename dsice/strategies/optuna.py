@@ -17,7 +17,7 @@ import numpy as np
 from dsice.checks import shown
 from dsice.errors import MissingPackageError, OptionError
 from dsice.history import History
-from dsice.space import Choice, Space
+from dsice.space import Space
 from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.dsice.constraints import distances
 from dsice.trial import Proposal, Trial
@@ -245,8 +245,9 @@ class _Study:
         return dict(zip(ids.tolist(), known.tolist(), strict=True))
 
     def _distribution(self, name: str) -> Any:
-        size, kinds = len(self._space.axes[name].values), self._optuna.distributions
-        if isinstance(self._space.axes[name], Choice):
+        axis, kinds = self._space.axes[name], self._optuna.distributions
+        size = len(axis)
+        if not axis.ordered:
             return kinds.CategoricalDistribution(tuple(range(size)))
         return kinds.IntDistribution(0, size - 1)
 

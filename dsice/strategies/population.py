@@ -11,7 +11,7 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import History
-from dsice.space import Choice, Space
+from dsice.space import Space
 from dsice.strategies.base import Strategy, Stream
 from dsice.trial import Proposal, State, Trial
 from dsice.typing import Point
@@ -109,8 +109,8 @@ class Population(Strategy):
         """Raise OptionError for a space that has no such parameters."""
         for name in self.perturb or ():
             axis = space.axes.get(name)
-            if axis is None or isinstance(axis, Choice):
-                known = [n for n, a in space.axes.items() if not isinstance(a, Choice)]
+            if axis is None or not axis.numeric:
+                known = [n for n, a in space.axes.items() if a.numeric]
                 raise OptionError(
                     f"Population(perturb={list(self.perturb or ())}): {name!r} is none of the numeric axes {known}"
                 )
@@ -184,7 +184,7 @@ class Population(Strategy):
         changed = dict(source.overrides)
         for name, axis in space.axes.items():
             values: list[Any] = list(axis.values)
-            floats = not isinstance(axis, Choice) and any(isinstance(v, float) for v in values)
+            floats = axis.numeric and any(isinstance(v, float) for v in values)
             factor = self.factors[
                 int(rng.integers(len(self.factors)))
             ]  # drawn for every axis: which are named moves no other

@@ -29,7 +29,7 @@ from dsice.goal import Goal, Share
 from dsice.history import History
 from dsice.journal import FORMAT, Journal, Reading
 from dsice.journal.loader import Archive
-from dsice.space import Choice, Ordinal, Space
+from dsice.space import Axis, Space
 from dsice.space.rules import Predicate
 from dsice.stopping import SupportsStop, as_stopper, stopper_dict, stopper_from_dict
 from dsice.strategies import (
@@ -317,7 +317,7 @@ def _version() -> str:
         return "unknown"
 
 
-Axes = Mapping[str, Ordinal | Choice | Sequence[Any]]
+Axes = Mapping[str, Axis | Sequence[Any]]
 Orphans = Literal["again", "keep"]
 
 

@@ -107,7 +107,7 @@ def test_a_new_conditional_axis_counts_where_it_is_active(tmp_path: Path) -> Non
     path = tmp_path / "run.jsonl"
     fill(Tuner(conditional(), Random(), journal=path), 16).close()
     before = known(Tuner.read(path))
-    axes = {**conditional().axes, "beta": [0.9, 0.99]}
+    axes: dict[str, Any] = {**conditional().axes, "beta": [0.9, 0.99]}
     space = Space(axes, where=[*conditional().where, When("opt == 'adam'", "beta")])
     with pytest.raises(OtherStudyError, match="'beta' is new; state the value"):
         extend(path, space)

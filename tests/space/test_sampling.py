@@ -68,8 +68,8 @@ def test_large_spaces_are_sampled_uniformly(name: str) -> None:
     axes, where = RARE[name]
     space = Space(axes, where=where)
     possible = [tuple(point) for point in space.points().tolist()]
-    rejection = sampling.Rejection(space._rules)
-    assert rejection._collapse == (name != "plain")
+    rejection = sampling.RejectionSampler(space._rules)
+    assert rejection._is_rare == (name != "plain")
     rng = np.random.default_rng(11)
     draws: list[tuple[int, ...]] = []
     while len(draws) < 30 * len(possible):

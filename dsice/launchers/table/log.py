@@ -272,7 +272,7 @@ def _axis(
     try:
         if given is None:
             return _guess(found)
-        axis = given if isinstance(given, (Ordinal, Choice)) else Space({name: given}).axes[name]
+        axis = given if isinstance(given, Axis) else Space({name: given}).axes[name]
     except SpaceError as error:
         raise TableError(f"{source}: column {name!r} is no axis: {error}") from error
     strange = sorted(map(repr, found - set(axis.values)))

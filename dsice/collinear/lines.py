@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from dsice.directions import directions
-from dsice.spline.surface import SMALLEST, Scores, Surface
+from dsice.spline.surface import MIN_VARIANCE, Prediction, Surface
 from dsice.typing import Array, Point
 
 Alpha = float | Literal["reml"]
@@ -195,10 +195,12 @@ class Picker:
         How many points will be chosen at most.
     """
 
-    def __init__(self, surface: Surface, points: Array, scores: Scores, most: int) -> None:
+    def __init__(self, surface: Surface, points: Array, scores: Prediction, most: int) -> None:
         self._surface, self.points, self.mean = surface, points, scores.mean
-        self._variance = np.maximum(scores.variance, SMALLEST)
-        self._noise = surface.once  # as pending points have, however often the others were measured
+        self._variance = np.maximum(scores.variance, MIN_VARIANCE)
+        self._noise = (
+            surface.single_noise
+        )  # as pending points have, however often the others were measured
         self._rows = np.empty((len(points), scores.projected.shape[1] + most))
         self._rows[:, : scores.projected.shape[1]] = scores.projected
         self._used = scores.projected.shape[1]
@@ -221,7 +223,7 @@ class Picker:
         rows = self._rows[:, : self._used]
         prior = self._surface.covariance(self.points, self.points[chosen])
         shared = prior - rows @ rows[chosen]
-        step = shared / np.sqrt(max(float(shared[chosen]), SMALLEST) + self._noise)
+        step = shared / np.sqrt(max(float(shared[chosen]), MIN_VARIANCE) + self._noise)
         self._rows[:, self._used] = step
         self._used += 1
-        self._variance = np.maximum(self._variance - step * step, SMALLEST)
+        self._variance = np.maximum(self._variance - step * step, MIN_VARIANCE)

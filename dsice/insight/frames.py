@@ -69,7 +69,7 @@ def effects(
     model = model_of(search, space)
     rows = []
     for j, (name, axis) in enumerate(model.space.axes.items()):
-        mean, variance = model.anova.main(j)
+        mean, variance = model.anova.main_effect(j)
         effect, half = mean * model.unit, WIDTH * np.sqrt(variance * model.scale) * model.unit
         count = np.bincount(model.points[:, j], weights=model.counts, minlength=len(axis) + 1)
         rows += [
@@ -126,7 +126,7 @@ def importance(
     import pandas as pd
 
     model = model_of(search, space)
-    shares, names = model.anova.shares(), model.space.names
+    shares, names = model.anova.sobol_indices(), model.space.names
     alone = [
         (names[j], None, shares.first[j], shares.total[j])
         for j in np.argsort(-shares.total, kind="stable")

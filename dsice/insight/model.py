@@ -59,7 +59,7 @@ def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) 
     """Fit the surface; the arguments and errors are those of `effects`."""
     from dsice.spline.anova import Anova
     from dsice.spline.numerics import one_thread
-    from dsice.spline.surface import fit_surface, smoothness_of
+    from dsice.spline.surface import fit_hyperparameters, fit_surface
 
     history, grid = read(search, space)
     points, scores, counts = _measured(history)
@@ -68,20 +68,20 @@ def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) 
     few, some = _even(values, FIT), _even(values, DRAWN)
     axes = (grid.shape, grid.ordered)
     with one_thread():
-        smoothness = smoothness_of(points[few], values[few], *axes, counts=counts[few])
+        hyperparameters = fit_hyperparameters(points[few], values[few], *axes, counts=counts[few])
         surface = fit_surface(
             points[some],
             values[some],
             *axes,
             counts=counts[some],
-            smoothness=smoothness,
-            most=DRAWN,
+            hyperparameters=hyperparameters,
+            max_points=DRAWN,
         )
     deciding, cells = _cells(grid)
     anova = Anova(surface, grid.shape, deciding=deciding, cells=cells)
     spread = float(np.var(np.repeat(values, counts.astype(np.int64))))
     wider = max(
-        1.0, float(np.mean(surface.left_out() ** 2))
+        1.0, float(np.mean(surface.loo_residuals() ** 2))
     )  # what the errors at points left out say of the variances
     return Model(
         grid,
@@ -91,7 +91,7 @@ def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) 
         mean,
         unit,
         surface.scale * wider,
-        smoothness.noise * surface.scale,
+        hyperparameters.noise_variance * surface.scale,
         spread,
     )
 

@@ -35,8 +35,8 @@ TINY = 1e-14  # variance of a flat surface, relative to its mean square
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
-    """Shares of the variance of the surface over the grid.
+class SobolIndices:
+    """SobolIndices of the variance of the surface over the grid.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Anova:
         """Mean of the surface over the grid."""
         return float(self._rows.mean(axis=0) @ self._surface.coefficients)
 
-    def main(self, axis: int) -> tuple[Floats, Floats]:
+    def main_effect(self, axis: int) -> tuple[Floats, Floats]:
         """Main effect of an axis at each of its levels and its posterior variance relative to the scale: shapes (levels,).
 
         That is the mean over the part of the grid where the parameter exists and has that level, less the mean over the
@@ -127,7 +127,7 @@ class Anova:
             weights = there / there.sum()
             curves = self._curves(axis)
             own = np.diag(self._factors[axis])[:-1] - 1.0
-            mean, variance = self._surface.functional(
+            mean, variance = self._surface.linear_functional(
                 curves * (weights @ self._rows), own * (weights @ self._prior @ weights)
             )
             nodes = self._nodes(axis)
@@ -135,24 +135,24 @@ class Anova:
         at = (self._level(axis) == np.arange(self._shape[axis])[:, None]) * there
         count = at.sum(axis=1, keepdims=True)
         sums = at / np.where(count, count, np.nan) - there / max(there.sum(), 1.0)
-        return self._surface.functional(
+        return self._surface.linear_functional(
             sums @ self._rows, np.einsum("ij,jk,ik->i", sums, self._prior, sums)
         )
 
-    def shares(self) -> Shares:
+    def sobol_indices(self) -> SobolIndices:
         """Sobol indices of the posterior mean, a parameter that does not exist counted as making no difference."""
         d, overall = len(self._shape), self.overall()
         square = self._mean_square(None)
         variance = square - overall**2
         if variance <= TINY * max(square, 1e-300):
-            return Shares(0.0, np.zeros(d), np.zeros(d), np.zeros((d, d)))
+            return SobolIndices(0.0, np.zeros(d), np.zeros(d), np.zeros((d, d)))
         first = np.array([np.mean(self._component(j) ** 2) for j in range(d)])
         total = np.array([square - self._mean_square(j) for j in range(d)])
         pairs = np.zeros((d, d))
         for j in range(d):
             for k in range(j):
                 pairs[j, k] = pairs[k, j] = self._interaction(j, k)
-        return Shares(
+        return SobolIndices(
             variance, first / variance, np.maximum(total, 0.0) / variance, pairs / variance
         )
 

@@ -90,7 +90,7 @@ TINY = 1e-12  # of values that are all alike
 
 
 @dataclass(frozen=True, eq=False)
-class Smoothness:
+class Hyperparameters:
     """What the marginal likelihood says of a grid.
 
     Attributes
@@ -99,20 +99,20 @@ class Smoothness:
         Weight of each axis, shape (axes,).
     lam
         Smoothness: weight of bending against slope.
-    noise
+    noise_variance
         Variance of one measurement relative to the scale.
     evidence
         Penalised log marginal likelihood reached, up to a constant.
-    rough
+    nugget
         Variance relative to the scale of what is a point's own and no noise: no neighbour knows of it, and measuring
         again does not change it. Told from noise by repeated measurements; 0 where there are none.
     """
 
     theta: Floats
     lam: float
-    noise: float
+    noise_variance: float
     evidence: float
-    rough: float = 0.0
+    nugget: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,7 @@ class Tables:
         return out
 
 
-def fit_smoothness(
+def maximise_evidence(
     points: Ints,
     values: Floats,
     counts: Floats,
@@ -148,7 +148,7 @@ def fit_smoothness(
     *,
     log_lam: float | None = None,
     within: tuple[float, int] = (0.0, 0),
-) -> Smoothness:
+) -> Hyperparameters:
     """Maximise the penalised marginal likelihood.
 
     Parameters
@@ -180,8 +180,10 @@ def fit_smoothness(
         problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS}
     )
     p = np.asarray(found.x, dtype=float)
-    rough = math.exp(p[d + 2]) if own else 0.0
-    return Smoothness(np.exp(p[:d]), math.exp(p[d]), math.exp(p[d + 1]), -float(found.fun), rough)
+    nugget = math.exp(p[d + 2]) if own else 0.0
+    return Hyperparameters(
+        np.exp(p[:d]), math.exp(p[d]), math.exp(p[d + 1]), -float(found.fun), nugget
+    )
 
 
 class _Evidence:
@@ -220,13 +222,13 @@ class _Evidence:
         half = np.tril(dpotri(lower, lower=1)[0])
         inverse = half + np.tril(half, -1).T
         weights = inverse @ self._values
-        squares, spare = self._within[0] / math.exp(p[d + 1]), self._within[1]
+        squares, dof = self._within[0] / math.exp(p[d + 1]), self._within[1]
         energy = max(float(self._values @ weights) + squares, TINY)
-        total = n + spare
+        total = n + dof
         value = (
             0.5 * total * math.log(energy / total)
             + float(np.log(np.diag(lower)).sum())
-            + 0.5 * spare * p[d + 1]
+            + 0.5 * dof * p[d + 1]
         )
         sensitivity = np.ascontiguousarray(
             0.5 * inverse - (0.5 * total / energy) * np.outer(weights, weights)
@@ -240,9 +242,7 @@ class _Evidence:
             part = out[tables.starts[j] : tables.starts[j] + tables.sizes[j] ** 2]
             gradient[j] = part @ (factors[j] - 1.0).ravel()
             gradient[d] += part @ slopes[j].ravel()
-        gradient[d + 1] = (
-            np.diag(sensitivity) @ noise + 0.5 * spare - 0.5 * total * squares / energy
-        )
+        gradient[d + 1] = np.diag(sensitivity) @ noise + 0.5 * dof - 0.5 * total * squares / energy
         if rough:
             gradient[d + 2] = rough * np.trace(sensitivity)
         for k, (middle, spread) in enumerate(([THETA] * d + [LAM, NOISE, NOISE])[: len(p)]):

@@ -19,18 +19,18 @@ from typing import Any
 import numpy as np
 
 from dsice.errors import FitError
-from dsice.spline.evidence import JITTER, AxisPrior, Smoothness, Tables, fit_smoothness
+from dsice.spline.evidence import JITTER, AxisPrior, Hyperparameters, Tables, maximise_evidence
 from dsice.typing import Floats, Ints
 
 FIT = 200
 POSTERIOR = 400
 NODES = 1024  # an axis with more levels is modelled on this many
 ENTRIES = 2_000_000  # of all tables together; beyond, the long axes get fewer nodes
-SMALLEST = 1e-10  # variance
+MIN_VARIANCE = 1e-10  # variance
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Prediction:
     """Prediction at the points of a batch of lines, packed in the order of the lines.
 
     Attributes
@@ -54,24 +54,24 @@ class Surface:
     ----------
     tables
         Covariance factors of the axes.
-    points, values, noise
+    points, values, noise_variance
         Measured points as entries of the tables, int64 of shape (n, axes), their values and the variances of
         these, both of shape (n,), in units of the covariance.
-    coming
-        Points that are being measured, shape (p, axes), with `coming_noise` (p,): they narrow the variance and say
+    pending
+        Points that are being measured, shape (p, axes), with `pending_noise` (p,): they narrow the variance and say
         nothing of the mean.
     basis
-        Values of unpenalised functions at the points, shape (n, functions); not together with `coming`.
+        Values of unpenalised functions at the points, shape (n, functions); not together with `pending`.
     codes
         Entry of the table for each level, by axis; levels are their own entries by default.
-    smoothness
+    hyperparameters
         How the tables came about.
-    places
+    indices
         Which of the caller's points these are, shape (n,); all by default.
 
     Attributes
     ----------
-    once
+    single_noise
         Variance of a single measurement, in units of the covariance.
     """
 
@@ -80,32 +80,34 @@ class Surface:
         tables: Tables,
         points: Ints,
         values: Floats,
-        noise: Floats,
+        noise_variance: Floats,
         *,
-        coming: Ints | None = None,
-        coming_noise: Floats | None = None,
+        pending: Ints | None = None,
+        pending_noise: Floats | None = None,
         basis: Floats | None = None,
         codes: Sequence[Ints] | None = None,
-        smoothness: Smoothness | None = None,
-        places: Ints | None = None,
+        hyperparameters: Hyperparameters | None = None,
+        indices: Ints | None = None,
     ) -> None:
         from scipy.linalg.lapack import dpotrf, dtrtri
 
-        self.tables, self.smoothness, self._codes = tables, smoothness, codes
+        self.tables, self.hyperparameters, self._codes = tables, hyperparameters, codes
         k = len(points)
-        self.places = np.arange(k) if places is None else places
-        if coming is not None and len(coming):
-            points = np.concatenate([points, coming])
-            noise = np.concatenate(
-                [noise, np.ones(len(coming)) if coming_noise is None else coming_noise]
+        self.indices = np.arange(k) if indices is None else indices
+        if pending is not None and len(pending):
+            points = np.concatenate([points, pending])
+            noise_variance = np.concatenate(
+                [noise_variance, np.ones(len(pending)) if pending_noise is None else pending_noise]
             )
         self.points = np.array(points, dtype=np.int64, order="C")
-        self.noise, self.told = noise, k
-        self.once = (
-            smoothness.noise + smoothness.rough + JITTER if smoothness else float(noise.max())
+        self.noise_variance, self.n_observed = noise_variance, k
+        self.single_noise = (
+            hyperparameters.noise_variance + hyperparameters.nugget + JITTER
+            if hyperparameters
+            else float(noise_variance.max())
         )
         covariance = tables.covariance(self.points, self.points)
-        covariance[np.diag_indices(len(points))] += noise
+        covariance[np.diag_indices(len(points))] += noise_variance
         lower, info = dpotrf(covariance, lower=1)
         if info:
             raise FitError(
@@ -122,7 +124,7 @@ class Surface:
         whitened = self._inverse[:k, :k].T @ centred
         self.coefficients = np.zeros(len(points))
         self.coefficients[:k] = self._inverse[:k, :k] @ whitened
-        self.scale = max(float(whitened @ whitened) / k, SMALLEST)
+        self.scale = max(float(whitened @ whitened) / k, MIN_VARIANCE)
 
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""
@@ -132,7 +134,7 @@ class Surface:
             )  # a copy: read-only arrays would be another signature
         return _entries(points, self._codes)
 
-    def at(self, points: Ints, basis: Floats | None = None) -> Scores:
+    def predict(self, points: Ints, basis: Floats | None = None) -> Prediction:
         """Mean and variance at points, int of shape (k, axes).
 
         `basis` holds the values of the unpenalised functions there, shape (k, functions).
@@ -144,13 +146,13 @@ class Surface:
             self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected),
         )
         if self._basis is None:
-            return Scores(mean, np.maximum(variance, SMALLEST), projected)
+            return Prediction(mean, np.maximum(variance, MIN_VARIANCE), projected)
         if basis is None:
             raise FitError(
                 "basis: this surface has unpenalised functions; give their values at the points"
             )
         rest = basis - projected @ self._reduced
-        return Scores(
+        return Prediction(
             mean + basis @ self._beta,
             variance + np.einsum("ij,jk,ik->i", rest, self._gram, rest),
             projected,
@@ -161,7 +163,7 @@ class Surface:
         entries, t = self.entries(points), self.tables
         return np.asarray(np.prod(t.values[t.starts + entries * (t.sizes + 1)], axis=1))
 
-    def functional(self, covariance: Floats, prior: Floats) -> tuple[Floats, Floats]:
+    def linear_functional(self, covariance: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Mean and variance of weighted sums of the surface, such as averages over a part of the grid: shapes (k,).
 
         Parameters
@@ -176,7 +178,7 @@ class Surface:
             prior - np.einsum("ij,ij->i", projected, projected), 0.0
         )
 
-    def left_out(self) -> Floats:
+    def loo_residuals(self) -> Floats:
         """Error at each measured point of the surface through all others, in its standard deviations: shape (n,)."""
         return np.asarray(
             self.coefficients
@@ -189,21 +191,21 @@ class Surface:
             self.tables.covariance(self.entries(points), self.points) @ self.coefficients
         )
 
-    def measured(self) -> tuple[Floats, Floats]:
-        """Mean and variance of the true values at the measured points, told ones alone: shapes (n,).
+    def predict_observed(self) -> tuple[Floats, Floats]:
+        """Mean and variance of the true values at the measured points, those of pending points left out: shapes (n,).
 
         Here a point's own roughness counts, which no other point knows of: where it was measured often, the mean of its
         measurements outweighs its neighbours.
         """
-        k, rough = self.told, self.smoothness.rough if self.smoothness else 0.0
+        k, rough = self.n_observed, self.hyperparameters.nugget if self.hyperparameters else 0.0
         prior = self.tables.covariance(self.points[:k], self.points[:k])
         prior[np.diag_indices(k)] += rough
         projected = prior @ self._inverse[:k, :k]
         return prior @ self.coefficients[:k], np.maximum(
-            np.diag(prior) - np.einsum("ij,ij->i", projected, projected), SMALLEST
+            np.diag(prior) - np.einsum("ij,ij->i", projected, projected), MIN_VARIANCE
         )
 
-    def score(self, offsets: Ints, points: Ints) -> Scores:
+    def predict_lines(self, offsets: Ints, points: Ints) -> Prediction:
         """Mean and variance at every point of every line, in one compiled call.
 
         Line i holds ``points[offsets[i]:offsets[i + 1]]``; points are int of shape (k, axes).
@@ -211,7 +213,7 @@ class Surface:
         from dsice.spline import kernels
 
         k, n = len(points), len(self.points)
-        scores = Scores(np.empty(k), np.empty(k), np.empty((k, n)))
+        scores = Prediction(np.empty(k), np.empty(k), np.empty((k, n)))
         t = self.tables
         kernels.grid_score(
             np.array(
@@ -234,13 +236,6 @@ class Surface:
         """Prior covariance of points (k, axes) with one point (axes,), shape (k,)."""
         return self.tables.covariance(self.entries(points), self.entries(one[None, :]))[:, 0]
 
-    def project(self, values: Floats) -> Floats:
-        """Coefficients of other values at the measured points (those to come left out), shape (n,)."""
-        k = len(values)
-        out = np.zeros(len(self.points))
-        out[:k] = self._inverse[:k, :k] @ (self._inverse[:k, :k].T @ values)
-        return out
-
 
 def fit_surface(
     points: Ints,
@@ -249,10 +244,10 @@ def fit_surface(
     ordered: Sequence[bool],
     *,
     counts: Floats | None = None,
-    coming: Ints | None = None,
+    pending: Ints | None = None,
     log_lam: float | None = None,
-    smoothness: Smoothness | None = None,
-    most: int = POSTERIOR,
+    hyperparameters: Hyperparameters | None = None,
+    max_points: int = POSTERIOR,
 ) -> Surface:
     """Fit the n-dimensional d-spline.
 
@@ -265,13 +260,13 @@ def fit_surface(
         Levels of each axis, and whether their order means something.
     counts
         Number of measurements of each point; default 1.
-    coming
+    pending
         Points that are being measured, int of shape (p, axes).
     log_lam
         Fixes log(lam) in place of fitting it.
-    smoothness
+    hyperparameters
         Of an earlier fit: nothing is fitted.
-    most
+    max_points
         Points that the surface is drawn through at most.
 
     Raises
@@ -284,7 +279,9 @@ def fit_surface(
     Wahba, Spline Models for Observational Data, 1990; Gu, Smoothing Spline ANOVA Models, 2013.
     """
     places, y, weights = _checked(points, values, counts, len(shape))
-    fitted = smoothness or smoothness_of(places, y, shape, ordered, counts=weights, log_lam=log_lam)
+    fitted = hyperparameters or fit_hyperparameters(
+        places, y, shape, ordered, counts=weights, log_lam=log_lam
+    )
     codes, log = _codes(shape), float(np.log(fitted.lam))
     priors = _priors(codes, ordered)
     tables = Tables.of(
@@ -293,18 +290,18 @@ def fit_surface(
             for t, p in zip(fitted.theta, priors, strict=True)
         ]
     )
-    some = representative(y, most)
-    noise = fitted.noise / weights[some] + fitted.rough + JITTER
+    some = representative(y, max_points)
+    noise = fitted.noise_variance / weights[some] + fitted.nugget + JITTER
     pending = (
         np.empty((0, len(shape)), dtype=np.int64)
-        if coming is None
-        else np.asarray(coming, dtype=np.int64)
+        if pending is None
+        else np.asarray(pending, dtype=np.int64)
     )
-    once = np.full(len(pending), fitted.noise + fitted.rough + JITTER)
+    single = np.full(len(pending), fitted.noise_variance + fitted.nugget + JITTER)
     options: dict[str, Any] = {
-        "coming": _entries(pending, codes),
-        "coming_noise": once,
-        "places": some,
+        "pending": _entries(pending, codes),
+        "pending_noise": single,
+        "indices": some,
     }
     return Surface(
         tables,
@@ -312,12 +309,12 @@ def fit_surface(
         y[some],
         noise,
         codes=codes,
-        smoothness=fitted,
+        hyperparameters=fitted,
         **options,
     )
 
 
-def smoothness_of(
+def fit_hyperparameters(
     points: Ints,
     values: Floats,
     shape: Sequence[int],
@@ -326,11 +323,11 @@ def smoothness_of(
     counts: Floats | None = None,
     log_lam: float | None = None,
     squares: Floats | None = None,
-    spare: Floats | None = None,
-) -> Smoothness:
-    """Smoothness and noise alone; the arguments are those of `fit_surface`.
+    dof: Floats | None = None,
+) -> Hyperparameters:
+    """The hyperparameters alone; the arguments are those of `fit_surface`.
 
-    `squares`, `spare`: of the single measurements of each point, the sum of squares around their mean and its degrees of
+    `squares`, `dof`: of the single measurements of each point, the sum of squares around their mean and its degrees of
     freedom, shape (n,).
     """
     places, y, weights = _checked(points, values, counts, len(shape))
@@ -338,11 +335,13 @@ def smoothness_of(
     some = representative(y, FIT)
     within = (
         (0.0, 0)
-        if squares is None or spare is None
-        else (float(squares[some].sum()), int(spare[some].sum()))
+        if squares is None or dof is None
+        else (float(squares[some].sum()), int(dof[some].sum()))
     )
     entries, priors = _entries(places[some], codes), _priors(codes, ordered)
-    return fit_smoothness(entries, y[some], weights[some], priors, log_lam=log_lam, within=within)
+    return maximise_evidence(
+        entries, y[some], weights[some], priors, log_lam=log_lam, within=within
+    )
 
 
 def _priors(codes: Sequence[Ints], ordered: Sequence[bool]) -> list[AxisPrior]:

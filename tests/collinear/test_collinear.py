@@ -9,12 +9,12 @@ import pytest
 
 from dsice.collinear.lines import Lines, Picker, open_lines
 from dsice.directions import directions
-from dsice.spline.evidence import Smoothness
+from dsice.spline.evidence import Hyperparameters
 from dsice.spline.surface import Surface, fit_surface
 
 Point = tuple[int, ...]
 SHAPE = (7, 5, 4)
-FIXED = Smoothness(np.array([0.8, 1.5, 0.4]), 0.1, 0.02, 0.0)
+FIXED = Hyperparameters(np.array([0.8, 1.5, 0.4]), 0.1, 0.02, 0.0)
 
 
 def opened(
@@ -138,7 +138,8 @@ def model(coming: Sequence[Point] = (), counts: np.ndarray | None = None) -> Sur
     rng = np.random.default_rng(4)
     points = rng.permutation(np.array(list(np.ndindex(SHAPE))))[:25]
     later = np.array(list(coming), dtype=np.int64).reshape(-1, 3)
-    return fit_surface(points, rng.normal(size=25), SHAPE, (True, True, False), counts=counts, coming=later, smoothness=FIXED)
+    ordered = (True, True, False)
+    return fit_surface(points, rng.normal(size=25), SHAPE, ordered, counts=counts, pending=later, hyperparameters=FIXED)
 
 
 def candidates() -> Lines:
@@ -150,21 +151,21 @@ def test_taking_a_point_is_the_posterior_with_that_point_to_come(counts: np.ndar
     """Also beside one that is pending already, and where the others were measured several times."""
     taken: list[Point] = [(6, 4, 3)]
     lines, surface = candidates(), model(taken, counts)
-    picker = Picker(surface, lines.points, surface.score(lines.offsets, lines.points), most=6)
+    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), most=6)
     for beta in (0.5, 1.0, 2.0, 3.0, 0.5, 1.0):
         chosen = picker.best(beta, np.zeros(len(lines.points), dtype=bool))
         taken.append(tuple(lines.points[chosen].tolist()))
         picker.take(chosen)
         again = model(taken, counts)
-        scores = again.at(lines.points)
+        scores = again.predict(lines.points)
         np.testing.assert_allclose(picker.sd, np.sqrt(again.scale * scores.variance), atol=1e-9)
         np.testing.assert_allclose(picker.mean, scores.mean, atol=1e-9)
 
 
 def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
     lines, surface = candidates(), model()
-    picker = Picker(surface, lines.points, surface.score(lines.offsets, lines.points), most=1)
-    scores = surface.at(lines.points)
+    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), most=1)
+    scores = surface.predict(lines.points)
     for beta in (0.0, 1.0, 3.0):
         merit = scores.mean - beta * np.sqrt(surface.scale * scores.variance)
         blocked = merit < np.sort(merit)[4]
@@ -176,7 +177,7 @@ def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
 def test_a_narrowed_point_gives_way_to_another() -> None:
     """What keeps a batch useful together: after a few choices the same place is no longer the most promising."""
     lines, surface = candidates(), model()
-    picker = Picker(surface, lines.points, surface.score(lines.offsets, lines.points), most=8)
+    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), most=8)
     nothing = np.zeros(len(lines.points), dtype=bool)
     seen = []
     for _ in range(8):

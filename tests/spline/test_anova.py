@@ -56,7 +56,7 @@ def test_shares_are_those_of_sums_over_the_grid(case: tuple[Space, Surface, Anov
     def explained(axes: set[int]) -> float:
         return float(f.mean(axis=tuple(every - axes)).var())
 
-    shares = anova.shares()
+    shares = anova.sobol_indices()
     assert anova.overall() == pytest.approx(f.mean(), abs=1e-8)
     assert shares.variance == pytest.approx(f.var(), abs=1e-8)
     first = [explained({j}) / f.var() for j in range(f.ndim)]
@@ -73,12 +73,12 @@ def test_effects_and_their_variance_are_those_of_sums_over_the_grid(case: tuple[
     space, surface, anova = case
     grid = grid_of(space)
     points = space.coded(grid)
-    at = surface.at(points)
+    at = surface.predict(points)
     prior = np.stack([surface.covariance(points, p) for p in points])
     posterior = prior - at.projected @ at.projected.T
     for j in range(space.ndim):
         exists = points[:, j] < space.shape[j]
-        mean, variance = anova.main(j)
+        mean, variance = anova.main_effect(j)
         for level in range(space.shape[j]):
             here = exists & (grid[:, j] == level)
             weights = here / here.sum() - exists / exists.sum()
@@ -94,14 +94,14 @@ def test_more_levels_than_nodes() -> None:
     surface = fit_surface(points, (values - values.mean()) / values.std(), shape, (True, True))
     f = surface.mean(np.stack(np.unravel_index(np.arange(9000), shape), axis=1)).reshape(shape)
     anova = Anova(surface, shape)
-    np.testing.assert_allclose(anova.shares().first, [f.mean(axis=1 - j).var() / f.var() for j in range(2)], atol=1e-3)
-    assert anova.main(0)[0].shape == (3000,)
-    np.testing.assert_allclose(anova.main(0)[0], f.mean(axis=1) - f.mean(), atol=0.01)
+    np.testing.assert_allclose(anova.sobol_indices().first, [f.mean(axis=1 - j).var() / f.var() for j in range(2)], atol=1e-3)
+    assert anova.main_effect(0)[0].shape == (3000,)
+    np.testing.assert_allclose(anova.main_effect(0)[0], f.mean(axis=1) - f.mean(), atol=0.01)
 
 
 def test_a_flat_surface_has_no_shares() -> None:
     points = np.array([[0, 0], [1, 2], [2, 1]])
-    shares = Anova(fit_surface(points, np.zeros(3), (3, 3), (True, True)), (3, 3)).shares()
+    shares = Anova(fit_surface(points, np.zeros(3), (3, 3), (True, True)), (3, 3)).sobol_indices()
     assert shares.variance == shares.higher == 0.0
     assert not shares.first.any() and not shares.total.any() and not shares.pairs.any()
 
@@ -109,9 +109,9 @@ def test_a_flat_surface_has_no_shares() -> None:
 def test_errors_at_points_left_out(case: tuple[Space, Surface, Anova]) -> None:
     """Those of surfaces drawn through all other points."""
     surface = case[1]
-    covariance = surface.tables.covariance(surface.points, surface.points) + np.diag(surface.noise)
+    covariance = surface.tables.covariance(surface.points, surface.points) + np.diag(surface.noise_variance)
     values = covariance @ surface.coefficients
-    for i, error in enumerate(surface.left_out()):
+    for i, error in enumerate(surface.loo_residuals()):
         rest = np.delete(np.arange(len(values)), i)
         row = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, i])
         variance = (covariance[i, i] - row @ covariance[rest, i]) * surface.scale

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dsice.spline.evidence import BOUNDS, AxisPrior, Tables, _Evidence, fit_smoothness
+from dsice.spline.evidence import BOUNDS, AxisPrior, Tables, _Evidence, maximise_evidence
 from tests.spline.grids import Array, factors_of, penalised, product, some
 
 SHAPE, ORDERED = (6, 9, 4), (True, True, False)
@@ -72,8 +72,8 @@ def test_gradient_holds_where_a_factor_of_the_covariance_is_zero() -> None:
 def test_the_maximum_is_one() -> None:
     """No step in any parameter is better by more than what the iterations left out are worth, and the bounds hold."""
     points, values = at_points(lambda x, y, z: np.sin(5 * x) + y * y + 0.3 * (z > 0.5), SHAPE, 60, noise=0.1)
-    fitted = fit_smoothness(points, values, np.ones(60), PRIORS)
-    p = np.log([*fitted.theta, fitted.lam, fitted.noise])
+    fitted = maximise_evidence(points, values, np.ones(60), PRIORS)
+    p = np.log([*fitted.theta, fitted.lam, fitted.noise_variance])
     there = penalised(points, values, np.ones(60), SHAPE, ORDERED, p)
     assert fitted.evidence == pytest.approx(-there, abs=1e-6)
     for k in range(5):
@@ -92,14 +92,14 @@ def test_smooth_functions_are_told_from_rough_ones() -> None:
         return np.sin(40 * x) + np.cos(37 * y)
 
     priors = [AxisPrior(20, True), AxisPrior(20, True)]
-    lams = [fit_smoothness(*at_points(f, (20, 20), 100), np.ones(100), priors).lam for f in (smooth, rough)]
+    lams = [maximise_evidence(*at_points(f, (20, 20), 100), np.ones(100), priors).lam for f in (smooth, rough)]
     assert lams[0] > 5 * lams[1]
 
 
 def test_axes_that_do_not_matter_get_small_weights() -> None:
     shape = (8, 8, 8, 8)
     points, values = at_points(lambda x, y, z, u: (x - 0.4) ** 2 + np.abs(z - 0.7), shape, 120, noise=0.05)
-    theta = fit_smoothness(points, values, np.ones(120), [AxisPrior(m, True) for m in shape]).theta
+    theta = maximise_evidence(points, values, np.ones(120), [AxisPrior(m, True) for m in shape]).theta
     assert min(theta[0], theta[2]) > 10 * max(theta[1], theta[3])
 
 
@@ -107,16 +107,16 @@ def test_an_unordered_axis_that_matters_is_found() -> None:
     points = some((6, 5, 7), 90)
     effect = np.array([0.0, 2.0, -1.0, 0.5, -1.5])[points[:, 1]]
     priors = [AxisPrior(6, True), AxisPrior(5, False), AxisPrior(7, False)]
-    theta = fit_smoothness(points, effect / effect.std(), np.ones(90), priors).theta
+    theta = maximise_evidence(points, effect / effect.std(), np.ones(90), priors).theta
     assert theta[1] > 10 * max(theta[0], theta[2])
 
 
 def noise_sd(points: np.ndarray, values: np.ndarray, counts: np.ndarray) -> float:
     """Of one measurement, in units of the values: noise times the scale that the likelihood profiles out."""
-    fitted = fit_smoothness(points, values, counts, [AxisPrior(15, True), AxisPrior(15, True)])
+    fitted = maximise_evidence(points, values, counts, [AxisPrior(15, True), AxisPrior(15, True)])
     factors = factors_of((15, 15), (True, True), fitted.lam)
-    covariance = product(factors, fitted.theta, points, points) + np.diag(fitted.noise / counts)
-    return float(np.sqrt(fitted.noise * (values @ np.linalg.solve(covariance, values) / len(values))))
+    covariance = product(factors, fitted.theta, points, points) + np.diag(fitted.noise_variance / counts)
+    return float(np.sqrt(fitted.noise_variance * (values @ np.linalg.solve(covariance, values) / len(values))))
 
 
 @pytest.mark.parametrize("sd", [0.1, 0.5])
@@ -133,13 +133,13 @@ def test_counts_say_how_exact_the_values_are() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 30])
 def test_values_that_are_all_alike_do_not_fail(n: int) -> None:
-    fitted = fit_smoothness(some(SHAPE, n), np.zeros(n), np.ones(n), PRIORS)
-    assert np.isfinite([*fitted.theta, fitted.lam, fitted.noise, fitted.evidence]).all()
+    fitted = maximise_evidence(some(SHAPE, n), np.zeros(n), np.ones(n), PRIORS)
+    assert np.isfinite([*fitted.theta, fitted.lam, fitted.noise_variance, fitted.evidence]).all()
 
 
 def test_a_fixed_smoothness_stays() -> None:
     points, values = at_points(lambda x, y, z: x + y + z, SHAPE, 40)
-    assert fit_smoothness(points, values, np.ones(40), PRIORS, log_lam=-1.25).lam == pytest.approx(np.exp(-1.25))
+    assert maximise_evidence(points, values, np.ones(40), PRIORS, log_lam=-1.25).lam == pytest.approx(np.exp(-1.25))
 
 
 def test_tables_hold_the_product_of_the_factors() -> None:
@@ -156,9 +156,9 @@ def test_repeats_tell_noise_from_roughness() -> None:
     points = np.array(list(np.ndindex(12, 12)))[::2]
     values = np.random.default_rng(1).normal(size=72)
     counts, priors = np.full(72, 3.0), [AxisPrior(12, True), AxisPrior(12, True)]
-    noisy, rough = (fit_smoothness(points, values, counts, priors, within=(72 * 6 * s, 144)) for s in (1.0, 1e-4))
-    assert noisy.noise / 3 > 5 * noisy.rough
-    assert rough.noise / 3 < 0.01 * (rough.rough + rough.theta.max())
+    noisy, rough = (maximise_evidence(points, values, counts, priors, within=(72 * 6 * s, 144)) for s in (1.0, 1e-4))
+    assert noisy.noise_variance / 3 > 5 * noisy.nugget
+    assert rough.noise_variance / 3 < 0.01 * (rough.nugget + rough.theta.max())
 
 
 def test_gradient_with_repeats() -> None:

@@ -13,12 +13,12 @@ import pytest
 
 from dsice.errors import FitError
 from dsice.spline import fit, kernels
-from dsice.spline.evidence import JITTER, Smoothness, Tables
+from dsice.spline.evidence import JITTER, Hyperparameters, Tables
 from dsice.spline.surface import FIT, POSTERIOR, Surface, fit_surface, representative
 from tests.spline.grids import Array, Ints, axis_covariance, factors_of, grid, posterior, product, some
 
 SHAPE, ORDERED = (7, 5, 4), (True, True, False)
-FIXED = Smoothness(np.array([0.8, 1.5, 0.4]), 0.1, 0.02, 0.0)
+FIXED = Hyperparameters(np.array([0.8, 1.5, 0.4]), 0.1, 0.02, 0.0)
 
 
 def measured(n: int = 30, seed: int = 0) -> tuple[Ints, Array]:
@@ -42,23 +42,23 @@ def twin(points: Ints, values: Array, counts: Array, wanted: Ints, coming: Ints 
         return product(factors, FIXED.theta, a, b)
 
     own = np.diag(covariance(wanted, wanted))
-    noise = FIXED.noise / counts + JITTER
+    noise = FIXED.noise_variance / counts + JITTER
     mean, variance = posterior(covariance(points, points), noise, covariance(wanted, points), own, values)
     if coming is not None:
-        both, noise = np.r_[points, coming], np.r_[noise, np.full(len(coming), FIXED.noise + JITTER)]
+        both, noise = np.r_[points, coming], np.r_[noise, np.full(len(coming), FIXED.noise_variance + JITTER)]
         variance = posterior(covariance(both, both), noise, covariance(wanted, both), own, np.zeros(len(both)))[1]
     return mean, variance
 
 
 def surface(n: int = 30, seed: int = 0, **options: object) -> Surface:
-    return fit_surface(*measured(n, seed), SHAPE, ORDERED, smoothness=FIXED, **options)  # type: ignore[arg-type]
+    return fit_surface(*measured(n, seed), SHAPE, ORDERED, hyperparameters=FIXED, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])
 def test_mean_and_variance_are_those_of_dense_matrices(n: int) -> None:
     points, values = measured(n)
     mean, variance = twin(points, values, np.ones(len(values)), everywhere())
-    found = surface(n).at(everywhere())
+    found = surface(n).predict(everywhere())
     np.testing.assert_allclose(found.mean, mean, atol=1e-9)
     np.testing.assert_allclose(found.variance, variance, atol=1e-9)
     np.testing.assert_allclose(surface(n).mean(everywhere()), mean, atol=1e-9)
@@ -87,9 +87,9 @@ def test_mean_and_variance_are_those_of_scikit_learn() -> None:
     points, values = measured()
     number = {tuple(p): i for i, p in enumerate(everywhere().tolist())}
     places = np.array([[number[tuple(p)]] for p in points.tolist()], dtype=float)
-    process = GaussianProcessRegressor(Table(), alpha=FIXED.noise + JITTER, optimizer=None).fit(places, values)
+    process = GaussianProcessRegressor(Table(), alpha=FIXED.noise_variance + JITTER, optimizer=None).fit(places, values)
     mean, sd = process.predict(np.arange(float(len(table)))[:, None], return_std=True)
-    found = surface().at(everywhere())
+    found = surface().predict(everywhere())
     np.testing.assert_allclose(found.mean, mean, atol=1e-9)
     np.testing.assert_allclose(found.variance, sd**2, atol=1e-9)
 
@@ -98,11 +98,11 @@ def test_score_of_packed_lines_is_at() -> None:
     """Ragged lines, empty ones too, in one call."""
     wanted = np.random.default_rng(3).permutation(everywhere())
     offsets = np.array([0, 0, 5, 6, 60, 60, len(wanted)])
-    model = surface(coming=np.array([[0, 0, 0], [6, 4, 3]]))
-    lines, points = model.score(offsets, wanted), model.at(wanted)
+    model = surface(pending=np.array([[0, 0, 0], [6, 4, 3]]))
+    lines, points = model.predict_lines(offsets, wanted), model.predict(wanted)
     for name in ("mean", "variance", "projected"):
         np.testing.assert_allclose(getattr(lines, name), getattr(points, name), atol=1e-10)
-    assert model.score(np.array([0]), wanted[:0]).mean.shape == (0,)
+    assert model.predict_lines(np.array([0]), wanted[:0]).mean.shape == (0,)
 
 
 def test_rows_of_projected_give_the_posterior_covariance() -> None:
@@ -110,15 +110,15 @@ def test_rows_of_projected_give_the_posterior_covariance() -> None:
     points, _ = measured()
     factors, wanted = factors_of(SHAPE, ORDERED, FIXED.lam), everywhere()[::9]
     own, cross = (product(factors, FIXED.theta, wanted, b) for b in (wanted, points))
-    inner = product(factors, FIXED.theta, points, points) + (FIXED.noise + JITTER) * np.eye(len(points))
-    rows = surface().at(wanted).projected
+    inner = product(factors, FIXED.theta, points, points) + (FIXED.noise_variance + JITTER) * np.eye(len(points))
+    rows = surface().predict(wanted).projected
     np.testing.assert_allclose(own - rows @ rows.T, own - cross @ np.linalg.solve(inner, cross.T), atol=1e-9)
 
 
 def test_points_to_come_narrow_the_variance_and_leave_the_mean() -> None:
     points, values = measured()
     coming = np.array([[0, 0, 0], [3, 2, 1], [3, 5, 1]])
-    plain, found = surface().at(everywhere()), surface(coming=coming).at(everywhere())
+    plain, found = surface().predict(everywhere()), surface(pending=coming).predict(everywhere())
     mean, variance = twin(points, values, np.ones(len(values)), everywhere(), coming)
     np.testing.assert_allclose(found.mean, plain.mean, atol=1e-10)
     np.testing.assert_allclose(found.mean, mean, atol=1e-9)
@@ -134,12 +134,12 @@ def test_counts_are_repeated_measurements() -> None:
     repeats = np.repeat(np.arange(len(points)), counts)
     raw = rng.normal(size=len(repeats))
     means = np.bincount(repeats, weights=raw) / counts
-    found = fit_surface(points, means, SHAPE, ORDERED, counts=counts.astype(float), smoothness=FIXED).at(everywhere())
+    found = fit_surface(points, means, SHAPE, ORDERED, counts=counts.astype(float), hyperparameters=FIXED).predict(everywhere())
     factors = factors_of(SHAPE, ORDERED, FIXED.lam)
     cross = product(factors, FIXED.theta, everywhere(), points[repeats])
     own = np.diag(product(factors, FIXED.theta, everywhere(), everywhere()))
     inner = product(factors, FIXED.theta, points[repeats], points[repeats])
-    mean, variance = posterior(inner, np.full(len(raw), FIXED.noise), cross, own, raw)
+    mean, variance = posterior(inner, np.full(len(raw), FIXED.noise_variance), cross, own, raw)
     np.testing.assert_allclose(found.mean, mean, atol=1e-5)  # the jitter is there once a point, not once a row
     np.testing.assert_allclose(found.variance, variance, atol=1e-6)
 
@@ -155,7 +155,7 @@ def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
     tables = Tables.of([inverse])
     line = np.c_[np.ones(n), np.arange(n) - (n - 1) / 2]
     model = Surface(tables, levels[:, None], values, 1.0 / counts, basis=line[levels])
-    found = model.at(np.arange(n)[:, None], basis=line)
+    found = model.predict(np.arange(n)[:, None], basis=line)
     spline = fit(levels, values, n, alpha=alpha, weights=counts)
     np.testing.assert_allclose(found.mean, spline.curve(), atol=1e-8)
     np.testing.assert_allclose(found.variance, spline.variance(np.arange(n)) / spline.sigma2, rtol=1e-8, atol=1e-8)
@@ -165,7 +165,7 @@ def test_unpenalised_functions_are_wanted_at_prediction_too() -> None:
     tables = Tables.of([axis_covariance(6, 0.1)])
     model = Surface(tables, np.array([[0], [2], [5]]), np.zeros(3), np.ones(3), basis=np.ones((3, 1)))
     with pytest.raises(FitError, match="basis"):
-        model.at(np.array([[1]]))
+        model.predict(np.array([[1]]))
 
 
 def test_a_smooth_function_of_four_axes_is_predicted() -> None:
@@ -175,7 +175,7 @@ def test_a_smooth_function_of_four_axes_is_predicted() -> None:
     values = (x[:, 0] - 0.4) ** 2 + np.sin(3 * x[:, 1]) * x[:, 2]
     values = (values - values.mean()) / values.std()
     model = fit_surface(points[:120], values[:120], shape, (True,) * 4)
-    found = model.at(points[120:])
+    found = model.predict(points[120:])
     assert np.corrcoef(found.mean, values[120:])[0, 1] > 0.98
     sds = np.abs(found.mean - values[120:]) / np.sqrt(model.scale * found.variance)
     assert np.mean(sds < 2.0) > 0.9 and np.median(sds) > 0.03  # the bands are neither too narrow nor idle
@@ -222,7 +222,7 @@ def test_very_long_axes_share_nodes_and_still_show_their_shape() -> None:
 @pytest.mark.parametrize("shape", [(1,), (1, 6, 1), (2, 2)])
 def test_axes_of_one_and_two_levels(shape: tuple[int, ...]) -> None:
     points = grid(shape)
-    found = fit_surface(points, np.arange(float(len(points))), shape, (True,) * len(shape)).at(points)
+    found = fit_surface(points, np.arange(float(len(points))), shape, (True,) * len(shape)).predict(points)
     assert np.isfinite(found.mean).all() and (found.variance > 0).all()
 
 
@@ -244,7 +244,7 @@ def test_what_cannot_be_fitted_is_refused(points: object, values: object, counts
 
 def test_integers_of_any_kind_and_read_only_arrays_are_taken_with_one_signature_per_kernel() -> None:
     points, values = measured()
-    plain = surface().at(everywhere())
+    plain = surface().predict(everywhere())
     kinds: list[Any] = [np.int32, np.uint8, np.int64]
     for kind in kinds:
         odd = np.asfortranarray(points.astype(kind))
@@ -252,8 +252,8 @@ def test_integers_of_any_kind_and_read_only_arrays_are_taken_with_one_signature_
         wanted, offsets = np.asfortranarray(everywhere().astype(kind)), np.array([0, len(everywhere())], dtype=kind)
         wanted.setflags(write=False)
         offsets.setflags(write=False)
-        model = fit_surface(odd, values.astype(np.float32).astype(float), SHAPE, ORDERED, smoothness=FIXED)
-        np.testing.assert_allclose(model.score(offsets, wanted).mean, plain.mean, atol=1e-5)
+        model = fit_surface(odd, values.astype(np.float32).astype(float), SHAPE, ORDERED, hyperparameters=FIXED)
+        np.testing.assert_allclose(model.predict_lines(offsets, wanted).mean, plain.mean, atol=1e-5)
         fit_surface(odd, values, SHAPE, ORDERED)
         model.covariance(wanted, wanted[0])
     for name in ("grid_covariance", "grid_gradient", "grid_score"):
@@ -264,11 +264,11 @@ def test_switched_off_the_kernels_say_the_same() -> None:
     program = """
 import sys, numpy as np
 from tests.spline.test_surface import everywhere, measured, surface, SHAPE, ORDERED
-from dsice.spline.surface import smoothness_of
-model, wanted = surface(coming=np.array([[0, 0, 0]])), everywhere()
-scores = model.score(np.array([0, 40, len(wanted)]), wanted)
-fitted = smoothness_of(*measured(), SHAPE, ORDERED)
-np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, np.log(fitted.theta), np.log([fitted.lam, fitted.noise])])
+from dsice.spline.surface import fit_hyperparameters
+model, wanted = surface(pending=np.array([[0, 0, 0]])), everywhere()
+scores = model.predict_lines(np.array([0, 40, len(wanted)]), wanted)
+fitted = fit_hyperparameters(*measured(), SHAPE, ORDERED)
+np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, np.log(fitted.theta), np.log([fitted.lam, fitted.noise_variance])])
 """
     root = Path(__file__).parents[2]
     found = []

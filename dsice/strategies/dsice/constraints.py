@@ -11,7 +11,7 @@ import numpy as np
 
 from dsice.history import History
 from dsice.space import Space
-from dsice.spline.surface import SMALLEST, Surface
+from dsice.spline.surface import MIN_VARIANCE, Surface
 from dsice.strategies.dsice.model import Measurements, pooled, surface_through
 from dsice.typing import Array
 
@@ -55,9 +55,9 @@ class Bounds:
 
         kept = np.ones(len(points))
         for surface in self._surfaces:
-            scores = surface.at(self._space.coded(points))
+            scores = surface.predict(self._space.coded(points))
             kept *= ndtr(
-                -scores.mean / np.sqrt(surface.scale * np.maximum(scores.variance, SMALLEST))
+                -scores.mean / np.sqrt(surface.scale * np.maximum(scores.variance, MIN_VARIANCE))
             )
         return np.asarray(PENALTY * (1.0 - kept))
 

@@ -12,7 +12,7 @@ import numpy as np
 from dsice.collinear.lines import open_lines
 from dsice.history import History
 from dsice.space import Space
-from dsice.spline.surface import SMALLEST, Surface
+from dsice.spline.surface import MIN_VARIANCE, Surface
 from dsice.strategies.base import Stream
 from dsice.strategies.dsice.model import Measurements, surface_through
 from dsice.typing import Array
@@ -80,7 +80,7 @@ def _chance(surface: Surface, points: Array, target: float, stream: Stream) -> f
     """Chance that the surface is below the target at any of the points."""
     from scipy.special import ndtr
 
-    scores = surface.at(points)
+    scores = surface.predict(points)
     single = ndtr((target - scores.mean) / np.sqrt(surface.scale * scores.variance))
     if single.max() >= CHANCE:
         return float(single.max())
@@ -88,7 +88,7 @@ def _chance(surface: Surface, points: Array, target: float, stream: Stream) -> f
     rows = scores.projected[some]
     prior = surface.tables.covariance(surface.entries(points[some]), surface.entries(points[some]))
     lower = np.linalg.cholesky(
-        surface.scale * (prior - rows @ rows.T + SMALLEST * 100 * np.eye(len(some)))
+        surface.scale * (prior - rows @ rows.T + MIN_VARIANCE * 100 * np.eye(len(some)))
     )
     drawn = scores.mean[some] + stream(len(points), 3).standard_normal((DRAWS, len(some))) @ lower.T
     return float((drawn.min(axis=1) < target).mean())

@@ -16,8 +16,8 @@ import numpy as np
 
 from dsice.history import History
 from dsice.space import Space
-from dsice.spline.evidence import Smoothness
-from dsice.spline.surface import Surface, fit_surface, smoothness_of
+from dsice.spline.evidence import Hyperparameters
+from dsice.spline.surface import Surface, fit_hyperparameters, fit_surface
 from dsice.trial import State
 from dsice.typing import Array, Point
 
@@ -43,7 +43,7 @@ class Measurements:
         First trial of each point, shape (k,).
     scores
         Mean score of each point, shape (k,); NaN where none is known.
-    squares, spare
+    squares, dof
         Of the trials of each point: sum of squares around their mean, in units of `metric`, and its degrees of freedom,
         both of shape (k,).
     """
@@ -56,7 +56,7 @@ class Measurements:
     ids: Array
     scores: Array
     squares: Array
-    spare: Array
+    dof: Array
 
     @classmethod
     def of(cls, history: History) -> Measurements:
@@ -100,8 +100,8 @@ class Measurements:
         squares = np.bincount(
             place, weights=np.where(counted & good, weights * (each - alone[place]) ** 2, 0.0)
         )
-        spare = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
-        return cls(points, values, alone, counts, failed, ids[first], scores, squares, spare)
+        dof = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
+        return cls(points, values, alone, counts, failed, ids[first], scores, squares, dof)
 
     def some(self, places: Array) -> Measurements:
         """Those of the points alone."""
@@ -167,9 +167,9 @@ def normal_scores(values: Array) -> Array:
 
 
 GROWTH = 1.12  # smoothness is fitted anew when there are so many times more points
-_FITTED: OrderedDict[bytes, Smoothness] = OrderedDict()  # what follows from its key alone
+_FITTED: OrderedDict[bytes, Hyperparameters] = OrderedDict()  # what follows from its key alone
 _KEPT = 32  # one for each bound of the goal, too
-FIELDS = ("points", "counts", "failed", "ids", "scores", "squares", "spare")
+FIELDS = ("points", "counts", "failed", "ids", "scores", "squares", "dof")
 
 
 def surface_of(
@@ -177,7 +177,7 @@ def surface_of(
 ) -> Surface:
     """The model through all measured points.
 
-    Smoothness and noise are those of the oldest points, as many as the last step of a geometric series: they change
+    Hyperparameters are those of the oldest points, as many as the last step of a geometric series: they change
     slowly, and one fit serves many single asks.
     """
     return surface_through(space, data, data.values, coming, log_lam, ranks=True)
@@ -195,7 +195,7 @@ def surface_through(
     """The model through other values at the measured points; `ranks`: they are normal scores."""
     old = np.sort(np.argsort(data.ids, kind="stable")[: _step(len(data.ids))])
     first = normal_scores(values[old]) if ranks else values[old]
-    smoothness = _smoothness(space, data, old, first, log_lam, repeats=ranks)
+    hyperparameters = _hyperparameters(space, data, old, first, log_lam, repeats=ranks)
     pending = space.coded(np.array(coming, dtype=np.int64).reshape(-1, space.ndim))
     return fit_surface(
         space.coded(data.points),
@@ -203,8 +203,8 @@ def surface_through(
         space.shape,
         space.ordered,
         counts=data.counts,
-        coming=pending,
-        smoothness=smoothness,
+        pending=pending,
+        hyperparameters=hyperparameters,
     )
 
 
@@ -219,9 +219,9 @@ def lowest_mean(space: Space, history: History, log_lam: float | None = None) ->
     kept = replace(data, **{name: getattr(data, name)[among] for name in FIELDS})
     values = normal_scores(data.values[among])
     surface = surface_through(space, kept, values, (), log_lam, ranks=True)
-    mean = np.round(surface.measured()[0], 9)
+    mean = np.round(surface.predict_observed()[0], 9)
     return tuple(
-        kept.points[surface.places[np.lexsort((values[surface.places], mean))[0]]].tolist()
+        kept.points[surface.indices[np.lexsort((values[surface.indices], mean))[0]]].tolist()
     )
 
 
@@ -233,7 +233,7 @@ def _step(count: int) -> int:
     return min(int(step), count)
 
 
-def _smoothness(
+def _hyperparameters(
     space: Space,
     data: Measurements,
     old: Array,
@@ -241,18 +241,16 @@ def _smoothness(
     log_lam: float | None,
     *,
     repeats: bool,
-) -> Smoothness:
+) -> Hyperparameters:
     points, counts = space.coded(data.points[old]), data.counts[old]
-    squares, spare = (
-        (data.squares[old], data.spare[old])
-        if repeats
-        else (np.zeros(len(old)), np.zeros(len(old)))
+    squares, dof = (
+        (data.squares[old], data.dof[old]) if repeats else (np.zeros(len(old)), np.zeros(len(old)))
     )
     key = repr((space.shape, space.ordered, log_lam)).encode() + b"".join(
         a.tobytes() for a in (points, values, counts, squares)
     )
     if key not in _FITTED:
-        _FITTED[key] = smoothness_of(
+        _FITTED[key] = fit_hyperparameters(
             points,
             values,
             space.shape,
@@ -260,7 +258,7 @@ def _smoothness(
             counts=counts,
             log_lam=log_lam,
             squares=squares,
-            spare=spare,
+            dof=dof,
         )
         while len(_FITTED) > _KEPT:
             _FITTED.popitem(last=False)

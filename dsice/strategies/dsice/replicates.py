@@ -35,10 +35,10 @@ class Again:
     @classmethod
     def of(cls, surface: Surface, data: Measurements, history: History) -> Again:
         """The points with the lowest means; what is being measured again has narrowed them already."""
-        mean, variance = surface.measured()
-        usable = np.flatnonzero(~data.failed[surface.places])
+        mean, variance = surface.predict_observed()
+        usable = np.flatnonzero(~data.failed[surface.indices])
         best = usable[np.argsort(np.round(mean[usable], 9), kind="stable")[:MANY]]
-        points = list(map(tuple, data.points[surface.places[best]].tolist()))
+        points = list(map(tuple, data.points[surface.indices[best]].tolist()))
         trials = [t for t in history if t.stage == history.goal.stage]
         count = Counter(t.point for t in trials)
         found = cls(
@@ -47,10 +47,10 @@ class Again:
             variance[best].copy(),
             [count[p] for p in points],
             surface.scale,
-            max(surface.once, 1e-12),
+            max(surface.single_noise, 1e-12),
         )
-        if surface.smoothness is not None:
-            found.noise = max(surface.smoothness.noise, 1e-12)
+        if surface.hyperparameters is not None:
+            found.noise = max(surface.hyperparameters.noise_variance, 1e-12)
         coming = Counter(t.point for t in trials if t.state is State.PENDING)
         for number, point in enumerate(points):
             for _ in range(coming[point]):

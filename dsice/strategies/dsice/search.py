@@ -18,7 +18,7 @@ import numpy as np
 from dsice.collinear.lines import Lines, Picker, open_lines
 from dsice.history import History
 from dsice.space import Space
-from dsice.spline.surface import SMALLEST, Scores, Surface
+from dsice.spline.surface import MIN_VARIANCE, Prediction, Surface
 from dsice.strategies.base import Stream
 from dsice.strategies.dsice.constraints import Bounds
 from dsice.strategies.dsice.model import Measurements, surface_of, surface_through
@@ -142,13 +142,13 @@ class LineSearch:
         scan = self._scan(rng)
         self._centres, singles = self._choose_centres(scan)
         lines = self._open(rng, singles)
-        scores = self.surface.score(lines.offsets, space_code(space, lines.points))
+        scores = self.surface.predict_lines(lines.offsets, space_code(space, lines.points))
         penalty = self._penalty(lines.points)
         scores = replace(scores, mean=scores.mean + penalty)
         short = _shortlist(self.surface, scores)
         self._line, self._lifted = lines.line_of()[short], penalty[short]
         self._lines, points = lines, lines.points[short]
-        kept = Scores(scores.mean[short], scores.variance[short], scores.projected[short])
+        kept = Prediction(scores.mean[short], scores.variance[short], scores.projected[short])
         self._picker = Picker(self.surface, space_code(space, points), kept, most)
         self._points = list(map(tuple, points.tolist()))
         self._place = {point: i for i, point in enumerate(self._points)}
@@ -181,16 +181,16 @@ class LineSearch:
         self._old = len(measured)  # fewer than CENTRES where few trials have a score
         if not len(scan):
             return measured, scan
-        told = self.surface.told
-        scores = self.surface.at(space_code(self._space, scan))
+        told = self.surface.n_observed
+        scores = self.surface.predict(space_code(self._space, scan))
         mine = scores.projected[:, :told]  # pending points must not change what is a candidate
         variance = np.maximum(
             self.surface.prior_variance(space_code(self._space, scan)) - (mine * mine).sum(axis=1),
-            SMALLEST,
+            MIN_VARIANCE,
         )
-        scores = Scores(scores.mean + self._penalty(scan), variance, mine)
+        scores = Prediction(scores.mean + self._penalty(scan), variance, mine)
         short = _shortlist(self.surface, scores)
-        kept = Scores(scores.mean[short], variance[short], mine[short])
+        kept = Prediction(scores.mean[short], variance[short], mine[short])
         picker = Picker(self.surface, space_code(self._space, scan[short]), kept, NEW_CENTRES)
         blocked = np.zeros(len(short), dtype=bool)
         for turn in range(min(NEW_CENTRES, len(short))):
@@ -312,16 +312,16 @@ def space_code(space: Space, points: Array) -> Array:
     return space.coded(points)
 
 
-def _shortlist(surface: Surface, scores: Scores) -> Array:
+def _shortlist(surface: Surface, scores: Prediction) -> Array:
     """Places of the candidates that may be chosen: for each beta those with the lowest merit, told points alone considered."""
-    own = scores.projected[:, : surface.told]
-    pending = scores.projected[:, surface.told :]
+    own = scores.projected[:, : surface.n_observed]
+    pending = scores.projected[:, surface.n_observed :]
     variance = (
-        np.maximum(scores.variance + (pending * pending).sum(axis=1), SMALLEST)
+        np.maximum(scores.variance + (pending * pending).sum(axis=1), MIN_VARIANCE)
         if pending.size
         else scores.variance
     )
-    sd = np.sqrt(surface.scale * np.maximum(variance, SMALLEST))
+    sd = np.sqrt(surface.scale * np.maximum(variance, MIN_VARIANCE))
     if len(own) <= SHORTLIST:
         return np.arange(len(own))
     merits = [np.round(scores.mean - beta * sd, 9) for beta in BETAS]

@@ -191,7 +191,7 @@ class DSICE(Strategy):
 
     def recommend(self, space: Space, history: History) -> Point | None:
         """The measured point with the lowest mean of the model, where measurements repeat; None: the lowest score is best."""
-        if not len(history.order()) or not (self.noise is True or history.repeated()):
+        if not len(history.order()) or not (self.noise is True or history.has_repeats):
             return None
         with one_thread():
             return lowest_mean(space, history, self._log_lam)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 _NUMBERS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -54,24 +52,3 @@ class Interrupts:
             if signal.getsignal(number) is _leave:
                 signal.signal(number, signal.SIG_DFL)
         self._ours = []
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back to the end of the block; only the main thread ever gets it."""
-    handler = (
-        signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread()
-        else None
-    )
-    if not callable(handler):
-        yield
-        return
-    came: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *what: came.append(what))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if came:
-            handler(*came[0])

@@ -94,11 +94,11 @@ def test_until_turns_time_off_for_every_trial_at_once() -> None:
 def test_a_share_counts_asked_trials_only_and_pending_ones_never() -> None:
     goal = Goal(time_weight=1.0, until=Share(0.5))
     added = [replace(trial(i, 1.0, 1.0), round=None) for i in range(5)]
-    assert History(goal, budget=4, trials=added).time_counts()
+    assert History(goal, budget=4, trials=added).weighs_time
     pending = [Trial(i, 0, {}, (i,)) for i in range(5)]
-    assert History(goal, budget=4, trials=pending).time_counts()
+    assert History(goal, budget=4, trials=pending).weighs_time
     told = [trial(i, 1.0, 1.0) for i in range(2)]
-    assert not History(goal, budget=4, trials=told).time_counts()
+    assert not History(goal, budget=4, trials=told).weighs_time
 
 
 def test_a_share_without_a_budget_is_refused() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from dsice.cli import output
 from dsice.errors import OptionError, TellError
 from dsice.journal import Journal
+from dsice.journal.format import Kind
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
@@ -154,8 +155,8 @@ def tell_from(path: str, file: str, *, wait: float = WAIT) -> int:
 
 def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
     """Whether the line was new."""
-    match record.get("kind", "tell"):
-        case "tell":
+    match record.get("kind", Kind.TELL):
+        case Kind.TELL:
             told = {name: record[name] for name in _TOLD if name in record}
             if "values" in record:
                 told["value"] = [math.nan if v is None else float(v) for v in record["values"]]
@@ -172,7 +173,7 @@ def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
                 raise TellError(
                     f"trial {trial.id} was told {trial.value} already, and a told value is final"
                 )
-        case "step":
+        case Kind.STEP:
             if (record["step"], record["value"]) not in tuner.history[record["id"]].curve:
                 tuner.step(
                     record["id"],
@@ -180,9 +181,9 @@ def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
                     math.nan if record["value"] is None else float(record["value"]),
                 )
                 return True
-        case "decision":  # of a stopper, about a trial that ran on
+        case Kind.DECISION:  # of a stopper, about a trial that ran on
             return False
-        case "add":
+        case Kind.ADD:
             return _add(tuner, record["trial"])
         case _ as kind:
             raise TellError(f"a line of the kind {kind!r} is no result")

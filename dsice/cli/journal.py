@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dsice.errors import DsiceError
 from dsice.journal import read, repair
+from dsice.journal.format import Kind
 from dsice.tuner import Tuner
 
 
 def check(path: str) -> int:
     """Say whether a journal is whole; exit code 1 when it is not."""
     contents = read(path)
-    asked = sum(len(r["trials"]) for r in contents.records if r["kind"] == "ask")
-    told = sum(r["kind"] in ("tell", "add") for r in contents.records)
+    asked = sum(len(r["trials"]) for r in contents.records if r["kind"] == Kind.ASK)
+    told = sum(r["kind"] in (Kind.TELL, Kind.ADD) for r in contents.records)
     print(
         f"{path}: {len(contents.records)} good lines after the header, {asked} trials asked, {told} told or added"
     )

@@ -11,13 +11,12 @@ from typing import Literal
 from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.goal import Goal
-from dsice.journal import read
+from dsice.journal.loader import JournalLoader
 from dsice.launchers import Clock, Job, Result, Table
 from dsice.running.options import check_stages
 from dsice.strategies import Parallel2022, Radial2024, Strategy, strategy_from_dict, strategy_names
 from dsice.trial import Trial
 from dsice.tuner import Tuner
-from dsice.tuner.opening import last_options
 
 Mode = Literal["rounds", "async"]
 
@@ -153,8 +152,7 @@ def _journal_maximizes(path: str, objective: str | None) -> bool:
     """Whether the log is a journal whose goal is to maximise what is replayed."""
     if not path.endswith(".jsonl"):
         return False
-    contents = read(path)
-    goal = Goal.from_dict(last_options(contents.header, contents.records).get("goal", {}))
+    goal = JournalLoader.open(path).goal()
     return goal.maximize and objective in (None, goal.metric)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dsice.cli import output, status
 from dsice.errors import JournalError
-from dsice.journal import Reading, read
+from dsice.journal import JournalReader
 from dsice.running.run import advance as advance_run
 from dsice.running.run import run
 from dsice.study.file import Study, read_study
@@ -34,7 +34,7 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
         The study file, the journal or the program is wrong.
     """
     study = read_study(file)
-    if must_exist and not (study.journal.exists() and read(study.journal).header):
+    if must_exist and not (study.journal.exists() and JournalReader(study.journal).header):
         raise JournalError(
             f"nothing to resume: journal {study.journal} does not exist or is empty; start with: dsice run {file}"
         )
@@ -112,7 +112,7 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = 60.0) -> int:
 
 def _age(study: Study) -> float:
     """Seconds since the study began: each call is a short one, so its time limit is that of all calls together."""
-    created = (Reading(study.journal).header or {}).get("created")
+    created = (JournalReader(study.journal).header or {}).get("created")
     return max(0.0, time.time() - created) if isinstance(created, (int, float)) else 0.0
 
 

@@ -1,71 +1,29 @@
-"""Numbers of all trials, kept up to date one by one: an ask costs the same after 10 and after 100 000 trials."""
+"""The numbers of all trials of a journal at once, before any trial is made."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from dsice.trial import State
-from dsice.typing import Array, Point
-
-_FIRST = 64  # rows of a new column
-
-
-class Column:
-    """A growing array: one number for each trial, or a row of them.
-
-    Parameters
-    ----------
-    dtype
-        Of the numbers.
-    rows
-        What it starts with, shape (trials,) or (trials, width).
-    """
-
-    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
-        self._data: Array = np.array(rows, dtype=dtype)
-        self._length = len(self._data)
-
-    def append(self, value: object) -> None:
-        """One row more."""
-        if self._length == len(self._data):
-            grown = np.empty(
-                (max(_FIRST, 2 * self._length), *np.asarray(value).shape), dtype=self._data.dtype
-            )
-            if self._length:
-                grown[: self._length] = self._data
-            self._data = grown
-        self._data[self._length] = value
-        self._length += 1
-
-    def __setitem__(self, id: int, value: object) -> None:
-        self._data[id] = value
-
-    def copy(self) -> Column:
-        """One of its own, with the same rows."""
-        return Column(self._data.dtype, self.array())
-
-    def array(self) -> Array:
-        """All rows, to look at only; what is written later may show in it."""
-        rows = self._data[: self._length]
-        rows.flags.writeable = False
-        return rows
+from dsice.typing import Point
 
 
 @dataclass
-class Rows:
-    """What a history must know of every trial at once, for trials that are made only when somebody looks at them.
+class TrialColumns:
+    """What a history must know of every trial; each list has one entry per trial, by id.
 
     Attributes
     ----------
     points, rounds, keys
-        Point, round (None: added) and (stage, repeat, member) of each trial.
-    states, values, metrics, seconds, counts
-        What was told: value, metrics and seconds as in `Trial`, NaN where there is none; the number of values.
+        Point, round (None: added) and (stage, repeat, member).
+    states
+        What became of it.
+    values, metrics, seconds
+        What was told, as in `Trial`; NaN where there is no value or no run time.
+    counts
+        How many values were told.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -80,7 +38,7 @@ class Rows:
     def extend(
         self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]
     ) -> None:
-        """Trials that were asked or added and are not told yet."""
+        """Append trials that were asked or added and are not told yet."""
         n = len(points)
         self.points.extend(points)
         self.rounds.extend([round] * n)

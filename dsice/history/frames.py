@@ -1,25 +1,20 @@
-"""A history as a DataFrame."""
+"""DataFrames of trials: all of them, and the Pareto front of two metrics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dsice.errors import OptionError
 from dsice.goal import Goal
-from dsice.trial import State, Trial
+from dsice.trial import Trial
 from dsice.typing import Array
 
 if TYPE_CHECKING:
     import pandas as pd
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from dsice.history.history import History
 
 _FIXED = {
     "lead": ("id", "round", "state"),
@@ -64,7 +59,7 @@ def frame(trials: list[Trial], scores: list[float], feasible: list[bool]) -> pd.
 def _columns(
     trials: list[Trial], scores: list[float], feasible: list[bool]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The cells by group of columns, one mapping for each trial."""
+    """Cells by group of columns, one mapping for each trial."""
     ids = range(len(trials))
     return {
         "lead": [{"id": t.id, "round": t.round, "state": str(t.state)} for t in trials],
@@ -93,7 +88,7 @@ def _end(t: Trial) -> dict[str, Any]:
 
 
 def _labels(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
-    """Column of each (group, name): the bare name where it is free, else with the group before it."""
+    """Label of each (group, name): the name where it is free, else with the group before it."""
     used: set[str] = set()
     labels = {}
     for group in ("lead", "middle", "end", "param", "metric", "note", "tag"):
@@ -106,13 +101,45 @@ def _labels(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
     return labels
 
 
-def measured(history: History, a: str, b: str) -> tuple[list[int], Array]:
-    """Done trials of the goal's stage that carry both metrics as finite numbers.
+def front(
+    trials: Sequence[Trial], values: Array, goal: Goal, metrics: tuple[str, str], feasible: Array
+) -> pd.DataFrame:
+    """What `History.front` returns.
+
+    Parameters
+    ----------
+    trials, values
+        From `carrying`: trials with both metrics, and the metrics, shape (trials, 2).
+    goal
+        Says on which side of a metric the better values lie.
+    metrics
+        The names of both.
+    feasible
+        Which trials keep every bound, by id, bool.
+    """
+    import pandas as pd
+
+    signs = np.array([1.0 if less_is_better(goal, name) else -1.0 for name in metrics])
+    rows: list[dict[str, object]] = []
+    for place in undominated(values * signs).tolist():
+        trial = trials[place]
+        row: dict[str, object] = {"id": trial.id}
+        row.update(zip(metrics, values[place], strict=True))
+        row["feasible"] = bool(feasible[trial.id])
+        taken = tuple(row)
+        for name, value in trial.params.items():
+            row[f"param.{name}" if name in taken else name] = value
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def carrying(trials: Sequence[Trial], a: str, b: str) -> tuple[list[Trial], Array]:
+    """The trials that carry both metrics as finite numbers.
 
     Returns
     -------
-    ids, values
-        Their ids, and what was told, float of shape (trials, 2).
+    trials, values
+        They, and what was told, float of shape (trials, 2).
 
     Raises
     ------
@@ -121,63 +148,50 @@ def measured(history: History, a: str, b: str) -> tuple[list[int], Array]:
     """
     if a == b:
         raise OptionError(f"front({a!r}, {b!r}): expected two different metrics")
-    done = [
-        history[i]
-        for i in np.flatnonzero(history.in_state(State.DONE) & history.of_stage()).tolist()
-    ]
-    told = {t.id: (_metric(t, a), _metric(t, b)) for t in done}
-    good = {id: pair for id, pair in told.items() if all(map(math.isfinite, pair))}
-    if not good:
-        carried = (
-            sorted({name for t in done for name in t.metrics} | {"value", "seconds"})
-            if done
-            else ["nothing yet"]
-        )
+    found: list[Trial] = []
+    values: list[tuple[float, float]] = []
+    for trial in trials:
+        pair = (_metric(trial, a), _metric(trial, b))
+        if all(map(math.isfinite, pair)):
+            found.append(trial)
+            values.append(pair)
+    if not found:
+        carried = ["nothing yet"]
+        if trials:
+            named = {name for trial in trials for name in trial.metrics}
+            carried = sorted(named | {"value", "seconds"})
         raise OptionError(
-            f"front({a!r}, {b!r}): none of the {len(done)} done trials carries both; they carry {', '.join(carried)}"
+            f"front({a!r}, {b!r}): none of the {len(trials)} done trials carries both; "
+            f"they carry {', '.join(carried)}"
         )
-    return list(good), np.array(list(good.values()), dtype=float)
+    return found, np.array(values, dtype=float)
 
 
 def less_is_better(goal: Goal, name: str) -> bool:
-    """On which side of a metric the better values lie."""
+    """Whether the better values of a metric are the smaller ones."""
     if name == goal.metric:
         return not goal.maximize
     return name not in goal.at_least or name in goal.at_most
 
 
 def undominated(points: Array) -> Array:
-    """Rows to which no other is at least as good in both columns (less is better), sorted by the first; shape (front,).
+    """Rows to which no other row is at least as good in both columns, where less is better.
 
-    Of equal rows the first is there.
+    Parameters
+    ----------
+    points
+        Float of shape (rows, 2).
+
+    Returns
+    -------
+    Array
+        Their positions, sorted by the first column, int of shape (front,). Of equal rows the
+        first is there.
     """
     order = np.lexsort((np.arange(len(points)), points[:, 1], points[:, 0]))
     second = points[order, 1]
-    before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
-    return np.asarray(order[second < before])
-
-
-def front_frame(history: History, a: str, b: str) -> pd.DataFrame:
-    """What `History.front` returns."""
-    import pandas as pd
-
-    ids, values = measured(history, a, b)
-    signs = np.array([1.0 if less_is_better(history.goal, name) else -1.0 for name in (a, b)])
-    feasible, rows = history.feasible(), list[dict[str, object]]()
-    for place in undominated(values * signs).tolist():
-        trial = history[ids[place]]
-        row: dict[str, object] = {
-            "id": trial.id,
-            a: values[place, 0],
-            b: values[place, 1],
-            "feasible": bool(feasible[trial.id]),
-        }
-        row.update(
-            (f"param.{name}" if name in ("id", a, b, "feasible") else name, v)
-            for name, v in trial.params.items()
-        )
-        rows.append(row)
-    return pd.DataFrame(rows)
+    best_before = np.concatenate([[np.inf], np.minimum.accumulate(second)[:-1]])
+    return np.asarray(order[second < best_before])
 
 
 def _metric(trial: Trial, name: str) -> float:

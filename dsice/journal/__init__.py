@@ -1,25 +1,27 @@
-"""The journal: an append-only file of JSON lines, written before anything is remembered.
+"""The journal: an append-only log of a study, and the only state that outlives a process.
 
-Line 1 is the header; each ask is one line, each tell is one line, each written whole and
-synced to the disk before the call returns. `contents` reads the file, `ledger` knows which
-lines fit together, `hold` is the lock and the owner record, `writer` the one that appends,
-`mending` takes damage out.
+A journal is what databases call a write-ahead log: each ask and each tell is one line of JSON,
+written whole and synced to the disk before anything is remembered. Replaying the lines in their
+order gives the study again, so a coordinator may be killed at any moment. For example, a line
+``{"kind":"tell","id":7,"state":"done","values":[0.31]}`` ends trial 7 with the value 0.31.
+
+`format` has the kinds of lines, how each is made from a trial and read back; `sequence` which
+line may follow which; `reader` reads a file line by line; `loader` makes a history of it, which
+is the only way from one to the other; `lock` keeps a second writer out; `writer` appends;
+`repair` takes damage out; `extend` carries a journal over to another space; `files` replaces a
+file in one step.
 """
 
-from dsice.journal.reader import FORMAT, Contents, Line, Reading, read, uncollected
+from dsice.journal.format import FORMAT
+from dsice.journal.reader import JournalReader, read
 from dsice.journal.repair import Repair, repair
 from dsice.journal.writer import Journal
-from dsice.typing import Record
 
 __all__ = [
     "FORMAT",
-    "Contents",
     "Journal",
-    "Line",
-    "Reading",
-    "Record",
+    "JournalReader",
     "Repair",
     "read",
     "repair",
-    "uncollected",
 ]

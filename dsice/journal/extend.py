@@ -1,8 +1,10 @@
-"""A journal carried over to a larger space: new levels, new axes, other rules, the old measurements where they mean the same."""
+"""A journal carried over to another space: new levels, new axes, other rules.
+
+It is possible where all that was measured means the same in the new space.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
-from dsice.journal import Journal, Reading, Record, uncollected
 from dsice.journal.files import replace_file
-from dsice.space import Require, Space
-from dsice.typing import Point
+from dsice.journal.format import Kind, encode
+from dsice.journal.loader import stored_space
+from dsice.journal.reader import JournalReader, garbage_uncollected
+from dsice.journal.writer import Journal
+from dsice.space import Space
+from dsice.typing import Params, PathLike, Point, Record
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Extension:
 
 
 def extend(
-    journal: str | os.PathLike[str],
+    journal: PathLike,
     space: Space,
     *,
     given: Mapping[str, Any] | None = None,
@@ -44,8 +49,9 @@ def extend(
 ) -> Extension:
     """Rewrite a journal for another space in which everything that was measured means the same.
 
-    Axes may have more levels (fewer too, where nothing was measured), axes may be new, rules may be
-    others. The journal as it was is kept beside it; a tuner with the new space then goes on with it.
+    Axes may have more levels (fewer too, where nothing was measured), axes may be new, and rules
+    may be others. The journal as it was is kept beside it. A tuner with the new space then goes on
+    with it.
 
     Parameters
     ----------
@@ -54,9 +60,10 @@ def extend(
     space
         The new space.
     given
-        For each new axis the value that the old trials were measured with, whatever it was called then.
+        For each new axis the value that the old trials were measured with, whatever it was called
+        then.
     rules
-        Functions of the old space's rules by name, where the new space has them no more.
+        Functions of the old space's rules by name, where the new space no longer has them.
     wait
         Seconds to wait for another writer.
 
@@ -71,33 +78,47 @@ def extend(
     JournalError
         The journal cannot be read or written; it is as it was.
     """
-    book = Journal(journal, wait=wait, create=False)
+    writer = Journal(journal, wait=wait, create=False)
     try:
-        reading = book.claim()
-        if reading.header is None:
-            raise JournalError(f"journal {book.path} is empty: no study was started in it yet")
-        mapping = Mapped(
-            book.path,
-            _old_space(book.path, reading.header, space, rules or {}),
-            space,
-            dict(given or {}),
-        )
-        if not space.difference(reading.header["space"]):
+        reader = writer.claim()
+        if reader.header is None:
+            raise JournalError(f"journal {writer.path} is empty: no study was started in it yet")
+        old = _old_space(writer.path, reader.header, space, rules or {})
+        mapping = SpaceMapping(writer.path, old, space, dict(given or {}))
+        if not space.difference(reader.header["space"]):
             return Extension(0, None)
-        with uncollected():
-            lines = [json.dumps(record, separators=(",", ":")) for record in mapping.lines(reading)]
-        reading.require_good()
-        book.begin()  # a torn last line goes now
-        return Extension(mapping.trials, _replace(book.path, "\n".join(lines) + "\n"))
+        with garbage_uncollected():
+            lines = [encode(line) for line in mapping.lines(reader)]
+        reader.require_good()
+        writer.begin()  # a torn last line goes now
+        return Extension(mapping.trials, _replace(writer.path, "\n".join(lines) + "\n"))
     finally:
-        book.close()
+        writer.close()
 
 
-class Mapped:
-    """Points of the old space in the new one."""
+class SpaceMapping:
+    """The map from points of the old space to points of the new one.
+
+    Parameters
+    ----------
+    path
+        The journal, for messages.
+    old, new
+        The two spaces.
+    given
+        Values of new axes that the old trials were measured with.
+
+    Attributes
+    ----------
+    trials
+        How many trials were carried over so far.
+    """
 
     def __init__(self, path: Path, old: Space, new: Space, given: dict[str, Any]) -> None:
-        self._path, self._old, self._new, self._given = path, old, new, given
+        self._path = path
+        self._old = old
+        self._new = new
+        self._given = given
         self.trials = 0
         self._known: dict[Point, Point] = {}
         for name in given:
@@ -112,32 +133,34 @@ class Mapped:
                 raise SpaceError(f"the value of {name!r} for the old trials: {error}") from error
         if missing := [name for name in old.names if name not in new.names]:
             raise self._refused(
-                f"axis {missing[0]!r} is missing in the new space, and its values are part of every measurement"
+                f"axis {missing[0]!r} is missing in the new space, and its values are part of "
+                "every measurement"
             )
 
-    def lines(self, reading: Reading) -> Iterator[Record]:
-        """The journal's lines for the new space; what is unknown stays as it is."""
-        header = dict(reading.header or {})
+    def lines(self, reader: JournalReader) -> Iterator[Record]:
+        """Lines of the journal for the new space; what is unknown stays as it is."""
+        header = dict(reader.header or {})
         before = {"at": time.time(), "space": header["space"], "given": self._given}
         header |= {"space": self._new.to_dict(), "extended": [*header.get("extended", ()), before]}
         yield self._options(header)
-        for line in reading:
-            record, kind = line.record, line.record["kind"]
+        for number, _, _, record in reader:
+            kind = record["kind"]
             try:
-                if kind == "ask":
+                if kind == Kind.ASK:
                     record["trials"] = [self._asked(asked) for asked in record["trials"]]
-                elif kind == "add":
+                elif kind == Kind.ADD:
                     record["trial"] = self._asked(record["trial"])
-                elif kind == "tell" and "point" in record:
+                elif kind == Kind.TELL and "point" in record:
                     record["point"] = self._point(record["point"], record.get("stage", 0))
-                elif kind == "enqueue":
+                elif kind == Kind.ENQUEUE:
                     record["point"] = self._point(record["point"], 0)
             except SpaceError as error:
-                what = f"trial {record.get('id')}" if kind == "tell" else f"line {line.number}"
+                what = f"trial {record.get('id')}" if kind == Kind.TELL else f"line {number}"
                 raise self._refused(f"{what}: {error}") from error
-            yield self._options(record) if kind == "options" else record
+            yield self._options(record) if kind == Kind.OPTIONS else record
 
     def _asked(self, asked: Record) -> Record:
+        """Map a trial of an ask or add line; the direction in its note has an entry per axis."""
         self.trials += 1
         try:
             moved = asked | {"point": self._point(asked["point"], asked.get("stage", 0))}
@@ -146,9 +169,8 @@ class Mapped:
                 f"trial {asked['id']} at {self._shown(asked['point'])}: {error}"
             ) from error
         note = asked.get("note", {})
-        if isinstance(direction := note.get("direction"), list) and len(direction) == len(
-            self._old.names
-        ):
+        direction = note.get("direction")
+        if isinstance(direction, list) and len(direction) == len(self._old.names):
             along = dict(zip(self._old.names, direction, strict=True))
             moved["note"] = note | {"direction": [along.get(name, 0) for name in self._new.names]}
         return moved
@@ -161,8 +183,8 @@ class Mapped:
             self._known[point] = self._new.point(self._params(self._old.params(point)))
         return list(self._known[point])
 
-    def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Old params with the given values of the new axes that mean something there."""
+    def _params(self, params: Params) -> dict[str, Any]:
+        """Old params with the given values of the new axes that are active there."""
         raw = {name: params.get(name, self._given.get(name)) for name in self._new.names}
         levels = [
             0 if raw[name] is None else self._level(name, raw[name]) for name in self._new.names
@@ -172,7 +194,8 @@ class Mapped:
             if active[name] and name not in params and name not in self._given:
                 kind = "is new" if name not in self._old.names else "had no value there"
                 raise SpaceError(
-                    f"parameter {name!r} {kind}; state the value that the old trials were measured with"
+                    f"parameter {name!r} {kind}; state the value that the old trials were "
+                    "measured with"
                 )
         return {**params, **{name: v for name, v in self._given.items() if active[name]}}
 
@@ -189,53 +212,43 @@ class Mapped:
             return str(levels)
 
     def _options(self, record: Record) -> Record:
-        """A start of the strategy gets the given values too."""
+        """Add the given values to the start of a strategy that has one."""
         strategy = record.get("strategy")
         start = strategy.get("start") if isinstance(strategy, dict) else None
         if not start:
             return record
-        starts = [
-            self._given | params for params in ([start] if isinstance(start, dict) else start)
-        ]
-        return record | {
-            "strategy": {
-                **record["strategy"],
-                "start": starts[0] if isinstance(start, dict) else starts,
-            }
-        }
+        moved: Any
+        if isinstance(start, dict):
+            moved = self._given | start
+        else:
+            moved = [self._given | params for params in start]
+        return record | {"strategy": {**record["strategy"], "start": moved}}
 
     def _refused(self, reason: str) -> OtherStudyError:
         return OtherStudyError(
-            f"journal {self._path} cannot be extended to the new space: {reason}. Nothing was changed; change the space so that "
-            "the old measurements mean the same in it, or give the new study a journal of its own"
+            f"journal {self._path} cannot be extended to the new space: {reason}. Nothing was "
+            "changed; change the space so that the old measurements mean the same in it, or give "
+            "the new study a journal of its own"
         )
 
 
 def _old_space(path: Path, header: Record, space: Space, rules: Mapping[str, Any]) -> Space:
-    """The space of the journal; what its Require functions forbade was never measured, so they are not needed."""
+    """Rebuild the space of the journal, with the functions of the new space and `rules`."""
     known = {
         rule.name: rule.rule
         for rule in space.where
         if rule.expression is None and rule.name is not None
-    } | dict(rules)
-    unneeded = {
-        r["function"]
-        for r in header["space"].get("where", ())
-        if r.get("kind") == Require.__name__.lower() and "function" in r
     }
     try:
-        return Space.from_dict(header["space"], rules=dict.fromkeys(unneeded, _anything) | known)
+        return stored_space(header["space"], known | dict(rules), to_measure=False)
     except SpaceError as error:
         raise SpaceError(f"journal {path}: {error}") from error
 
 
-def _anything(params: Mapping[str, Any]) -> bool:
-    return True
-
-
 def _replace(path: Path, text: str) -> Path:
-    """Put another text in the journal's place at one stroke; where the old one is kept."""
-    copy, count = path.with_name(f"{path.name}.before-extend-{time.strftime('%Y%m%d-%H%M%S')}"), 0
+    """Replace the content of the journal; the old content is in the file that is returned."""
+    copy = path.with_name(f"{path.name}.before-extend-{time.strftime('%Y%m%d-%H%M%S')}")
+    count = 0
     while copy.exists():
         count += 1
         copy = path.with_name(f"{copy.name.split('~')[0]}~{count}")

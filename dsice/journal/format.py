@@ -1,101 +1,230 @@
-"""Journal lines <-> trials: what an ask, a tell, a step and an added trial look like on disk.
+"""The lines of a journal: their kinds, how each is made, and what may follow what.
 
 ========  ==========================================================================
 kind      fields (those at their default are left out)
 ========  ==========================================================================
-header    format, dsice, space, strategy, goal, seed, max_trials, created
-ask       at, round, trials: [{id, point, note, stage, repeat, member, parent, overrides}]
+header    format, dsice, created, space, strategy, goal, seed, max_trials, stopper
+ask       at, round, trials: [{id, point, stage, repeat, member, note, parent, overrides}]
 tell      at, id, point, stage, repeat, member, state, values, metrics, seconds, times,
-          error, tags, where; the point and its like again, so that a told trial
+          error, tags, where; the identity stands here again, so that a told trial
           survives the loss of its ask line
-add       at, trial: as in ask, and the fields of a tell
+add       at, trial: the fields of an asked trial and those of a tell
 step      id, step, value
-decision  at, id, step, value, by, stop, inputs: what a stopper decided at that step, and what
-          from; nothing else follows from it
+decision  at, id, step, value, by, stop, inputs: what a stopper decided at that step, and
+          from what; nothing else follows from it
 enqueue   point
 prepared  name, directory
 again     at, id, error: its run was lost, and it was started again
-options   what changed of strategy, goal, seed, max_trials, stopper
+options   at, and those of strategy, goal, seed, max_trials and stopper that changed
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
-the same format.  NaN is written as null.
+the same format. NaN is written as null. docs/journal-format.md describes every field.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dsice.history import History
+from dsice.checks import shown
+from dsice.errors import TellError
 from dsice.space import Space
 from dsice.trial import State, Trial, mean
 from dsice.typing import Curve, Point, Record
 
-
-def trial_record(trial: Trial) -> Record:
-    """The asked part of a trial."""
-    record = _identity_record(trial)
-    if trial.note:
-        record["note"] = dict(trial.note)
-    if trial.parent is not None:
-        record["parent"] = trial.parent
-    if trial.overrides:
-        record["overrides"] = dict(trial.overrides)
-    return record
+FORMAT = 1
+BEGINNING = b'{"kind":"header"'
+"""The first bytes of every journal."""
+DEEPEST = 64  # levels of objects and lists in a note, in tags and the like
 
 
-def tell_record(trial: Trial) -> Record:
-    """The told part of a trial."""
-    record = _identity_record(trial) | {"state": str(trial.state)}
-    if trial.values:
-        record["values"] = [out(v) for v in trial.values]
-    if trial.metrics:
-        record["metrics"] = {k: out(v) for k, v in trial.metrics.items()}
-    if trial.seconds is not None:
-        record["seconds"] = trial.seconds
-    if any(t is not None for t in trial.times):
-        record["times"] = list(trial.times)
-    if trial.error is not None:
-        record["error"] = trial.error
-    for name in ("tags", "where"):
-        if value := getattr(trial, name):
-            record[name] = dict(value)
-    return record
+class Kind:
+    """The kinds of lines; each is the value of the field ``kind``."""
+
+    HEADER = "header"
+    ASK = "ask"
+    TELL = "tell"
+    ADD = "add"
+    STEP = "step"
+    DECISION = "decision"
+    ENQUEUE = "enqueue"
+    PREPARED = "prepared"
+    AGAIN = "again"
+    OPTIONS = "options"
 
 
-def _identity_record(trial: Trial) -> Record:
-    record: Record = {"id": trial.id, "point": list(trial.point)}
-    return record | {
-        name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)
+KINDS = frozenset(value for name, value in vars(Kind).items() if name.isupper())
+OPTIONS = ("strategy", "goal", "seed", "max_trials", "stopper")
+"""Fields of the header that an options line may change."""
+
+
+# ------------------------------------------------------------------ making lines
+def encode(line: Mapping[str, Any], *, allow_nan: bool = True) -> str:
+    """The text of a line, without the newline."""
+    return json.dumps(line, separators=(",", ":"), allow_nan=allow_nan)
+
+
+def header_line(space: Mapping[str, Any], options: Mapping[str, Any]) -> Record:
+    """The first line: a study with that space and these options."""
+    line: Record = {"kind": Kind.HEADER, "format": FORMAT, "dsice": _version()}
+    line |= {"created": time.time(), "space": space}
+    for name, value in options.items():
+        if name != "stopper" or value is not None:
+            line[name] = value
+    return line
+
+
+def options_line(changed: Mapping[str, Any]) -> Record:
+    """The options that changed, each of them whole."""
+    return {"kind": Kind.OPTIONS, "at": time.time(), **changed}
+
+
+def ask_line(trials: Sequence[Trial], round: int | None) -> Record:
+    """A batch of pending trials; without a round they confirm others."""
+    line: Record = {"kind": Kind.ASK, "at": time.time()}
+    if round is not None:
+        line["round"] = round
+    line["trials"] = [_asked_fields(trial) for trial in trials]
+    return line
+
+
+def tell_line(trial: Trial, at: float) -> Record:
+    """How a trial ended, told at that time."""
+    return {"kind": Kind.TELL, "at": at, **_told_fields(trial)}
+
+
+def add_line(trial: Trial, at: float) -> Record:
+    """A trial that was never asked, told at that time."""
+    return {"kind": Kind.ADD, "at": at, "trial": _asked_fields(trial) | _told_fields(trial)}
+
+
+def step_line(id: int, step: int, value: float) -> Record:
+    """A point of a trial's learning curve."""
+    return {"kind": Kind.STEP, "id": id, "step": step, "value": encode_float(value)}
+
+
+def decision_line(
+    step: Mapping[str, Any], by: str, inputs: Mapping[str, Any], *, stop: bool
+) -> Record:
+    """What a stopper decided after that step line, and from what."""
+    about = {name: step[name] for name in ("id", "step", "value")}
+    return {
+        "kind": Kind.DECISION,
+        "at": time.time(),
+        **about,
+        "by": by,
+        "stop": stop,
+        "inputs": inputs,
     }
 
 
-def trial_from(record: Mapping[str, Any], space: Space, round: int | None) -> Trial:
-    """A pending trial from the asked part."""
-    point = tuple(int(level) for level in record["point"])
-    overrides = record.get("overrides", {})
+def enqueue_line(point: Point) -> Record:
+    """A point to be asked before anything that the strategy proposes."""
+    return {"kind": Kind.ENQUEUE, "point": list(point)}
+
+
+def prepared_line(name: str, directory: str) -> Record:
+    """Something that trials depend on is ready."""
+    return {"kind": Kind.PREPARED, "name": name, "directory": directory}
+
+
+def again_line(id: int, error: str) -> Record:
+    """The run of a pending trial was lost and started again."""
+    return {"kind": Kind.AGAIN, "at": time.time(), "id": id, "error": error}
+
+
+def repaired_ask_line(trials: Sequence[Record], round: int) -> Record:
+    """The place of a damaged ask line, with what is still known of its trials."""
+    return {"kind": Kind.ASK, "round": round, "repaired": True, "trials": list(trials)}
+
+
+def lost_line(id: int, error: str) -> Record:
+    """The end of a trial of which nothing but the id is known."""
+    return {"kind": Kind.TELL, "id": id, "state": str(State.LOST), "error": error}
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dsice")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"
+
+
+# ------------------------------------------------------------------ trials and their fields
+def _asked_fields(trial: Trial) -> Record:
+    fields = _identity_fields(trial)
+    if trial.note:
+        fields["note"] = dict(trial.note)
+    if trial.parent is not None:
+        fields["parent"] = trial.parent
+    if trial.overrides:
+        fields["overrides"] = dict(trial.overrides)
+    return fields
+
+
+def _told_fields(trial: Trial) -> Record:
+    fields = _identity_fields(trial)
+    fields["state"] = str(trial.state)
+    if trial.values:
+        fields["values"] = [encode_float(v) for v in trial.values]
+    if trial.metrics:
+        fields["metrics"] = {name: encode_float(v) for name, v in trial.metrics.items()}
+    if trial.seconds is not None:
+        fields["seconds"] = trial.seconds
+    if any(t is not None for t in trial.times):
+        fields["times"] = list(trial.times)
+    if trial.error is not None:
+        fields["error"] = trial.error
+    if trial.tags:
+        fields["tags"] = dict(trial.tags)
+    if trial.where:
+        fields["where"] = dict(trial.where)
+    return fields
+
+
+def _identity_fields(trial: Trial) -> Record:
+    fields: Record = {"id": trial.id, "point": list(trial.point)}
+    for name, value in (
+        ("stage", trial.stage),
+        ("repeat", trial.repeat),
+        ("member", trial.member),
+    ):
+        if value:
+            fields[name] = value
+    return fields
+
+
+def asked_trial(fields: Mapping[str, Any], space: Space, round: int | None) -> Trial:
+    """The pending trial of an ask or add line."""
+    point = tuple(int(level) for level in fields["point"])
+    overrides = fields.get("overrides", {})
     return Trial(
-        id=int(record["id"]),
+        id=int(fields["id"]),
         round=round,
         params=space.params(point) | overrides,
         point=point,
-        stage=record.get("stage", 0),
-        repeat=record.get("repeat", 0),
-        member=record.get("member", 0),
-        parent=record.get("parent"),
+        stage=fields.get("stage", 0),
+        repeat=fields.get("repeat", 0),
+        member=fields.get("member", 0),
+        parent=fields.get("parent"),
         overrides=overrides,
-        note=record.get("note", {}),
+        note=fields.get("note", {}),
     )
 
 
-def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
-    """The trial with the told part of a record."""
-    values = tuple(number(v) for v in record.get("values", ()))
-    queued, started, ended = record.get("times", (None, None, None))
-    return Trial(  # in the order of the fields: twice as fast as by name, and a journal may hold 100 000
+def told_trial(trial: Trial, fields: Mapping[str, Any]) -> Trial:
+    """That trial as a tell or add line says that it ended."""
+    values = tuple(decode_float(v) for v in fields.get("values", ()))
+    queued, started, ended = fields.get("times", (None, None, None))
+    # In the order of the fields: twice as fast as by name, and a journal may hold 100 000.
+    return Trial(
         trial.id,
         trial.round,
         trial.params,
@@ -106,82 +235,26 @@ def told(trial: Trial, record: Mapping[str, Any]) -> Trial:
         trial.parent,
         trial.overrides,
         trial.note,
-        State(record["state"]),
+        State(fields["state"]),
         values,
         mean(values),
-        {k: number(v) for k, v in record["metrics"].items()} if "metrics" in record else {},
-        record.get("seconds"),
+        {name: decode_float(v) for name, v in fields.get("metrics", {}).items()},
+        fields.get("seconds"),
         (queued, started, ended),
         trial.curve,
-        record.get("error"),
-        record.get("tags", {}),
-        record.get("where", {}),
+        fields.get("error"),
+        fields.get("tags", {}),
+        fields.get("where", {}),
     )
 
 
-def extended(curve: Curve, step: int, value: float) -> tuple[tuple[int, float], ...]:
+def extended_curve(curve: Curve, step: int, value: float) -> tuple[tuple[int, float], ...]:
     """A learning curve with one more point.
 
-    A step that is there already, or lies before the last one, comes from a trial that was
-    started again: what was told from there on belonged to the earlier attempt.
+    A step that is not beyond the last one comes from a trial that was started again: what was
+    told from there on belonged to the earlier attempt.
     """
     return (*(point for point in curve if point[0] < step), (step, value))
-
-
-def apply(record: Mapping[str, Any], history: History, space: Space, queue: list[Point]) -> None:
-    """Write what a journal line says into the history and the queue of enqueued points.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError, SpaceError
-        The line does not fit the lines before it, or the space.
-    """
-    match record["kind"]:
-        case "ask":
-            for asked in record["trials"]:
-                trial = trial_from(asked, space, record.get("round"))
-                history.write(trial)
-                unqueue(queue, trial)
-        case "tell":
-            trial = history[record["id"]]
-            if tuple(record.get("point", trial.point)) != trial.point:
-                raise ValueError(
-                    f"trial {trial.id} was asked at {list(trial.point)}, not at {record['point']}"
-                )
-            history.write(told(trial, record))
-        case "add":
-            trial = trial_from(record["trial"], space, None)
-            history.write(told(trial, record["trial"]))
-            unqueue(queue, trial)
-        case "step":
-            trial = history[record["id"]]
-            history.write(
-                replace(trial, curve=extended(trial.curve, record["step"], number(record["value"])))
-            )
-        case "enqueue":
-            queue.append(tuple(record["point"]))
-
-
-def unqueue(queue: list[Point], trial: Trial) -> None:
-    """A point that was asked or added need not be asked any more."""
-    if trial.identity == (trial.point, 0, 0, 0) and trial.point in queue:
-        queue.remove(trial.point)
-
-
-def out(value: float) -> float | str | None:
-    """JSON has no NaN and no infinity."""
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)
-
-
-def number(value: float | str | None) -> float:
-    """A number of a journal line: null is NaN, and infinity is a string."""
-    if type(value) is float:
-        return value
-    if isinstance(value, bool):
-        raise TypeError(f"{value!r} is no number")
-    return math.nan if value is None else float(value)
 
 
 def with_curve(trial: Trial, steps: Iterable[tuple[int, float]]) -> Trial:
@@ -189,112 +262,70 @@ def with_curve(trial: Trial, steps: Iterable[tuple[int, float]]) -> Trial:
     curve: list[tuple[int, float]] = []
     for step, value in steps:
         if curve and step <= curve[-1][0]:
-            curve = list(extended(tuple(curve), step, value))
+            curve = list(extended_curve(curve, step, value))
         else:
             curve.append((step, value))
     return replace(trial, curve=tuple(curve))
 
 
-KINDS = (
-    "header",
-    "ask",
-    "tell",
-    "add",
-    "step",
-    "decision",
-    "enqueue",
-    "prepared",
-    "again",
-    "options",
-)
+# ------------------------------------------------------------------ values
+def encode_float(value: float) -> float | str | None:
+    """A number as JSON can hold it: NaN becomes null, infinity a string."""
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
 
 
-class Ledger:
-    """Follows the lines of a journal after the header."""
+def decode_float(value: float | str | None) -> float:
+    """A number of a line: null is NaN, and infinity is a string."""
+    if type(value) is float:
+        return value
+    if isinstance(value, bool):
+        raise TypeError(f"{value!r} is no number")
+    return math.nan if value is None else float(value)
 
-    def __init__(self) -> None:
-        self.states: list[str] = []
 
-    @property
-    def next(self) -> int:
-        """The id that the next asked or added trial must have."""
-        return len(self.states)
+def encode_mapping(who: str, what: str, mapping: object) -> dict[str, Any]:
+    """A copy of a mapping as JSON gives it back.
 
-    def problem(self, record: Mapping[str, Any]) -> str:
-        """Take a line in; what is wrong with it (then it is left out), "" if it fits."""
-        kind = record["kind"]
-        if kind == "tell":  # most lines are tells
-            id, state = record.get("id"), record.get("state")
-            if (
-                type(id) is int
-                and type(state) is str
-                and 0 <= id < len(self.states)
-                and self.states[id] in _OPEN
-            ):
-                self.states[id] = state
-                return ""
-            return self._wrong_tell(id, state)
-        match kind:
-            case "ask" if type(record.get("trials")) is list:
-                return self._new(record["trials"], "pending")
-            case "step" if _is_step(record):
-                return self._running(record["id"])
-            case "add" if (
-                type(trial := record.get("trial")) is dict and type(trial.get("state")) is str
-            ):
-                return self._new([trial], trial["state"])
-            case "enqueue" if type(point := record.get("point")) is list and _are_levels(point):
-                return ""
-            case "prepared" if (
-                type(record.get("name")) is str and type(record.get("directory")) is str
-            ):
-                return ""
-            case "again" if type(record.get("id")) is int:
-                return self._unknown(record["id"])
-            case "ask" | "add" | "step" | "enqueue" | "prepared" | "again":
-                return f"this {kind} line lacks a field, or has a wrong one"
-            case "header":
-                return "a second header"
-        return ""  # options, and kinds of a newer dsice
+    Parameters
+    ----------
+    who, what
+        Whose mapping it is and what it is called, for the message.
 
-    def _new(self, trials: list[Any], state: str) -> str:
-        for expected, trial in enumerate(trials, self.next):
-            if type(trial) is not dict or type(id := trial.get("id")) is not int:
-                return "a trial without a whole id and point"
-            if type(point := trial.get("point")) is not list or not _are_levels(point):
-                return "a trial without a whole id and point"
-            if id != expected:
-                return f"trial {id} comes where trial {expected} is expected"
-        self.states.extend(state for _ in trials)
-        return ""
-
-    def _wrong_tell(self, id: object, state: object) -> str:
-        if type(id) is not int or type(state) is not str:
-            return "this tell line lacks a field, or has a wrong one"
-        return self._unknown(id) or f"trial {id} was told before"
-
-    def _running(self, id: int) -> str:
-        problem = self._unknown(id)
-        return problem or (
-            "" if self.states[id] == "pending" else f"a step of trial {id}, which was told before"
+    Raises
+    ------
+    TellError
+        No mapping, or something in it that JSON cannot hold.
+    """
+    if mapping is None:
+        return {}
+    if not isinstance(mapping, Mapping):
+        raise TellError(
+            f"{who}: {what}={shown(mapping)}; expected a mapping, such as {{'host': 'node7'}}"
         )
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
+    except Exception as error:  # also what an object of somebody's own raises
+        hint = "use strings, finite numbers, lists and dicts"
+        raise TellError(
+            f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}"
+        ) from error
+    # Whether Python can read a deeper one back would depend on the depth of the reader's stack.
+    if _is_too_deep(copy):
+        raise TellError(
+            f"{who}: {what}={shown(mapping)} is nested deeper than {DEEPEST} levels; "
+            "make it flatter"
+        )
+    return copy
 
-    def _unknown(self, id: int) -> str:
-        return "" if 0 <= id < self.next else f"trial {id} was never asked"
 
-
-_OPEN = ("pending", "lost")  # may be told
-_INTS = {int}  # a bool is none
-
-
-def _are_levels(point: list[Any]) -> bool:
-    return not point or (set(map(type, point)) == _INTS and min(point) >= 0)
-
-
-def _is_step(record: Mapping[str, Any]) -> bool:
-    value = record.get("value", ...)
-    return (
-        type(record.get("id")) is int
-        and type(record.get("step")) is int
-        and (value is None or type(value) in (int, float, str))
-    )
+def _is_too_deep(value: Any) -> bool:
+    """Whether a JSON object has more than DEEPEST levels of objects and lists."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (v for one in level for v in (one.values() if isinstance(one, dict) else one))
+        level = [v for v in inner if isinstance(v, (dict, list))]
+        if not level:
+            return False
+    return True

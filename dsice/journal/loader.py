@@ -1,8 +1,8 @@
-"""The trials of a journal, read in one pass and made one by one when somebody looks at them.
+"""A journal as a history: the only way from the one to the other.
 
-A journal of 100 000 trials is read in the time that its JSON takes: of each line only what the
-history needs of all trials at once is kept (`dsice.history.Rows`), and where the line stands.
-`dsice.journal.format.apply` says the same thing plainly, line by line; the tests hold the two together.
+A journal of 100 000 trials is loaded in the time that its JSON takes, in one pass: of each line
+only what the history needs of all trials at once is kept (`dsice.history.TrialColumns`), and where
+the line stands. A trial itself is made when somebody first looks at it.
 """
 
 from __future__ import annotations
@@ -17,34 +17,48 @@ from typing import Any
 import numpy as np
 
 from dsice.errors import JournalError
-from dsice.history import History, Rows
-from dsice.journal import Line, Reading, Record, format, uncollected
-from dsice.space import Space
+from dsice.goal import Goal
+from dsice.history import History, TrialColumns
+from dsice.journal.format import (
+    OPTIONS,
+    Kind,
+    asked_trial,
+    decode_float,
+    told_trial,
+    with_curve,
+)
+from dsice.journal.reader import JournalReader, Line, garbage_uncollected
+from dsice.space import Require, Space
+from dsice.space.rules import Predicate
 from dsice.trial import State, Trial, mean
-from dsice.typing import Point
+from dsice.typing import PathLike, Point, Record
 
 _STATES: dict[str, State] = {str(state): state for state in State}
-_UNREADABLE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+_UNUSABLE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
 
 
-class Archive:
-    """What a journal holds.
+class JournalLoader:
+    """What a journal says: its study, its trials and what else is known of their runs.
 
     Parameters
     ----------
-    reading
-        The journal; it is gone through here.
+    reader
+        The journal; the pass over its lines is made here.
 
     Attributes
     ----------
-    header, options
-        The first line, None for an empty journal; and the lines that change its options.
+    path
+        The file.
+    header
+        The first line, None for an empty journal.
+    options
+        The options in force by name, as JSON: those of the header, then each options line.
     queue
         Points that were enqueued and not asked.
     preparations
         Directories of what was prepared, by name.
-    again
-        How often the run of a trial was lost and started again.
+    lost_runs
+        How often the run of a trial was lost and started again, by id.
 
     Raises
     ------
@@ -52,141 +66,217 @@ class Archive:
         There is a bad line, or one that no trial can be made of; the message names it.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self.path, self.header = reading.path, reading.header
-        self.options: list[Record] = []
+    def __init__(self, reader: JournalReader) -> None:
+        self.path = reader.path
+        self.header = reader.header
+        self.options: Record = {}
         self.queue: list[Point] = []
         self.preparations: dict[str, str] = {}
-        self.again: Counter[int] = Counter()
-        self._text, self._rows = reading.text, Rows()
+        self.lost_runs: Counter[int] = Counter()
+        self._text = reader.text
+        self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
         self._asked: list[tuple[int, int]] = []  # where that line stands
         self._told: dict[int, tuple[int, int]] = {}  # where the last tell line of a trial stands
         self._steps: dict[int, tuple[array[int], array[float]]] = {}
         self._last: tuple[tuple[int, int], Record] = ((-1, -1), {})
-        with uncollected():
-            for line in reading:
-                if not reading.bad:  # else the rest is only looked through
+        self._change_options(self.header or {})
+        with garbage_uncollected():
+            for line in reader:
+                if not reader.bad:  # else the rest is read only to complete the list of bad lines
                     self._take(line)
-        reading.require_good()
+        reader.require_good()
 
-    def fill(self, history: History, space: Space) -> None:
-        """Give an empty history all trials.
+    @classmethod
+    def open(cls, path: PathLike) -> JournalLoader:
+        """Load a journal to look at, also while another process writes it."""
+        return cls(JournalReader(path))
+
+    # ------------------------------------------------------------------ the study
+    def goal(self) -> Goal:
+        """The goal in force.
 
         Raises
         ------
         JournalError
-            A point that is none of the space; the message names its line.
+            It is damaged, or has an option of a newer dsice.
         """
         try:
-            points = np.array(self._rows.points, dtype=np.int64).reshape(len(self._rows.points), -1)
-            good = not len(points) or (
-                points.shape[1] == space.ndim and bool((points < np.array(space.shape)).all())
+            return Goal.from_dict(self.options.get("goal", {}))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self.unusable_options(error) from error
+
+    def unusable_options(self, error: Exception) -> JournalError:
+        """The error that an option in force cannot be used."""
+        return JournalError(
+            f"journal {self.path}: its header or an options line cannot be used: {error}"
+        )
+
+    # ------------------------------------------------------------------ the history
+    def fill(self, history: History, space: Space) -> None:
+        """Give an empty history all trials; it is done once.
+
+        Raises
+        ------
+        JournalError
+            A point is not on the grid of the space; the message names its line.
+        """
+        points = self._columns.points
+        try:
+            levels = np.array(points, dtype=np.int64).reshape(len(points), -1)
+            on_grid = not len(levels) or (
+                levels.shape[1] == space.ndim and bool((levels < np.array(space.shape)).all())
             )
         except (OverflowError, ValueError):
-            good = False
-        if not good:
+            on_grid = False
+        if not on_grid:
             self._name_the_line(space)
         self._space = space
-        with uncollected():
-            history.load(self._rows, self._trial)
-        self._rows = Rows()
+        with garbage_uncollected():
+            history.load(self._columns, self._trial)
+        self._columns = TrialColumns()
 
     def _name_the_line(self, space: Space) -> None:
-        for number, where, point in zip(self._numbers, self._asked, self._rows.points, strict=True):
+        """Raise JournalError for the first line with a point that the space does not have."""
+        places = zip(self._numbers, self._asked, self._columns.points, strict=True)
+        for number, where, point in places:
             try:
                 space.params(point)
-            except _UNREADABLE as error:
+            except _UNUSABLE as error:
                 raise self._unusable(number, self._record(where)["kind"], error) from error
 
     def _unusable(self, number: int, kind: str, error: Exception) -> JournalError:
         reason = f"{type(error).__name__}: {error}"
         return JournalError(
-            f"journal {self.path}, line {number}: this {kind} line cannot be used ({reason}); nothing was changed. "
-            "Put the line right or take it out (keep a copy of the file)"
+            f"journal {self.path}, line {number}: this {kind} line cannot be used ({reason}); "
+            "nothing was changed. Put the line right or take it out (keep a copy of the file)"
         )
 
-    # ------------------------------------------------------------------ reading
+    # ------------------------------------------------------------------ the pass
     def _take(self, line: Line) -> None:
         record = line.record
         try:
             match record["kind"]:
-                case "tell":
+                case Kind.TELL:
                     id = record["id"]
                     self._tell(id, record)
                     self._told[id] = (line.start, line.stop)
-                case "ask":
+                case Kind.ASK:
                     self._ask(record["trials"], _whole(record, "round", None), line)
-                case "step":
+                case Kind.STEP:
                     steps, values = self._steps.setdefault(record["id"], (array("q"), array("d")))
                     steps.append(record["step"])
-                    values.append(format.number(record["value"]))
-                case "add":
+                    values.append(decode_float(record["value"]))
+                case Kind.ADD:
                     self._ask([record["trial"]], None, line)
                     self._tell(record["trial"]["id"], record["trial"])
-                case "enqueue":
+                case Kind.ENQUEUE:
                     self.queue.append(tuple(record["point"]))
-                case "prepared":
+                case Kind.PREPARED:
                     self.preparations[record["name"]] = record["directory"]
-                case "again":
-                    self.again[record["id"]] += 1
-                case "options":
-                    self.options.append(record)
-        except _UNREADABLE as error:
+                case Kind.AGAIN:
+                    self.lost_runs[record["id"]] += 1
+                case Kind.OPTIONS:
+                    self._change_options(record)
+        except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
+
+    def _change_options(self, record: Mapping[str, Any]) -> None:
+        self.options.update((name, record[name]) for name in OPTIONS if name in record)
 
     def _ask(self, trials: list[Record], round: int | None, line: Line) -> None:
         points = [tuple(asked["point"]) for asked in trials]
         keys = [_NEW if len(asked) == 2 else _key(asked) for asked in trials]
-        self._rows.extend(points, round, keys)
+        self._columns.extend(points, round, keys)
         self._numbers.extend([line.number] * len(trials))
         self._asked.extend([(line.start, line.stop)] * len(trials))
-        for point, key in zip(points, keys, strict=True) if self.queue else ():
-            if key == _NEW and point in self.queue:
-                self.queue.remove(point)
+        if self.queue:
+            for point, key in zip(points, keys, strict=True):
+                if key == _NEW and point in self.queue:
+                    self.queue.remove(point)
 
-    def _tell(self, id: int, record: Record) -> None:
-        rows, get = self._rows, record.get
+    def _tell(self, id: int, told: Record) -> None:
+        columns = self._columns
+        get = told.get
         point = get("point")
-        if point is not None and tuple(point) != rows.points[id]:
-            raise ValueError(f"trial {id} was asked at {list(rows.points[id])}, not at {point}")
-        _check_rest(record)
-        rows.states[id] = _STATES.get(record["state"]) or State(record["state"])
+        if point is not None and tuple(point) != columns.points[id]:
+            raise ValueError(f"trial {id} was asked at {list(columns.points[id])}, not at {point}")
+        _check_rest(told)
+        columns.states[id] = _STATES.get(told["state"]) or State(told["state"])
         values = get("values", ())
-        rows.counts[id] = len(values)
-        rows.values[id] = (
+        columns.counts[id] = len(values)
+        columns.values[id] = (
             values[0] if len(values) == 1 and type(values[0]) is float else _mean(values)
         )
-        rows.metrics[id] = _numbers(get("metrics", _NOTHING))
+        columns.metrics[id] = _floats(get("metrics", _NOTHING))
         if (seconds := get("seconds")) is not None:
-            rows.seconds[id] = _plain("seconds", seconds)
+            columns.seconds[id] = _float("seconds", seconds)
 
     # ------------------------------------------------------------------ trials
     def _trial(self, id: int) -> Trial:
-        """The trial of an id, as the lines have it."""
-        record, round = self._record(self._asked[id]), None
-        if record["kind"] == "add":
+        """The trial of an id, as its lines have it."""
+        record = self._record(self._asked[id])
+        added = record["kind"] == Kind.ADD
+        if added:
             asked = record["trial"]
+            trial = asked_trial(asked, self._space, None)
         else:
-            asked, round = record["trials"][id - record["trials"][0]["id"]], record.get("round")
-        trial = format.trial_from(asked, self._space, round)
+            asked = record["trials"][id - record["trials"][0]["id"]]
+            trial = asked_trial(asked, self._space, record.get("round"))
         if id in self._steps:
-            trial = format.with_curve(trial, zip(*self._steps[id], strict=True))
-        if record["kind"] == "add":
-            trial = format.told(trial, asked)
-        return (
-            format.told(trial, json.loads(self._text[slice(*self._told[id])]))
-            if id in self._told
-            else trial
-        )
+            trial = with_curve(trial, zip(*self._steps[id], strict=True))
+        if added:
+            trial = told_trial(trial, asked)
+        if id in self._told:
+            trial = told_trial(trial, json.loads(self._text[slice(*self._told[id])]))
+        return trial
 
     def _record(self, where: tuple[int, int]) -> Record:
-        """The line that stands there; trials of one ask are mostly looked at one after the other."""
+        """The line that stands there; trials of one ask are mostly looked at one after another."""
         if self._last[0] != where:
             self._last = (where, json.loads(self._text[slice(*where)]))
         return self._last[1]
 
 
+def stored_space(
+    record: Mapping[str, Any],
+    rules: Mapping[str, Predicate] | None = None,
+    *,
+    to_measure: bool = True,
+) -> Space:
+    """The space in the header of a journal.
+
+    Parameters
+    ----------
+    record
+        The header's `space`.
+    rules
+        Functions of the space's rules, by name.
+    to_measure
+        False: only trials that were measured are looked at. What a `Require` forbade was never
+        measured, so a function of one need not be among `rules`.
+
+    Raises
+    ------
+    SpaceError
+        A function is missing, or the space is damaged.
+    """
+    functions: dict[str, Predicate] = {}
+    if not to_measure:
+        functions = {
+            rule["function"]: _allow
+            for rule in record.get("where", ())
+            if rule.get("kind") == Require.__name__.lower() and "function" in rule
+        }
+    return Space.from_dict(record, rules=functions | dict(rules or {}))
+
+
+def _allow(params: Mapping[str, Any]) -> bool:
+    return True
+
+
+# ------------------------------------------------------------------ checks of fields
+# A trial is made when it is looked at, which must not fail: all of its fields are checked here.
 _NEW = (0, 0, 0)  # stage, repeat and member of most trials
 _NOTHING: Mapping[str, float] = {}
 _NO_TIMES = [None] * 3
@@ -194,7 +284,7 @@ _FLOATS = {float}
 
 
 def _key(asked: Record) -> tuple[int, int, int]:
-    """Stage, repeat and member; what is not looked at now must not fail when somebody does."""
+    """Stage, repeat and member of an asked trial, all of its fields checked."""
     for name in ("note", "overrides"):
         if type(asked.get(name, _NOTHING)) is not dict:
             raise TypeError(f"{name} is {asked[name]!r}")
@@ -204,42 +294,40 @@ def _key(asked: Record) -> tuple[int, int, int]:
     return (_whole(asked, "stage", 0), _whole(asked, "repeat", 0), _whole(asked, "member", 0))
 
 
-def _check_rest(record: Record) -> None:
-    """Raise TypeError for what is told beside the numbers and of the wrong kind: it must not fail when it is looked at."""
-    if (error := record.get("error")) is not None and type(error) is not str:
+def _check_rest(told: Record) -> None:
+    """Raise TypeError for a field of the wrong kind among those that no column holds."""
+    if (error := told.get("error")) is not None and type(error) is not str:
         raise TypeError(f"error is {error!r}")
     for name in ("tags", "where"):
-        if type(record.get(name, _NOTHING)) is not dict:
-            raise TypeError(f"{name} is {record[name]!r}")
-    times = record.get("times", _NO_TIMES)
+        if type(told.get(name, _NOTHING)) is not dict:
+            raise TypeError(f"{name} is {told[name]!r}")
+    times = told.get("times", _NO_TIMES)
     if type(times) is not list or len(times) != 3:
         raise TypeError(f"times is {times!r}, not three numbers")
     for moment in times:
         if moment is not None:
-            _plain("times", moment)
+            _float("times", moment)
 
 
-def _plain(name: str, value: object) -> float:
+def _float(name: str, value: object) -> float:
     if type(value) is not float and type(value) is not int:
         raise TypeError(f"{name} is {value!r}, no number")
     return float(value)
 
 
+def _floats(metrics: Mapping[str, Any]) -> Mapping[str, float]:
+    if type(metrics) is not dict:
+        raise TypeError(f"metrics is {metrics!r}")
+    if set(map(type, metrics.values())) <= _FLOATS:
+        return metrics
+    return {name: decode_float(value) for name, value in metrics.items()}
+
+
 def _mean(values: list[Any]) -> float:
     if type(values) not in (list, tuple):
         raise TypeError(f"values is {values!r}")
-    found = mean(tuple(map(format.number, values)))
+    found = mean(tuple(map(decode_float, values)))
     return math.nan if found is None else found
-
-
-def _numbers(metrics: Mapping[str, Any]) -> Mapping[str, float]:
-    if type(metrics) is not dict:
-        raise TypeError(f"metrics is {metrics!r}")
-    return (
-        metrics
-        if set(map(type, metrics.values())) <= _FLOATS
-        else {k: format.number(v) for k, v in metrics.items()}
-    )
 
 
 def _whole(record: Record, name: str, default: int | None) -> Any:

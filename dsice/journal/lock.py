@@ -20,14 +20,13 @@ from pathlib import Path
 from dsice.errors import JournalError, LockedError
 from dsice.journal.files import replace_file
 
-_mine: dict[
-    Path, int
-] = {}  # journals held here, and by which process: fcntl locks do not see a second open in one process
+# Journals locked here, and by which process: fcntl locks do not see a second open in one process.
+_mine: dict[Path, int] = {}
 _mutex = threading.Lock()
 
 
-class Hold:
-    """The right to write a journal, from here until `release`.
+class JournalLock:
+    """The right to write a journal, from its making until `release`.
 
     Parameters
     ----------
@@ -36,28 +35,38 @@ class Hold:
     lock
         False: do without the file lock.
     wait
-        Seconds to wait for another holder.
+        Seconds to wait for another writer.
+
+    Attributes
+    ----------
+    nonce
+        A random word that the owner record has as long as nobody else took the journal over.
+    owner_path
+        The file of the owner record.
+    pid
+        The process that has the journal; None after `release`.
 
     Raises
     ------
     LockedError
-        Somebody else holds it.
+        Somebody else has it.
     JournalError
         The lock file cannot be made, or the file system refuses locks.
     """
 
     def __init__(self, path: Path, *, lock: bool, wait: float) -> None:
         self.path = path
+        self.owner_path = _owner_path(path)
         self.nonce = uuid.uuid4().hex
         self._fd: int | None = None
         deadline = time.monotonic() + wait
-        while not self._try(lock):
+        while not self._try_to_lock(lock):
             if time.monotonic() >= deadline:
                 raise LockedError(self._refusal(wait))
             time.sleep(0.02)
-        self._pid: int | None = os.getpid()
+        self.pid: int | None = os.getpid()
 
-    def _try(self, lock: bool) -> bool:
+    def _try_to_lock(self, lock: bool) -> bool:
         with _mutex:  # of two threads only one may come as far as opening the lock file
             if _mine.get(self.path) == os.getpid():
                 return False
@@ -71,10 +80,16 @@ class Hold:
     def _refusal(self, wait: float) -> str:
         waited = f" after waiting {wait:g} s" if wait else ""
         if _mine.get(self.path) == os.getpid():
-            return f"journal {self.path} is open in this process already{waited}; close() the other Tuner or Journal first"
-        return f"journal {self.path} is being written by another coordinator{waited} ({owner(self.path)}); let it end, or stop it"
+            return (
+                f"journal {self.path} is open in this process already{waited}; "
+                "close() the other Tuner or Journal first"
+            )
+        return (
+            f"journal {self.path} is being written by another coordinator{waited} "
+            f"({owner(self.path)}); let it end, or stop it"
+        )
 
-    def own(self) -> None:
+    def write_owner(self) -> None:
         """Write the owner record."""
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         record = {
@@ -84,50 +99,15 @@ class Hold:
             "since": since,
         }
         replace_file(
-            _owner_path(self.path),
+            self.owner_path,
             json.dumps(record),
             fsync=False,
             temporary=self.path.with_name(f"{self.path.name}.owner-{self.nonce[:8]}"),
         )
 
-    @property
-    def mine(self) -> bool:
-        """Whether this process, and no fork of it, has the journal."""
-        return self._pid == os.getpid()
-
-    def check(self, fd: int) -> None:
-        """Raise unless this process still holds the journal and `fd` is still its file."""
-        if os.getpid() != self._pid:
-            raise JournalError(
-                f"journal {self.path} belongs to process {self._pid}; this forked process ({os.getpid()}) may not write it. "
-                "Return the result to the process that made the tuner, and tell it there"
-            )
-        try:
-            here, there = os.fstat(fd), self.path.stat()
-        except OSError as error:
-            raise JournalError(
-                f"journal {self.path} was removed or cannot be reached ({error.strerror}); {_IN_HAND}"
-            ) from error
-        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
-            raise JournalError(
-                f"journal {self.path} was replaced by another file while it was in use; {_IN_HAND}"
-            )
-        try:
-            nonce = json.loads(_owner_path(self.path).read_text())["nonce"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise JournalError(
-                f"journal {self.path}: its owner record {_owner_path(self.path).name} was removed or damaged ({error}), so "
-                "another coordinator may be writing; make sure that none is, close this tuner and open the journal again"
-            ) from error
-        if nonce != self.nonce:
-            raise LockedError(
-                f"journal {self.path} was taken over by another coordinator ({owner(self.path)}); this one has stopped writing, "
-                "and nothing that was told is lost. Stop one of the two, then open the journal again"
-            )
-
     def release(self) -> None:
-        """Give the journal free; a second call does nothing."""
-        pid, self._pid = self._pid, None
+        """Let go of the journal; a second call does nothing."""
+        pid, self.pid = self.pid, None
         if pid is None:
             return
         with _mutex:
@@ -138,11 +118,8 @@ class Hold:
                 del _mine[self.path]
 
 
-_IN_HAND = "what was told up to now is still in this tuner (history.frame()): put the file back, or save the frame and start anew"
-
-
 def _locked(path: Path) -> int | None:
-    """A handle of the lock file with the lock on it, None if somebody else has it."""
+    """Open the lock file and lock it; None if somebody else has the lock."""
     lock_path = path.with_name(path.name + ".lock")
     try:
         fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -157,8 +134,9 @@ def _locked(path: Path) -> int | None:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             return None
         raise JournalError(
-            f"journal {path}: the file system refuses locks ({error.strerror}); put the journal on another one, or open it with "
-            "Journal(path, lock=False) - lock = false in a study file - and make sure that only one coordinator runs"
+            f"journal {path}: the file system refuses locks ({error.strerror}); put the journal on "
+            "another one, or open it with Journal(path, lock=False) - lock = false in a study file - "
+            "and make sure that only one coordinator runs"
         ) from error
     return fd
 
@@ -168,7 +146,7 @@ def _owner_path(path: Path) -> Path:
 
 
 def owner(path: Path) -> str:
-    """Host, process and time of who wrote the owner record last."""
+    """Host, process and time of the last owner record, for a message."""
     try:
         record = json.loads(_owner_path(path).read_text())
         return f"host {record['host']}, process {record['pid']}, since {record['since']}"

@@ -4,70 +4,22 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from dsice.errors import JournalError
-from dsice.journal.format import KINDS, Ledger
-from dsice.typing import Record
+from dsice.journal.format import BEGINNING, FORMAT, KINDS
+from dsice.journal.sequence import LineSequence
+from dsice.typing import PathLike, Record
 
-FORMAT = 1
-_BEGIN = b'{"kind":"header"'
 _DECODER = json.JSONDecoder()
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a journal file holds.
-
-    Attributes
-    ----------
-    header
-        The first line, None for an empty file.
-    records, numbers
-        The lines after it that could be read, and their line numbers.
-    bad
-        (line number, what is wrong) of every line in the middle that could not be read or
-        that does not fit the lines before it. After an unreadable line the fit is not judged.
-    good_bytes
-        Length of the file without a torn last line.
-    torn
-        The bytes of a torn last line, ``b""`` where there is none.
-    """
-
-    header: Record | None
-    records: list[Record]
-    numbers: list[int]
-    bad: list[tuple[int, str]]
-    good_bytes: int
-    torn: bytes
-
-    def require_good(self, path: Path) -> None:
-        """Raise JournalError if there is a bad line."""
-        require_good(path, self.bad)
-
-
-def require_good(path: Path, bad: Sequence[tuple[int, str]]) -> None:
-    """Raise JournalError if there is a bad line."""
-    if bad:
-        raise JournalError(
-            f"journal {path} is damaged in the middle ({described(bad)}); nothing was changed. Look at these lines, "
-            f"then run `dsice journal repair {path}`, which keeps a copy and all that can be saved"
-        )
-
-
-def described(bad: Sequence[tuple[int, str]]) -> str:
-    """The first bad lines, for a message."""
-    more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
-    return "; ".join(f"line {number}: {problem}" for number, problem in bad[:5]) + more
+_SHOWN = 5  # bad lines that a message names
 
 
 class Line(NamedTuple):
-    """A good line: its number, where its text stands in `Reading.text`, and what it says."""
+    """A good line: its number, where its text stands in `JournalReader.text`, and what it says."""
 
     number: int
     start: int
@@ -75,21 +27,30 @@ class Line(NamedTuple):
     record: Record
 
 
-class Reading:
-    """One pass over a journal file, without locking or changing it, also while another process writes.
+class JournalReader:
+    """One pass over a journal file, also while another process writes it.
 
-    Iterate over it once: it gives the good lines after the header; `bad` is complete afterwards.
+    Iterating over it gives the good lines after the header; `bad` is complete afterwards.
 
     Attributes
     ----------
     path, text
         The file, and its whole lines.
-    header, bad, good_bytes, torn
-        As in `Contents`.
+    header
+        The first line, None for an empty file.
+    records
+        The good lines after the header, where `read` made this reader; else empty.
+    bad
+        (line number, what is wrong) of every line in the middle that could not be read or
+        that does not fit the lines before it. After an unreadable line the fit is not judged.
+    good_bytes
+        Length of the file without a torn last line.
+    torn
+        The bytes of a torn last line, ``b""`` where there is none.
     bytes
         Length of the file.
-    read
-        Whether it was gone through.
+    exhausted
+        Whether the pass came to the end of the file.
 
     Raises
     ------
@@ -97,7 +58,7 @@ class Reading:
         The file is missing, unreadable, no journal, or of another format.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         try:
             data = self.path.read_bytes()
@@ -105,44 +66,67 @@ class Reading:
             raise JournalError(
                 f"journal {self.path}: cannot be read ({error.strerror or error})"
             ) from error
-        check_beginning(self.path, data[: len(_BEGIN)])
+        check_beginning(self.path, data[: len(BEGINNING)])
+        self.records: list[Record] = []
         self.bad: list[tuple[int, str]] = []
-        self.bytes, self.read = len(data), False
+        self.bytes = len(data)
+        self.exhausted = False
         self.good_bytes = data.rfind(b"\n") + 1
         self.torn = data[self.good_bytes :]  # empty unless a write was cut short
-        if (
-            self.torn and parse(self.torn)[0] is not None
-        ):  # cut between the line and its newline: nothing is missing
-            self.torn, self.good_bytes = b"", len(data)
-        whole = data[: self.good_bytes] if self.torn else data
+        if self.torn and parse(self.torn)[0] is not None:
+            # It was cut between the line and its newline: nothing is missing.
+            self.torn = b""
+            self.good_bytes = len(data)
+        whole = data[: self.good_bytes]
         try:
-            self.text, self._all_utf8 = whole.decode(), True
+            self.text = whole.decode()
+            self._all_utf8 = True
         except UnicodeDecodeError:
-            self.text, self._all_utf8 = whole.decode(errors="surrogateescape"), False
+            self.text = whole.decode(errors="surrogateescape")
+            self._all_utf8 = False
         self._body = self.text.find("\n") + 1 or len(self.text)
-        self.header = (
-            _header(self.path, self.text[: self._body].encode(errors="surrogateescape"))
-            if self.text
-            else None
-        )
+        first = self.text[: self._body].encode(errors="surrogateescape")
+        self.header = _header(self.path, first) if first else None
 
     def require_good(self) -> None:
         """Raise JournalError if a bad line was found."""
-        require_good(self.path, self.bad)
+        if not self.bad:
+            return
+        shown = "; ".join(f"line {number}: {problem}" for number, problem in self.bad[:_SHOWN])
+        if len(self.bad) > _SHOWN:
+            shown += f"; and {len(self.bad) - _SHOWN} more"
+        raise JournalError(
+            f"journal {self.path} is damaged in the middle ({shown}); nothing was changed. Look at "
+            f"these lines, then run `dsice journal repair {self.path}`, which keeps a copy and all "
+            "that can be saved"
+        )
 
     def __iter__(self) -> Iterator[Line]:
-        ledger, whole, number, start = Ledger(), True, 1, self._body
-        text, length, find, decode = self.text, len(self.text), self.text.find, _DECODER.raw_decode
+        text = self.text
+        length = len(text)
+        start = self._body
+        if start == length:
+            self.exhausted = True
+            return
+        find = text.find
+        decode = _DECODER.raw_decode
+        all_utf8 = self._all_utf8
+        accept = LineSequence().accept
+        whole = True  # no unreadable line yet, so whether a line fits can be judged
+        number = 1
         while start < length:
-            number, stop = number + 1, find("\n", start)
-            stop = length if stop < 0 else stop
-            try:  # a good line is read where it stands, which takes half the time of `parse`
+            number += 1
+            stop = find("\n", start)
+            if stop < 0:
+                stop = length
+            # A good line is read where it stands, which takes half the time of `parse`.
+            try:
                 record, end = decode(text, start)
                 good = (
                     end == stop
                     and type(record) is dict
                     and type(record.get("kind")) is str
-                    and self._all_utf8
+                    and all_utf8
                 )
             except (ValueError, RecursionError):
                 good = False
@@ -151,18 +135,36 @@ class Reading:
                 record, problem = parse(text[start:stop].encode(errors="surrogateescape"))
                 whole = whole and record is not None
             if record is not None and whole:
-                problem = ledger.problem(record)
+                problem = accept(record)
             if record is None or problem:
                 self.bad.append((number, problem))
             else:
                 yield Line(number, start, stop, record)
             start = stop + 1
-        self.read = True
+        self.exhausted = True
+
+
+def read(path: PathLike) -> JournalReader:
+    """Read a journal to its end, without locking or changing it; its lines are in `records`.
+
+    Raises
+    ------
+    JournalError
+        The file is missing, unreadable, no journal, or of another format.
+    """
+    reader = JournalReader(path)
+    with garbage_uncollected():
+        reader.records = [line.record for line in reader]
+    return reader
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """No garbage collection inside the block: a journal makes many small objects and no garbage, and each round looks at all."""
+def garbage_uncollected() -> Iterator[None]:
+    """Suspend garbage collection inside the block.
+
+    Reading a journal makes many small objects and no garbage, and each collection would look at
+    all of them: half of the time.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
@@ -172,44 +174,39 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def read(path: str | os.PathLike[str]) -> Contents:
-    """Read a journal without locking or changing it, also while another process writes.
-
-    Raises
-    ------
-    JournalError
-        The file is missing, unreadable, no journal, or of another format.
-    """
-    reading = Reading(path)
-    with uncollected():
-        lines = list(reading)
-    records, numbers = [line.record for line in lines], [line.number for line in lines]
-    return Contents(reading.header, records, numbers, reading.bad, reading.good_bytes, reading.torn)
-
-
 def parse(line: bytes) -> tuple[Record | None, str]:
-    """A line as a record, or None and what is wrong with it."""
+    """Decode a line; None and what is wrong with it where it is no record."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         return None, "NUL bytes" if b"\0" in line else f"not JSON: {error}"
-    good = isinstance(record, dict) and isinstance(record.get("kind"), str)
-    return (record, "") if good else (None, "not a record: no 'kind'")
+    return (record, "") if _is_record(record) else (None, "not a record: no 'kind'")
+
+
+def _is_record(value: object) -> bool:
+    return type(value) is dict and type(value.get("kind")) is str
 
 
 def check_beginning(file: Path, data: bytes) -> None:
-    """Raise JournalError for a file that starts like no journal; an empty one, also one of NULs, may become one."""
-    start = data[: len(_BEGIN)]
-    if start.strip(b"\0") and start != _BEGIN[: len(start.rstrip(b"\0"))].ljust(len(start), b"\0"):
-        second = file.read_bytes().partition(b"\n")[2].partition(b"\n")[0]
-        if (parse(second)[0] or {}).get("kind") in KINDS:
-            raise JournalError(
-                f"journal {file}: line 1, the header, is damaged, the lines after it are not; nothing was changed. Put a good "
-                "header in its place: the first line of the journal that the same script starts under another name"
-            )
+    """Raise JournalError for a file that starts like no journal.
+
+    An empty file, also one of NUL bytes, may become one.
+    """
+    start = data[: len(BEGINNING)]
+    expected = BEGINNING[: len(start.rstrip(b"\0"))].ljust(len(start), b"\0")
+    if not start.strip(b"\0") or start == expected:
+        return
+    second = file.read_bytes().partition(b"\n")[2].partition(b"\n")[0]
+    if (parse(second)[0] or {}).get("kind") in KINDS:
         raise JournalError(
-            f"{file} is no dsice journal: it starts with {start!r}; give another file name, or move this file away"
+            f"journal {file}: line 1, the header, is damaged, the lines after it are not; nothing "
+            "was changed. Put a good header in its place: the first line of the journal that the "
+            "same script starts under another name"
         )
+    raise JournalError(
+        f"{file} is no dsice journal: it starts with {start!r}; give another file name, or move "
+        "this file away"
+    )
 
 
 def _header(file: Path, line: bytes) -> Record:

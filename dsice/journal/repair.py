@@ -1,9 +1,8 @@
-"""Taking damage out of a journal: everything that can be saved stays, everything else is named."""
+"""Taking damage out of a journal: what can be saved stays, everything else is named."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +11,11 @@ from typing import Any
 
 from dsice.errors import JournalError
 from dsice.journal.files import replace_file
-from dsice.journal.format import Ledger
-from dsice.journal.lock import Hold
+from dsice.journal.format import Kind, encode, lost_line, repaired_ask_line
+from dsice.journal.lock import JournalLock
 from dsice.journal.reader import parse, read
-from dsice.typing import Record
+from dsice.journal.sequence import LineSequence
+from dsice.typing import PathLike, Record
 
 MOST_GONE = 100_000  # trials that one unreadable line may have asked
 _IDENTITY = ("point", "stage", "repeat", "member")
@@ -46,7 +46,7 @@ class Repair:
     copy: Path | None = None
 
 
-def repair(path: str | os.PathLike[str]) -> Repair:
+def repair(path: PathLike) -> Repair:
     """Take damaged lines out of a journal; the file as it was is kept beside it.
 
     A torn last line is no damage in this sense: opening the journal cuts it off.
@@ -59,17 +59,17 @@ def repair(path: str | os.PathLike[str]) -> Repair:
         The file cannot be read or written, or its header is damaged.
     """
     file = Path(path).resolve()
-    contents = read(file)
-    if not contents.bad:
-        return Repair(kept=len(contents.records))
-    hold = Hold(file, lock=True, wait=0.0)
+    reader = read(file)
+    if not reader.bad:
+        return Repair(kept=len(reader.records))
+    lock = JournalLock(file, lock=True, wait=0.0)
     try:
-        contents = read(file)  # again, now that nobody else writes
+        read(file)  # again, now that nobody else writes
         data = file.read_bytes()
         lines = data.split(b"\n")
         done = Repair(copy=_copy(file, data))
-        good = [lines[0], *_mended(_readable(lines[1:-1], done), done)]
-        temporary = file.with_name(f"{file.name}.mending-{hold.nonce[:8]}")
+        good = [lines[0], *_repaired(_readable(lines[1:-1], done), done)]
+        temporary = file.with_name(f"{file.name}.repair-{lock.nonce[:8]}")
         replace_file(file, b"\n".join(good) + b"\n" + lines[-1], temporary=temporary)
     except OSError as error:
         if isinstance(error, JournalError):
@@ -78,12 +78,13 @@ def repair(path: str | os.PathLike[str]) -> Repair:
             f"journal {file}: cannot be repaired ({error.strerror}); the file is as it was"
         ) from error
     finally:
-        hold.release()
+        lock.release()
     return done
 
 
 def _copy(file: Path, data: bytes) -> Path:
-    stem, count = f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}", 0
+    stem = f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    count = 0
     while (copy := file.with_name(f"{stem}{f'-{count}' if count else ''}")).exists():
         count += 1
     copy.write_bytes(data)
@@ -91,10 +92,11 @@ def _copy(file: Path, data: bytes) -> Path:
 
 
 Numbered = tuple[int, bytes, Record]
+"""A line: its number, its text, and what it says."""
 
 
 def _readable(lines: Sequence[bytes], done: Repair) -> list[Numbered]:
-    """The lines that are records; also those between NUL bytes, and two on one line."""
+    """Lines that are records, also those between NUL bytes and two on one line."""
     found = []
     for number, line in enumerate(lines, 2):
         pieces = _pieces(line.strip(b"\0"))
@@ -107,7 +109,10 @@ def _readable(lines: Sequence[bytes], done: Repair) -> list[Numbered]:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    """A line cut where one JSON value ends and the next begins; what cannot be read is the last piece."""
+    """Cut a line where one JSON value ends and the next begins.
+
+    What cannot be read is the last piece.
+    """
     pieces = []
     try:
         text = line.decode()
@@ -120,28 +125,27 @@ def _pieces(line: bytes) -> list[bytes]:
     return pieces
 
 
-def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
-    """The lines that fit together, with what can be known of lost ask lines put in their place."""
-    ledger, round = Ledger(), 0
+def _repaired(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
+    """Keep the lines that fit together; put what is known of lost ask lines in their place."""
+    sequence = LineSequence()
+    round = 0
     unreadable = [number for number, _ in done.removed]
     for place, (number, line, record) in enumerate(lines):
-        # a jump of the ids after an unreadable line: that line asked the trials between; any other jump is an error of its own
-        if (
-            0 < _first_id(record) - ledger.next <= MOST_GONE
-            and unreadable
-            and unreadable[0] < number
-        ):
+        # Where the ids jump after an unreadable line, that line asked the trials between. Any
+        # other jump is an error of its own.
+        missing = _trials_before(record) - sequence.next_id
+        if 0 < missing <= MOST_GONE and unreadable and unreadable[0] < number:
             unreadable = [n for n in unreadable if n > number]
-            for filler in _fill(ledger.next, lines[place:], round, done):
-                ledger.problem(filler)
-                yield json.dumps(filler, separators=(",", ":")).encode()
+            for filler in _fill(sequence.next_id, lines[place:], round, done):
+                sequence.accept(filler)
+                yield encode(filler).encode()
             round += 1
-        problem = ledger.problem(record)
+        problem = sequence.accept(record)
         if problem:
             done.removed.append((number, problem))
             unreadable.append(number)
             continue
-        if record["kind"] == "ask":
+        if record["kind"] == Kind.ASK:
             unreadable = [n for n in unreadable if n > number]
             round = record["round"] + 1 if isinstance(record.get("round"), int) else round
         done.kept += 1
@@ -149,31 +153,35 @@ def _mended(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
     done.removed.sort()
 
 
-def _first_id(record: Mapping[str, Any]) -> int:
-    """The id that shows that a trial exists: that of a new trial itself, one less for a told one (-1: none)."""
+def _trials_before(record: Mapping[str, Any]) -> int:
+    """How many trials there were before this line: -1 if it does not say."""
     match record:
-        case {"kind": "ask", "trials": [{"id": int(id)}, *_]} | {
-            "kind": "add",
-            "trial": {"id": int(id)},
-        }:
+        case {"kind": Kind.ASK, "trials": [{"id": int(id)}, *_]}:
             return id
-        case {"kind": "tell" | "step", "id": int(id)}:
-            return id + 1
+        case {"kind": Kind.ADD, "trial": {"id": int(id)}}:
+            return id
+        case {"kind": Kind.TELL | Kind.STEP, "id": int(id)}:
+            return id + 1  # that trial was asked before
     return -1
 
 
 def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> Iterator[Record]:
-    """An ask line for the trials from `first` up to the next that is asked or added, as far as their tell lines know them."""
-    new = (_first_id(record) for _, _, record in lines if record["kind"] in ("ask", "add"))
+    """Lines for the trials from `first` up to the next that is asked or added.
+
+    Their tell lines, as far as there are any, say what was asked.
+    """
+    records = [record for _, _, record in lines]
+    new = (_trials_before(r) for r in records if r["kind"] in (Kind.ASK, Kind.ADD))
     told = {
         r["id"]: r
-        for _, _, r in lines
-        if r["kind"] == "tell" and isinstance(r.get("id"), int) and "point" in r
+        for r in records
+        if r["kind"] == Kind.TELL and isinstance(r.get("id"), int) and "point" in r
     }
-    running = [_first_id(record) for _, _, record in lines if record["kind"] in ("tell", "step")]
+    running = [_trials_before(r) for r in records if r["kind"] in (Kind.TELL, Kind.STEP)]
     last = next((id for id in new if id > first), max(running, default=first))
     length = len(next(iter(told.values()))["point"]) if told else 0
-    trials, lost = [], []
+    trials: list[Record] = []
+    lost: list[int] = []
     for id in range(first, last):
         if id in told:
             done.restored.append(id)
@@ -184,11 +192,6 @@ def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> It
             done.gone.append(id)
             lost.append(id)
             trials.append({"id": id, "point": [0] * length, "stage": -1, "repeat": id})
-    yield {"kind": "ask", "round": round, "repaired": True, "trials": trials}
+    yield repaired_ask_line(trials, round)
     for id in lost:
-        yield {
-            "kind": "tell",
-            "id": id,
-            "state": "lost",
-            "error": "the journal line that asked this trial was damaged",
-        }
+        yield lost_line(id, "the journal line that asked this trial was damaged")

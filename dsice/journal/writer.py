@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, LockedError
-from dsice.journal.lock import Hold
-from dsice.journal.reader import Reading, check_beginning
+from dsice.journal.format import BEGINNING, encode
+from dsice.journal.lock import JournalLock, owner
+from dsice.journal.reader import JournalReader, check_beginning
+from dsice.typing import PathLike
 
 
 class Journal:
@@ -24,9 +26,9 @@ class Journal:
     Parameters
     ----------
     path
-        The file; made, with its directory, where it does not exist.
+        The file; it is made, with its directory, where it does not exist.
     lock
-        False where the file system refuses locks; then it is up to you that only one
+        False where the file system refuses locks; then you must see to it that only one
         coordinator runs (the owner record still stops the first of two).
     wait
         Seconds to wait for another writer to let go.
@@ -43,7 +45,7 @@ class Journal:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         *,
         lock: bool = True,
         wait: float = 0.0,
@@ -54,20 +56,21 @@ class Journal:
         self._size = 0
         self._undo_to: int | None = None
         self._claimed = False
-        self._reading: Reading | None = None
-        self._hold = Hold(self.path, lock=lock, wait=wait)
+        self._reader: JournalReader | None = None
+        self._lock = JournalLock(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
         with self._closed_on_failure():
             self._fd = os.open(
                 self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
             )
             # a journal that is simply forgotten lets go too
-            self._release = weakref.finalize(self, _release, self._fd, self._hold, os.getpid())
-            self._reading = Reading(self.path)
-            self._hold.own()
-            if os.fstat(self._fd).st_size != self._reading.bytes:
-                # where locks do not hold, another coordinator may have written before the owner record stopped it
-                self._reading = Reading(self.path)
+            self._release = weakref.finalize(self, _release, self._fd, self._lock, os.getpid())
+            self._reader = JournalReader(self.path)
+            self._lock.write_owner()
+            if os.fstat(self._fd).st_size != self._reader.bytes:
+                # Where locks do not work, another coordinator may have written before the owner
+                # record stopped it.
+                self._reader = JournalReader(self.path)
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}{'' if self._fd is not None else ', closed'}>"
@@ -84,8 +87,10 @@ class Journal:
                 ) from error
             raise
 
-    def claim(self) -> Reading:
-        """What the file held when it was opened, for the one tuner that goes on with it: it reads all of it, then calls `begin`.
+    def claim(self) -> JournalReader:
+        """Hand the file, as it was when it was opened, to the one tuner that goes on with it.
+
+        That tuner reads all of it, then calls `begin`.
 
         Raises
         ------
@@ -95,36 +100,39 @@ class Journal:
             It is closed.
         """
         self._file()
-        if self._claimed or self._reading is None:
+        if self._claimed or self._reader is None:
             raise LockedError(
-                f"journal {self.path} belongs to another Tuner of this process; close() it, then open the file anew"
+                f"journal {self.path} belongs to another Tuner of this process; close() it, then "
+                "open the file anew"
             )
         self._claimed = True
-        return self._reading
+        return self._reader
 
     def begin(self) -> None:
-        """Cut off a torn last line (a copy is kept) and make ready to append; the first `append` does it too.
+        """Cut off a torn last line (a copy is kept) and make the file ready to append to.
+
+        The first `append` does it too.
 
         Raises
         ------
         JournalError
             There is a bad line in the middle, or the file cannot be written.
         """
-        fd, reading, self._reading = self._file(), self._reading, None
-        if reading is None:
+        fd = self._file()
+        reader, self._reader = self._reader, None
+        if reader is None:
             return
         with self._closed_on_failure():
-            if not reading.read:
-                collections.deque(reading, maxlen=0)
-            reading.require_good()
-            self._size = reading.bytes
+            if not reader.exhausted:
+                collections.deque(reader, maxlen=0)
+            reader.require_good()
+            self._size = reader.bytes
             self._check_size(fd)
-            if reading.torn:
-                copy = self.path.with_name(
-                    f"{self.path.name}.torn-{time.strftime('%Y%m%d-%H%M%S')}-{self._hold.nonce[:4]}"
-                )
-                copy.write_bytes(reading.torn)
-                os.ftruncate(fd, reading.good_bytes)
+            if reader.torn:
+                when = time.strftime("%Y%m%d-%H%M%S")
+                name = f"{self.path.name}.torn-{when}-{self._lock.nonce[:4]}"
+                self.path.with_name(name).write_bytes(reader.torn)
+                os.ftruncate(fd, reader.good_bytes)
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":
                 _write(fd, b"\n")
@@ -132,46 +140,47 @@ class Journal:
             _sync_directory(self.path.parent)
             self._size = os.fstat(fd).st_size
 
-    def append(self, record: Mapping[str, Any]) -> None:
+    def append(self, line: Mapping[str, Any]) -> None:
         """Write one line and sync it; on return it is on the disk.
 
         Raises
         ------
         JournalError
             The disk is full or gone, the file was removed, or another coordinator took over;
-            nothing of the record stays in the file.
+            nothing of the line stays in the file.
         """
         self.begin()
         fd = self._file()
-        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        self._hold.check(fd)
+        data = encode(line, allow_nan=False).encode() + b"\n"
+        self._check_owner(fd)
         try:
             self._undo(fd)
             self._check_size(fd)
             self._undo_to = self._size
-            _write(fd, line)
+            _write(fd, data)
             os.fsync(fd)
-            self._size, self._undo_to = self._size + len(line), None
+            self._size += len(data)
+            self._undo_to = None
         except BaseException as error:
-            with suppress(
-                OSError
-            ):  # shrinking needs no space; if even that fails, the next append does it
+            # Shrinking needs no space; if even that fails, the next append does it.
+            with suppress(OSError):
                 self._undo(fd)
             if isinstance(error, OSError) and not isinstance(error, JournalError):
                 raise JournalError(
-                    f"journal {self.path}: cannot write ({error.strerror}); nothing of this call was recorded and nothing before "
-                    "it is lost. Make it writable again (free some space), then call again"
+                    f"journal {self.path}: cannot write ({error.strerror}); nothing of this call "
+                    "was recorded and nothing before it is lost. Make it writable again (free some "
+                    "space), then call again"
                 ) from error
             raise
 
     @property
     def open(self) -> bool:
-        """Whether this process may append."""
-        return self._fd is not None and self._hold.mine
+        """Whether this process, and no fork of it, may append."""
+        return self._fd is not None and self._lock.pid == os.getpid()
 
     @property
     def gone(self) -> bool:
-        """Whether the file at the path is not the one that is written any more: deleted, moved or replaced."""
+        """Whether the file was deleted, moved or replaced while it is being written."""
         try:
             return self._fd is not None and not os.path.samestat(
                 os.fstat(self._fd), self.path.stat()
@@ -179,20 +188,60 @@ class Journal:
         except OSError:
             return True
 
-    def left(self) -> bytes:
-        """What was written, also after the file was deleted; empty where even that is gone."""
+    def content(self) -> bytes:
+        """Everything written, also after the file was deleted; empty where even that is gone."""
         try:
             return b"" if self._fd is None else os.pread(self._fd, self._size, 0)
         except OSError:
             return b""
 
+    def _check_owner(self, fd: int) -> None:
+        """Raise unless this process still has the journal and `fd` is still its file."""
+        if os.getpid() != self._lock.pid:
+            raise JournalError(
+                f"journal {self.path} belongs to process {self._lock.pid}; this forked process "
+                f"({os.getpid()}) may not write it. Return the result to the process that made the "
+                "tuner, and tell it there"
+            )
+        try:
+            here, there = os.fstat(fd), self.path.stat()
+        except OSError as error:
+            raise JournalError(
+                f"journal {self.path} was removed or cannot be reached ({error.strerror}); "
+                f"{_STILL_IN_MEMORY}"
+            ) from error
+        if not os.path.samestat(here, there):
+            raise JournalError(
+                f"journal {self.path} was replaced by another file while it was in use; "
+                f"{_STILL_IN_MEMORY}"
+            )
+        record = self._lock.owner_path
+        try:
+            nonce = json.loads(record.read_text())["nonce"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise JournalError(
+                f"journal {self.path}: its owner record {record.name} was removed or damaged "
+                f"({error}), so another coordinator may be writing; make sure that none is, close "
+                "this tuner and open the journal again"
+            ) from error
+        if nonce != self._lock.nonce:
+            raise LockedError(
+                f"journal {self.path} was taken over by another coordinator ({owner(self.path)}); "
+                "this one has stopped writing, and nothing that was told is lost. Stop one of the "
+                "two, then open the journal again"
+            )
+
     def _check_size(self, fd: int) -> None:
-        """What this writer did not write may be a result: it is not written over, nor after."""
+        """Raise if the file has what this writer did not write.
+
+        It may be a result: it is not written over, nor is anything written after it.
+        """
         size = os.fstat(fd).st_size
         if size != self._size:
             raise LockedError(
-                f"journal {self.path} has {size} bytes where this coordinator left {self._size}: somebody else changed it, and "
-                "nothing was written. Make sure that only one coordinator runs, then open the journal again"
+                f"journal {self.path} has {size} bytes where this coordinator left {self._size}: "
+                "somebody else changed it, and nothing was written. Make sure that only one "
+                "coordinator runs, then open the journal again"
             )
 
     def _undo(self, fd: int) -> None:
@@ -204,17 +253,24 @@ class Journal:
     def _file(self) -> int:
         if self._fd is None:
             raise JournalError(
-                f"journal {self.path} is closed; make a new Tuner with journal={str(self.path)!r} to go on"
+                f"journal {self.path} is closed; make a new Tuner with "
+                f"journal={str(self.path)!r} to go on"
             )
         return self._fd
 
     def close(self) -> None:
         """Let go of the file and the lock; a second call does nothing."""
         if self._fd is None:
-            self._hold.release()
+            self._lock.release()
         else:
             self._fd = None
             self._release()
+
+
+_STILL_IN_MEMORY = (
+    "what was told up to now is still in this tuner (history.frame()): put the file back, or save "
+    "the frame and start anew"
+)
 
 
 def _prepare(path: Path, *, create: bool) -> None:
@@ -225,7 +281,7 @@ def _prepare(path: Path, *, create: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             with path.open("rb") as file:
-                check_beginning(path, file.read(64))
+                check_beginning(path, file.read(len(BEGINNING)))
     except JournalError:
         raise
     except OSError as error:
@@ -234,10 +290,10 @@ def _prepare(path: Path, *, create: bool) -> None:
         ) from error
 
 
-def _release(fd: int, hold: Hold, pid: int) -> None:
+def _release(fd: int, lock: JournalLock, pid: int) -> None:
     os.close(fd)
-    if os.getpid() == pid:  # a forked child has no hold to release
-        hold.release()
+    if os.getpid() == pid:  # a forked child has no lock to release
+        lock.release()
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -249,10 +305,9 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """The name of a new file is on the disk only when its directory is."""
-    with suppress(
-        OSError
-    ):  # some network file systems cannot; the file itself is synced all the same
+    """Put the name of a new file on the disk, which is there only when its directory is."""
+    # Some network file systems cannot; the file itself is synced all the same.
+    with suppress(OSError):
         fd = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(fd)

@@ -147,7 +147,7 @@ def _parts(
 def _score(history: History) -> str:
     goal = history.goal
     name = f"-{goal.metric}" if goal.maximize else goal.metric
-    return f"{name}{' and weighted time' if history.time_counts() else ''} (less is better)"
+    return f"{name}{' and weighted time' if history.weighs_time else ''} (less is better)"
 
 
 def _curve(panel: Axes, part: pd.DataFrame, mean: float, *, ordered: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsice.history import History
-from dsice.history.frames import less_is_better, measured, undominated
+from dsice.history.frames import less_is_better, undominated
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, save, without_frame
 from dsice.tuner import Tuner
 
@@ -47,7 +47,8 @@ def tradeoff(
     from matplotlib.figure import Figure
 
     history = history_of(search)
-    ids, values = measured(history, a, b)
+    trials, values = history.carrying(a, b)
+    ids = [trial.id for trial in trials]
     figure = Figure(figsize=(6.6, 5.0), layout="constrained")
     axes = figure.add_subplot()
     good = history.feasible()[ids]

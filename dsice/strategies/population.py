@@ -218,7 +218,7 @@ def _ranked(trials: Sequence[Trial], history: History) -> list[int]:
     While the goal weighs run time, it is that of the stage just ended.
     """
     losses, goal = history.losses(), history.goal
-    if history.time_counts():
+    if history.weighs_time:
         losses = goal.weigh(losses, history.seconds())
     scored = [m for m, t in enumerate(trials) if np.isfinite(losses[t.id])]
     return sorted(scored, key=lambda m: (goal.violation(trials[m]), losses[trials[m].id], m))

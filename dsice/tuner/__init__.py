@@ -1,8 +1,19 @@
-"""Tuner: ask for points, tell what was measured. The only writer of history and journal."""
+"""The tuner: ask for points, tell what was measured.
+
+This is the ask-and-tell interface of black-box optimisation: the caller measures, and the
+optimiser only proposes and learns, so measurements may run anywhere and end in any order. For
+example, `Tuner` with `dsice.strategies.Random` is random search with a journal. The tuner is the
+only writer of a history and its journal.
+
+`tuner` has the class; `options` checks the options of a study, from arguments or from a journal;
+`opening` opens and closes its journal; `asking` makes trials of what a strategy proposes;
+`telling` checks what is told; `recorder` writes the journal, then the history; `runs` keeps
+learning curves, lost runs and preparations.
+"""
 
 from dsice.journal.extend import Extension, extend
 from dsice.stopping import Stopper
-from dsice.tuner.opening import Axes
+from dsice.tuner.options import Axes
 from dsice.tuner.tuner import Tuner
 
 __all__ = ["Axes", "Extension", "Stopper", "Tuner", "extend"]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import History
+from dsice.journal.format import encode_mapping
 from dsice.space import Space
 from dsice.strategies import Stream, SupportsAsk, as_strategy
 from dsice.trial import Proposal, State, Trial
-from dsice.tuner.telling import plain
 from dsice.typing import Point
 
 
+# ------------------------------------------------------------------ the next batch
 def next_trials(
     n: int,
     queue: Sequence[Point],
@@ -27,6 +28,17 @@ def next_trials(
 ) -> list[Trial]:
     """Up to `n` pending trials: what was enqueued, then what the strategy proposes.
 
+    Parameters
+    ----------
+    n
+        How many are wanted.
+    queue
+        Points that were enqueued, the oldest first.
+    strategy, space, history
+        What the strategy is, and what it sees.
+    stream
+        Random numbers of the strategy.
+
     Raises
     ------
     OptionError
@@ -34,40 +46,59 @@ def next_trials(
     """
     if n <= 0:
         return []
-    batch = made(
-        [Proposal(point, {"phase": "enqueued"}) for point in queue[:n]],
-        space,
-        history,
-        history.rounds,
-        "the queue",
-    )
-    if len(batch) == n:
+    enqueued = [Proposal(point, {"phase": "enqueued"}) for point in queue[:n]]
+    batch = pending_trials(enqueued, space, history, history.rounds, "the queue")
+    left = n - len(batch)
+    if not left:
         return batch
     seen = history.followed_by(batch) if batch else history
-    proposals, who = strategy.ask(n - len(batch), space, seen, stream), f"strategy {strategy!r}"
-    if len(proposals) > n - len(batch):
+    proposals = strategy.ask(left, space, seen, stream)
+    who = f"strategy {strategy!r}"
+    if len(proposals) > left:
         raise OptionError(
-            f"{who} proposed {len(proposals)} points where {n - len(batch)} were wanted; nothing was asked"
+            f"{who} proposed {len(proposals)} points where {left} were wanted; nothing was asked"
         )
-    return batch + made(proposals, space, seen, history.rounds, who)
+    return batch + pending_trials(proposals, space, seen, history.rounds, who)
 
 
-def made(
-    proposals: Sequence[Proposal], space: Space, seen: History, round: int | None, who: str
+def pending_trials(
+    proposals: Sequence[Proposal], space: Space, history: History, round: int | None, who: str
 ) -> list[Trial]:
-    """Proposals as pending trials; a strategy that repeats itself or leaves the space is stopped."""
-    batch, identities = [], set()
-    for id, p in enumerate(proposals, len(seen)):
+    """Proposals as pending trials that follow those of the history.
+
+    Parameters
+    ----------
+    proposals
+        What is to be measured.
+    space, history
+        They must lie in the space, and be new.
+    round
+        Number of the ask; None for trials that confirm others.
+    who
+        Who proposed them, for messages.
+
+    Raises
+    ------
+    OptionError
+        A proposal repeats a measurement or leaves the space.
+    TellError
+        A note or overrides are nothing that JSON can hold.
+    """
+    batch: list[Trial] = []
+    identities = set()
+    for id, p in enumerate(proposals, len(history)):
         point = tuple(int(level) for level in p.point)
         wrong = "" if space.is_valid(point) else "leaves the space"
-        if p.identity in identities or seen.id_of(p.identity) is not None:
+        if p.identity in identities or history.id_of(p.identity) is not None:
             wrong = "is in the history already"
         if wrong:
             raise OptionError(
-                f"{who} proposed {point}, which {wrong}; a strategy must not do that, nothing was asked"
+                f"{who} proposed {point}, which {wrong}; a strategy must not do that, nothing was "
+                "asked"
             )
         identities.add(p.identity)
-        overrides, note = plain(who, "overrides", p.overrides), plain(who, "note", p.note)
+        overrides = encode_mapping(who, "overrides", p.overrides)
+        note = encode_mapping(who, "note", p.note)
         params = space.params(point) | overrides
         batch.append(
             Trial(id, round, params, point, p.stage, p.repeat, p.member, p.parent, overrides, note)
@@ -75,23 +106,34 @@ def made(
     return batch
 
 
+def remove_from_queue(queue: list[Point], trials: Iterable[Trial]) -> None:
+    """Remove the points of asked or added trials from the points that wait to be asked."""
+    for trial in trials:
+        if queue and trial.identity == (trial.point, 0, 0, 0) and trial.point in queue:
+            queue.remove(trial.point)
+
+
 def recommended(strategy: SupportsAsk, space: Space, history: History) -> Trial | None:
-    """Trial of the point that the strategy recommends, or of the best score where it leaves that to the history."""
+    """Trial of the point that the strategy recommends, else the one with the best score."""
     point = as_strategy(strategy).recommend(space, history)
     return history.best if point is None else history.at(point)
 
 
+# ------------------------------------------------------------------ confirmation
 @dataclass(frozen=True)
 class Confirmation:
-    """Trials of the goal's stage and those of the same points one stage higher.
+    """Short trainings and full ones of the same points.
+
+    The short ones are of the goal's stage, the full ones one stage higher.
 
     Attributes
     ----------
     pairs
         (short, full), the best full one first; full ones without a value stand last.
     rank_correlation
-        Spearman's, between the scores of short and full: 1 where the short trainings put the points in the right order.
-        None for fewer than two points with a value, or where all values of a kind are the same.
+        Spearman's, between the scores of short and full: 1 where the short trainings put the
+        points in the right order. None for fewer than two points with a value, or where all
+        values of a kind are the same.
     """
 
     pairs: tuple[tuple[Trial, Trial], ...]
@@ -99,18 +141,20 @@ class Confirmation:
 
     @property
     def best(self) -> Trial | None:
-        """The best of the full ones; None while none has a value."""
+        """The best full training; None while none has a value."""
         return self.pairs[0][1] if self.pairs and self.pairs[0][1].state is State.DONE else None
 
     def __str__(self) -> str:
         found = "not known" if self.rank_correlation is None else f"{self.rank_correlation:.2f}"
         lines = [
-            f"{len(self.pairs)} points trained in full; rank correlation between short and full: {found}"
+            f"{len(self.pairs)} points trained in full; "
+            f"rank correlation between short and full: {found}"
         ]
         for short, full in self.pairs:
-            gave = f"{full.value:.6g}" if full.state is State.DONE else str(full.state)
+            end = f"{full.value:.6g}" if full.state is State.DONE else str(full.state)
             lines.append(
-                f"  trial {short.id}: {short.value:.6g} -> trial {full.id}: {gave}  {dict(full.params)}"
+                f"  trial {short.id}: {short.value:.6g} -> trial {full.id}: {end}  "
+                f"{dict(full.params)}"
             )
         return "\n".join(lines)
 
@@ -118,42 +162,40 @@ class Confirmation:
 def next_confirmations(
     k: int, strategy: SupportsAsk, space: Space, history: History
 ) -> list[Trial]:
-    """Trials of the `k` best points one stage above the goal's, but for those that are there already."""
+    """Trials of the `k` best points one stage above the goal's, without those that exist."""
     stage = history.goal.stage + 1
     first = recommended(strategy, space, history)
-    leading = (
-        []
-        if first is None
-        else [first, *(t for t in history.leading(k + 1) if t.point != first.point)]
-    )
+    best: list[Trial] = []
+    if first is not None:
+        best = [first, *(t for t in history.leading(k + 1) if t.point != first.point)]
     wanted = [
         Proposal(t.point, {"phase": "confirm"}, stage=stage, member=t.member, overrides=t.overrides)
-        for t in leading[:k]
+        for t in best[:k]
         if history.id_of((t.point, stage, 0, t.member)) is None
     ]
-    return made(wanted, space, history, None, "confirm")
+    return pending_trials(wanted, space, history, None, "confirm")
 
 
 def confirmation(history: History) -> Confirmation:
-    """What the history has of it."""
-    own = history.goal
-    above = replace(own, stage=own.stage + 1)
-    sign = -1.0 if own.maximize else 1.0
+    """The short and full trainings of a history, as far as they are measured."""
+    goal = history.goal
+    full_goal = replace(goal, stage=goal.stage + 1)
+    sign = -1.0 if goal.maximize else 1.0
     found = []
-    for full in (history[id] for id in np.flatnonzero(history.of_stage(above.stage)).tolist()):
+    for full in (history[id] for id in np.flatnonzero(history.of_stage(full_goal.stage)).tolist()):
+        # The value of `short` is the goal's metric, the mean of all measurements of the point.
         short = history.at(full.point)
-        if (
-            short is not None and short.value is not None
-        ):  # its value is the goal's metric, the mean of all its measurements
-            loss = above.loss(full)
-            shown = full if math.isnan(loss) else replace(full, value=above.metric_of(full))
-            found.append(
-                (math.isnan(loss), above.violation(full), loss, sign * short.value, short, shown)
-            )
-    found.sort(key=lambda row: (row[0], row[1], row[2], row[5].id))
-    known = [row for row in found if not row[0]]
-    correlation = spearman([row[3] for row in known], [row[2] for row in known])
-    return Confirmation(tuple((row[4], row[5]) for row in found), correlation)
+        if short is None or short.value is None:
+            continue
+        loss = full_goal.loss(full)
+        if not math.isnan(loss):
+            full = replace(full, value=full_goal.metric_of(full))
+        rank = (math.isnan(loss), full_goal.violation(full), loss, full.id)
+        found.append((rank, sign * short.value, short, full))
+    found.sort(key=lambda row: row[0])
+    known = [(score, rank[2]) for rank, score, _, _ in found if not rank[0]]
+    correlation = spearman([short for short, _ in known], [full for _, full in known])
+    return Confirmation(tuple((short, full) for _, _, short, full in found), correlation)
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:

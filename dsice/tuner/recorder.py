@@ -1,46 +1,63 @@
-"""What a tuner writes: to the journal first, then to the history; what the journal cannot take is kept."""
+"""What a tuner writes: to the journal first, then to the history.
+
+A result is kept in hand until it is in the journal. What the journal cannot take, as on a full
+disk, stays in hand and in a file of its own, and is written before anything told later.
+"""
 
 from __future__ import annotations
 
-import json
-import os
+import signal
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from os import getpid
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
-from dsice.journal import Journal
 from dsice.journal.files import replace_file
-from dsice.signals import uninterrupted
+from dsice.journal.format import encode
+from dsice.journal.writer import Journal
 from dsice.trial import Trial
+from dsice.typing import Record
 
-Made = tuple[dict[str, Any], list[Trial]]
+LineAndTrials = tuple[Record, list[Trial]]
+"""A line of the journal and the trials that it brings into the history."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """Something told: `make` gives its journal line and trials as they follow from the history of the moment.
+class HeldResult:
+    """Something that was told and is to be written.
 
     Attributes
     ----------
+    make
+        Makes its line and trials, as they follow from the history of the moment.
     id
         The trial that was told; None for one that was added, and for a step.
     """
 
-    make: Callable[[], Made]
+    make: Callable[[], LineAndTrials]
     id: int | None = None
 
 
 @dataclass
 class Unwritten:
-    """Results in hand, in the order told, and the file that has them too."""
+    """Results in hand, in the order told, and the file that has them too.
 
-    results: list[Result] = field(default_factory=list)
+    Attributes
+    ----------
+    results
+        The results.
+    file
+        Where they were saved; None while all could be written.
+    """
+
+    results: list[HeldResult] = field(default_factory=list)
     file: Path | None = None
 
     def has(self, id: int) -> bool:
@@ -48,36 +65,46 @@ class Unwritten:
         return any(result.id == id for result in self.results)
 
     def forget(self, id: int) -> None:
-        """A result that is told anew."""
+        """Drop the result of a trial that is told anew."""
         self.results = [result for result in self.results if result.id != id]
 
     def save(self, journal: Journal) -> str:
-        """Write all results to a file, wherever there is room; a sentence that says where."""
-        text = "".join(
-            json.dumps(result.make()[0], separators=(",", ":")) + "\n" for result in self.results
-        ).encode()
-        left = journal.left() if journal.gone else b""
-        old, name = self.file, f"{journal.path.name}.unwritten-{os.getpid()}.jsonl"
-        for folder in dict.fromkeys(
-            [journal.path.parent, Path(tempfile.gettempdir()), Path.home()]
-        ):
+        """Write all results to a file, wherever there is room.
+
+        Returns
+        -------
+        str
+            A sentence that says where they are.
+        """
+        text = "".join(encode(result.make()[0]) + "\n" for result in self.results).encode()
+        left = journal.content() if journal.gone else b""
+        old = self.file
+        name = f"{journal.path.name}.unwritten-{getpid()}.jsonl"
+        folders = dict.fromkeys([journal.path.parent, Path(tempfile.gettempdir()), Path.home()])
+        for folder in folders:
             if _written(folder / name, left + text):
                 self.file = folder / name
                 break
         else:
-            return f"The {_count(self.results)} in hand could be saved nowhere else and stay in the memory of this process"
+            return (
+                f"The {_count(self.results)} in hand could be saved nowhere else and stay in the "
+                "memory of this process"
+            )
         if old is not None and old != self.file:
             old.unlink(missing_ok=True)
         if left:
-            return f"The whole journal as it was, with the {_count(self.results)} in hand, is saved in {self.file}"
+            return (
+                f"The whole journal as it was, with the {_count(self.results)} in hand, is saved "
+                f"in {self.file}"
+            )
         return (
-            f"The {_count(self.results)} in hand stay in this tuner and are written as soon as the journal can be; until then "
-            f"{self.file} has them too, and after the end of this process `dsice tell {journal.path} --from {self.file}` takes "
-            "them"
+            f"The {_count(self.results)} in hand stay in this tuner and are written as soon as the "
+            f"journal can be; until then {self.file} has them too, and after the end of this "
+            f"process `dsice tell {journal.path} --from {self.file}` takes them"
         )
 
-    def written(self) -> None:
-        """Everything is in the journal now."""
+    def clear(self) -> None:
+        """Forget all results, which are in the journal now, and remove the file."""
         self.results = []
         if self.file is not None:
             with suppress(OSError):
@@ -85,12 +112,12 @@ class Unwritten:
             self.file = None
 
 
-def _count(results: Sequence[Result]) -> str:
+def _count(results: Sequence[HeldResult]) -> str:
     return "result" if len(results) == 1 else f"{len(results)} results"
 
 
 def _written(file: Path, data: bytes) -> bool:
-    """Whether all of it is on the disk; half a file is taken away again."""
+    """Write a file; whether that could be done."""
     try:
         replace_file(file, data)
     except OSError:
@@ -101,46 +128,63 @@ def _written(file: Path, data: bytes) -> bool:
 class Recorder:
     """The writer of one history and its journal, if it has one.
 
-    Attributes
+    Parameters
     ----------
+    history
+        All trials.
     journal
-        Where everything is written first; None: only in memory.
+        The journal that is written first; None: everything is only in memory.
     read_from
         The journal of a history that is only looked at.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(
+        self, history: History, journal: Journal | None = None, *, read_from: Path | None = None
+    ) -> None:
         self.history = history
-        self.journal: Journal | None = None
-        self.read_from: Path | None = None
+        self.journal = journal
+        self._read_from = read_from
         self._unwritten = Unwritten()
 
     def check(self) -> None:
         """Raise JournalError for a history that is only looked at."""
-        if self.read_from is not None:
+        if self._read_from is not None:
             raise JournalError(
-                f"journal {self.read_from} was opened to look at (Tuner.read); open it with Tuner(..., journal=...) to write it"
+                f"journal {self._read_from} was opened to look at (Tuner.read); open it with "
+                "Tuner(..., journal=...) to write it"
             )
 
-    def commit(self, record: dict[str, Any], trials: Sequence[Trial]) -> None:
-        """Written before remembered, and no Ctrl-C between the two."""
+    def commit(self, line: Record, trials: Sequence[Trial]) -> None:
+        """Write a line, then remember its trials, with no Ctrl-C between the two."""
         self.check()
         with uninterrupted():
             if self.journal is not None:
-                self.journal.append(record)
+                self.journal.append(line)
             for trial in trials:
                 self.history.write(trial)
 
-    def tell(self, make: Callable[[], Made], id: int | None = None) -> list[Trial]:
-        """Write something told, after what could not be written before; what cannot be written now is kept."""
+    def tell(self, make: Callable[[], LineAndTrials], id: int | None = None) -> list[Trial]:
+        """Write something told, after what could not be written before.
+
+        What cannot be written now stays in hand.
+
+        Parameters
+        ----------
+        make, id
+            As in `HeldResult`.
+
+        Returns
+        -------
+        list of Trial
+            The trials that `make` gave.
+        """
         self.check()
-        if (
-            self.journal is not None and not self.journal.open
-        ):  # closed, or of another process: nothing to wait for
+        if self.journal is not None and not self.journal.open:
+            # It is closed, or belongs to another process: there is nothing to wait for.
             self.commit(*make())
         if id is not None:
             self._unwritten.forget(id)
-        self._unwritten.results.append(Result(make, id))
+        self._unwritten.results.append(HeldResult(make, id))
         return self._write_all()
 
     def has(self, id: int) -> bool:
@@ -158,27 +202,47 @@ class Recorder:
             self._write_all()
 
     def _write_all(self) -> list[Trial]:
-        """Write all results in hand; the trials of the last."""
-        results, trials = self._unwritten.results, list[Trial]()
+        """Write all results in hand, and return the trials of the last."""
+        results = self._unwritten.results
+        trials: list[Trial] = []
         try:
             while results:
-                with (
-                    uninterrupted()
-                ):  # what is in the journal must not stay in hand, or it would be written again
-                    record, trials = results[0].make()
-                    self.commit(record, trials)
+                # What is in the journal must not stay in hand, or it would be written again.
+                with uninterrupted():
+                    line, trials = results[0].make()
+                    self.commit(line, trials)
                     del results[0]
         except JournalError as error:
             where = "" if self.journal is None else self._unwritten.save(self.journal)
             raise type(error)(f"{error}. {where}") from error
-        self._unwritten.written()
+        self._unwritten.clear()
         return trials
 
     def close(self) -> None:
-        """Let go of the journal; what could not be written is tried once more, and else stays in its file."""
+        """Let go of the journal, after one more try to write what is in hand."""
         if self.journal is not None:
             try:
                 self.flush()
             except JournalError as error:
                 warnings.warn(str(error), DsiceWarning, stacklevel=3)
             self.journal.close()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back to the end of the block; only the main thread ever gets it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        yield
+        return
+    came: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *what: came.append(what))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            handler(*came[0])

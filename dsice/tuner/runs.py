@@ -1,22 +1,27 @@
-"""What is known of the runs of a study beside its trials: which were lost and started again, what was prepared."""
+"""Runs of trials: their learning curves, runs that were lost, and what was prepared for them."""
 
 from __future__ import annotations
 
 import math
 import os
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 from dsice.history import History
-from dsice.journal.format import extended, out
+from dsice.journal.format import (
+    again_line,
+    decision_line,
+    encode_float,
+    encode_mapping,
+    extended_curve,
+    prepared_line,
+    step_line,
+)
 from dsice.stopping import SupportsStop, decide
 from dsice.trial import Trial
 from dsice.tuner import telling
-from dsice.tuner.recorder import Made, Recorder
-from dsice.tuner.telling import plain
+from dsice.tuner.recorder import LineAndTrials, Recorder
 
 
 class Runs:
@@ -24,10 +29,14 @@ class Runs:
 
     Parameters
     ----------
+    history
+        All trials.
+    recorder
+        Writes the journal.
     mutex
-        That of the tuner.
+        The tuner's.
     lost
-        How often runs of each trial were lost.
+        How often runs of each trial were lost, by id.
     preparations
         Directories of what was prepared, by name.
     """
@@ -40,11 +49,19 @@ class Runs:
         lost: Counter[int],
         preparations: dict[str, str],
     ) -> None:
-        self._history, self._recorder, self._mutex = history, recorder, mutex
-        self._lost, self._preparations = lost, preparations
+        self._history = history
+        self._recorder = recorder
+        self._mutex = mutex
+        self._lost = lost
+        self._preparations = preparations
 
     def lose(self, trial: Trial | int, error: str) -> int:
-        """Record that a run of a pending trial was lost (the machine's fault) and that it starts again; how often so far.
+        """Record that a run of a pending trial was lost (the machine's fault) and starts again.
+
+        Returns
+        -------
+        int
+            How often runs of this trial were lost so far.
 
         Raises
         ------
@@ -54,21 +71,21 @@ class Runs:
             It could not be written; nothing is recorded.
         """
         with self._mutex:
-            known = telling.known(trial, self._history)
-            telling.untold(known)
+            known = telling.known_trial(trial, self._history)
+            telling.require_untold(known)
             self._recorder.flush()
-            self._recorder.commit(
-                {"kind": "again", "at": time.time(), "id": known.id, "error": str(error)}, []
-            )
+            self._recorder.commit(again_line(known.id, str(error)), [])
             self._lost[known.id] += 1
             return self._lost[known.id]
 
     def losses(self, trial: Trial | int) -> int:
         """How often a run of that trial was lost and started again."""
-        return self._lost[telling.known(trial, self._history).id]
+        return self._lost[telling.known_trial(trial, self._history).id]
 
     def prepared(self, name: str, directory: str | os.PathLike[str]) -> None:
-        """Record that what trials depend on is ready: its name, and where it is. A name that is there already is replaced.
+        """Record that what trials depend on is ready: its name, and where it is.
+
+        A name that exists already is replaced.
 
         Raises
         ------
@@ -78,9 +95,9 @@ class Runs:
             It could not be written; nothing is recorded.
         """
         with self._mutex:
-            place = telling.directory(name, directory)
+            place = telling.preparation_directory(name, directory)
             self._recorder.flush()
-            self._recorder.commit({"kind": "prepared", "name": name, "directory": place}, [])
+            self._recorder.commit(prepared_line(name, place), [])
             self._preparations[name] = place
 
     @property
@@ -89,56 +106,48 @@ class Runs:
         return dict(self._preparations)
 
 
+# ------------------------------------------------------------------ learning curves
 def record_step(recorder: Recorder, trial: Trial, step: int, value: float) -> None:
-    """Write a point of a trial's curve, but for one that is known: an attached job sends all of them again."""
+    """Write a point of a trial's curve, unless it is known already.
 
-    def make() -> Made:
+    A job that is attached again sends all of its steps once more.
+    """
+
+    def make() -> LineAndTrials:
         now = recorder.history[trial.id]
-        record = {"kind": "step", "id": trial.id, "step": step, "value": out(value)}
-        return record, [replace(now, curve=extended(now.curve, step, value))]
+        grown = replace(now, curve=extended_curve(now.curve, step, value))
+        return step_line(trial.id, step, value), [grown]
 
     if (step, value) not in trial.curve:
         recorder.tell(make)
 
 
-def judged(recorder: Recorder, stopper: SupportsStop, id: int, step: int) -> bool:
-    """Ask the stopper at a step of a trial; what it decides is written before it counts."""
-    decided = decision_record(stopper, recorder.history[id], step, recorder.history)
-    if decided is None:
-        return False
-    recorder.tell(lambda: (decided, []))
-    return bool(decided["stop"])
+def ask_stopper(recorder: Recorder, stopper: SupportsStop, id: int, step: int) -> bool:
+    """Whether the stopper wants a trial stopped at a step; what it decides is written first.
 
-
-def decision_record(
-    stopper: SupportsStop, trial: Trial, step: int, history: History
-) -> dict[str, Any] | None:
-    """What the stopper decides at a step of a trial; None where it decides nothing.
-
-    Only the last step of a curve is decided on: a job that is attached again sends those before once more.
+    Only the last step of a curve is decided on: a job that is attached again sends those before
+    it once more.
     """
+    trial = recorder.history[id]
     if not trial.curve or trial.curve[-1][0] != step:
-        return None
-    decision = decide(stopper, trial.curve, history)
+        return False
+    decision = decide(stopper, trial.curve, recorder.history)
     if decision is None:
-        return None
-    value, by = trial.curve[-1][1], type(stopper).__name__
-    inputs = plain(
-        f"trial {trial.id}",
-        f"inputs of {by}",
-        {name: _finite(v) for name, v in decision.inputs.items()},
+        return False
+    by = type(stopper).__name__
+    inputs = {name: _finite(value) for name, value in decision.inputs.items()}
+    line = decision_line(
+        step_line(id, step, trial.curve[-1][1]),
+        by,
+        encode_mapping(f"trial {id}", f"inputs of {by}", inputs),
+        stop=bool(decision.stop),
     )
-    about = {
-        "kind": "decision",
-        "at": time.time(),
-        "id": trial.id,
-        "step": step,
-        "value": out(value),
-        "by": by,
-    }
-    return {**about, "stop": bool(decision.stop), "inputs": inputs}
+    recorder.tell(lambda: (line, []))
+    return bool(decision.stop)
 
 
 def _finite(value: object) -> object:
-    """JSON has no NaN and no infinity."""
-    return out(value) if isinstance(value, float) and not math.isfinite(value) else value
+    """A value as JSON can hold it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return encode_float(value)
+    return value

@@ -1,8 +1,7 @@
-"""From what was told to a finished trial: every check of a told value stands here."""
+"""From what a caller tells to a finished trial, with every check of it."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
@@ -16,18 +15,19 @@ import numpy as np
 from dsice.checks import shown
 from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
+from dsice.journal.format import encode_mapping
 from dsice.space import Space
 from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
 _LARGEST = 2**63 - 1
-MOST_REPEATS = 100_000  # in one trial: an endless iterator is a mistake, and a line of the journal stays readable
-DEEPEST = 64
+MOST_REPEATS = 100_000
+"""Values in one trial: an endless iterator is a mistake, and a journal's line stays readable."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a caller told about a trial, unchecked; the fields are the arguments of ``Tuner.tell``."""
+class Report:
+    """What a caller tells about a trial, unchecked; the fields are arguments of `Tuner.tell`."""
 
     value: object = None
     metrics: Mapping[str, object] | None = None
@@ -38,8 +38,8 @@ class Told:
     times: Sequence[float | None] | None = None
     where: Mapping[str, Any] | None = None
 
-    def trial(self, trial: Trial, history: History) -> Trial:
-        """The trial as it will be recorded.
+    def finish(self, trial: Trial, history: History) -> Trial:
+        """The trial as it will be recorded, ended as this report says.
 
         Raises
         ------
@@ -54,7 +54,9 @@ class Told:
         if end is State.DONE:
             _complete(who, history, values, metrics, seconds)
             wrong = _not_finite(history.goal.metric, values, metrics, history.goal.bounded)
-            end, error = (State.FAILED, wrong) if wrong else (end, error)
+            if wrong:
+                end = State.FAILED
+                error = wrong
         return replace(
             trial,
             state=end,
@@ -64,12 +66,15 @@ class Told:
             seconds=seconds,
             times=_times(who, self.times),
             error=error,
-            tags=plain(who, "tags", self.tags),
-            where=plain(who, "where", self.where),
+            tags=encode_mapping(who, "tags", self.tags),
+            where=encode_mapping(who, "where", self.where),
         )
 
     def warn(self, done: Trial) -> None:
-        """Say that numbers could not be used; call it after the record, in case warnings are errors."""
+        """Warn that numbers could not be used.
+
+        It is called after the trial is recorded, in case warnings are errors.
+        """
         if done.state is State.FAILED and self.error is None and done.error:
             warnings.warn(
                 f"trial {done.id}: {done.error}; it is recorded as failed",
@@ -78,8 +83,8 @@ class Told:
             )
 
 
-def directory(name: object, path: object) -> str:
-    """The directory of a preparation as text.
+def preparation_directory(name: object, path: object) -> str:
+    """The directory of a preparation, as text.
 
     Raises
     ------
@@ -88,7 +93,8 @@ def directory(name: object, path: object) -> str:
     """
     if not isinstance(name, str) or not name:
         raise TellError(
-            f"prepared({name!r}, ...): the name must be a string that is not empty; nothing was recorded"
+            f"prepared({name!r}, ...): the name must be a string that is not empty; nothing was "
+            "recorded"
         )
     place = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
     if not isinstance(place, str) or not place:
@@ -98,15 +104,16 @@ def directory(name: object, path: object) -> str:
     return place
 
 
-def known(trial: object, history: History) -> Trial:
-    """The trial of this history that is meant by a trial or an id.
+def known_trial(trial: object, history: History) -> Trial:
+    """The trial of this history that a trial or an id refers to.
 
     Raises
     ------
     UnknownTrialError
         There is none, or it is another measurement.
     """
-    id, count = trial.id if isinstance(trial, Trial) else trial, len(history)
+    id = trial.id if isinstance(trial, Trial) else trial
+    count = len(history)
     if (
         isinstance(id, (bool, np.bool_))
         or not isinstance(id, (int, np.integer))
@@ -116,24 +123,31 @@ def known(trial: object, history: History) -> Trial:
         raise UnknownTrialError(f"no trial {shown(id)}: {ids}; give a trial from ask, or its id")
     own = history[int(id)]
     if isinstance(trial, Trial) and trial.identity != own.identity:
-        here, there = dict(own.params), dict(trial.params)
         raise UnknownTrialError(
-            f"trial {id} of this tuner is at {here}, not at {there}: it comes from another tuner"
+            f"trial {id} of this tuner is at {dict(own.params)}, not at {dict(trial.params)}: "
+            "it comes from another tuner"
         )
     return own
 
 
-def untold(trial: Trial) -> None:
+def require_untold(trial: Trial) -> None:
     """Raise TellError for a trial that has its final value."""
     if trial.state not in (State.PENDING, State.LOST):
         raise TellError(
-            f"trial {trial.id} was told already ({trial.state}, value {trial.value}), and a told value is final; nothing was "
-            "recorded. Record another measurement of this point with add()"
+            f"trial {trial.id} was told already ({trial.state}, value {trial.value}), and a told "
+            "value is final; nothing was recorded. Record another measurement of this point with "
+            "add()"
         )
 
 
-def running(trial: Trial, *, in_hand: bool = False) -> None:
-    """Raise TellError for a trial that has ended; `in_hand`: its end is told and only not written yet."""
+def require_pending(trial: Trial, *, in_hand: bool = False) -> None:
+    """Raise TellError for a trial that has ended.
+
+    Parameters
+    ----------
+    in_hand
+        Whether its end was told and could not be written yet.
+    """
     if trial.state is not State.PENDING or in_hand:
         state = "its result could not be written yet" if in_hand else trial.state
         raise TellError(
@@ -141,9 +155,14 @@ def running(trial: Trial, *, in_hand: bool = False) -> None:
         )
 
 
-def fresh(params: Mapping[str, object], space: Space, history: History) -> Trial:
-    """The next trial, at params that nobody asked for; a point measured before gets one more repeat."""
-    point, stage, repeat = space.point(params), history.goal.stage, 0
+def added_trial(params: Mapping[str, object], space: Space, history: History) -> Trial:
+    """The next trial, at params that nobody asked for.
+
+    A point that was measured before gets one more repeat.
+    """
+    point = space.point(params)
+    stage = history.goal.stage
+    repeat = 0
     while history.id_of((point, stage, repeat, 0)) is not None:
         repeat += 1
     return Trial(len(history), None, space.params(point), point, stage, repeat)
@@ -155,23 +174,22 @@ def _measured(
     """The measurements of the goal's metric, and the mean of every named one."""
     if metrics is not None and not isinstance(metrics, Mapping):
         raise TellError(
-            f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as {{'loss': 0.3}}"
+            f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as "
+            "{'loss': 0.3}"
         )
-    named = {
-        text: numbers(f"{who}: metric {text!r}", v)
-        for name, v in (metrics or {}).items()
-        for text in (_name(who, name),)
-    }
+    named: dict[str, tuple[float, ...]] = {}
+    for name, number_or_repeats in (metrics or {}).items():
+        text = _name(who, name)
+        named[text] = numbers(f"{who}: metric {text!r}", number_or_repeats)
     if value is None:
         values = named.get(metric, ())
     else:
         values = numbers(f"{who}: value", value)
-        if mean(named.setdefault(metric, values)) != mean(values) and not math.isnan(
-            mean(values) or 0.0
-        ):
+        other = mean(named.setdefault(metric, values))
+        if other != mean(values) and not math.isnan(mean(values) or 0.0):
             raise TellError(
-                f"{who}: value={shown(value)} and metrics[{metric!r}]={mean(named[metric])} are both the goal's metric and "
-                "differ; tell one of them"
+                f"{who}: value={shown(value)} and metrics[{metric!r}]={other} are both the goal's "
+                "metric and differ; tell one of them"
             )
     if metric == "value":
         named.pop("value", None)  # the trial's own value says it
@@ -185,7 +203,7 @@ def _complete(
     metrics: Mapping[str, float],
     seconds: float | None,
 ) -> None:
-    """A done trial has everything that its goal is made of."""
+    """Raise TellError for a done trial that lacks something its goal needs."""
     goal = history.goal
     if not values and goal.metric == "value":
         hint = "a mapping of metrics goes into metrics=..., with Goal(metric=NAME)"
@@ -199,22 +217,22 @@ def _complete(
     if missing:
         names = ", ".join(map(repr, missing))
         raise TellError(
-            f"{who}: the goal has a bound on {names}, not told; add it to metrics={{...}}, {_OR_ERROR}"
+            f"{who}: the goal has a bound on {names}, not told; add it to metrics={{...}}, "
+            f"{_OR_ERROR}"
         )
-    if seconds is None and history.time_counts():
-        weight = f"time_weight={goal.time_weight!r}"
+    if seconds is None and history.weighs_time:
         raise TellError(
-            f"{who}: the goal weighs run time ({weight}), which was not told; add seconds=..., {_OR_ERROR}"
+            f"{who}: the goal weighs run time (time_weight={goal.time_weight!r}), which was not "
+            f"told; add seconds=..., {_OR_ERROR}"
         )
 
 
 def _not_finite(
     metric: str, values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]
 ) -> str:
-    """What of the numbers that the goal needs is NaN or infinite; empty if nothing is."""
-    needed = {metric: mean(values)} | {
-        name: metrics.get(name) for name in bounded if name != metric
-    }
+    """Which numbers that the goal needs are NaN or infinite, as a sentence; empty if none is."""
+    needed = {metric: mean(values)}
+    needed |= {name: metrics.get(name) for name in bounded if name != metric}
     wrong = [
         f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)
     ]
@@ -232,11 +250,9 @@ def _name(who: str, name: object) -> str:
 
 def _reason(error: object) -> str:
     try:
-        return (
-            f"{type(error).__name__}: {error}"
-            if isinstance(error, BaseException)
-            else str(error) or "no reason given"
-        )
+        if isinstance(error, BaseException):
+            return f"{type(error).__name__}: {error}"
+        return str(error) or "no reason given"
     except Exception:  # a message that cannot be written: the trial failed all the same
         return shown(error)
 
@@ -247,9 +263,7 @@ def _state(who: str, state: State | str | None, error: str | None) -> State:
     told = ", ".join(s for s in State if s is not State.PENDING)
     try:
         end = State(state)
-    except (
-        Exception
-    ):  # not among them, or what an object of somebody's own raises when it is compared
+    except Exception:  # not among them, or an object of somebody's own raises when it is compared
         end = State.PENDING
     if end is State.PENDING:
         raise TellError(f"{who}: state={shown(state)}; expected one of {told}")
@@ -286,11 +300,13 @@ def _items(what: str, values: Iterable[object]) -> list[object]:
         items = list(islice(values, MOST_REPEATS + 1))
     except Exception as error:
         raise TellError(
-            f"{what}: {type(values).__name__} cannot be read to its end ({error}); nothing was recorded"
+            f"{what}: {type(values).__name__} cannot be read to its end ({error}); "
+            "nothing was recorded"
         ) from error
     if len(items) > MOST_REPEATS:
         raise TellError(
-            f"{what} has more than {MOST_REPEATS} entries; tell their mean instead, nothing was recorded"
+            f"{what} has more than {MOST_REPEATS} entries; tell their mean instead, nothing was "
+            "recorded"
         )
     return items
 
@@ -308,7 +324,8 @@ def number(what: str, value: object) -> float:
     if isinstance(value, (str, bytes, bool, complex, Mapping)) or value is None:
         hint = "; a mapping goes into metrics=..." if isinstance(value, Mapping) else ""
         raise TellError(
-            f"{what}: expected a number or a list of numbers, got {shown(value)} ({kind}){hint}; nothing was recorded"
+            f"{what}: expected a number or a list of numbers, got {shown(value)} ({kind}){hint}; "
+            "nothing was recorded"
         )
     try:
         return float(value)  # type: ignore[arg-type]
@@ -316,19 +333,24 @@ def number(what: str, value: object) -> float:
         return math.inf if value > 0 else -math.inf  # type: ignore[operator]
     except Exception as error:  # whatever another library's __float__ may raise
         raise TellError(
-            f"{what}: expected a number or a list of numbers, got {kind} ({error}); nothing was recorded"
+            f"{what}: expected a number or a list of numbers, got {kind} ({error}); nothing was "
+            "recorded"
         ) from error
 
 
 def _unboxed(what: str, value: object) -> object:
-    """Arrays, tensors and their scalars (numpy, torch, jax, pandas) as Python numbers or lists of them."""
+    """Arrays, tensors and their scalars as Python numbers or lists of them.
+
+    It takes those of numpy, torch, jax and pandas.
+    """
     if not hasattr(value, "tolist") or not hasattr(value, "dtype"):
         return value
     try:
         return value.tolist()
     except Exception as error:
         raise TellError(
-            f"{what}: {type(value).__name__} cannot be read as numbers ({error}); nothing was recorded"
+            f"{what}: {type(value).__name__} cannot be read as numbers ({error}); nothing was "
+            "recorded"
         ) from error
 
 
@@ -357,47 +379,7 @@ def _times(who: str, times: object) -> Times:
     told = [None if t is None else number(f"{who}: times", t) for t in items]
     if len(told) != 3 or any(t is not None and not math.isfinite(t) for t in told):
         raise TellError(
-            f"{who}: times={shown(times)}; expected three Unix times (queued, started, ended), None where unknown"
+            f"{who}: times={shown(times)}; expected three Unix times (queued, started, ended), "
+            "None where unknown"
         )
     return (told[0], told[1], told[2])
-
-
-def plain(who: str, what: str, mapping: object) -> dict[str, Any]:
-    """A copy of a mapping as JSON gives it back.
-
-    Raises
-    ------
-    TellError
-        No mapping, or something in it that JSON cannot hold.
-    """
-    if mapping is None:
-        return {}
-    if not isinstance(mapping, Mapping):
-        raise TellError(
-            f"{who}: {what}={shown(mapping)}; expected a mapping, such as {{'host': 'node7'}}"
-        )
-    try:
-        copy: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
-    except Exception as error:  # also what an object of somebody's own raises
-        hint = "use strings, finite numbers, lists and dicts"
-        raise TellError(
-            f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}"
-        ) from error
-    if _nested(
-        copy
-    ):  # whether Python can read it back would depend on how deep in its stack the reader is
-        raise TellError(
-            f"{who}: {what}={shown(mapping)} is nested deeper than {DEEPEST} levels; make it flatter"
-        )
-    return copy
-
-
-def _nested(value: Any) -> bool:
-    """Whether a JSON object has more than DEEPEST levels of objects and lists."""
-    level = [value]
-    for _ in range(DEEPEST):
-        inner = (v for one in level for v in (one.values() if isinstance(one, dict) else one))
-        level = [v for v in inner if isinstance(v, (dict, list))]
-        if not level:
-            return False
-    return True

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from dsice.checks import whole
 from dsice.errors import TellError
 from dsice.goal import Goal
-from dsice.journal import Journal, format
+from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
+from dsice.journal.writer import Journal
 from dsice.space import Space
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk
@@ -26,23 +24,16 @@ from dsice.tuner.asking import (
     next_confirmations,
     next_trials,
     recommended,
+    remove_from_queue,
 )
-from dsice.tuner.opening import (
-    Axes,
-    Parts,
-    check_orphans,
-    looked_at,
-    made,
-    only_rank_zero,
-    opened,
-    resumed,
-)
-from dsice.tuner.recorder import Made
-from dsice.tuner.runs import Runs, judged, record_step
-from dsice.tuner.telling import Told
+from dsice.tuner.opening import OpenStudy, open_journal
+from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
+from dsice.tuner.recorder import LineAndTrials, Recorder
+from dsice.tuner.runs import ask_stopper, record_step
+from dsice.typing import PathLike
 
 
-class Tuner:
+class Tuner(OpenStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -54,10 +45,11 @@ class Tuner:
     goal
         What to optimise.
     stopper
-        Asked at every `step` whether the trial should stop, such as `dsice.stopping.Median`; what it decides is in the journal.
+        Asked at every `step` whether the trial should stop, such as `dsice.stopping.Median`; the
+        journal has what it decides.
     journal
-        File to write every ask and tell to (or an open `Journal`). If it holds this study
-        already, the tuner goes on where it ended.
+        File to write every ask and tell to, or an open `Journal`. If it holds this study already,
+        the tuner goes on where it ended.
     orphans
         What becomes of trials that were asked and never told when the journal was left:
         ``"again"`` hands them out first, with their old ids; ``"keep"`` leaves them pending.
@@ -75,7 +67,7 @@ class Tuner:
     LockedError, JournalError
         Another coordinator writes the journal, or it cannot be used.
     RankError
-        Made by a rank other than 0 of a multi-process trainer.
+        This is a rank other than 0 of a multi-process trainer.
 
     Examples
     --------
@@ -83,7 +75,8 @@ class Tuner:
     >>> tuner = Tuner({"x": range(9), "y": range(9)}, max_trials=40)
     >>> while trials := tuner.ask(10):
     ...     for trial in trials:
-    ...         done = tuner.tell(trial, (trial.params["x"] - 3) ** 2 + (trial.params["y"] - 5) ** 2)
+    ...         x, y = trial.params["x"], trial.params["y"]
+    ...         done = tuner.tell(trial, (x - 3) ** 2 + (y - 5) ** 2)
     >>> tuner.best.params
     {'x': 3, 'y': 5}
     """
@@ -95,70 +88,18 @@ class Tuner:
         *,
         goal: Goal | None = None,
         stopper: SupportsStop | None = None,
-        journal: str | os.PathLike[str] | Journal | None = None,
-        orphans: Literal["again", "keep"] = "again",
+        journal: PathLike | Journal | None = None,
+        orphans: Orphans = "again",
         max_trials: int | None = None,
         seed: int = 0,
     ) -> None:
         only_rank_zero()
         check_orphans(orphans)
-        parts = made(space, strategy, goal, max_trials, seed, stopper)
-        if journal is not None:
-            opened(parts, journal, orphans)
-        self._hold(parts)
-
-    def _hold(self, parts: Parts) -> None:
-        self.space, self.strategy, self.history = parts.space, parts.strategy, parts.history
-        self.max_trials, self.seed = parts.max_trials, parts.seed
-        self.stopper, self._queue, self._again, self._recorder = (
-            parts.stopper,
-            parts.queue,
-            parts.again,
-            parts.recorder,
-        )
-        self._mutex = threading.RLock()
-        self.runs = Runs(self.history, self._recorder, self._mutex, parts.lost, parts.preparations)
-
-    @classmethod
-    def read(
-        cls, journal: str | os.PathLike[str], *, rules: Mapping[str, Any] | None = None
-    ) -> Tuner:
-        """The study of a journal as it stands, to look at only, also while another process writes it.
-
-        Parameters
-        ----------
-        journal
-            The file.
-        rules
-            Callable rules of the space by name, where it has any.
-
-        Raises
-        ------
-        JournalError
-            There is no such file, it is damaged, or no study was started in it yet.
-        SpaceError
-            A callable rule that `rules` lacks.
-        """
-        tuner = cls.__new__(cls)
-        tuner._hold(looked_at(journal, rules))
-        return tuner
-
-    @classmethod
-    def resume(
-        cls,
-        journal: str | os.PathLike[str] | Journal,
-        *,
-        orphans: Literal["again", "keep"] = "again",
-        rules: Mapping[str, Any] | None = None,
-    ) -> Tuner:
-        """Go on with the study of a journal as it stands there: space, strategy, goal, stopper, budget and seed.
-
-        The arguments are those of `Tuner` and `Tuner.read`, and so are the errors; the journal must exist.
-        """
-        only_rank_zero()
-        tuner = cls.__new__(cls)
-        tuner._hold(resumed(journal, orphans, rules))
-        return tuner
+        study = from_arguments(space, strategy, goal, stopper, max_trials, seed)
+        if journal is None:
+            self._begin(study, Recorder(study.history()))
+        else:
+            self._begin(study, *open_journal(study, journal), orphans)
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:
@@ -183,26 +124,21 @@ class Tuner:
             self._recorder.flush()
             if self._again:
                 handed, self._again = self._again[:n], self._again[n:]
-                return [self.history[i] for i in handed]
+                return [self.history[id] for id in handed]
             left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
             batch = next_trials(
                 left, self._queue, self.strategy, self.space, self.history, self._stream
             )
             if batch:
-                asked = [format.trial_record(t) for t in batch]
-                self._recorder.commit(
-                    {"kind": "ask", "at": time.time(), "round": batch[0].round, "trials": asked},
-                    batch,
-                )
-                for trial in batch:
-                    format.unqueue(self._queue, trial)
+                self._recorder.commit(ask_line(batch, batch[0].round), batch)
+                remove_from_queue(self._queue, batch)
             return batch
 
     def confirm(self, k: int) -> list[Trial]:
-        """Ask for the `k` best points once more, one stage above the goal's (a full training), each at most once.
+        """Ask for the `k` best points once more, one stage above the goal's (a full training).
 
-        The next `ask` hands them out, before anything else. They do not count for max_trials, and `best` does not see them;
-        `confirmation` does.
+        Each is confirmed at most once. The next `ask` hands them out, before anything else. They
+        do not count for max_trials, and `best` does not see them; `confirmation` does.
 
         Raises
         ------
@@ -217,14 +153,13 @@ class Tuner:
             self._recorder.flush()
             batch = next_confirmations(k, self.strategy, self.space, self.history)
             if batch:
-                asked = [format.trial_record(t) for t in batch]
-                self._recorder.commit({"kind": "ask", "at": time.time(), "trials": asked}, batch)
+                self._recorder.commit(ask_line(batch, None), batch)
                 self._again += [trial.id for trial in batch]
             return batch
 
     @property
     def confirmation(self) -> Confirmation:
-        """Short and full trainings of the points that were confirmed, and their rank correlation."""
+        """Short and full trainings of the confirmed points, and their rank correlation."""
         with self._mutex:
             return confirmation(self.history)
 
@@ -295,15 +230,14 @@ class Tuner:
             it in a file that the message names.
         """
         with self._mutex:
-            known = telling.known(trial, self.history)
-            telling.untold(known)
-            told = Told(value, metrics, seconds, error, state, tags, times, where)
-            at, done = time.time(), told.trial(known, self.history)
+            known = telling.known_trial(trial, self.history)
+            telling.require_untold(known)
+            report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
+            at = time.time()
+            done = report.finish(known, self.history)
             self.adopt(done.id)
-            self._recorder.tell(
-                lambda: ({"kind": "tell", "at": at, **format.tell_record(done)}, [done]), done.id
-            )
-        told.warn(done)
+            self._recorder.tell(lambda: (tell_line(done, at), [done]), done.id)
+        report.warn(done)
         return done
 
     def add(
@@ -324,20 +258,19 @@ class Tuner:
         A point measured before gets one more repeat. Added trials do not count for max_trials.
         """
         with self._mutex:
-            told, at = Told(value, metrics, seconds, error, state, tags, times, where), time.time()
+            report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
+            at = time.time()
 
-            def make() -> Made:  # its id and repeat follow from the history when it is written
-                made = told.trial(telling.fresh(params, self.space, self.history), self.history)
-                return {
-                    "kind": "add",
-                    "at": at,
-                    "trial": format.trial_record(made) | format.tell_record(made),
-                }, [made]
+            def make() -> LineAndTrials:
+                # Its id and repeat follow from the history when it is written.
+                new = telling.added_trial(params, self.space, self.history)
+                trial = report.finish(new, self.history)
+                return add_line(trial, at), [trial]
 
             make()  # what is wrong shows before anything is kept
             done = self._recorder.tell(make)[0]
-            format.unqueue(self._queue, done)
-        told.warn(done)
+            remove_from_queue(self._queue, [done])
+        report.warn(done)
         return done
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
@@ -354,13 +287,14 @@ class Tuner:
             known = self.history.id_of((point, 0, 0, 0))
             if known is not None:
                 raise TellError(
-                    f"enqueue({dict(params)}): trial {known} is that point already; nothing was recorded"
+                    f"enqueue({dict(params)}): trial {known} is that point already; nothing was "
+                    "recorded"
                 )
             if point in self._queue:
                 raise TellError(
                     f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded"
                 )
-            self._recorder.commit({"kind": "enqueue", "point": list(point)}, [])
+            self._recorder.commit(enqueue_line(point), [])
             self._queue.append(point)
 
     def step(self, trial: Trial | int, step: int, value: float) -> bool:
@@ -369,7 +303,8 @@ class Tuner:
         Returns
         -------
         bool
-            True: the stopper wants the trial stopped; end it and tell it with ``state="stopped"``.
+            Whether the stopper wants the trial stopped: end it, then tell it with
+            ``state="stopped"``.
 
         Raises
         ------
@@ -377,33 +312,23 @@ class Tuner:
             The trial was told already, or `step` and `value` are no numbers; nothing is recorded.
         """
         with self._mutex:
-            known = telling.known(trial, self.history)
-            telling.running(known, in_hand=self._recorder.has(known.id))
+            known = telling.known_trial(trial, self.history)
+            telling.require_pending(known, in_hand=self._recorder.has(known.id))
             number = telling.whole(f"trial {known.id}: step", step)
             told = telling.number(f"trial {known.id}: value of step {number}", value)
             record_step(self._recorder, known, number, told)
-            return self.stopper is not None and judged(
-                self._recorder, self.stopper, known.id, number
-            )
+            if self.stopper is None:
+                return False
+            return ask_stopper(self._recorder, self.stopper, known.id, number)
 
     # ------------------------------------------------------------------ looking
-    @property
-    def preparations(self) -> dict[str, str]:
-        """Directories of what was prepared, by name."""
-        return self.runs.preparations
-
-    @property
-    def journal(self) -> Path | None:
-        """The file that all is written to; None without one."""
-        journal = self._recorder.journal
-        return None if journal is None else journal.path
-
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value the mean of its measurements; None before any.
 
-        The point with the best score; under noise (measurements that repeat, or ``DSICE(noise=True)``) what the strategy
-        recommends: the point with the lowest mean of its model.
+        It is the point with the best score; under noise (measurements that repeat, or
+        ``DSICE(noise=True)``) the one that the strategy recommends, whose mean under its model is
+        lowest.
         """
         with self._mutex:
             return recommended(self.strategy, self.space, self.history)
@@ -418,10 +343,10 @@ class Tuner:
     def orphans(self) -> list[Trial]:
         """Pending trials of an earlier coordinator that the next asks hand out again."""
         with self._mutex:
-            return [self.history[i] for i in self._again]
+            return [self.history[id] for id in self._again]
 
     def adopt(self, id: int) -> None:
-        """An orphan whose run is being followed again: the next asks do not hand it out."""
+        """Take over an orphan whose run is followed again; the next asks do not hand it out."""
         with self._mutex:
             if id in self._again:
                 self._again.remove(id)
@@ -438,32 +363,8 @@ class Tuner:
                 1, self.space, self.history, self._stream
             )
 
-    @property
-    def unwritten(self) -> int:
-        """How many results are in hand that the journal could not take yet."""
-        return self._recorder.unwritten
-
-    def flush(self) -> None:
-        """Write what the journal could not take before; every other call that writes does it first.
-
-        Raises
-        ------
-        JournalError
-            It still cannot be written; nothing is lost.
-        """
-        with self._mutex:
-            self._recorder.flush()
-
     def __repr__(self) -> str:
-        return f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, {len(self.pending)} pending>"
-
-    def __enter__(self) -> Tuner:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the journal; a second call does nothing. What could not be written is tried once more."""
-        with self._mutex:
-            self._recorder.close()
+        return (
+            f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, "
+            f"{len(self.pending)} pending>"
+        )

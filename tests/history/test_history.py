@@ -163,8 +163,8 @@ def test_tell_order_does_not_matter() -> None:
 
 def test_a_failed_list_of_values_is_no_repeated_measurement() -> None:
     history = History(trials=[trial(0, (1.0,)), replace(trial(1, (1.0, math.nan)), state=State.FAILED)])
-    assert not history.repeated()
-    assert History(trials=[trial(0, (1.0, 2.0))]).repeated()
+    assert not history.has_repeats
+    assert History(trials=[trial(0, (1.0, 2.0))]).has_repeats
 
 
 def test_a_history_followed_by_more_trials_leaves_the_first_as_it_was() -> None:
@@ -172,4 +172,4 @@ def test_a_history_followed_by_more_trials_leaves_the_first_as_it_was() -> None:
     longer = history.followed_by([trial(2, (1.0,)), trial(3, (0.0,), point=0, repeat=1)])
     assert (len(history), len(longer), history.best, longer.best and longer.best.id) == (2, 4, history[1], 2)
     assert history.id_of(((2,), 0, 0, 0)) is None and longer.id_of(((2,), 0, 0, 0)) == 2
-    assert history.points().tolist() == [[0], [1]] and longer.taken() == {(0,), (1,), (2,)} and not history.repeated()
+    assert history.points().tolist() == [[0], [1]] and longer.taken() == {(0,), (1,), (2,)} and not history.has_repeats

@@ -15,6 +15,7 @@ from dsice import History, State, Trial
 from dsice.journal import format
 from dsice.trial import mean
 from tests.conftest import conditional, small
+from tests.journal.plainly import apply
 
 NUMBERS = st.floats() | st.sampled_from([1e308, -1e308, 5e-324, -0.0, math.nan, math.inf, -math.inf])
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -44,33 +45,33 @@ def trials(draw: Any) -> Trial:
 @settings(max_examples=150, deadline=None)
 @given(trials())
 def test_a_trial_comes_back_from_its_lines_as_it_was(trial: Trial) -> None:
-    asked = {"kind": "ask", "round": trial.round, "trials": [format.trial_record(trial)]}
-    told = {"kind": "tell", **format.tell_record(trial)}
+    asked = format.ask_line([trial], trial.round)
+    told = format.tell_line(trial, 0.0)
     history = History()
     for line in (json.dumps(record, allow_nan=False) for record in (asked, told)):
-        format.apply(json.loads(line), history, conditional(), [])
+        apply(json.loads(line), history, conditional(), [])
     assert [repr(getattr(history[0], f.name)) for f in fields(trial)] == [repr(getattr(trial, f.name)) for f in fields(trial)]
 
 
 @settings(max_examples=50, deadline=None)
 @given(trials())
 def test_an_added_trial_comes_back_without_a_round(trial: Trial) -> None:
-    line = json.dumps({"kind": "add", "trial": format.trial_record(trial) | format.tell_record(trial)}, allow_nan=False)
+    line = json.dumps(format.add_line(trial, 0.0), allow_nan=False)
     history = History()
-    format.apply(json.loads(line), history, conditional(), [])
+    apply(json.loads(line), history, conditional(), [])
     assert history[0].round is None
     assert repr(history[0].values) == repr(trial.values) and history[0].identity == trial.identity
 
 
 def test_defaults_take_no_room() -> None:
-    record = format.trial_record(Trial(3, 0, {"a": 1}, (0, 1, 2)))
-    assert record == {"id": 3, "point": [0, 1, 2]}
+    line = format.ask_line([Trial(3, 0, {"a": 1}, (0, 1, 2))], 0)
+    assert line["trials"] == [{"id": 3, "point": [0, 1, 2]}]
 
 
 def test_curves_grow_step_by_step() -> None:
     history = History(trials=[Trial(0, 0, small().params((0, 0, 0)), (0, 0, 0))])
     for step, value in ((0, 0.5), (1, None), (2, "-inf")):
-        format.apply({"kind": "step", "id": 0, "step": step, "value": value}, history, small(), [])
+        apply({"kind": "step", "id": 0, "step": step, "value": value}, history, small(), [])
     assert repr(history[0].curve) == "((0, 0.5), (1, nan), (2, -inf))"
 
 
@@ -82,7 +83,7 @@ def test_unknown_kinds_and_fields_are_left_alone() -> None:
         asked,
         {"kind": "tell", "id": 0, "state": "done", "values": [1], "carbon": 3},
     ):
-        format.apply(record, history, small(), queue)
+        apply(record, history, small(), queue)
     assert len(history) == 1 and history[0].value == 1.0 and not queue
 
 
@@ -90,17 +91,17 @@ def test_a_queued_point_is_struck_off_by_its_own_measurement_only() -> None:
     history = History()
     queue: list[tuple[int, ...]] = [(1, 1, 1), (2, 2, 2)]
     stage = {"id": 0, "point": [1, 1, 1], "stage": 1}
-    format.apply({"kind": "ask", "round": 0, "trials": [stage]}, history, small(), queue)
+    apply({"kind": "ask", "round": 0, "trials": [stage]}, history, small(), queue)
     assert queue == [(1, 1, 1), (2, 2, 2)]
     added = {"id": 1, "point": [1, 1, 1], "state": "done", "values": [1.0]}
-    format.apply({"kind": "add", "trial": added}, history, small(), queue)
+    apply({"kind": "add", "trial": added}, history, small(), queue)
     assert queue == [(2, 2, 2)]
 
 
 def test_a_tell_line_of_another_point_is_an_error() -> None:
     history = History(trials=[Trial(0, 0, small().params((0, 0, 0)), (0, 0, 0))])
     with pytest.raises(ValueError, match=r"trial 0 was asked at \[0, 0, 0\], not at \[1, 0, 0\]"):
-        format.apply({"kind": "tell", "id": 0, "point": [1, 0, 0], "state": "done", "values": [1.0]}, history, small(), [])
+        apply({"kind": "tell", "id": 0, "point": [1, 0, 0], "state": "done", "values": [1.0]}, history, small(), [])
 
 
 @pytest.mark.parametrize("values", [(1.7e308, 1.7e308), (-1.7e308,) * 3, (1e-320, 3e-320)])
@@ -115,4 +116,4 @@ def test_the_mean_is_the_number_nearest_to_the_true_mean() -> None:
 
 
 def test_nan_and_infinity_as_json() -> None:
-    assert [format.out(v) for v in (1.5, math.nan, math.inf, -math.inf)] == [1.5, None, "inf", "-inf"]
+    assert [format.encode_float(v) for v in (1.5, math.nan, math.inf, -math.inf)] == [1.5, None, "inf", "-inf"]

@@ -13,10 +13,12 @@ import pytest
 
 from dsice import Goal, History, Seconds, Tuner
 from dsice.errors import DsiceError, JournalError
-from dsice.journal import Reading, format, read
-from dsice.journal.loader import Archive
+from dsice.journal import JournalReader, read
+from dsice.journal.format import told_trial
+from dsice.journal.loader import JournalLoader
 from dsice.strategies import Random
 from tests.conftest import conditional, small, state
+from tests.journal.plainly import apply
 
 GOALS = [
     Goal(),
@@ -57,7 +59,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plainly(path: Path, goal: Goal) -> tuple[History, list[tuple[int, ...]]]:
     history, queue = History(goal), list[tuple[int, ...]]()
     for record in read(path).records:
-        format.apply(record, history, conditional(), queue)
+        apply(record, history, conditional(), queue)
     return history, queue
 
 
@@ -68,16 +70,16 @@ def test_one_pass_says_what_the_lines_say_one_by_one(eventful: Path, tmp_path: P
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"".join(lines[: int(share * len(lines))]))
     plain, queue = plainly(path, goal)
-    archive, history = Archive(Reading(path)), History(goal)
-    archive.fill(history, conditional())
-    assert archive.queue == queue
+    loader, history = JournalLoader(JournalReader(path)), History(goal)
+    loader.fill(history, conditional())
+    assert loader.queue == queue
 
     def numbers(h: History) -> list[Any]:
         arrays = (h.points(), h.scores(), h.violation(), h.feasible(), h.failed(), h.order(), h.seconds(), h.taken_points())
         return [a.tolist() for a in map(np.nan_to_num, arrays)]
 
     def facts(h: History) -> list[Any]:
-        return [h.asked, h.rounds, h.taken(), h.repeated(), h.time_counts(), repr(h.best), repr(h.pending()), len(h)]
+        return [h.asked, h.rounds, h.taken(), h.has_repeats, h.weighs_time, repr(h.best), repr(h.pending()), len(h)]
 
     assert numbers(history) == numbers(plain) and facts(history) == facts(plain)
     assert [repr(t) for t in reversed(history)] == [repr(t) for t in reversed(plain)]
@@ -88,10 +90,10 @@ def test_one_pass_says_what_the_lines_say_one_by_one(eventful: Path, tmp_path: P
 def test_a_loaded_history_goes_on_like_any_other(eventful: Path) -> None:
     plain, _ = plainly(eventful, GOALS[2])
     history = History(GOALS[2])
-    Archive(Reading(eventful)).fill(history, conditional())
+    JournalLoader(JournalReader(eventful)).fill(history, conditional())
     for h in (history, plain):
         waiting = h.pending()[0]
-        h.write(format.told(waiting, {"state": "done", "values": [-9.0], "metrics": {"loss": -9.0, "memory": 0.5}, "seconds": 1}))
+        h.write(told_trial(waiting, {"state": "done", "values": [-9.0], "metrics": {"loss": -9.0, "memory": 0.5}, "seconds": 1}))
     assert repr(history.best) == repr(plain.best) and history.order().tolist() == plain.order().tolist()
 
 

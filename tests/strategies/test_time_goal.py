@@ -68,7 +68,7 @@ def test_while_time_counts_the_search_is_that_of_a_plain_goal_told_z(strategy: S
 @pytest.mark.parametrize("until", [Trials(12), Seconds(20.0), Share(0.125)], ids=repr)
 def test_from_the_switch_on_the_search_is_that_of_the_loss_alone(strategy: Strategy, until: Until) -> None:
     tuner = timed(strategy, until, 13, max_trials=96)
-    assert not tuner.history.time_counts()
+    assert not tuner.history.weighs_time
     assert proposed(tuner, strategy, tuner.history) == proposed(tuner, strategy, by_loss_alone(tuner))
 
 
@@ -84,7 +84,7 @@ def test_time_changes_what_is_searched() -> None:
 def test_at_the_switch_the_best_is_chosen_anew_by_loss() -> None:
     tuner = Tuner({"x": range(9)}, Grid(), goal=Goal(time_weight=1.0, until=Trials(3)))
     for trial, value, time in zip(tuner.ask(3), (5.0, 1.0, 4.0), (0.5, 9.0, 3.0), strict=True):
-        assert tuner.history.time_counts()
+        assert tuner.history.weighs_time
         tuner.tell(trial, value, seconds=time)
         if trial.id == 1:
             assert tuner.best is not None and tuner.best.id == 0  # 5.5 beats 10

@@ -217,17 +217,17 @@ def test_a_share_of_a_raised_budget_counts_time_again_and_says_so(path: Path) ->
     with Tuner(small(), Grid(), journal=path, goal=goal, max_trials=8) as tuner:
         for t in tuner.ask(8):
             tuner.tell(t, float(t.id), seconds=10.0 - t.id if t.id < 4 else None)
-        assert not tuner.history.time_counts() and tuner.history.scores().tolist() == [float(i) for i in range(8)]
+        assert not tuner.history.weighs_time and tuner.history.scores().tolist() == [float(i) for i in range(8)]
     with pytest.warns(
         DsiceWarning, match=r"counts again: with max_trials=20 \(before: 8\).*; 4 trials .*without seconds have no score"
     ):
         again = Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20)
-    assert again.history.time_counts() and len(again.history.order()) == 4
+    assert again.history.weighs_time and len(again.history.order()) == 4
     with pytest.raises(TellError, match="seconds"):
         again.tell(again.ask()[0], 1.0)
     for t in [again.pending[0], *again.ask(1)]:
         again.tell(t, 50.0, seconds=1.0)  # 10 of 20 are told: from here on Z = L again, for all
-    assert not again.history.time_counts() and len(again.history.order()) == 10
+    assert not again.history.weighs_time and len(again.history.order()) == 10
     again.close()
     Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20).close()  # nothing to say: nothing changed
     with pytest.raises(OptionError, match="max_trials"):

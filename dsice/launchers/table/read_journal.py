@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dsice import journal
 from dsice.errors import SpaceError, TableError
 from dsice.history import History
-from dsice.journal import format
+from dsice.journal.loader import JournalLoader, stored_space
 from dsice.launchers.table.log import ABSENT, Columns, Key, Log
 from dsice.space import Space, When
 from dsice.trial import Trial
 
 
 def read(path: Path, columns: Columns) -> Log:
-    """The told trials of the stage that the journal's goal is about, on the journal's space.
+    """The told trials of the stage of the goal in force, on the journal's space.
 
     Raises
     ------
@@ -32,15 +30,18 @@ def read(path: Path, columns: Columns) -> Log:
         raise TableError(
             f"{path} is a journal and names its parameters and metrics itself; leave out all but objective= and curves=True"
         )
-    contents = journal.read(path)
-    contents.require_good(path)
-    if contents.header is None:
+    loader = JournalLoader.open(path)
+    if loader.header is None:
         raise TableError(f"journal {path} is empty")
-    space = _journal_space(contents.header["space"], path)
-    history, goal = History(), contents.header.get("goal") or {}
-    for record in contents.records:
-        format.apply(record, history, space, [])
-    metric, stage = columns.objective or goal.get("metric", "value"), goal.get("stage", 0)
+    try:
+        space = stored_space(loader.header["space"], to_measure=False)
+    except SpaceError as error:
+        raise TableError(f"journal {path} cannot be replayed: {error}") from error
+    goal = loader.goal()
+    history = History(goal)
+    loader.fill(history, space)
+    metric = columns.objective or goal.metric
+    stage = goal.stage
     told = [
         t
         for t in history
@@ -77,24 +78,6 @@ def read(path: Path, columns: Columns) -> Log:
         metrics,
         curves,
     )
-
-
-def _journal_space(record: Mapping[str, Any], path: Path) -> Space:
-    """The space of a journal; what its Require functions forbade was never measured, so they are not needed."""
-    rules = record.get("where", ())
-    functions = {
-        rule["function"]: _anything
-        for rule in rules
-        if rule["kind"] == "require" and "function" in rule
-    }
-    try:
-        return Space.from_dict(record, rules=functions)
-    except SpaceError as error:
-        raise TableError(f"journal {path} cannot be replayed: {error}") from error
-
-
-def _anything(params: Mapping[str, Any]) -> bool:
-    return True
 
 
 def _rows(

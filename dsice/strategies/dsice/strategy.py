@@ -197,7 +197,7 @@ class DSICE(Strategy):
 
         None without repeats: the lowest score is best.
         """
-        if not len(history.order()) or not (self.noise is True or history.repeated()):
+        if not len(history.order()) or not (self.noise is True or history.has_repeats):
             return None
         with one_thread():
             return lowest_mean(space, history, self._log_lam)

@@ -1,0 +1,320 @@
+"""Every trial in the order of its id, with the numbers of all of them as arrays."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Self, overload
+
+import numpy as np
+
+from dsice.goal import Goal, Seconds
+from dsice.history.columns import TrialColumns
+from dsice.trial import Identity, State, Trial
+from dsice.typing import Array, Point
+
+FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
+"""States of trials that ended without a usable value."""
+_CODES = {state: code for code, state in enumerate(State)}
+_FIRST = 64  # rows of a new array
+
+
+class GrowingArray:
+    """An array with one number, or one row of them, per trial; appending is fast on average.
+
+    So an ask costs the same after 10 trials and after 100 000.
+
+    Parameters
+    ----------
+    dtype
+        Type of the numbers.
+    rows
+        The first rows, shape (trials,) or (trials, width).
+    """
+
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
+        self._data: Array = np.array(rows, dtype=dtype)
+        self._length = len(self._data)
+
+    def append(self, value: object) -> None:
+        """Add one row."""
+        if self._length == len(self._data):
+            capacity = max(_FIRST, 2 * self._length)
+            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
+            if self._length:
+                grown[: self._length] = self._data
+            self._data = grown
+        self._data[self._length] = value
+        self._length += 1
+
+    def __setitem__(self, id: int, value: object) -> None:
+        self._data[id] = value
+
+    def copy(self) -> GrowingArray:
+        """Return a copy with the same rows."""
+        return GrowingArray(self._data.dtype, self.array())
+
+    def array(self) -> Array:
+        """All rows, read-only; what is written later may show in them."""
+        rows = self._data[: self._length]
+        rows.flags.writeable = False
+        return rows
+
+
+class TrialStore(Sequence[Trial]):
+    """Trials in the order of their ids: ``store[id]`` is the trial with that id.
+
+    Parameters
+    ----------
+    goal
+        What the trials are scored by.
+    budget
+        ``max_trials`` of the tuner, for goals that count in shares of it.
+    trials
+        The trials, ids 0, 1, 2, ...
+    """
+
+    def __init__(
+        self, goal: Goal | None = None, *, budget: int | None = None, trials: Sequence[Trial] = ()
+    ) -> None:
+        self._goal = goal or Goal()
+        self.budget = budget
+        # None: not looked at since it was read from a journal
+        self._trials: list[Trial | None] = []
+        self._make: Callable[[int], Trial] | None = None
+        self._set_up(TrialColumns())
+        for trial in trials:
+            self.write(trial)
+
+    def _set_up(self, told: TrialColumns) -> None:
+        """Make the arrays, counters and indices of all trials; `write` keeps them up to date."""
+        n = len(told.points)
+        goal = self._goal
+        self._points = GrowingArray(np.int64, told.points)
+        self._keys = GrowingArray(np.int64, told.keys)
+        self._states = GrowingArray(np.int8, [_CODES[s] for s in told.states])
+        self._counts = GrowingArray(np.int64, told.counts)
+        losses = goal.losses(self.in_state(State.DONE) & self.of_stage(), told.values, told.metrics)
+        over = [0.0] * n
+        if goal.bounded:
+            over = list(map(goal.violation_of, told.values, told.metrics))
+        self._losses = GrowingArray(float, losses)
+        self._violations = GrowingArray(float, np.where(np.isnan(losses), np.nan, over))
+        self._seconds = GrowingArray(float, told.seconds)
+        pending = np.flatnonzero(self.in_state(State.PENDING)).tolist()
+        self._pending: dict[int, None] = dict.fromkeys(pending)
+        keys = zip(*told.keys, strict=True) if n else ((), (), ())
+        identities = zip(told.points, *keys, strict=True)
+        self._identities: dict[Identity, int] = dict(zip(identities, range(n), strict=True))
+        if self.of_stage().all():
+            self._taken = set(told.points)
+        else:
+            self._taken = {tuple(point) for point in self.taken_points().tolist()}
+        self._asked = sum(r is not None for r in told.rounds)
+        self._asked_pending = sum(told.rounds[id] is not None for id in pending)
+        self._rounds = max((r for r in told.rounds if r is not None), default=-1) + 1
+        self._repeats = sum(key[1] > 0 for key in told.keys)
+        self._cache: dict[str, Any] = {}
+
+    @property
+    def goal(self) -> Goal:
+        """What the trials are scored by."""
+        return self._goal
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Trial]: ...
+    def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        trial = self._trials[index]
+        return trial if trial is not None else self._made(range(len(self._trials))[index])
+
+    def _made(self, id: int) -> Trial:
+        """Make a trial of a journal that nobody has looked at before."""
+        if self._make is None:
+            raise ValueError(f"trial {id} was never written")
+        trial = self._trials[id] = self._make(id)
+        return trial
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self[i] for i in range(len(self._trials)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} trials, {len(self._pending)} pending>"
+
+    def load(self, told: TrialColumns, make: Callable[[int], Trial]) -> None:
+        """Take in all trials of a journal at once, for the journal's loader alone.
+
+        Parameters
+        ----------
+        told
+            The numbers of all trials.
+        make
+            Makes the trial of an id; it is called when somebody first looks at the trial.
+        """
+        if self._trials:
+            raise ValueError(f"this history has {len(self)} trials already")
+        self._trials = [None] * len(told.points)
+        self._make = make
+        self._set_up(told)
+
+    def followed_by(self, trials: Sequence[Trial]) -> Self:
+        """Return a copy with more trials; this history stays as it is."""
+        copied = copy.copy(self)
+        copied._cache = {}
+        for name in ("_trials", "_pending", "_identities", "_taken"):
+            setattr(copied, name, getattr(self, name).copy())
+        for name, array in vars(self).items():
+            if isinstance(array, GrowingArray):
+                setattr(copied, name, array.copy())
+        for trial in trials:
+            copied.write(trial)
+        return copied
+
+    def write(self, trial: Trial) -> None:
+        """Add the next trial, or replace a known one by its newer state; for the tuner alone."""
+        if trial.id > len(self._trials):
+            raise ValueError(f"trial {trial.id} would leave a gap after {len(self._trials)} trials")
+        if trial.id == len(self._trials):
+            self._append(trial)
+        elif trial.identity != self[trial.id].identity:
+            raise ValueError(f"trial {trial.id} is another measurement already")
+        self._trials[trial.id] = trial
+        self._count(trial)
+        loss = math.nan if trial.state is State.PENDING else self._goal.loss(trial)
+        self._losses[trial.id] = loss
+        self._violations[trial.id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
+        self._seconds[trial.id] = math.nan if trial.seconds is None else trial.seconds
+        self._states[trial.id] = _CODES[trial.state]
+        self._counts[trial.id] = len(trial.values)
+        self._cache.clear()
+
+    def _append(self, trial: Trial) -> None:
+        self._trials.append(trial)
+        self._identities[trial.identity] = trial.id
+        self._points.append(trial.point)
+        self._keys.append((trial.stage, trial.repeat, trial.member))
+        for array in (self._losses, self._violations, self._seconds):
+            array.append(math.nan)
+        for array in (self._states, self._counts):
+            array.append(0)
+        if trial.stage == self.goal.stage:
+            self._taken.add(trial.point)
+        self._repeats += trial.repeat > 0
+        if trial.round is not None:
+            self._asked += 1
+            self._rounds = max(self._rounds, trial.round + 1)
+
+    def _count(self, trial: Trial) -> None:
+        was = trial.id in self._pending
+        now = trial.state is State.PENDING
+        if now:
+            self._pending[trial.id] = None
+        else:
+            self._pending.pop(trial.id, None)
+        self._asked_pending += (now - was) if trial.round is not None else 0
+
+    @property
+    def asked(self) -> int:
+        """How many trials were asked; added ones do not count."""
+        return self._asked
+
+    @property
+    def rounds(self) -> int:
+        """How many asks brought trials."""
+        return self._rounds
+
+    def pending(self) -> list[Trial]:
+        """Trials asked and not told, in the order of their ids."""
+        return [self[i] for i in sorted(self._pending)]
+
+    def id_of(self, identity: Identity) -> int | None:
+        """Id of the trial with this identity, None if there is none."""
+        return self._identities.get(identity)
+
+    def taken(self) -> AbstractSet[Point]:
+        """Points of the goal's stage that were asked or added, whatever became of them.
+
+        The set is the history's own: it must not be changed.
+        """
+        return self._taken
+
+    def points(self) -> Array:
+        """Levels of each trial, int64 of shape (trials, axes)."""
+        return self._points.array()
+
+    def taken_points(self) -> Array:
+        """Points of `taken` as an array, int64 of shape (trials of the stage, axes).
+
+        A point that was measured twice is there twice.
+        """
+        return self._points.array()[self.of_stage()]
+
+    def seconds(self) -> Array:
+        """Told run time of each trial, shape (trials,); NaN where there is none."""
+        return self._seconds.array().copy()
+
+    def in_state(self, *states: State) -> Array:
+        """Which trials are in one of these states, bool of shape (trials,)."""
+        return np.isin(self._states.array(), [_CODES[state] for state in states])
+
+    def of_stage(self, stage: int | None = None) -> Array:
+        """Which trials belong to a stage (default: the goal's), bool of shape (trials,)."""
+        keys = self._keys.array()
+        if not len(keys):
+            return np.zeros(0, dtype=bool)
+        wanted = self._goal.stage if stage is None else stage
+        return np.asarray(keys[:, 0] == wanted)
+
+    @property
+    def weighs_time(self) -> bool:
+        """Whether the goal still weighs run time, given what is told."""
+        return self.weighs_time_under(self._goal, self.budget)
+
+    def weighs_time_under(self, goal: Goal, budget: int | None) -> bool:
+        """Whether another goal with another budget would still weigh run time."""
+        if not goal.time_weight:
+            return False
+        told = len(self._trials) - len(self._pending)
+        seconds = 0.0
+        if isinstance(goal.until, Seconds):
+            seconds = float(np.nansum(self._seconds.array()))
+        return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
+
+    def time_counts(self) -> bool:
+        """Old name of `weighs_time`; deprecated."""
+        warn_of_method("time_counts()", "weighs_time")
+        return self.weighs_time
+
+    def lineage(self, trial: Trial | int) -> list[Trial]:
+        """The trials that a trial continues and itself, from the first stage on.
+
+        They are its parent, the parent's parent and so on; their params are the schedule that the
+        training went through.
+        """
+        line = [self[trial if isinstance(trial, int) else trial.id]]
+        while (parent := line[0].parent) is not None:
+            line.insert(0, self[parent])
+        return line
+
+    def failed(self) -> Array:
+        """Which trials ended without a usable value, bool of shape (trials,)."""
+        return self.in_state(*FAILED)
+
+
+def warn_of_method(old: str, new: str) -> None:
+    """Warn that a method of `History` is a property of another name now."""
+    warnings.warn(
+        f"History.{old} is called History.{new} now, a property; the old name goes with the next "
+        "release",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,42 @@
+"""What each line of a journal says, written into a history one by one: the loader's twin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dsice import History
+from dsice.journal.format import Kind, asked_trial, decode_float, extended_curve, told_trial
+from dsice.space import Space
+from dsice.trial import Trial
+from dsice.typing import Point, Record
+
+
+def apply(line: Record, history: History, space: Space, queue: list[Point]) -> None:
+    """Write what a line says into the history and the queue of enqueued points."""
+    match line["kind"]:
+        case Kind.ASK:
+            for asked in line["trials"]:
+                trial = asked_trial(asked, space, line.get("round"))
+                history.write(trial)
+                remove(queue, trial)
+        case Kind.TELL:
+            trial = history[line["id"]]
+            if tuple(line.get("point", trial.point)) != trial.point:
+                raise ValueError(f"trial {trial.id} was asked at {list(trial.point)}, not at {line['point']}")
+            history.write(told_trial(trial, line))
+        case Kind.ADD:
+            trial = asked_trial(line["trial"], space, None)
+            history.write(told_trial(trial, line["trial"]))
+            remove(queue, trial)
+        case Kind.STEP:
+            trial = history[line["id"]]
+            curve = extended_curve(trial.curve, line["step"], decode_float(line["value"]))
+            history.write(replace(trial, curve=curve))
+        case Kind.ENQUEUE:
+            queue.append(tuple(line["point"]))
+
+
+def remove(queue: list[Point], trial: Trial) -> None:
+    """A point that was asked or added need not be asked any more."""
+    if trial.identity == (trial.point, 0, 0, 0) and trial.point in queue:
+        queue.remove(trial.point)

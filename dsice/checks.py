@@ -8,12 +8,18 @@ Every message says where the option was given, what was given, and what is expec
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from numbers import Integral, Real
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from dsice.errors import OptionError
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 
 
 def wrong(owner: str, name: str, value: object, expected: str) -> OptionError:
@@ -111,3 +117,41 @@ def choice(owner: str, name: str, value: object, options: Iterable[str]) -> str:
         listed = ", ".join(map(repr, known[:-1]))
         raise wrong(owner, name, value, f"{listed} or {known[-1]!r}" if listed else repr(known[-1]))
     return value
+
+
+def text(owner: str, name: str, value: object) -> str:
+    """An option that is a string."""
+    if not isinstance(value, str):
+        raise wrong(owner, name, value, "a string")
+    return value
+
+
+def texts(owner: str, name: str, value: object) -> list[str]:
+    """An option that is a list of strings; a single string would be taken for a list of letters."""
+    good = isinstance(value, Sequence) and not isinstance(value, str)
+    if not good or not all(isinstance(part, str) for part in value):  # type: ignore[attr-defined]
+        raise wrong(owner, name, value, "a list of strings")
+    return list(value)  # type: ignore[call-overload, no-any-return]
+
+
+def renamed(
+    **names: str,
+) -> Callable[[Callable[Arguments, Returned]], Callable[Arguments, Returned]]:
+    """Decorator that lets a function take some options by their old names, too, with a warning.
+
+    ``@renamed(old="new")`` makes ``f(old=1)`` mean ``f(new=1)``.
+    """
+
+    def decorate(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+        @wraps(function)
+        def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+            for old, new in names.items():
+                if old in kwargs:
+                    message = f"the option {old}= is called {new}= now"
+                    warnings.warn(message, DeprecationWarning, stacklevel=2)
+                    kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return called
+
+    return decorate

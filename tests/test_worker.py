@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dsice
-from dsice.launchers.outcome import Curve
+from dsice.launchers.outcome import CurveReader
 from dsice.worker import Place, within
 
 
@@ -45,16 +45,16 @@ def test_a_trial_finds_its_directories(tmp_path: Path, monkeypatch: pytest.Monke
 def test_steps_arrive_as_they_were_given(directory: Path) -> None:
     given: list[Any] = [(0, 0.5), (1, np.float32(0.25)), (np.int64(2), math.inf), (3, 1)]
     assert not any(dsice.step(step, value) for step, value in given)
-    assert [(s.step, s.value) for s in Curve(7, directory).news()] == [(0, 0.5), (1, 0.25), (2, math.inf), (3, 1.0)]
+    assert [(s.step, s.value) for s in CurveReader(7, directory).new_steps()] == [(0, 0.5), (1, 0.25), (2, math.inf), (3, 1.0)]
     dsice.step(4, math.nan)
-    assert math.isnan(Curve(7, directory).news()[-1].value)
+    assert math.isnan(CurveReader(7, directory).new_steps()[-1].value)
 
 
 def test_true_once_the_trial_is_to_stop(directory: Path) -> None:
     assert dsice.step(0, 1.0) is False
     (directory / "stop").touch()
     assert dsice.step(1, 1.0) is True
-    assert [s.step for s in Curve(0, directory).news()] == [0, 1]
+    assert [s.step for s in CurveReader(0, directory).new_steps()] == [0, 1]
 
 
 @pytest.mark.parametrize(("step", "value"), [(-1, 0.5), (1.5, 0.5), ("1", 0.5), (1, "0.5"), (1, None), (1, 1j), (1, [1.0])])
@@ -65,20 +65,20 @@ def test_what_is_no_step_is_refused_and_not_written(directory: Path, step: objec
 
 
 def test_a_torn_line_waits_for_its_end_and_a_broken_one_is_passed_over(directory: Path) -> None:
-    curve, path = Curve(3, directory), directory / "steps"
-    assert curve.news() == []
+    curve, path = CurveReader(3, directory), directory / "steps"
+    assert curve.new_steps() == []
     path.write_text('{"step": 0, "value": 1.0}\n{"step": 1, "val')
-    assert [s.step for s in curve.news()] == [0]
-    assert curve.news() == []
+    assert [s.step for s in curve.new_steps()] == [0]
+    assert curve.new_steps() == []
     with path.open("a") as file:
         file.write('ue": 2.0}\n\0\0garbage\n{"step": "x"}\n[1]\n{"step": 2, "value": NaN}\n')
-    assert [s.step for s in curve.news()] == [1, 2]
+    assert [s.step for s in curve.new_steps()] == [1, 2]
 
 
 def test_lines_of_many_threads_do_not_mix(directory: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: dsice.step(i, i / 3), range(400)))
-    assert sorted((s.step, s.value) for s in Curve(0, directory).news()) == [(i, i / 3) for i in range(400)]
+    assert sorted((s.step, s.value) for s in CurveReader(0, directory).new_steps()) == [(i, i / 3) for i in range(400)]
 
 
 def test_the_worker_needs_the_standard_library_only() -> None:

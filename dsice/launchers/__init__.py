@@ -1,7 +1,19 @@
-"""Launchers: where trials run.
+"""Launchers: where and how trials run.
 
-`Local` starts them as processes of this machine, `Batch` as jobs of a batch scheduler, `Futures` calls a function on an executor
-that exists already (threads, processes, dask, ray, MPI), `Table` looks them up in a log.
+A launcher takes jobs (a trial's id and parameters), runs the user's program for each, and brings
+their results; it knows nothing of search, spaces and journals. `Local` starts processes of this
+machine, `Batch` submits jobs to a batch scheduler such as Slurm, `Futures` calls a function on an
+executor that exists already (threads, processes, dask, ray, MPI), `Table` looks the results up in
+a log. `run` works with any of them, and with an object of the user's own that has their six
+methods.
+
+- `base`: what a launcher is (`Launcher`, with all its hooks), `Job`, `Result` and `Step`.
+- `program`: what is run: a shell command or a Python function.
+- `trial_directory`: the files of one trial, and whose they are.
+- `outcome`: from these files to the result.
+- `processes`: processes that are found again and signalled without a mistake.
+- `standalone`: the two scripts that run beside a trial, also where dsice is not installed.
+- `local`, `batch`, `futures`, `table`: the launchers.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,12 +1,13 @@
-"""What every launcher offers to ``run``, and the records that go in and come out.
+"""What a launcher is: its hooks, what goes in (`Job`) and what comes out (`Result`, `Step`).
 
-A launcher starts jobs and collects their results. It knows parameters, processes and
-files; it never sees a tuner, a space or a journal.
+A launcher starts jobs and collects their results. It knows parameters, processes and files; it
+never sees a tuner, a space or a journal. `Launcher` names everything that dsice may ask of one,
+and `as_launcher` completes an object of the user's own. Below them are the checks that several
+launchers share.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, cast, runtime_checkable
 
+from dsice.checks import number, whole, wrong
 from dsice.errors import LaunchError, OptionError
 
 PREPARED = "DSICE_PREPARED"
@@ -24,6 +26,9 @@ NO_DIRECTORY = "give the launcher a directory, as in Local(program, directory='s
 
 ENDS_WITH_PROCESS = "its trials would end with this call"
 """Why most launchers cannot be left alone by `dsice.advance`."""
+
+AT_THE_SAME_TIME = "how many trials run at the same time"
+"""What slots are, for messages."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,14 @@ class Job:
     params
         Names and values of the active parameters, overrides applied.
     parent
-        Id of the trial whose checkpoint this one continues, if any. Its directory is the job's ``DSICE_PARENT_DIR``; where
-        that is gone the job is ``failed``.
+        Id of the trial whose checkpoint this one continues, if any. Its directory is the job's
+        ``DSICE_PARENT_DIR``; where that is gone the job is ``failed``.
     stage
         Fidelity or training stage of the trial.
     work
         Program that replaces the launcher's own one for this job.
     prepared
-        Directories of the preparations that it depends on, by name.
+        Directories of the preparations that the job depends on, by name.
     """
 
     id: int
@@ -57,7 +62,10 @@ class Job:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Environment that says where what was prepared is: DSICE_PREPARED for one, DSICE_PREPARED_NAME for several."""
+        """Variables of the environment that name the prepared directories.
+
+        ``DSICE_PREPARED`` where there is one, else ``DSICE_PREPARED_<NAME>`` for each.
+        """
         if len(self.prepared) == 1:
             return {PREPARED: next(iter(self.prepared.values()))}
         return {
@@ -75,8 +83,8 @@ class Result:
         ``done``, ``failed`` (the program's fault), ``timed_out``, ``invalid`` (ran, wrong
         result), ``lost`` (the machine's fault) or ``stopped`` (cancelled).
     value
-        The objective where the program gave a single number (or a list of repeats); a program
-        that gives named metrics leaves it None.
+        The objective where the program gave a single number (or a list of repeats); None where
+        it gave named metrics.
     metrics
         Named numbers of the trial.
     seconds
@@ -86,7 +94,8 @@ class Result:
     error
         What went wrong and where to look, for every state but ``done``.
     where
-        ``{"host": ..., "pid": ..., "log": ...}`` as far as known; the ``directory`` of a preparation.
+        ``{"host": ..., "pid": ..., "log": ...}`` as far as known; of a preparation its
+        ``directory``.
     """
 
     id: int
@@ -126,7 +135,7 @@ class LauncherLike(Protocol):
 
     @abstractmethod
     def attach(self, jobs: Sequence[Job]) -> list[int]:
-        """Ids of those jobs that an earlier coordinator started and that still run or left a result."""
+        """Ids of those jobs that an earlier coordinator started and that run or left a result."""
 
     @abstractmethod
     def collect(self, timeout: float = 0.0) -> Iterable[Result | Step]:
@@ -143,10 +152,10 @@ class LauncherLike(Protocol):
 
 @runtime_checkable
 class Launcher(LauncherLike, Protocol):
-    """All that dsice asks of a launcher: the six methods of `LauncherLike`, and hooks with defaults.
+    """All that dsice asks of a launcher: the six methods of `LauncherLike` and hooks with defaults.
 
-    A class that inherits from this one has the defaults. The properties ``cannot_...`` say why
-    something is not possible, as the text of an error; empty: it is possible.
+    A class that inherits from this one has the defaults. A property ``cannot_...`` says why
+    something is not possible, as part of the text of an error; empty: it is possible.
     """
 
     @property
@@ -170,15 +179,15 @@ class Launcher(LauncherLike, Protocol):
         return ENDS_WITH_PROCESS
 
     def detach(self) -> None:
-        """Release everything as `close` does, silently; jobs that can go on alone do; default: `close`."""
+        """Release everything and leave the jobs alone, without a word; default: `close`."""
         self.close()
 
     def stop(self, ids: Sequence[int]) -> list[int]:
-        """End trials that any coordinator started in the same place, and name those that ran; default: none."""
+        """End trials that any coordinator started here; those that ran; default: none."""
         return []
 
     def queued(self) -> int | None:
-        """How many jobs of this user wait or run in a scheduler's queue; default: None, there is no queue."""
+        """How many jobs of this user a scheduler has; default: None, there is no scheduler."""
         return None
 
     def __enter__(self) -> Self:
@@ -194,7 +203,7 @@ class Launcher(LauncherLike, Protocol):
 
 
 class _Adapted(Launcher):
-    """An object with the six methods; a hook that it has, too, is set here and hides the default."""
+    """An object with the six methods; hooks that it has, too, are set here as attributes."""
 
     cannot_step: str = ""
     cannot_continue: str = ""
@@ -259,91 +268,85 @@ def as_launcher(given: object) -> Launcher:
     return adapted
 
 
-def slots(slots: int | None) -> int:
-    """How many trials run at the same time; default: the cores this process may use."""
-    if slots is None:
-        return (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
-    return count("slots", slots)
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def count(name: str, value: int, what: str = "how many trials run at the same time") -> int:
-    """An integer >= 1."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise OptionError(f"{name} must be an integer >= 1 ({what}), got {value!r}")
-    return value.__index__()
+def slots(owner: str, value: int | None) -> int:
+    """The option `slots` of a launcher; default: the cores that this process may use."""
+    return cores() if value is None else count(owner, "slots", value)
 
 
-def seconds(name: str, value: float, least: float | None = None) -> float:
-    """A finite number of seconds, positive or at least `least`."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or (value <= 0 if least is None else value < least):
-        raise OptionError(
-            f"{name} must be a number of seconds {'> 0' if least is None else f'>= {least:g}'}, got {value!r}"
-        )
-    return float(value)
+def count(owner: str, name: str, value: object, what: str = AT_THE_SAME_TIME) -> int:
+    """An option that is a whole number of at least 1; `what` says what it counts."""
+    return whole(owner, name, value, 1, what)
 
 
-def variables(env: Mapping[str, str | None] | None) -> dict[str, str | None]:
-    """Environment variables as text; None stands for one to remove."""
+def seconds(owner: str, name: str, value: object, least: float | None = None) -> float:
+    """An option that is a number of seconds, of at least `least`; without `least`, more than 0."""
+    if least is None:
+        return number(owner, name, value, "a number of seconds > 0", above=0.0)
+    return number(owner, name, value, f"a number of seconds >= {least:g}", least=least)
+
+
+def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str | None]:
+    """The option `env`: variables of the environment as text; None stands for one to remove."""
+    expected = "a mapping of names to strings (or None, to remove a variable)"
     if env is not None and not isinstance(env, Mapping):
-        raise OptionError(
-            f"env must map names to strings (or None, to remove a variable), got {type(env).__name__} {env!r}"
-        )
+        raise wrong(owner, "env", env, expected)
     found: dict[str, str | None] = {}
     for name, value in ({} if env is None else env).items():
         if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):
-            raise OptionError(
-                f"env must map names to strings (or None, to remove a variable), got {name!r}: {value!r}"
-            )
+            raise wrong(owner, "env", {name: value}, expected)
         found[name] = None if value is None else str(value)
     return found
 
 
-def startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:
-    """Raise LaunchError for more `jobs` than free slots, and for an id that comes twice or is running."""
+def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:
+    """Check that there is a free slot for each of `jobs` and that none of their ids is running.
+
+    Parameters
+    ----------
+    running
+        Ids of the jobs that have no result yet.
+    free, slots
+        How many slots have nothing to do, and how many there are.
+
+    Raises
+    ------
+    LaunchError
+        More jobs than free slots; an id that comes twice or is running.
+    """
     if len(jobs) > free:
         raise LaunchError(
-            f"{len(jobs)} jobs submitted and {free} of {slots} slots free; collect results first, or raise slots="
+            f"{len(jobs)} jobs submitted and {free} of {slots} slots free; "
+            "collect results first, or raise slots="
         )
     ids = [job.id for job in jobs]
     twice = sorted({id for id in ids if id in running or ids.count(id) > 1})
     if twice:
         raise LaunchError(
-            f"trial {twice[0]} is running already; an id can be submitted again after its result was collected"
+            f"trial {twice[0]} is running already; "
+            "an id can be submitted again after its result was collected"
         )
 
 
-def whole(name: str, value: int) -> int:
-    """An integer >= 0."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 0:
-        raise OptionError(f"{name} must be an integer >= 0, got {value!r}")
-    return value.__index__()
-
-
-def text(name: str, value: str) -> str:
-    """A string."""
-    if not isinstance(value, str):
-        raise OptionError(f"{name} must be a string, got {value!r}")
-    return value
-
-
-def texts(name: str, value: Sequence[str]) -> list[str]:
-    """A list of strings; a single string would be taken for a list of letters."""
-    if (
-        isinstance(value, str)
-        or not isinstance(value, Sequence)
-        or not all(isinstance(v, str) for v in value)
-    ):
-        raise OptionError(f"{name} must be a list of strings, got {value!r}")
-    return list(value)
-
-
 def check_continuing(jobs: Sequence[Job], reason: str) -> None:
-    """Raise LaunchError for a job that continues another one, where that cannot be for the `reason`; empty: it can."""
+    """Check that no job continues another one where that cannot be.
+
+    Parameters
+    ----------
+    reason
+        Why it cannot be (`Launcher.cannot_continue`); empty: it can.
+
+    Raises
+    ------
+    LaunchError
+        A job has a parent.
+    """
     for job in jobs:
         if reason and job.parent is not None:
             raise LaunchError(

@@ -1,4 +1,4 @@
-"""How a trial ended, from what is in its directory."""
+"""How a trial ended: its `Result` and its learning curve, read from the files in its directory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from dsice.worker import STEPS
 _BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
 _LONGEST_LINE = 4 * 1024 * 1024
 _LAST_LINES = 10
-_CONTROL = re.compile(
-    r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]"
-)  # colours, NULs: noise in a message and a journal
 _LAST_CHARACTERS = 2000
+# colours and NULs: noise in a message and a journal
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_EXPECTED = (
+    "expected a JSON line of metrics as the last line of stdout: "
+    "an object of numbers, a number, or a list of repeats"
+)
 
 
 class NoMeasurement(Exception):
@@ -62,9 +65,10 @@ def last_words(directory: Path) -> str:
 
 
 def measurement(line: str) -> tuple[float | list[float] | None, dict[str, float]]:
-    """Value and metrics in a line of JSON: a number, a list of numbers (repeats) or an object of named numbers.
+    """Value and metrics in a line of JSON.
 
-    ``NaN``, ``Infinity`` and ``null`` (as NaN) are numbers here; what becomes of them is the tuner's affair.
+    The line is a number, a list of numbers (repeats) or an object of named numbers. ``NaN``,
+    ``Infinity`` and ``null`` (as NaN) are numbers here; the tuner decides what they mean.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def _number(value: Any, what: str) -> float:
         raise NoMeasurement(f"{what} is an integer too large for a float") from None
 
 
-class Curve:
+class CurveReader:
     """Learning curve of a running trial, read as its file grows."""
 
     def __init__(self, id: int, directory: Path) -> None:
@@ -108,7 +112,7 @@ class Curve:
         self._path = directory / STEPS
         self._read = 0
 
-    def news(self) -> list[Step]:
+    def new_steps(self) -> list[Step]:
         """Steps written since the last call; a line that is not finished waits for its end."""
         try:
             if self._path.stat().st_size <= self._read:
@@ -129,103 +133,102 @@ class Curve:
             return None  # torn by a kill, or not ours: one point of a curve, no result
 
 
-_EXPECTED = "expected a JSON line of metrics as the last line of stdout: an object of numbers, a number, or a list of repeats"
-
-
 @dataclass(frozen=True)
-class Ending:
-    """What the launcher itself knows about an ended trial.
+class ExitInfo:
+    """What the launcher itself knows about the end of a trial, beside the files.
 
     Attributes
     ----------
     function
         Whether the program was a Python function.
     timeout
-        Its time limit in seconds.
+        Time limit of the trial in seconds.
     supervisor
-        In words, how the supervisor ended; it matters only when it left no record.
+        How the supervisor ended, in words; used only where it left no record.
     overdue
         Whether the launcher had to kill the supervisor because the time limit was long past.
     """
 
     id: int
     directory: Path
-    ticket: trial_directory.Ticket
+    submission: trial_directory.Submission
     function: bool
     timeout: float | None
     supervisor: str
     overdue: bool = False
 
 
-def result(ending: Ending, host: str) -> Result:
-    """The result of an ended trial."""
-    found = trial_directory.ended(ending.directory, ending.ticket.token)
-    where: dict[str, Any] = {"host": host, "log": str(ending.directory / "stderr")}
-    if preparation := trial_directory.is_preparation(ending.directory):
-        where["directory"] = str(ending.directory)
-    queued = ending.ticket.queued
+def result_of(info: ExitInfo, host: str) -> Result:
+    """The result of an ended trial that ran on `host`."""
+    found = trial_directory.exit_record(info.directory, info.submission.token)
+    where: dict[str, Any] = {"host": host, "log": str(info.directory / "stderr")}
+    preparation = trial_directory.is_preparation(info.directory)
+    if preparation:
+        where["directory"] = str(info.directory)
+    queued = info.submission.queued
     if found is None:
-        state, error = _without_record(ending)
-        told = error if state == "stopped" else _explain(error, ending.directory)
-        return Result(ending.id, state, error=told, times=(queued, None, None), where=where)
+        state, error = _without_record(info)
+        return Result(
+            info.id,
+            state,
+            error=_explained(state, error, info.directory),
+            times=(queued, None, None),
+            where=where,
+        )
     where["pid"] = found.get("pid")
     value: float | list[float] | None = None
     metrics: dict[str, float] = {}
     seconds = found.get("seconds")
-    state, error = ("done", "") if _returned(ending) else _verdict(found, ending)
+    state, error = ("done", "") if _returned(info) else _classify(found, info)
     if state == "done" and not preparation:
         try:
-            value, metrics, seconds = _measured(ending, seconds)
+            value, metrics, seconds = _measured(info, seconds)
         except NoMeasurement as problem:
             state, error = "failed", str(problem)
-    if state in ("done", "failed") and trial_directory.told_to_stop(
-        ending.directory
-    ):  # not a whole trial's value
+    if state in ("done", "failed") and trial_directory.knows_to_stop(info.directory):
+        # what it gave is the value so far, not that of a whole trial
         state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
     return Result(
-        ending.id,
+        info.id,
         state,
         value=value,
         metrics=metrics,
         seconds=seconds,
         times=(queued, found.get("started"), found.get("ended")),
-        error=None
-        if state == "done"
-        else error
-        if state == "stopped"
-        else _explain(error, ending.directory),
+        error=_explained(state, error, info.directory),
         where=where,
     )
 
 
-def _without_record(ending: Ending) -> tuple[str, str]:
-    if trial_directory.asked_to_stop(ending.directory):
+def _without_record(info: ExitInfo) -> tuple[str, str]:
+    """State and reason where the supervisor left no record."""
+    if trial_directory.asked_to_stop(info.directory):
         return "stopped", "cancelled"
-    if ending.overdue:
+    if info.overdue:
         return (
             "timed_out",
-            f"{_too_long(ending)}, and its supervisor did not answer; all was killed",
+            f"{_too_long(info)}, and its supervisor did not answer; all was killed",
         )
-    return "lost", f"the supervisor of the trial ended without a record ({ending.supervisor})"
+    return "lost", f"the supervisor of the trial ended without a record ({info.supervisor})"
 
 
-def _too_long(ending: Ending) -> str:
-    limit = "its time limit" if ending.timeout is None else f"timeout={ending.timeout:g} s"
+def _too_long(info: ExitInfo) -> str:
+    limit = "its time limit" if info.timeout is None else f"timeout={info.timeout:g} s"
     return f"ran longer than {limit}"
 
 
-def _verdict(found: Mapping[str, Any], ending: Ending) -> tuple[str, str]:
-    """State and, unless done, the reason."""
+def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
+    """State and, unless it is ``done``, the reason, from the record of the supervisor."""
     why = found.get("why")
     if why == "timeout":
-        return "timed_out", _too_long(ending)
-    if why == "cancel" and trial_directory.asked_to_stop(ending.directory):
+        return "timed_out", _too_long(info)
+    if why == "cancel" and trial_directory.asked_to_stop(info.directory):
         return "stopped", "cancelled"
     if why != "exit":
         return "lost", "ended from outside: its supervisor was told to end"
     if found.get("signal") is not None:
         return "failed", _killed(int(found["signal"]))
-    if ending.function and (reason := _function_error(ending.directory)):
+    if info.function and (reason := _function_error(info.directory)):
         return "failed", reason
     if found.get("code") != 0:
         return "failed", _exited(int(found.get("code") or 0))
@@ -233,10 +236,11 @@ def _verdict(found: Mapping[str, Any], ending: Ending) -> tuple[str, str]:
 
 
 def _exited(code: int) -> str:
-    """Shells report the signal that killed their last command as 128 + its number."""
-    return f"exit code {code}" + (
-        f", as of a shell whose program was {_killed(code - 128)}" if 128 < code < 128 + 65 else ""
-    )
+    """An exit code in words; shells report a signal that killed their last command as 128 + it."""
+    text = f"exit code {code}"
+    if 128 < code < 128 + 65:
+        text += f", as of a shell whose program was {_killed(code - 128)}"
+    return text
 
 
 def _killed(number: int) -> str:
@@ -248,31 +252,31 @@ def _killed(number: int) -> str:
     return f"killed by signal {number} ({name}){hint}"
 
 
-def _returned(ending: Ending) -> bool:
-    """Whether the function returned a measurement: it stands, whatever became of its process afterwards."""
-    found = (
-        trial_directory.read(ending.directory / trial_directory.RESULT) if ending.function else None
-    )
+def _returned(info: ExitInfo) -> bool:
+    """Whether the function returned a measurement, which counts whatever its process did then."""
+    if not info.function:
+        return False
+    found = trial_directory.read_json(info.directory / trial_directory.RESULT)
     return found is not None and "error" not in found
 
 
 def _function_error(directory: Path) -> str | None:
-    found = trial_directory.read(directory / trial_directory.RESULT)
+    found = trial_directory.read_json(directory / trial_directory.RESULT)
     return str(found["error"]) if found and "error" in found else None
 
 
 def _measured(
-    ending: Ending, seconds: float | None
+    info: ExitInfo, seconds: float | None
 ) -> tuple[float | list[float] | None, dict[str, float], float | None]:
     """Value, metrics and run time of a program that ended well."""
-    if not ending.function:
+    if not info.function:
         try:
-            return *measurement(last_line(ending.directory / "stdout")), seconds
+            return *measurement(last_line(info.directory / "stdout")), seconds
         except NoMeasurement as problem:
             raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
-    found = trial_directory.read(ending.directory / trial_directory.RESULT)
+    found = trial_directory.read_json(info.directory / trial_directory.RESULT)
     if found is None:
-        raise NoMeasurement(_no_result(ending.directory / trial_directory.RESULT))
+        raise NoMeasurement(_no_result(info.directory / trial_directory.RESULT))
     value = cast("float | list[float] | None", found.get("value"))
     return value, cast("dict[str, float]", found.get("metrics", {})), found.get("seconds", seconds)
 
@@ -283,5 +287,10 @@ def _no_result(path: Path) -> str:
     return f"the result file {path} is no JSON object, perhaps written half: {tail(path, 200)!r}"
 
 
-def _explain(reason: str, directory: Path) -> str:
+def _explained(state: str, reason: str, directory: Path) -> str | None:
+    """The error of a result: None of a good one, the bare reason of one that was cancelled."""
+    if state == "done":
+        return None
+    if state == "stopped":
+        return reason
     return f"{reason}\n{last_words(directory)}\nlogs: {directory}/stderr and {directory}/stdout"

@@ -1,4 +1,4 @@
-"""Processes of this machine: recognised for certain, signalled without mistaking one for another."""
+"""Processes of this machine: recognised for certain, and signalled without a mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ NONCE = "DSICE_NONCE"
 
 
 def alive(pid: int, born: str) -> bool:
-    """Whether process `pid` is still the one that started at `born`, not another with a recycled number."""
+    """Whether process `pid` is still the one that started at `born`.
+
+    Another process may have the same number after the first one ended.
+    """
     return birth(pid) == born
 
 
@@ -30,19 +33,25 @@ def send(pid: int, born: str, number: int) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            if alive(
-                pid, born
-            ):  # checked while the handle pins the process: no gap for a recycled number
+            # while the handle pins the process, its number cannot be recycled
+            if alive(pid, born):
                 signal.pidfd_send_signal(handle, number)
         finally:
             os.close(handle)
 
 
 def sweep(nonces: set[str], seconds: float = 1.0) -> int:
-    """Kill every process that carries one of `nonces` in its environment; how many were found.
+    """Kill every process that has one of the nonces in its environment; how many were found.
 
-    For the case that a trial's supervisor was killed itself. A process that left its session *and*
+    Needed where a trial's supervisor was killed itself. A process that left its session *and*
     replaced its environment is not found.
+
+    Parameters
+    ----------
+    nonces
+        Tokens of submissions.
+    seconds
+        How long killing is repeated: a process may fork between the search and the kill.
     """
     until = time.monotonic() + seconds
     found: set[int] = set()
@@ -56,6 +65,7 @@ def sweep(nonces: set[str], seconds: float = 1.0) -> int:
 
 
 def _carriers(nonces: set[str]) -> list[int]:
+    """Pids of the processes with one of the nonces."""
     marks = [f"{NONCE}={nonce}".encode() for nonce in nonces]
     found = []
     for pid, environment in _environments():
@@ -65,6 +75,7 @@ def _carriers(nonces: set[str]) -> list[int]:
 
 
 def _environments() -> list[tuple[int, bytes]]:
+    """Pid and environment of every other process that this user may read."""
     found: list[tuple[int, bytes]] = []
     if sys.platform.startswith("linux"):
         for path in Path("/proc").iterdir():

@@ -1,4 +1,4 @@
-"""Programs of trials: a shell command, or a Python function as a file that a fresh interpreter calls."""
+"""Programs of trials: a shell command, or a Python function that a fresh interpreter calls."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 
+_FILE_PREFIX = "function-"
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -26,7 +27,10 @@ class Placeholder:
     text: str
 
     def find(self, params: Mapping[str, Any]) -> tuple[str, str | None]:
-        """Name of the parameter, and the default where one is given (a name may hold a colon itself)."""
+        """Name of the parameter, and the default where one is given.
+
+        A name may hold a colon itself: what is a parameter as it stands has no default.
+        """
         if self.text in params or ":" not in self.text:
             return self.text, None
         name, _, default = self.text.partition(":")
@@ -38,8 +42,8 @@ class Command:
     """A shell command that parameters are filled into.
 
     ``{lr}`` becomes the value of the parameter ``lr``, quoted for the shell; ``{momentum:0.9}``
-    becomes ``0.9``, as it stands, in trials where ``momentum`` is not active; ``{{`` and ``}}`` are braces.
-    A bool or None is written as in Python (``True``, ``None``).
+    becomes ``0.9``, as it stands, in trials where ``momentum`` is not active; ``{{`` and ``}}`` are
+    braces. A bool or None is written as in Python (``True``, ``None``).
 
     Attributes
     ----------
@@ -102,17 +106,15 @@ class Command:
         if default is not None:
             return default
         raise LaunchError(
-            f"command has the placeholder {{{name}}}, and the trial's parameters are {', '.join(params) or 'none'}; "
-            f"correct the name, write {{{name}:default}} if the parameter is not active in every trial, "
-            f"or double the braces if it is none of dsice's. Command: {self.text!r}"
+            f"command has the placeholder {{{name}}}, and the trial's parameters are "
+            f"{', '.join(params) or 'none'}; correct the name, write {{{name}:default}} if the "
+            "parameter is not active in every trial, or double the braces if it is none of "
+            f"dsice's. Command: {self.text!r}"
         )
 
 
-_PREFIX = "function-"
-
-
 class ShellProgram:
-    """A shell command with placeholders."""
+    """A shell command with placeholders, as the program of a launcher."""
 
     function = False
 
@@ -131,8 +133,8 @@ class ShellProgram:
         if unused and not self._warned and "DSICE_DIR" not in self.name:
             self._warned = True
             warnings.warn(
-                f"the command has no placeholder for {', '.join(unused)}, so the program learns of it only from "
-                f"$DSICE_DIR/params.json: {self.name!r}",
+                f"the command has no placeholder for {', '.join(unused)}, so the program learns "
+                f"of it only from $DSICE_DIR/params.json: {self.name!r}",
                 DsiceWarning,
                 stacklevel=5,
             )
@@ -140,17 +142,17 @@ class ShellProgram:
 
 
 class FunctionProgram:
-    """A Python function, pickled once."""
+    """A Python function, pickled once, as the program of a launcher."""
 
     function = True
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = label(function)
-        self._sent = pickle.dumps({"path": list(sys.path), "function": pickled(function)})
+        self.name = function_name(function)
+        self._pickle = pickle.dumps({"path": list(sys.path), "function": pickled(function)})
         self._file: Path | None = None
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
-        """Program and arguments that run the trial; the first call writes the function into `home`."""
+        """Program and arguments that run the trial; the first call writes the function's file."""
         return [*script("_call", "-P"), str(directory), str(self.file(home))]
 
     def file(self, home: Path) -> Path:
@@ -161,26 +163,34 @@ class FunctionProgram:
 
     def path(self, home: Path) -> Path:
         """Where the function's file is or will be."""
-        return home / f"{_PREFIX}{hashlib.sha256(self._sent).hexdigest()[:16]}.pkl"
+        return home / f"{_FILE_PREFIX}{hashlib.sha256(self._pickle).hexdigest()[:16]}.pkl"
 
     def _write(self, home: Path) -> Path:
-        # Written anew even if it is there: a pickle that somebody else left in the directory is never loaded.
+        # Written even if it is there: a pickle that somebody else left there is never loaded.
         file = self.path(home)
         new = file.with_suffix(".new")
-        new.write_bytes(self._sent)
+        new.write_bytes(self._pickle)
         return new.replace(file)
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram
 
 
-def is_function(path: Path) -> bool:
+def is_function_file(path: Path) -> bool:
     """Whether `path` is the file of a pickled function."""
-    return path.name.startswith(_PREFIX) and path.suffix == ".pkl"
+    return path.name.startswith(_FILE_PREFIX) and path.suffix == ".pkl"
 
 
-def parse(work: Callable[..., Any] | str) -> Program:
-    """The program that `work` stands for."""
+def program_of(work: Callable[..., Any] | str) -> Program:
+    """The program that a function or a shell command stands for.
+
+    Raises
+    ------
+    OptionError
+        `work` is neither, or an empty command.
+    LaunchError
+        A function that cannot be pickled, a command whose braces do not match.
+    """
     if isinstance(work, str):
         return ShellProgram(work)
     if callable(work):
@@ -191,7 +201,10 @@ def parse(work: Callable[..., Any] | str) -> Program:
 
 
 def script(module: str, *options: str) -> list[str]:
-    """A Python process that runs a module of this package, alone: a script would be compiled anew in every process."""
+    """Command of a Python process that runs a module of `standalone`, found by its bare name.
+
+    A module has a compiled file in the cache; a script would be compiled in every process.
+    """
     place = str(Path(__file__).parent / "standalone")
     return [
         interpreter(),
@@ -205,12 +218,13 @@ def interpreter() -> str:
     """The Python that runs this process."""
     if not sys.executable or not os.access(sys.executable, os.X_OK):
         raise LaunchError(
-            f"the Python interpreter is unknown (sys.executable is {sys.executable!r}), so no trial can be started"
+            f"the Python interpreter is unknown (sys.executable is {sys.executable!r}), "
+            "so no trial can be started"
         )
     return sys.executable
 
 
-def label(function: Callable[..., Any]) -> str:
+def function_name(function: Callable[..., Any]) -> str:
     """Module and name of a function, for messages and to recognise it by."""
     kind = type(function)
     qualified = getattr(function, "__qualname__", kind.__qualname__)
@@ -231,7 +245,8 @@ def pickled(function: Callable[..., Any]) -> bytes:
         sent: bytes = cloudpickle.dumps(function)
     except Exception as error:  # whatever an object's own __reduce__ raises
         raise LaunchError(
-            f"the function {label(function)} cannot be sent to a trial's process: {type(error).__name__}: {error}. Open files, "
-            "locks, sockets and GPU handles inside the function instead of around it, or give a shell command as the program"
+            f"the function {function_name(function)} cannot be sent to a trial's process: "
+            f"{type(error).__name__}: {error}. Open files, locks, sockets and GPU handles inside "
+            "the function instead of around it, or give a shell command as the program"
         ) from error
     return sent

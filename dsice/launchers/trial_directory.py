@@ -1,16 +1,19 @@
-"""The directory of one trial: what is in it, and whose it is.
+"""The directory of one trial: which files are in it, and which submission it belongs to.
 
 ::
 
-    job.json      who asked for it: token of this submission, program, stage, parent, slot, time     (coordinator, first)
-    params.json   the parameters                                                                      (coordinator)
-    process.json  the supervisor: pid, birth, host                                                    (supervisor, by rename)
-    stdout stderr the program's output
-    steps         learning curve, a JSON line per point                                               (dsice.step)
-    stop          its presence asks the trial to stop                                                 (coordinator)
-    stopping      its presence says that the trial knows                                              (dsice.step)
-    result.json   what a Python function returned                                                     (its process, by rename)
-    exit.json     why and how it ended, once none of its processes is left                            (supervisor, by rename)
+    job.json       the submission: token, program, stage, parent, slot, time   coordinator, first
+    params.json    the parameters                                              coordinator
+    process.json   the supervisor: pid, birth, host                            supervisor, by rename
+    stdout stderr  the program's output
+    steps          learning curve, a JSON line per point                       dsice.step
+    stop           its presence asks the trial to stop                         coordinator
+    stopping       its presence says that the trial knows                      dsice.step
+    result.json    what a Python function returned                             process, by rename
+    exit.json      why and how it ended, once no process of it is left         supervisor, by rename
+
+The right column says who writes the file. A coordinator that starts again later knows from these
+files what ran, what still runs and what ended.
 """
 
 from __future__ import annotations
@@ -31,18 +34,28 @@ from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.worker import STOP, STOPPING
 
-JOB, PARAMS, PROCESS, EXIT, RESULT = (
-    "job.json",
-    "params.json",
-    "process.json",
-    "exit.json",
-    "result.json",
-)
+JOB = "job.json"
+PARAMS = "params.json"
+PROCESS = "process.json"
+EXIT = "exit.json"
+RESULT = "result.json"
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """One submission of one job."""
+class Submission:
+    """One submission of one job.
+
+    Attributes
+    ----------
+    token
+        Random text that every file and process of the submission carries.
+    program
+        Name of the program, to recognise it by.
+    slot
+        Slot of the launcher that the job runs in.
+    queued
+        Unix time of the submission.
+    """
 
     token: str
     program: str
@@ -50,7 +63,7 @@ class Ticket:
     queued: float
 
 
-def name(job_id: int, kind: str = "trial") -> str:
+def directory_name(job_id: int, kind: str = "trial") -> str:
     """Name of a job's directory."""
     return str(job_id) if kind == "trial" else f"{kind}-{job_id}"
 
@@ -60,20 +73,21 @@ def is_preparation(directory: Path) -> bool:
     return directory.name.startswith("prepare-")
 
 
-def parent(directory: Path, job: Job) -> Path | None:
+def parent_directory(directory: Path, job: Job) -> Path | None:
     """Directory of the trial that the job in `directory` continues; None if it continues none."""
-    return None if job.parent is None else directory.parent / name(job.parent)
+    return None if job.parent is None else directory.parent / directory_name(job.parent)
 
 
 def no_checkpoint(parent: Path) -> str:
     """Why a trial cannot continue another one whose directory is gone."""
     return (
-        f"this trial continues trial {parent.name}, and the directory of that one, {parent}, with its checkpoint is not there; "
-        "give the launcher a directory= of its own, and leave it alone until the last stage has ended"
+        f"this trial continues trial {parent.name}, and the directory of that one, {parent}, with "
+        "its checkpoint is not there; give the launcher a directory= of its own, and leave it "
+        "alone until the last stage has ended"
     )
 
 
-def plain(params: Mapping[str, Any]) -> dict[str, Any]:
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
 
     Raises
@@ -90,13 +104,14 @@ def plain(params: Mapping[str, Any]) -> dict[str, Any]:
             same = False
         if not same:
             raise LaunchError(
-                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written to a file as JSON; "
-                "use a number, string, bool or None, and look the object up in the program"
+                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
+                "to a file as JSON; use a number, string, bool or None, and look the object up in "
+                "the program"
             )
     return checked
 
 
-def read(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object from a file; None if it is missing or no such thing."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -105,47 +120,50 @@ def read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object by rename."""
     new = path.with_name(path.name + ".new")
     new.write_text(json.dumps(content) + "\n", encoding="utf-8")
     new.replace(path)
 
 
-def prepare(directory: Path, job: Job, program: str, slot: int) -> Ticket:
-    """Make the directory as if nothing had ever been in it, and claim it with a new token."""
-    ticket = Ticket(secrets.token_hex(8), program, slot, time.time())
+def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
+    """Make a fresh directory for a job, whatever was in it, and claim it with a new token."""
+    submission = Submission(secrets.token_hex(8), program, slot, time.time())
     claim = {
         **_identity(job, program),
         "slot": slot,
-        "queued": ticket.queued,
-        "token": ticket.token,
+        "queued": submission.queued,
+        "token": submission.token,
     }
     if directory.exists():
         _clear(directory, claim)
     directory.mkdir(parents=True, exist_ok=True)
-    write(directory / JOB, claim)
-    write(directory / PARAMS, plain(job.params))
-    return ticket
+    write_json(directory / JOB, claim)
+    write_json(directory / PARAMS, plain_params(job.params))
+    return submission
 
 
-def renew(directory: Path, job: Job, program: str, ticket: Ticket) -> Ticket:
-    """Claim the directory for another try of the same job, which finds its checkpoints in it; output is put aside."""
-    new = Ticket(secrets.token_hex(8), program, ticket.slot, ticket.queued)
+def claim_again(directory: Path, job: Job, program: str, submission: Submission) -> Submission:
+    """Claim a directory again, for another try of the same job that finds its checkpoints in it.
+
+    The output so far is renamed: ``stdout`` becomes ``stdout.1``.
+    """
+    new = Submission(secrets.token_hex(8), program, submission.slot, submission.queued)
     claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
-    write(
-        directory / JOB, claim
-    )  # first: a supervisor of the try before that starts late sees that it is not wanted
+    # first: a supervisor of the earlier try that starts late sees that it is not wanted
+    write_json(directory / JOB, claim)
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
         (directory / name).unlink(missing_ok=True)
     for name in ("stdout", "stderr"):
-        if (directory / name).exists():
-            number = next(i for i in range(1, 10_000) if not (directory / f"{name}.{i}").exists())
-            (directory / name).rename(directory / f"{name}.{number}")
+        output = directory / name
+        if output.exists():
+            numbered = (directory / f"{name}.{number}" for number in range(1, 10_000))
+            output.rename(next(path for path in numbered if not path.exists()))
     return new
 
 
-def check_ours(directory: Path) -> None:
+def check_usable(directory: Path) -> None:
     """Refuse a directory that may hold somebody's files.
 
     Raises
@@ -155,23 +173,24 @@ def check_ours(directory: Path) -> None:
     """
     if not directory.exists():
         return
-    # a coordinator that was killed while it made the directory leaves nothing in it but the claim that it was writing
+    # a coordinator that was killed while it made the directory leaves nothing but a half claim
     begun = directory.is_dir() and all(entry.name == f"{JOB}.new" for entry in directory.iterdir())
     if not begun and not (directory / JOB).is_file():
         raise LaunchError(
-            f"{directory} is there and holds no {JOB}, so it is no trial's directory and is left alone; "
-            "give the launcher a directory of its own"
+            f"{directory} is there and holds no {JOB}, so it is no trial's directory and is left "
+            "alone; give the launcher a directory of its own"
         )
 
 
 def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
     """Empty a directory that an earlier submission left, ending what may still run there."""
-    # Order matters: claim first, then look who runs there. A supervisor that starts late reads the claim after it has
-    # written process.json, so either it sees the new claim and leaves, or it is seen here.
-    earlier = str((read(directory / JOB) or {}).get("token", ""))
-    write(directory / JOB, claim)
-    end(directory)
-    if earlier and ended(directory, earlier) is None:
+    # The order matters: claim first, then look who runs there. A supervisor that starts late reads
+    # the claim after it has written process.json: either it sees the new claim and leaves, or it
+    # is seen here.
+    earlier = str((read_json(directory / JOB) or {}).get("token", ""))
+    write_json(directory / JOB, claim)
+    end_supervisor(directory)
+    if earlier and exit_record(directory, earlier) is None:
         processes.sweep({earlier})  # its supervisor was killed: nobody else ends what it left
     for entry in directory.iterdir():
         if entry.is_dir() and not entry.is_symlink():
@@ -180,9 +199,9 @@ def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
             entry.unlink()
 
 
-def end(directory: Path, seconds: float = 5.0) -> None:
+def end_supervisor(directory: Path, seconds: float = 5.0) -> None:
     """End the supervisor that works in `directory`, with its trial, and wait for it."""
-    found = running(directory)
+    found = supervisor(directory)
     if found is None:
         return
     until = time.monotonic() + seconds
@@ -205,43 +224,47 @@ def _identity(job: Job, program: str) -> dict[str, Any]:
     }
 
 
-def claimed_by(directory: Path, job: Job, program: str) -> Ticket | None:
-    """The submission that made this directory, if it was for the same job: id, program, parameters, stage and parent."""
-    claim, params = read(directory / JOB), read(directory / PARAMS)
-    if claim is None or params is None or params != plain(job.params):
+def find_submission(directory: Path, job: Job, program: str) -> Submission | None:
+    """The submission that a directory belongs to, if it was made for the same job; else None.
+
+    The same job has the same id, kind, program, parameters, stage and parent.
+    """
+    claim, params = read_json(directory / JOB), read_json(directory / PARAMS)
+    if claim is None or params is None or params != plain_params(job.params):
         return None
     if any(claim.get(key) != value for key, value in _identity(job, program).items()):
         return None
     try:
-        return Ticket(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
+        return Submission(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def running(directory: Path) -> tuple[int, str] | None:
-    """Pid and birth of the supervisor at work in `directory`; None if there is none (any more)."""
-    found = read(directory / PROCESS)
+def supervisor(directory: Path) -> tuple[int, str] | None:
+    """Pid and birth of the supervisor that works in a directory; None if none is alive."""
+    found = read_json(directory / PROCESS)
+    if not found:
+        return None
     try:
-        pid, born = (int(found["pid"]), str(found["birth"])) if found else (0, "")
+        pid, born = int(found["pid"]), str(found["birth"])
     except (KeyError, TypeError, ValueError):
         return None
     return (pid, born) if pid > 0 and processes.alive(pid, born) else None
 
 
-def ended(directory: Path, token: str) -> dict[str, Any] | None:
-    """How the submission with `token` ended; None if it did not, or not with a record."""
-    found = read(directory / EXIT)
+def exit_record(directory: Path, token: str) -> dict[str, Any] | None:
+    """How the submission with that token ended; None if it runs or ended without a record."""
+    found = read_json(directory / EXIT)
     return found if found is not None and found.get("token") == token else None
 
 
-def delivers(directory: Path, token: str) -> bool:
-    """Whether that submission ended with something to tell: not by the coordinator's own closing."""
-    found = ended(directory, token)
+def has_result(directory: Path, token: str) -> bool:
+    """Whether the submission ended with a result: not because its coordinator was closed."""
+    found = exit_record(directory, token)
     if found is None:
         return False
-    return found.get("why") in ("exit", "timeout") or (
-        found.get("why") == "cancel" and asked_to_stop(directory)
-    )
+    why = found.get("why")
+    return why in ("exit", "timeout") or (why == "cancel" and asked_to_stop(directory))
 
 
 def ask_to_stop(directory: Path) -> None:
@@ -254,13 +277,13 @@ def asked_to_stop(directory: Path) -> bool:
     return (directory / STOP).exists()
 
 
-def told_to_stop(directory: Path) -> bool:
+def knows_to_stop(directory: Path) -> bool:
     """Whether `dsice.step` has returned True in the trial."""
     return (directory / STOPPING).exists()
 
 
 def lock(directory: Path) -> int | None:
-    """Take `directory` for this process; a handle to close, or None where the file system has no locks.
+    """Take `directory` for this process; a handle to close, or None where files have no locks.
 
     Raises
     ------
@@ -277,7 +300,8 @@ def lock(directory: Path) -> int | None:
         holder = os.read(handle, 200).decode(errors="replace").strip()
         os.close(handle)
         raise LaunchError(
-            f"directory {directory} is in use by another launcher ({holder}); close that one, or use another directory"
+            f"directory {directory} is in use by another launcher ({holder}); "
+            "close that one, or use another directory"
         ) from None
     except OSError:
         os.close(handle)

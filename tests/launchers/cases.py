@@ -31,7 +31,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 COMMANDS = {
     "square": "test {x} -lt 90 || {{ echo no such thing >&2; exit 7; }}; echo $(({x} * {x}))",
     "nap": "sleep 0.3; echo {x}",
-    "beat": "while :; do echo beat >> {path}; sleep 0.02; done",
+    "beat": "while :; do echo {x} >> {path}; sleep 0.02; done",
     "kill": "if [ {x} = 1 ]; then kill -9 $$; fi; sleep 0.1; echo {x}",
 }
 

@@ -196,7 +196,7 @@ def test_a_population_cut_in_the_middle_goes_on_from_the_checkpoints_that_are_th
 
 def test_without_a_directory_of_its_own_a_restart_fails_the_stage_with_the_reason(tmp_path: Path) -> None:
     journal = tmp_path / "j.jsonl"
-    with Tuner(LR, LEAST, journal=journal) as tuner, Local("echo {lr}", slots=4) as launcher:
+    with Tuner(LR, LEAST, journal=journal) as tuner, Local("echo {lr}", slots=4) as launcher, pytest.warns(match="of stage 1"):
         run(tuner, launcher, max_trials=2, progress=False)
     with Tuner(LR, LEAST, journal=journal) as tuner, Local("echo {lr}", slots=4) as launcher, pytest.warns(match="no best"):
         run(tuner, launcher, progress=False)

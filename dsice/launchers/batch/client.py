@@ -1,4 +1,4 @@
-"""The scheduler's commands: run, read, and explained when they fail."""
+"""A scheduler's commands: run, their answers parsed, and explained where they fail."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from dsice.errors import LaunchError
 from dsice.launchers.batch.scheduler import Scheduler
 
-_SECONDS = 120.0  # that a command may take
-_AT_ONCE = 200  # jobs named in one command to cancel
+_TIMEOUT = 120.0  # seconds that a command may take
+_JOBS_PER_COMMAND = 200  # jobs named in one command that cancels
 _SHOWN = 2000  # characters of an answer in a message
 
 
@@ -24,8 +24,8 @@ class Busy(Exception):
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A job that the queue lists."""
+class QueuedJob:
+    """A job that waits or runs, as the scheduler lists it."""
 
     job: str
     name: str
@@ -47,18 +47,18 @@ class Answer:
 
 
 class Client:
-    """A scheduler at work: submits, cancels, lists."""
+    """Submits, cancels and lists jobs by the commands of a scheduler."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
 
     def submit(self, script: Path) -> str:
-        """Submit `script`; the job's id.
+        """Submit `script`; returns the job's id, parsed from the answer.
 
         Raises
         ------
         Busy
-            The queue is full, or the scheduler did not answer well: it may have taken the job all the same.
+            The queue is full, or the scheduler did not answer in time: it may have the job.
         LaunchError
             The scheduler is not there, refuses the job, or answers what is no job id.
         """
@@ -69,14 +69,12 @@ class Client:
             return found[1]
         if self._scheduler.full and re.search(self._scheduler.full, said):
             raise Busy(str(answer))
-        what = (
-            "refused the job"
-            if answer.code
-            else f"gave an answer without a job id (expected {self._scheduler.job_id!r})"
-        )
+        what = f"gave an answer without a job id (expected {self._scheduler.job_id!r})"
+        if answer.code:
+            what = "refused the job"
         raise LaunchError(f"{self._scheduler.name} {what}\n{answer}\nscript: {script}")
 
-    def queue(self) -> dict[str, Listed]:
+    def queue(self) -> dict[str, QueuedJob]:
         """All jobs that wait or run, by id.
 
         Raises
@@ -89,20 +87,24 @@ class Client:
         answer = self._run(self._scheduler.queue, {"user": [getpass.getuser()]})
         if answer.code:
             raise Busy(str(answer))
-        found = {}
+        jobs = {}
         for line in answer.out.splitlines():
             match = re.match(self._scheduler.line, line)
             if match:
                 if match["state"] not in self._scheduler.over:
-                    found[match["job"]] = Listed(match["job"], match["name"], match["state"])
-            elif line.strip() and not (
-                self._scheduler.skip and re.search(self._scheduler.skip, line)
-            ):
+                    jobs[match["job"]] = QueuedJob(match["job"], match["name"], match["state"])
+            elif not self._is_heading(line):
                 raise LaunchError(
-                    f"the answer of {self._scheduler.name} cannot be read: {line!r} does not match {self._scheduler.line!r}; "
-                    f"jobs that run go on\n{answer}"
+                    f"the answer of {self._scheduler.name} cannot be read: {line!r} does not match "
+                    f"{self._scheduler.line!r}; jobs that run go on\n{answer}"
                 )
-        return found
+        return jobs
+
+    def _is_heading(self, line: str) -> bool:
+        """Whether a line of the queue is no job: empty, or a heading."""
+        if not line.strip():
+            return True
+        return bool(self._scheduler.skip and re.search(self._scheduler.skip, line))
 
     def cancel(self, jobs: Iterable[str]) -> None:
         """End `jobs`; one that has ended already is no error.
@@ -116,24 +118,25 @@ class Client:
         """
         rest = list(jobs)
         while rest:
-            self._run(
-                self._scheduler.cancel, {"jobs": rest[:_AT_ONCE]}
-            )  # the queue tells whether it helped
-            rest = rest[_AT_ONCE:]
+            # its exit code says little; the queue shows whether it helped
+            self._run(self._scheduler.cancel, {"jobs": rest[:_JOBS_PER_COMMAND]})
+            rest = rest[_JOBS_PER_COMMAND:]
 
-    def cancelling(self, jobs: Sequence[str]) -> str:
-        """The command that ends `jobs`, as a user would type it."""
+    def cancel_command(self, jobs: Sequence[str]) -> str:
+        """The command that cancels `jobs`, as a user would type it."""
         return self.shown(self._scheduler.cancel, {"jobs": jobs})
 
     def shown(self, template: str, values: dict[str, Sequence[str]]) -> str:
-        """The command as a user would type it."""
+        """A command with its placeholders filled in, as a user would type it."""
         return shlex.join(_filled(template, values))
 
     def _run(self, template: str, values: dict[str, Sequence[str]]) -> Answer:
+        """Run a command, whose placeholders are filled in, and wait for its answer."""
         words = _filled(template, values)
         command = shlex.join(words)
         try:
-            # A session of its own, and no subprocess.run, which kills: Ctrl-C must not cut a submission short.
+            # A session of its own, and not subprocess.run, which kills its process on an
+            # interrupt: Ctrl-C must not cut a submission short.
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -146,20 +149,21 @@ class Client:
             )
         except OSError as error:
             raise LaunchError(
-                f"the command {words[0]!r} of scheduler={self._scheduler.name!r} cannot be run: {error.strerror or error}; is "
-                f"this a login node with its commands on PATH? Elsewhere use Local, or dry_run() to see the scripts\n"
-                f"command: {command}"
+                f"the command {words[0]!r} of scheduler={self._scheduler.name!r} cannot be run: "
+                f"{error.strerror or error}; is this a login node with its commands on PATH? "
+                f"Elsewhere use Local, or dry_run() to see the scripts\ncommand: {command}"
             ) from None
         try:
-            out, err = process.communicate(timeout=_SECONDS)
+            out, err = process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            raise Busy(f"command: {command}\nno answer for {_SECONDS:g} s") from None
+            raise Busy(f"command: {command}\nno answer for {_TIMEOUT:g} s") from None
         return Answer(command, process.returncode, out, err)
 
 
 def _filled(template: str, values: dict[str, Sequence[str]]) -> list[str]:
+    """The words of a command; a placeholder that is a word of its own becomes several."""
     words: list[str] = []
     for word in shlex.split(template):
         several = [name for name in values if word == f"{{{name}}}"]
@@ -173,7 +177,10 @@ def _filled(template: str, values: dict[str, Sequence[str]]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """A coordinator that is a job itself must not hand its own job's limits down to those that it submits."""
+    """Variables for the commands: without those of the job that this process may run in.
+
+    The limits of its own job must not be handed down to the jobs that it submits.
+    """
     if "SLURM_JOB_ID" not in os.environ:
         return dict(os.environ)
     kept = ("SLURM_CONF", "SLURM_CLUSTERS")

@@ -1,4 +1,4 @@
-"""`Batch`: trials as jobs of a batch scheduler."""
+"""`Batch`: the launcher that runs trials as jobs of a batch scheduler."""
 
 from __future__ import annotations
 
@@ -10,63 +10,78 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import text, texts, whole
 from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.batch.client import Busy, Client, Listed
-from dsice.launchers.batch.monitor import Following
-from dsice.launchers.batch.scheduler import Scheduler, find
-from dsice.launchers.batch.script import Member, Script, Writer, resource_lines
-from dsice.launchers.batch.submission import Home, Record, Trial
-from dsice.launchers.batch.submitter import Outbox
-from dsice.launchers.program import FunctionProgram, Program, interpreter, parse
+from dsice.launchers.batch.client import Busy, Client
+from dsice.launchers.batch.monitor import JobMonitor
+from dsice.launchers.batch.scheduler import Scheduler, find_scheduler
+from dsice.launchers.batch.script import (
+    MemberBuilder,
+    Script,
+    ScriptWriter,
+    exported,
+    resource_lines,
+)
+from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, JobRecord, submitted_before
+from dsice.launchers.batch.submitter import SubmissionQueue
+from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
 
 
 class Batch(Launcher):
     """Run every trial as a job of Slurm, PJM, PBS or another batch scheduler.
 
-    A trial's job outlives the coordinator: `close`, Ctrl-C, SIGTERM and SIGHUP leave it in the queue and say how to go on; the
-    same script, started again, takes over what waits, runs or ended meanwhile (`attach`). `cancel` and `cancel_all` end jobs.
+    A trial's job outlives the coordinator: `close`, Ctrl-C, SIGTERM and SIGHUP leave it in the
+    queue and say how to go on; the same script, started again, takes over what waits, runs or ended
+    meanwhile (`attach`). `cancel` and `cancel_all` end jobs.
 
     Parameters
     ----------
     program
         A Python function or a shell command with placeholders, as for `Local`.
     scheduler
-        ``"slurm"``, ``"pjm"``, ``"pbs"``, a `Scheduler`, or a mapping of its templates (with ``base="slurm"``: some of them).
-        PJM and PBS are tested against fakes only.
+        ``"slurm"``, ``"pjm"``, ``"pbs"``, a `Scheduler`, or a mapping of its templates (with
+        ``base="slurm"``: some of them). PJM and PBS are tested against fakes only.
     resources
-        What a job asks for: ``{"partition": "gpu", "gres": "gpu:1"}``, ``{"rscgrp": "small", "node": 1, "-g": "hp123456"}``.
+        What a job asks for: ``{"partition": "gpu", "gres": "gpu:1"}``,
+        ``{"rscgrp": "small", "node": 1, "-g": "hp123456"}``.
     slots
         How many trials wait or run at the same time.
     directory
-        Where the trials' directories go; on a file system that the jobs' machines share. One study each.
+        Where the trials' directories go, on a file system that the jobs' machines share; each study
+        has its own.
     timeout
-        Run time of a trial in seconds, without the wait in the queue; also the job's wall time (a minute longer) where
-        `resources` gives none.
+        Time limit of a trial in seconds, without the wait in the queue; also the job's wall time (a
+        minute longer) where `resources` gives none.
     requeue
-        How often a trial that was cut - by its time limit, by maintenance, with its machine - is submitted again, with the same
-        id and directory, so that it finds its checkpoint.
+        How often a trial that was cut - by its time limit, by maintenance, with its machine - is
+        submitted again, with the same id and directory, so that it finds its checkpoint.
     per_job
         How many trials share a job; they run at the same time.
     gpus
         With ``per_job``: GPUs of each trial, bound by ``CUDA_VISIBLE_DEVICES``.
     setup, after
-        Shell lines before the trial, ``["module load cuda", "source env/bin/activate"]``, and after the trials of a job:
-        ``["dsice advance study.toml"]`` goes on with the tuning without a coordinator that waits.
+        Shell lines before the trial, ``["module load cuda", "source env/bin/activate"]``, and after
+        the trials of a job: ``["dsice advance study.toml"]`` goes on with the tuning without a
+        coordinator that waits.
     wrap
-        Command in front of the trial's program, to run it in a container: ``"singularity exec --nv image.sif"``.
+        Command in front of the trial's program, to run it in a container:
+        ``"singularity exec --nv image.sif"``.
     env
         Variables set in the jobs, written into the script; None removes one.
     forward
-        Names of variables whose present values are written into the script, for schedulers that pass none on (PJM, PBS).
+        Names of variables whose present values are written into the script, for schedulers that
+        pass none on (PJM, PBS).
     python
         Interpreter on the jobs' machines, 3.11 or newer; default: the one that runs this.
     poll
-        Longest interval in seconds between looks for results, and between questions to the scheduler. They start short.
+        Longest interval in seconds between looks for results, and between questions to the
+        scheduler. Both intervals are short at first.
     lost_after
-        Seconds after which a job that is not in the queue and left no result is lost. Shared file systems are late.
+        Seconds after which a job that is not in the queue and left no result is lost. Shared file
+        systems may show files late.
     throttle
         Seconds between two submissions.
     grace
@@ -82,7 +97,8 @@ class Batch(Launcher):
     Examples
     --------
     >>> from dsice.launchers import Batch, Job
-    >>> launcher = Batch("echo {x}", scheduler="slurm", resources={"partition": "short", "time": "0:10:00"})
+    >>> resources = {"partition": "short", "time": "0:10:00"}
+    >>> launcher = Batch("echo {x}", scheduler="slurm", resources=resources)
     >>> print(launcher.dry_run([Job(0, {"x": 3})])[0].text)
     #!/bin/bash
     #SBATCH --job-name=d...-0
@@ -115,54 +131,61 @@ class Batch(Launcher):
         throttle: float = 0.1,
         grace: float = 0.5,
     ) -> None:
-        self._slots = self._room = base.slots(slots)
-        seconds = None if timeout is None else base.seconds("timeout", timeout)
-        self._wrap = shlex.split(base.text("wrap", wrap))
-        self._python = base.text("python", python) if python is not None else interpreter()
-        self._scheduler = find(scheduler)
-        self._program = parse(program)
+        self._slots = self._capacity = base.slots("Batch", slots)
+        limit = None if timeout is None else base.seconds("Batch", "timeout", timeout)
+        self._scheduler = find_scheduler(scheduler)
         self._client = Client(self._scheduler)
-        self._home = Home(Path(directory).absolute())
-        exports = {name: os.environ.get(name) for name in base.texts("forward", forward)}
-        writer = Writer(
+        self._home = BatchDirectory(Path(directory).absolute())
+        python = interpreter() if python is None else text("Batch", "python", python)
+        words = shlex.split(text("Batch", "wrap", wrap))
+        self._members = MemberBuilder(program_of(program), self._home, wrap=words, python=python)
+        writer = ScriptWriter(
             scheduler=self._scheduler,
-            lines=resource_lines(self._scheduler, {} if resources is None else resources, seconds),
-            setup=base.texts("setup", setup),
-            after=base.texts("after", after),
-            exports={
-                **{name: value for name, value in exports.items() if value is not None},
-                **base.variables(env),
-            },
+            lines=resource_lines(self._scheduler, {} if resources is None else resources, limit),
+            setup=texts("Batch", "setup", setup),
+            after=texts("Batch", "after", after),
+            exports=exported(forward, env),
             folder=Path.cwd(),
-            python=self._python,
+            python=python,
             supervise=self._home.supervise,
-            timeout=seconds,
-            grace=base.seconds("grace", grace, least=0.0),
-            gpus=base.whole("gpus", gpus),
+            timeout=limit,
+            grace=base.seconds("Batch", "grace", grace, least=0.0),
+            gpus=whole("Batch", "gpus", gpus),
         )
-        per_job = base.count("per_job", per_job)
-        throttle = base.seconds("throttle", throttle, least=0.0)
-        self._outbox = Outbox(
+        self._connect(writer, per_job, throttle, limit, requeue, lost_after, poll)
+        self._interrupts = Interrupts()
+        self._closed = False
+
+    def _connect(
+        self,
+        writer: ScriptWriter,
+        per_job: int,
+        throttle: float,
+        timeout: float | None,
+        requeue: int,
+        lost_after: float,
+        poll: float,
+    ) -> None:
+        """Make the queue of submissions, and the monitor of what was submitted."""
+        self._submissions = SubmissionQueue(
             self._client,
             self._scheduler,
             self._home,
             writer,
-            per_job=per_job,
-            throttle=throttle,
-            member=self._member,
+            per_job=base.count("Batch", "per_job", per_job, "how many trials share a job"),
+            throttle=base.seconds("Batch", "throttle", throttle, least=0.0),
+            member=self._members.member,
         )
-        self._trials = Following(
+        self._monitor = JobMonitor(
             self._client,
             self._home,
-            self._outbox,
-            self._scheduler.name,
-            timeout=seconds,
-            requeue=base.whole("requeue", requeue),
-            lost_after=base.seconds("lost_after", lost_after, least=0.0),
-            poll=base.seconds("poll", poll),
+            self._submissions,
+            self._scheduler,
+            timeout=timeout,
+            requeue=whole("Batch", "requeue", requeue),
+            lost_after=base.seconds("Batch", "lost_after", lost_after, least=0.0),
+            poll=base.seconds("Batch", "poll", poll),
         )
-        self._interrupts = Interrupts()
-        self._opened = self._closed = False
 
     @property
     def slots(self) -> int:
@@ -179,109 +202,73 @@ class Batch(Launcher):
         """Empty: its jobs go on without this process."""
         return ""
 
-    # ------------------------------------------------------------------ submit
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Hand `jobs` to the scheduler, each in a fresh directory; while the queue is full they wait here.
+        """Hand `jobs` to the scheduler, each in a fresh directory.
+
+        While the queue is full they wait here.
 
         Raises
         ------
         LaunchError
-            More jobs than free slots, an id that is running already, a placeholder that a job has no parameter for, a
-            parameter that JSON cannot keep, a directory that cannot be used: nothing has been submitted then. Or the
-            scheduler is not there or refuses the jobs: those that it has not taken are forgotten.
+            More jobs than free slots, an id that is running already, a placeholder without a
+            parameter, a parameter that JSON cannot keep, a directory that cannot be used: nothing
+            has been submitted then. Or the scheduler is not there or refuses the jobs: those that
+            it has not taken are forgotten.
         """
         self._check(jobs)
         self._open()
-        found = [(job, self._work(job), self._place(job)) for job in jobs]
+        found = [(job, self._members.program(job), self._members.directory(job)) for job in jobs]
         for job, work, directory in found:
-            trial_directory.check_ours(directory)
-            self._arguments(work, directory, job)
+            trial_directory.check_usable(directory)
+            self._members.arguments(work, directory, job)
         for job, work, directory in found:
-            if (
-                parent := trial_directory.parent(directory, job)
-            ) is not None and not parent.is_dir():
-                self._trials.ready.append(
-                    Result(job.id, "failed", error=trial_directory.no_checkpoint(parent))
-                )
-                continue
-            try:
-                ticket = trial_directory.prepare(directory, job, work.name, 0)
-            except OSError as error:
-                self._trials.forget()
-                raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
-            self._trials.add(Trial(job, work, directory, ticket, Record(ticket.token, "")))
-        self._trials.send()
+            self._add(job, work, directory)
+        self._monitor.send()
+
+    def _add(self, job: Job, work: Program, directory: Path) -> None:
+        """Make the directory of a job, and let the job wait for its submission."""
+        parent = trial_directory.parent_directory(directory, job)
+        if parent is not None and not parent.is_dir():
+            error = trial_directory.no_checkpoint(parent)
+            self._monitor.ready.append(Result(job.id, "failed", error=error))
+            return
+        try:
+            submission = trial_directory.make(directory, job, work.name, 0)
+        except OSError as error:
+            self._monitor.forget()
+            raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
+        record = JobRecord(submission.token, "")
+        self._monitor.add(BatchTrial(job, work, directory, submission, record))
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        base.startable(
-            jobs, self._trials.running, self._room - len(self._trials.running), self._slots
-        )
+        running = self._monitor.running
+        base.check_startable(jobs, running, self._capacity - len(running), self._slots)
 
     def _open(self) -> None:
-        if not self._opened:
+        """Take the directory, at the first need."""
+        if not self._home.is_open:
             self._home.open()
             self._interrupts.install()
-            self._opened = True
-
-    # ------------------------------------------------------------------ a job as a member of a script
-    def _work(self, job: Job) -> Program:
-        return self._program if job.work is None else parse(job.work)
-
-    def _place(self, job: Job) -> Path:
-        return self._home.path / trial_directory.name(job.id, job.kind)
-
-    def _arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
-        if isinstance(work, FunctionProgram):
-            file = work.file(self._home.path) if self._opened else work.path(self._home.path)
-            return [
-                *self._wrap,
-                self._python,
-                "-P",
-                str(self._home.call),
-                str(directory),
-                str(file),
-            ]
-        return [
-            *self._wrap,
-            *work.arguments(directory, trial_directory.plain(job.params), self._home.path),
-        ]
-
-    def _member(self, trial: Trial, place: int) -> Member:
-        job = trial.job
-        variables = {
-            **job.variables,
-            "DSICE_TRIAL": trial_directory.name(job.id, job.kind),
-            "DSICE_DIR": str(trial.directory),
-            "DSICE_STAGE": str(job.stage),
-            "DSICE_SLOT": str(place),
-        }
-        if job.parent is not None:
-            variables["DSICE_PARENT_DIR"] = str(trial_directory.parent(trial.directory, job))
-        return Member(
-            trial.directory,
-            trial.ticket.token,
-            variables,
-            self._arguments(trial.work, trial.directory, job),
-        )
 
     def dry_run(self, jobs: Sequence[Job]) -> list[Script]:
         """The scripts that `submit` would write for `jobs`; nothing is written or submitted."""
         trials = []
         for job in jobs:
-            work = self._work(job)
-            ticket = trial_directory.Ticket("TOKEN", work.name, 0, 0.0)
-            trials.append(Trial(job, work, self._place(job), ticket, Record("TOKEN", "")))
-        return self._outbox.preview(trials)
+            work, directory = self._members.program(job), self._members.directory(job)
+            submission = trial_directory.Submission("TOKEN", work.name, 0, 0.0)
+            record = JobRecord("TOKEN", "")
+            trials.append(BatchTrial(job, work, directory, submission, record))
+        return self._submissions.preview(trials)
 
-    # ------------------------------------------------------------------ attach
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Take over those of `jobs` that an earlier coordinator submitted from the same directory.
 
-        A job counts only if id, parameters, stage, parent and program are the same. It is known by the id that the
-        scheduler gave, or, where the coordinator died before it wrote that down, by its name in the queue. One that
-        ended meanwhile is in the next `collect`. What was never submitted is left out.
+        A job counts only if id, parameters, stage, parent and program are the same. It is known by
+        the id that the scheduler gave, or, where the coordinator died before it wrote that down, by
+        its name in the queue. One that ended meanwhile is in the next `collect`. What was never
+        submitted is left out.
 
         Raises
         ------
@@ -292,44 +279,15 @@ class Batch(Launcher):
             return []
         self._check([])
         self._open()
-        found = [
-            trial
-            for job in jobs
-            if job.id not in self._trials.running and (trial := self._known(job)) is not None
-        ]
-        names = self._names() if any(trial.record.job is None for trial in found) else []
-        taken = [trial for trial in found if self._adopt(trial, names)]
-        self._trials.adopt(taken)
-        self._room = max(
-            self._room, len(self._trials.running)
-        )  # more than slots: submitted when there were more of them
+        known = []
+        for job in jobs:
+            if job.id not in self._monitor.running:
+                work, directory = self._members.program(job), self._members.directory(job)
+                known.append(submitted_before(job, work, directory))
+        taken = self._monitor.adopt([trial for trial in known if trial is not None])
+        # more than slots, where they were submitted when there were more slots
+        self._capacity = max(self._capacity, len(self._monitor.running))
         return [trial.id for trial in taken]
-
-    def _known(self, job: Job) -> Trial | None:
-        work, directory = self._work(job), self._place(job)
-        ticket = trial_directory.claimed_by(directory, job, work.name)
-        record = None if ticket is None else Record.read(directory, ticket.token)
-        if ticket is None or record is None:
-            return None
-        return Trial(job, work, directory, ticket, record, sent=True, checked=False)
-
-    def _names(self) -> list[Listed]:
-        try:
-            return list(self._client.queue().values())
-        except Busy as busy:
-            raise LaunchError(
-                f"{self._scheduler.name} has to be asked for jobs whose ids were not written down, and does not answer; "
-                f"try again later\n{busy}"
-            ) from None
-
-    def _adopt(self, trial: Trial, listed: Sequence[Listed]) -> bool:
-        if trial.record.job is not None or trial.found(listed, self._scheduler):
-            return True
-        if trial.record.requeued:  # it has a checkpoint, perhaps: submitted afresh it would lose it
-            trial.renew()
-            self._outbox.waiting.append(trial)
-            return True
-        return False
 
     def queued(self) -> int:
         """How many jobs of this user the scheduler has, of any program.
@@ -337,14 +295,13 @@ class Batch(Launcher):
         Raises
         ------
         LaunchError
-            It is not there, or does not answer.
+            The scheduler is not there, or does not answer.
         """
         try:
             return len(self._client.queue())
         except Busy as busy:
             raise LaunchError(f"{self._scheduler.name} does not answer\n{busy}") from None
 
-    # ------------------------------------------------------------------ collect
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """What happened since the last call: the steps and results of the trials, steps first.
 
@@ -356,47 +313,39 @@ class Batch(Launcher):
         Raises
         ------
         LaunchError
-            The scheduler refuses a trial that waited for a free place, or its answer cannot be read. Jobs go on.
+            The scheduler refuses a trial that waited for a free place, or its answer cannot be
+            read. The jobs go on.
         """
         until = time.monotonic() + timeout
         while True:
-            self._trials.look()
-            if self._trials.ready or not self._trials.running or time.monotonic() >= until:
+            self._monitor.poll()
+            if self._monitor.ready or not self._monitor.running or time.monotonic() >= until:
                 break
-            time.sleep(max(0.005, min(self._trials.pause(), until - time.monotonic())))
-        news, self._trials.ready = (
-            self._trials.ready,
-            [],
-        )  # only now: an interrupt above loses nothing
-        return news
+            time.sleep(max(0.005, min(self._monitor.pause(), until - time.monotonic())))
+        # only now: an interrupt above loses nothing
+        events, self._monitor.ready = self._monitor.ready, []
+        return events
 
-    # ------------------------------------------------------------------ cancel, close
     def stop(self, ids: Sequence[int]) -> list[int]:
-        """End trials that any coordinator submitted from this directory, also one that is at work; those that had a job.
+        """End trials that any coordinator submitted from this directory; those that had a job.
 
-        They are told as ``stopped`` by the coordinator that follows them, now or later.
+        The coordinator that follows them, now or later, records them as ``stopped``.
 
         Raises
         ------
         LaunchError
             The scheduler is not there, or does not answer in time.
         """
-        records = {
-            id: record
-            for id in ids
-            if (record := Record.current(self._home.path / trial_directory.name(id))) is not None
-        }
-        for id in records:
-            trial_directory.ask_to_stop(
-                self._home.path / trial_directory.name(id)
-            )  # a trial that shares its job ends by this
-        jobs = dict.fromkeys(
-            record.job
-            for record in records.values()
-            if record.job is not None and not record.shared
-        )
+        directories = {id: self._home.path / trial_directory.directory_name(id) for id in ids}
+        records = {}
+        for id, directory in directories.items():
+            record = JobRecord.current(directory)
+            if record is not None:
+                records[id] = record
+                trial_directory.ask_to_stop(directory)  # this ends a trial that shares its job
+        jobs = {record.job: None for record in records.values() if record.job and not record.shared}
         try:
-            self._client.cancel(job for job in jobs if job is not None)
+            self._client.cancel(jobs)
         except Busy as busy:
             raise LaunchError(
                 f"{self._scheduler.name} does not answer; try again later\n{busy}"
@@ -404,26 +353,30 @@ class Batch(Launcher):
         return list(records)
 
     def cancel(self, id: int) -> None:
-        """End trial `id` with all its processes, or take its job out of the queue; its result has the state ``stopped``.
+        """End a trial with all its processes, or take its job out of the queue.
 
-        `dsice.step` returns True in it from now on. A trial that shares its job ends within a second or two, one that has a
-        job of its own at once: what it would have returned may be lost, its learning curve is not.
-        For a trial that ended by itself a moment before, the result is its own; an unknown id is ignored.
+        Its result has the state ``stopped``. `dsice.step` returns True in it from now on. A trial
+        that shares its job ends within a second or two, one that has a job of its own at once: what
+        it would have returned may be lost, its learning curve is not. For a trial that ended by
+        itself a moment before, the result is its own; an unknown id is ignored.
         """
-        self._trials.cancel([id])
+        self._monitor.cancel([id])
 
     def cancel_all(self) -> None:
         """End all trials that wait or run, with one command; their results come as ``stopped``."""
-        self._trials.cancel(list(self._trials.running))
+        self._monitor.cancel(list(self._monitor.running))
 
     def close(self) -> None:
-        """Let go of everything and leave the jobs in the queue, saying how to go on; a second call does nothing."""
-        if self._trials.running and not self._closed:
-            print(self._trials.farewell(), file=sys.stderr)
-        self._let_go()
+        """Release everything and leave the jobs in the queue, with a word on how to go on.
+
+        A second call does nothing.
+        """
+        if self._monitor.running and not self._closed:
+            print(self._monitor.farewell(), file=sys.stderr)
+        self._release()
 
     def detach(self) -> None:
-        """Submit what waits for the throttle, not for a full queue; then `close` without a word.
+        """Submit what waits for the throttle only, then `close` without a word.
 
         Raises
         ------
@@ -431,15 +384,15 @@ class Batch(Launcher):
             The scheduler refuses a trial that waited.
         """
         try:
-            self._outbox.flush()
+            self._submissions.flush()
         finally:
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._opened:
+        if self._home.is_open:
             self._interrupts.restore()
             self._home.close()
-        self._trials.running.clear()
+        self._monitor.running.clear()

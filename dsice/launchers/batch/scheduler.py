@@ -1,4 +1,7 @@
-"""What `Batch` must know of a scheduler: its commands, what they answer, and the lines of a job script."""
+"""What `Batch` must know of a scheduler: commands, their answers, and the lines of a job script.
+
+`Scheduler` holds it as templates. Those of Slurm, PJM and PBS are built in.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ _PATTERNS = ("job_id", "line", "skip", "full")
 
 @dataclass(frozen=True)
 class Scheduler:
-    r"""A batch scheduler, as templates. Commands are run without a shell, placeholders filled in word by word.
+    r"""A batch scheduler, as templates.
+
+    Commands are run without a shell; their placeholders are filled in word by word.
 
     Attributes
     ----------
@@ -25,7 +30,8 @@ class Scheduler:
     cancel
         Command that ends ``{jobs}``: one word for each job.
     queue
-        Command that lists all jobs of ``{user}`` that wait or run, one per line. It is the only poll.
+        Command that lists all jobs of ``{user}`` that wait or run, one per line. Nothing else is
+        asked while jobs run.
     job_id
         Regular expression over what `submit` printed; its first group is the job's id.
     line
@@ -35,13 +41,15 @@ class Scheduler:
     resource
         Line for an entry of ``resources=``: ``{name}``, ``{value}``.
     option
-        Line for an entry of ``resources=`` whose name starts with ``-``: passed through as it stands.
+        Line for an entry of ``resources=`` whose name starts with ``-``: an option of the
+        scheduler, passed on as it is.
     time
-        Names in ``resources=`` that set the wall time; the first is written, as H:MM:SS, where ``timeout=`` is given alone.
+        Names in ``resources=`` that set the wall time; the first is written, as H:MM:SS, where
+        only ``timeout=`` is given.
     skip
         Regular expression over lines of `queue` that are no jobs: headings.
     full
-        Regular expression over what a refused `submit` printed when trying again later helps.
+        Regular expression over what a refused `submit` printed, where trying again later helps.
     over
         States of `line` in which a job has ended though it is still listed.
     array
@@ -78,21 +86,17 @@ class Scheduler:
     shell: str = "#!/bin/bash"
 
     def __post_init__(self) -> None:
-        for name in _PATTERNS:
-            try:
-                compiled = re.compile(getattr(self, name))
-            except re.error as error:
-                raise OptionError(
-                    f"scheduler: {name}={getattr(self, name)!r} is no regular expression: {error}"
-                ) from None
-            if name == "job_id" and not compiled.groups:
-                raise OptionError(
-                    f"scheduler: job_id={self.job_id!r} needs a group that matches the id, such as r'([0-9]+)'"
-                )
-            if name == "line" and not {"job", "name", "state"} <= set(compiled.groupindex):
-                raise OptionError(
-                    f"scheduler: line={self.line!r} needs the groups (?P<job>...), (?P<name>...) and (?P<state>...)"
-                )
+        compiled = {name: _compiled(name, getattr(self, name)) for name in _PATTERNS}
+        if not compiled["job_id"].groups:
+            raise OptionError(
+                f"scheduler: job_id={self.job_id!r} needs a group that matches the id, "
+                "such as r'([0-9]+)'"
+            )
+        if not {"job", "name", "state"} <= set(compiled["line"].groupindex):
+            raise OptionError(
+                f"scheduler: line={self.line!r} needs the groups "
+                "(?P<job>...), (?P<name>...) and (?P<state>...)"
+            )
         for name, needed in (("submit", "{script}"), ("cancel", "{jobs}"), ("resource", "{value}")):
             if needed not in getattr(self, name):
                 raise OptionError(f"scheduler: {name}={getattr(self, name)!r} needs {needed}")
@@ -109,6 +113,15 @@ class Scheduler:
         return not (self.array and re.fullmatch(pattern, job))
 
 
+def _compiled(name: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise OptionError(
+            f"scheduler: {name}={pattern!r} is no regular expression: {error}"
+        ) from None
+
+
 SLURM = Scheduler(
     name="slurm",
     submit="sbatch --parsable {script}",
@@ -116,7 +129,7 @@ SLURM = Scheduler(
     queue="squeue --noheader --array --user={user} --format=%i|%t|%j",
     job_id=r"^(\d+)(?:;\S*)?\s*$",
     line=r"^(?P<job>\d+(?:_\d+)?)\|(?P<state>\w+)\|(?P<name>.*)$",
-    # a job that Slurm itself puts back into the queue would run beside the one that Batch submits
+    # --no-requeue: a job that Slurm puts back into the queue would run beside that of Batch
     header=(
         "#SBATCH --job-name={name}",
         '#SBATCH --output="{log}"',
@@ -127,15 +140,17 @@ SLURM = Scheduler(
     option="#SBATCH {name} {value}",
     time=("time", "--time", "-t"),
     full=(
-        r"(?i)job submit limit|SubmitJob\w*Limit|submit limit|violates accounting/QOS policy|temporarily unable|"
-        r"Resource temporarily unavailable|Socket timed out|Unable to contact slurm|Zero Bytes were transmitted"
+        r"(?i)job submit limit|SubmitJob\w*Limit|submit limit|violates accounting/QOS policy|"
+        r"temporarily unable|Resource temporarily unavailable|Socket timed out|"
+        r"Unable to contact slurm|Zero Bytes were transmitted"
     ),
     over=("CD", "F", "CA", "TO", "NF", "OOM", "BF", "DL", "PR", "RV"),
     array="#SBATCH --array=0-{last}",
     index="SLURM_ARRAY_TASK_ID",
 )
 
-PJM = Scheduler(  # Fujitsu Technical Computing Suite; bulk jobs are often forbidden to users, so there are no arrays
+# Fujitsu Technical Computing Suite; users often may not use bulk jobs, so there are no arrays
+PJM = Scheduler(
     name="pjm",
     submit="pjsub {script}",
     cancel="pjdel {jobs}",
@@ -147,11 +162,15 @@ PJM = Scheduler(  # Fujitsu Technical Computing Suite; bulk jobs are often forbi
     option="#PJM {name} {value}",
     time=("elapse",),
     skip=r"^\s*JOB_ID\b|^\[INFO\]|^\s*(?:ACCEPT|QUEUED|s)\s",
-    full=r"(?i)(?:number of (?:accepted |submitted )?jobs|job limit|jobs?-accept).*(?:exceed|limit|upper)|exceed.*number of jobs",
+    full=(
+        r"(?i)(?:number of (?:accepted |submitted )?jobs|job limit|jobs?-accept)"
+        r".*(?:exceed|limit|upper)|exceed.*number of jobs"
+    ),
     over=("EXT", "CCL", "RJT", "ERR"),
 )
 
-PBS = Scheduler(  # PBS Professional and OpenPBS; with the short ids of Torque too
+# PBS Professional and OpenPBS; the short ids of Torque are read, too
+PBS = Scheduler(
     name="pbs",
     submit="qsub {script}",
     cancel="qdel {jobs}",
@@ -163,39 +182,46 @@ PBS = Scheduler(  # PBS Professional and OpenPBS; with the short ids of Torque t
     option="#PBS {name} {value}",
     time=("walltime",),
     skip=r"^Job [Ii][Dd]\s|^-+\s",
-    full=r"(?i)would exceed|maximum number of jobs|queue limit on number of jobs|cannot be accepted at this time",
+    full=(
+        r"(?i)would exceed|maximum number of jobs|queue limit on number of jobs|"
+        r"cannot be accepted at this time"
+    ),
     over=("F", "C", "X"),
 )
 
 BUILT_IN = {scheduler.name: scheduler for scheduler in (SLURM, PJM, PBS)}
 
 
-def find(given: str | Mapping[str, Any] | Scheduler) -> Scheduler:
-    """The scheduler that `given` stands for: a name, templates of one's own, or a `Scheduler`.
+def find_scheduler(given: str | Mapping[str, Any] | Scheduler) -> Scheduler:
+    """The scheduler that `given` stands for: a name, a mapping of templates, or a `Scheduler`.
 
-    Templates of one's own may start from a built-in scheduler: ``{"base": "slurm", "submit": "ssh login sbatch ..."}``.
+    Templates may start from a built-in scheduler:
+    ``{"base": "slurm", "submit": "ssh login sbatch ..."}``.
 
     Raises
     ------
     OptionError
-        An unknown name or template, or one that is missing.
+        An unknown name or template, or a template that is missing.
     """
     if isinstance(given, Scheduler):
         return given
     if isinstance(given, str):
         if given not in BUILT_IN:
             raise OptionError(
-                f"scheduler must be one of {', '.join(BUILT_IN)}, a Scheduler or a mapping of templates, got {given!r}"
+                f"scheduler must be one of {', '.join(BUILT_IN)}, a Scheduler or a mapping of "
+                f"templates, got {given!r}"
             )
         return BUILT_IN[given]
     if not isinstance(given, Mapping):
         raise OptionError(
-            f"scheduler must be a name, a Scheduler or a mapping of templates, got {type(given).__name__} {given!r}"
+            "scheduler must be a name, a Scheduler or a mapping of templates, "
+            f"got {type(given).__name__} {given!r}"
         )
-    return _own(dict(given))
+    return _from_templates(dict(given))
 
 
-def _own(templates: dict[str, Any]) -> Scheduler:
+def _from_templates(templates: dict[str, Any]) -> Scheduler:
+    """A scheduler of the user's own."""
     known = [field.name for field in fields(Scheduler)]
     base = templates.pop("base", None)
     unknown = [name for name in templates if name not in known]
@@ -211,10 +237,11 @@ def _own(templates: dict[str, Any]) -> Scheduler:
             raise OptionError(f"scheduler: {name} must be a string, got {value!r}")
         templates[name] = tuple(value) if several else value
     if base is not None:
-        return replace(find(base), **templates)
+        return replace(find_scheduler(base), **templates)
     missing = [name for name in known[1:9] if name not in templates]
     if missing:
         raise OptionError(
-            f"scheduler: the template {missing[0]!r} is missing; give all of {', '.join(known[1:9])}, or base='slurm'"
+            f"scheduler: the template {missing[0]!r} is missing; "
+            f"give all of {', '.join(known[1:9])}, or base='slurm'"
         )
     return Scheduler(**{"name": "own", **templates})

@@ -1,18 +1,27 @@
-"""Job scripts: the scheduler's lines, the user's own, and one supervisor for each trial."""
+"""Job scripts: the scheduler's lines, the user's own, and one supervisor for each trial.
+
+`MemberBuilder` says how a trial is run, `ScriptWriter` puts the trials of a job into a script.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import texts
 from dsice.errors import OptionError
+from dsice.launchers import base, trial_directory
+from dsice.launchers.base import Job
 from dsice.launchers.batch.scheduler import Scheduler
+from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
+from dsice.launchers.program import FunctionProgram, Program, program_of
 
-_MARGIN = 60.0  # seconds of wall time beyond timeout=: to start, to end, to write
+_MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 
 _WATCHED = """\
 dsice_watched() {  # a mark, a command: run it, whatever signals come, and leave the mark
@@ -26,8 +35,11 @@ dsice_watched() {  # a mark, a command: run it, whatever signals come, and leave
 
 _DEVICES = """\
 dsice_devices() {  # the GPUs number $1 to $2 of this job
-    if [ -n "$CUDA_VISIBLE_DEVICES" ]; then echo "$CUDA_VISIBLE_DEVICES" | cut -d, -f "$(($1 + 1))-$(($2 + 1))"
-    else seq -s, "$1" "$2"; fi
+    if [ -n "$CUDA_VISIBLE_DEVICES" ]; then
+        echo "$CUDA_VISIBLE_DEVICES" | cut -d, -f "$(($1 + 1))-$(($2 + 1))"
+    else
+        seq -s, "$1" "$2"
+    fi
 }"""
 
 
@@ -38,19 +50,79 @@ class Member:
     Attributes
     ----------
     directory
-        Of the trial.
+        Directory of the trial.
     token
-        Of this submission.
+        Token of this submission.
     variables
-        Its environment, beside that of the whole script.
+        Environment of the trial, in addition to that of the whole script.
     arguments
-        Its program.
+        Command that runs the trial's program, word by word.
     """
 
     directory: Path
     token: str
     variables: Mapping[str, str]
     arguments: Sequence[str]
+
+
+class MemberBuilder:
+    """Says how each trial of a launcher is run.
+
+    Parameters
+    ----------
+    program
+        Program of the trials without one of their own.
+    wrap
+        Words of a command in front of the program, to run it in a container.
+    python
+        Interpreter on the jobs' machines.
+    """
+
+    def __init__(
+        self, program: Program, home: BatchDirectory, *, wrap: Sequence[str], python: str
+    ) -> None:
+        self._program = program
+        self._home = home
+        self._wrap = wrap
+        self._python = python
+
+    def program(self, job: Job) -> Program:
+        """The program of a job."""
+        return self._program if job.work is None else program_of(job.work)
+
+    def directory(self, job: Job) -> Path:
+        """The directory of a job."""
+        return self._home.path / trial_directory.directory_name(job.id, job.kind)
+
+    def arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
+        """Command that runs a job, word by word; a function's file is written at the first need."""
+        home = self._home.path
+        if isinstance(work, FunctionProgram):
+            file = work.file(home) if self._home.is_open else work.path(home)
+            call = [self._python, "-P", str(self._home.call), str(directory), str(file)]
+            return [*self._wrap, *call]
+        params = trial_directory.plain_params(job.params)
+        return [*self._wrap, *work.arguments(directory, params, home)]
+
+    def member(self, trial: BatchTrial, slot: int) -> Member:
+        """A trial as a member of a script, in the slot `slot` of its job."""
+        job = trial.job
+        variables = {
+            **job.variables,
+            "DSICE_TRIAL": trial_directory.directory_name(job.id, job.kind),
+            "DSICE_DIR": str(trial.directory),
+            "DSICE_STAGE": str(job.stage),
+            "DSICE_SLOT": str(slot),
+        }
+        if job.parent is not None:
+            parent = trial_directory.parent_directory(trial.directory, job)
+            variables["DSICE_PARENT_DIR"] = str(parent)
+        return Member(
+            trial.directory,
+            trial.submission.token,
+            variables,
+            self.arguments(trial.work, trial.directory, job),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,21 +138,25 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Writer:
+class ScriptWriter:
     """What is the same in all scripts of a launcher.
 
     Attributes
     ----------
     lines
-        The scheduler's lines that follow from ``resources=``.
+        The scheduler's lines that follow from ``resources=`` (`resource_lines`).
     setup, after
-        Shell lines before the trials, modules and environments, and after them.
+        Shell lines before the trials (modules, environments) and after them.
     exports
         Variables of the environment; None removes one.
     folder
         Working directory.
     python, supervise
-        The supervisor of a trial: interpreter and script.
+        Interpreter and script of a trial's supervisor.
+    timeout, grace
+        Time limit of a trial, and the time between SIGTERM and SIGKILL, in seconds.
+    gpus
+        GPUs of each trial, where several share a job; 0: they are not bound.
     """
 
     scheduler: Scheduler
@@ -96,10 +172,19 @@ class Writer:
     gpus: int
 
     def text(self, name: str, log: Path, ended: Path, jobs: Sequence[Sequence[Member]]) -> str:
-        """The script of one job, or of an array of several; the members of each run at the same time."""
-        head = [line.format(name=name, log=log) for line in self.scheduler.header] + list(
-            self.lines
-        )
+        """The script of one job, or of an array of several jobs.
+
+        Parameters
+        ----------
+        name, log
+            Name of the job, and the file of its output.
+        ended
+            Directory of the marks.
+        jobs
+            The members of each job, which run at the same time.
+        """
+        head = [line.format(name=name, log=log) for line in self.scheduler.header]
+        head += self.lines
         if len(jobs) > 1:
             head.append(self.scheduler.array.format(last=len(jobs) - 1))
         body = [f"cd {shlex.quote(str(self.folder))} || exit 1"]
@@ -138,7 +223,7 @@ class Writer:
                 f'CUDA_VISIBLE_DEVICES="$(dsice_devices {first} {first + self.gpus - 1})"'
             )
         limit = "none" if self.timeout is None else repr(self.timeout)
-        # the scheduler cannot end one of several trials of a job: their supervisors look for the mark to stop themselves
+        # the scheduler cannot end one of several trials of a job: the supervisor watches the mark
         watch = [
             self.python,
             "-I",
@@ -159,14 +244,14 @@ def resource_lines(
 ) -> list[str]:
     """The lines that ask for `resources`.
 
-    ``{"partition": "gpu"}`` becomes the scheduler's own way to say so; a name that starts with ``-`` is an option as it
-    stands (``{"-g": "hp1234", "--exclusive": True}``); a list of values makes a line of each. Where no wall time is
-    given, it follows from `timeout`.
+    ``{"partition": "gpu"}`` becomes the scheduler's own way to say so; a name that starts with
+    ``-`` is an option as it stands (``{"-g": "hp1234", "--exclusive": True}``); a list of values
+    makes a line of each. Where no wall time is given, it follows from `timeout`.
 
     Raises
     ------
     OptionError
-        A value that is no string, number or True, or has a line break.
+        A value that is no string, number or True, or that has a line break.
     """
     if not isinstance(resources, Mapping):
         raise OptionError(
@@ -174,12 +259,9 @@ def resource_lines(
         )
     lines = []
     wanted = dict(resources)
-    if (
-        timeout is not None
-        and scheduler.time
-        and not any(name in wanted for name in scheduler.time)
-    ):
-        wanted[scheduler.time[0]] = clock(timeout + _MARGIN)
+    limited = any(name in wanted for name in scheduler.time)
+    if timeout is not None and scheduler.time and not limited:
+        wanted[scheduler.time[0]] = wall_time(timeout + _MARGIN)
     for name, values in wanted.items():
         for value in values if isinstance(values, (list, tuple)) else [values]:
             lines.append(_line(scheduler, name, value))
@@ -187,11 +269,12 @@ def resource_lines(
 
 
 def _line(scheduler: Scheduler, name: object, value: object) -> str:
+    """The line of one resource."""
     good = isinstance(value, (str, int, float)) and value is not False
     if not isinstance(name, str) or not name or not good or "\n" in f"{name}{value}":
         raise OptionError(
-            "resources must map names to strings, numbers, True (an option without a value) or lists of these, "
-            f"got {name!r}: {value!r}"
+            "resources must map names to strings, numbers, True (an option without a value) "
+            f"or lists of these, got {name!r}: {value!r}"
         )
     option = name.startswith("-")
     if value is True:
@@ -203,7 +286,14 @@ def _line(scheduler: Scheduler, name: object, value: object) -> str:
     return (scheduler.option if option else scheduler.resource).format(name=name, value=text)
 
 
-def clock(seconds: float) -> str:
+def wall_time(seconds: float) -> str:
     """Seconds as H:MM:SS, rounded up to minutes."""
     minutes = math.ceil(seconds / 60)
     return f"{minutes // 60}:{minutes % 60:02d}:00"
+
+
+def exported(forward: Sequence[str], env: Mapping[str, str | None] | None) -> dict[str, str | None]:
+    """Variables that are written into the scripts: those passed on as they are now, and `env`."""
+    values = {name: os.environ.get(name) for name in texts("Batch", "forward", forward)}
+    known = {name: value for name, value in values.items() if value is not None}
+    return {**known, **base.variables("Batch", env)}

@@ -1,4 +1,4 @@
-"""One trial in the hands of `Batch`, and how it ended."""
+"""What `Batch` keeps of one trial: its submission, on the disk and in memory, and how it ended."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import outcome as _outcome
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
-from dsice.launchers.batch.client import Listed
+from dsice.launchers.batch.client import QueuedJob
 from dsice.launchers.batch.scheduler import Scheduler
-from dsice.launchers.outcome import Curve, tail
+from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
 from dsice.launchers.program import Program
 from dsice.launchers.standalone import _call, _supervise
 
@@ -26,28 +25,29 @@ _STUDY, _RECORD = "study.json", "batch.json"
 
 
 @dataclass(frozen=True)
-class Record:
-    """The job of a trial, as it is on the disk.
+class JobRecord:
+    """The scheduler's job of a trial, as it is kept in ``batch.json`` of the trial's directory.
 
     Attributes
     ----------
     token
-        Of the submission, as in job.json.
+        Token of the submission, as in ``job.json``.
     name
         Name of the job in the queue.
     job
         Id of the job; None until the scheduler has given one.
     index
-        Number in an array of jobs.
+        Number of the job in an array of jobs; None: it is in no array.
     shared
         Whether other trials run in the same job, so that the scheduler cannot end this one alone.
     requeued
-        How often it was submitted again with this directory.
+        How often the trial was submitted again with this directory.
     seconds, started
         Run time of the submissions before this one, and when the first of them started.
     missing
-        Since when it has not been in the queue, or its files have not been complete (Unix time): written down, since a
-        coordinator that only looks in now and then would never see the time pass.
+        Since when (Unix time) the job has not been in the queue, or its files have not been
+        complete. It is written down for coordinators that live for seconds only and so would
+        never see the time pass.
     """
 
     token: str
@@ -62,12 +62,12 @@ class Record:
 
     def write(self, directory: Path) -> None:
         """Put it into the trial's directory."""
-        trial_directory.write(directory / _RECORD, asdict(self))
+        trial_directory.write_json(directory / _RECORD, asdict(self))
 
     @classmethod
-    def read(cls, directory: Path, token: str) -> Record | None:
+    def read(cls, directory: Path, token: str) -> JobRecord | None:
         """The record of the submission with `token`; None if there is none."""
-        found = trial_directory.read(directory / _RECORD)
+        found = trial_directory.read_json(directory / _RECORD)
         if found is None or found.get("token") != token:
             return None
         try:
@@ -76,17 +76,17 @@ class Record:
             return None
 
     @classmethod
-    def current(cls, directory: Path) -> Record | None:
-        """The record of the submission that the directory belongs to, if that has not ended; None if there is none."""
-        token = str((trial_directory.read(directory / trial_directory.JOB) or {}).get("token", ""))
-        return (
-            None
-            if trial_directory.ended(directory, token) is not None
-            else cls.read(directory, token)
-        )
+    def current(cls, directory: Path) -> JobRecord | None:
+        """The record of the submission that has the directory, if that has not ended; else None."""
+        claim = trial_directory.read_json(directory / trial_directory.JOB) or {}
+        token = str(claim.get("token", ""))
+        if trial_directory.exit_record(directory, token) is not None:
+            return None
+        return cls.read(directory, token)
 
 
 def _typed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record, each of its type; a file may hold anything."""
     return {
         "token": str(found["token"]),
         "name": str(found["name"]),
@@ -100,14 +100,32 @@ def _typed(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class Home:
-    """The directory of a `Batch`, made ready for jobs."""
+class BatchDirectory:
+    """The directory that all trials of a `Batch` share, with what their jobs need.
+
+    Attributes
+    ----------
+    ended
+        Directory of the marks: a job leaves a file there for each trial that ended, so that one
+        look tells which trials did.
+    jobs
+        Directory of the scripts and of their logs.
+    supervise, call
+        The two stand-alone scripts, copied for machines without dsice.
+    study
+        Letters that tell the jobs of this directory from those of other studies.
+    is_open
+        Whether this process has the directory, and files may be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.ended, self.jobs = path / ENDED, path / JOBS
-        self.supervise, self.call = path / BIN / "supervise.py", path / BIN / "call.py"
+        self.ended = path / ENDED
+        self.jobs = path / JOBS
+        self.supervise = path / BIN / "supervise.py"
+        self.call = path / BIN / "call.py"
         self.study = ""
+        self.is_open = False
         self._lock: int | None = None
 
     def open(self) -> None:
@@ -128,79 +146,95 @@ class Home:
             _copy(Path(_call.__file__), self.call)
         except OSError as error:
             raise LaunchError(
-                f"directory {self.path} cannot be used: {error}; give one that this machine and the jobs' machines can write to"
+                f"directory {self.path} cannot be used: {error}; "
+                "give one that this machine and the jobs' machines can write to"
             ) from None
+        self.is_open = True
 
     def _fingerprint(self) -> str:
-        known = trial_directory.read(self.path / _STUDY)
+        """The letters of this directory, drawn once."""
+        known = trial_directory.read_json(self.path / _STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
-        trial_directory.write(self.path / _STUDY, {"study": new})
+        trial_directory.write_json(self.path / _STUDY, {"study": new})
         return new
 
     def name(self, trial: str) -> str:
-        """Name of the job whose first trial is `trial`, with its study in front; short, since PBS takes 15 characters."""
-        return f"d{self.study or (trial_directory.read(self.path / _STUDY) or {}).get('study', '000000')}-{trial.replace('prepare-', 'p')}"
+        """Name of the job whose first trial is `trial`; short, since PBS takes 15 characters."""
+        study = self.study
+        if not study:  # a dry run writes nothing
+            known = trial_directory.read_json(self.path / _STUDY) or {}
+            study = known.get("study", "000000")
+        return f"d{study}-{trial.replace('prepare-', 'p')}"
 
     def mark(self, trial: str, token: str) -> Path:
         """The file that says that the trial ended."""
         return self.ended / f"{trial}.{token}"
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Release the directory."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
 def _copy(source: Path, target: Path) -> None:
-    """By rename: a job that is starting reads the old file or the new one, never a part."""
-    text = source.read_bytes()
-    if not target.is_file() or target.read_bytes() != text:
+    """Copy by rename: a job that is starting reads the old file or the new one, never a part."""
+    content = source.read_bytes()
+    if not target.is_file() or target.read_bytes() != content:
         new = target.with_suffix(".new")
-        new.write_bytes(text)
+        new.write_bytes(content)
         new.replace(target)
 
 
 @dataclass(eq=False)
-class Trial:
-    """A job that was submitted, or waits to be.
+class BatchTrial:
+    """A trial that was submitted, or waits to be.
 
     Attributes
     ----------
+    work
+        The trial's program.
+    submission
+        Who has the trial's directory.
+    record
+        The scheduler's job.
     sent
-        Whether the scheduler may have a script with its ticket: that has to be settled before another try.
+        Whether the scheduler may have a script with this submission: that has to be found out
+        before another try.
     cancelled
-        Whether it was asked to end.
+        Whether the trial was asked to end.
     checked
-        Whether one look at the marks is enough; False: its own directory has to be looked at.
+        Whether a look at the marks is enough; False: the trial's own directory must be read, too.
+    curve
+        The learning curve, as far as it was collected.
     """
 
     job: Job
     work: Program
     directory: Path
-    ticket: trial_directory.Ticket
-    record: Record
+    submission: trial_directory.Submission
+    record: JobRecord
     sent: bool = False
     cancelled: bool = False
     checked: bool = True
-    curve: Curve = field(init=False)
+    curve: CurveReader = field(init=False)
 
     def __post_init__(self) -> None:
-        self.curve = Curve(self.job.id, self.directory)
+        self.curve = CurveReader(self.job.id, self.directory)
 
     @property
     def id(self) -> int:
         """Id of the trial."""
         return self.job.id
 
-    def mark(self, home: Home) -> Path:
-        """The file by which its job says that it ended."""
-        return home.mark(self.directory.name, self.ticket.token)
+    def mark(self, home: BatchDirectory) -> Path:
+        """The file by which the job says that the trial ended."""
+        return home.mark(self.directory.name, self.submission.token)
 
-    def found(self, listed: Iterable[Listed], scheduler: Scheduler) -> bool:
-        """Whether a job of its name is in the queue, or was and left an end; its id is written down."""
+    def find_in(self, listed: Iterable[QueuedJob], scheduler: Scheduler) -> bool:
+        """Whether the scheduler has or had its job, known by its name; the job's id is noted."""
         jobs = [
             job.job
             for job in listed
@@ -210,93 +244,121 @@ class Trial:
             self.record = replace(self.record, job=jobs[-1])
             self.record.write(self.directory)
         self.checked = False
-        return bool(jobs) or trial_directory.ended(self.directory, self.ticket.token) is not None
+        ended = trial_directory.exit_record(self.directory, self.submission.token)
+        return bool(jobs) or ended is not None
 
-    def renew(self) -> None:
-        """A new ticket for another try in the same directory."""
-        self.ticket = trial_directory.renew(self.directory, self.job, self.work.name, self.ticket)
-        self.record = replace(
-            self.record, token=self.ticket.token, job=None, index=None, shared=False, missing=None
+    def claim_again(self) -> None:
+        """Make a new submission, for another try in the same directory."""
+        self.submission = trial_directory.claim_again(
+            self.directory, self.job, self.work.name, self.submission
         )
-        self.sent, self.checked = False, True
+        self.record = replace(
+            self.record,
+            token=self.submission.token,
+            job=None,
+            index=None,
+            shared=False,
+            missing=None,
+        )
+        self.sent = False
+        self.checked = True
 
-    def again(self, result: Result) -> None:
-        """Make ready for being submitted again after `result`; its run time counts."""
+    def requeue(self, result: Result) -> None:
+        """Get ready to be submitted again after `result`, whose run time counts."""
         self.record = replace(
             self.record,
             requeued=self.record.requeued + 1,
-            seconds=result.seconds or 0.0,  # all submissions so far, as `outcome` tells it
+            seconds=result.seconds or 0.0,  # `batch_result` adds up all submissions so far
             started=result.times[1],
         )
-        self.renew()
+        self.claim_again()
         self.record.write(self.directory)
 
-    def since(self, grace: float) -> bool:
-        """Whether something has been missing for `grace` seconds; the first call starts the clock."""
+    def missing_for(self, seconds: float) -> bool:
+        """Whether the job has been missing for so long; the first call starts the clock."""
         if self.record.missing is None:
-            self._note(time.time())
-        return time.time() - (self.record.missing or 0.0) >= grace
+            self._note_missing(time.time())
+        return time.time() - (self.record.missing or 0.0) >= seconds
 
-    def here(self) -> None:
-        """It is in the queue: nothing is missing."""
+    def note_listed(self) -> None:
+        """Note that the job is in the queue: nothing is missing."""
         if self.record.missing is not None:
-            self._note(None)
+            self._note_missing(None)
 
-    def _note(self, missing: float | None) -> None:
+    def _note_missing(self, missing: float | None) -> None:
         self.record = replace(self.record, missing=missing)
         with contextlib.suppress(OSError):  # then only this coordinator knows
             self.record.write(self.directory)
 
 
-def arrived(trial: Trial, home: Home) -> bool:
-    """Whether all is there that the trial will ever leave: its exit and, for a function that ended well, its result."""
-    found = trial_directory.ended(trial.directory, trial.ticket.token)
-    if found is None:  # a supervisor that was killed leaves no record: its script has seen it
+def submitted_before(job: Job, work: Program, directory: Path) -> BatchTrial | None:
+    """A trial that an earlier coordinator submitted, as it is written down; None without one."""
+    submission = trial_directory.find_submission(directory, job, work.name)
+    if submission is None:
+        return None
+    record = JobRecord.read(directory, submission.token)
+    if record is None:
+        return None
+    return BatchTrial(job, work, directory, submission, record, sent=True, checked=False)
+
+
+def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:
+    """Whether all files are there that the trial will ever leave.
+
+    These are the record of its end and, for a function that ended well, the result.
+    """
+    found = trial_directory.exit_record(trial.directory, trial.submission.token)
+    if found is None:  # a supervisor that was killed leaves no record, but its script has seen it
         return tail(trial.mark(home)).strip() not in ("", "0")
-    well = found.get("why") == "exit" and found.get("code") == 0
-    return (
-        not (trial.work.function and well)
-        or trial_directory.read(trial.directory / trial_directory.RESULT) is not None
-    )
+    ended_well = found.get("why") == "exit" and found.get("code") == 0
+    if not trial.work.function or not ended_well:
+        return True
+    return trial_directory.read_json(trial.directory / trial_directory.RESULT) is not None
 
 
-def outcome(trial: Trial, home: Home, timeout: float | None, scheduler: str) -> Result:
-    """The result of a trial that ended or is lost; T is the time that it ran, over all its submissions."""
+def batch_result(
+    trial: BatchTrial, home: BatchDirectory, timeout: float | None, scheduler: str
+) -> Result:
+    """The result of a trial that ended or is lost; its run time is that of all submissions."""
     record = trial.record
-    job = f"job {record.job}" if record.job else f"the job {record.name}"
-    gone = (
-        f"{job} is not in the {scheduler} queue any more"
-        if _unmarked(trial, home)
-        else f"{job} lost its supervisor"
+    info = ExitInfo(
+        trial.id,
+        trial.directory,
+        trial.submission,
+        trial.work.function,
+        timeout,
+        _how_lost(trial, home, scheduler),
     )
-    ending = _outcome.Ending(
-        trial.id, trial.directory, trial.ticket, trial.work.function, timeout, gone
-    )
-    found = _outcome.result(ending, "")
-    process = trial_directory.read(trial.directory / trial_directory.PROCESS) or {}
+    found = result_of(info, "")
+    process = trial_directory.read_json(trial.directory / trial_directory.PROCESS) or {}
     log = home.jobs / f"{record.name}.log"
     error = found.error
     if found.state == "lost" and error:
-        error += f"\nlog of the job: {log}" + (
-            f"\n{said}" if (said := tail(log, 1000).strip()) else ""
-        )
+        error += f"\nlog of the job: {log}"
+        last = tail(log, 1000).strip()
+        error += f"\n{last}" if last else ""
     queued, started, ended = found.times
+    seconds = record.seconds or None
+    if found.seconds is not None:
+        seconds = record.seconds + found.seconds
     return replace(
         found,
-        seconds=record.seconds + found.seconds
-        if found.seconds is not None
-        else record.seconds or None,
+        seconds=seconds,
         times=(queued, record.started or started or _begun(trial), ended),
         error=error,
         where={**found.where, "host": process.get("host"), "job": record.job, "job_log": str(log)},
     )
 
 
-def _unmarked(trial: Trial, home: Home) -> bool:
-    return not tail(trial.mark(home)).strip()
+def _how_lost(trial: BatchTrial, home: BatchDirectory, scheduler: str) -> str:
+    """Why there may be no record of the trial's end."""
+    job = f"job {trial.record.job}" if trial.record.job else f"the job {trial.record.name}"
+    if tail(trial.mark(home)).strip():
+        return f"{job} lost its supervisor"
+    return f"{job} is not in the {scheduler} queue any more"
 
 
-def _begun(trial: Trial) -> float | None:
+def _begun(trial: BatchTrial) -> float | None:
     """When its supervisor wrote its first file; known even if it was killed."""
     try:
         return (trial.directory / trial_directory.PROCESS).stat().st_mtime

@@ -1,4 +1,4 @@
-"""Trials on their way to the scheduler: grouped, throttled, patient with a full queue."""
+"""Trials on their way to the scheduler: grouped, throttled, and patient with a full queue."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from dataclasses import replace
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers.batch.client import Busy, Client
 from dsice.launchers.batch.scheduler import Scheduler
-from dsice.launchers.batch.script import Member, Script, Writer
-from dsice.launchers.batch.submission import Home, Trial
+from dsice.launchers.batch.script import Member, Script, ScriptWriter
+from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 
 _ARRAY = 1000  # jobs in an array; a common limit is 1001
-_PATIENCE, _LONGEST = 2.0, 60.0  # seconds before a full queue is tried again: at first, and at most
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds before a full queue is tried again
 
 
-class Outbox:
+class SubmissionQueue:
     """What waits to be submitted.
+
+    Attributes
+    ----------
+    waiting
+        The trials, the next one first.
 
     Parameters
     ----------
@@ -27,30 +32,36 @@ class Outbox:
     throttle
         Seconds between two submissions.
     member
-        The trial as a member of a script; the second argument is its place in its job.
+        Makes a trial a member of a script; the second argument is its place among the trials
+        that share a job.
     """
 
     def __init__(
         self,
         client: Client,
         scheduler: Scheduler,
-        home: Home,
-        writer: Writer,
+        home: BatchDirectory,
+        writer: ScriptWriter,
         *,
         per_job: int,
         throttle: float,
-        member: Callable[[Trial, int], Member],
+        member: Callable[[BatchTrial, int], Member],
     ) -> None:
-        self._client, self._scheduler, self._home, self._writer = client, scheduler, home, writer
-        self._per_job, self._throttle, self._member = per_job, throttle, member
-        self._most = _ARRAY if scheduler.array else 1  # jobs in one submission
-        self._jobs = self._most  # the same, while the queue is full
+        self._client = client
+        self._scheduler = scheduler
+        self._home = home
+        self._writer = writer
+        self._per_job = per_job
+        self._throttle = throttle
+        self._member = member
+        self._most_jobs = _ARRAY if scheduler.array else 1  # in one submission
+        self._jobs = self._most_jobs  # fewer while the queue is full
         self._next = 0.0
-        self._pause = _PATIENCE
+        self._pause = _FIRST_PAUSE
         self._warned = False
-        self.waiting: list[Trial] = []
+        self.waiting: list[BatchTrial] = []
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds to the next submission."""
         return max(0.0, self._next - time.monotonic()) if self.waiting else float("inf")
 
@@ -60,7 +71,7 @@ class Outbox:
         Raises
         ------
         LaunchError
-            A submission was refused for good; nothing waits any more.
+            The scheduler refused a submission for good; nothing waits any more.
         """
         while self.waiting and time.monotonic() >= self._next:
             group = self.waiting[: self._jobs * self._per_job]
@@ -77,19 +88,21 @@ class Outbox:
                 raise
             del self.waiting[: len(group)]
             self._next = time.monotonic() + self._throttle
-            self._jobs, self._pause = min(2 * self._jobs, self._most), _PATIENCE
+            self._jobs = min(2 * self._jobs, self._most_jobs)
+            self._pause = _FIRST_PAUSE
 
     def flush(self) -> None:
-        """Submit all that waits for the throttle only; what a full queue refused goes on waiting."""
-        while self.waiting and self.left() <= self._throttle:
-            time.sleep(self.left())
+        """Submit what waits for the throttle only; what a full queue refused goes on waiting."""
+        while self.waiting and self.seconds_left() <= self._throttle:
+            time.sleep(self.seconds_left())
             self.send()
 
-    def _wait(self, group: Sequence[Trial], full: Busy) -> None:
-        """A queue that takes 30 jobs takes no array of 40: fewer next time."""
-        self._jobs = max(1, -(-len(group) // self._per_job) // 2)
+    def _wait(self, group: Sequence[BatchTrial], full: Busy) -> None:
+        """Try half as many jobs next time: a queue that takes 30 takes no array of 40."""
+        jobs = -(-len(group) // self._per_job)  # rounded up
+        self._jobs = max(1, jobs // 2)
         self._next = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         if not self._warned:
             self._warned = True
             warnings.warn(
@@ -98,8 +111,8 @@ class Outbox:
                 stacklevel=2,
             )
 
-    def settle(self, group: Sequence[Trial]) -> None:
-        """A submission that seemed to fail may have reached the scheduler; ask before trying it again.
+    def settle(self, group: Sequence[BatchTrial]) -> None:
+        """Find out whether a submission that seemed to fail has reached the scheduler.
 
         Raises
         ------
@@ -110,12 +123,12 @@ class Outbox:
             return
         listed = self._client.queue().values()
         for trial in group:
-            if trial.sent and trial.found(listed, self._scheduler):
+            if trial.sent and trial.find_in(listed, self._scheduler):
                 self.waiting.remove(trial)
             elif trial.sent:
-                trial.renew()  # should it turn up yet, it finds that it is not wanted
+                trial.claim_again()  # a job that turns up later finds that it is not wanted
 
-    def _submit(self, group: Sequence[Trial]) -> None:
+    def _submit(self, group: Sequence[BatchTrial]) -> None:
         jobs = [group[i : i + self._per_job] for i in range(0, len(group), self._per_job)]
         script = self.script(jobs)
         for index, trials in enumerate(jobs):
@@ -124,9 +137,8 @@ class Outbox:
                 trial.record = replace(
                     trial.record, name=script.path.stem, index=number, shared=len(trials) > 1
                 )
-                trial.record.write(
-                    trial.directory
-                )  # before: the job is found by its name should this process die in between
+                # first: should this process die now, the job is found by its name
+                trial.record.write(trial.directory)
                 trial.sent = True
         script.path.write_text(script.text, encoding="utf-8")
         job = self._client.submit(script.path)
@@ -136,8 +148,8 @@ class Outbox:
             )
             trial.record.write(trial.directory)
 
-    def script(self, jobs: Sequence[Sequence[Trial]]) -> Script:
-        """The script that runs `jobs`, each a list of trials at the same time."""
+    def script(self, jobs: Sequence[Sequence[BatchTrial]]) -> Script:
+        """The script that runs `jobs`, each a list of trials that run at the same time."""
         name = self._home.name(jobs[0][0].directory.name)
         path = self._home.jobs / f"{name}.sh"
         members = [
@@ -148,9 +160,9 @@ class Outbox:
             path, self._client.shown(self._scheduler.submit, {"script": [str(path)]}), text
         )
 
-    def preview(self, trials: Sequence[Trial]) -> list[Script]:
+    def preview(self, trials: Sequence[BatchTrial]) -> list[Script]:
         """The scripts that `send` would submit for `trials`."""
-        size = self._most * self._per_job
+        size = self._most_jobs * self._per_job
         groups = [trials[i : i + size] for i in range(0, len(trials), size)]
         return [
             self.script([group[i : i + self._per_job] for i in range(0, len(group), self._per_job)])

@@ -1,4 +1,4 @@
-"""One trial of `Futures`: what was handed to an engine, and what came back."""
+"""One call of `Futures`: what was handed to an engine for a trial, and what came back."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from typing import Any
 
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Step
-from dsice.launchers.futures.engines import Engine, Handle
+from dsice.launchers.futures.pool import Engine, Handle
 from dsice.launchers.futures.remote import Task
-from dsice.launchers.outcome import Curve
+from dsice.launchers.outcome import CurveReader
 from dsice.worker import STEPS
 
 _TAIL = 10  # lines of a traceback that go into the error
 
 
-class Flight:
-    """A trial on its way.
+class Call:
+    """A call of the user's function that was handed to an engine.
 
     Attributes
     ----------
+    job
+        The trial, or the preparation.
+    engine
+        The engine that runs it.
+    directory
+        Directory of the trial; None: it has none.
+    handle
+        The engine's handle, once the call was handed over.
     cancelled
         Whether the coordinator wants it to stop.
-    let_go_at
-        When (`time.monotonic`) the engine shall end a cancelled trial.
+    abandon_at
+        When (`time.monotonic`) the engine shall end a cancelled call.
     """
 
     def __init__(self, job: Job, engine: Engine, directory: Path | None) -> None:
@@ -35,31 +43,33 @@ class Flight:
         self.directory = directory
         self.handle: Handle | None = None
         self.cancelled = False
-        self.let_go_at: float | None = None
+        self.abandon_at: float | None = None
         self._queued = time.time()
-        self._curve = None if directory is None else Curve(job.id, directory)
+        self._curve = None if directory is None else CurveReader(job.id, directory)
 
     def task(self, function: bytes | Callable[..., Any], params: Mapping[str, Any]) -> Task:
         """What travels to the worker."""
-        name = trial_directory.name(self.job.id, self.job.kind)
-        variables = {**self.job.variables, "DSICE_TRIAL": name, "DSICE_STAGE": str(self.job.stage)}
+        variables = {
+            **self.job.variables,
+            "DSICE_TRIAL": trial_directory.directory_name(self.job.id, self.job.kind),
+            "DSICE_STAGE": str(self.job.stage),
+        }
         if self.directory is not None:
             variables["DSICE_DIR"] = str(self.directory)
             if self.job.parent is not None:
-                variables["DSICE_PARENT_DIR"] = str(
-                    trial_directory.parent(self.directory, self.job)
-                )
+                parent = trial_directory.parent_directory(self.directory, self.job)
+                variables["DSICE_PARENT_DIR"] = str(parent)
         path = tuple(place or str(Path.cwd()) for place in sys.path)
         directory = None if self.directory is None else str(self.directory)
         return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")
 
-    def news(self) -> list[Step]:
+    def new_steps(self) -> list[Step]:
         """Steps since the last call."""
-        return [] if self._curve is None else self._curve.news()
+        return [] if self._curve is None else self._curve.new_steps()
 
     @property
     def stepped(self) -> bool:
-        """Whether it has begun for certain: it has a learning curve."""
+        """Whether it has begun for certain, since it has a learning curve."""
         return self.directory is not None and (self.directory / STEPS).exists()
 
     def ask_to_stop(self) -> None:
@@ -68,13 +78,13 @@ class Flight:
             trial_directory.ask_to_stop(self.directory)
 
     def without_record(self, state: str, error: str) -> Result:
-        """The result of a call of which only the engine knows anything."""
+        """The result of a call that brought no record, from what the engine says."""
         if self.cancelled:
             state, error = "stopped", "cancelled"
         return Result(self.job.id, state, times=(self._queued, None, None), error=error)
 
     def result(self, found: Mapping[str, Any]) -> Result:
-        """The result in what the worker's side says."""
+        """The result of a call, from the record that the worker's side made (`remote.perform`)."""
         state, error = self._state(found)
         where: dict[str, Any] = {"host": found["host"], "pid": found["pid"]}
         if self.job.kind == "prepare":
@@ -98,6 +108,7 @@ class Flight:
         )
 
     def _state(self, found: Mapping[str, Any]) -> tuple[str, str | None]:
+        """State and error in a record."""
         if self.cancelled and found["told_to_stop"]:  # what it returned is the value so far
             return "stopped", f"cancelled; {found.get('error', 'it ended by itself')}"
         for state, key in (("stopped", "stopped"), ("lost", "lost"), ("failed", "error")):

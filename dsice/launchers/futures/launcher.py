@@ -1,4 +1,4 @@
-"""`Futures`: trials on any ``concurrent.futures`` executor, dask, ray or MPI."""
+"""`Futures`: the launcher that calls a function on an executor, dask, ray or MPI."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import renamed
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
-from dsice.launchers.futures import engines as _engines
-from dsice.launchers.futures.call import Flight
-from dsice.launchers.futures.engines import Engine, Handle
+from dsice.launchers.futures.call import Call
+from dsice.launchers.futures.engines import engine
+from dsice.launchers.futures.pool import Engine, Handle
 from dsice.launchers.futures.remote import Task
-from dsice.launchers.program import label, pickled
+from dsice.launchers.program import function_name, pickled
 from dsice.signals import Interrupts
 
 _LOOK = 0.1  # seconds between two looks at the learning curves
 _FETCH = 5.0  # seconds for a result to travel
-_WORRY = 2.0  # seconds of waiting in `close` after which it says why
+_WORRY = 2.0  # seconds that `close` waits before it says for what
 
 
 class Futures(Launcher):
@@ -31,28 +32,35 @@ class Futures(Launcher):
 
     Parameters
     ----------
-    function
-        Called with the parameters as keyword arguments; returns a number, a list of numbers (repeats) or a mapping of
-        named metrics. What it needs must be importable on the workers; closures and functions of a script travel.
+    program
+        A Python function, called with the parameters as keyword arguments, that returns a number, a
+        list of numbers (repeats) or a mapping of named metrics. What it needs must be importable on
+        the workers; closures and functions of a script are sent there.
     executor
-        A ``concurrent.futures`` executor (threads, processes, loky, mpi4py.futures), a ``dask.distributed.Client``, the
-        module ``ray``; or a function without arguments that makes one of these, which is then ended by `close` and made
-        anew when a killed worker broke it; or ``"dask"``, ``"ray"``, ``"mpi"`` for worker processes on this machine.
+        A ``concurrent.futures`` executor (threads, processes, loky, mpi4py.futures), a
+        ``dask.distributed.Client``, the module ``ray``; or a function without arguments that makes
+        one of these, which is then ended by `close` and made anew when a killed worker broke it; or
+        ``"dask"``, ``"ray"``, ``"mpi"`` for worker processes on this machine.
     slots
-        How many trials are handed over at the same time; default: as many as the executor has workers (ray: CPUs or GPUs).
+        How many trials are handed over at the same time; default: as many as the executor has
+        workers (ray: CPUs or GPUs).
     directory
-        Where the trials' directories go: a file system that the workers share. Without one `dsice.step` is not available.
+        Where the trials' directories go: a file system that the workers share. Without one
+        `dsice.step` is not available.
     options
-        For each trial, as the engine understands them: dask's ``Client.submit`` (``{"resources": {"GPU": 1}}``), ray's
-        ``.options`` (``{"num_gpus": 1}``).
+        For each trial, as the engine understands them: dask's ``Client.submit``
+        (``{"resources": {"GPU": 1}}``), ray's ``.options`` (``{"num_gpus": 1}``).
     stop_grace
-        Seconds that a cancelled trial has to see `dsice.step` return True, before the engine ends it (ray) or lets go of
-        it (dask).
+        Seconds that a cancelled trial has to see `dsice.step` return True, before the engine ends
+        it (ray) or forgets it (dask).
+    function
+        Deprecated name of `program`.
 
     Raises
     ------
     OptionError
-        An option of the wrong type or out of range; an executor that does not say how many workers it has.
+        An option of the wrong type or out of range; an executor that does not say how many workers
+        it has.
     LaunchError
         A function that cannot be pickled.
     MissingPackageError
@@ -60,8 +68,9 @@ class Futures(Launcher):
 
     Notes
     -----
-    There is no time limit, for no engine but ray can end a running function, and no `attach`: calls end with their
-    coordinator. Only `dsice.launchers.Local` and a batch scheduler keep each trial's processes apart and end whole trees.
+    There is no time limit, since no engine but ray can end a running function, and no `attach`:
+    calls end with their coordinator. Only `Local` and `Batch` keep each trial's processes apart and
+    end whole trees of them.
 
     Examples
     --------
@@ -73,9 +82,10 @@ class Futures(Launcher):
     9.0
     """
 
+    @renamed(function="program")
     def __init__(
         self,
-        function: Callable[..., Any],
+        program: Callable[..., Any],
         executor: object,
         *,
         slots: int | None = None,
@@ -83,37 +93,37 @@ class Futures(Launcher):
         options: Mapping[str, Any] | None = None,
         stop_grace: float = 10.0,
     ) -> None:
-        if not callable(function) or isinstance(function, (type, str)):
+        if not callable(program) or isinstance(program, (type, str)):
             raise OptionError(
-                f"function must be a Python function, got {function!r}; Local and Batch run shell commands"
+                f"program must be a Python function, got {program!r}; "
+                "Local and Batch run shell commands"
             )
-        self._function = function
-        self._stop_grace = base.seconds("stop_grace", stop_grace, least=0.0)
-        asked = None if slots is None else base.count("slots", slots)
+        self._function = program
+        self._stop_grace = base.seconds("Futures", "stop_grace", stop_grace, least=0.0)
+        asked = None if slots is None else base.slots("Futures", slots)
         self._home = None if directory is None else Path(directory).absolute()
         self._make: Callable[[], Engine] | None = None
         chosen: dict[str, Any] = dict(options or {})
         if _is_factory(executor):
-            self._make = lambda: _engines.engine(executor(), asked, chosen, owned=True)  # type: ignore[operator]
-        self._engine = self._make() if self._make else _engines.engine(executor, asked, chosen)
+            make: Callable[[], object] = executor  # type: ignore[assignment]
+            self._make = lambda: engine(make(), asked, chosen, owned=True)
+        self._engine = self._make() if self._make else engine(executor, asked, chosen)
         try:
-            self._sent = self._sendable(function)
+            self._sent = self._sendable(program)
             self._slots = asked or self._engine.slots() or _no_slots(self._engine)
         except BaseException:
             self._engine.close()
             raise
-        self._running: dict[int, Flight] = {}
+        self._running: dict[int, Call] = {}
         self._ready: list[Result | Step] = []
-        self._suspects: set[int] = (
-            set()
-        )  # were in flight when a worker died: they run apart from the others
-        self._bell = threading.Event()
+        # trials that ran when a worker died: they run apart from the others
+        self._suspects: set[int] = set()
+        self._bell = threading.Event()  # something has ended
         self._closed = self._warned = False
         self._owner = os.getpid()
         self._interrupts = Interrupts()
-        if (
-            self._engine.owned and not self._engine.threads
-        ):  # worker processes do not notice that their coordinator is gone
+        if self._engine.owned and not self._engine.threads:
+            # worker processes do not notice that their coordinator is gone
             self._interrupts.install()
 
     @property
@@ -134,29 +144,31 @@ class Futures(Launcher):
     @property
     def cannot_continue(self) -> str:
         """Why a trial cannot continue from the checkpoint of another; empty if it can."""
+        if self._home:
+            return ""
         return (
-            ""
-            if self._home
-            else "Futures has no directories for checkpoints; give it directory=, which all workers share"
+            "Futures has no directories for checkpoints; "
+            "give it directory=, which all workers share"
         )
 
     def _sendable(self, function: Callable[..., Any]) -> bytes | Callable[..., Any]:
+        """A function as it travels to a worker."""
         return function if self._engine.threads else pickled(function)
 
-    # ------------------------------------------------------------------ start
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand `jobs` to the executor.
 
         Raises
         ------
         LaunchError
-            More jobs than free slots, an id that is running already, a parameter that JSON cannot keep, a directory that
-            cannot be used, a shell command as work, a trial that
-            continues another one and no directory; an executor that was shut down or that a dead worker broke.
+            More jobs than free slots, an id that is running already, a parameter that JSON cannot
+            keep, a directory that cannot be used, a shell command as work, a trial that continues
+            another one and no directory; an executor that was shut down or that a dead worker
+            broke.
         """
         self._check(jobs)
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
-        params = [trial_directory.plain(job.params) for job in jobs]
+        params = [trial_directory.plain_params(job.params) for job in jobs]
         directories = [self._directory(job) for job in jobs]
         for job, function, plain, directory in zip(jobs, work, params, directories, strict=True):
             self._start(job, function, plain, directory)
@@ -164,13 +176,14 @@ class Futures(Launcher):
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        base.startable(jobs, self._running, self._slots - len(self._running), self._slots)
+        base.check_startable(jobs, self._running, self._slots - len(self._running), self._slots)
         base.check_continuing(jobs, self.cannot_continue)
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):
             raise LaunchError(
-                f"Futures runs Python functions, and the work of job {job.id} is {job.work!r}; use Local or Batch"
+                f"Futures runs Python functions, and the work of job {job.id} is {job.work!r}; "
+                "use Local or Batch"
             )
         return self._sendable(job.work)
 
@@ -178,7 +191,8 @@ class Futures(Launcher):
         if self._home is None:
             if job.kind == "prepare":
                 raise LaunchError(
-                    "what is prepared needs a directory: Futures(..., directory=...), on a file system that workers share"
+                    "what is prepared needs a directory: Futures(..., directory=...), "
+                    "on a file system that workers share"
                 )
             return None
         try:
@@ -187,8 +201,8 @@ class Futures(Launcher):
             raise LaunchError(
                 f"directory {self._home} cannot be used: {error}; give one that can be written to"
             ) from None
-        directory = self._home / trial_directory.name(job.id, job.kind)
-        trial_directory.check_ours(directory)
+        directory = self._home / trial_directory.directory_name(job.id, job.kind)
+        trial_directory.check_usable(directory)
         return directory
 
     def _start(
@@ -198,42 +212,43 @@ class Futures(Launcher):
         params: dict[str, Any],
         directory: Path | None,
     ) -> None:
-        flight = Flight(job, self._engine, directory)
+        call = Call(job, self._engine, directory)
         if directory is not None:
             try:
-                trial_directory.prepare(directory, job, label(self._function), 0)
+                trial_directory.make(directory, job, function_name(self._function), 0)
             except OSError as error:
                 raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
         if job.id in self._suspects and self._make is not None:
-            flight.engine = self._make()
-        flight.handle = self._handed_over(flight, flight.task(function, params))
-        self._running[job.id] = flight
-        flight.handle.add_done_callback(lambda _: self._bell.set())
+            call.engine = self._make()
+        call.handle = self._handed_over(call, call.task(function, params))
+        self._running[job.id] = call
+        call.handle.add_done_callback(lambda _: self._bell.set())
 
-    def _handed_over(self, flight: Flight, task: Task) -> Handle:
+    def _handed_over(self, call: Call, task: Task) -> Handle:
         try:
-            return flight.engine.start(task)
+            return call.engine.start(task)
         except BrokenExecutor as error:
             if self._make is None:
                 raise LaunchError(
-                    f"a worker of the {flight.engine.name} died, which ends the whole pool ({error}). Give Futures a function "
-                    "that makes the executor, such as lambda: ProcessPoolExecutor(4): then it is made anew"
+                    f"a worker of the {call.engine.name} died, which ends the whole pool "
+                    f"({error}). Give Futures a function that makes the executor, such as "
+                    "lambda: ProcessPoolExecutor(4): then it is made anew"
                 ) from error
             self._engine.close()
-            flight.engine = self._engine = self._make()
-            return flight.engine.start(task)
+            call.engine = self._engine = self._make()
+            return call.engine.start(task)
         except RuntimeError as error:
             if isinstance(error, LaunchError):
                 raise
             raise LaunchError(
-                f"the {flight.engine.name} takes no more trials: {error}; give Futures one that is open"
+                f"the {call.engine.name} takes no more trials: {error}; "
+                "give Futures one that is open"
             ) from error
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Nothing: the calls of an earlier coordinator ended with it, or cannot be found again."""
         return []
 
-    # ------------------------------------------------------------------ collect
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """What happened since the last call: the steps and results of the trials, steps first.
 
@@ -250,31 +265,30 @@ class Futures(Launcher):
             if self._ready or not self._running or left <= 0:
                 break
             self._bell.wait(min(left, _LOOK))
-        news, self._ready = self._ready, []  # only now: an interrupt above loses nothing
-        return news
+        events, self._ready = self._ready, []  # only now: an interrupt above loses nothing
+        return events
 
     def _look(self) -> None:
-        for id, flight in list(self._running.items()):
-            handle = flight.handle
+        """Collect steps and results, and abandon cancelled calls whose time is over."""
+        for id, call in list(self._running.items()):
+            handle = call.handle
             if handle is None:
                 continue
-            over = (
-                handle.done()
-            )  # before the steps are read, so that none is written after the reading
-            self._ready.extend(flight.news())
-            result = self._result(flight, handle) if over else None
+            over = handle.done()  # first: a call that is over writes no step after the next line
+            self._ready.extend(call.new_steps())
+            result = self._result(call, handle) if over else None
             if result is not None:
                 self._ready.append(result)
                 del self._running[id]
-                self._leave(flight, result)
-            elif flight.let_go_at is not None and time.monotonic() >= flight.let_go_at:
-                flight.let_go_at = None
-                flight.engine.let_go(handle)
+                self._tidy(call, result)
+            elif call.abandon_at is not None and time.monotonic() >= call.abandon_at:
+                call.abandon_at = None
+                call.engine.abandon(handle)
 
-    def _result(self, flight: Flight, handle: Handle) -> Result | None:
+    def _result(self, call: Call, handle: Handle) -> Result | None:
         """How a call ended; None when its result has not arrived after all."""
         if handle.cancelled():
-            return flight.without_record("lost", f"{flight.engine.name} cancelled the trial")
+            return call.without_record("lost", f"{call.engine.name} cancelled the trial")
         try:
             error = handle.exception(_FETCH)
             found = handle.result(_FETCH) if error is None else {}
@@ -283,84 +297,84 @@ class Futures(Launcher):
         except Exception as problem:  # the connection broke in between
             error = problem
         if error is None:
-            self._warn_unheard(flight.job.id, int(found["unheard"]))
-            return flight.result(found)
+            self._warn_unheard(call.job.id, int(found["unheard"]))
+            return call.result(found)
         if isinstance(error, BrokenExecutor) and self._make is not None:
-            self._suspects.add(flight.job.id)
-        return flight.without_record(*flight.engine.verdict(error))
+            self._suspects.add(call.job.id)
+        return call.without_record(*call.engine.classify(error))
 
     def _warn_unheard(self, id: int, unheard: int) -> None:
         if unheard and not self._warned:
             self._warned = True
             warnings.warn(
-                f"trial {id} called dsice.step {unheard} times, and nobody heard it: learning curves need "
-                "Futures(directory=...), on a file system that the workers share",
+                f"trial {id} called dsice.step {unheard} times, and nobody heard it: learning "
+                "curves need Futures(directory=...), on a file system that the workers share",
                 DsiceWarning,
                 stacklevel=5,
             )
 
-    def _leave(self, flight: Flight, result: Result) -> None:
+    def _tidy(self, call: Call, result: Result) -> None:
         """Tidy up after a trial that ran apart from the others."""
-        if flight.engine is not self._engine and all(
-            flight.engine is not other.engine for other in self._running.values()
-        ):
-            flight.engine.close()
+        shared = any(call.engine is other.engine for other in self._running.values())
+        if call.engine is not self._engine and not shared:
+            call.engine.close()
         if result.state != "lost":
             self._suspects.discard(result.id)
 
-    # ------------------------------------------------------------------ end
     def cancel(self, id: int) -> None:
-        """Take a trial back that has not begun, and ask one that runs to stop; an id that is not running is ignored.
+        """Take a trial back that has not begun, and ask one that runs to stop.
 
-        With a directory `dsice.step` returns True in it from now on, and when the function returns, the result is its last
-        value with state ``stopped``. A function that does not ask goes on to its end and its result is its own; but after
-        `stop_grace` seconds (at once without a directory) ray ends it, and dask forgets it, though it runs on.
+        With a directory `dsice.step` returns True in it from now on, and when the function returns,
+        the result is its last value with state ``stopped``. A function that does not ask goes on to
+        its end and its result is its own; but after `stop_grace` seconds (at once without a
+        directory) ray ends it, and dask forgets it, though it runs on. An id that is not running is
+        ignored.
         """
-        flight = self._running.get(id)
-        if flight is None or flight.handle is None or flight.cancelled:
+        call = self._running.get(id)
+        if call is None or call.handle is None or call.cancelled:
             return
-        flight.cancelled = True
-        flight.ask_to_stop()
-        if not flight.stepped:  # dask may not know yet that a worker is at it
-            flight.engine.drop(flight.handle)
-        flight.let_go_at = time.monotonic() + (
-            0.0 if flight.directory is None else self._stop_grace
-        )
+        call.cancelled = True
+        call.ask_to_stop()
+        if not call.stepped:  # dask may not know yet that a worker is at it
+            call.engine.cancel_queued(call.handle)
+        grace = 0.0 if call.directory is None else self._stop_grace
+        call.abandon_at = time.monotonic() + grace
 
     def close(self) -> None:
         """End what can be ended, wait for what cannot; a second call does nothing.
 
-        Calls that have not begun are taken back. Ray's tasks, and worker processes of an executor that the launcher made
-        itself, are killed; for functions in other executors and in threads it waits until they return.
+        Calls that have not begun are taken back. Ray's tasks, and worker processes of an executor
+        that the launcher made itself, are killed; for functions in other executors and in threads
+        it waits until they return.
         """
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
-        engines = [self._engine, *(flight.engine for flight in self._running.values())]
+        engines = [self._engine, *(call.engine for call in self._running.values())]
         try:
-            for flight in self._running.values():
-                if flight.handle is not None and not flight.handle.done():
-                    flight.ask_to_stop()
-                    flight.engine.drop(flight.handle)
-                    if flight.engine.kills:
-                        flight.engine.let_go(flight.handle)
-            self._await(
-                [f for f in self._running.values() if f.engine.threads or not f.engine.owned]
-            )
+            for call in self._running.values():
+                if call.handle is not None and not call.handle.done():
+                    call.ask_to_stop()
+                    call.engine.cancel_queued(call.handle)
+                    if call.engine.kills:
+                        call.engine.abandon(call.handle)
+            calls = self._running.values()
+            self._await([call for call in calls if call.engine.threads or not call.engine.owned])
         finally:
             for engine in {id(engine): engine for engine in engines}.values():
                 engine.close()
             self._running.clear()
             self._interrupts.restore()
 
-    def _await(self, flights: Sequence[Flight]) -> None:
+    def _await(self, calls: Sequence[Call]) -> None:
+        """Wait until calls have returned."""
         worry: float | None = time.monotonic() + _WORRY
-        while rest := [f for f in flights if f.handle is not None and not f.handle.done()]:
+        while rest := [call for call in calls if call.handle and not call.handle.done()]:
             if worry is not None and time.monotonic() > worry:
                 worry = None
                 warnings.warn(
-                    f"{len(rest)} trials still run in {rest[0].engine.name}, which cannot end them: waiting for them to return "
-                    "(Ctrl-C leaves them alone)",
+                    f"{len(rest)} trials still run in {rest[0].engine.name}, which cannot end "
+                    "them: waiting for them to return (Ctrl-C leaves them alone)",
                     DsiceWarning,
                     stacklevel=4,
                 )
@@ -368,10 +382,12 @@ class Futures(Launcher):
 
 
 def _is_factory(executor: object) -> bool:
+    """Whether it makes an executor and is none."""
     return callable(executor) and (isinstance(executor, type) or not hasattr(executor, "submit"))
 
 
 def _no_slots(engine: Engine) -> int:
     raise OptionError(
-        f"slots=None: {engine.name} does not say how many workers it has, or has none yet; give slots="
+        f"slots=None: {engine.name} does not say how many workers it has, or has none yet; "
+        "give slots="
     )

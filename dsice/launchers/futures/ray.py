@@ -1,4 +1,4 @@
-"""`Futures` on ray."""
+"""`Ray`: the engine of `Futures` on ray."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 import ray
 
 from dsice.errors import LaunchError, OptionError
-from dsice.launchers.futures.engines import Handle
+from dsice.launchers.futures.pool import Handle
 from dsice.launchers.futures.remote import Task, perform
 
 
-class _Call:
-    """A ray task with the future that follows it; without its reference ray would drop the result."""
+class _Reference:
+    """A ray task with the future that follows it.
+
+    Without the task's reference ray would drop the result.
+    """
 
     def __init__(self, reference: Any) -> None:
         self.reference = reference
@@ -37,9 +40,8 @@ class Ray:
     def __init__(self, slots: int | None, options: Mapping[str, Any]) -> None:
         self.owned = not ray.is_initialized()
         if self.owned:
-            os.environ.setdefault(
-                "RAY_USAGE_STATS_ENABLED", "0"
-            )  # nobody asked us to send anything anywhere
+            # the user has not asked anybody to send statistics anywhere
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(
                 num_cpus=slots,
                 include_dashboard=False,
@@ -54,42 +56,45 @@ class Ray:
             raise OptionError(f"options={dict(options)}: ray says {error}") from error
 
     def slots(self) -> int | None:
+        """How many tasks the CPUs and GPUs of the cluster are enough for."""
         have = ray.cluster_resources()
         needed = {"CPU": self._options.get("num_cpus"), "GPU": self._options.get("num_gpus")}
-        rooms = [int(have.get(name, 0) // count) for name, count in needed.items() if count]
-        return min(rooms, default=0) or None
+        counts = [int(have.get(name, 0) // count) for name, count in needed.items() if count]
+        return min(counts, default=0) or None
 
     def start(self, task: Task) -> Handle:
+        """Hand a call over; raises LaunchError where ray refuses it."""
         try:
-            return _Call(self._perform.remote(task))
+            return _Reference(self._perform.remote(task))
         except Exception as error:  # ray's own kinds, and what pickling may raise
             raise LaunchError(f"ray refused the trial: {type(error).__name__}: {error}") from error
 
-    def drop(self, handle: Handle) -> None:
+    def cancel_queued(self, handle: Handle) -> None:
         """Nothing: ray cannot take back what has not begun without interrupting what has."""
 
-    def let_go(self, handle: Handle) -> bool:
+    def abandon(self, handle: Handle) -> bool:
+        """Kill the worker process that runs the call."""
         with contextlib.suppress(ray.exceptions.RayError, ValueError):
             ray.cancel(handle.reference, force=True)  # type: ignore[attr-defined]
         return True
 
-    def verdict(self, error: BaseException) -> tuple[str, str]:
+    def classify(self, error: BaseException) -> tuple[str, str]:
+        """Cancelled, or ray's fault, or that of what the task asked for."""
         kinds = ray.exceptions
+        of_the_task = (
+            kinds.RayTaskError,
+            kinds.OutOfMemoryError,
+            kinds.RuntimeEnvSetupError,
+            kinds.TaskUnschedulableError,
+        )
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, kinds.TaskCancelledError):
             return "stopped", "cancelled"
-        if isinstance(
-            error,
-            (
-                kinds.RayTaskError,
-                kinds.OutOfMemoryError,
-                kinds.RuntimeEnvSetupError,
-                kinds.TaskUnschedulableError,
-            ),
-        ):
+        if isinstance(error, of_the_task):
             return "failed", f"ray could not run the trial: {reason}"
         return "lost", f"ray lost the trial: {reason}"
 
     def close(self) -> None:
+        """End ray, if it was started here."""
         if self.owned and ray.is_initialized():
             ray.shutdown()

@@ -1,6 +1,7 @@
 """The worker's side of `Futures`: call a function as a trial, wherever an executor runs it.
 
-What comes back is a plain dict of numbers and texts, whatever happened: no engine has to pickle a user's exception.
+What comes back is a plain dict of numbers and texts, whatever happened: no engine has to pickle an
+exception of the user's.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Task:
     path
         Where the coordinator finds modules (``sys.path``).
     directory
-        The trial's directory, on a file system that worker and coordinator share; None: there is none.
+        The trial's directory, on a file system that worker and coordinator share; None: it has
+        none.
     variables
         Environment variables for workers that run one trial at a time, in their main thread.
     measures
@@ -64,10 +66,9 @@ def perform(task: Task) -> dict[str, Any]:
 
 def _attempt(task: Task, place: Place) -> dict[str, Any]:
     if task.directory is not None and not Path(task.directory).is_dir():
-        place_needed = f"{task.directory} is not there on {os.uname().nodename}"
-        return {
-            "error": f"{place_needed}; give Futures a directory= on a file system that all workers share, or none"
-        }
+        missing = f"{task.directory} is not there on {os.uname().nodename}"
+        advice = "give Futures a directory= on a file system that all workers share, or none"
+        return {"error": f"{missing}; {advice}"}
     parent = task.variables.get("DSICE_PARENT_DIR")
     if parent is not None and not Path(parent).is_dir():
         return {"error": no_checkpoint(Path(parent))}
@@ -76,7 +77,10 @@ def _attempt(task: Task, place: Place) -> dict[str, Any]:
     try:
         function = _loaded(task)
     except Exception as error:
-        advice = "Its module must be importable on the workers: install it there, or define the function in the script itself."
+        advice = (
+            "Its module must be importable on the workers: install it there, "
+            "or define the function in the script itself."
+        )
         return {
             "error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}",
             "traceback": story(error),
@@ -99,17 +103,16 @@ def _loaded(task: Task) -> Callable[..., Any]:
     if not isinstance(task.function, bytes):
         return task.function
     sys.path.extend(place for place in task.path if place not in sys.path)
-    function: Callable[..., Any] = pickle.loads(task.function)  # noqa: S301  (sent by the coordinator over the engine's own link)
+    # sent by the coordinator, over the engine's own connection
+    function: Callable[..., Any] = pickle.loads(task.function)  # noqa: S301
     return function
 
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the call, where no other trial shares this process."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # the environment belongs to all threads
-        yield
+    """Set variables for the call, in a process that runs one trial at a time."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # the environment belongs to all threads
         return
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

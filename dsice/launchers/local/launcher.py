@@ -1,4 +1,4 @@
-"""`Local`: trials as processes of this machine."""
+"""`Local`: the launcher that runs trials as processes of this machine."""
 
 from __future__ import annotations
 
@@ -17,48 +17,53 @@ from dsice.errors import LaunchError
 from dsice.launchers import base, outcome, processes, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
 from dsice.launchers.local import pinning
-from dsice.launchers.local.process import Lifeline, Trial, wait
-from dsice.launchers.program import Program, is_function, parse
+from dsice.launchers.local.process import Lifeline, TrialProcess, wait
+from dsice.launchers.program import Program, is_function_file, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
 
 class Local(Launcher):
-    """Run every trial as a tree of processes on this machine, which really ends when the trial does.
+    """Run every trial as a tree of processes of this machine that really ends with the trial.
 
-    Each trial has a supervisor process, a session of its own and a directory ``<directory>/<id>/`` with
-    ``params.json``, ``stdout``, ``stderr`` and what else is written to ``$DSICE_DIR``. A trial that is killed, kills its
-    process group, hangs or leaves processes behind fails alone. The working directory stays the coordinator's.
+    Each trial has a supervisor process, a session of its own and a directory ``<directory>/<id>/``
+    with ``params.json``, ``stdout``, ``stderr`` and what else is written to ``$DSICE_DIR``. A trial
+    that is killed, kills its process group, hangs or leaves processes behind fails alone. The
+    working directory is that of the coordinator.
 
     Parameters
     ----------
     program
-        A Python function, called with the parameters as keyword arguments in a fresh interpreter, that returns a
-        number, a list of numbers (repeats) or a mapping of named metrics. Or a shell command: ``{lr}`` becomes the
-        value of ``lr``, quoted for the shell, ``{momentum:0.9}`` is ``0.9`` in trials without ``momentum``, ``{{`` and
-        ``}}`` are braces; its last line of stdout is JSON: an object of numbers, a number or a list of numbers.
+        A Python function, called with the parameters as keyword arguments in a fresh interpreter,
+        that returns a number, a list of numbers (repeats) or a mapping of named metrics. Or a shell
+        command: ``{lr}`` becomes the value of ``lr``, quoted for the shell, ``{momentum:0.9}`` is
+        ``0.9`` in trials without ``momentum``, ``{{`` and ``}}`` are braces; its last line of
+        stdout is JSON: an object of numbers, a number or a list of numbers.
     slots
-        How many trials run at the same time; default: one per GPU with `gpus`, else one per core that this process may use,
-        or per `cpus_per_trial` cores.
+        How many trials run at the same time; default: one per GPU with `gpus`, else one per core
+        that this process may use, or per `cpus_per_trial` cores.
     timeout
         Time limit of a trial in seconds.
     directory
-        Where the trials' directories go. With a directory, trials outlive a coordinator that is killed, and a
-        restarted one finds them again (`attach`). Default: a temporary directory, removed by `close` but for the trials
-        that did not end well, and trials end with the coordinator.
+        Where the trials' directories go. With a directory, trials outlive a coordinator that is
+        killed, and a restarted one finds them again (`attach`). Default: a temporary directory, of
+        which `close` leaves only the trials that did not end well; trials end with the coordinator.
     env
         Variables added to the environment of the trials; None removes one.
     grace
         Seconds between SIGTERM and SIGKILL when a trial is ended.
     stop_grace
-        Seconds that a cancelled trial has before that to end by itself, if it has called `dsice.step` before: the next call
-        returns True, and what the program then gives is the value of the stopped trial. Others are ended at once.
+        Seconds that a cancelled trial has before that to end by itself, if it has called
+        `dsice.step` before: the next call returns True, and what the program then gives is the
+        value of the stopped trial. Others are ended at once.
     gpus
-        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one of them, in
-        ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``. Slots beyond their number share them.
+        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one
+        of them, in ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``. Slots beyond their number
+        share them.
     cpus_per_trial
-        How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot): trials are bound to them
-        (Linux), and ``OMP_NUM_THREADS`` and its like are set to their number unless `env` says otherwise.
+        How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot):
+        trials are bound to them (Linux), and ``OMP_NUM_THREADS`` and its like are set to their
+        number unless `env` says otherwise.
 
     Raises
     ------
@@ -69,9 +74,9 @@ class Local(Launcher):
 
     Notes
     -----
-    Environment of every trial: ``DSICE_TRIAL`` (id), ``DSICE_DIR``, ``DSICE_PARENT_DIR`` (if it continues another trial),
-    ``DSICE_STAGE``, ``DSICE_PREPARED`` (if something was prepared), ``DSICE_SLOT`` (0 to slots - 1, unique among the running
-    ones: to pick a GPU by).
+    Environment of every trial: ``DSICE_TRIAL`` (id), ``DSICE_DIR``, ``DSICE_PARENT_DIR`` (if it
+    continues another trial), ``DSICE_STAGE``, ``DSICE_PREPARED`` (if something was prepared),
+    ``DSICE_SLOT`` (0 to slots - 1, unique among the running trials: to pick a GPU by).
 
     Examples
     --------
@@ -96,22 +101,19 @@ class Local(Launcher):
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
     ) -> None:
         self._pinning = pinning.pinning(gpus, cpus_per_trial, slots, env or {})
-        self._slots = self._pinning.slots(slots)
-        self._room = self._slots
-        self._timeout = None if timeout is None else base.seconds("timeout", timeout)
-        self._grace = base.seconds("grace", grace, least=0.0)
-        self._stop_grace = base.seconds("stop_grace", stop_grace, least=0.0)
-        self._env = base.variables(env)
-        self._program = parse(program)
+        self._slots = self._capacity = self._pinning.slots(slots)
+        self._timeout = None if timeout is None else base.seconds("Local", "timeout", timeout)
+        self._grace = base.seconds("Local", "grace", grace, least=0.0)
+        self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
+        self._env = base.variables("Local", env)
+        self._program = program_of(program)
         self._given = None if directory is None else Path(directory).absolute()
         self._home: Path | None = None
         self._lock: int | None = None
         self._lifeline: Lifeline | None = None
-        self._running: dict[int, Trial] = {}
+        self._running: dict[int, TrialProcess] = {}
         self._ready: list[Result | Step] = []
-        self._kept: set[Path] = (
-            set()
-        )  # directories of trials that did not end well: their logs are wanted
+        self._kept: set[Path] = set()  # of trials that did not end well: their logs are wanted
         self._closed = False
         self._owner = os.getpid()
         self._host = os.uname().nodename
@@ -123,7 +125,7 @@ class Local(Launcher):
 
     @property
     def directory(self) -> Path | None:
-        """Where the trials' directories are; None before the first trial of a launcher with a temporary one."""
+        """Where the trials' directories are; None before a temporary directory is made."""
         return self._home or self._given
 
     @property
@@ -137,8 +139,9 @@ class Local(Launcher):
         Raises
         ------
         LaunchError
-            More jobs than free slots, an id that is running already, a placeholder that a job has no parameter for, a
-            parameter that JSON cannot keep, a directory that cannot be used; nothing has been started then.
+            More jobs than free slots, an id that is running already, a placeholder without a
+            parameter, a parameter that JSON cannot keep, a directory that cannot be used; nothing
+            has been started then.
         """
         self._check(jobs)
         home = self._open()
@@ -147,76 +150,68 @@ class Local(Launcher):
         except OSError as error:
             raise LaunchError(f"directory {home} cannot be written to: {error}") from error
         for job, work, directory, arguments in prepared:
-            if (
-                parent := trial_directory.parent(directory, job)
-            ) is not None and not parent.is_dir():
-                self._ready.append(
-                    Result(
-                        job.id,
-                        "failed",
-                        error=trial_directory.no_checkpoint(parent),
-                        where={"host": self._host},
-                    )
-                )
+            parent = trial_directory.parent_directory(directory, job)
+            if parent is not None and not parent.is_dir():
+                reason = trial_directory.no_checkpoint(parent)
+                where = {"host": self._host}
+                self._ready.append(Result(job.id, "failed", error=reason, where=where))
             else:
                 self._start(job, work, directory, arguments)
 
     def _prepared(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
-        """All that can be wrong with a job is found here, before any is started."""
-        work = self._work(job)
-        directory = home / trial_directory.name(job.id, job.kind)
-        trial_directory.check_ours(directory)
-        return (
-            job,
-            work,
-            directory,
-            work.arguments(directory, trial_directory.plain(job.params), home),
-        )
+        """What starting a job needs; what is wrong with it is found before any job starts."""
+        work = self._program_of(job)
+        directory = home / trial_directory.directory_name(job.id, job.kind)
+        trial_directory.check_usable(directory)
+        params = trial_directory.plain_params(job.params)
+        return job, work, directory, work.arguments(directory, params, home)
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        base.startable(jobs, self._running, self._room - len(self._running), self._slots)
+        base.check_startable(jobs, self._running, self._capacity - len(self._running), self._slots)
 
     def _start(self, job: Job, work: Program, directory: Path, arguments: list[str]) -> None:
-        taken = {trial.ticket.slot for trial in self._running.values()}
+        taken = {trial.submission.slot for trial in self._running.values()}
         slot = next(i for i in itertools.count() if i not in taken)
         queued = time.time()
         try:
-            ticket = trial_directory.prepare(directory, job, work.name, slot)
-            trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
+            submission = trial_directory.make(directory, job, work.name, slot)
+            trial = TrialProcess(
+                job.id, directory, submission, function=work.function, grace=self._grace
+            )
             self._running[job.id] = trial
             lifeline = self._lifeline.reader if self._lifeline else None
             environment, cpus = self._environment(job, directory, slot), self._pinning.cores(slot)
             trial.start(arguments, environment, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
-        except OSError as error:  # no memory or processes left, disk full: the machine's fault, and the other jobs go on
+        except OSError as error:
+            # no memory or processes left, disk full: the machine's fault, and the others go on
             self._running.pop(job.id, None)
-            reason = (
-                f"the trial could not be started in {directory}: {type(error).__name__}: {error}"
-            )
+            reason = f"the trial could not be started in {directory}: {type(error).__name__}"
             self._ready.append(
                 Result(
                     job.id,
                     "lost",
-                    error=reason,
+                    error=f"{reason}: {error}",
                     times=(queued, None, None),
                     where={"host": self._host},
                 )
             )
 
-    def _work(self, job: Job) -> Program:
-        return self._program if job.work is None else parse(job.work)
+    def _program_of(self, job: Job) -> Program:
+        return self._program if job.work is None else program_of(job.work)
 
     def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
+        """Environment of a trial; what is prepared for this process is not for its trials."""
+        inherited = {k: value for k, value in os.environ.items() if not k.startswith(PREPARED)}
+        parent = trial_directory.parent_directory(directory, job)
         variables: dict[str, str | None] = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(PREPARED)},
+            **inherited,
             **self._pinning.variables(slot),
-            "DSICE_PARENT_DIR": None
-            if job.parent is None
-            else str(trial_directory.parent(directory, job)),
+            "DSICE_PARENT_DIR": None if parent is None else str(parent),
             **self._env,
             **job.variables,
-            "DSICE_TRIAL": trial_directory.name(job.id, job.kind),
+            "DSICE_TRIAL": trial_directory.directory_name(job.id, job.kind),
             "DSICE_DIR": str(directory),
             "DSICE_STAGE": str(job.stage),
             "DSICE_SLOT": str(slot),
@@ -226,32 +221,33 @@ class Local(Launcher):
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Take over those of `jobs` that an earlier coordinator started in the same directory.
 
-        A job counts only if id, parameters, stage, parent and program are the same. One that runs is recognised by
-        the pid and the birth of its supervisor; one that ended meanwhile is in the next `collect`, with its whole
-        learning curve. What is neither is left out, to be submitted again.
+        A job counts only if id, parameters, stage, parent and program are the same. One that runs
+        is recognised by the pid and the birth of its supervisor; one that ended meanwhile is in the
+        next `collect`, with its whole learning curve. What is neither is left out, to be submitted
+        again.
         """
         if self._given is None or not self._given.is_dir():
             return []
         self._check([])
         home = self._open()
         found = [job.id for job in jobs if job.id not in self._running and self._attach(job, home)]
-        self._room = max(
-            self._room, len(self._running)
-        )  # more than slots: started when there were more of them
+        # more than slots, where they were started when there were more slots
+        self._capacity = max(self._capacity, len(self._running))
         return found
 
     def _attach(self, job: Job, home: Path) -> bool:
-        work = self._work(job)
-        directory = home / trial_directory.name(job.id, job.kind)
-        ticket = trial_directory.claimed_by(directory, job, work.name)
-        if ticket is None:
+        work = self._program_of(job)
+        directory = home / trial_directory.directory_name(job.id, job.kind)
+        submission = trial_directory.find_submission(directory, job, work.name)
+        if submission is None:
             return False
-        process = trial_directory.running(directory)
-        if process is None and not trial_directory.delivers(
-            directory, ticket.token
-        ):  # in this order: it may end in between
+        # in this order: the trial may end in between
+        process = trial_directory.supervisor(directory)
+        if process is None and not trial_directory.has_result(directory, submission.token):
             return False
-        trial = Trial(job.id, directory, ticket, function=work.function, grace=self._grace)
+        trial = TrialProcess(
+            job.id, directory, submission, function=work.function, grace=self._grace
+        )
         trial.adopt(process, self._timeout)
         self._running[job.id] = trial
         return True
@@ -272,34 +268,32 @@ class Local(Launcher):
                 break
             wait(self._running.values(), min(pause, max(0.0, until - time.monotonic())))
             pause = min(pause * 1.3, _LONGEST)
-        news, self._ready = self._ready, []  # only now: an interrupt above loses nothing
-        return news
+        events, self._ready = self._ready, []  # only now: an interrupt above loses nothing
+        return events
 
     def _look(self) -> None:
+        """Collect the steps and the results that there are by now."""
         for trial in list(self._running.values()):
-            over = (
-                trial.over()
-            )  # before the steps are read, so that none is written after the reading
-            self._ready.extend(trial.curve.news())
+            over = trial.over()  # first: a trial that is over writes no step after the next line
+            self._ready.extend(trial.curve.new_steps())
             if over:
                 self._ready.append(self._result(trial))
                 del self._running[trial.id]
 
-    def _result(self, trial: Trial) -> Result:
-        if trial_directory.ended(trial.directory, trial.ticket.token) is None:
-            processes.sweep(
-                {trial.ticket.token}
-            )  # its supervisor was killed: nobody else ends what it left
-        ending = outcome.Ending(
+    def _result(self, trial: TrialProcess) -> Result:
+        if trial_directory.exit_record(trial.directory, trial.submission.token) is None:
+            # its supervisor was killed: nobody else ends what the trial left
+            processes.sweep({trial.submission.token})
+        info = outcome.ExitInfo(
             trial.id,
             trial.directory,
-            trial.ticket,
+            trial.submission,
             trial.function,
             self._timeout,
             trial.supervisor(),
             trial.overdue,
         )
-        result = outcome.result(ending, self._host)
+        result = outcome.result_of(info, self._host)
         if self._given is None and result.state not in ("done", "stopped"):
             self._kept.add(trial.directory)
         return result
@@ -307,9 +301,10 @@ class Local(Launcher):
     def cancel(self, id: int) -> None:
         """End a running trial with all its processes; `collect` returns it with state ``stopped``.
 
-        `dsice.step` returns True in it from now on. A trial that has called it has `stop_grace` seconds to end by itself,
-        and its value so far is in the result; it gets SIGTERM then, others at once, and after `grace` seconds SIGKILL. For
-        a trial that ended by itself a moment before, the result is its own; an id that is not running is ignored.
+        `dsice.step` returns True in it from now on. A trial that has called it has `stop_grace`
+        seconds to end by itself, and its value so far is in the result; then it gets SIGTERM, and
+        after `grace` seconds SIGKILL. Others get SIGTERM at once. For a trial that ended by itself
+        a moment before, the result is its own; an id that is not running is ignored.
         """
         trial = self._running.get(id)
         if trial is not None and not trial.cancelled:
@@ -318,23 +313,26 @@ class Local(Launcher):
             trial.cancel(self._stop_grace)
 
     def stop(self, ids: Sequence[int]) -> list[int]:
-        """End trials that any coordinator runs in this directory, also one that is at work; those that ran.
+        """End trials that any coordinator runs in this directory; those that ran.
 
-        They are told as ``stopped`` by the coordinator that follows them, now or later.
+        The coordinator that follows them, now or later, records them as ``stopped``.
         """
+        if self._given is None:
+            return []
         found = []
         for id in ids:
-            directory = (self._given or Path("nowhere")) / trial_directory.name(id)
-            if trial_directory.running(directory) is not None:
+            directory = self._given / trial_directory.directory_name(id)
+            if trial_directory.supervisor(directory) is not None:
                 trial_directory.ask_to_stop(directory)
-                trial_directory.end(directory)
+                trial_directory.end_supervisor(directory)
                 found.append(id)
         return found
 
     def close(self) -> None:
         """End all running trials and tidy up; a second call does nothing.
 
-        A trial ended by this has no result: a launcher that attaches later leaves it out, so it is run again.
+        A trial that ends by this has no result: a launcher that attaches later leaves it out, so
+        that it is run again.
         """
         if os.getpid() != self._owner:  # a fork of the coordinator: the trials are not its own
             return
@@ -355,8 +353,8 @@ class Local(Launcher):
         while self._running:
             for trial in list(self._running.values()):
                 if trial.over():
-                    if trial_directory.ended(trial.directory, trial.ticket.token) is None:
-                        processes.sweep({trial.ticket.token})
+                    if trial_directory.exit_record(trial.directory, trial.submission.token) is None:
+                        processes.sweep({trial.submission.token})
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
@@ -366,7 +364,7 @@ class Local(Launcher):
             shutil.rmtree(home, ignore_errors=True)
             return
         for path in list(home.iterdir()):
-            if path.is_file() and is_function(path):
+            if path.is_file() and is_function_file(path):
                 path.unlink(missing_ok=True)
             elif self._given is None and path not in self._kept:
                 shutil.rmtree(path, ignore_errors=True)
@@ -383,7 +381,8 @@ class Local(Launcher):
                 self._lock = trial_directory.lock(self._given)
             except OSError as error:
                 raise LaunchError(
-                    f"directory {self._given} cannot be used: {error}; give one that can be written to"
+                    f"directory {self._given} cannot be used: {error}; "
+                    "give one that can be written to"
                 ) from None
             self._home = self._given
         atexit.register(self.close)

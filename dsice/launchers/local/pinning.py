@@ -1,4 +1,4 @@
-"""Which GPU and which cores a trial of `Local` has: those of its slot."""
+"""The GPU and the cores that a trial of `Local` has: those of its slot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ THREADS = (
 
 @dataclass(frozen=True)
 class Pinning:
-    """What each slot has; slots beyond the end begin again with the first.
+    """What each slot has; slots beyond the last begin again with the first.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Pinning:
         """How many trials run at the same time, where `asked` may be None."""
         if asked is None and (self.gpus or self.threads):
             return min(len(part) for part in (self.gpus, self.threads) if part)
-        return base.slots(asked)
+        return base.slots("Local", asked)
 
     def variables(self, slot: int) -> dict[str, str]:
         """Environment variables of a slot."""
@@ -73,7 +73,8 @@ def pinning(
     Raises
     ------
     OptionError
-        More GPUs or cores than this process may use, or none of what they can be; GPUs that `env` names too.
+        An option of the wrong kind; more GPUs or cores than this process may use; GPUs that `env`
+        names, too.
     """
     clash = [name for name in VISIBLE if name in env] if gpus is not None else []
     if clash:
@@ -89,13 +90,15 @@ def pinning(
 
 
 def _gpus(gpus: int | Sequence[int | str]) -> tuple[str, ...]:
+    """The device of each slot, of the GPUs that this process may use."""
     seen = os.environ.get(VISIBLE[0])
     mine = None if seen is None else [name.strip() for name in seen.split(",") if name.strip()]
     if isinstance(gpus, int):
-        count = base.count("gpus", gpus, "how many GPUs there are")
+        count = base.count("Local", "gpus", gpus, "how many GPUs there are")
         if mine is not None and count > len(mine):
             raise OptionError(
-                f"gpus={count}, and {VISIBLE[0]}={seen!r} lets this process use {len(mine)}; ask for fewer"
+                f"gpus={count}, and {VISIBLE[0]}={seen!r} lets this process use {len(mine)}; "
+                "ask for fewer"
             )
         return tuple(str(i) for i in range(count)) if mine is None else tuple(mine[:count])
     names = tuple(gpus) if isinstance(gpus, Sequence) and not isinstance(gpus, str) else ()
@@ -103,7 +106,8 @@ def _gpus(gpus: int | Sequence[int | str]) -> tuple[str, ...]:
         isinstance(name, (int, str)) and not isinstance(name, bool) for name in names
     ):
         raise OptionError(
-            f"gpus must be a number >= 1 or a list of devices such as [0, 1] or ['0,1', '2,3'], got {gpus!r}"
+            "gpus must be a number >= 1 or a list of devices such as [0, 1] or ['0,1', '2,3'], "
+            f"got {gpus!r}"
         )
     return tuple(str(name) for name in names)
 
@@ -111,18 +115,18 @@ def _gpus(gpus: int | Sequence[int | str]) -> tuple[str, ...]:
 def _cores(
     cpus_per_trial: int | Sequence[Sequence[int]], slots: int | None
 ) -> tuple[tuple[int, ...], ...]:
-    have = (
-        sorted(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else list(range(os.cpu_count() or 1))
-    )
+    """The cores of each slot, of those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        have = sorted(os.sched_getaffinity(0))
+    else:
+        have = list(range(os.cpu_count() or 1))
     if isinstance(cpus_per_trial, int):
-        each = base.count("cpus_per_trial", cpus_per_trial, "how many cores a trial has")
-        count = max(1, len(have) // each) if slots is None else base.count("slots", slots)
+        each = base.count("Local", "cpus_per_trial", cpus_per_trial, "how many cores a trial has")
+        count = max(1, len(have) // each) if slots is None else base.count("Local", "slots", slots)
         if each * count > len(have):
             raise OptionError(
-                f"cpus_per_trial={each} in {count} slots needs {each * count} cores, and this process may use {len(have)}; "
-                "take fewer slots or cores"
+                f"cpus_per_trial={each} in {count} slots needs {each * count} cores, and this "
+                f"process may use {len(have)}; take fewer slots or cores"
             )
         return tuple(tuple(have[i * each : (i + 1) * each]) for i in range(count))
     lists = (
@@ -134,12 +138,13 @@ def _cores(
         isinstance(part, Sequence) and not isinstance(part, str) and part for part in cpus_per_trial
     ):
         raise OptionError(
-            "cpus_per_trial must be a number >= 1 or a list of cores for each slot such as [[0, 1], [2, 3]], "
-            f"got {cpus_per_trial!r}"
+            "cpus_per_trial must be a number >= 1 or a list of cores for each slot such as "
+            f"[[0, 1], [2, 3]], got {cpus_per_trial!r}"
         )
     strange = [cpu for part in cpus_per_trial for cpu in part if cpu not in have]
     if strange:
         raise OptionError(
-            f"cpus_per_trial={cpus_per_trial!r}: this process may not use core {strange[0]!r}, only {have}"
+            f"cpus_per_trial={cpus_per_trial!r}: this process may not use core {strange[0]!r}, "
+            f"only {have}"
         )
     return tuple(tuple(int(cpu) for cpu in part) for part in cpus_per_trial)

@@ -1,4 +1,4 @@
-"""One running trial of the `Local` launcher: started, watched, ended."""
+"""One running trial of `Local`: started, watched and ended through its supervisor."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dsice.launchers import processes, trial_directory
-from dsice.launchers.outcome import Curve
+from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import script
 from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
-_PATIENCE = (
-    3.0  # seconds past its limit and grace after which a supervisor that does not answer is killed
-)
-_LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of ours
+_PATIENCE = 3.0  # seconds beyond limit and grace after which a mute supervisor is killed
+_LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of this process
 
 
-class Trial:
-    """A trial under a supervisor, its own child or one adopted from an earlier coordinator.
+class TrialProcess:
+    """A trial under a supervisor.
+
+    The supervisor is a child of this process, or adopted from an earlier coordinator.
 
     Attributes
     ----------
     function
-        Whether its program is a Python function.
+        Whether the trial's program is a Python function.
     overdue
         Whether the supervisor had to be killed.
     cancelled
@@ -40,17 +40,17 @@ class Trial:
         self,
         id: int,
         directory: Path,
-        ticket: trial_directory.Ticket,
+        submission: trial_directory.Submission,
         *,
         function: bool,
         grace: float,
     ) -> None:
         self.id = id
         self.directory = directory
-        self.ticket = ticket
+        self.submission = submission
         self.function = function
         self.overdue = False
-        self.curve = Curve(id, directory)
+        self.curve = CurveReader(id, directory)
         self._grace = grace
         self._child: subprocess.Popen[bytes] | None = None
         self._bell: int | None = None  # readable when the supervisor has ended (Linux)
@@ -69,12 +69,24 @@ class Trial:
         lifeline: int | None,
         cpus: Sequence[int],
     ) -> None:
-        """Start the supervisor, in a session of its own: Ctrl-C at the terminal reaches the coordinator only."""
+        """Start the supervisor.
+
+        It has a session of its own, so that Ctrl-C at the terminal reaches the coordinator only.
+
+        Parameters
+        ----------
+        arguments
+            Command of the trial's program, word by word.
+        lifeline
+            Handle whose end ends the trial; None: it outlives this process.
+        cpus
+            Cores that the trial is bound to; empty: any.
+        """
         limit = "none" if timeout is None else repr(float(timeout))
         bound = ",".join(map(str, cpus)) or "any"
         watched = [
             str(self.directory),
-            self.ticket.token,
+            self.submission.token,
             limit,
             repr(self._grace),
             bound,
@@ -86,12 +98,11 @@ class Trial:
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env={**env, processes.NONCE: self.ticket.token},
+                env={**env, processes.NONCE: self.submission.token},
                 start_new_session=True,
             )
-        with contextlib.suppress(
-            OSError, AttributeError
-        ):  # not on Linux, or no handle left: then it is looked after
+        # elsewhere than on Linux, or without a handle left, the child is asked now and then
+        with contextlib.suppress(OSError, AttributeError):
             self._bell = os.pidfd_open(self._child.pid)
         self.limit(timeout)
 
@@ -101,7 +112,7 @@ class Trial:
         self.limit(timeout)
 
     def limit(self, timeout: float | None) -> None:
-        """Kill the supervisor when it has not ended the trial some time after `timeout` seconds from now."""
+        """Kill the supervisor if it has not ended the trial some time after `timeout` seconds."""
         if timeout is not None:
             until = time.monotonic() + timeout + self._grace + _PATIENCE
             self._kill_at = until if self._kill_at is None else min(self._kill_at, until)
@@ -114,7 +125,10 @@ class Trial:
             processes.send(*self._adopted, number)
 
     def over(self) -> bool:
-        """Whether the supervisor has ended; one that is long overdue is killed, and a trial that does not stop is ended."""
+        """Whether the supervisor has ended.
+
+        One that is long overdue is killed, and a trial that does not stop in time is ended.
+        """
         if self._end_at is not None and time.monotonic() > self._end_at:
             self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
@@ -140,10 +154,10 @@ class Trial:
         if self._child is not None:
             self._child.wait()
         self._looked = 0.0
-        processes.sweep({self.ticket.token})
+        processes.sweep({self.submission.token})
 
     def cancel(self, patience: float) -> None:
-        """End the trial: in `patience` seconds if it listens (it has called `dsice.step`), else now."""
+        """End the trial: after `patience` seconds if it has called `dsice.step`, else now."""
         self.cancelled = True
         if patience > 0 and (self.directory / STEPS).exists():
             self._end_at = time.monotonic() + patience
@@ -151,7 +165,7 @@ class Trial:
             self.end()
 
     def end(self) -> None:
-        """Ask the supervisor to end the trial; it is killed where it does not."""
+        """Ask the supervisor to end the trial; a supervisor that does not is killed."""
         self._end_at = None
         self.limit(0.0)
         self.send(signal.SIGTERM)
@@ -164,12 +178,12 @@ class Trial:
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def listen(self, poll: select.poll) -> None:
-        """Let `poll` wake up when the supervisor ends, where the system can."""
+        """Let `poll` wake up when the supervisor ends, where the system can do that."""
         if self._bell is not None:
             poll.register(self._bell, select.POLLIN)
 
 
-def wait(trials: Iterable[Trial], seconds: float) -> None:
+def wait(trials: Iterable[TrialProcess], seconds: float) -> None:
     """Sleep for `seconds`, less if one of `trials` ends."""
     poll = select.poll()
     for trial in trials:
@@ -181,7 +195,8 @@ def wait(trials: Iterable[Trial], seconds: float) -> None:
 def _signals_held() -> Iterator[None]:
     """Hold Ctrl-C back until a new process is on record, so that none is forgotten.
 
-    A supervisor inherits the mask and lifts it when it is ready to end its trial: a cancel that comes earlier waits.
+    A supervisor inherits the mask and lifts it when it is ready to end its trial: a cancel that
+    comes earlier waits.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
@@ -198,10 +213,8 @@ class Lifeline:
         self._open = True
 
     def cut(self) -> None:
-        """Let go of it; a second call does nothing."""
+        """Close both ends; a second call does nothing."""
         if self._open:
-            self._open = (
-                False  # first: the numbers may be another file's by the time of a second call
-            )
+            self._open = False  # first: by a second call the numbers may be another file's
             os.close(self._writer)
             os.close(self.reader)

@@ -1,4 +1,4 @@
-"""The virtual clock of `Table`: workers that are busy for the logged run times, and nobody waits."""
+"""The virtual clock of `Table`: workers are busy for the logged run times, and nobody waits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ class Clock:
     elapsed
         Seconds since the start of the replay.
     busy
-        Worker-seconds that trials have run so far: the sum of their run times, of running ones the part until now.
+        Worker-seconds that trials have run so far: the sum of their run times, of running trials
+        the part until now.
     asking
-        Seconds that asking and telling took, part of `elapsed`; 0 unless the table counts them (``overhead=True``).
+        Seconds that asking and telling took, part of `elapsed`; 0 unless the table counts them
+        (``overhead=True``).
     idle
         Worker-seconds without a trial while it was asked and told.
     """
@@ -41,12 +43,12 @@ class Clock:
 
     @property
     def speedup(self) -> float:
-        """What one worker would have needed for the same trials, over `elapsed`; NaN before time has passed."""
+        """Time of one worker for the same trials, over `elapsed`; NaN before time has passed."""
         return self._of(self.busy, self.elapsed)
 
     @property
     def idle_asking(self) -> float:
-        """Share of the worker-seconds in which a worker had no trial because one was being asked for."""
+        """Share of the worker-seconds in which a worker waited for a trial to be asked."""
         return self._of(self.idle, self.elapsed * self.workers)
 
     @staticmethod
@@ -56,17 +58,30 @@ class Clock:
 
 @dataclass(frozen=True)
 class _Run:
-    """A trial on a worker; its end is known from the start."""
+    """A trial on a worker, whose end is known from the start.
+
+    Attributes
+    ----------
+    seconds
+        Its run time.
+    start, end
+        When it starts and ends on the virtual clock.
+    shown
+        How many steps of its curve were collected.
+    """
 
     result: Result
     seconds: float
     start: float
     end: float
     curve: Curve = ()
-    shown: int = 0  # how many of its steps were collected
+    shown: int = 0
 
     def moment(self, place: int) -> float:
-        """When the step at that place of the curve is told: steps are spread evenly over the run time, the last at its end."""
+        """When the step at that place of the curve comes.
+
+        Steps are spread evenly over the run time; the last comes at its end.
+        """
         if place == len(self.curve) - 1:
             return self.end
         first, step, last = self.curve[0][0], self.curve[place][0], self.curve[-1][0]
@@ -75,7 +90,7 @@ class _Run:
 
     @property
     def next(self) -> float:
-        """When something of it is to be collected next."""
+        """When a step or the result is to be collected next."""
         return self.moment(self.shown) if self.shown < len(self.curve) else self.end
 
     def until(self, now: float) -> float:
@@ -86,8 +101,8 @@ class _Run:
 class VirtualClock:
     """Workers on a virtual clock: each is free, or runs a trial whose end is known.
 
-    Time passes in two ways: `collect` goes on to the next end of a trial, and with `overhead` the real
-    seconds from the return of `collect` to the next `start` are added, while trials run on.
+    Time passes in two ways: `collect` goes on to the next end of a trial, and with `overhead` the
+    real seconds from the return of `collect` to the next `start` are added, while trials run on.
     """
 
     def __init__(self, workers: int, *, overhead: bool) -> None:
@@ -96,14 +111,14 @@ class VirtualClock:
         self.restart()
 
     def restart(self) -> None:
-        """Back to 0, nothing running."""
+        """Set the clock back to 0, with nothing running."""
         self._running.clear()
         self._now = self._ended = self._asking = self._idle = 0.0
         self._returned: float | None = None  # real time at which collect returned
 
     @property
     def free(self) -> int:
-        """How many workers have nothing to do at the present moment."""
+        """How many workers have nothing to do now."""
         return len(self._free())
 
     @property
@@ -118,7 +133,7 @@ class VirtualClock:
         return [worker for worker in range(self._workers) if worker not in taken]
 
     def start(self, results: Sequence[Result], curves: Sequence[Curve]) -> None:
-        """Let trials run, the first on the free worker of the lowest number; not more of them than are `free`."""
+        """Let trials run, on the free workers in ascending order; at most as many as are `free`."""
         self._count_asking()
         for result, curve, worker in zip(results, curves, self._free(), strict=False):
             seconds, where = result.seconds or 0.0, {**result.where, "worker": str(worker)}
@@ -133,19 +148,17 @@ class VirtualClock:
         self._now += real
         self._asking += real
         worked = sum(max(0.0, min(run.end, self._now) - before) for run in self._running.values())
-        self._idle += (
-            self._workers * real - worked
-        )  # workers that became free meanwhile had to wait for the rest of it
+        # workers that became free meanwhile had to wait for the rest of the time
+        self._idle += self._workers * real - worked
         self._returned = None
 
     def collect(self) -> list[Result | Step]:
-        """Steps told and trials over by now, else those of the next moment at which there are any."""
+        """Steps and trials that are over by now, else those of the next moment with any."""
         if self._running:
             self._now = max(self._now, min(run.next for run in self._running.values()))
         steps = self._steps()
-        over = sorted(
-            (run for run in self._running.values() if run.end <= self._now), key=lambda run: run.end
-        )
+        over = [run for run in self._running.values() if run.end <= self._now]
+        over.sort(key=lambda run: run.end)
         for run in over:
             del self._running[run.result.id]
             self._ended += run.seconds
@@ -156,16 +169,16 @@ class VirtualClock:
         ]
 
     def _steps(self) -> list[Step]:
-        """The steps told by now and not collected before, in the order of their moments."""
-        news: list[tuple[float, Step]] = []
+        """The steps that came by now and were not collected before, in order of time."""
+        found: list[tuple[float, Step]] = []
         for id, run in self._running.items():
             shown = run.shown
             while shown < len(run.curve) and run.moment(shown) <= self._now:
-                news.append((run.moment(shown), Step(id, *run.curve[shown])))
+                found.append((run.moment(shown), Step(id, *run.curve[shown])))
                 shown += 1
             if shown > run.shown:
                 self._running[id] = replace(run, shown=shown)
-        return [step for _, step in sorted(news, key=lambda item: item[0])]
+        return [step for _, step in sorted(found, key=lambda item: item[0])]
 
     def cancel(self, id: int) -> None:
         """End a running trial now; one that is over stays as it is."""
@@ -176,7 +189,7 @@ class VirtualClock:
             self._running[id] = _Run(result, ran, run.start, self._now)
 
     def close(self) -> None:
-        """Forget what runs; the clock stays."""
+        """Forget what runs; the clock stops."""
         self._ended = self._busy()
         self._running.clear()
 
@@ -184,12 +197,12 @@ class VirtualClock:
         return self._ended + sum(run.until(self._now) for run in self._running.values())
 
     def read(self) -> Clock:
-        """What it shows now."""
+        """What the clock shows now."""
         return Clock(self._workers, self._now, self._busy(), self._asking, self._idle)
 
 
-class AtOnce:
-    """The same without a clock: every trial is over as soon as it starts, one with a curve after its steps."""
+class ImmediateClock:
+    """The same without a clock: every trial is over when it starts, or after its steps."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -198,13 +211,16 @@ class AtOnce:
 
     @property
     def free(self) -> int:
+        """How many more trials can start now."""
         return self._slots - len(self._ready)
 
     @property
     def ids(self) -> list[int]:
+        """Trials whose result was not collected."""
         return list(self._ready)
 
     def start(self, results: Sequence[Result], curves: Sequence[Curve]) -> None:
+        """Let trials start, and end at once."""
         self._ready.update((result.id, result) for result in results)
         self._curves.update(
             (result.id, list(reversed(curve)))
@@ -213,20 +229,23 @@ class AtOnce:
         )
 
     def collect(self) -> list[Result | Step]:
-        """The next step of every trial with a curve, and the results of those that have no more of them."""
+        """The next step of every trial with a curve, and the results of the others."""
         steps = [Step(id, *curve.pop()) for id, curve in self._curves.items()]
         self._curves = {id: curve for id, curve in self._curves.items() if curve}
         over = [id for id in self._ready if id not in self._curves]
         return [*steps, *(self._ready.pop(id) for id in over)]
 
     def cancel(self, id: int) -> None:
+        """End a trial whose result was not collected as ``stopped``."""
         if id in self._ready:
             self._curves.pop(id, None)
             self._ready[id] = Result(id, "stopped", error="cancelled", where=self._ready[id].where)
 
     def restart(self) -> None:
+        """Forget everything."""
         self._ready.clear()
         self._curves.clear()
 
     def close(self) -> None:
+        """Forget everything."""
         self.restart()

@@ -1,4 +1,4 @@
-"""`Table`: replay of a log instead of running anything, at once or on a virtual clock."""
+"""`Table`: the launcher that replays a log, at once or on a virtual clock."""
 
 from __future__ import annotations
 
@@ -8,80 +8,97 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dsice.checks import choice, flag
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
 from dsice.launchers import base
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.table import log
-from dsice.launchers.table.clock import AtOnce, Clock, VirtualClock
-from dsice.launchers.table.log import ABSENT, Columns, Key, Log, check_curves, read
+from dsice.launchers.table.clock import Clock, ImmediateClock, VirtualClock
+from dsice.launchers.table.log import (
+    ABSENT,
+    Columns,
+    Key,
+    Log,
+    check_curves,
+    run_times,
+    scaled_times,
+)
+from dsice.launchers.table.read_table import read_log
 from dsice.space import Axis, Require, Space
-from dsice.typing import Curve
+from dsice.typing import Curve, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MISSING = ("exclude", "fail", "error")
-_SLOTS = 1000  # unless told otherwise
+_SLOTS = 1000  # by default
 
 
 class Table(Launcher):
-    """A log of measurements as a launcher: every trial is answered from it, at once or on a virtual clock.
+    """A log of measurements as a launcher that answers every trial from it.
+
+    The answers come at once, or on a virtual clock.
 
     Parameters
     ----------
     source
-        A DataFrame, the path of a CSV (.csv, .csv.gz, .tsv) or Parquet file, or a journal of dsice (.jsonl).
+        A DataFrame, the path of a CSV (.csv, .csv.gz, .tsv) or Parquet file, or a journal of dsice
+        (.jsonl).
     objective
-        Column of the values; default ``"objective"``, in a journal the metric of its goal. A row in which it is
-        empty, NaN or infinite is a failed measurement. Rows with the same parameters are repeats.
+        Column of the values; default ``"objective"``, in a journal the metric of its goal. A row in
+        which it is empty, NaN or infinite is a failed measurement. Rows with the same parameters
+        are repeats.
     params
-        Names of the columns of the parameters, or a mapping of them to their levels in order (or an axis). Default:
-        the columns left of the objective (all others if it is the first); numbers become an Ordinal in ascending
-        order, anything else a Choice.
+        Names of the columns of the parameters, or a mapping of them to their levels in order (or an
+        axis). Default: the columns left of the objective (all others if it is the first); numbers
+        become an Ordinal in ascending order, anything else a Choice.
     missing
-        What a point is that is not in the log: ``"exclude"``: not in `space`; ``"fail"``: it comes back failed;
-        ``"error"``: asking for it raises TableError.
+        How a point that is not in the log is treated: ``"exclude"``: it is not in `space`;
+        ``"fail"``: it comes back failed; ``"error"``: asking for it raises TableError.
     seconds
-        Column of the run times; default: ``"seconds"``, if it is there.
+        Column of the run times; default: ``"seconds"``, if there is such a column.
     valid
-        Column that is false for failed measurements; default: ``"valid"``, if it is there.
+        Column that is false for failed measurements; default: ``"valid"``, if there is such a
+        column.
     metrics
         Further measured columns, handed on as metrics.
     curves
-        Learning curves, replayed step by step, so that a stopper can end a trial: a mapping of steps to columns,
-        ``{1: "loss_1", 2: "loss_2"}``, or True for those of a journal. A curve ends with its last cell that is not
-        empty; an empty one before it is NaN. Of repeats it is the first one's. On the virtual clock the steps are spread
-        evenly over the run time; without a clock each `collect` brings one step of every trial.
+        Learning curves, replayed step by step, so that a stopper can end a trial: a mapping of
+        steps to columns, ``{1: "loss_1", 2: "loss_2"}``, or True for those of a journal. A curve
+        ends with its last cell that is not empty; an empty one before it is NaN. Of repeats, the
+        curve of the first is taken. On the virtual clock the steps are spread evenly over the run
+        time; without a clock each `collect` brings one step of every trial.
     slots
         How many trials are answered at a time: the batch of the replay; 1000 by default.
     workers
-        Replay on a virtual clock with that many workers, which are the slots. A trial occupies a worker for its logged
-        seconds, repeats one after the other, and `collect` goes on to the next moment at which a trial ends. What
-        has no time in the log - mostly failed measurements, and with ``missing="fail"`` points that are not in it -
-        takes the median of the times that are there. ``Result.times`` are those of the virtual clock, from 0.0;
-        `clock` shows how it stands.
+        The slots of a replay on a virtual clock. A trial occupies a worker for its logged seconds,
+        repeats one after the other, and `collect` goes on to the next moment at which a trial ends.
+        What has no time in the log - mostly failed measurements, and with ``missing="fail"`` points
+        that are not in it - takes the median of the other times. ``Result.times`` are those of the
+        virtual clock, from 0.0; `clock` shows its state.
     overhead
-        Add the real seconds from the return of `collect` to the next `submit`, that is telling and asking, to the
-        virtual clock (not those before the first `submit`).
+        Add the real seconds from the return of `collect` to the next `submit`, that is telling and
+        asking, to the virtual clock (not those before the first `submit`).
     scale
         Multiply all seconds so that the median over the points of the log is this many.
 
     Raises
     ------
     TableError
-        The log cannot be read, or a column is missing or holds what it should not; with `workers`, it has no seconds.
+        The log cannot be read, or a column is missing or holds what it should not; with `workers`,
+        it has no seconds.
     MissingPackageError
         A Parquet file, and pyarrow is not installed.
     OptionError
-        `missing`, `slots`, `workers`, `overhead` or `scale` is none of what they can be, or does not go with the others.
+        One of `missing`, `curves`, `slots`, `workers`, `overhead` and `scale` is of the wrong kind,
+        or does not go with the others.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from dsice.launchers import Table
-    >>> table = Table(pd.DataFrame({"x": [1, 1, 2], "y": [3, 4, 3], "loss": [0.5, 0.4, 0.9]}), objective="loss")
+    >>> log = pd.DataFrame({"x": [1, 1, 2], "y": [3, 4, 3], "loss": [0.5, 0.4, 0.9]})
+    >>> table = Table(log, objective="loss")
     >>> table.coverage, table.space.count, table.rank({"x": 1, "y": 3})
     (0.75, 3, 2)
     """
@@ -102,35 +119,39 @@ class Table(Launcher):
         overhead: bool = False,
         scale: float | None = None,
     ) -> None:
-        if missing not in _MISSING:
-            raise OptionError(f"missing must be 'exclude', 'fail' or 'error', got {missing!r}")
-        self._slots = _room(slots, workers, overhead, scale)
+        choice("Table", "missing", missing, _MISSING)
+        self._slots = _slots_of(slots, workers, overhead, scale)
         check_curves(curves)
-        self._log: Log = read(
+        self._log: Log = read_log(
             source, Columns(objective, params, seconds, valid, tuple(metrics), curves)
         )
         self._missing = missing
         self._rows: dict[Key, list[int]] = {}
         for row, key in enumerate(self._log.keys):
             self._rows.setdefault(key, []).append(row)
-        self._seconds, self._typical = self._log.seconds, float("nan")
-        self._trials: AtOnce | VirtualClock = AtOnce(self._slots)
+        self._seconds = self._log.seconds
+        self._typical = float("nan")  # seconds of a trial without a run time
+        self._trials: ImmediateClock | VirtualClock = ImmediateClock(self._slots)
         if workers is not None:
             self._set_clock("seconds" if seconds is None else seconds, overhead, scale)
         self._closed = False
 
     def _set_clock(self, column: str, overhead: bool, scale: float | None) -> None:
-        """Replay on a virtual clock."""
-        self._seconds = log.known(self._log, column)
+        """Let the replay take its time on a virtual clock."""
+        self._seconds = run_times(self._log, column)
         if scale is not None:
-            self._seconds = log.scaled(self._seconds, self._rows.values(), scale, self._log.source)
+            self._seconds = scaled_times(
+                self._seconds, self._rows.values(), scale, self._log.source
+            )
         self._typical = float(np.median(self._seconds))
         self._trials = VirtualClock(self._slots, overhead=overhead)
 
     def __repr__(self) -> str:
-        return f"<Table of {len(self._rows)} points, {len(self._log.keys)} measurements, {self.coverage:.3g} of the grid>"
+        return (
+            f"<Table of {len(self._rows)} points, {len(self._log.keys)} measurements, "
+            f"{self.coverage:.3g} of the grid>"
+        )
 
-    # ------------------------------------------------------------------ what is in the log
     @cached_property
     def space(self) -> Space:
         """The grid of the log; with ``missing="exclude"`` its valid points are the logged ones."""
@@ -151,26 +172,25 @@ class Table(Launcher):
         return len(self._rows) / (grid.count if self._log.rules and grid.count else grid.size)
 
     @cached_property
-    def _means(self) -> NDArray[np.float64]:
-        """Mean of the good measurements of each point, shape (points,); NaN where there are none."""
+    def _means(self) -> Floats:
+        """Mean of the good measurements of each point, shape (points,); NaN without any."""
         sizes = [len(rows) for rows in self._rows.values()]
         point = np.repeat(np.arange(len(sizes)), sizes)
         values = self._log.values[[row for rows in self._rows.values() for row in rows]]
         good = np.isfinite(values)
         count = np.bincount(point[good], minlength=len(sizes))
         total = np.bincount(point[good], weights=values[good], minlength=len(sizes))
-        means: NDArray[np.float64] = np.divide(
-            total, count, out=np.full(len(sizes), np.nan), where=count > 0
-        )
+        missing = np.full(len(sizes), np.nan)
+        means: Floats = np.divide(total, count, out=missing, where=count > 0)
         return means
 
     @cached_property
     def _places(self) -> dict[Key, int]:
-        """Where the mean of a point stands in `_means`."""
+        """Index of each point in `_means`."""
         return {key: place for place, key in enumerate(self._rows)}
 
     @property
-    def values(self) -> NDArray[np.float64]:
+    def values(self) -> Floats:
         """Mean value of each measured point, shape (measured points,), in the order of the log."""
         return self._means[np.isfinite(self._means)]
 
@@ -191,16 +211,15 @@ class Table(Launcher):
             raise TableError(f"{self._log.source} has no row with a finite objective")
         best = int(np.nanargmax(self._means) if maximize else np.nanargmin(self._means))
         key = list(self._rows)[best]
-        return {n: v for n, v in zip(self._log.axes, key, strict=True) if v != ABSENT}, float(
-            self._means[best]
-        )
+        params = {n: v for n, v in zip(self._log.axes, key, strict=True) if v != ABSENT}
+        return params, float(self._means[best])
 
     def better(self, value: float, *, maximize: bool = False) -> int:
         """How many points of the log are strictly better than `value`."""
         return int(np.sum(self.values > value if maximize else self.values < value))
 
     def rank(self, params: Mapping[str, Any], *, maximize: bool = False) -> int:
-        """Place of a point among all measured ones, 1 for the best; equal values share a place.
+        """Place of a point among all measured ones: 1 for the best; equal values share a place.
 
         Raises
         ------
@@ -214,7 +233,7 @@ class Table(Launcher):
         return 1 + self.better(float(mean), maximize=maximize)
 
     def _key(self, params: Mapping[str, Any]) -> Key:
-        """The key of params; values that went through a text file and back match."""
+        """The key of params; values that were written to a text file and read back match."""
         axes = self._log.axes
         exact = tuple(params.get(name, ABSENT) for name in axes)
         if exact in self._rows and len(params) <= len(axes):
@@ -222,9 +241,9 @@ class Table(Launcher):
         strange = [name for name in params if name not in axes]
         absent = [] if self._log.rules else [name for name in axes if name not in params]
         if strange or absent:
-            problem = (
-                f"has no parameter {strange[0]!r}" if strange else f"needs a value of {absent[0]!r}"
-            )
+            problem = f"needs a value of {absent[0]!r}" if absent else ""
+            if strange:
+                problem = f"has no parameter {strange[0]!r}"
             raise TableError(f"{self._log.source} {problem}; its parameters are {', '.join(axes)}")
         try:
             return tuple(
@@ -236,7 +255,6 @@ class Table(Launcher):
                 f"{dict(params)} is not on the grid of {self._log.source}: {error}"
             ) from error
 
-    # ------------------------------------------------------------------ the launcher
     @property
     def slots(self) -> int:
         """How many trials are answered at a time; with a virtual clock, its workers."""
@@ -246,8 +264,9 @@ class Table(Launcher):
     def cannot_continue(self) -> str:
         """Why no trial of a table continues from the checkpoint of another."""
         return (
-            "a Table answers with whole trainings from the start and knows nothing of one that goes on with other params; "
-            "run the program, with Local, Batch or Futures(directory=...)"
+            "a Table answers with whole trainings from the start and knows nothing of one that "
+            "goes on with other params; run the program, with Local, Batch or "
+            "Futures(directory=...)"
         )
 
     @property
@@ -255,25 +274,29 @@ class Table(Launcher):
         """Why no learning curves come; empty if they do."""
         if self._log.curves:
             return ""
-        return "this Table has none: name their columns with curves={step: column}, or curves=True for those of a journal"
+        return (
+            "this Table has none: name their columns with curves={step: column}, "
+            "or curves=True for those of a journal"
+        )
 
     @property
     def clock(self) -> Clock:
-        """How the virtual clock stands: elapsed, utilisation, speedup and more; a snapshot.
+        """What the virtual clock shows now: elapsed, utilisation, speedup and more.
 
         Raises
         ------
         LaunchError
             The table has no virtual clock.
         """
-        if isinstance(self._trials, AtOnce):
+        if isinstance(self._trials, ImmediateClock):
             raise LaunchError(
-                "this Table answers at once and has no clock; make it with workers= for a virtual clock"
+                "this Table answers at once and has no clock; "
+                "make it with workers= for a virtual clock"
             )
         return self._trials.read()
 
     def restart(self) -> None:
-        """Forget what was submitted and set the clock back to 0, for the next replay of the same log."""
+        """Forget what was submitted and set the clock back to 0, for another replay."""
         self._trials.restart()
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -282,13 +305,15 @@ class Table(Launcher):
         Raises
         ------
         TableError
-            With ``missing="error"``, for a point that is not in the log; for params that are not on its grid.
+            With ``missing="error"``, a point that is not in the log; params that are not on its
+            grid.
         LaunchError
-            More jobs than free slots, an id twice, a closed launcher, or a trial that continues another one.
+            More jobs than free slots, an id twice, a closed launcher, or a trial that continues
+            another one.
         """
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
-        base.startable(jobs, self._trials.ids, self._trials.free, self._slots)
+        base.check_startable(jobs, self._trials.ids, self._trials.free, self._slots)
         base.check_continuing(jobs, self.cannot_continue)
         self._trials.start([self._answer(job) for job in jobs], [self._curve(job) for job in jobs])
 
@@ -304,7 +329,8 @@ class Table(Launcher):
             problem = f"{dict(job.params)} is not in {self._log.source}"
             if self._missing == "error":
                 raise TableError(
-                    f"{problem}; search its own space (Table.space), or choose missing='fail' or 'exclude'"
+                    f"{problem}; search its own space (Table.space), "
+                    "or choose missing='fail' or 'exclude'"
                 )
             return Result(
                 job.id, "failed", seconds=_or_none(self._typical), error=problem, where=where
@@ -313,15 +339,12 @@ class Table(Launcher):
         values = self._log.values[rows]
         measured = [row for row, value in zip(rows, values, strict=True) if np.isfinite(value)]
         good = self._log.values[measured].tolist()
+        means = {n: float(np.mean(c[measured])) for n, c in self._log.metrics.items() if measured}
         return Result(
             job.id,
             "done" if good else "failed",
-            value=None if not good else good[0] if len(good) == 1 else good,
-            metrics={
-                name: float(np.mean(column[measured]))
-                for name, column in self._log.metrics.items()
-                if measured
-            },
+            value=good if len(good) > 1 else next(iter(good), None),
+            metrics=means,
             seconds=_or_none(float(np.sum(self._seconds[rows]))),
             error=None if good else f"failed in the log: row {rows[0]} of {self._log.source}",
             where=where,
@@ -334,13 +357,17 @@ class Table(Launcher):
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """The answers to all jobs submitted since the last call; it never waits.
 
-        On a virtual clock: the trials that are over by now (asking may have taken that long); else the clock goes on to
-        the next moment at which trials end, and it is those. With `curves` steps come in the same way, before the results.
+        On a virtual clock these are the trials that are over by now (asking may have taken that
+        long); where there are none, the clock goes on to the next moment at which trials end. With
+        `curves`, steps come in the same way, before the results.
         """
         return self._trials.collect()
 
     def cancel(self, id: int) -> None:
-        """Answer a submitted job with state ``stopped`` instead; on a virtual clock one that is not over yet ends now."""
+        """Answer a submitted job with state ``stopped``; on a virtual clock it ends now.
+
+        There, one that is over already keeps its own result.
+        """
         self._trials.cancel(id)
 
     def close(self) -> None:
@@ -349,24 +376,23 @@ class Table(Launcher):
         self._trials.close()
 
 
-def _room(slots: int | None, workers: int | None, overhead: bool, scale: float | None) -> int:
-    """How many trials are answered at a time, of options that go together."""
-    if not isinstance(overhead, bool):
-        raise OptionError(f"overhead must be True or False, got {overhead!r}")
+def _slots_of(slots: int | None, workers: int | None, overhead: bool, scale: float | None) -> int:
+    """How many trials are answered at a time; checks that these options go together."""
+    flag("Table", "overhead", overhead)
     if scale is not None:
-        base.seconds("scale", scale)
+        base.seconds("Table", "scale", scale)
     if workers is None:
         if overhead or scale is not None:
             name = f"overhead={overhead}" if overhead else f"scale={scale}"
             raise OptionError(
                 f"{name} is about the virtual clock; give workers= too, or leave it out"
             )
-        return base.count("slots", _SLOTS if slots is None else slots)
+        return base.slots("Table", _SLOTS if slots is None else slots)
     if slots not in (None, workers):
         raise OptionError(
             f"slots={slots!r} and workers={workers!r}: the workers are the slots; leave slots out"
         )
-    return base.count("workers", workers)
+    return base.count("Table", "workers", workers)
 
 
 def _or_none(seconds: float) -> float | None:

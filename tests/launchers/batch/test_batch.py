@@ -18,7 +18,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
-from dsice.launchers.batch.monitor import Pace
+from dsice.launchers.batch.monitor import Backoff
 from dsice.launchers.batch.scheduler import PJM, SLURM
 from tests.launchers import programs
 from tests.launchers.fixtures import Fake
@@ -140,6 +140,8 @@ def test_a_submission_that_only_seemed_to_fail_is_not_repeated(fake: Fake, tmp_p
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["the queue answers", "it does not answer at first"])
+@pytest.mark.filterwarnings("ignore:pjm does not answer:dsice.errors.DsiceWarning")  # if it was asked meanwhile
+@pytest.mark.filterwarnings("ignore:pbs does not answer:dsice.errors.DsiceWarning")
 def test_cancelling_ends_the_job_of_a_submission_that_only_seemed_to_fail(fake: Fake, tmp_path: Path, down: bool) -> None:
     fake.tell("swallow")
     with batch(fake, "sleep 60; echo {x}", tmp_path) as launcher:
@@ -221,16 +223,16 @@ def test_the_scheduler_is_asked_once_for_all_jobs_and_less_and_less_often(fake: 
 def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("dsice.launchers.batch.monitor.time.monotonic", lambda: now)
-    pace, looks = Pace(0.1, 10.0), []
+    pace, looks = Backoff(0.1, 10.0), []
     while now < 1600.0:
-        now += max(0.01, pace.left())
+        now += max(0.01, pace.seconds_left())
         if pace.due():
             looks.append(now - 1000.0)
     gaps = [b - a for a, b in itertools.pairwise(looks)]
     assert looks[0] <= 0.2 and all(gap <= 0.12 + 0.06 * at for gap, at in zip(gaps, looks, strict=False))
     assert gaps[-1] == pytest.approx(10.0) and len(looks) < 150
     pace.restart()
-    assert pace.left() <= 0.1
+    assert pace.seconds_left() <= 0.1
 
 
 def test_a_scheduler_that_does_not_answer_is_asked_again(fake: Fake, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.launchers.helpers import drain, eventually
 
 @pytest.mark.parametrize("name", ["dask", "ray", "mpi"])
 def test_an_engine_that_is_not_installed_names_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("distributed", "ray", "mpi4py", "mpi4py.futures", *(f"dsice.launchers._{n}" for n in ("dask", "ray", "mpi"))):
+    for module in ("distributed", "ray", "mpi4py", "mpi4py.futures", *(f"dsice.launchers.futures.{n}" for n in ("dask", "ray"))):
         monkeypatch.delitem(sys.modules, module, raising=False)
     for module in ("distributed", "ray", "mpi4py"):
         monkeypatch.setitem(sys.modules, module, None)
@@ -44,12 +44,21 @@ def test_an_engine_that_is_not_installed_names_its_extra(name: str, monkeypatch:
         ({"executor": threads, "slots": 0}, "slots"),
         ({"executor": threads, "stop_grace": -1}, "stop_grace"),
         ({"executor": threads, "options": {"priority": 1}}, "for dask and ray"),
-        ({"function": "echo 1", "executor": threads}, "shell commands"),
+        ({"program": "echo 1", "executor": threads}, "shell commands"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(OptionError, match=problem):
-        Futures(**{"function": programs.square, **options})
+        Futures(**{"program": programs.square, **options})
+
+
+def test_the_old_name_of_the_program_warns_and_works() -> None:
+    old: dict[str, Any] = {"function": programs.square, "executor": threads}
+    with pytest.warns(DeprecationWarning, match="function= is called program= now"):
+        launcher = Futures(**old)
+    with launcher:
+        launcher.submit([Job(0, {"x": 3})])
+        assert drain(launcher, 1)[0].value == 9.0
 
 
 class Plain(Executor):

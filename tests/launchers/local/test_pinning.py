@@ -78,11 +78,11 @@ def test_the_slots_follow_from_the_cores_of_a_trial() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"gpus": 0}, "gpus must be an integer >= 1"),
+        ({"gpus": 0}, r"Local\(gpus=0\): expected a whole number >= 1 \(how many GPUs there are\)"),
         ({"gpus": []}, "list of devices"),
         ({"gpus": "0,1"}, "list of devices"),
         ({"gpus": [0], "env": {"CUDA_VISIBLE_DEVICES": "1"}}, "leave one of them out"),
-        ({"cpus_per_trial": 0}, "cpus_per_trial must be an integer >= 1"),
+        ({"cpus_per_trial": 0}, r"Local\(cpus_per_trial=0\): expected a whole number >= 1"),
         ({"cpus_per_trial": 1, "slots": 10**6}, "take fewer slots"),
         ({"cpus_per_trial": [[]]}, "list of cores for each slot"),
         ({"cpus_per_trial": [[10**6]]}, "may not use core"),

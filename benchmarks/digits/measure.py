@@ -3,8 +3,9 @@
     python benchmarks/digits/measure.py            # 3125 x 2 trainings, one process per core; run again after a stop: it goes on
     python benchmarks/digits/measure.py --table    # only write the table from what has been measured
 
-Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).  The configurations are measured
-in a shuffled order, so that a cut-off run is a fair sample of the grid.
+Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).
+The configurations are measured in a shuffled order, so that a cut-off run is a fair sample of the
+grid.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ AXES: dict[str, list[float]] = {
 }
 SEEDS = (0, 1)
 EPOCHS = 40
-CURVE_EPOCHS = (1, 2, 3, 5, 10, 15, 20, 25, 30, 35, 40)  # the table keeps the validation loss after these
+# the table keeps the validation loss after these
+CURVE_EPOCHS = (1, 2, 3, 5, 10, 15, 20, 25, 30, 35, 40)
 
 Row = dict[str, Any]
 
@@ -70,7 +72,10 @@ def measure_all(raw: Path, workers: int, limit: int | None) -> None:
     known = read(raw)
     missing = [values for values in grid if values not in known]
     todo = missing[:limit]
-    print(f"{len(missing)} of {len(grid)} configurations are not measured yet; {len(todo)} now on {workers} cores", flush=True)
+    print(
+        f"{len(missing)} of {len(grid)} configurations are not measured yet; {len(todo)} now on {workers} cores",
+        flush=True,
+    )
     raw.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with raw.open("a") as out, multiprocessing.Pool(workers) as pool:
@@ -81,7 +86,10 @@ def measure_all(raw: Path, workers: int, limit: int | None) -> None:
             out.flush()
             if done % 25 == 0 or done == len(todo):
                 spent = time.monotonic() - start
-                print(f"{done}/{len(todo)}  {spent:.0f} s spent, {spent / done * (len(todo) - done):.0f} s left", flush=True)
+                print(
+                    f"{done}/{len(todo)}  {spent:.0f} s spent, {spent / done * (len(todo) - done):.0f} s left",
+                    flush=True,
+                )
 
 
 def mean(values: Sequence[float]) -> float:
@@ -103,9 +111,14 @@ def flat(row: Row) -> dict[str, str]:
         # without a finite loss the network is no use, whatever it guesses on the test images
         values = [run[metric] if math.isfinite(run["loss"]) else math.nan for run in runs]
         cells[metric] = short(mean(values))
-        cells |= {f"{metric}_s{seed}": short(value) for seed, value in zip(SEEDS, values, strict=True)}
+        cells |= {
+            f"{metric}_s{seed}": short(value) for seed, value in zip(SEEDS, values, strict=True)
+        }
     cells["seconds"] = f"{mean([run['seconds'] for run in runs]):.3f}"
-    return cells | {f"loss_e{epoch}": short(mean([curve[epoch - 1] for curve in curves])) for epoch in CURVE_EPOCHS}
+    return cells | {
+        f"loss_e{epoch}": short(mean([curve[epoch - 1] for curve in curves]))
+        for epoch in CURVE_EPOCHS
+    }
 
 
 def write_table(raw: Path, table: Path) -> None:
@@ -122,11 +135,27 @@ def write_table(raw: Path, table: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the digits training on its full grid.")
-    parser.add_argument("--work", type=Path, default=Path("build/digits"), help="folder of raw.jsonl (default: build/digits)")
-    parser.add_argument("--out", type=Path, default=HERE / "digits_5x5x5x5x5.csv.gz", help="the table to write")
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes (default: one per core)")
-    parser.add_argument("--limit", type=int, default=None, help="measure at most so many configurations now")
-    parser.add_argument("--table", action="store_true", help="measure nothing, only write the table")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("build/digits"),
+        help="folder of raw.jsonl (default: build/digits)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=HERE / "digits_5x5x5x5x5.csv.gz", help="the table to write"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=multiprocessing.cpu_count(),
+        help="processes (default: one per core)",
+    )
+    parser.add_argument(
+        "--limit", type=int, default=None, help="measure at most so many configurations now"
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="measure nothing, only write the table"
+    )
     args = parser.parse_args()
     raw = args.work / "raw.jsonl"
     if not args.table:

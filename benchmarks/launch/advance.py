@@ -43,13 +43,21 @@ def measure() -> list[Bar]:
         whole = _busy(folder / "whole", scheduler, lambda file: _call("run", file, "--no-progress"))
         short = _busy(folder / "short", scheduler, _by_short_calls)
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "dsice.cli", "--version"], capture_output=True, check=True)
-    start = time.perf_counter() - began  # on a busy machine most of what is lost
-    measured = (
-        f"{short / whole:.0%} (busy {short:.0%} of the slots' time, {whole:.0%} uninterrupted; a call starts in {start:.1f} s)"
+    subprocess.run(
+        [sys.executable, "-m", "dsice.cli", "--version"], capture_output=True, check=True
     )
+    start = time.perf_counter() - began  # on a busy machine most of what is lost
+    measured = f"{short / whole:.0%} (busy {short:.0%} of the slots' time, {whole:.0%} uninterrupted; a call starts in {start:.1f} s)"
     what = f"advance, {EACH:g} s at a time, over {SECONDS:g} s"
-    return [Bar(what, f"Batch, {scheduler}", ">= 85 % of one run's busy time", measured, short >= 0.85 * whole)]
+    return [
+        Bar(
+            what,
+            f"Batch, {scheduler}",
+            ">= 85 % of one run's busy time",
+            measured,
+            short >= 0.85 * whole,
+        )
+    ]
 
 
 def _scheduler(stack: ExitStack, folder: Path) -> str:
@@ -76,10 +84,16 @@ def _busy(folder: Path, scheduler: str, tune: Callable[[Path], None]) -> float:
     trials = round(SECONDS * SLOTS / 10.0)  # of 10 seconds each, in the mean
     file.write_text(STUDY.format(slots=SLOTS, trials=trials, scheduler=scheduler))
     tune(file)
-    told = [trial for trial in Tuner.read(file.with_suffix(".jsonl")).history if trial.state == "done"]
+    told = [
+        trial for trial in Tuner.read(file.with_suffix(".jsonl")).history if trial.state == "done"
+    ]
     if len(told) != trials:
         raise RuntimeError(f"{len(told)} of {trials} trials")
-    times = [(started, ended) for _, started, ended in (trial.times for trial in told) if started and ended]
+    times = [
+        (started, ended)
+        for _, started, ended in (trial.times for trial in told)
+        if started and ended
+    ]
     first, last = min(started for started, _ in times), max(started for started, _ in times)
     busy = sum(max(0.0, min(ended, last) - started) for started, ended in times)
     return busy / (SLOTS * (last - first))
@@ -94,6 +108,10 @@ def _by_short_calls(file: Path) -> None:
 
 
 def _call(command: str, file: Path, *options: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "dsice.cli", command, str(file), *options], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dsice.cli", command, str(file), *options],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -26,14 +26,18 @@ class Results:
     Parameters
     ----------
     folder
-        The package of the reproduction (``Path(__file__).parent``). Results of a full run go to ``results`` below it.
+        The package of the reproduction (``Path(__file__).parent``). Results of a full run go to
+        ``results`` below it.
     quick
-        A short form for tests: its results go to a folder of their own, named when it is done, never over those of a full run.
+        A short form for tests: its results go to a folder of their own, named when it is done,
+        never over those of a full run.
     """
 
     def __init__(self, folder: Path, *, quick: bool = False) -> None:
         self.quick = quick
-        self.folder = Path(tempfile.mkdtemp(prefix="dsice-literature-")) if quick else folder / "results"
+        self.folder = (
+            Path(tempfile.mkdtemp(prefix="dsice-literature-")) if quick else folder / "results"
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._began = time.monotonic()
 
@@ -50,7 +54,12 @@ class Results:
     def finish(self, figures: Mapping[str, object]) -> None:
         """Write ``summary.json``: the figures with the machine, the date, the packages and how long all took; and print them."""
         seconds = round(time.monotonic() - self._began, 1)
-        about = {"date": datetime.date.today().isoformat(), "machine": machine(), "seconds": seconds, "quick": self.quick}
+        about = {
+            "date": datetime.date.today().isoformat(),
+            "machine": machine(),
+            "seconds": seconds,
+            "quick": self.quick,
+        }
         text = json.dumps({**about, "figures": dict(figures)}, indent=2, default=float)
         self.path("summary.json").write_text(text + "\n", encoding="utf-8")
         for name, value in figures.items():
@@ -61,7 +70,10 @@ class Results:
 def machine(packages: Iterable[str] = PACKAGES) -> str:
     """The processor, how many of its cores there are, Python and the packages that matter, in one line."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    processor = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
     found = [f"{name} {version}" for name in packages if (version := _version(name))]
     return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(found)}"
 
@@ -79,8 +91,12 @@ def arguments(about: str, *, flags: Mapping[str, str] | None = None) -> argparse
     `flags` are further ones of one reproduction, with what they do: ``{"--kept": "..."}``.
     """
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--quick", action="store_true", help="a short form that shows that all works; results apart")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short form that shows that all works; results apart"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)"
+    )
     for flag, effect in (flags or {}).items():
         parser.add_argument(flag, action="store_true", help=effect)
     return parser.parse_args()

@@ -21,9 +21,16 @@ NEXT_SEED = 1000  # between the seeds of searches that start one after another i
 class Dsice:
     """A strategy of dsice through the Tuner; one that has ended starts anew with another seed."""
 
-    def __init__(self, problem: Problem, seed: int, batch: int, *, make: Callable[[int], Strategy]) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, batch: int, *, make: Callable[[int], Strategy]
+    ) -> None:
         axes = zip(problem.shape, problem.ordered, strict=True)
-        self._space = Space({f"x{i}": (Ordinal if ordered else Choice)(range(m)) for i, (m, ordered) in enumerate(axes)})
+        self._space = Space(
+            {
+                f"x{i}": (Ordinal if ordered else Choice)(range(m))
+                for i, (m, ordered) in enumerate(axes)
+            }
+        )
         self._strategy, self._seed = make(batch), seed
         self._start()
 
@@ -66,14 +73,22 @@ class _Worst:
 class Optuna:
     """A sampler of Optuna (Akiba et al., KDD 2019) through study.ask and study.tell."""
 
-    def __init__(self, problem: Problem, seed: int, batch: int, *, sampler: Callable[[Any, int, int], Any]) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, batch: int, *, sampler: Callable[[Any, int, int], Any]
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        whole, category = optuna.distributions.IntDistribution, optuna.distributions.CategoricalDistribution
+        whole, category = (
+            optuna.distributions.IntDistribution,
+            optuna.distributions.CategoricalDistribution,
+        )
         axes = zip(problem.shape, problem.ordered, strict=True)
-        self._axes = {f"x{i}": whole(0, m - 1) if ordered else category(range(m)) for i, (m, ordered) in enumerate(axes)}
+        self._axes = {
+            f"x{i}": whole(0, m - 1) if ordered else category(range(m))
+            for i, (m, ordered) in enumerate(axes)
+        }
         self._failed = optuna.trial.TrialState.FAIL
         self._study: Any = optuna.create_study(sampler=sampler(optuna.samplers, seed, batch))
         self._pending, self._worst = dict[Point, list[Any]](), _Worst()
@@ -114,7 +129,9 @@ class Skopt:
 
     def tell(self, points: list[Point], values: list[float]) -> None:
         numbers = [
-            (list(p), number) for p, v in zip(points, values, strict=True) if (number := self._worst.number(v)) is not None
+            (list(p), number)
+            for p, v in zip(points, values, strict=True)
+            if (number := self._worst.number(v)) is not None
         ]
         if numbers:
             self._search.tell([point for point, _ in numbers], [number for _, number in numbers])

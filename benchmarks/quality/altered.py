@@ -40,7 +40,13 @@ class Altered:
 
 def no_lines(centres: Sequence[Point], shape: Sequence[int], *_: Any) -> Lines:
     """In place of `open_lines`: none."""
-    return Lines(np.zeros(1, np.int64), np.empty((0, len(shape)), np.int64), np.empty(0, np.int64), np.empty(0, np.int64), [])
+    return Lines(
+        np.zeros(1, np.int64),
+        np.empty((0, len(shape)), np.int64),
+        np.empty(0, np.int64),
+        np.empty(0, np.int64),
+        [],
+    )
 
 
 def at_once(_: History, limit: int) -> Widening:
@@ -49,7 +55,9 @@ def at_once(_: History, limit: int) -> Widening:
     return Widening(width, width, 0, 0, limit)
 
 
-def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, *_: Any) -> Iterator[Array]:
+def shuffled(
+    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, *_: Any
+) -> Iterator[Array]:
     """In place of the ladder: directions of all open widths in random order."""
     found = []
     for _draw in range(MANY):
@@ -77,7 +85,12 @@ class Matern(AxisPrior):
 
     def _matern(self, log_lam: float, at: Array) -> Array:
         m = self.levels
-        r = np.abs(np.subtract.outer(np.arange(m), np.arange(m))) / (m - 1) * np.sqrt(5) / np.exp(log_lam / 4 + 0.25)
+        r = (
+            np.abs(np.subtract.outer(np.arange(m), np.arange(m)))
+            / (m - 1)
+            * np.sqrt(5)
+            / np.exp(log_lam / 4 + 0.25)
+        )
         k = (1 + r + r * r / 3) * np.exp(-r)
         k = k - k.mean(axis=0)
         k = k - k.mean(axis=1, keepdims=True)
@@ -93,7 +106,9 @@ class OneLine(LineSearch):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        values = dict(zip(map(tuple, self.data.points.tolist()), self.data.values.tolist(), strict=True))
+        values = dict(
+            zip(map(tuple, self.data.points.tolist()), self.data.values.tolist(), strict=True)
+        )
         fits: dict[int, tuple[Point, spline.SplineFit | None]] = {}
         for place, (point, line) in enumerate(zip(self._points, self._line.tolist(), strict=True)):
             self._picker.mean[place] = 0.0
@@ -107,16 +122,24 @@ class OneLine(LineSearch):
                 axis = next(j for j, step in enumerate(direction) if step)
                 self._picker.mean[place] = fit.at(abs(point[axis] - low[axis]))
 
-    def _fit(self, point: Point, direction: Point, values: Mapping[Point, float]) -> tuple[Point, spline.SplineFit | None]:
+    def _fit(
+        self, point: Point, direction: Point, values: Mapping[Point, float]
+    ) -> tuple[Point, spline.SplineFit | None]:
         from dsice.directions import line
 
         points = list(map(tuple, line(point, direction, self._space.shape).points.tolist()))
         known = [(k, values[p]) for k, p in enumerate(points) if p in values]
-        fit = spline.fit(*zip(*known, strict=True), len(points), alpha=self.ALPHA) if len(known) > 1 else None
+        fit = (
+            spline.fit(*zip(*known, strict=True), len(points), alpha=self.ALPHA)
+            if len(known) > 1
+            else None
+        )
         return points[0], fit
 
     def _choose_centres(self, scan: Array) -> tuple[list[Point], Array]:
         order = np.argsort(self.data.values, kind="stable")[:CENTRES]
         self._old = len(order)
         new = list(map(tuple, scan[:NEW_CENTRES].tolist()))
-        return list(map(tuple, self.data.points[order].tolist())) + new, scan[NEW_CENTRES : NEW_CENTRES + 50]
+        return list(map(tuple, self.data.points[order].tolist())) + new, scan[
+            NEW_CENTRES : NEW_CENTRES + 50
+        ]

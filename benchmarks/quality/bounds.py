@@ -1,7 +1,8 @@
 """The search under a bound on another metric, where metric and bound want different places: the table in docs/method.md.
 
-``python -m benchmarks.quality.bounds`` takes about a minute: for DSICE with its model of the bound, DSICE with
-infeasible trials as bad ones only, and random points, the rank of the best feasible point found among all feasible ones.
+``python -m benchmarks.quality.bounds`` takes about a minute: for DSICE with its model of the bound,
+DSICE with infeasible trials as bad ones only, and random points, the rank of the best feasible
+point found among all feasible ones.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ def ranks(strategy: Strategy, seed: int, share: float) -> list[int]:
     metric, bounded = problem(seed)
     bound = float(np.quantile(bounded, share))
     feasible, best, found = np.sort(metric[bounded <= bound]), np.inf, []
-    tuner = Tuner({f"x{i}": range(LEVELS) for i in range(AXES)}, strategy, goal=Goal(at_most={"m": bound}), seed=seed)
+    tuner = Tuner(
+        {f"x{i}": range(LEVELS) for i in range(AXES)},
+        strategy,
+        goal=Goal(at_most={"m": bound}),
+        seed=seed,
+    )
     for _ in range(TRIALS // BATCH):
         for trial in tuner.ask(BATCH):
             place = int(np.ravel_multi_index(trial.point, (LEVELS,) * AXES))

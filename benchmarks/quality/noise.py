@@ -2,10 +2,11 @@
 
     python benchmarks/quality/noise.py --tables DIR --names a,b --seeds 10
 
-For tables with the single measurements of every point (columns obj_s* or obj_r*). Each evaluation draws one of
-them with replacement; a repeat costs one evaluation. Rounds of 40, `DSICE(noise=True)`. The true value of a
-point is its `objective`; regret: (true value - optimum) / (median - optimum) after 400 evaluations, of
-`tuner.best` and of the point with the smallest single value.
+For tables with the single measurements of every point (columns obj_s* or obj_r*). Each evaluation
+draws one of them with replacement; a repeat costs one evaluation. Rounds of 40,
+`DSICE(noise=True)`. The true value of a point is its `objective`; regret: (true value - optimum) /
+(median - optimum) after 400 evaluations, of `tuner.best` and of the point with the smallest single
+value.
 """
 
 from __future__ import annotations
@@ -38,18 +39,26 @@ def regrets(source: Source, seed: int) -> tuple[float, float] | None:
     truth = dict(zip(keys, sign * rows[source.objective].to_numpy(float), strict=True))
     values = np.array([v for v in truth.values() if np.isfinite(v)])
     tuner = Tuner(
-        Table(frame, objective=source.objective, params=source.axes).space, DSICE(noise=True, tolerance=None), seed=seed
+        Table(frame, objective=source.objective, params=source.axes).space,
+        DSICE(noise=True, tolerance=None),
+        seed=seed,
     )
     g = np.random.default_rng([seed, 1])
     while len(tuner.history) < EVALUATIONS:
         for trial in tuner.ask(BATCH):
             some = draws[_key(trial.params, names)]
             some = some[np.isfinite(some)]
-            tuner.tell(trial, float(g.choice(some))) if len(some) else tuner.tell(trial, error="failed")
+            tuner.tell(trial, float(g.choice(some))) if len(some) else tuner.tell(
+                trial, error="failed"
+            )
     lowest = min((t for t in tuner.history if t.value is not None), key=lambda t: t.value or 0.0)
     best = tuner.best
     way = float(np.median(values)) - float(values.min())
-    found = [(truth[_key(t.params, names)] - float(values.min())) / way for t in (best, lowest) if t is not None]
+    found = [
+        (truth[_key(t.params, names)] - float(values.min())) / way
+        for t in (best, lowest)
+        if t is not None
+    ]
     return found[0], found[1]
 
 
@@ -59,7 +68,9 @@ def _key(params: Any, names: list[str]) -> tuple[Any, ...]:
 
 def main() -> None:
     """Print a line for each table, and the mean."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tables", type=Path, required=True, metavar="DIR")
     parser.add_argument("--names", default="", metavar="A,B")
     parser.add_argument("--seeds", type=int, default=10)
@@ -73,7 +84,11 @@ def main() -> None:
             ours, luckiest = pairs.mean(axis=0)
             ratios.append(ours / luckiest)
             print(f"{source.name:36}{ours:10.4f}{luckiest:10.4f}{ratios[-1]:8.2f}", flush=True)
-    print(f"mean ratio {np.mean(ratios):.2f}, aimed at: at most {AIM}" if ratios else "no table has single measurements")
+    print(
+        f"mean ratio {np.mean(ratios):.2f}, aimed at: at most {AIM}"
+        if ratios
+        else "no table has single measurements"
+    )
 
 
 if __name__ == "__main__":

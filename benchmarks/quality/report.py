@@ -40,7 +40,10 @@ class Report:
     @cached_property
     def _runs(self) -> dict[tuple[str, str], DataFrame]:
         """Rows of each peer on each table."""
-        return {(str(peer), str(table)): rows for (peer, table), rows in self.results.groupby(["peer", "table"])}
+        return {
+            (str(peer), str(table)): rows
+            for (peer, table), rows in self.results.groupby(["peer", "table"])
+        }
 
     @cached_property
     def peers(self) -> list[str]:
@@ -59,7 +62,10 @@ class Report:
 
     @cached_property
     def _rounds(self) -> dict[str, int]:
-        return {str(peer): int(rounds) for peer, rounds in self.results.groupby("peer")["round"].max().items()}
+        return {
+            str(peer): int(rounds)
+            for peer, rounds in self.results.groupby("peer")["round"].max().items()
+        }
 
     def rounds(self, peer: str) -> int:
         """Rounds that a peer was given."""
@@ -75,7 +81,9 @@ class Report:
         rows = self._runs.get((peer, table))
         if rows is None:
             return np.empty((0, 0))
-        return np.asarray(rows.pivot(index="seed", columns="round", values=column), dtype=np.float64)
+        return np.asarray(
+            rows.pivot(index="seed", columns="round", values=column), dtype=np.float64
+        )
 
     def score(self, peer: str, table: str, rounds: int) -> tuple[float, float]:
         """Mean and standard error of score_R on a table; the error is NaN with a single run."""
@@ -108,13 +116,34 @@ class Report:
     def overall(self) -> Rows:
         """One row per peer: means over the tables."""
         scores = [f"score_R, {n} rounds" for n in self.spans]
-        rows = [["peer", *scores, "runs within 1 %", "rounds to 1 %", "filled", "CPU s per round", "runs"]]
+        rows = [
+            [
+                "peer",
+                *scores,
+                "runs within 1 %",
+                "rounds to 1 %",
+                "filled",
+                "CPU s per round",
+                "runs",
+            ]
+        ]
         for peer in self.peers:
             ways = [way for table in self.tables if (way := self.to_way(peer, table))]
             runs = np.concatenate(ways)
-            scores = [plus_minus(*self.mean(peer, n)) if n <= self.rounds(peer) else "" for n in self.spans]
-            share, middle = np.mean(np.isfinite(runs)), float(np.median([np.median(way) for way in ways]))
-            cells = [f"{share:.0%}", self._count(peer, middle), f"{self.filled(peer):.0%}", seconds(self.cpu(peer))]
+            scores = [
+                plus_minus(*self.mean(peer, n)) if n <= self.rounds(peer) else ""
+                for n in self.spans
+            ]
+            share, middle = (
+                np.mean(np.isfinite(runs)),
+                float(np.median([np.median(way) for way in ways])),
+            )
+            cells = [
+                f"{share:.0%}",
+                self._count(peer, middle),
+                f"{self.filled(peer):.0%}",
+                seconds(self.cpu(peer)),
+            ]
             rows.append([peer, *scores, *cells, str(len(runs))])
         return rows
 
@@ -122,14 +151,24 @@ class Report:
         """score_R on each table."""
         rows = [["table", *map(self._titled, self.peers)]]
         for table in self.tables:
-            rows.append([table, *(plus_minus(*self.score(peer, table, self.rounds(peer))) for peer in self.peers)])
+            rows.append(
+                [
+                    table,
+                    *(
+                        plus_minus(*self.score(peer, table, self.rounds(peer)))
+                        for peer in self.peers
+                    ),
+                ]
+            )
         return rows
 
     def ways(self) -> Rows:
         """Rounds to within 1 % on each table, and the share of runs that got there."""
         rows = [["table", *map(self._titled, self.peers)]]
         for table in self.tables:
-            rows.append([table, *(self._way(peer, self.to_way(peer, table)) for peer in self.peers)])
+            rows.append(
+                [table, *(self._way(peer, self.to_way(peer, table)) for peer in self.peers)]
+            )
         return rows
 
     def losses(self) -> list[str]:
@@ -138,9 +177,13 @@ class Report:
         for peer in (peer for peer in self.peers if peer != self.hero):
             rounds, ahead = min(self.rounds(peer), self.rounds(self.hero)), list[str]()
             for table in self.tables:
-                (theirs, e), (ours, f) = self.score(peer, table, rounds), self.score(self.hero, table, rounds)
+                (theirs, e), (ours, f) = (
+                    self.score(peer, table, rounds),
+                    self.score(self.hero, table, rounds),
+                )
                 if theirs > ours:
-                    sure = "" if theirs - ours > 2 * np.hypot(e, f) else ", not certain"  # e is NaN of a single run
+                    # e is NaN of a single run
+                    sure = "" if theirs - ours > 2 * np.hypot(e, f) else ", not certain"
                     ahead.append(f"{table} ({theirs:.2f} against {ours:.2f}{sure})")
             if ahead:
                 lines.append(f"- {peer}, first {rounds} rounds: {'; '.join(ahead)}")
@@ -150,7 +193,11 @@ class Report:
         return f"{rounds:g}" if isfinite(rounds) else f"> {self.rounds(peer)}"
 
     def _way(self, peer: str, found: list[float]) -> str:
-        return f"{self._count(peer, float(np.median(found)))} ({np.mean(np.isfinite(found)):.0%})" if found else "no run"
+        return (
+            f"{self._count(peer, float(np.median(found)))} ({np.mean(np.isfinite(found)):.0%})"
+            if found
+            else "no run"
+        )
 
     def _titled(self, peer: str) -> str:
         rounds, most = self.rounds(peer), self.spans[0]
@@ -187,8 +234,13 @@ def seconds(value: float) -> str:
 def markdown(rows: Rows) -> str:
     """An aligned Markdown table; the first row is its head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return "\n".join(
+        [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+    )
 
 
 def fill(page: Path, part: str, text: str) -> None:
@@ -203,5 +255,9 @@ def fill(page: Path, part: str, text: str) -> None:
     old = page.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(old):
-        raise OptionError(f"{page}: expected the lines {begin!r} and {end!r}, in this order; put them where the results belong")
-    page.write_text(pattern.sub(lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", old), encoding="utf-8")
+        raise OptionError(
+            f"{page}: expected the lines {begin!r} and {end!r}, in this order; put them where the results belong"
+        )
+    page.write_text(
+        pattern.sub(lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", old), encoding="utf-8"
+    )

@@ -1,7 +1,8 @@
 """One search: rounds of a fixed batch, the points looked up in the table.
 
-A round asks until the batch holds so many points that were never measured. A point asked again is answered at once and
-costs nothing; for the places left the peer is asked up to `again` times more, then the round goes on with what there is.
+A round asks until the batch holds so many points that were never measured. A point asked again is
+answered at once and costs nothing; for the places left the peer is asked up to `again` times more,
+then the round goes on with what there is.
 """
 
 from __future__ import annotations
@@ -55,7 +56,12 @@ class _Clock:
     def __enter__(self) -> None:
         self._start = time.process_time()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.seconds += time.process_time() - self._start
 
 
@@ -74,7 +80,9 @@ def search(peer: Peer, problem: Problem, *, batch: int, rounds: int, again: int)
     return course
 
 
-def _fill(peer: Peer, values: dict[Point, float], batch: int, again: int, clock: _Clock) -> tuple[list[Point], int]:
+def _fill(
+    peer: Peer, values: dict[Point, float], batch: int, again: int, clock: _Clock
+) -> tuple[list[Point], int]:
     """New points for one round, and how many of those asked were not new."""
     new, asked_for = dict[Point, None](), 0
     for _ in range(1 + again):

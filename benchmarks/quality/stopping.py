@@ -26,14 +26,22 @@ def stop(source: Source, seed: int) -> tuple[int, float]:
     run(tuner, table, mode="rounds", progress=False)
     _, optimum = table.optimum(maximize=source.maximize)
     best = tuner.best
-    left = np.inf if best is None or best.value is None else (best.value - optimum) / (table.median - optimum)
+    left = (
+        np.inf
+        if best is None or best.value is None
+        else (best.value - optimum) / (table.median - optimum)
+    )
     return len(tuner.history), float(left)
 
 
 def main() -> None:
     """Print a line for each table, and the shares."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", type=Path, metavar="DIR", help="folder of tables (default: our digits table)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--tables", type=Path, metavar="DIR", help="folder of tables (default: our digits table)"
+    )
     parser.add_argument("--names", default="", metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
@@ -45,7 +53,11 @@ def main() -> None:
         found += runs
     stopped = [left for n, left in found if n < MOST]
     print(f"stopped early: {len(stopped) / len(found):.0%} of the runs (aim 70 %)", end="")
-    print(f"; of these within 2 %: {np.mean([left <= 0.02 for left in stopped]):.0%} (aim 90 %)" if stopped else "")
+    print(
+        f"; of these within 2 %: {np.mean([left <= 0.02 for left in stopped]):.0%} (aim 90 %)"
+        if stopped
+        else ""
+    )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,11 @@ def table() -> list[str]:
     print("\n".join(rows))
     for n in SIZES:
         for k in sorted({8, min(30, n), n}):
-            rows.append(f"| {n} | {'all' if k == n else k} | " + " | ".join(_cells(Line(n, k), names)) + " |")
+            rows.append(
+                f"| {n} | {'all' if k == n else k} | "
+                + " | ".join(_cells(Line(n, k), names))
+                + " |"
+            )
             print(rows[-1], flush=True)
     return rows
 
@@ -63,11 +67,17 @@ def _cells(line: Line, names: list[str]) -> list[str]:
         except Exception as failure:  # a library may refuse: say so in the table
             cells[name] = type(failure).__name__
             del tasks[name]
-    exact = {continuous: _exact(line, continuous) for continuous in (False, True)} if line.k <= 1024 else {}
+    exact = (
+        {continuous: _exact(line, continuous) for continuous in (False, True)}
+        if line.k <= 1024
+        else {}
+    )
     for name, times in rotate(tasks, rounds=40, budget=2.5).items():
         cells[name] = readable(median(times))
         if exact and not name.endswith("GCV"):
-            cells[name] += f" ({error(np.asarray(tasks[name]())[_where(line)], exact[name in CONTINUOUS]):.0e})"
+            cells[name] += (
+                f" ({error(np.asarray(tasks[name]())[_where(line)], exact[name in CONTINUOUS]):.0e})"
+            )
     return list(cells.values())
 
 
@@ -108,7 +118,10 @@ def main() -> int:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 if __name__ == "__main__":

@@ -59,7 +59,11 @@ class Line:
             system, right = band.copy(), np.zeros(n)
             system[2, levels] += 1.0
             right[levels] = values
-            return np.asarray(solveh_banded(system, right, overwrite_ab=True, overwrite_b=True, check_finite=check))
+            return np.asarray(
+                solveh_banded(
+                    system, right, overwrite_ab=True, overwrite_b=True, check_finite=check
+                )
+            )
 
         return run
 
@@ -82,7 +86,9 @@ class Line:
         weights[self.levels], values[self.levels] = 1.0, self.values
         w, y = weights.tolist(), values.tolist()
         if fresh:
-            return lambda: whittaker_eilers.WhittakerSmoother(self.lam, 2, self.n, weights=w).smooth(y)  # type: ignore[no-any-return]
+            return lambda: whittaker_eilers.WhittakerSmoother(
+                self.lam, 2, self.n, weights=w
+            ).smooth(y)  # type: ignore[no-any-return]
         smoother = whittaker_eilers.WhittakerSmoother(self.lam, 2, self.n, weights=w)
         return lambda: smoother.smooth(y)  # type: ignore[no-any-return]
 

@@ -37,7 +37,11 @@ def exact() -> tuple[Array, Array, Array]:
     axes = range(f.ndim)
     curves = [f.mean(axis=tuple(k for k in axes if k != j)) - f.mean() for j in axes]
     total = [1.0 - f.mean(axis=j).var() / f.var() for j in axes]
-    return np.concatenate(curves), np.array([curve.var() / f.var() for curve in curves]), np.array(total)
+    return (
+        np.concatenate(curves),
+        np.array([curve.var() / f.var() for curve in curves]),
+        np.array(total),
+    )
 
 
 def compare() -> None:
@@ -45,7 +49,9 @@ def compare() -> None:
     curves, first, total = exact()
     print("exact, alone:", dict(zip(PARAMS, first.round(3).tolist(), strict=True)))
     print("exact, total:", dict(zip(PARAMS, total.round(3).tolist(), strict=True)))
-    print("strategy trials  error of share  error of total  error of effects (of their size)  inside the band")
+    print(
+        "strategy trials  error of share  error of total  error of effects (of their size)  inside the band"
+    )
     for strategy in (Random(), DSICE(tolerance=None)):
         for trials in (40, 80, 200, 400):
             rows = []
@@ -63,7 +69,10 @@ def compare() -> None:
                         inside.mean(),
                     ]
                 )
-            print(f"{type(strategy).__name__:8} {trials:6}", "  ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)))
+            print(
+                f"{type(strategy).__name__:8} {trials:6}",
+                "  ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)),
+            )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,11 @@ import argparse
 from dsice import Goal, Ordinal, Tuner, run
 from dsice.launchers import Batch, Job
 
-SPACE = {"lr": Ordinal.log(1e-4, 1e-1, 7), "batch": [16, 32, 64, 128, 256], "dropout": [0.0, 0.1, 0.2, 0.3]}
+SPACE = {
+    "lr": Ordinal.log(1e-4, 1e-1, 7),
+    "batch": [16, 32, 64, 128, 256],
+    "dropout": [0.0, 0.1, 0.2, 0.3],
+}
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--dry-run", action="store_true")
@@ -29,6 +33,11 @@ launcher = Batch(
 if options.dry_run:
     print(launcher.dry_run([Job(0, {"lr": 0.01, "batch": 64, "dropout": 0.2})])[0])
 else:
-    with Tuner(SPACE, goal=Goal("loss"), journal="slurm_gpu.jsonl", max_trials=options.trials) as tuner, launcher:
+    with (
+        Tuner(
+            SPACE, goal=Goal("loss"), journal="slurm_gpu.jsonl", max_trials=options.trials
+        ) as tuner,
+        launcher,
+    ):
         run(tuner, launcher)
     print(f"best loss {tuner.best.value:.4g} at {tuner.best.params}")

@@ -22,7 +22,9 @@ from dsice.launchers.standalone._supervise import PR_SET_CHILD_SUBREAPER, prctl
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 FULL = os.environ.get("DSICE_FAULTS") == "full"
-linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found as their subreaper: Linux")
+linux_only = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="orphans are found as their subreaper: Linux"
+)
 
 
 def scaled(short: T, full: T) -> T:
@@ -40,7 +42,9 @@ def start(module: str, *arguments: object, **options: Any) -> subprocess.Popen[s
 class Orphans:
     """The processes that were started here and are still there, however they tried to get away."""
 
-    before: set[int] = field(default_factory=lambda: {p.pid for p in psutil.Process().children(recursive=True)})
+    before: set[int] = field(
+        default_factory=lambda: {p.pid for p in psutil.Process().children(recursive=True)}
+    )
 
     def left(self) -> list[psutil.Process]:
         """Descendants that are alive; the dead ones that nobody else waits for are put away."""
@@ -102,7 +106,12 @@ class Seen:
     @property
     def points(self) -> dict[int, tuple[int, ...]]:
         """What was asked, by id."""
-        return {t["id"]: tuple(t["point"]) for r in self.records if r["kind"] == "ask" for t in r["trials"]}
+        return {
+            t["id"]: tuple(t["point"])
+            for r in self.records
+            if r["kind"] == "ask"
+            for t in r["trials"]
+        }
 
 
 def observe(path: Path) -> Seen:

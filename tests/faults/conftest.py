@@ -13,13 +13,16 @@ from tests.faults.bench import FULL
 class Note(Protocol):
     """Puts a figure into the table: summed over the tests that note it, or the largest of them where `most` is true."""
 
-    def __call__(self, bar: str, what: str, value: float, wanted: str = "", *, most: bool = False) -> None: ...
+    def __call__(
+        self, bar: str, what: str, value: float, wanted: str = "", *, most: bool = False
+    ) -> None: ...
 
 
 @pytest.fixture
 def note(record_property: Any) -> Note:
     def note(bar: str, what: str, value: float, wanted: str = "", *, most: bool = False) -> None:
-        record_property("figure", [bar, what, value, wanted, most])  # travels with the report, also from a worker of xdist
+        # travels with the report, also from a worker of xdist
+        record_property("figure", [bar, what, value, wanted, most])
 
     return note
 
@@ -42,7 +45,12 @@ def table(figures: Iterable[list[Any]]) -> list[str]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not FULL:
         return
-    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []) if r.when == "call"]
+    reports = [
+        r
+        for kind in ("passed", "failed")
+        for r in terminalreporter.stats.get(kind, [])
+        if r.when == "call"
+    ]
     figures = [value for r in reports for name, value in r.user_properties if name == "figure"]
     terminalreporter.section("fault bench")
     for line in table(figures):

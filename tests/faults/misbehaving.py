@@ -1,7 +1,7 @@
 """A coordinator of which some trials misbehave: ``python -m tests.faults.misbehaving FOLDER TRIALS TIMEOUT``.
 
-``FOLDER/bad/ID.sh`` is what trial ID does instead of its work. It prints, as JSON, the memory that the
-coordinator had after its first results and at its peak, in MB.
+``FOLDER/bad/ID.sh`` is what trial ID does instead of its work. It prints, as JSON, the memory that
+the coordinator had after its first results and at its peak, in MB.
 """
 
 from __future__ import annotations
@@ -33,8 +33,16 @@ def main(folder: Path, trials: int, timeout: float) -> None:
             warm.append(memory("VmRSS"))
 
     with (
-        Tuner({"x": range(1000)}, Random(), journal=folder / "run.jsonl", max_trials=trials) as tuner,
-        Local(PROGRAM, slots=8, timeout=timeout, directory=folder / "trials", env={"FOLDER": str(folder)}) as launcher,
+        Tuner(
+            {"x": range(1000)}, Random(), journal=folder / "run.jsonl", max_trials=trials
+        ) as tuner,
+        Local(
+            PROGRAM,
+            slots=8,
+            timeout=timeout,
+            directory=folder / "trials",
+            env={"FOLDER": str(folder)},
+        ) as launcher,
     ):
         run(tuner, launcher, callbacks=[note], progress=False)
     print(json.dumps({"warm": warm[0], "peak": memory("VmHWM")}))

@@ -28,9 +28,15 @@ from tests.faults.bench import FULL, scaled
 from tests.faults.conftest import Note
 
 BAR = "6 fuzzing"
-SECONDS = 60 * float(os.environ.get("DSICE_FUZZ_MINUTES", "0")) / 3 or scaled(0.0, 60.0)  # of each of the three tests
+# of each of the three tests
+SECONDS = 60 * float(os.environ.get("DSICE_FUZZ_MINUTES", "0")) / 3 or scaled(0.0, 60.0)
 SPACE = Space(
-    {"opt": Choice(["adam", "sgd", 2.5, None]), "lr": Ordinal.log(1e-4, 1e-1, 4), "momentum": [0.0, 0.5, 0.9], "n": range(40)},
+    {
+        "opt": Choice(["adam", "sgd", 2.5, None]),
+        "lr": Ordinal.log(1e-4, 1e-1, 4),
+        "momentum": [0.0, 0.5, 0.9],
+        "n": range(40),
+    },
     where=[When("opt == 'sgd'", "momentum")],
 )
 GOAL = Goal("loss", at_most={"memory": 10.0})
@@ -111,22 +117,39 @@ ODD = st.sampled_from([None, True, 1e308, -1e308, float("inf"), 5e-324, b"1", ""
 ODD |= st.sampled_from(range(len(BUILD))).map(lambda i: BUILD[i]())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 ANY = ODD | st.integers(0, 2**52 - 1).map(nan) | st.floats() | JSON | st.lists(ODD, max_size=3)
-KEYS = st.sampled_from(["loss", "memory", "value", "", "\ud800", "id", 1, None, 2.5, (1,), b"x", True])
-MAPPINGS = st.dictionaries(KEYS, ANY, max_size=3) | st.dictionaries(st.text(max_size=9), JSON, max_size=3)
+KEYS = st.sampled_from(
+    ["loss", "memory", "value", "", "\ud800", "id", 1, None, 2.5, (1,), b"x", True]
+)
+MAPPINGS = st.dictionaries(KEYS, ANY, max_size=3) | st.dictionaries(
+    st.text(max_size=9), JSON, max_size=3
+)
 GOOD: dict[str, Any] = {
     "value": st.floats(-9, 9) | st.lists(st.floats(-9, 9), min_size=1, max_size=3),
     "metrics": st.fixed_dictionaries({"memory": st.floats(0, 20)}),
 }
 TOLD = {
-    name: st.none() | ANY | MAPPINGS for name in ("value", "metrics", "seconds", "error", "state", "tags", "times", "where")
+    name: st.none() | ANY | MAPPINGS
+    for name in ("value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 } | {"state": st.sampled_from(["done", "lost", "stopped", "failed", "pending"]) | ANY}
-LEVELS = {"opt": st.sampled_from(["adam", "sgd", 2.5, None]), "lr": st.sampled_from([1e-4, 1e-1]), "n": st.integers(-1, 40)}
-PARAMS = st.fixed_dictionaries(LEVELS, optional={"momentum": st.sampled_from([0.0, 0.9])}) | MAPPINGS | ANY
-PARAMS |= st.fixed_dictionaries({name: values | ANY for name, values in LEVELS.items()}, optional={"momentum": ANY})
+LEVELS = {
+    "opt": st.sampled_from(["adam", "sgd", 2.5, None]),
+    "lr": st.sampled_from([1e-4, 1e-1]),
+    "n": st.integers(-1, 40),
+}
+PARAMS = (
+    st.fixed_dictionaries(LEVELS, optional={"momentum": st.sampled_from([0.0, 0.9])})
+    | MAPPINGS
+    | ANY
+)
+PARAMS |= st.fixed_dictionaries(
+    {name: values | ANY for name, values in LEVELS.items()}, optional={"momentum": ANY}
+)
 CALLS = st.sampled_from(["tell", "tell", "add", "step", "enqueue", "ask"])
 
 
@@ -141,7 +164,13 @@ def until(seconds: float, attempt: Callable[[], None]) -> None:
 def hundred(function: Any) -> Any:
     """The settings of one block of examples."""
     checks = list(HealthCheck)
-    return settings(max_examples=100, deadline=None, database=None, suppress_health_check=checks, derandomize=not FULL)(function)
+    return settings(
+        max_examples=100,
+        deadline=None,
+        database=None,
+        suppress_health_check=checks,
+        derandomize=not FULL,
+    )(function)
 
 
 def deeper(levels: int, call: Callable[[], Any]) -> Any:
@@ -236,12 +265,18 @@ def base(path: Path) -> list[bytes]:
             trials = tuner.ask(3)
             tuner.step(trials[0], 0, float(round))
             for t in trials[round % 2 :]:
-                extra: dict[str, Any] = {"metrics": {"memory": 5.0}, "seconds": 1.0, "times": (1.0, 2.0, 3.0)}
-                tuner.tell(t, float(t.id), tags={"a": 1}, where={"host": "h"}, **extra) if t.id % 4 else tuner.tell(
-                    t, error="bad"
-                )
+                extra: dict[str, Any] = {
+                    "metrics": {"memory": 5.0},
+                    "seconds": 1.0,
+                    "times": (1.0, 2.0, 3.0),
+                }
+                tuner.tell(
+                    t, float(t.id), tags={"a": 1}, where={"host": "h"}, **extra
+                ) if t.id % 4 else tuner.tell(t, error="bad")
         tuner.enqueue({"opt": "adam", "lr": 1e-4, "n": 7})
-        tuner.add({"opt": "sgd", "lr": 1e-4, "momentum": 0.9, "n": 3}, [1.0, 2.0], metrics={"memory": 1.0})
+        tuner.add(
+            {"opt": "sgd", "lr": 1e-4, "momentum": 0.9, "n": 3}, [1.0, 2.0], metrics={"memory": 1.0}
+        )
     with Tuner(SPACE, Random(), goal=GOAL, journal=path, seed=3, max_trials=40) as tuner:
         tuner.tell(tuner.ask(1)[0], state="lost")
     return path.read_bytes().splitlines(keepends=True)
@@ -304,7 +339,12 @@ def test_any_line_of_a_journal(tmp_path: Path, note: Note) -> None:
         st.sampled_from(["replace", "replace", "remove", "extend"]),
     )  # fmt: skip
     def part(number: int, where: list[int], new: Any, how: str) -> None:
-        line = json.dumps(changed(json.loads(lines[number]), where, new, how), separators=(",", ":")).encode() + b"\n"
+        line = (
+            json.dumps(
+                changed(json.loads(lines[number]), where, new, how), separators=(",", ":")
+            ).encode()
+            + b"\n"
+        )
         opened(b"".join([*lines[:number], line, *lines[number + 1 :]]))
 
     @hundred

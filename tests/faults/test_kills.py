@@ -14,13 +14,28 @@ import pytest
 
 from dsice import Tuner
 from dsice.errors import DsiceError
-from tests.faults.bench import FULL, Orphans, Seen, linux_only, observe, scaled, start, subreaper, wait_until
+from tests.faults.bench import (
+    FULL,
+    Orphans,
+    Seen,
+    linux_only,
+    observe,
+    scaled,
+    start,
+    subreaper,
+    wait_until,
+)
 from tests.faults.conftest import Note
 from tests.faults.coordinator import SLOTS, value
 
 BAR = "1 coordinator killed with -9, 8 local workers"
 PRESSED = "1 coordinator interrupted (Ctrl-C), 8 local workers"
-RUNS = [("random", "coordinator"), ("random", "machine"), ("dsice", "coordinator"), ("random", "coordinator")][: scaled(2, 4)]
+RUNS = [
+    ("random", "coordinator"),
+    ("random", "machine"),
+    ("dsice", "coordinator"),
+    ("random", "coordinator"),
+][: scaled(2, 4)]
 RUNS.append(("random", "ctrl-c"))
 KILLS = scaled(4, 50)
 ENDLESS = 6000
@@ -94,8 +109,12 @@ def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> Non
 
 
 @linux_only
-@pytest.mark.parametrize(("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)])
-def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)]
+)
+def test_killed_at_random_moments(
+    tmp_path: Path, note: Note, strategy: str, who: str, seed: int
+) -> None:
     study, chance = Study(tmp_path, strategy), random.Random(seed)
     with subreaper() as orphans:
         for _ in range(KILLS):
@@ -114,7 +133,11 @@ def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who
     note(bar, "told points measured again", study.again, "0")
     note(bar, "unreadable journals", study.unreadable, "0")
     note(bar, "processes left behind", len(left), "0")
-    note(bar, f"not told, measured to the end twice ({who} killed)", sum(n - 1 for n in ends.values()))
+    note(
+        bar,
+        f"not told, measured to the end twice ({who} killed)",
+        sum(n - 1 for n in ends.values()),
+    )
     assert (study.lost, study.again, study.unreadable, left) == (0, 0, 0, [])
     points = study.journal().points
     assert told and sorted(study.told) == list(range(killed + SLOTS)) == sorted(points)

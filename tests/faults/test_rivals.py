@@ -38,7 +38,9 @@ def rivals(folder: Path, round: int, locks: str, gap: float = 0.0) -> list[dict[
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-    return [json.loads((line + more).splitlines()[-1]) for line, more in zip(first, rest, strict=True)]
+    return [
+        json.loads((line + more).splitlines()[-1]) for line, more in zip(first, rest, strict=True)
+    ]
 
 
 def test_exactly_one_of_two_runs(tmp_path: Path, note: Note) -> None:

@@ -34,7 +34,10 @@ def elsewhere() -> str:
 
 
 def _cases() -> list[Any]:
-    return [pytest.param(run, id=str(run), marks=() if run in SHORT else pytest.mark.long) for run in record.runs()]
+    return [
+        pytest.param(run, id=str(run), marks=() if run in SHORT else pytest.mark.long)
+        for run in record.runs()
+    ]
 
 
 @pytest.mark.parametrize("run", _cases())
@@ -48,7 +51,9 @@ def test_a_golden_run_asks_for_the_same_trials(run: Run) -> None:
         f"trial {first} of {run} is the first that differs from {code}:\n  then {then[first]}\n  now  {new[first]}"
     )
     assert len(then) == len(new), f"{run} asked for {len(then)} trials in {code}, {len(new)} now"
-    assert golden["best"] == now["best"], f"{run}: all trials are the same, the recommended one (id, value) is not"
+    assert golden["best"] == now["best"], (
+        f"{run}: all trials are the same, the recommended one (id, value) is not"
+    )
 
 
 def test_the_record_has_exactly_these_runs() -> None:
@@ -68,4 +73,6 @@ def test_the_short_part_has_every_strategy_setting_batch_and_seed() -> None:
 def test_differences_of_environments_are_told_by_name() -> None:
     here = record.environment()
     assert record.differences(here, here) == ""
-    assert record.differences(here | {"numpy": "1.0"}, here) == f"numpy {here['numpy']} instead of 1.0"
+    assert (
+        record.differences(here | {"numpy": "1.0"}, here) == f"numpy {here['numpy']} instead of 1.0"
+    )

@@ -28,20 +28,24 @@ def top(sweep: pd.DataFrame, column: str, count: int) -> list[int]:
 def noise(repeats: pd.DataFrame, column: str, batches: list[int]) -> float:
     """How far one training is from the median of its size: a robust standard deviation, over several sizes.
 
-    With 8 trainings of a size it comes out about a tenth too small, which makes the judgement stricter.
+    With 8 trainings of a size it comes out about a tenth too small, which makes the judgement
+    stricter.
     """
     some = repeats[repeats.batch.isin(batches)]
     away = (some[column] - some.groupby("batch")[column].transform("median")).abs()
     count = some.groupby("batch").size().mean()
-    return float(ROBUST * away.median() * np.sqrt(count / (count - 1)))  # the median was fitted to the same values
+    # the median was fitted to the same values
+    return float(ROBUST * away.median() * np.sqrt(count / (count - 1)))
 
 
-def judge(found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noises: dict[str, float]) -> pd.DataFrame:
+def judge(
+    found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noises: dict[str, float]
+) -> pd.DataFrame:
     """Add three columns to the searches.
 
-    ``in_table``: the value found is at most two noises above the lowest of the sweep. ``fresh``: median loss of the fresh
-    trainings of the size found, for searches for the loss. ``as_good``: ``fresh`` is at most one noise above that of the
-    sweep's best size; False elsewhere.
+    ``in_table``: the value found is at most two noises above the lowest of the sweep. ``fresh``:
+    median loss of the fresh trainings of the size found, for searches for the loss. ``as_good``:
+    ``fresh`` is at most one noise above that of the sweep's best size; False elsewhere.
     """
     medians = repeats.groupby("batch").loss.median()
     limit = medians[top(sweep, "loss", 1)[0]] + noises["loss"]
@@ -53,7 +57,14 @@ def judge(found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noise
 def near(asked: str, within: int = 2) -> float:
     """Share of the sizes of a search that are at most `within` away from one that it asked earlier."""
     sizes = [int(batch) for batch in asked.split()]
-    return float(np.mean([any(abs(size - other) <= within for other in sizes[:i]) for i, size in enumerate(sizes)]))
+    return float(
+        np.mean(
+            [
+                any(abs(size - other) <= within for other in sizes[:i])
+                for i, size in enumerate(sizes)
+            ]
+        )
+    )
 
 
 def difference(judged: pd.DataFrame, column: str) -> float:
@@ -67,11 +78,25 @@ def shares(judged: pd.DataFrame) -> pd.DataFrame:
     """One row per objective and search: runs of it, medians, and the shares with their 95 % intervals (Wilson)."""
     rows = []
     for (objective, search), group in judged.groupby(["objective", "search"], sort=False):
-        row = {"objective": objective, "search": search, "seeds": len(group), "near": group.asked.map(near).mean()}
-        row |= {f"median_{name}": group[name].median() for name in ("runs", "rank", "value", "fresh", "trained", "elapsed")}
+        row = {
+            "objective": objective,
+            "search": search,
+            "seeds": len(group),
+            "near": group.asked.map(near).mean(),
+        }
+        row |= {
+            f"median_{name}": group[name].median()
+            for name in ("runs", "rank", "value", "fresh", "trained", "elapsed")
+        }
         for name in ("in_table", "as_good"):
             if name == "in_table" or objective == "loss":
-                interval = stats.binomtest(int(group[name].sum()), len(group)).proportion_ci(method="wilson")
-                row |= {name: group[name].mean(), f"{name}_low": interval.low, f"{name}_high": interval.high}
+                interval = stats.binomtest(int(group[name].sum()), len(group)).proportion_ci(
+                    method="wilson"
+                )
+                row |= {
+                    name: group[name].mean(),
+                    f"{name}_low": interval.low,
+                    f"{name}_high": interval.high,
+                }
         rows.append(row)
     return pd.DataFrame(rows)

@@ -80,8 +80,12 @@ class Trainings:
     def sweep(self, axes: Mapping[str, Sequence[int]]) -> pd.DataFrame:
         """Every point of `axes` (batch, repeat), trained: columns of the axes, loss, cpu_seconds, seconds.
 
-        ``seconds`` is by the clock and with the validation; a loss that is not a number stays empty.
+        ``seconds`` is by the clock and with the validation; a loss that is not a number stays
+        empty.
         """
-        with Tuner(axes, Grid(), goal=Goal("loss")) as tuner, Futures(self._function, self._pool) as launcher:
+        with (
+            Tuner(axes, Grid(), goal=Goal("loss")) as tuner,
+            Futures(self._function, self._pool) as launcher,
+        ):
             run(tuner, launcher)
             return tuner.history.frame()[[*axes, "loss", "cpu_seconds", "seconds"]]

@@ -11,10 +11,13 @@ if TYPE_CHECKING:  # torch is imported by who trains, not by who reads this modu
 
 TRAINED = 1000  # images trained on; the other 797 of the 1797 validate
 EPOCHS = 5
-RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4  # the usual recipe of ResNet50 (He et al., CVPR 2016), whatever the batch size
+# the usual recipe of ResNet50 (He et al., CVPR 2016), whatever the batch size
+RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
 
 
-def train(batch: int, repeat: int = 0, epochs: int = EPOCHS, trained: int = TRAINED) -> dict[str, float]:
+def train(
+    batch: int, repeat: int = 0, epochs: int = EPOCHS, trained: int = TRAINED
+) -> dict[str, float]:
     """Train with one batch size and validate.
 
     Parameters
@@ -22,15 +25,16 @@ def train(batch: int, repeat: int = 0, epochs: int = EPOCHS, trained: int = TRAI
     batch
         Images per step. The last step of an epoch takes those that are left.
     repeat
-        Number of the measurement: initial weights and order of the images follow from it and from `batch`.
+        Number of the measurement: initial weights and order of the images follow from it and from
+        `batch`.
     epochs, trained
         Passes over the images, and how many images.
 
     Returns
     -------
     dict
-        ``loss``: cross-entropy on the validation images; ``cpu_seconds``: processor time of the training alone, which other
-        programs on the machine disturb less than the time of a clock.
+        ``loss``: cross-entropy on the validation images; ``cpu_seconds``: processor time of the
+        training alone, which other programs on the machine disturb less than the time of a clock.
     """
     import torch
     from torch import nn
@@ -61,7 +65,12 @@ def _network() -> nn.Module:
 
     return nn.Sequential(
         *(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
+        *(
+            nn.Conv2d(8, 16, 3, padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ),
         *(nn.Flatten(), nn.Linear(64, 10)),
     )
 

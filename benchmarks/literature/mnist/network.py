@@ -26,7 +26,9 @@ class Network:
 
     def __init__(self, sizes: Sequence[int], rng: np.random.Generator) -> None:
         shapes = list(pairwise(sizes))
-        self.weights: list[Array] = [(rng.standard_normal(s) * math.sqrt(2 / s[0])).astype(np.float32) for s in shapes]
+        self.weights: list[Array] = [
+            (rng.standard_normal(s) * math.sqrt(2 / s[0])).astype(np.float32) for s in shapes
+        ]
         self.biases: list[Array] = [np.zeros(s[1], dtype=np.float32) for s in shapes]
         self.speeds: list[Array] = [np.zeros_like(p) for p in self.weights + self.biases]
 
@@ -61,7 +63,9 @@ class Network:
 
     def step(self, x: Array, targets: Array, lr: float, momentum: float) -> None:
         """One step down the gradient of a batch."""
-        for p, v, g in zip(self.weights + self.biases, self.speeds, self.gradients(x, targets), strict=True):
+        for p, v, g in zip(
+            self.weights + self.biases, self.speeds, self.gradients(x, targets), strict=True
+        ):
             v *= np.float32(momentum)
             v -= np.float32(lr) * g
             p += v

@@ -9,7 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.literature.mnist.design import AXES, DECAY, DECAYING, MATCHED, MEDIAN, POPULATION, RANDOM, SHAPES, Size
+from benchmarks.literature.mnist.design import (
+    AXES,
+    DECAY,
+    DECAYING,
+    MATCHED,
+    MEDIAN,
+    POPULATION,
+    RANDOM,
+    SHAPES,
+    Size,
+)
 from benchmarks.literature.mnist.training import Measured, Training
 from dsice import Goal, Space, State, Trial, Tuner
 from dsice.stopping import Stopper, decide
@@ -30,7 +40,8 @@ class Study:
     courses
         Learning rate and accuracy of each epoch of each trial, by the trial's id.
     stops
-        What the stopper had decided on each trial that it stopped: inputs of the decision by the trial's id.
+        What the stopper had decided on each trial that it stopped: inputs of the decision by the
+        trial's id.
     """
 
     tuner: Tuner
@@ -68,7 +79,9 @@ def decaying(lr: float, epoch: int) -> float:
     return float(lr * DECAY**epoch)
 
 
-def random_search(shape: str, seed: int, size: Size, *, rate: Rate = static, stopper: Stopper | None = None) -> Study:
+def random_search(
+    shape: str, seed: int, size: Size, *, rate: Rate = static, stopper: Stopper | None = None
+) -> Study:
     """Settings drawn at random, one training after another until the budget is used; the last one may be cut off."""
     tuner = Tuner(AXES, Random(), goal=Goal("loss"), stopper=stopper, seed=seed)
     study = Study(tuner)
@@ -77,24 +90,43 @@ def random_search(shape: str, seed: int, size: Size, *, rate: Rate = static, sto
         training = Training(SHAPES[shape], [seed, trial.id])
         ended = study.train(trial, training, rate, min(size.epochs, left))
         if ended == "stopped" and stopper is not None:
-            decided = decide(stopper, tuner.history[trial.id].curve, tuner.history)  # once more: it follows from these alone
+            # once more: it follows from these alone
+            decided = decide(stopper, tuner.history[trial.id].curve, tuner.history)
             study.stops[trial.id] = dict(decided.inputs) if decided else {}
-        _tell(tuner, trial, training, study, "stopped" if training.epochs < size.epochs and ended is None else ended)
+        _tell(
+            tuner,
+            trial,
+            training,
+            study,
+            "stopped" if training.epochs < size.epochs and ended is None else ended,
+        )
     return study
 
 
 def population(
-    shape: str, seed: int, epochs: int, *, members: int, stages: int, space: Space | dict[str, Any] | None = None
+    shape: str,
+    seed: int,
+    epochs: int,
+    *,
+    members: int,
+    stages: int,
+    space: Space | dict[str, Any] | None = None,
 ) -> Study:
     """Population-based training whose members change their learning rates; each is trained for `epochs` in all."""
     strategy = Population(members=members, stages=stages, perturb=["lr"])
-    tuner = Tuner(AXES if space is None else space, strategy, goal=Goal("loss", stage=stages - 1), seed=seed)
+    tuner = Tuner(
+        AXES if space is None else space, strategy, goal=Goal("loss", stage=stages - 1), seed=seed
+    )
     study, before = Study(tuner), dict[int, Training]()
     while asked := tuner.ask(members):
         now: dict[int, Training] = {}
         for trial in asked:
             place = [seed, trial.id]
-            training = Training(SHAPES[shape], place) if trial.parent is None else before[trial.parent].copy(place)
+            training = (
+                Training(SHAPES[shape], place)
+                if trial.parent is None
+                else before[trial.parent].copy(place)
+            )
             ended = study.train(trial, training, static, epochs // stages)
             _tell(tuner, trial, training, study, ended)
             now[trial.id] = training
@@ -110,7 +142,9 @@ def _tell(tuner: Tuner, trial: Trial, training: Training, study: Study, ended: s
         tuner.tell(trial, state=State.STOPPED)
     else:
         last = study.courses[trial.id][-1][1]
-        tuner.tell(trial, metrics={"loss": last.loss, "accuracy": last.accuracy, "test": training.test()})
+        tuner.tell(
+            trial, metrics={"loss": last.loss, "accuracy": last.accuracy, "test": training.test()}
+        )
 
 
 def studies(shape: str, seed: int, size: Size) -> dict[str, Study]:
@@ -120,7 +154,9 @@ def studies(shape: str, seed: int, size: Size) -> dict[str, Study]:
         MATCHED: random_search(shape, seed, size, stopper=size.matching),
         MEDIAN: random_search(shape, seed, size, stopper=size.median),
         DECAYING: random_search(shape, seed, size, rate=decaying),
-        POPULATION: population(shape, seed, size.epochs, members=size.trainings, stages=size.stages),
+        POPULATION: population(
+            shape, seed, size.epochs, members=size.trainings, stages=size.stages
+        ),
     }
 
 
@@ -130,7 +166,15 @@ def final(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
     for method, study in found.items():
         history, best = study.tuner.history, study.tuner.best
         states = [trial.state for trial in history]
-        row: dict[str, Any] = {"network": shape, "seed": seed, "method": method, "epochs": study.spent, "trials": len(history)}
-        row |= {state.value: states.count(state) for state in (State.DONE, State.STOPPED, State.FAILED)}
+        row: dict[str, Any] = {
+            "network": shape,
+            "seed": seed,
+            "method": method,
+            "epochs": study.spent,
+            "trials": len(history),
+        }
+        row |= {
+            state.value: states.count(state) for state in (State.DONE, State.STOPPED, State.FAILED)
+        }
         rows.append(row | ({} if best is None else {**best.metrics, **best.params}))
     return pd.DataFrame(rows)

@@ -23,8 +23,8 @@ def rates(size: Size) -> list[float]:
 def sweep(size: Size, shape: str) -> pd.DataFrame:
     """A row for each initial rate, way and repeat: `copies` trainings of as many epochs each, or as many members.
 
-    `mean` is the test accuracy of all of them at their end, `best` that of the one with the least validation loss. A
-    training that diverged counts with the accuracy of guessing.
+    `mean` is the test accuracy of all of them at their end, `best` that of the one with the least
+    validation loss. A training that diverged counts with the accuracy of guessing.
     """
     ways: dict[str, Rate] = {"static": static, "decaying": decaying}
     rows = []
@@ -32,7 +32,8 @@ def sweep(size: Size, shape: str) -> pd.DataFrame:
         for repeat in range(size.repeats):
             seed = FIRST + repeat
             found = {
-                way: [_alone(shape, [seed, i], lr, rate, size.epochs) for i in range(size.copies)] for way, rate in ways.items()
+                way: [_alone(shape, [seed, i], lr, rate, size.epochs) for i in range(size.copies)]
+                for way, rate in ways.items()
             }
             found["PBT"] = _together(shape, seed, lr, size)
             for way, ends in found.items():
@@ -57,7 +58,9 @@ def _together(shape: str, seed: int, lr: float, size: Size) -> list[tuple[float,
     """The same of each member of a population that begins at one rate; the ends of the axis bound what it may change to."""
     axes: dict[str, Any] = {"lr": rates(size), "batch": [BATCH], "momentum": [MOMENTUM]}
     space = Space(axes, where=[Require(f"lr == {lr!r}")])
-    study = population(shape, seed, size.epochs, members=size.copies, stages=size.stages, space=space)
+    study = population(
+        shape, seed, size.epochs, members=size.copies, stages=size.stages, space=space
+    )
     last = [t for t in study.tuner.history if t.stage == size.stages - 1 and t.state is State.DONE]
     ends = [(t.metrics["loss"], t.metrics["test"]) for t in last]
     return ends + [(float("inf"), GUESSING)] * (size.copies - len(ends))

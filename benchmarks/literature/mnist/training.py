@@ -56,7 +56,11 @@ def data() -> tuple[Part, Part, Part]:
 def keep_data(path: Path) -> Path:
     """Write the images to a file that `DIGITS` may name."""
     parts = data()
-    np.savez(path, images=np.concatenate([x for x, _ in parts]), labels=np.concatenate([y for _, y in parts]))
+    np.savez(
+        path,
+        images=np.concatenate([x for x, _ in parts]),
+        labels=np.concatenate([y for _, y in parts]),
+    )
     return path
 
 
@@ -68,7 +72,8 @@ class Training:
     shape
         Units of its hidden layers.
     seed
-        Whole numbers: of the initial weights and of the order of the images. A copy takes another one for the latter.
+        Whole numbers: of the initial weights and of the order of the images. A copy takes another
+        one for the latter.
     """
 
     def __init__(self, shape: Sequence[int], seed: Sequence[int]) -> None:
@@ -81,7 +86,8 @@ class Training:
         (x, y), (x_validation, y_validation), _ = data()
         targets = np.eye(CLASSES, dtype=np.float32)[y]
         order = np.random.default_rng([*self.seed, self.epochs]).permutation(len(x))
-        with np.errstate(all="ignore"):  # a diverging training overflows; the NaN at its end says so
+        # a diverging training overflows; the NaN at its end says so
+        with np.errstate(all="ignore"):
             for i in range(0, len(x), batch):
                 rows = order[i : i + batch]
                 self.network.step(x[rows], targets[rows], lr, momentum)
@@ -118,14 +124,19 @@ class Training:
         """
         found, path = cls(shape, seed), directory / CHECKPOINT
         try:
-            with path.open("rb") as file, np.load(file) as kept:  # numpy leaves a torn file open that it opened itself
+            # numpy leaves a torn file open that it opened itself
+            with path.open("rb") as file, np.load(file) as kept:
                 arrays = [kept[f"arr_{i}"] for i in range(len(kept.files) - 1)]
                 found.epochs = int(kept["epochs"])
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
+            raise CheckpointError(
+                f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}"
+            ) from error
         mine = found.network.state
         if [a.shape for a in arrays] != [a.shape for a in mine]:
-            raise CheckpointError(f"the checkpoint {path} is not of a network with hidden layers {tuple(shape)}")
+            raise CheckpointError(
+                f"the checkpoint {path} is not of a network with hidden layers {tuple(shape)}"
+            )
         for own, array in zip(mine, arrays, strict=True):
             own[...] = array
         return found

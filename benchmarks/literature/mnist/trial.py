@@ -22,12 +22,16 @@ def warm(path: str) -> None:
     data()
 
 
-def whole(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:
+def whole(
+    shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float
+) -> dict[str, float]:
     """One training from beginning to end, as a trial of the grid."""
     return _train(Training(shape, [SEED]), epochs, lr, batch, momentum)
 
 
-def stage(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:
+def stage(
+    shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float
+) -> dict[str, float]:
     """One stage of a member: goes on from the checkpoint of the trial that it continues, and leaves its own."""
     seed = [SEED, int(os.environ["DSICE_TRIAL"])]
     parent = os.environ.get("DSICE_PARENT_DIR")
@@ -37,7 +41,9 @@ def stage(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: fl
     return metrics
 
 
-def _train(training: Training, epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:
+def _train(
+    training: Training, epochs: int, lr: float, batch: int, momentum: float
+) -> dict[str, float]:
     last = None
     for _ in range(epochs):
         last = training.epoch(lr, batch, momentum)

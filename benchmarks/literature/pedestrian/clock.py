@@ -1,9 +1,10 @@
 """What the measured trials take on 40 workers: replays on the virtual clock, no training.
 
-The clock runs on the CPU seconds of the trials. A training is one thread, so that is what it takes on a core of its own; the
-seconds on the wall depend on what else the machine did, and are shown beside. Even CPU seconds grow when another process shares
-the caches, so a search that trains one at a time is not quite comparable: for that each trial also gets the typical seconds of
-its `rnn_size`, which is what a training costs by.
+The clock runs on the CPU seconds of the trials. A training is one thread, so that is what it takes
+on a core of its own; the seconds on the wall depend on what else the machine did, and are shown
+beside. Even CPU seconds grow when another process shares the caches, so a search that trains one at
+a time is not quite comparable: for that each trial also gets the typical seconds of its `rnn_size`,
+which is what a training costs by.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ def no_waiting(rows: pd.DataFrame, workers: int) -> Clock:
 
 def reached(replayed: Tuner, value: float) -> float:
     """The second on the virtual clock at which a trial of `value` or less ended; NaN if none did."""
-    ends = [trial.times[2] for trial in replayed.history if trial.value is not None and trial.value <= value]
+    ends = [
+        trial.times[2]
+        for trial in replayed.history
+        if trial.value is not None and trial.value <= value
+    ]
     return min((end for end in ends if end is not None), default=float("nan"))
 
 

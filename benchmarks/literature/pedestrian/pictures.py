@@ -43,14 +43,25 @@ def beside(rows: pd.DataFrame, start: float, straight: float, path: Path) -> Non
         first = str(label).endswith("_0")
         lowest = np.fmin.accumulate(group["fde"].to_numpy())
         left.step(
-            1 + np.arange(len(lowest)), lowest, where="post", color=COLOURS[name], linewidth=1.4, label=name if first else None
+            1 + np.arange(len(lowest)),
+            lowest,
+            where="post",
+            color=COLOURS[name],
+            linewidth=1.4,
+            label=name if first else None,
         )
     left.set_xlabel("trial")
     left.set_ylabel("best so far: FDE on validation paths (m)")
     left.set_ylim(top=start * 1.02)
     for name in ("DSICE", "random"):
         values = np.sort(rows.loc[rows["search"].str.startswith(name), "fde"].dropna())
-        right.step(values, np.arange(1, len(values) + 1) / len(values), color=COLOURS[name], linewidth=1.4, label=name)
+        right.step(
+            values,
+            np.arange(1, len(values) + 1) / len(values),
+            color=COLOURS[name],
+            linewidth=1.4,
+            label=name,
+        )
     right.set_xlabel("FDE on validation paths (m)")
     right.set_ylabel("share of trials at or below")
     right.set_xscale("log")
@@ -84,10 +95,25 @@ def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> Non
         for place, name in enumerate(names):
             values = rows.loc[rows["point"] == name, part].to_numpy()
             colour = COLOURS.get(name.rsplit("_", 1)[0], "black")
-            axes.scatter(values, place + np.linspace(-0.2, 0.2, len(values)), s=16, color=colour, alpha=0.6, linewidths=0)
+            axes.scatter(
+                values,
+                place + np.linspace(-0.2, 0.2, len(values)),
+                s=16,
+                color=colour,
+                alpha=0.6,
+                linewidths=0,
+            )
             axes.vlines(values.mean(), place - 0.35, place + 0.35, color=colour, linewidth=2.0)
-        axes.axvline(straight[part], color=GREY, linestyle=":", linewidth=1.4, label="everybody goes straight on")
-        axes.set_yticks(range(len(names)), [name.replace("_", ", seed ") for name in names], fontsize=8)
+        axes.axvline(
+            straight[part],
+            color=GREY,
+            linestyle=":",
+            linewidth=1.4,
+            label="everybody goes straight on",
+        )
+        axes.set_yticks(
+            range(len(names)), [name.replace("_", ", seed ") for name in names], fontsize=8
+        )
         axes.set_xlabel(f"FDE (m), {title}")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].invert_yaxis()
@@ -104,10 +130,23 @@ def paths(truth: Windows, predicted: dict[str, Windows], path: Path) -> None:
     colours = {"initial": "black", "tuned": BLUE}
     for place, axes in enumerate(figure.subplots(1, len(truth))):
         axes.plot(*truth[place, :SEEN].T, color=GREY, marker=".", markersize=4, label="seen, 3.2 s")
-        axes.plot(*truth[place, SEEN - 1 :].T, color=VERMILLION, marker=".", markersize=4, label="walked, 4.8 s")
+        axes.plot(
+            *truth[place, SEEN - 1 :].T,
+            color=VERMILLION,
+            marker=".",
+            markersize=4,
+            label="walked, 4.8 s",
+        )
         for name, found in predicted.items():
             ahead = np.concatenate([np.zeros((1, 2)), found[place]])
-            axes.plot(*ahead.T, color=colours[name], marker=".", markersize=3, linewidth=1.0, label=f"predicted, {name}")
+            axes.plot(
+                *ahead.T,
+                color=colours[name],
+                marker=".",
+                markersize=3,
+                linewidth=1.0,
+                label=f"predicted, {name}",
+            )
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("x (m)")
         axes.tick_params(labelsize=8)

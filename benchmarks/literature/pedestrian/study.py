@@ -23,9 +23,16 @@ AXES: dict[str, Sequence[float]] = {
     "dropout": (0.0, 0.125, 0.25, 0.375, 0.5),
     "lambda_param": (5e-6, 5e-5, 5e-4, 5e-3, 5e-2),
 }
-# The published initial point is not known to us. These are the defaults that several public Social-LSTM programs have for
-# options of exactly these names: settings made for another network and data. Chosen before anything was trained.
-START = {"rnn_size": 128, "grad_clip": 10.0, "learning_rate": 0.003, "dropout": 0.5, "lambda_param": 5e-4}
+# The published initial point is not known to us. These are the defaults that several public
+# Social-LSTM programs have for options of exactly these names: settings made for another network
+# and data. Chosen before anything was trained.
+START = {
+    "rnn_size": 128,
+    "grad_clip": 10.0,
+    "learning_rate": 0.003,
+    "dropout": 0.5,
+    "lambda_param": 5e-4,
+}
 GOAL = Goal("fde")
 
 
@@ -79,7 +86,9 @@ class Search:
 
     def tuner(self, journal: Path | None = None) -> Tuner:
         """A new tuner of it, or one that goes on with the journal."""
-        return Tuner(AXES, self.strategy, goal=GOAL, journal=journal, max_trials=self.most, seed=self.seed)
+        return Tuner(
+            AXES, self.strategy, goal=GOAL, journal=journal, max_trials=self.most, seed=self.seed
+        )
 
 
 def searches(size: Size) -> list[Search]:
@@ -89,14 +98,19 @@ def searches(size: Size) -> list[Search]:
     for seed in range(size.seeds):
         found.append(Search("DSICE", tuned, seed, size.batch, size.trials))
         found.append(Search("random", Random(), seed, size.batch, size.trials))
-    parallel = Search("Parallel2022", Parallel2022(start=START, batch=size.batch), 0, size.batch, size.longest)
+    parallel = Search(
+        "Parallel2022", Parallel2022(start=START, batch=size.batch), 0, size.batch, size.longest
+    )
     sequential = Search("Sequential2018", Sequential2018(start=START), 0, 1, size.longest)
     return [*found[:2], parallel, sequential, *found[2:]]
 
 
 def measure(search: Search, pool: Executor, journal: Path) -> pd.DataFrame:
     """Run a search on real trainings; one row for each trial, in the order of asking."""
-    with search.tuner(journal) as tuner, Futures(training.trial, pool, slots=search.batch) as launcher:
+    with (
+        search.tuner(journal) as tuner,
+        Futures(training.trial, pool, slots=search.batch) as launcher,
+    ):
         run(tuner, launcher, mode="rounds", progress=False)
         rows = tuner.history.frame()
     columns = ["id", "round", "state", *AXES, "value", "ade", "seconds", "cpu_seconds"]
@@ -132,4 +146,9 @@ def train_again(points: dict[str, dict[str, float]], repeats: int, pool: Executo
     """Train points with seeds that no search used (1, 2, ...): columns point, seed, validation, test (fde in metres)."""
     jobs = [(name, seed) for name in points for seed in range(1, repeats + 1)]
     found = pool.map(training.again, [points[name] for name, _ in jobs], [seed for _, seed in jobs])
-    return pd.DataFrame([{"point": name, "seed": seed, **fde} for (name, seed), fde in zip(jobs, found, strict=True)])
+    return pd.DataFrame(
+        [
+            {"point": name, "seed": seed, **fde}
+            for (name, seed), fde in zip(jobs, found, strict=True)
+        ]
+    )

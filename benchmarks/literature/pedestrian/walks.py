@@ -15,10 +15,12 @@ from benchmarks.literature.results import need
 
 Windows = NDArray[np.float32]
 
-RECORDED = os.environ.get("ETH_UCY")  # the recordings as a parquet file: scene, split, frame, ped, x, y
+# the recordings as a parquet file: scene, split, frame, ped, x, y
+RECORDED = os.environ.get("ETH_UCY")
 SEEN, AHEAD = 8, 12  # positions
 FRAMES = 10  # between two positions of a path
-HELD_OUT = ("biwi_hotel", "crossing")  # the place that neither training nor tuning sees: of the recordings, of the simulation
+# the place that neither training nor tuning sees: of the recordings, of the simulation
+HELD_OUT = ("biwi_hotel", "crossing")
 MOST = {"train": 12_000, "validation": 1_500, "test": 1_500}  # windows, drawn once
 
 

@@ -21,7 +21,8 @@ class Savings:
     trials
         How many trainings of the search.
     short, full
-        Seconds of a fine-tuning, on average over the search; of a training from scratch, on average over the confirmed.
+        Seconds of a fine-tuning, on average over the search; of a training from scratch, on average
+        over the confirmed.
     pretraining
         Seconds of the pre-training.
     elapsed
@@ -65,23 +66,39 @@ class Savings:
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
-def replayed(trials: pd.DataFrame, axes: dict[str, list[float]], *, workers: int, mode: Literal["rounds", "async"]) -> Tuner:
+def replayed(
+    trials: pd.DataFrame,
+    axes: dict[str, list[float]],
+    *,
+    workers: int,
+    mode: Literal["rounds", "async"],
+) -> Tuner:
     """The trials of a search again, in the order in which they were asked, on the virtual clock with `workers` workers.
 
     Parameters
     ----------
     trials
-        One row each, in the order of the ids: a column for each axis, ``index``, ``rmse``, ``cpu_seconds``; ``round`` where
-        rounds were smaller than `workers`.
+        One row each, in the order of the ids: a column for each axis, ``index``, ``rmse``,
+        ``cpu_seconds``; ``round`` where rounds were smaller than `workers`.
     """
     names = list(axes)
     table = Table(
-        trials, objective="index", params=axes, metrics=["rmse"], seconds="cpu_seconds", missing="error", workers=workers
+        trials,
+        objective="index",
+        params=axes,
+        metrics=["rmse"],
+        seconds="cpu_seconds",
+        missing="error",
+        workers=workers,
     )
     tuner = Tuner(table.space, goal=Goal("index"), max_trials=len(trials))
     for row in trials[names].to_dict("records"):
         tuner.enqueue({str(name): value for name, value in row.items()})
-    sizes = trials.groupby("round").size() if mode == "rounds" and "round" in trials else pd.Series([len(trials)])
+    sizes = (
+        trials.groupby("round").size()
+        if mode == "rounds" and "round" in trials
+        else pd.Series([len(trials)])
+    )
     for asked in sizes.cumsum().tolist():
         run(tuner, table, mode=mode, max_trials=asked, progress=False)
     return tuner

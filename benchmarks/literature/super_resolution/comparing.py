@@ -22,6 +22,8 @@ def beside(trials: pd.DataFrame, bound: float, count: int) -> dict[str, object]:
         first = trials[trials["search"] == name].sort_values("id").head(count)
         within = first[first["rmse"] <= bound]
         figures[f"{name}, first {count}: share within the bound"] = len(within) / len(first)
-        figures[f"{name}, first {count}: least index within the bound"] = float(within["index"].min())
+        figures[f"{name}, first {count}: least index within the bound"] = float(
+            within["index"].min()
+        )
         figures[f"{name}, first {count}: least index"] = float(first["index"].min())
     return figures

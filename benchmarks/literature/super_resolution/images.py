@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Image = NDArray[np.float64]
 SIDE = 128
 """Side of a held-out crop in pixels, a multiple of the enlargement."""
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0  # ITU-R BT.601, as in the evaluation of super-resolution
+# ITU-R BT.601, as in the evaluation of super-resolution
+_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0
 
 
 def luminance(colours: NDArray[np.uint8]) -> Image:
@@ -23,7 +24,9 @@ def luminance(colours: NDArray[np.uint8]) -> Image:
 @cache
 def training() -> tuple[Image, ...]:
     """The images that are trained on, 0 to 255: astronaut, coffee (scikit-image), flower (scikit-learn)."""
-    return tuple(map(luminance, (_skimage("astronaut"), _skimage("coffee"), _sklearn("flower.jpg"))))
+    return tuple(
+        map(luminance, (_skimage("astronaut"), _skimage("coffee"), _sklearn("flower.jpg")))
+    )
 
 
 @cache
@@ -48,7 +51,8 @@ def crops(which: str) -> NDArray[np.float64]:
     Parameters
     ----------
     which
-        ``"search"``: of the left halves, on which trials are measured; ``"test"``: of the right halves, which no search sees.
+        ``"search"``: of the left halves, on which trials are measured; ``"test"``: of the right
+        halves, which no search sees.
     """
     found = []
     for image in _held_out():

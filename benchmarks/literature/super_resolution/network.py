@@ -14,13 +14,16 @@ GAIN = 8.0
 class Projection(nn.Module):
     """One back-projection unit (Haris et al., CVPR 2018): project, go back, and add the projection of the error.
 
-    The maps at high resolution are kept folded into channels (sub-pixel convolution, Shi et al., CVPR 2016), so that every
-    convolution works at low resolution: what makes a training of a second possible on one core.
+    The maps at high resolution are kept folded into channels (sub-pixel convolution, Shi et al.,
+    CVPR 2016), so that every convolution works at low resolution: what makes a training of a second
+    possible on one core.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.there, self.back, self.again = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3))
+        self.there, self.back, self.again = (
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3)
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         projected = functional.relu(self.there(maps))
@@ -32,8 +35,8 @@ class Projection(nn.Module):
 class BackProjection(nn.Module):
     """Grey images of shape (batch, 1, height, width), 0 to 1, enlarged 4 times.
 
-    Features, one projection unit, and the convolution that makes pixels of its maps: five convolutions. What comes out is
-    added to the bicubic enlargement.
+    Features, one projection unit, and the convolution that makes pixels of its maps: five
+    convolutions. What comes out is added to the bicubic enlargement.
     """
 
     def __init__(self, channels: int = CHANNELS) -> None:
@@ -48,7 +51,9 @@ class BackProjection(nn.Module):
         nn.init.zeros_(self.pixels.weight)  # it begins as the bicubic enlargement
 
     def forward(self, small: Tensor) -> Tensor:
-        detail = GAIN * (small - functional.avg_pool2d(small, 5, stride=1, padding=2, count_include_pad=False))
+        detail = GAIN * (
+            small - functional.avg_pool2d(small, 5, stride=1, padding=2, count_include_pad=False)
+        )
         maps = self.up(functional.relu(self.features(detail)))
         return enlarged(small) + functional.pixel_shuffle(self.pixels(maps), SCALE)
 
@@ -60,4 +65,6 @@ def enlarged(small: Tensor) -> Tensor:
 
 def shrunk(large: Tensor) -> Tensor:
     """The bicubic reduction, with the filter against aliasing: how the small images are made."""
-    return functional.interpolate(large, scale_factor=1 / SCALE, mode="bicubic", align_corners=False, antialias=True)
+    return functional.interpolate(
+        large, scale_factor=1 / SCALE, mode="bicubic", align_corners=False, antialias=True
+    )

@@ -1,8 +1,9 @@
 """How good an enlarged image is: its distance to the true one, and how natural it looks by itself.
 
-The challenge behind the published experiment measures a *perceptual index*: (10 - Ma + NIQE) / 2, two measures that look at
-the enlarged image alone. Ma's is a model fitted to human ratings, which no installed package has. `Naturalness` is a **stand-in**
-for the index: the other half, NIQE (Mittal, Soundararajan, Bovik, 2013), built anew on the photographs that are trained on.
+The challenge behind the published experiment measures a *perceptual index*: (10 - Ma + NIQE) / 2,
+two measures that look at the enlarged image alone. Ma's is a model fitted to human ratings, which
+no installed package has. `Naturalness` is a **stand-in** for the index: the other half, NIQE
+(Mittal, Soundararajan, Bovik, 2013), built anew on the photographs that are trained on.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Naturalness:
     @classmethod
     def of(cls, images: tuple[Array, ...]) -> Naturalness:
         """From true photographs, 0 to 255; the sharper three quarters of their patches count, as in NIQE."""
-        rows, sharpness = zip(*(features(image[BORDER:-BORDER, BORDER:-BORDER]) for image in images), strict=True)
+        rows, sharpness = zip(
+            *(features(image[BORDER:-BORDER, BORDER:-BORDER]) for image in images), strict=True
+        )
         sharp = np.concatenate(sharpness)
         kept = np.concatenate(rows)[sharp > np.quantile(sharp, 0.25)]
         return cls(kept.mean(axis=0), np.cov(kept, rowvar=False))
@@ -90,7 +93,9 @@ def _described(patches: Array) -> Array:
     """18 numbers of each patch: shape and spread of its pixels, and of the products of neighbouring ones."""
     columns = [*_asymmetric(patches.reshape(len(patches), -1))[:1], patches.std(axis=(1, 2))]
     for shift in _SHIFTS:
-        shape, left, right = _asymmetric((patches * np.roll(patches, shift, axis=(1, 2))).reshape(len(patches), -1))
+        shape, left, right = _asymmetric(
+            (patches * np.roll(patches, shift, axis=(1, 2))).reshape(len(patches), -1)
+        )
         columns += [shape, (right - left) * _gamma_ratio(shape), left, right]
     return np.stack(columns, axis=1)
 
@@ -120,6 +125,7 @@ def _table() -> tuple[Array, Array]:
 def _gamma_ratio(shape: Array) -> Array:
     from scipy.special import gamma
 
-    # mean of the distribution: (right - left) * gamma(2/a) / gamma(1/a), with scales sigma * sqrt(gamma(1/a) / gamma(3/a))
+    # mean of the distribution: (right - left) * gamma(2/a) / gamma(1/a), with scales sigma *
+    # sqrt(gamma(1/a) / gamma(3/a))
     ratio: Array = gamma(2 / shape) / np.sqrt(gamma(1 / shape) * gamma(3 / shape))
     return ratio

@@ -20,7 +20,8 @@ from benchmarks.literature.super_resolution.losses import Losses
 from benchmarks.literature.super_resolution.network import SCALE, BackProjection, enlarged, shrunk
 from benchmarks.literature.super_resolution.quality import Naturalness, rmse
 
-BATCH, PATCH = 8, 12  # small patches a step, and their side; the large ones are SCALE times as large
+# small patches a step, and their side; the large ones are SCALE times as large
+BATCH, PATCH = 8, 12
 RATE = 2e-3  # learning rate of the pre-training
 MODEL, STATISTICS = "model.pt", "naturalness.npz"
 
@@ -45,16 +46,27 @@ def pretrain(lengths: Lengths) -> None:
     torch.save(network.state_dict(), directory / MODEL)
     seconds = time.process_time() - began
     natural = Naturalness.of(images.training())
-    np.savez(directory / STATISTICS, mean=natural.mean, covariance=natural.covariance, cpu_seconds=seconds)
+    np.savez(
+        directory / STATISTICS,
+        mean=natural.mean,
+        covariance=natural.covariance,
+        cpu_seconds=seconds,
+    )
 
 
 def trial(
-    prepared: str, *, lengths: Lengths, learning_rate: float, feature: float, gradient: float, texture: float
+    prepared: str,
+    *,
+    lengths: Lengths,
+    learning_rate: float,
+    feature: float,
+    gradient: float,
+    texture: float,
 ) -> dict[str, float]:
     """Fine-tune the pre-trained network (stage 0), or train from scratch in full (stage 1); what it then is like.
 
-    ``cpu_seconds`` are those of the training and of one measurement: what it takes on a core of its own, much the same whatever
-    else the machine does.
+    ``cpu_seconds`` are those of the training and of one measurement: what it takes on a core of its
+    own, much the same whatever else the machine does.
     """
     torch.set_num_threads(1)
     warm()
@@ -64,7 +76,9 @@ def trial(
     network = tuned(prepared, lengths, learning_rate, weights, full=full)
     found = measured(network, prepared, "search")
     found["cpu_seconds"] = time.process_time() - began
-    return found | {f"test_{name}": value for name, value in measured(network, prepared, "test").items()}
+    return found | {
+        f"test_{name}": value for name, value in measured(network, prepared, "test").items()
+    }
 
 
 def measured(network: BackProjection | None, prepared: str, which: str) -> dict[str, float]:
@@ -75,7 +89,13 @@ def measured(network: BackProjection | None, prepared: str, which: str) -> dict[
 
 
 def tuned(
-    prepared: str, lengths: Lengths, rate: float, weights: Mapping[str, float], *, full: bool = False, seed: int = 1
+    prepared: str,
+    lengths: Lengths,
+    rate: float,
+    weights: Mapping[str, float],
+    *,
+    full: bool = False,
+    seed: int = 1,
 ) -> BackProjection:
     """The network of a trial; `seed` draws the patches of a fine-tuning."""
     torch.manual_seed(0)
@@ -85,7 +105,9 @@ def tuned(
     return network
 
 
-def train(network: BackProjection, *, steps: int, rate: float, weights: Mapping[str, float], seed: int) -> None:
+def train(
+    network: BackProjection, *, steps: int, rate: float, weights: Mapping[str, float], seed: int
+) -> None:
     """Adam, with a rate that falls to a tenth along a cosine; the same patches for every trial of a kind."""
     losses, rng = Losses(weights), np.random.default_rng(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, fused=True)

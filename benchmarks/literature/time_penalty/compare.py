@@ -18,7 +18,8 @@ class Paired:
     a, b
         Means over the seeds.
     change, low, high
-        Mean of the differences B - A and its 95 % confidence interval (Student's t), in the unit of the figure.
+        Mean of the differences B - A and its 95 % confidence interval (Student's t), in the unit of
+        the figure.
     t_p, wilcoxon_p
         p of the paired t-test and of Wilcoxon's signed-rank test; 1 where all pairs are equal.
     """
@@ -58,16 +59,25 @@ def paired(runs: pd.DataFrame, a: str, b: str, figure: str) -> Paired:
 
     first, second = (runs[runs["search"] == name].sort_values("seed") for name in (a, b))
     if len(first) < 2 or first["seed"].tolist() != second["seed"].tolist():
-        raise ValueError(f"paired({a!r}, {b!r}): expected the same seeds of both, two at least; got {len(first)}, {len(second)}")
+        raise ValueError(
+            f"paired({a!r}, {b!r}): expected the same seeds of both, two at least; got {len(first)}, {len(second)}"
+        )
     x, y = first[figure].to_numpy(float), second[figure].to_numpy(float)
     if np.array_equal(x, y):
         return Paired(float(x.mean()), float(y.mean()), 0.0, 0.0, 0.0, 1.0, 1.0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # differences that are all the same: no spread, p = 0
+        # differences that are all the same: no spread, p = 0
+        warnings.simplefilter("ignore", RuntimeWarning)
         test = ttest_rel(y, x)
         interval = test.confidence_interval(0.95)
     differences = float(np.mean(y - x)), float(interval.low), float(interval.high)
-    return Paired(float(x.mean()), float(y.mean()), *differences, float(test.pvalue), float(wilcoxon(y, x).pvalue))
+    return Paired(
+        float(x.mean()),
+        float(y.mean()),
+        *differences,
+        float(test.pvalue),
+        float(wilcoxon(y, x).pvalue),
+    )
 
 
 EQUAL = 0.05  # of the way from the table's best loss to its median
@@ -97,14 +107,26 @@ PAIRS = (
     ("random async", "gp async"),
     ("random async", "dsice async"),
 )
-FIGURES = ("total", "elapsed", "final", "of_the_way", "per_loss", "to_target_total", "to_target_elapsed")
+FIGURES = (
+    "total",
+    "elapsed",
+    "final",
+    "of_the_way",
+    "per_loss",
+    "to_target_total",
+    "to_target_elapsed",
+)
 
 
 def all_pairs(runs: pd.DataFrame) -> pd.DataFrame:
     """Every pair of the design that was carried out, and every figure, one row each."""
     there = set(runs["search"])
     pairs = [pair for pair in PAIRS if there.issuperset(pair)]
-    rows = [{"a_is": a, "b_is": b, "figure": f, **asdict(paired(runs, a, b, f))} for a, b in pairs for f in FIGURES]
+    rows = [
+        {"a_is": a, "b_is": b, "figure": f, **asdict(paired(runs, a, b, f))}
+        for a, b in pairs
+        for f in FIGURES
+    ]
     return pd.DataFrame(rows)
 
 

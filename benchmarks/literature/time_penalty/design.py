@@ -37,20 +37,28 @@ def gaussian(pending: Literal["ignore", "liar"]) -> Strategy:
 def searches(sizes: Sizes) -> dict[str, Search]:
     """The main comparison.
 
-    Asynchronous Bayesian optimisation does not predict pending results, as published. In rounds that would give every
-    worker the same candidate, so there pending points count as if they had the median (a "liar").
+    Asynchronous Bayesian optimisation does not predict pending results, as published. In rounds
+    that would give every worker the same candidate, so there pending points count as if they had
+    the median (a "liar").
     """
     dsice = DSICE(tolerance=None)
     timed = Goal("loss", time_weight="auto", until=Share(0.5))
     found: dict[str, Search] = {}
-    for name, stream, rounds in (("gp", gaussian("ignore"), gaussian("liar")), ("dsice", dsice, dsice)):
+    for name, stream, rounds in (
+        ("gp", gaussian("ignore"), gaussian("liar")),
+        ("dsice", dsice, dsice),
+    ):
         found[f"{name} async"] = Search(stream, sizes.workers, "async", sizes.trials)
         found[f"{name} async time"] = replace(found[f"{name} async"], goal=timed)
         found[f"{name} rounds"] = Search(rounds, sizes.workers, "rounds", sizes.trials)
         found[f"{name} sequential"] = Search(stream, 1, "async", sizes.trials)
         found[f"{name} async wide"] = Search(stream, sizes.wide_workers, "async", sizes.wide_trials)
-        found[f"{name} rounds wide"] = Search(rounds, sizes.wide_workers, "rounds", sizes.wide_trials)
-    found["dsice async ignore"] = Search(DSICE(pending="ignore", tolerance=None), sizes.workers, "async", sizes.trials)
+        found[f"{name} rounds wide"] = Search(
+            rounds, sizes.wide_workers, "rounds", sizes.wide_trials
+        )
+    found["dsice async ignore"] = Search(
+        DSICE(pending="ignore", tolerance=None), sizes.workers, "async", sizes.trials
+    )
     found["random async"] = Search(Random(), sizes.workers, "async", sizes.trials)
     return found
 
@@ -67,21 +75,35 @@ def other_weights(frame: pd.DataFrame, sizes: Sizes) -> dict[str, Search]:
     found: dict[str, Search] = {}
     for weight in WEIGHTS:
         for share in SHARES:
-            goal = Goal("loss", time_weight=weight * unit, until=None if share == NEVER_OVER else Share(share))
-            found[f"dsice b={weight} share={share}"] = Search(DSICE(tolerance=None), sizes.workers, "async", sizes.trials, goal)
+            goal = Goal(
+                "loss",
+                time_weight=weight * unit,
+                until=None if share == NEVER_OVER else Share(share),
+            )
+            found[f"dsice b={weight} share={share}"] = Search(
+                DSICE(tolerance=None), sizes.workers, "async", sizes.trials, goal
+            )
     weak = Goal("loss", time_weight=0.3 * unit, until=Share(0.5))
-    found["gp b=0.3 share=0.5"] = Search(gaussian("ignore"), sizes.workers, "async", sizes.trials, weak)
+    found["gp b=0.3 share=0.5"] = Search(
+        gaussian("ignore"), sizes.workers, "async", sizes.trials, weak
+    )
     return found
 
 
-def one(search: Search, frame: pd.DataFrame, axes: Axes, seed: int) -> tuple[dict[str, float], pd.DataFrame]:
+def one(
+    search: Search, frame: pd.DataFrame, axes: Axes, seed: int
+) -> tuple[dict[str, float], pd.DataFrame]:
     """`replay` in a process of the pool: what travels back."""
     outcome: Outcome = replay(search, frame, axes, seed)
     return outcome.figures, outcome.course
 
 
 def carry_out(
-    plan: Mapping[str, Search], seeds: Sequence[int], frame: pd.DataFrame, axes: Axes, executor: Executor
+    plan: Mapping[str, Search],
+    seeds: Sequence[int],
+    frame: pd.DataFrame,
+    axes: Axes,
+    executor: Executor,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All searches with all seeds.
 

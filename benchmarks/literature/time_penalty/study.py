@@ -13,7 +13,8 @@ from dsice import Goal, Ordinal, Trial, Tuner, run
 from dsice.launchers import Table
 from dsice.strategies import Strategy
 
-OF_THE_WAY = 0.05  # the target: so far from the table's best loss, as a share of the way to its median
+# the target: so far from the table's best loss, as a share of the way to its median
+OF_THE_WAY = 0.05
 Axes = Mapping[str, Ordinal | list[Any]]
 
 
@@ -26,7 +27,8 @@ class Search:
     strategy, goal
         Who proposes the settings, and what is minimised.
     workers, mode
-        Trainings at a time; a worker gets its next one when it is free (``"async"``) or when all are (``"rounds"``).
+        Trainings at a time; a worker gets its next one when it is free (``"async"``) or when all
+        are (``"rounds"``).
     trials
         Trainings in all.
     """
@@ -45,14 +47,17 @@ class Outcome:
     Attributes
     ----------
     figures
-        ``trials``; ``total``: run time of all its trainings; ``elapsed``: on the virtual clock; ``utilisation``; ``final``: the
-        lowest loss; ``of_the_way``: how far it is from the table's best, in units of the way from there to the median;
-        ``to_target_total`` and ``to_target_elapsed``: the same times up to the first training that reached the target
-        (those of the whole search where none did), ``reached``; ``per_loss``: elapsed seconds per unit of loss below the
-        table's median; ``asking``: processor seconds of the search for each trial; ``moved``: share of proposals for which
-        a free point nearby stands, since the sampler proposed one that was taken.
+        ``trials``; ``total``: run time of all its trainings; ``elapsed``: on the virtual clock;
+        ``utilisation``; ``final``: the lowest loss; ``of_the_way``: how far it is from the table's
+        best, in units of the way from there to the median; ``to_target_total`` and
+        ``to_target_elapsed``: the same times up to the first training that reached the target
+        (those of the whole search where none did), ``reached``; ``per_loss``: elapsed seconds per
+        unit of loss below the table's median; ``asking``: processor seconds of the search for each
+        trial; ``moved``: share of proposals for which a free point nearby stands, since the sampler
+        proposed one that was taken.
     course
-        ``elapsed``, ``total`` (told so far) and ``best`` loss after each training, in the order in which they ended.
+        ``elapsed``, ``total`` (told so far) and ``best`` loss after each training, in the order in
+        which they ended.
     tuner
         The search itself.
     """
@@ -64,7 +69,14 @@ class Outcome:
 
 def table_of(frame: pd.DataFrame, axes: Axes, workers: int) -> Table:
     """The trainings as a launcher with so many workers."""
-    return Table(frame, objective="loss", params=list(axes), seconds="seconds", metrics=["error"], workers=workers)
+    return Table(
+        frame,
+        objective="loss",
+        params=list(axes),
+        seconds="seconds",
+        metrics=["error"],
+        workers=workers,
+    )
 
 
 def target(table: Table) -> float:
@@ -76,9 +88,17 @@ def target(table: Table) -> float:
 def replay(search: Search, frame: pd.DataFrame, axes: Axes, seed: int) -> Outcome:
     """Carry a search out on the virtual clock. The clock counts trainings, not the seconds of the search itself."""
     table, ended = table_of(frame, axes, search.workers), list[Trial]()
-    tuner = Tuner(table.space, search.strategy, goal=search.goal, max_trials=search.trials, seed=seed)
+    tuner = Tuner(
+        table.space, search.strategy, goal=search.goal, max_trials=search.trials, seed=seed
+    )
     began = time.thread_time()
-    run(tuner, table, mode=search.mode, callbacks=[lambda _, trial: ended.append(trial)], progress=False)
+    run(
+        tuner,
+        table,
+        mode=search.mode,
+        callbacks=[lambda _, trial: ended.append(trial)],
+        progress=False,
+    )
     asking = (time.thread_time() - began) / len(ended)
     course = _course(ended)
     moved = sum(trial.note.get("phase") == "near" for trial in ended) / len(ended)

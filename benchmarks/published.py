@@ -4,20 +4,20 @@
     python benchmarks/published.py --quick    # one run on each of the smaller grids
 
 Grids: the digits table of `benchmarks/digits` (10 starts: the middle and 9 random ones), and
-quadratic and wavy functions with an oblique axis (2 seeds of each, from the middle). Medians over
-the runs:
+quadratic and wavy functions with an oblique axis (2 seeds of each, from the middle).
+The columns, medians over the runs:
 
-- jobs: what the algorithm asks for by its own rules, repeated points included;
+- jobs: jobs that the algorithm asks for by its own rules, repeated points included;
 - points: different points among them;
-- rounds: batches, of 40, on the 15x16x16x16 grid of 50; one at a time for the sequential ones;
+- rounds: batches of 40, of 50 on the 15x16x16x16 grid, of 1 for the sequential algorithms;
 - fill: points as a share of rounds x batch;
 - left: (best found - optimum) / (median - optimum) at the end, 0 at the optimum, 1 for a typical
-  point: median and worst run;
-- to 1 %: the round after which at most 1 % is left, "never" where half of the runs do not get
-  there.
+  point; the median and the worst run;
+- to 1 %: the round after which at most 1 % is left, "never" where half of the runs do not reach it.
 
-DSICE, which has no end of its own, is given the points of Parallel2022. The row "Radial2024,
-filled" is what the Tuner makes of it: repeated points answered from the history, batches filled up.
+DSICE does not end by itself, so it is given the points of Parallel2022. The row "Radial2024,
+filled" runs Radial2024 through the Tuner, which answers repeated points from the history and fills
+up the batches.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Values = NDArray[np.float64]
 
 @dataclass
 class Course:
-    """What became of a run: jobs by the algorithm's rules, different points, and the best after each round."""
+    """Outcome of a run: jobs by the algorithm's rules, different points, best after each round."""
 
     jobs: int
     points: int
@@ -58,7 +58,7 @@ class Course:
 
 @dataclass
 class Run:
-    """A function over a whole grid, NaN where it fails, and where to start."""
+    """A function over a whole grid, NaN where it fails, and the starting point."""
 
     values: Values
     start: Point
@@ -91,7 +91,7 @@ def digits(quick: bool) -> list[Run]:
 
 
 def bare(search: Search, values: Values, batch: int) -> Course:
-    """An algorithm by its own rules."""
+    """Run an algorithm by its own rules."""
     jobs, best, bests, seen = 0, inf, list[float](), set[Point]()
     while points := search.ask(batch):
         jobs += len(points)
@@ -104,7 +104,7 @@ def bare(search: Search, values: Values, batch: int) -> Course:
 
 
 def tuned(strategy: Strategy, values: Values, batch: int, most: int | None) -> Course:
-    """The same through the Tuner."""
+    """Run a strategy through the Tuner."""
     tuner, bests = (
         Tuner({f"x{i}": range(m) for i, m in enumerate(values.shape)}, strategy, max_trials=most),
         list[float](),
@@ -132,7 +132,8 @@ def row(name: str, runs: list[Run], batch: int, found: list[Course]) -> None:
     )
     reached = f"{median(soon):g}" if median(soon) < inf else "never"
     print(
-        f"| {name} | {jobs:g} | {points:g} | {rounds:g} | {fill:.0%} | {reached} | {median(left):.3f} | {max(left):.3f} |",
+        f"| {name} | {jobs:g} | {points:g} | {rounds:g} | {fill:.0%} | {reached} "
+        f"| {median(left):.3f} | {max(left):.3f} |",
         flush=True,
     )
 
@@ -142,7 +143,8 @@ def compare(name: str, runs: list[Run], batch: int) -> None:
     shape = runs[0].values.shape
     print(f"\n{name}, batch {batch}, {len(runs)} runs\n")
     print(
-        "| algorithm | jobs | points | rounds | fill | to 1 % | left | worst |\n|---|---|---|---|---|---|---|---|"
+        "| algorithm | jobs | points | rounds | fill | to 1 % | left | worst |\n"
+        "|---|---|---|---|---|---|---|---|"
     )
     one: dict[str, Callable[[Run], Search]] = {
         "Sequential2017": lambda run: Sequential(shape, run.start, narrow=False),

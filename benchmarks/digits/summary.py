@@ -1,4 +1,4 @@
-"""Print the figures of README.md from the table; called as `python benchmarks/digits/summary.py`."""
+"""Print the figures of README.md from the table: `python benchmarks/digits/summary.py`."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ def main() -> None:
     for share in (0.01, 0.02, 0.05, 0.10):
         count = int((done["loss"] <= best + share * (median - best)).sum())
         print(
-            f"within {share:.0%} of the way from best to median: {count} configurations, {count / len(table):.2%} of the grid"
+            f"within {share:.0%} of the way from best to median: "
+            f"{count} configurations, {count / len(table):.2%} of the grid"
         )
     print(
         f"Spearman of the two seeds: {done['loss_s0'].corr(done['loss_s1'], method='spearman'):.4f}"
     )
     gap = done["loss_s0"] - done["loss_s1"]
     for name, part in (("all", gap), ("the best 100", gap.iloc[:100])):
-        # the seeds share their initial weights over the grid, so a common offset is no noise; the
-        # mean of two has half the spread
+        # all configurations share the initial weights of a seed, so a common offset is no noise;
+        # the mean of two has half the spread of their difference
         print(
-            f"noise of a mean of two, {name}: median {(part - part.median()).abs().median() / 0.6745 / 2:.4f}"
+            f"noise of a mean of two, {name}: "
+            f"median {(part - part.median()).abs().median() / 0.6745 / 2:.4f}"
         )
     chosen = done[(done[list(INITIAL)] == pd.Series(INITIAL)).all(axis=1)].iloc[0]
     rank = int((done["loss"] < chosen["loss"]).sum()) + 1
     print(f"initial: loss {chosen['loss']:.4f}, test error {chosen['test_error']:.4f}, rank {rank}")
     print(
-        f"seconds of a training: mean {table['seconds'].mean():.3f}, most {table['seconds'].max():.3f}"
+        f"seconds of a training: mean {table['seconds'].mean():.3f}, "
+        f"most {table['seconds'].max():.3f}"
     )
     print(
         done[[*AXES, "loss", "loss_s0", "loss_s1", "test_error", "seconds"]]

@@ -2,8 +2,9 @@
 
     python -m benchmarks.journal.run [--trials 100000] [--repeats 5]
 
-Two journals: one of a script that asks by forty and tells values, and one as `dsice.run` writes it,
-with notes, metrics, run times, moments and logs. Each figure is the median over fresh processes.
+Two journals are measured: one of a script that asks for forty points at a time and tells values,
+and one as `dsice.run` writes it, with notes, metrics, run times, moments and logs.
+Each figure is the median over fresh processes.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def _fresh(path: Path) -> dict[str, float]:
-    """The figures of one process; the journal is as before afterwards."""
+    """The figures of one process, which leaves the journal as it was."""
     data = path.read_bytes()
     command = [sys.executable, "-m", "benchmarks.journal.run", "--open", str(path)]
     done = subprocess.run(
@@ -70,7 +71,7 @@ def _measured(path: Path) -> dict[str, float]:
     from dsice.strategies import Random
 
     size, space = path.stat().st_size / 1e6, Space({name: range(10) for name in AXES})
-    _ = space.count  # the grid is enumerated once, with any journal
+    _ = space.count  # the grid is enumerated once, whatever the journal
     wall, cpu = time.perf_counter(), time.process_time()
     tuner = Tuner(space, Random(), journal=path)
     loaded = {"load s": time.perf_counter() - wall, "load, processor s": time.process_time() - cpu}
@@ -105,7 +106,7 @@ def _milliseconds(act: Callable[[], object], times: int = 15) -> float:
 
 
 def _fsync(beside: Path) -> float:
-    """What the disk alone takes for a line."""
+    """Seconds that the disk alone takes for a line."""
     with tempfile.TemporaryFile(dir=beside.parent, buffering=0) as file:
 
         def once() -> None:

@@ -1,6 +1,6 @@
-"""`dsice advance` by short calls beside one coordinator that stays: how much of the time the slots are busy.
+"""`dsice advance` by short calls beside one coordinator that stays: how busy the slots are.
 
-On a real Slurm where it is installed, else on the fake of PJM that the tests use.
+It runs on a real Slurm where that is installed, else on the fake PJM that the tests use.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ def measure() -> list[Bar]:
     subprocess.run(
         [sys.executable, "-m", "dsice.cli", "--version"], capture_output=True, check=True
     )
-    start = time.perf_counter() - began  # on a busy machine most of what is lost
-    measured = f"{short / whole:.0%} (busy {short:.0%} of the slots' time, {whole:.0%} uninterrupted; a call starts in {start:.1f} s)"
+    start = time.perf_counter() - began  # on a busy machine most of the loss
+    measured = (
+        f"{short / whole:.0%} (busy {short:.0%} of the slots' time, "
+        f"{whole:.0%} uninterrupted; a call starts in {start:.1f} s)"
+    )
     what = f"advance, {EACH:g} s at a time, over {SECONDS:g} s"
     return [
         Bar(
@@ -78,10 +81,10 @@ def _scheduler(stack: ExitStack, folder: Path) -> str:
 
 
 def _busy(folder: Path, scheduler: str, tune: Callable[[Path], None]) -> float:
-    """Share of the slots' time in which trials ran, until no new one was to be had."""
+    """Share of the slots' time in which trials ran, until no new trial was available."""
     folder.mkdir()
     file = folder / "study.toml"
-    trials = round(SECONDS * SLOTS / 10.0)  # of 10 seconds each, in the mean
+    trials = round(SECONDS * SLOTS / 10.0)  # of 10 seconds each, on average
     file.write_text(STUDY.format(slots=SLOTS, trials=trials, scheduler=scheduler))
     tune(file)
     told = [

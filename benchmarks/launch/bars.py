@@ -1,4 +1,4 @@
-"""What was measured beside what was asked for."""
+"""Measured figures beside the bars they have to keep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Bar:
     Attributes
     ----------
     what, launcher
-        What was measured, and where.
+        What was measured, and with which launcher.
     bar
         The figure asked for, in words.
     measured

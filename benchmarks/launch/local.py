@@ -3,11 +3,12 @@
 - at once: from the submission of 40 trials that sleep for 1 s to the last result;
 - one at a time: from submission to result of a trial that does nothing, median of 20;
 - coordinator: its processor time while 40 trials sleep for 4 s, as a share of one core;
-- cancel: from `cancel` until no process of the trial is left (a shell, a child, one in a session of
-  its own);
-- killed worker: 40 trials of which one kills its own process with SIGKILL: how many of the other 39
-  have their value, lost ones submitted once more, as `run` does. Engines that are not installed are
-  left out.
+- cancel: from `cancel` until no process of the trial is left
+  (a shell, a child, a process in a session of its own);
+- killed worker: 40 trials, one of which kills its own process with SIGKILL; how many of the other
+  39 have their value, where lost ones are submitted once more, as `run` does.
+
+Engines that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MANY = 40
 
 # ------------------------------------------------------------------ measurements
 def collected(launcher: Launcher, n: int) -> list[Result]:
-    """The next n results."""
+    """The next `n` results."""
     results: list[Result] = []
     while len(results) < n:
         results += [event for event in launcher.collect(5.0) if isinstance(event, Result)]
@@ -145,9 +146,9 @@ def killed(name: str) -> Bar:
     )
 
 
-# ------------------------------------------------------------------ all of it
+# ------------------------------------------------------------------ all measurements
 def measure() -> list[Bar]:
-    """All figures: medians of three runs, and one run of what counts trials."""
+    """All figures: times are medians of three runs; counts of trials are from one run."""
 
     def three(what: str, figure: Callable[[], float], limit: float, unit: str = "s") -> Bar:
         return at_most(what, "Local", limit, [figure() for _ in range(3)], unit)

@@ -1,7 +1,7 @@
 """``make bench-launch``: how fast and how safely trials are launched, each figure beside its bar.
 
-Each launcher has a module with ``measure() -> list[Bar]``; name one to run it alone: ``... run.py
-slurm``.
+Each launcher has a module with ``measure() -> list[Bar]``.
+Name one to run it alone: ``... run.py slurm``.
 """
 
 from __future__ import annotations

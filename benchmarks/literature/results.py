@@ -1,4 +1,4 @@
-"""Where a reproduction keeps what it measured: CSV and PNG beside its code, with the machine and the date."""
+"""The results of a reproduction: CSV and PNG files beside its code, with machine and date."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Results:
         The package of the reproduction (``Path(__file__).parent``). Results of a full run go to
         ``results`` below it.
     quick
-        A short form for tests: its results go to a folder of their own, named when it is done,
-        never over those of a full run.
+        Whether this is the short form for tests. Its results go to a folder of their own, which is
+        printed at the end, and never overwrite those of a full run.
     """
 
     def __init__(self, folder: Path, *, quick: bool = False) -> None:
@@ -52,7 +52,10 @@ class Results:
         return path
 
     def finish(self, figures: Mapping[str, object]) -> None:
-        """Write ``summary.json``: the figures with the machine, the date, the packages and how long all took; and print them."""
+        """Write and print ``summary.json``.
+
+        It has the figures with the machine, the date, the packages and how long everything took.
+        """
         seconds = round(time.monotonic() - self._began, 1)
         about = {
             "date": datetime.date.today().isoformat(),
@@ -68,14 +71,17 @@ class Results:
 
 
 def machine(packages: Iterable[str] = PACKAGES) -> str:
-    """The processor, how many of its cores there are, Python and the packages that matter, in one line."""
+    """The processor and its cores, Python and the packages that matter, in one line."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     processor = next(
         (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
         platform.machine(),
     )
     found = [f"{name} {version}" for name in packages if (version := _version(name))]
-    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(found)}"
+    return (
+        f"{processor}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {', '.join(found)}"
+    )
 
 
 def _version(name: str) -> str | None:
@@ -88,7 +94,7 @@ def _version(name: str) -> str | None:
 def arguments(about: str, *, flags: Mapping[str, str] | None = None) -> argparse.Namespace:
     """The command line that all reproductions have in common: ``--quick`` and ``--workers``.
 
-    `flags` are further ones of one reproduction, with what they do: ``{"--kept": "..."}``.
+    `flags` are further flags of one reproduction, each with its help: ``{"--kept": "..."}``.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument(
@@ -103,9 +109,10 @@ def arguments(about: str, *, flags: Mapping[str, str] | None = None) -> argparse
 
 
 def need(package: str, why: str, *, extra: str = "literature") -> None:
-    """End with a sentence where a package is not installed: not a failure of the reproduction, nothing is run.
+    """End with a sentence where a package is not installed.
 
-    `extra` names the extras of dsice that bring it.
+    This is not a failure of the reproduction; nothing is run. `extra` names the extra of dsice that
+    installs the package.
     """
     if importlib.util.find_spec(package) is None:
         print(f"skipped: {why} needs {package}: pip install 'dsice[{extra}]'")

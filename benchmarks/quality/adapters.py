@@ -1,6 +1,6 @@
-"""Optimisers behind one interface: ask for points, tell values. All see levels 0 .. m-1, never the values of parameters.
+"""Optimisers behind one interface: ask for points, tell values.
 
-Each imports its library itself.
+All of them see levels 0 .. m-1, never the values of parameters. Each imports its library itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEXT_SEED = 1000  # between the seeds of searches that start one after another i
 
 
 class Dsice:
-    """A strategy of dsice through the Tuner; one that has ended starts anew with another seed."""
+    """A strategy of dsice through the Tuner; when it has ended, it starts anew with another seed."""
 
     def __init__(
         self, problem: Problem, seed: int, batch: int, *, make: Callable[[int], Strategy]
@@ -63,7 +63,7 @@ class _Worst:
         self._worst: float | None = None
 
     def number(self, value: float) -> float | None:
-        """The value itself if it is finite; None as long as nothing was measured."""
+        """The value itself if it is finite, else the worst; None if nothing was measured yet."""
         if isfinite(value):
             self._worst = value if self._worst is None else max(self._worst, value)
             return value
@@ -108,7 +108,10 @@ class Optuna:
 
 
 class Skopt:
-    """scikit-optimize: a Gaussian process; a batch is asked with the lowest value so far as lie (`cl_min`)."""
+    """scikit-optimize: a Gaussian process.
+
+    While a batch is asked, pending points count with the lowest value so far (`cl_min`).
+    """
 
     def __init__(self, problem: Problem, seed: int, batch: int) -> None:
         from skopt import Optimizer

@@ -31,7 +31,7 @@ class Altered:
     then: DSICE = field(default_factory=lambda: DSICE(tolerance=None))
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """What DSICE proposes with these parts."""
+        """The proposals of DSICE with these parts."""
         with ExitStack() as stack:
             for name, other in self.parts.items():
                 stack.enter_context(patch(name, other))
@@ -73,7 +73,7 @@ def shuffled(
 
 
 class Matern(AxisPrior):
-    """In place of an ordered axis' d-spline prior: Matern 5/2, its length in place of the smoothness."""
+    """In place of an ordered axis' d-spline prior: Matern 5/2; its length replaces the smoothness."""
 
     def covariance(self, log_lam: float, at: Array) -> tuple[Array, Array]:
         """As `AxisPrior.covariance`, the slope by central differences."""
@@ -100,7 +100,10 @@ class Matern(AxisPrior):
 
 
 class OneLine(LineSearch):
-    """Each line is fitted by itself, a d-spline of fixed alpha through what is measured on it; new centres are random."""
+    """Each line is fitted by itself, by a d-spline of fixed alpha to the points measured on it.
+
+    New centres are random.
+    """
 
     ALPHA = 0.1
 

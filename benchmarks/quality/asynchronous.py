@@ -1,24 +1,25 @@
-"""Asynchronous search beside rounds on the virtual clock: how many trials and how long to within 1 % of the way.
+"""Asynchronous search beside rounds on the virtual clock: trials and time to within 1 %.
 
     python benchmarks/quality/asynchronous.py                                 # our digits table
     python benchmarks/quality/asynchronous.py --tables DIR --names a,b --jobs 2
 
 Every run is DSICE with 40 workers and at most 600 trials on a `dsice.launchers.Table`, in which a
-trial takes the seconds of the log. Within 1 %: a value at most (median - optimum) / 100 above the
-optimum of the table. Columns, medians over the seeds:
+trial takes the seconds of the log. A value is within 1 % if it is at most (median - optimum) / 100
+above the optimum of the table. The columns, medians over the seeds:
 
 - trials to 1 %: told trials up to the first such value; ratio: asynchronous over rounds.
 - seconds to 1 %: the virtual clock at that moment.
-- idle asking: in a further asynchronous run of all the trials (first seed only), with the seconds
-  scaled to a median of 60 and the real time of telling and asking added to the clock: share of the
-  workers' time lost to it. ms a trial: that real time over the trials; utilisation: share of the
-  workers' time in which a trial ran. They depend on what else the machine does.
+- idle asking: share of the workers' time that is lost to telling and asking. It is measured in a
+  further asynchronous run of all the trials (first seed only), with the seconds scaled to a median
+  of 60 and the real time of telling and asking added to the clock.
+  ms a trial: that real time over the trials; utilisation: share of the workers' time in which a
+  trial ran. They depend on what else the machine does.
 
-"never": not in half of the runs. The last lines: medians over the tables, and what is aimed at.
+"never" means: not in half of the runs. The last lines are medians over the tables, and the targets.
 
-DIR: CSV or Parquet files, one row per point with the parameters, then `objective`, `seconds` and,
-if some failed, `valid`; where there is an INDEX.json - a list of {"name", "file", "params":
-[{"name", "kind", "values"}]}, or {"tables": that list} - it says which columns are the parameters.
+DIR holds CSV or Parquet files with one row per point: the parameters, then `objective`, `seconds`
+and, if some failed, `valid`. An INDEX.json beside them says which columns are the parameters: a
+list of {"name", "file", "params": [{"name", "kind", "values"}]}, or {"tables": that list}.
 Tables without seconds are left out.
 """
 
@@ -65,7 +66,7 @@ WIDTHS = (7, 7, 9, 9, 9, 9, 13, 12, 13)
 
 @dataclass(frozen=True)
 class Source:
-    """A table of measurements and what its columns are; `axes` None: as `Table` guesses."""
+    """A table of measurements and the meaning of its columns; `axes` None: as `Table` guesses."""
 
     name: str
     path: Path
@@ -74,7 +75,7 @@ class Source:
     maximize: bool = False
 
     def frame(self) -> pd.DataFrame:
-        """Its rows."""
+        """The rows of the table."""
         return (
             pd.read_parquet(self.path)
             if self.path.suffix in (".parquet", ".pq")
@@ -82,7 +83,7 @@ class Source:
         )
 
     def timed(self, frame: pd.DataFrame) -> bool:
-        """Whether it says how long trials took."""
+        """Whether the table says how long trials took."""
         return "seconds" in frame and bool(
             np.isfinite(pd.to_numeric(frame["seconds"], errors="coerce")).any()
         )
@@ -101,7 +102,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Found:
-    """Trials and seconds to the target of each mode, infinite if it was not reached; the run with overhead: clock and trials."""
+    """Trials and seconds to the target in each mode, infinite where it was not reached.
+
+    Of the run with overhead, `clock` and `told` trials.
+    """
 
     trials: dict[Mode, float] = field(default_factory=dict)
     seconds: dict[Mode, float] = field(default_factory=dict)
@@ -154,7 +158,7 @@ def _indexed(folder: Path, entry: Mapping[str, Any]) -> Source:
 
 
 def _axis(parameter: Mapping[str, Any]) -> Any:
-    """Levels in their order; those of a category have none."""
+    """The levels in their order; those of a category have no order."""
     values = parameter["values"]
     return (
         Choice(values)
@@ -200,7 +204,7 @@ def _tuner(task: Task, table: Table) -> Tuner:
 
 
 def _to_target(task: Task, frame: pd.DataFrame, mode: Mode) -> tuple[float, float]:
-    """Told trials and virtual seconds up to the first value within the share of the way."""
+    """Told trials and virtual seconds up to the first value within the target."""
     table, maximize = _table(task, frame), task.source.maximize
     _, optimum = table.optimum(maximize=maximize)
     target, told = optimum + SHARE * (table.median - optimum), list[int]()
@@ -220,7 +224,7 @@ def _to_target(task: Task, frame: pd.DataFrame, mode: Mode) -> tuple[float, floa
 
 
 def _with_overhead(task: Task, frame: pd.DataFrame) -> tuple[Clock, int]:
-    """The clock after all the trials, and how many they were."""
+    """The clock after all the trials, and their number."""
     table = _table(task, frame, overhead=True, scale=MINUTE)
     tuner = run(_tuner(task, table), table, progress=False)
     return table.clock, len(tuner.history)
@@ -234,14 +238,14 @@ def row(found: list[Found]) -> list[float]:
         [median(f.seconds[mode] for f in found) for mode in MODES],
     ):
         figures += [rounds, stream, _ratio(stream, rounds)]
-    # of the first seed
+    # only the first seed has a clock
     for clock, told in [(f.clock, f.told) for f in found if f.clock is not None]:
         figures += [clock.idle_asking, 1000 * clock.asking / told, clock.utilisation]
     return figures
 
 
 def _ratio(stream: float, rounds: float) -> float:
-    """NaN where neither got there."""
+    """Asynchronous over rounds; NaN where neither reached the target."""
     return (
         math.nan
         if math.isinf(stream) and math.isinf(rounds)
@@ -280,7 +284,7 @@ def results(
     chosen: list[Source], options: argparse.Namespace
 ) -> Iterator[tuple[Source, list[Found]]]:
     """The runs of each table, one process each."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the processes, which load numpy after it
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the processes, which load numpy later
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {
             source.name: [
@@ -312,10 +316,12 @@ def main() -> None:
     options = parser.parse_args()
     chosen = sources(options.tables, [name for name in options.names.split(",") if name])
     print(
-        f"DSICE, {options.workers} workers, at most {options.trials} trials, medians over {options.seeds} seeds"
+        f"DSICE, {options.workers} workers, at most {options.trials} trials, "
+        f"medians over {options.seeds} seeds"
     )
     print(
-        f"{'':38}trials to 1 %                seconds to 1 %           all trials, time of asks added"
+        f"{'':38}trials to 1 %                seconds to 1 %           "
+        "all trials, time of asks added"
     )
     show("table", COLUMNS)
     rows, untimed = list[list[float]](), list[str]()

@@ -1,4 +1,4 @@
-"""A plain batched hill climber with random restarts: the yardstick that any search should beat."""
+"""A plain batched hill climber with random restarts: a yardstick that any search should beat."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from benchmarks.quality.tables import Point, Problem
 
 
 class Climber:
-    """Measures the unmeasured neighbours of the best point of its climb; at a local optimum it starts anew.
+    """Measure the neighbours of the best point of the climb; start anew at a local optimum.
 
-    Neighbours: one step on one axis, then one step on each of two axes; on an axis without order
-    every other level is a step. A batch is filled with random points; if one of them is better, the
-    climb goes on from there. When all neighbours are measured and none was better, the best of the
-    last random points is the next start.
+    Neighbours are one step away on one axis, then one step on each of two axes. On an axis without
+    order every other level is one step away. A batch is filled with random points; if one of them
+    is better, the climb goes on from there. When all neighbours are measured and none was better,
+    the best of the last random points is the next start.
     """
 
     def __init__(self, problem: Problem, seed: int) -> None:

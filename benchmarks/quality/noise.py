@@ -3,10 +3,12 @@
     python benchmarks/quality/noise.py --tables DIR --names a,b --seeds 10
 
 For tables with the single measurements of every point (columns obj_s* or obj_r*). Each evaluation
-draws one of them with replacement; a repeat costs one evaluation. Rounds of 40,
-`DSICE(noise=True)`. The true value of a point is its `objective`; regret: (true value - optimum) /
-(median - optimum) after 400 evaluations, of `tuner.best` and of the point with the smallest single
-value.
+draws one of them with replacement; a repeat costs one evaluation. The search is
+`DSICE(noise=True)` in rounds of 40.
+
+The true value of a point is its `objective`. The regret is (true value - optimum) /
+(median - optimum) after 400 evaluations, for `tuner.best` and for the point with the smallest
+single value.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ BATCH, EVALUATIONS, AIM = 40, 400, 0.6
 
 
 def regrets(source: Source, seed: int) -> tuple[float, float] | None:
-    """Regret of the recommended point and of the smallest value; None for a table without single measurements."""
+    """Regret of the recommended point and of the smallest value.
+
+    None for a table without single measurements.
+    """
     frame = source.frame()
     singles = [c for c in frame.columns if c.startswith(("obj_s", "obj_r")) and c != "obj_std"]
     if not singles or source.axes is None:

@@ -24,13 +24,13 @@ class Kind:
     make
         Called with (problem, seed, batch).
     settings
-        How it is set up, for the page.
+        Its settings in words, for the page.
     needs
         Modules that it imports.
     extra
-        Extra of pyproject.toml that has them.
+        Extra of pyproject.toml that installs them.
     rounds
-        For those that take minutes: most rounds of a run unless told otherwise. They also get fewer
+        Most rounds of a run unless told otherwise, for peers that take minutes. They also get fewer
         repeats, and fewer tries to fill a batch.
     """
 
@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def missing(self) -> list[str]:
-        """Modules that it needs and that are not installed."""
+        """Modules that the peer needs and that are not installed."""
         return [module for module in self.needs if find_spec(module) is None]
 
 

@@ -13,7 +13,7 @@ from benchmarks.quality.report import Report, Values, standard_error
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which everybody can tell apart, and grey; dashes tell the rest apart
+# Okabe and Ito's colours, which everybody can tell apart, and grey; dashes distinguish the rest
 HERO, COLOURS = (
     "#D55E00",
     ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1a1a1a", "#8c8c8c"),
@@ -40,7 +40,7 @@ def draw(report: Report, path: Path) -> None:
         axes.remove()
     for axes in grid[:, 0]:
         axes.set_ylabel("score of the round", fontsize=9)
-    for axes in list(grid.flat)[: len(panels)][-COLUMNS:]:  # the lowest of each column
+    for axes in list(grid.flat)[: len(panels)][-COLUMNS:]:  # the lowest panel of each column
         axes.set_xlabel("round", fontsize=9)
         axes.tick_params(labelbottom=True)
     lines = sorted(
@@ -59,7 +59,10 @@ def draw(report: Report, path: Path) -> None:
 
 
 def curve(report: Report, peer: str, table: str) -> tuple[Values, Values]:
-    """Mean score of each round that counts, and its standard error (0 of a single run), each of shape (rounds,)."""
+    """Mean score of each round that counts, and its standard error (0 for a single run).
+
+    Both have the shape (rounds,).
+    """
     scores = report.run(peer, table, "score")
     scores = scores[:, np.isfinite(scores).all(axis=0)]
     errors = (
@@ -71,7 +74,10 @@ def curve(report: Report, peer: str, table: str) -> tuple[Values, Values]:
 
 
 def mean_curve(report: Report, peer: str) -> tuple[Values, Values]:
-    """The same over all tables; one on which the later rounds do not count keeps its last score there."""
+    """The same over all tables.
+
+    A table on which the later rounds do not count keeps its last score there.
+    """
     found = [curve(report, peer, table) for table in report.tables]
     if not all(len(means) for means, _ in found):
         return np.empty(0), np.empty(0)
@@ -83,7 +89,7 @@ def mean_curve(report: Report, peer: str) -> tuple[Values, Values]:
 
 def _panel(axes: Axes, report: Report, name: str) -> None:
     axes.axhline(0.0, color="#8c8c8c", linewidth=0.8)
-    # the hero last, above the others
+    # the hero is drawn last, above the others
     order = sorted(report.peers, key=lambda peer: peer == report.hero)
     for place, peer in enumerate(order):
         mean, error = mean_curve(report, peer) if name == "mean" else curve(report, peer, name)

@@ -47,7 +47,10 @@ class Report:
 
     @cached_property
     def peers(self) -> list[str]:
-        """Those with results: those of most rounds first, then by score; without a run on some table, last."""
+        """Peers with results, in order: most rounds first, then by score.
+
+        A peer without a run on some table comes last.
+        """
 
         def place(peer: str) -> tuple[bool, int, float]:
             mean, _ = self.mean(peer, self.rounds(peer))
@@ -94,12 +97,12 @@ class Report:
         return float(scores.mean()), standard_error(scores)
 
     def mean(self, peer: str, rounds: int) -> tuple[float, float]:
-        """Mean over the tables and its standard error; NaN if the peer has no run on one of them."""
+        """Mean over the tables and its standard error; NaN if the peer lacks a run on one."""
         found = np.array([self.score(peer, table, rounds) for table in self.tables])
         return float(found[:, 0].mean()), float(np.sqrt((found[:, 1] ** 2).sum()) / len(found))
 
     def to_way(self, peer: str, table: str) -> list[float]:
-        """Rounds to within 1 % of each run, inf where it did not get there."""
+        """Rounds to within 1 % for each run, inf where it did not get there."""
         return [rounds_to(regrets) for regrets in self.run(peer, table, "regret").tolist()]
 
     def filled(self, peer: str) -> float:
@@ -182,7 +185,7 @@ class Report:
                     self.score(self.hero, table, rounds),
                 )
                 if theirs > ours:
-                    # e is NaN of a single run
+                    # e is NaN for a single run
                     sure = "" if theirs - ours > 2 * np.hypot(e, f) else ", not certain"
                     ahead.append(f"{table} ({theirs:.2f} against {ours:.2f}{sure})")
             if ahead:
@@ -214,12 +217,12 @@ class Report:
 
 
 def standard_error(values: Values) -> float:
-    """Of the mean; NaN of a single value."""
+    """Standard error of the mean; NaN for a single value."""
     return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
 
 
 def plus_minus(mean: float, error: float) -> str:
-    """A mean and its standard error, where there is one; NaN comes of missing runs."""
+    """A mean and its standard error, where there is one; NaN means missing runs."""
     if isnan(mean):
         return "no run"
     shown = f"{round(mean, 2) + 0.0:.2f}"  # no -0.00
@@ -227,7 +230,7 @@ def plus_minus(mean: float, error: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Two digits that matter."""
+    """Seconds with two significant digits."""
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
@@ -256,7 +259,8 @@ def fill(page: Path, part: str, text: str) -> None:
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(old):
         raise OptionError(
-            f"{page}: expected the lines {begin!r} and {end!r}, in this order; put them where the results belong"
+            f"{page}: expected the lines {begin!r} and {end!r}, in this order; "
+            "put them where the results belong"
         )
     page.write_text(
         pattern.sub(lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", old), encoding="utf-8"

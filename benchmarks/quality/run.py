@@ -3,7 +3,7 @@
     python -m benchmarks.quality.run                     # the comparison, see --help for its size
     python -m benchmarks.quality.run --ablation          # variants of the default search instead
     python -m benchmarks.quality.run --peers DSICE --add # one peer anew, the other results kept
-    python -m benchmarks.quality.run --report --docs     # nothing is run; into docs/benchmarks.md
+    python -m benchmarks.quality.run --report --docs     # run nothing; fill docs/benchmarks.md
 
 Prints the tables and keeps, in the folder of --out, every round of every run (results.csv), the
 tables (report.md) and the curves (quality.png). What is compared and how: docs/benchmarks.md.
@@ -84,7 +84,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def chosen_peers(asked: argparse.Namespace) -> dict[str, Kind]:
-    """The peers to run; those whose packages are missing are named and left out, unless they were asked for.
+    """The peers to run.
+
+    Peers whose packages are missing are named and left out, unless they were asked for.
 
     Raises
     ------
@@ -134,7 +136,8 @@ def tasks(asked: argparse.Namespace, peers: dict[str, Kind]) -> list[Task]:
     for name in names:
         if Yardstick(tables.load(name).values).chance_of_optimum(asked.batch) > 0.5:
             raise OptionError(
-                f"--batch {asked.batch}: one batch of random points is half of table {name}; take a smaller batch"
+                f"--batch {asked.batch}: one batch of random points is half of table {name}; "
+                "take a smaller batch"
             )
     return [
         Task(
@@ -151,7 +154,10 @@ def tasks(asked: argparse.Namespace, peers: dict[str, Kind]) -> list[Task]:
 
 
 def measure(todo: list[Task], jobs: int, path: Path, *, add: bool) -> int:
-    """Run the searches; results go to the file as they come. Returns how many crashed; each is named."""
+    """Run the searches and write their results to the file as they come.
+
+    Names each search that crashed, and returns their number.
+    """
     import pandas as pd
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +203,8 @@ def results(path: Path, batch: int) -> DataFrame:
     """
     if not path.exists():
         raise OptionError(
-            f"{path} does not exist: run the comparison without --report first, or give its folder with --out"
+            f"{path} does not exist: run the comparison without --report first, "
+            "or give its folder with --out"
         )
     found = read(path)
     found = found[found["batch"] == batch]

@@ -1,4 +1,4 @@
-"""How good a search is: ranks, the score beside random search, the way from the optimum to the median.
+"""How good a search is: ranks, the score relative to random search, and the regret.
 
 The *rank* of a value is the number of points of the table that are strictly better. After each
 round the rank of the best value so far is compared with what random search without repetition has
@@ -7,9 +7,10 @@ after as many points:
     score of a round = 1 - log(1 + rank) / E[log(1 + rank)] under random search
 
 0 is random search, 1 the optimum, below 0 worse than random. *score_R* is its mean over the rounds.
-It stays the same under every monotone change of the objective. *Regret* is (best - optimum) /
-(median - optimum): 0 at the optimum, 1 at a typical point; "within 1 %" is a regret of at most
-0.01.
+It stays the same under every monotone change of the objective.
+
+*Regret* is (best - optimum) / (median - optimum): 0 at the optimum, 1 at a typical point.
+"Within 1 %" is a regret of at most 0.01.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What the values of a table are measured with.
+    """Rates the values of a table.
 
     Parameters
     ----------
     values
-        All values of the table, any shape, NaN for failed points: those count as draws of random
-        search and as worse than every other.
+        All values of the table, any shape, NaN for failed points. A failed point counts as a draw
+        of random search and as worse than every other point.
     """
 
     values: Values
@@ -46,7 +47,10 @@ class Yardstick:
 
     @cached_property
     def _rank_of_place(self) -> NDArray[np.int64]:
-        """Rank of each point in ascending order of values, shape (points,); equal values share the lowest place."""
+        """Rank of each point in ascending order of values, shape (points,).
+
+        Equal values share the lowest place.
+        """
         known, failed = self._sorted, self.values.size - self._sorted.size
         ranks: NDArray[np.int64] = np.full(known.size + failed, known.size, dtype=np.int64)
         ranks[: known.size] = np.searchsorted(known, known, side="left")
@@ -63,17 +67,20 @@ class Yardstick:
         return float(np.median(self._sorted))
 
     def rank(self, best: float) -> int:
-        """How many points are strictly better than `best`; inf or NaN (nothing measured yet): all that did not fail."""
+        """Number of points that are strictly better than `best`.
+
+        For inf or NaN (nothing measured yet) these are all points that did not fail.
+        """
         return int(np.searchsorted(self._sorted, best if isfinite(best) else inf, side="left"))
 
     def regret(self, best: float) -> float:
-        """Share of the way from optimum to median that is left; inf if nothing was measured yet."""
+        """(best - optimum) / (median - optimum); inf if nothing was measured yet."""
         return (best - self.optimum) / (self.median - self.optimum) if isfinite(best) else inf
 
     def expected(self, draws: int) -> float:
-        """E[log(1 + rank)] of the best of so many points drawn without repetition.
+        """E[log(1 + rank)] of the best of `draws` points drawn without repetition.
 
-        The best of them stands at place i with probability C(N - 1 - i, draws - 1) / C(N, draws).
+        The best of them has place i with probability C(N - 1 - i, draws - 1) / C(N, draws).
         """
         from scipy.special import gammaln
 
@@ -86,7 +93,7 @@ class Yardstick:
         return float(np.exp(log_chance) @ np.log1p(self._rank_of_place[place]))
 
     def chance_of_optimum(self, draws: int) -> float:
-        """Chance that random search has found the optimum after so many points."""
+        """Chance that random search has found the optimum after `draws` points."""
         from scipy.special import gammaln
 
         count, best = self.values.size, int(np.sum(self._sorted == self.optimum))

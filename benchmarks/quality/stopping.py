@@ -1,8 +1,8 @@
-"""The stopping rule at its default tolerance: when it stops, and how far from the optimum of the table.
+"""The stopping rule at its default tolerance: when it stops, and how far from the optimum.
 
     python benchmarks/quality/stopping.py [--tables DIR] [--names a,b] [--seeds 3]
 
-Rounds of 40, at most 600 evaluations. Way: (best found - optimum) / (median - optimum).
+Rounds of 40, at most 600 evaluations. The way left is (best - optimum) / (median - optimum).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST, BATCH = 600, 40
 
 
 def stop(source: Source, seed: int) -> tuple[int, float]:
-    """Evaluations, and the share of the way that was left."""
+    """Number of evaluations, and the share of the way that was left."""
     table = Table(source.frame(), objective=source.objective, params=source.axes, slots=BATCH)
     tuner = Tuner(table.space, goal=Goal(maximize=source.maximize), max_trials=MOST, seed=seed)
     run(tuner, table, mode="rounds", progress=False)

@@ -185,10 +185,14 @@ def _many(found: Bars) -> None:
     }
     times = rotate(tasks, turn=6e-2, rounds=25, budget=30.0)
     each = median(times["fit_many"]) / float(sizes.sum())
-    text = f"10,000 ragged lines, argmin and curves ({readable(median(times['fit_many']))}): per grid point"
+    took = readable(median(times["fit_many"]))
+    text = f"10,000 ragged lines, argmin and curves ({took}): per grid point"
     found.add(text, each, 20e-9, least=False, show=readable)
     theirs = median(times["whittaker-eilers"]) / rows.size
-    text = f"the same: whittaker-eilers smooth_parallel, one thread ({readable(theirs)} per grid point)"
+    text = (
+        "the same: whittaker-eilers smooth_parallel, one thread "
+        f"({readable(theirs)} per grid point)"
+    )
     found.add(text, theirs / each, 4.0, least=True, show=times_as_fast)
     for name in ("fit_many, REML", "fit_many, REML and bands"):
         found.note(f"the same lines, {name}", readable(median(times[name])))

@@ -1,8 +1,8 @@
 """Which alpha finds the minimum: mean regret of the fitted minimum over 18 cells of synthetic lines.
 
-A cell is a line of n = 16 or 64 levels, noise of 0, 0.05 or 0.2 (the function's range is 1) and k =
-6, 8 or 12 measured levels: the four initial ones of the published line search and k - 4 random
-others. The regret is the true value at the level where the fitted curve is lowest, above the true
+A cell is a line of n = 16 or 64 levels, noise of 0, 0.05 or 0.2 (the function's range is 1) and
+k = 6, 8 or 12 measured levels: the four initial ones of the published line search and k - 4 random
+others. The regret is the true value at the level where the fitted curve is lowest, minus the true
 minimum.
 """
 
@@ -36,7 +36,7 @@ def truth(kind: int, n: int, rng: np.random.Generator) -> Array:
 
 
 def initial(n: int) -> list[int]:
-    """The four levels with which the authors' line search begins."""
+    """The four levels with which the published line search begins."""
     third = (n - 1) // 3
     return [0, third, third + (n - 1 - third) // 2, n - 1]
 
@@ -69,7 +69,13 @@ def regrets(seed: int = 0) -> dict[str, Array]:
         true, levels, values = cell(n, noise, k, seed)
         offsets = np.arange(PER_CELL + 1) * k
         for name, options in METHODS.items():
-            fits = fit_many(offsets, levels.ravel(), values.ravel(), n, **options)  # type: ignore[arg-type]
+            fits = fit_many(
+                offsets,
+                levels.ravel(),
+                values.ravel(),
+                n,
+                **options,  # type: ignore[arg-type]
+            )
             found[name].append(float(true[np.arange(PER_CELL), fits.argmin].mean()))
     return {name: np.array(v) for name, v in found.items()}
 

@@ -20,7 +20,7 @@ CONTINUOUS = ("make_smoothing_spline", "csaps")
 
 
 def columns(line: Line) -> dict[str, Curve]:
-    """What is run on a line of this size; what would take minutes is left out."""
+    """The fits to run on a line of this size, without those that would take minutes."""
     n, k = line.n, line.k
     found: dict[str, Curve] = {"dsice kernel": line.kernel_curve}
     if k <= 65_536:
@@ -43,7 +43,10 @@ def _public(line: Line) -> Curve:
 
 
 def table() -> list[str]:
-    """Time to the values at all levels, and their error against 60 digits, for each size and library."""
+    """Time to the values at all levels, and their error, for each size and library.
+
+    The error is that against a computation with 60 digits.
+    """
     names = list(columns(Line(16, 8)))
     rows = ["| n | k | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     print("\n".join(rows))
@@ -75,14 +78,13 @@ def _cells(line: Line, names: list[str]) -> list[str]:
     for name, times in rotate(tasks, rounds=40, budget=2.5).items():
         cells[name] = readable(median(times))
         if exact and not name.endswith("GCV"):
-            cells[name] += (
-                f" ({error(np.asarray(tasks[name]())[_where(line)], exact[name in CONTINUOUS]):.0e})"
-            )
+            curve = np.asarray(tasks[name]())
+            cells[name] += f" ({error(curve[_where(line)], exact[name in CONTINUOUS]):.0e})"
     return list(cells.values())
 
 
 def _where(line: Line) -> np.ndarray:
-    """Up to 60 levels between the first and the last measured at which errors are taken."""
+    """Up to 60 levels at which errors are taken, between the first and the last measured one."""
     inside = np.random.default_rng(0).integers(line.levels[0], line.levels[-1] + 1, 30)
     return np.unique(np.r_[line.levels[:: max(1, line.k // 30)], inside])
 
@@ -93,10 +95,16 @@ def _exact(line: Line, continuous: bool) -> list[object]:
 
 def main() -> int:
     """Print the tables; 1 when a bar is missed."""
-    head = f"{_processor()}, Python {platform.python_version()}, one core; medians of runs in rotation."
+    head = (
+        f"{_processor()}, Python {platform.python_version()}, one core; "
+        "medians of runs in rotation."
+    )
     print(head + "\n")
     rows, missed = bars(str(HERE))
-    caption = "Time to the values at all n levels from k measured ones, lam = 0.25 (in brackets: error against 60 digits)."
+    caption = (
+        "Time to the values at all n levels from k measured ones, lam = 0.25 "
+        "(in brackets: error against 60 digits)."
+    )
     print(f"\n{caption}\n")
     sizes = table()
     if "--write" in sys.argv:

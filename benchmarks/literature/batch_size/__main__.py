@@ -1,4 +1,4 @@
-"""Sweep, searches on the measured table, fresh trainings of what they found, pictures."""
+"""The sweep, searches on the measured table, fresh trainings of the sizes found, pictures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def figures(
     judged: pd.DataFrame,
     shares: pd.DataFrame,
 ) -> dict[str, object]:
-    """What the page on this reproduction says."""
+    """The figures that the page on this reproduction states."""
     best = judging.top(sweep, "loss", 1)[0]
     medians = repeats.groupby("batch").loss.median()
     found: dict[str, object] = {

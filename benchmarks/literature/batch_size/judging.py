@@ -1,4 +1,4 @@
-"""What "as good" means: the noise of the measurement, and the judgement of each search by fresh trainings."""
+"""What "as good" means: the measurement's noise, and each search judged by fresh trainings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ SPREAD = 8  # sizes from small to large whose noise is shown
 
 
 def sizes_to_repeat(sweep: pd.DataFrame, found: pd.DataFrame, scale: Scale) -> list[int]:
-    """Sizes to train again: the best of the sweep by loss and by time, those the searches for the loss found, some of all."""
+    """Sizes to train again.
+
+    The best of the sweep by loss and by time, those that the searches for the loss found, and some
+    sizes from small to large.
+    """
     best = {batch for column in ("loss", "cpu_seconds") for batch in top(sweep, column, scale.top)}
     chosen = set(found.loc[found.objective == "loss", "batch"])
     places = np.geomspace(1, len(scale.batches), SPREAD).round().astype(int) - 1
@@ -26,10 +30,10 @@ def top(sweep: pd.DataFrame, column: str, count: int) -> list[int]:
 
 
 def noise(repeats: pd.DataFrame, column: str, batches: list[int]) -> float:
-    """How far one training is from the median of its size: a robust standard deviation, over several sizes.
+    """How far one training is from the median of its size.
 
-    With 8 trainings of a size it comes out about a tenth too small, which makes the judgement
-    stricter.
+    This is a robust standard deviation, over several sizes. With 8 trainings of a size it is about
+    a tenth too small, which makes the judgement stricter.
     """
     some = repeats[repeats.batch.isin(batches)]
     away = (some[column] - some.groupby("batch")[column].transform("median")).abs()
@@ -43,9 +47,10 @@ def judge(
 ) -> pd.DataFrame:
     """Add three columns to the searches.
 
-    ``in_table``: the value found is at most two noises above the lowest of the sweep. ``fresh``:
-    median loss of the fresh trainings of the size found, for searches for the loss. ``as_good``:
-    ``fresh`` is at most one noise above that of the sweep's best size; False elsewhere.
+    - ``in_table``: the value found is at most two noises above the lowest of the sweep.
+    - ``fresh``: median loss of the fresh trainings of the size found, in searches for the loss.
+    - ``as_good``: ``fresh`` is at most one noise above that of the sweep's best size; False in
+      searches for the time.
     """
     medians = repeats.groupby("batch").loss.median()
     limit = medians[top(sweep, "loss", 1)[0]] + noises["loss"]
@@ -55,7 +60,7 @@ def judge(
 
 
 def near(asked: str, within: int = 2) -> float:
-    """Share of the sizes of a search that are at most `within` away from one that it asked earlier."""
+    """Share of the sizes of a search that are at most `within` from one that it asked earlier."""
     sizes = [int(batch) for batch in asked.split()]
     return float(
         np.mean(
@@ -68,14 +73,20 @@ def near(asked: str, within: int = 2) -> float:
 
 
 def difference(judged: pd.DataFrame, column: str) -> float:
-    """Chance that DSICE and random search for the loss differ so much in `column` by luck (Mann-Whitney, two-sided)."""
+    """Chance that DSICE and random search for the loss differ as much in `column` by luck.
+
+    This is the p-value of a two-sided Mann-Whitney test.
+    """
     of_loss = judged[judged.objective == "loss"]
     one, other = (of_loss.loc[of_loss.search == name, column] for name in ("DSICE", "random"))
     return float(stats.mannwhitneyu(one, other).pvalue)
 
 
 def shares(judged: pd.DataFrame) -> pd.DataFrame:
-    """One row per objective and search: runs of it, medians, and the shares with their 95 % intervals (Wilson)."""
+    """One row per objective and search: runs, medians, and shares with their 95 % intervals.
+
+    The intervals are Wilson's.
+    """
     rows = []
     for (objective, search), group in judged.groupby(["objective", "search"], sort=False):
         row = {

@@ -1,4 +1,4 @@
-"""The two pictures: the sweep with the points that a search asked, and how the searches got on."""
+"""The two pictures: the sweep with the points that a search asked, and the searches' progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DPI = 90
 
 
 def sweep(path: Path, measured: pd.DataFrame, repeats: pd.DataFrame, judged: pd.DataFrame) -> None:
-    """Loss and time over the batch size, with what DSICE asked with seed 0 for each of them."""
+    """Loss and time over the batch size, with the sizes that DSICE asked with seed 0 for each."""
     figure = Figure(figsize=(9, 8), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     labels = {"loss": "validation loss", "cpu_seconds": "processor time of a training / s"}
@@ -56,7 +56,8 @@ def sweep(path: Path, measured: pd.DataFrame, repeats: pd.DataFrame, judged: pd.
         axes.grid(alpha=0.3)
     lower.set_xlabel("batch size")
     upper.set_title(
-        f"Batch size of a small network on digits: all {len(measured)}, and {len(asked)} that a search chose",
+        f"Batch size of a small network on digits: all {len(measured)}, "
+        f"and {len(asked)} that a search chose",
         fontsize=11,
     )
     figure.savefig(path, dpi=DPI)
@@ -88,7 +89,7 @@ def _fresh(axes: Axes, repeats: pd.DataFrame, column: str) -> None:
 
 
 def courses(path: Path, measured: pd.DataFrame, judged: pd.DataFrame, noise: float) -> None:
-    """Lowest loss so far over the number of trainings: median and quartiles of the seeds of each search."""
+    """Lowest loss so far over the number of trainings: each search's median and quartiles."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     of_loss = judged[judged.objective == "loss"]
@@ -130,7 +131,7 @@ def courses(path: Path, measured: pd.DataFrame, judged: pd.DataFrame, noise: flo
 
 
 def _course(measured: pd.DataFrame, asked: str, longest: int) -> NDArray[np.float64]:
-    """Lowest loss after 1, 2, ... trainings, shape (longest,); it stays where a search ended."""
+    """Lowest loss after 1, 2, ... trainings, shape (longest,); constant after a search ended."""
     values = (
         measured.set_index("batch").loss.loc[[int(batch) for batch in asked.split()]].to_numpy()
     )

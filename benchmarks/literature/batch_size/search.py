@@ -17,7 +17,7 @@ OBJECTIVES = {"loss": "validation loss", "cpu_seconds": "processor seconds of a 
 
 @dataclass(frozen=True)
 class Search:
-    """A way to choose batch sizes; one that draws nothing at random is run once."""
+    """A way to choose batch sizes; a deterministic one is run once."""
 
     name: str
     strategy: Strategy
@@ -25,7 +25,7 @@ class Search:
 
 
 def searches(scale: Scale) -> list[Search]:
-    """All that are compared, each with the same number of trainings at the most."""
+    """All searches that are compared, each with at most the same number of trainings."""
     return [
         Search("DSICE", DSICE()),
         Search("random", Random()),
@@ -47,9 +47,9 @@ def replay(sweep: pd.DataFrame, objective: str, scale: Scale) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per run: objective, search, seed, runs (trainings), batch and value of the best,
-        rank among all sizes (1 is best), trained (sum of the seconds), elapsed (seconds on the
-        virtual clock with `scale.workers`), asked (the sizes).
+        One row per run: objective, search, seed, runs (number of trainings), batch and value of the
+        best, its rank among all sizes (1 is best), trained (sum of the seconds), elapsed (seconds
+        on the virtual clock with `scale.workers`), asked (the sizes).
     """
     rows = []
     log = table(sweep, objective, scale.workers)
@@ -87,7 +87,7 @@ def _outcome(tuner: Tuner, log: Table) -> dict[str, object]:
 
 
 def sweep_elapsed(sweep: pd.DataFrame, workers: int) -> float:
-    """Seconds on the virtual clock of the whole sweep with `workers` at a time, none of which waits."""
+    """Virtual seconds of the whole sweep with `workers` at a time, none of which waits."""
     log = table(sweep, "loss", workers)
     run(Tuner(log.space, Grid()), log, progress=False)
     return log.clock.elapsed

@@ -8,9 +8,12 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Train, compare, draw. What takes long to import is imported here: processes that are spawned read this file too."""
+    """Train, compare, draw.
+
+    Modules that take long to import are imported here, since spawned processes import this file.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        # read when numpy is first imported, below: every training keeps to one core
+        # numpy reads this when it is first imported, below: every training keeps to one core
         os.environ.setdefault(name, "1")
     from benchmarks.literature.results import Results, arguments, need
 
@@ -36,7 +39,7 @@ def main() -> None:
     }
     tables["by_rate"] = figures.by_rate(tables["sweep"])
 
-    workers = max(2, given.workers)  # a grid that is distributed, on one core too
+    workers = max(2, given.workers)  # the grid is distributed even on one core
     grid, elapsed = launched.grid(size, shape, workers)
     tables["grid"] = grid[
         ["lr", "batch", "momentum", "state", "loss", "accuracy", "test", "seconds"]

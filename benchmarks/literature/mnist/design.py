@@ -1,4 +1,4 @@
-"""What is compared, on what and for how long; all of it fixed before the first full run."""
+"""What is compared, on which networks and for how long; fixed before the first full run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ AXES: dict[str, Any] = {
     "batch": [16, 32, 64, 128],
     "momentum": [0.0, 0.5, 0.8, 0.9, 0.95],
 }
-"""What random search and the population draw from: 260 settings."""
+"""The settings from which random search and the population draw: 260."""
 
 DECAY = 0.9
-"""A decaying learning rate is multiplied by it after every epoch: after 30 epochs 1/24 is left."""
+"""Factor of a decaying learning rate after every epoch: after 30 epochs 1/24 is left."""
 
 RANDOM, MATCHED, MEDIAN, DECAYING, POPULATION = (
     "random",
@@ -40,16 +40,16 @@ class Size:
     seeds
         Studies of each method and network.
     trainings, epochs
-        Budget of a study: that many trainings of that many epochs. A population has as many
+        Budget of a study: the number of trainings and their epochs. A population has as many
         members.
     points, checkpoints, complete
-        Of learning-curve matching; the median rule looks at the same checkpoints, after as many
-        complete trainings.
+        Options of learning-curve matching. The median rule looks at the same checkpoints, after as
+        many complete trainings.
     stages
         Stages of a population; they divide `epochs`.
     rates, copies, repeats
-        The sweep over initial rates: how many, trainings (or members) for each, and how often that
-        is repeated.
+        The sweep over initial rates: the number of rates, the trainings (or members) for each, and
+        how often they are repeated.
     grid
         Levels of the three axes of the grid search.
     launched
@@ -83,7 +83,7 @@ class Size:
 
     @property
     def median(self) -> Median:
-        """The stopper that it is compared with."""
+        """The stopper with which the published one is compared."""
         return Median(self.checkpoints, complete=self.complete)
 
 

@@ -1,4 +1,4 @@
-"""The figures of the tables: means, spreads over the seeds, and paired differences with what is certain about them."""
+"""The figures of the tables: means, spreads over the seeds, paired differences and intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.literature.mnist.early import agreement
 
 
 def interval(differences: pd.Series[float]) -> float:
-    """Half the 95 % interval of a mean (Student); NaN of fewer than two."""
+    """Half the 95 % interval of a mean (Student); NaN for fewer than two values."""
     from scipy.stats import t
 
     n = len(differences)
@@ -23,10 +23,11 @@ def interval(differences: pd.Series[float]) -> float:
 
 
 def by_method(final: pd.DataFrame) -> pd.DataFrame:
-    """Of each network and method: mean and standard deviation over the seeds, and the paired difference to random search.
+    """A row for each network and method.
 
-    `loss` is the validation loss of the best trial, by which it was chosen; `test` its test
-    accuracy.
+    It has the mean and the standard deviation over the seeds, and the paired difference to random
+    search. `loss` is the validation loss of the best trial, by which it was chosen; `test` is its
+    test accuracy.
     """
     rows = []
     for network, part in final.groupby("network", sort=False):
@@ -57,7 +58,10 @@ def by_method(final: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_stopper(stopping: pd.DataFrame) -> pd.DataFrame:
-    """Of each network and stopper: the share of epochs saved and what the best lost by it, on the same trials."""
+    """A row for each network and stopper: the share of epochs saved and the loss of the best.
+
+    Both are relative to random search on the same trials.
+    """
     rows = []
     for (network, stopper), part in stopping.groupby(["network", "stopper"], sort=False):
         row: dict[str, Any] = {
@@ -90,7 +94,7 @@ def by_rate(sweep: pd.DataFrame) -> pd.DataFrame:
 def summary(
     tables: dict[str, pd.DataFrame], grid: pd.DataFrame, elapsed: float, workers: int, apart: float
 ) -> dict[str, Any]:
-    """What goes into summary.json."""
+    """The contents of summary.json."""
     found: dict[str, Any] = {}
     for row in tables["methods"].to_dict("records"):
         name = f"{row['network']}, {row['method']}"
@@ -114,7 +118,8 @@ def summary(
     best = grid.sort_values("loss").to_dict("records")[0]
     found["grid: points"] = len(grid)
     found["grid: best"] = (
-        f"lr {best['lr']:.3g}, batch {best['batch']}, momentum {best['momentum']}: loss {best['loss']:.4f}"
+        f"lr {best['lr']:.3g}, batch {best['batch']}, momentum {best['momentum']}: "
+        f"loss {best['loss']:.4f}"
     )
     found[f"grid: seconds of the trials over elapsed, {workers} processes"] = float(
         grid["seconds"].sum() / elapsed

@@ -1,4 +1,4 @@
-"""The same trainings through launchers: a grid of three axes on a pool of processes, a population through `Local`."""
+"""The same trainings through launchers: a grid on a pool, and a population through `Local`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from dsice.strategies import Grid, Population
 
 
 def grid(size: Size, shape: str, workers: int) -> tuple[pd.DataFrame, float]:
-    """Every point of the grid on that many processes: a row each, and the elapsed seconds, with the start of the processes."""
+    """Every point of the grid on that many processes: a row each, and the elapsed seconds.
+
+    The elapsed seconds include the start of the processes.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         Tuner(size.grid, Grid(), goal=Goal("loss")) as tuner,
@@ -41,7 +44,7 @@ def grid(size: Size, shape: str, workers: int) -> tuple[pd.DataFrame, float]:
 
 
 def through_local(size: Size, shape: str, workers: int, directory: Path) -> Tuner:
-    """A population whose stages are processes of their own, each with a directory for its checkpoint."""
+    """A population whose stages are processes, each with a directory for its checkpoint."""
     members, stages = size.launched
     strategy = Population(members=members, stages=stages, perturb=["lr"])
     tuner = Tuner(
@@ -58,7 +61,7 @@ def through_local(size: Size, shape: str, workers: int, directory: Path) -> Tune
 
 
 def difference(one: Tuner, other: Tuner) -> float:
-    """The largest difference between the losses of two runs of the same population, trial by trial."""
+    """The largest difference of the losses, trial by trial, of two runs of the same population."""
     if [t.params for t in one.history] != [t.params for t in other.history]:
         return math.inf
     losses = [

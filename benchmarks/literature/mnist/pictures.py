@@ -76,7 +76,7 @@ def rate_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
 
 
 def accuracy_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
-    """Validation accuracy of the best training of each seed: mean over the seeds, and a standard deviation to each side."""
+    """Validation accuracy of the best training of each seed: mean and standard deviation."""
     networks = list(schedules.network.unique())
     figure, panels = _panels(networks, sharey=True)
     for axes, network in zip(panels, networks, strict=True):
@@ -105,7 +105,10 @@ def accuracy_over_epochs(schedules: pd.DataFrame, path: Path) -> None:
 
 
 def accuracy_over_rate(by_rate: pd.DataFrame, copies: int, path: Path) -> None:
-    """Final test accuracy over the initial rate: best of `copies` trainings, and the mean of all, dotted; below, the top."""
+    """Final test accuracy over the initial rate.
+
+    The best of `copies` trainings, and dotted the mean of all; the lower row enlarges the top.
+    """
     from matplotlib.figure import Figure
 
     networks = list(by_rate.network.unique())
@@ -142,7 +145,10 @@ def accuracy_over_rate(by_rate: pd.DataFrame, copies: int, path: Path) -> None:
 
 
 def methods(final: pd.DataFrame, path: Path) -> None:
-    """Validation loss of the best trial of every seed by method, joined to that of random search with the same seed."""
+    """Validation loss of the best trial of every seed by method.
+
+    A line joins it to that of random search with the same seed.
+    """
     networks = list(final.network.unique())
     figure, panels = _panels(networks, sharey=True)
     for axes, network in zip(panels, networks, strict=True):

@@ -1,4 +1,4 @@
-"""All searches on one network with one seed, and the tables that are made of them."""
+"""All searches on one network with one seed, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Tables = dict[str, pd.DataFrame]
 
 
 def pairs(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
-    """Trials of random search beside the same ones with a decaying rate: in how many that ended with less validation loss."""
+    """Trials of random search beside the same trials with a decaying rate.
+
+    Counts in how many of them the decaying rate ended with less validation loss.
+    """
     static, decaying = (losses(list(found[method].tuner.history)) for method in (RANDOM, DECAYING))
     both = sorted(set(static) & set(decaying))
     better = float(np.mean([decaying[i] < static[i] for i in both]))
@@ -39,7 +42,10 @@ def pairs(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
 
 
 def schedules(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
-    """Learning rate and validation accuracy of every epoch of the best training of random search, decay and the population."""
+    """Learning rate and validation accuracy of every epoch of the best trainings.
+
+    One best training each for random search, decay and the population.
+    """
     rows = []
     for method in (RANDOM, DECAYING, POPULATION):
         best = found[method].tuner.best
@@ -58,7 +64,7 @@ def schedules(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
 
 
 def study(task: tuple[str, int | None], size: Size) -> Tables:
-    """The tables of one network and seed; those of the sweep over initial rates where there is no seed."""
+    """The tables of one network and seed; without a seed, those of the sweep over rates."""
     shape, seed = task
     if seed is None:
         return {"sweep": sweep(size, shape)}

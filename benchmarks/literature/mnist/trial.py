@@ -1,6 +1,6 @@
-"""The program of a trial that a launcher runs: a whole training, or one stage of a member of a population.
+"""The program of a trial that a launcher runs: a whole training, or one stage of a member.
 
-A process of its own may run it, so nothing is imported that takes long.
+A process of its own may run it, so it imports nothing that takes long.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def whole(
 def stage(
     shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float
 ) -> dict[str, float]:
-    """One stage of a member: goes on from the checkpoint of the trial that it continues, and leaves its own."""
+    """One stage of a member of a population.
+
+    It goes on from the checkpoint of the trial that it continues, and leaves its own.
+    """
     seed = [SEED, int(os.environ["DSICE_TRIAL"])]
     parent = os.environ.get("DSICE_PARENT_DIR")
     training = Training.load(Path(parent), shape, seed) if parent else Training(shape, seed)

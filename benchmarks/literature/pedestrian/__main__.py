@@ -1,4 +1,4 @@
-"""All of the reproduction: ``python -m benchmarks.literature.pedestrian [--quick] [--workers N]``."""
+"""The whole reproduction: ``python -m benchmarks.literature.pedestrian [--quick] [--workers N]``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
     results = Results(Path(__file__).parent, quick=options.quick)
     data = walks.load(simulated=options.quick, share=size.share)
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    # until all is done: a command that was interrupted goes on from them
+    # kept until all is done: an interrupted command goes on from them
     journals = results.path("journals")
     journals.mkdir(exist_ok=True)
     with ProcessPoolExecutor(
@@ -61,7 +61,7 @@ def train_again(rows: pd.DataFrame, size: study.Size, pool: Executor) -> pd.Data
 
 def write(results: Results, found: Found) -> None:
     """The tables."""
-    # 1500 rows: a third of the size, and the same bytes from the same rows
+    # 1500 rows: a third of the size, and the same rows give the same bytes
     packed = {"method": "gzip", "mtime": 0}
     path = results.path("trials.csv.gz")
     found.rows.to_csv(
@@ -72,7 +72,7 @@ def write(results: Results, found: Found) -> None:
 
 
 def draw(results: Results, found: Found, pool: Executor) -> None:
-    """The pictures; the one of some paths trains two networks."""
+    """The pictures; the picture of some paths trains two networks."""
     pictures.transition(results.path("DSICE_0.jsonl"), results.path("transition.png"))
     replayed, _ = clock.rounds(study.searches(found.size)[0], found.each["DSICE_0"])
     pictures.workers(replayed, results.path("timeline.png"))
@@ -87,7 +87,10 @@ def draw(results: Results, found: Found, pool: Executor) -> None:
 
 
 def turning(windows: walks.Windows) -> walks.Windows:
-    """Of those who walk (3 m or more), four at even ranks of how far they end from where straight on would have led."""
+    """Four walks of 3 m or more that turn more or less.
+
+    They have even ranks of the distance between their end and where walking straight on would end.
+    """
     going = windows[np.linalg.norm(windows[:, -1], axis=1) >= 3.0]
     off = np.linalg.norm(walks.straight_on(going)[:, -1] - going[:, -1], axis=1)
     ranks = np.linspace(0, len(off) - 1, 6).astype(int)[1:5]

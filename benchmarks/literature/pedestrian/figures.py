@@ -1,4 +1,4 @@
-"""The figures of the summary: what was found, beside what was published."""
+"""The figures of the summary, beside the published ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PAPER = {
     "share_better": 0.75,
     "time": "1/14 (35 days to 2.4)",
 }
-NEAR = 1.01  # times the lowest fde of the sequential search is as good as it
+NEAR = 1.01  # an fde up to so many times the lowest of the sequential search is as good
 
 
 @dataclass(frozen=True)
 class Found:
-    """All that was measured, and what follows from it.
+    """All measurements, and what follows from them.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Found:
     again
         The trainings with other seeds.
     workers
-        Processes that trained.
+        Number of processes that trained.
     """
 
     data: walks.Walks
@@ -76,7 +76,10 @@ class Found:
         )
 
     def gain(self, before: list[str], after: list[str]) -> dict[str, dict[str, float]]:
-        """How much lower the points `after` are than `before`, pairs of the same training seed: mean, standard error (m)."""
+        """How much lower the fde of the points `after` is than that of `before`, in metres.
+
+        Mean and standard error of the differences between trainings with the same seed.
+        """
         found = {}
         for part in ("validation", "test"):
             wide = self.again.pivot(index="seed", columns="point", values=part)
@@ -88,7 +91,7 @@ class Found:
         return found
 
     def summary(self) -> dict[str, object]:
-        """What goes into summary.json."""
+        """The contents of summary.json."""
         usual = float(
             self.again.loc[self.again["point"] == "initial", "validation"].mean()
         )  # the seed of the trials may be a bad one

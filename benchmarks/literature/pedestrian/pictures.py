@@ -1,4 +1,4 @@
-"""The figures: the transition of a search, searches beside each other, the workers, the points trained again, some paths."""
+"""The pictures: a search's transition, searches compared, workers, points trained again, paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DPI = 84
 
 
 def transition(journal: Path, path: Path) -> None:
-    """The published figure: the error of each measurement, and the best so far, over the number of measurements."""
+    """The published figure: each measured error and the best so far, over the measurements."""
     figure = plots.progress(Tuner.read(journal))
     figure.axes[0].set_ylabel("final displacement error (m)")
     figure.axes[0].set_xlabel("measurement")
@@ -33,7 +33,11 @@ def workers(replayed: Tuner, path: Path) -> None:
 
 
 def beside(rows: pd.DataFrame, start: float, straight: float, path: Path) -> None:
-    """Best so far over the number of trials, a line per search, above; all trials of DSICE and random search, below."""
+    """Searches beside each other.
+
+    Above: the best so far over the number of trials, a line per search.
+    Below: all trials of DSICE and of random search.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
@@ -85,7 +89,10 @@ def _plain_ticks(axes: Axes) -> None:
 
 
 def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> None:
-    """Every training of a point with another seed as a dot, its mean as a bar; validation paths and the unseen place."""
+    """Every training of a point with another seed as a dot, their mean as a bar.
+
+    On validation paths and in the unseen place.
+    """
     from matplotlib.figure import Figure
 
     names = list(rows["point"].unique())
@@ -123,7 +130,7 @@ def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> Non
 
 
 def paths(truth: Windows, predicted: dict[str, Windows], path: Path) -> None:
-    """Some walks: what was seen, where the walk went, and what each point predicts."""
+    """Some walks: the positions seen, where the walk went, and what each point predicts."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")

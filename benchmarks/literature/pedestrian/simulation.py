@@ -1,9 +1,9 @@
 """Walking paths by the social-force model, for machines without the recorded ones.
 
 D. Helbing, P. Molnár, Social force model for pedestrian dynamics, Physical Review E 51 (1995) 4282:
-everybody accelerates towards the own speed and goal, and is pushed away by the others and by walls.
-Speeds, relaxation time and the strength and range of the push are those of the paper (circles
-instead of ellipses, and random pushes beside).
+people accelerate towards their own speed and goal, and are pushed away by others and by walls.
+Speeds, relaxation time and the strength and range of the push are those of the paper, but the
+people are circles instead of ellipses, and there are random pushes too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Floats = NDArray[np.float64]
 
 STEP = 0.1  # seconds of one step of integration
 RECORD = 4  # steps between two recorded positions: 0.4 s
-# number by which the frame grows from one recorded position to the next, as in the recordings
+# the frame number grows by this from one recorded position to the next, as in the recordings
 FRAMES = 10
-SPEED, SPREAD, FASTEST = 1.34, 0.26, 1.3  # m/s; the last is a factor of the own speed
+SPEED, SPREAD, FASTEST = 1.34, 0.26, 1.3  # m/s; the last is a factor of each person's speed
 RELAXATION = 0.5  # s
 PUSH, RANGE = 2.1, 0.3  # m^2/s^2 and m, from others
 WALL, WALL_RANGE = 10.0, 0.2  # m^2/s^2 and m, from walls
@@ -29,7 +29,10 @@ TREMBLE = 0.3  # m/s^2, standard deviation of the random pushes
 
 @dataclass(frozen=True)
 class Scene:
-    """A square of `size` metres and the directions (degrees) in which people cross it; a corridor has walls."""
+    """A square of `size` metres and the directions (degrees) in which people cross it.
+
+    A corridor has walls.
+    """
 
     name: str
     directions: tuple[float, ...]
@@ -49,17 +52,18 @@ SCENES = (
 
 
 def paths(seed: int = 0, *, share: float = 1.0) -> pd.DataFrame:
-    """Paths of all scenes: columns scene, split, frame, ped, x, y (m), one row per person and 0.4 s.
+    """Paths of all scenes, with one row per person and 0.4 s.
 
     Parameters
     ----------
     share
-        Of the people of each scene.
+        Share of the people of each scene that are simulated.
 
     Returns
     -------
     pandas.DataFrame
-        ``split`` is ``val`` in the last fifth of the frames of a scene, else ``train``.
+        Columns scene, split, frame, ped, x, y (m). ``split`` is ``val`` in the last fifth of the
+        frames of a scene, else ``train``.
     """
     rngs = np.random.default_rng(seed).spawn(len(SCENES))
     return pd.concat(

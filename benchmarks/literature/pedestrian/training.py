@@ -1,9 +1,9 @@
 """One trial: a small LSTM learns to predict paths. The only module that needs torch.
 
 The last eight positions go in as seven displacements; an embedding, an LSTM and a linear layer give
-the next twelve positions. Windows are turned at random in training, so that a direction of walking
-means nothing. The loss is the mean squared distance; ``lambda_param`` weighs the squared weights
-(L2). Adam, its rate falling linearly to nought.
+the next twelve positions. Windows are turned at random in training, so that the direction of
+walking means nothing. The loss is the mean squared distance; ``lambda_param`` weighs the squared
+weights (L2). The optimiser is Adam with a rate that falls linearly to zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def begin(walks: Walks, updates: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    # torch loads much on its first update: no trial is to pay for it
+    # torch loads much on its first update, which no trial shall pay for
     _trained(walks.train, 3, 8, 1.0, 0.001, 0.0, 0.0, seed=0)
     _WORK["now"] = walks, updates
 
@@ -38,7 +38,7 @@ def begin(walks: Walks, updates: int) -> None:
 def trial(
     rnn_size: int, grad_clip: float, learning_rate: float, dropout: float, lambda_param: float
 ) -> dict[str, float]:
-    """Train and validate, always with the same seed: fde and ade in metres, and the CPU seconds that it took."""
+    """Train and validate with a fixed seed: fde and ade in metres, and the CPU seconds."""
     began = time.process_time()
     walks, updates = _WORK["now"]
     net = _trained(
@@ -49,7 +49,7 @@ def trial(
 
 
 def again(params: dict[str, float], seed: int) -> dict[str, float]:
-    """Train once more with another seed: the errors on validation paths, and in the place that is in no other part."""
+    """Train once more with another seed: the errors on validation paths and in the unseen place."""
     walks, updates = _WORK["now"]
     net = _net_of(params, walks, updates, seed)
     parts = {"validation": walks.validation, "test": walks.test}

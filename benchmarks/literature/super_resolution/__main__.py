@@ -1,4 +1,7 @@
-"""Run all and write the results: ``python -m benchmarks.literature.super_resolution [--quick] [--workers N]``."""
+"""Run everything and write the results.
+
+``python -m benchmarks.literature.super_resolution [--quick] [--workers N]``
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def _tests(found: dict[str, float]) -> dict[str, float]:
 
 
 def _searched(outcome: Any) -> dict[str, object]:
-    """What the searches found under each bound, and of how the full trainings ranked the best."""
+    """The findings under each bound, and how the full trainings ranked the best."""
     from scipy.stats import spearmanr
 
     figures: dict[str, object] = {}
@@ -121,12 +124,15 @@ def _confirmed(confirmation: Any) -> pd.DataFrame:
 
 
 def _repeats(results: Results, design: Any, outcome: Any) -> dict[str, object]:
-    """Train the start, the best under the first bound and the best without one again, with other patches."""
+    """Train three settings again, with other patches.
+
+    These are the start, the best under the first bound and the best without a bound.
+    """
     from benchmarks.literature.super_resolution import study
 
     chosen = {"start": study.START, "best under the bound": _params(outcome.bests.iloc[0])}
     chosen["best without a bound"] = _params(outcome.bests.iloc[-1])
-    seeds = range(2, 4 if results.quick else 7)  # a trial's own is 1
+    seeds = range(2, 4 if results.quick else 7)  # the seed of a trial is 1
     tables = {
         name: study.repeated(outcome, design.lengths, params, seeds)
         for name, params in chosen.items()

@@ -6,14 +6,14 @@ import pandas as pd
 
 
 def beside(trials: pd.DataFrame, bound: float, count: int) -> dict[str, object]:
-    """What either search has within the bound and altogether.
+    """The best of each search, within the bound and altogether.
 
     Parameters
     ----------
     trials
         One row for each trial: ``search`` (bounded or free), ``id``, ``rmse``, ``index``.
     bound
-        On the RMSE.
+        Bound on the RMSE.
     count
         How many of the first trials of each search count.
     """

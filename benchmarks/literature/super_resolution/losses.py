@@ -1,4 +1,4 @@
-"""What a training minimises: the difference of pixels, and three terms beside it whose weights are tuned."""
+"""The loss of a training: the difference of pixels, and three terms whose weights are tuned."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ FILTERS = 8
 
 
 class Losses:
-    """The weighted sum of four losses of enlarged and true patches, shape (batch, 1, height, width), 0 to 1.
+    """The weighted sum of four losses between enlarged and true patches.
+
+    Patches have the shape (batch, 1, height, width) and values from 0 to 1.
 
     - pixels: mean absolute difference, weight 1;
-    - ``feature``: the same of two layers of random convolutions (a network trained on ImageNet, as
-      used in the literature, is in no installed package; random filters are known to do as
-      features, less well);
-    - ``gradient``: the same of differences of neighbouring pixels;
+    - ``feature``: the same for the outputs of two layers of random convolutions. The literature
+      uses a network trained on ImageNet, which no installed package has; random filters are known
+      to serve as features, if less well;
+    - ``gradient``: the same for differences of neighbouring pixels;
     - ``texture``: the difference between the *distributions* of the responses to random filters,
-      whichever pixel they are at: the sorted responses are compared (sliced Wasserstein distance).
-      It is what an adversary judges, without an adversary to train.
+      wherever in the patch they occur. The sorted responses are compared (sliced Wasserstein
+      distance). An adversary would judge the same, but would have to be trained.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:

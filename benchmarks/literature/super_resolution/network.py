@@ -1,4 +1,4 @@
-"""A back-projection network in small: a projection up, corrected by what it loses on the way back."""
+"""A small back-projection network: a projection up, corrected by what it loses on projecting back."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from torch.nn import functional
 SCALE = 4
 CHANNELS = 24
 GAIN = 8.0
-"""What differences from the mean around a pixel are multiplied by: at about 1 they are learnt from within hundreds of steps."""
+"""Factor of the differences from the mean around a pixel.
+
+It brings them to about 1, where hundreds of steps are enough to learn from them.
+"""
 
 
 class Projection(nn.Module):
-    """One back-projection unit (Haris et al., CVPR 2018): project, go back, and add the projection of the error.
+    """One back-projection unit: project, go back, and add the projection of the error.
 
-    The maps at high resolution are kept folded into channels (sub-pixel convolution, Shi et al.,
-    CVPR 2016), so that every convolution works at low resolution: what makes a training of a second
-    possible on one core.
+    See Haris et al., CVPR 2018. The maps at high resolution are kept folded into channels
+    (sub-pixel convolution, Shi et al., CVPR 2016), so that every convolution works at low
+    resolution. This makes a training of one second possible on one core.
     """
 
     def __init__(self, channels: int) -> None:
@@ -35,8 +38,8 @@ class Projection(nn.Module):
 class BackProjection(nn.Module):
     """Grey images of shape (batch, 1, height, width), 0 to 1, enlarged 4 times.
 
-    Features, one projection unit, and the convolution that makes pixels of its maps: five
-    convolutions. What comes out is added to the bicubic enlargement.
+    Features, one projection unit, and the convolution that turns its maps into pixels: five
+    convolutions in all. Their output is added to the bicubic enlargement.
     """
 
     def __init__(self, channels: int = CHANNELS) -> None:

@@ -1,4 +1,4 @@
-"""The pictures: RMSE against the index, the jobs over time, and the enlarged image before and after."""
+"""The pictures: RMSE against the index, jobs over time, the enlarged image before and after."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ DPI = 90
 def front(
     tuner: Tuner, bests: pd.DataFrame, references: Mapping[str, Mapping[str, float]], path: Path
 ) -> None:
-    """RMSE and index of every trial, their front, the bounds and the best under each; before any tuning for comparison."""
+    """RMSE and index of every trial, their front, the bounds and the best under each.
+
+    For comparison it has the values before any tuning.
+    """
     figure = tradeoff(tuner, "rmse", "index")
     axes = figure.axes[0]
     for marker, (name, found) in zip("sX", references.items(), strict=False):
@@ -29,7 +32,7 @@ def front(
         )
     done = tuner.history.frame()
     done = done[(done["stage"] == 0) & done["index"].notna()]
-    # what diverged, and a bound that nothing comes near, is far away: the axes show the rest
+    # diverged trials, and a bound that nothing comes near, lie far away: the axes show the rest
     right = float(done["rmse"].quantile(0.97)) + 0.05
     axes.set_xlim(done["rmse"].min() - 0.05, right)
     axes.set_ylim(done["index"].min() - 0.2, float(done["index"].quantile(0.9)) + 0.5)
@@ -64,7 +67,7 @@ def jobs(tuner: Tuner, path: Path) -> None:
 def pieces(
     images: NDArray[np.float64], where: Sequence[tuple[int, int, int]], side: int = 64
 ) -> NDArray[np.float64]:
-    """Pieces of images, one above the other; `where` has the image, the row and the column of each."""
+    """Pieces of images, one above the other; `where` has image, row and column of each."""
     return np.concatenate(
         [images[place, top : top + side, left : left + side] for place, top, left in where]
     )
@@ -73,7 +76,10 @@ def pieces(
 def crops(
     shown: Mapping[str, NDArray[np.float64]], captions: Mapping[str, str], path: Path
 ) -> None:
-    """The same pieces of each image, side by side, grey, without interpolation; images of shape (height, width), 0 to 255."""
+    """The same pieces of each image, side by side, grey and without interpolation.
+
+    Images have the shape (height, width) and values from 0 to 255.
+    """
     figure = Figure(figsize=(2.1 * len(shown), 4.8), layout="constrained")
     plain: dict[str, Any] = {"cmap": "gray", "vmin": 16, "vmax": 235, "interpolation": "nearest"}
     for axes, (name, image) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):

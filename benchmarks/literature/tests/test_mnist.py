@@ -1,4 +1,4 @@
-"""The reproduction of random search, curve matching, populations and decay on digits: its network, its budgets, its run."""
+"""The MNIST reproduction: its network, its checkpoints, its budgets, its figures and a short run."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ def test_what_a_stopper_saved_and_lost(found: dict[str, searches.Study]) -> None
     trained = sum(len(part.courses[i]) for i in range(n))
     assert row["saved"] == pytest.approx(1 - trained / sum(len(whole.courses[i]) for i in range(n)))
     kept = min(t.metrics["loss"] for t in list(part.tuner.history)[:n] if t.state is State.DONE)
-    assert row["lost"] == pytest.approx(kept - whole.tuner.best.metrics["loss"])  # type: ignore[union-attr]
+    assert row["lost"] == pytest.approx(
+        kept - whole.tuner.best.metrics["loss"]  # type: ignore[union-attr]
+    )
     assert row["lost"] >= 0
 
 

@@ -1,4 +1,4 @@
-"""The pedestrian reproduction: windows and errors beside plain twins, the simulation, the searches, and the short form."""
+"""The pedestrian reproduction: windows, errors, the simulation, the searches, the short form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def path(scene: str, ped: int, frames: list[int], split: str = "train") -> pd.DataFrame:
-    """Somebody who walks 0.5 m per frame in x, and at a height of their own."""
+    """Somebody who walks 0.5 m per frame in x, at a y of their own."""
     x = 0.05 * np.array(frames, float)
     return pd.DataFrame(
         {"scene": scene, "split": split, "frame": frames, "ped": ped, "x": x, "y": float(ped)}
@@ -132,7 +132,7 @@ def test_a_simulation_is_that_of_its_seed() -> None:
 
 
 def measured(search: study.Search) -> pd.DataFrame:
-    """The rows of a search on a smooth function instead of trainings; larger networks take longer."""
+    """The rows of a search on a smooth function, not trainings; larger networks take longer."""
     tuner, rows = search.tuner(), []
     while trials := tuner.ask(search.batch):
         for trial in trials:

@@ -1,4 +1,4 @@
-"""The super-resolution in small: its measures and its accounts, what it keeps, and a short form of all of it."""
+"""The super-resolution reproduction: its measures, its accounts, its results and a short run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def texture(seed: int, side: int = 200) -> np.ndarray:
 def test_the_rmse_leaves_the_border_out() -> None:
     true = np.zeros((2, 20, 20))
     found = true.copy()
-    found[:, :4] = 100  # judged would be rows 4 to 15
+    found[:, :4] = 100  # only rows 4 to 15 are judged
     assert quality.rmse(found, true) == 0
     assert quality.rmse(true + 3, true) == pytest.approx(3)
     found[0, 10, 10] = 12  # one pixel of 2 x 12 x 12
@@ -108,7 +108,7 @@ def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_e
 
 
 def check(folder: Path) -> dict[str, Any]:
-    """What must hold of the results of every run, short or full; the figures."""
+    """Check what must hold for the results of every run, short or full; return the figures."""
     assert {path.name for path in folder.iterdir()} == FILES
     trials, bests = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "bests.csv")
     bounded = trials[trials["search"] == "bounded"].sort_values("id")

@@ -1,4 +1,4 @@
-"""The reproduction of tuning with a time penalty: its figures beside plain ones, and its command."""
+"""The reproduction of tuning with a time penalty: its figures and its command."""
 
 from __future__ import annotations
 

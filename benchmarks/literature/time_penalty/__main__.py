@@ -11,7 +11,7 @@ from benchmarks.literature.time_penalty import compare, pictures, training
 from benchmarks.literature.time_penalty.design import Sizes, carry_out, other_weights, searches
 from benchmarks.literature.time_penalty.study import Axes, replay, table_of, target
 
-TOLD = (  # of compare.PAIRS, what the summary says; pairs.csv has all
+TOLD = (  # the pairs of compare.PAIRS in the summary; pairs.csv has all
     ("gp async", "gp async time"),
     ("dsice async", "dsice async time"),
     ("gp rounds", "gp async"),
@@ -38,7 +38,7 @@ def main() -> None:
     with training.pool(options.workers) as executor:
         if options.quick or not options.kept:
             results.table("trainings", training.measure(axes, executor, options.workers))
-        # what is replayed is what is kept, to the digit
+        # the replays use the kept table, to the digit
         frame = pd.read_csv(results.path("trainings.csv"))
         plan = searches(sizes)
         runs, courses = carry_out(plan, range(sizes.seeds), frame, axes, executor)

@@ -20,7 +20,7 @@ NEVER_OVER = 1.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the comparison is: workers and trainings of the searches, of the wide ones too, and how many seeds."""
+    """Size of the comparison: seeds, and workers and trainings of the searches and wide ones."""
 
     workers: int = 8
     trials: int = 50
@@ -30,16 +30,19 @@ class Sizes:
 
 
 def gaussian(pending: Literal["ignore", "liar"]) -> Strategy:
-    """Bayesian optimisation; one random first candidate per worker: nothing is told when the first ones are asked for."""
+    """Bayesian optimisation with one random first candidate per worker.
+
+    The first candidates of all workers are asked for before anything was told.
+    """
     return OptunaSampler("GPSampler", options={"n_startup_trials": 1}, pending=pending)
 
 
 def searches(sizes: Sizes) -> dict[str, Search]:
     """The main comparison.
 
-    Asynchronous Bayesian optimisation does not predict pending results, as published. In rounds
-    that would give every worker the same candidate, so there pending points count as if they had
-    the median (a "liar").
+    Asynchronous Bayesian optimisation does not predict pending results, as published. In rounds,
+    every worker would then get the same candidate; there pending points count as if their value
+    were the median (a "liar").
     """
     dsice = DSICE(tolerance=None)
     timed = Goal("loss", time_weight="auto", until=Share(0.5))
@@ -70,7 +73,10 @@ def ratio(frame: pd.DataFrame) -> float:
 
 
 def other_weights(frame: pd.DataFrame, sizes: Sizes) -> dict[str, Search]:
-    """The same with other weights, for other shares of the trials; of the slower Gaussian process one of them only."""
+    """The same comparison with other weights and other shares of the trials.
+
+    The slower Gaussian process has only one of them.
+    """
     unit = ratio(frame)
     found: dict[str, Search] = {}
     for weight in WEIGHTS:
@@ -93,7 +99,7 @@ def other_weights(frame: pd.DataFrame, sizes: Sizes) -> dict[str, Search]:
 def one(
     search: Search, frame: pd.DataFrame, axes: Axes, seed: int
 ) -> tuple[dict[str, float], pd.DataFrame]:
-    """`replay` in a process of the pool: what travels back."""
+    """`replay` in a process of the pool; returns only what has to travel back."""
     outcome: Outcome = replay(search, frame, axes, seed)
     return outcome.figures, outcome.course
 

@@ -59,7 +59,7 @@ def trainings(frame: pd.DataFrame, path: Path) -> None:
 def _median_course(
     courses: pd.DataFrame, name: str, over: str
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Median over the seeds of the best loss at each moment, from the moment at which every seed has one."""
+    """Median over the seeds of the best loss so far, from when every seed has one."""
     runs = [run for _, run in courses[courses["search"] == name].groupby("seed")]
     ends = [run.dropna(subset="best") for run in runs]
     start, stop = (
@@ -75,7 +75,7 @@ def _median_course(
 
 
 def penalty(courses: pd.DataFrame, runs: pd.DataFrame, goal: float, path: Path) -> None:
-    """With and without the time term: the best loss over the run time spent, and the total of each seed."""
+    """With and without the time term: best loss over run time spent, and each seed's total."""
     figure, axes = _figure(10.4, 3.8, 3)
     for axis, who in zip(axes, NAMES, strict=False):
         for name, colour, label in (
@@ -115,11 +115,14 @@ def modes(courses: pd.DataFrame, goal: float, path: Path, workers: Mapping[str, 
     figure, axes = _figure(8.6, 3.8, 2, sharey=True)
     for axis, who in zip(axes, NAMES, strict=True):
         for mode, colour, style in (
-            ("sequential", GREY, "-"), ("rounds", ORANGE, "-"), ("async", BLUE, "-"), ("rounds wide", ORANGE, "--"),
-            ("async wide", BLUE, "--"),
+            ("sequential", GREY, "-"), ("rounds", ORANGE, "-"), ("async", BLUE, "-"),
+            ("rounds wide", ORANGE, "--"), ("async wide", BLUE, "--"),
         ):  # fmt: skip
             name = f"{who} {mode}"
-            label = f"{mode.removesuffix(' wide')}, {workers[name]} worker{'s' if workers[name] > 1 else ''}"
+            label = (
+                f"{mode.removesuffix(' wide')}, "
+                f"{workers[name]} worker{'s' if workers[name] > 1 else ''}"
+            )
             axis.plot(
                 *_median_course(courses, name, "elapsed"),
                 color=colour,
@@ -136,7 +139,7 @@ def modes(courses: pd.DataFrame, goal: float, path: Path, workers: Mapping[str, 
 
 
 def weights(runs: pd.DataFrame, path: Path) -> None:
-    """What other weights and other shares of the trials do to the total time and to the final loss (DSICE)."""
+    """Effect of other weights and shares on the total time and the final loss (DSICE)."""
     base = runs[runs["search"] == "dsice async"]
     figure, axes = _figure(8.6, 3.6, 2)
     for share, colour in zip(SHARES, (GREY, GREEN, BLUE, RED), strict=True):

@@ -74,9 +74,9 @@ def train(
     Returns
     -------
     dict
-        ``loss``: cross-entropy on the validation images (NaN if it diverged). ``error``: share of
-        them classified wrongly. ``cpu``: seconds of processor time of the training, which other
-        programs on the machine hardly change.
+        ``loss`` is the cross-entropy on the validation images (NaN if the training diverged),
+        ``error`` the share of them classified wrongly, ``cpu`` the seconds of processor time of the
+        training, which other programs on the machine hardly change.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -101,7 +101,7 @@ def train(
 
 
 def pool(workers: int) -> Executor:
-    """Processes that have torch loaded; fresh interpreters, since torch and forks do not go together."""
+    """Processes that have torch loaded; fresh ones, since torch does not survive a fork."""
     return ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=warm
     )
@@ -115,8 +115,8 @@ def measure(
     Returns
     -------
     DataFrame
-        One row each: the settings, ``loss``, ``error``, ``seconds`` (processor time), ``wall`` (by
-        the clock).
+        One row for each setting: its parameters, ``loss``, ``error``, ``seconds`` (processor time)
+        and ``wall`` (seconds by the clock).
     """
     with Futures(train, executor, slots=workers) as launcher:
         tuner = run(Tuner(axes, Grid(), goal=Goal("loss")), launcher, progress=False)

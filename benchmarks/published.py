@@ -1,4 +1,4 @@
-"""The published algorithms and the default search on the same grids: jobs, rounds and what they found.
+"""The published algorithms and the default search on the same grids: jobs, rounds, results.
 
     python benchmarks/published.py            # about 40 s on one core
     python benchmarks/published.py --quick    # one run on each of the smaller grids

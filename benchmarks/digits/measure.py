@@ -1,7 +1,7 @@
 """Measure the full 5 x 5 x 5 x 5 x 5 grid of examples/digits/train.py, two seeds each.
 
     python benchmarks/digits/measure.py            # 3125 x 2 trainings, one process per core
-    python benchmarks/digits/measure.py --table    # only write the table from what has been measured
+    python benchmarks/digits/measure.py --table    # only write the table of the measured ones
 
 Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).
 An interrupted run goes on where it stopped when it is started again.

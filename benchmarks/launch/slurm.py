@@ -25,7 +25,10 @@ COORDINATOR = """
 import sys
 from dsice import Tuner, run
 from dsice.launchers import Batch
-command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/../go"; do sleep 1; done; echo {x}'
+command = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    'while test ! -e "$DSICE_DIR/../go"; do sleep 1; done; echo {x}'
+)
 with Tuner({"x": range(40)}, journal=sys.argv[1] + "/journal.jsonl") as tuner:
     run(tuner, Batch(command, slots=40, directory=sys.argv[1] + "/trials"), progress=False)
 print(sum(trial.value == trial.params["x"] for trial in tuner.history))

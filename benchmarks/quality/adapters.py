@@ -19,7 +19,7 @@ NEXT_SEED = 1000  # between the seeds of searches that start one after another i
 
 
 class Dsice:
-    """A strategy of dsice through the Tuner; when it has ended, it starts anew with another seed."""
+    """A strategy of dsice through the Tuner; when it ends, it starts anew with another seed."""
 
     def __init__(
         self, problem: Problem, seed: int, batch: int, *, make: Callable[[int], Strategy]

@@ -1,4 +1,4 @@
-"""Coupled quadratics: distinct jobs and rounds to the optimum, DSICE beside the published Radial2024.
+"""Coupled quadratics: distinct jobs and rounds to the optimum, DSICE beside Radial2024.
 
     python benchmarks/quality/quadratics.py --seeds 10
 

@@ -185,8 +185,10 @@ def _many(found: Bars) -> None:
     }
     times = rotate(tasks, turn=6e-2, rounds=25, budget=30.0)
     each = median(times["fit_many"]) / float(sizes.sum())
-    took = readable(median(times["fit_many"]))
-    text = f"10,000 ragged lines, argmin and curves ({took}): per grid point"
+    text = (
+        "10,000 ragged lines, argmin and curves "
+        f"({readable(median(times['fit_many']))}): per grid point"
+    )
     found.add(text, each, 20e-9, least=False, show=readable)
     theirs = median(times["whittaker-eilers"]) / rows.size
     text = (

@@ -1,4 +1,4 @@
-"""Which alpha finds the minimum: mean regret of the fitted minimum over 18 cells of synthetic lines.
+"""Which alpha finds the minimum: mean regret of the fitted minimum on 18 cells of synthetic lines.
 
 A cell is a line of n = 16 or 64 levels, noise of 0, 0.05 or 0.2 (the function's range is 1) and
 k = 6, 8 or 12 measured levels: the four initial ones of the published line search and k - 4 random

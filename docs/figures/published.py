@@ -1,6 +1,8 @@
-"""Draw docs/img/published_*.png: how each published algorithm searches a 16 x 16 grid (IPPE: a line).
+"""Draw docs/img/published_*.png: how each published algorithm searches a 16 x 16 grid.
 
-python docs/figures/published.py
+IPPE searches a line. Run it by
+
+    python docs/figures/published.py
 """
 
 from __future__ import annotations
@@ -42,14 +44,14 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def valley() -> NDArray[np.float64]:
-    """An oblique valley, its bottom off the axes through the middle."""
+    """An oblique valley whose bottom lies off the axes through the middle."""
     x, y = np.meshgrid((np.arange(M) - 11.2) / 15, (np.arange(M) - 4.4) / 15, indexing="ij")
     return np.asarray(2.2 * (x + y) ** 2 + 0.7 * (x - y) ** 2)
 
 
 @dataclass
 class Step:
-    """A batch, and the base when it was asked."""
+    """A batch, and the base from which it was asked."""
 
     base: Point
     jobs: list[Job]
@@ -79,7 +81,7 @@ def grid(ax: Axes, title: str) -> None:
 
 
 def dots(ax: Axes, steps: list[Step], numbers: bool) -> None:
-    """The points of some batches, and the lines they lie on; `numbers`: in which batch."""
+    """The points of some batches and the lines they lie on; `numbers` shows each batch's number."""
     drawn = dict[Point, int]()
     for number, step in enumerate(steps, 1):
         for job in step.jobs:
@@ -115,7 +117,7 @@ def moves(ax: Axes, bases: list[Point]) -> None:
 
 
 def curve(ax: Axes, points: Sequence[Point], measured: Sequence[Point], title: str) -> None:
-    """The fit of the authors' library to what is measured on a line."""
+    """The fit of the authors' library to the measured points of a line."""
     fit, values = MarkerFit(len(points)), valley()
     for level, point in enumerate(points):
         if point in measured:

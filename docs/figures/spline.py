@@ -31,7 +31,7 @@ MEASURED = true_cost(LEVELS) + 0.4 * np.random.default_rng(11).normal(size=len(L
 
 
 def plain(ax: Axes, title: str) -> None:
-    """The looks that all pictures share."""
+    """The style that all pictures share."""
     ax.set_title(title, loc="left", fontsize=10, color=INK)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("level")
@@ -84,7 +84,7 @@ def alpha() -> None:
 
 
 def bands() -> None:
-    """Curve and band; measured well, and with a wide gap."""
+    """Curve and band of a line that is measured well, and of one with a wide gap."""
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), sharey=True)
     for ax, levels, title in [
         (axes[0], LEVELS, "nine measurements spread out"),
@@ -168,7 +168,10 @@ def others() -> None:
 
 
 def accuracy() -> None:
-    """Why the system is not solved on the grid: errors against 60 digits of both forms as the gaps grow."""
+    """Why the system is not solved on the grid: errors of both forms as the gaps grow.
+
+    The errors are those against a computation with 60 digits.
+    """
     from tests.spline.oracles import error, exact_knots
 
     figure, ax = plt.subplots(figsize=(6.2, 3.6))
@@ -207,7 +210,7 @@ def banded(levels: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))  # the oracles of the tests
+    sys.path.insert(0, str(ROOT))  # for the exact values of the tests
     plt.switch_backend("agg")
     OUT.mkdir(exist_ok=True)
     for draw in (alpha, bands, others, accuracy):

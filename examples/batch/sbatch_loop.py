@@ -1,10 +1,10 @@
-"""Ask and tell around a launcher of one's own: here a plain loop over sbatch, in rounds of eight.
+"""Ask and tell around a launcher of your own: here a plain loop over sbatch, in rounds of eight.
 
     python sbatch_loop.py          on a login node of a Slurm cluster
 
-Everything told is in the journal: run it again after an interruption, and the trials of the round
-that was cut are handed out once more. `Batch` does the same and more (see slurm_gpu.py); this is
-for what it does not know.
+Everything told is in the journal. Run the script again after an interruption, and the trials of
+the interrupted round are handed out once more. `Batch` does the same and more (see slurm_gpu.py);
+use a loop like this for schedulers that `Batch` does not know.
 """
 
 import argparse

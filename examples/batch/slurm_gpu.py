@@ -1,8 +1,10 @@
 """Tune a training on a Slurm cluster, four trials at a time, each with a GPU of its own.
 
-    python slurm_gpu.py            on a login node; --dry-run shows the job script and submits nothing
+    python slurm_gpu.py              on a login node of a Slurm cluster
+    python slurm_gpu.py --dry-run    show the job script and submit nothing
 
-Interrupted - Ctrl-C, the login node restarts - the jobs go on; the same command takes them over.
+When it is interrupted - by Ctrl-C, or because the login node restarts - the jobs go on; the same
+command takes them over.
 """
 
 import argparse
@@ -27,7 +29,7 @@ launcher = Batch(
     resources={"gres": "gpu:1", "cpus-per-task": 4},
     slots=4,
     timeout=3600,  # seconds of one trial
-    requeue=3,  # a trial that is cut goes on from its checkpoint
+    requeue=3,  # an interrupted trial goes on from its checkpoint
     directory="slurm_gpu.trials",
 )
 if options.dry_run:

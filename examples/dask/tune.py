@@ -1,11 +1,11 @@
 """Tune on a dask cluster: the one whose scheduler you name, or a few processes of this machine.
 
     pip install 'dsice[dask]'
-    python examples/dask/tune.py                                # three worker processes here, about 15 s
+    python examples/dask/tune.py                                # three processes here, about 15 s
     python examples/dask/tune.py --scheduler tcp://head:8786    # your cluster
 
-On a cluster `train` is sent to the workers, which need dsice installed. Learning curves -
-`dsice.step` - and with them early stopping go through a directory that all of them see:
+On a cluster `train` is sent to the workers, which need dsice installed. Learning curves
+(`dsice.step`), and with them early stopping, go through a directory that all workers see:
 --directory. A trial whose worker dies is run again.
 """
 
@@ -33,7 +33,7 @@ def train(lr, layers, width):
 
 
 class Hopeless:
-    """Stop a trial that is more than 0.5 behind the best one's curve after its second epoch."""
+    """Stop a trial whose curve is more than 0.5 behind the best trial's after its second epoch."""
 
     def stop(self, curve, history):
         best = history.best

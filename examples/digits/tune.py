@@ -1,8 +1,8 @@
-"""Tune the five hyperparameters of train.py: as many trainings at once as there are cores, resumable.
+"""Tune the five hyperparameters of train.py, with as many trainings at once as there are cores.
 
     python examples/digits/tune.py
 
-Interrupt it (Ctrl-C, kill -9, a power cut) and run it again: it goes on where it was.
+Interrupt it (Ctrl-C, kill -9, a power cut) and run it again: it goes on where it stopped.
 """
 
 import argparse
@@ -71,11 +71,13 @@ def show(tuner: Tuner, directory: Path) -> None:
             trial.value is not None and trial.value < start.value for trial in tuner.history
         )
         print(
-            f"\n{better / len(tuner.history):.0%} of {len(tuner.history)} trials are better than the initial settings"
+            f"\n{better / len(tuner.history):.0%} of {len(tuner.history)} trials "
+            "are better than the initial settings"
         )
     progress(tuner, directory / "progress.png")
     print(
-        f"journal: {directory / 'digits.jsonl'}    picture of the search: {directory / 'progress.png'}"
+        f"journal: {directory / 'digits.jsonl'}    "
+        f"picture of the search: {directory / 'progress.png'}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The fault bench: short in ``make test``, full in ``make test-faults``, which ends with a table of figures."""
+"""The fault bench: short in ``make test``, full and with a table in ``make test-faults``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tests.faults.bench import FULL
 
 
 class Note(Protocol):
-    """Puts a figure into the table: summed over the tests that note it, or the largest of them where `most` is true."""
+    """Puts a figure into the table.
+
+    It is summed over the tests that note it; where `most` is true, the largest is taken.
+    """
 
     def __call__(
         self, bar: str, what: str, value: float, wanted: str = "", *, most: bool = False
@@ -28,7 +31,7 @@ def note(record_property: Any) -> Note:
 
 
 def table(figures: Iterable[list[Any]]) -> list[str]:
-    """The figures, those of one name as one, in the order of the bars' names."""
+    """The figures by the names of their bars; those of one name are one row."""
     rows: dict[tuple[str, str], list[Any]] = {}
     for bar, what, value, wanted, most in figures:
         row = rows.setdefault((bar, what), [0, wanted])

@@ -1,7 +1,7 @@
-"""A study of many trials, measured in a process of its own: ``python -m tests.faults.large JOURNAL``.
+"""A large study, measured in a process of its own: ``python -m tests.faults.large JOURNAL``.
 
-Prints, as JSON: seconds to open the journal, to tell and to ask (the median of many), and the peak
-of the memory in MB.
+It prints as JSON the seconds to open the journal, to tell and to ask (the median of many), and the
+peak of the memory in MB.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ SPACE = Space(
 
 
 def write(path: Path, trials: int, batch: int = 40) -> None:
-    """A journal as a tuner writes it, but for the time this would take: its first batch, repeated with other ids and points."""
+    """A journal as a tuner would write it, only faster.
+
+    Its first batch is repeated with other ids and points.
+    """
     with Tuner(SPACE, Random(), journal=path) as tuner:
         for t in tuner.ask(1):
             tuner.tell(
@@ -68,7 +71,10 @@ def measure(path: Path) -> dict[str, float]:
     load, processor = time.perf_counter() - start, time.process_time() - processor
     count = len(tuner.history)
     ask = [timed(lambda: tuner.ask(1)) for _ in range(30)]
-    tell = [timed(lambda t=t: tuner.tell(t, 0.1, seconds=1.0)) for t in tuner.pending]  # type: ignore[misc]
+    tell = [
+        timed(lambda t=t: tuner.tell(t, 0.1, seconds=1.0))  # type: ignore[misc]
+        for t in tuner.pending
+    ]
     batch = timed(lambda: tuner.ask(40))
     best = timed(lambda: tuner.best)
     tuner.close()

@@ -1,4 +1,7 @@
-"""A journal of 60 trials cut anywhere, padded with NULs, or overwritten: nothing that was told is lost unsaid."""
+"""A journal of 60 trials cut anywhere, padded with NULs, or overwritten.
+
+Nothing that was told is lost without a message.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ from tests.journal.test_damage import no_sync
 
 BAR = "2 journal of 60 trials, damaged"
 TRIALS, BATCH = 60, 6
-# bytes between two cuts; those around an eighth of the line ends come on top
+# bytes between two cuts; the cuts around an eighth of the line ends come on top
 STRIDE = scaled(151, 1)
-# every so many of them are also measured on from to the end, which costs five times as much
+# one in so many cuts is also continued to the end, which costs five times as much
 CONTINUED = scaled(1, 4)
-SHARES = scaled(1, 4)  # of the bytes, for as many processes
+SHARES = scaled(1, 4)  # parts of the bytes, each for one process
 SCRATCHES = scaled(2, 60)  # per line
 
 
@@ -41,7 +44,7 @@ def opened(path: Path, strategy: object) -> Tuner:
 
 
 def finish(tuner: Tuner) -> list[str]:
-    """Measure on to the end, what was left first; everything that the tuner knows then."""
+    """Measure to the end, pending trials first; return everything that the tuner then knows."""
     while trials := tuner.ask(BATCH):
         for t in reversed(trials):
             if t.id % 5 == 0:
@@ -98,7 +101,9 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
             assert [copy.read_bytes() for copy in copies] == (
                 [data[start:cut]] if cut > start else []
             )
-            if complete:  # all cuts within a line leave the same: what a future follows from
+            if (
+                complete
+            ):  # all cuts within a line leave the same trials, from which the future follows
                 assert path.read_bytes() == b"".join(data.splitlines(keepends=True)[:complete])
                 assert state(tuner) == known.setdefault(complete, state(tuner))
             if near or cut // SHARES % CONTINUED == 0:
@@ -114,7 +119,7 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
 
 
 def check_opened(tuner: Tuner, records: list[dict[str, Any]]) -> None:
-    """All that stands in these lines came back: what was asked, what was told, what is left."""
+    """Everything in these lines came back: what was asked, what was told, what is pending."""
     told = {r["id"] for r in records if r["kind"] == "tell"}
     asked = sum(len(r["trials"]) for r in records if r["kind"] == "ask")
     assert len(tuner.history) == asked
@@ -144,7 +149,10 @@ def test_cut_at_line_ends_and_padded(
 
 
 def scratches(data: bytes, chance: random.Random) -> Iterator[tuple[int, bytes]]:
-    """Random bytes over a random part of each middle line, newlines left alone so that lines keep their numbers."""
+    """Random bytes over a random part of each middle line.
+
+    Newlines are left alone, so that lines keep their numbers.
+    """
     lines = data.splitlines(keepends=True)
     for number in range(2, len(lines)):
         for _ in range(SCRATCHES):

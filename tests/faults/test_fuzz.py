@@ -1,4 +1,7 @@
-"""Anything told, anything in place of params, anything in a journal line: no error but a DsiceError, and a good journal."""
+"""Anything told, anything in place of params, anything in a journal line.
+
+Every error is a DsiceError, and the journal stays good.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ from tests.faults.bench import FULL, scaled
 from tests.faults.conftest import Note
 
 BAR = "6 fuzzing"
-# of each of the three tests
+# for each of the three tests
 SECONDS = 60 * float(os.environ.get("DSICE_FUZZ_MINUTES", "0")) / 3 or scaled(0.0, 60.0)
 SPACE = Space(
     {
@@ -43,7 +46,7 @@ GOAL = Goal("loss", at_most={"memory": 10.0})
 
 
 class Nasty:
-    """Whatever Python asks of it, it raises."""
+    """An object that raises whatever Python asks for."""
 
     def __float__(self) -> float:
         raise RuntimeError("no float")
@@ -95,23 +98,29 @@ def deep(levels: int) -> Any:
 
 
 def nan(payload: int) -> float:
-    """A NaN with bits of its own."""
+    """A NaN with the given payload bits."""
     found: float = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000001 | payload))[0]
     return found
 
 
-BUILD: list[Callable[[], Any]] = [  # built anew each time: some are used up, some cannot be shown
-    lambda: 10**400, lambda: -(10**5000), lambda: 2**63, lambda: [10**5000], lambda: {"a": 10**5000}, lambda: {10**5000: 1},
-    lambda: 1j, lambda: complex("nan"), lambda: Decimal("1e999"), lambda: Decimal("sNaN"), lambda: Fraction(10**400, 3),
-    lambda: np.float16(1.5), lambda: np.longdouble("1e4000"), lambda: np.float32("nan"), lambda: np.bool_(True),
-    lambda: np.int64(-3), lambda: np.str_("x"), lambda: np.array([]), lambda: np.zeros((2, 2)), lambda: np.arange(3.0),
+BUILD: list[Callable[[], Any]] = [  # built anew each time: some are used up, some have no repr
+    lambda: 10**400, lambda: -(10**5000), lambda: 2**63,
+    lambda: [10**5000], lambda: {"a": 10**5000}, lambda: {10**5000: 1},
+    lambda: 1j, lambda: complex("nan"),
+    lambda: Decimal("1e999"), lambda: Decimal("sNaN"), lambda: Fraction(10**400, 3),
+    lambda: np.float16(1.5), lambda: np.longdouble("1e4000"), lambda: np.float32("nan"),
+    lambda: np.bool_(True), lambda: np.int64(-3), lambda: np.str_("x"),
+    lambda: np.array([]), lambda: np.zeros((2, 2)), lambda: np.arange(3.0),
     lambda: np.array("x"), lambda: np.array(None), lambda: np.array([1, "a", None], dtype=object),
-    lambda: np.datetime64("2020-01-01"), lambda: "x" * 100_000, lambda: "\ud800", lambda: "\0", lambda: [1.0] * 10_000,
-    lambda: [[1.0]], lambda: {1: 2}, lambda: {"loss": 1.0}, set, lambda: {1.0, 2.0}, lambda: range(3), lambda: iter([1.0, 2.0]),
-    itertools.count, lambda: range(10**9), Nasty, lambda: Nasty, lambda: [Nasty()], lambda: {"a": Nasty()},
+    lambda: np.datetime64("2020-01-01"),
+    lambda: "x" * 100_000, lambda: "\ud800", lambda: "\0", lambda: [1.0] * 10_000,
+    lambda: [[1.0]], lambda: {1: 2}, lambda: {"loss": 1.0}, set, lambda: {1.0, 2.0},
+    lambda: range(3), lambda: iter([1.0, 2.0]), itertools.count, lambda: range(10**9),
+    Nasty, lambda: Nasty, lambda: [Nasty()], lambda: {"a": Nasty()},
     lambda: {Key(): 1.0}, lambda: Broken([1.0]),
-    lambda: deep(100), lambda: deep(500), lambda: deep(900), lambda: deep(960), lambda: deep(100_000),
-    lambda: {"a": deep(880)}, lambda: lambda: 1.0, lambda: Ellipsis, lambda: memoryview(b"ab"),
+    lambda: deep(100), lambda: deep(500), lambda: deep(900), lambda: deep(960),
+    lambda: deep(100_000), lambda: {"a": deep(880)},
+    lambda: lambda: 1.0, lambda: Ellipsis, lambda: memoryview(b"ab"),
 ]  # fmt: skip
 ODD = st.sampled_from([None, True, 1e308, -1e308, float("inf"), 5e-324, b"1", "", "nan", "1.0"])
 ODD |= st.sampled_from(range(len(BUILD))).map(lambda i: BUILD[i]())
@@ -154,7 +163,7 @@ CALLS = st.sampled_from(["tell", "tell", "add", "step", "enqueue", "ask"])
 
 
 def until(seconds: float, attempt: Callable[[], None]) -> None:
-    """Examples by the hundred until the time is over; in the short form the same hundred each time."""
+    """Run examples by the hundred until the time is over; the short form runs the same hundred."""
     deadline = time.monotonic() + seconds
     attempt()
     while time.monotonic() < deadline:
@@ -179,7 +188,7 @@ def deeper(levels: int, call: Callable[[], Any]) -> Any:
 
 
 class Target:
-    """A tuner that takes calls of any kind, and what must hold after each."""
+    """A tuner that takes calls of any kind, and the checks after each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -210,7 +219,10 @@ class Target:
         assert len(line) < 2_000_000 and (not line or json.loads(line))
 
     def look(self) -> None:
-        """The journal gives back what the tuner knows, from any depth of the stack; whatever looks at it works."""
+        """The journal gives back what the tuner knows, and everything that looks at it works.
+
+        Both hold at any depth of the stack.
+        """
         self.tuner.history.frame()
         self.tuner.history.order()
         assert self.tuner.best is None or self.tuner.best.value is not None
@@ -297,7 +309,7 @@ def changed(value: Any, path: list[int], new: Any, how: str) -> Any:
 
 
 def use(tuner: Tuner) -> None:
-    """What one does with a study; bad lines must not come back as errors of another kind."""
+    """Use a study in the usual ways; bad lines must not cause errors of another kind."""
     tuner.history.frame()
     assert tuner.best is None or tuner.best.value is not None
     tuner.history.order()
@@ -313,7 +325,7 @@ def test_any_line_of_a_journal(tmp_path: Path, note: Note) -> None:
     path = tmp_path / "run.jsonl"
 
     def opened(data: bytes) -> None:
-        """Opened and used, or refused untouched; repaired where that works."""
+        """The journal is opened and used, or refused untouched; repaired where that works."""
         for file in tmp_path.glob("run.jsonl*"):
             file.unlink()
         path.write_bytes(data)

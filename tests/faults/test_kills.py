@@ -1,4 +1,4 @@
-"""Coordinators of real runs with 8 workers, killed with -9 or interrupted at random moments and started again."""
+"""Coordinators with 8 workers, killed or interrupted at random moments and started again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ENDLESS = 6000
 
 @dataclass
 class Study:
-    """A study on disk, seen from outside, and what was found missing in it."""
+    """A study on disk, seen from outside, and the losses found in it."""
 
     folder: Path
     strategy: str
@@ -72,7 +72,7 @@ class Study:
         return Counter(row[0] for row in self.noted("begin"))
 
     def returned(self) -> dict[int, list[float]]:
-        """What `tell` had returned for: noted by the coordinator itself."""
+        """Trials for which `tell` had returned, as the coordinator noted."""
         path = self.folder / "told.txt"
         rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         return {int(id): [float(v)] for id, v in rows}
@@ -94,7 +94,7 @@ class Study:
 
 
 def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> None:
-    """One life: at any time from the start of the interpreter on, or as soon as something was written."""
+    """End one life: any time after its start, or as soon as something was written."""
     lines = study.lines() + chance.randint(1, 12)
     late = chance.random() < 0.6
     process = study.start(ENDLESS)

@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
             trial["error"] = "not a finite number"
 
     def one(self, which: int) -> int:
-        """Mostly a pending trial, sometimes a told one, or an id that there is not."""
+        """Mostly a pending trial, sometimes a told one, or an id that does not exist."""
         pending = [t["id"] for t in self.trials if t["state"] in ("pending", "lost")]
         return (
             pending[which % len(pending)]
@@ -222,7 +222,7 @@ class Machine(RuleBasedStateMachine):
         else:
             assert self.tuner.step(which, step, value) is False
             trial = self.trials[which]
-            # else a job that is followed again sends what is known
+            # else a reattached job sends steps that are known already
             if (step, value) not in trial["curve"]:
                 trial["curve"] = (*(p for p in trial["curve"] if p[0] < step), (step, value))
 
@@ -260,7 +260,7 @@ class Machine(RuleBasedStateMachine):
         nuls=st.sampled_from([0, 0, 64]),
     )
     def kill_and_resume(self, orphans: str, torn: bytes, nuls: int) -> None:
-        """The file as it is at this moment, perhaps with the beginning of a line, is all that the next one gets."""
+        """The next tuner gets only the file as it is now, perhaps with the beginning of a line."""
         global kills
         kills += 1
         data = self.path.read_bytes() + torn.replace(b"\n", b"").replace(b"{", b"") + b"\0" * nuls

@@ -44,8 +44,8 @@ from dsice import Choice, Goal, Ordinal, Require, Space, Trial, Trials, Tuner, W
 RECORD = Path(__file__).parent / "runs.json.gz"
 BATCHES = (1, 7, 40)
 SEEDS = (0, 1, 2)
-MOST = 60  # trials of a run
-STAGES = 4  # of a population
+MOST = 60  # most trials of a run
+STAGES = 4  # stages of a population
 EVERY = 10_000  # more than any of the grids has points
 
 
@@ -179,7 +179,7 @@ def _started(space: Space, seed: int) -> Any:
 
 
 def _tolerant(space: Space, seed: int) -> Any:
-    """From the best point: all that is left to find is that nothing is better, which ends it."""
+    """From the best point: the search only has to find that nothing is better, which ends it."""
     best = min(
         Tuner(space, strategies.Grid()).ask(EVERY), key=lambda trial: _value(space, trial, seed)
     )
@@ -291,7 +291,7 @@ def _goal(run: Run, setting: Setting) -> Goal:
 
 
 def _budget(setting: Setting) -> int:
-    """How many trials are asked; those that are added come on top."""
+    """Number of trials that are asked; added ones come on top."""
     return MOST - MOST // 10 if setting.noisy else MOST
 
 

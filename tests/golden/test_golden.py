@@ -29,7 +29,7 @@ def recorded() -> dict[str, Any]:
 
 @cache
 def elsewhere() -> str:
-    """What differs here from where the record was made."""
+    """How this environment differs from that of the record."""
     return record.differences(recorded()["environment"], record.environment())
 
 
@@ -48,7 +48,8 @@ def test_a_golden_run_asks_for_the_same_trials(run: Run) -> None:
     code, then, new = recorded()["code"], golden["trials"], now["trials"]
     first = next((id for id in range(min(len(then), len(new))) if then[id] != new[id]), None)
     assert first is None, (
-        f"trial {first} of {run} is the first that differs from {code}:\n  then {then[first]}\n  now  {new[first]}"
+        f"trial {first} of {run} is the first that differs from {code}:\n"
+        f"  then {then[first]}\n  now  {new[first]}"
     )
     assert len(then) == len(new), f"{run} asked for {len(then)} trials in {code}, {len(new)} now"
     assert golden["best"] == now["best"], (

@@ -1,4 +1,4 @@
-"""The whole reproduction: ``python -m benchmarks.literature.pedestrian [--quick] [--workers N]``."""
+"""Run the reproduction: ``python -m benchmarks.literature.pedestrian [--quick] [--workers N]``."""
 
 from __future__ import annotations
 

@@ -97,7 +97,9 @@ def searches(size: Size) -> list[Search]:
     DSICE and random search have the same number of trials; the published parallel and sequential
     algorithms go on until they end.
     """
-    tuned = DSICE(start=START, tolerance=None)  # never stops itself: as many trials as random search
+    tuned = DSICE(
+        start=START, tolerance=None
+    )  # never stops itself: as many trials as random search
     found = []
     for seed in range(size.seeds):
         found.append(Search("DSICE", tuned, seed, size.batch, size.trials))

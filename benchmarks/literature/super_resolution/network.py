@@ -1,4 +1,4 @@
-"""A small back-projection network: a projection up, corrected by what it loses on projecting back."""
+"""A small back-projection network: a projection up, corrected by its error on the way back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The MNIST reproduction: its network, its checkpoints, its budgets, its figures and a short run."""
+"""The MNIST reproduction: its network, its checkpoints, its budgets, its figures, a short run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Measurements of dsice beside other programs; not part of the package that is installed."""
+"""Measurements of dsice beside other programs; not part of the installed package."""

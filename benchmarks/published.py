@@ -1,20 +1,23 @@
-"""The published algorithms and the default search on the same grids: jobs, rounds and what they found.
+"""The published algorithms and the default search on the same grids: jobs, rounds, results.
 
     python benchmarks/published.py            # about 40 s on one core
     python benchmarks/published.py --quick    # one run on each of the smaller grids
 
-Grids: the digits table of `benchmarks/digits` (10 starts: the middle and 9 random ones), and quadratic
-and wavy functions with an oblique axis (2 seeds of each, from the middle). Medians over the runs:
+Grids: the digits table of `benchmarks/digits` (10 starts: the middle and 9 random ones), and
+quadratic and wavy functions with an oblique axis (2 seeds of each, from the middle).
+The columns, medians over the runs:
 
-- jobs: what the algorithm asks for by its own rules, repeated points included;
+- jobs: jobs that the algorithm asks for by its own rules, repeated points included;
 - points: different points among them;
-- rounds: batches, of 40, on the 15x16x16x16 grid of 50; one at a time for the sequential ones;
+- rounds: batches of 40, of 50 on the 15x16x16x16 grid, of 1 for the sequential algorithms;
 - fill: points as a share of rounds x batch;
-- left: (best found - optimum) / (median - optimum) at the end, 0 at the optimum, 1 for a typical point: median and worst run;
-- to 1 %: the round after which at most 1 % is left, "never" where half of the runs do not get there.
+- left: (best found - optimum) / (median - optimum) at the end, 0 at the optimum, 1 for a typical
+  point; the median and the worst run;
+- to 1 %: the round after which at most 1 % is left, "never" where half of the runs do not reach it.
 
-DSICE, which has no end of its own, is given the points of Parallel2022. The row "Radial2024, filled"
-is what the Tuner makes of it: repeated points answered from the history, batches filled up.
+DSICE does not end by itself, so it is given the points of Parallel2022. The row "Radial2024,
+filled" runs Radial2024 through the Tuner, which answers repeated points from the history and fills
+up the batches.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ Values = NDArray[np.float64]
 
 @dataclass
 class Course:
-    """What became of a run: jobs by the algorithm's rules, different points, and the best after each round."""
+    """Outcome of a run: jobs by the algorithm's rules, different points, best after each round."""
 
     jobs: int
     points: int
@@ -55,7 +58,7 @@ class Course:
 
 @dataclass
 class Run:
-    """A function over a whole grid, NaN where it fails, and where to start."""
+    """A function over a whole grid, NaN where it fails, and the starting point."""
 
     values: Values
     start: Point
@@ -68,12 +71,16 @@ def waves(shape: tuple[int, ...], seed: int, kind: str) -> Values:
     mixed = rng.normal(size=(len(shape), len(shape)))
     z = (np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1) - centre) / last
     if kind == "quad":
-        return np.asarray(np.einsum("...i,ij,...j", z, mixed @ mixed.T / len(shape) + np.eye(len(shape)), z))
+        return np.asarray(
+            np.einsum("...i,ij,...j", z, mixed @ mixed.T / len(shape) + np.eye(len(shape)), z)
+        )
     return np.asarray((z**2).sum(-1) + 0.1 * (1 - np.cos(12 * z)).sum(-1))
 
 
 def synthetic(shape: tuple[int, ...], quick: bool) -> list[Run]:
-    kinds = [("quad", 0)] if quick else [(kind, seed) for kind in ("quad", "rast") for seed in (0, 1)]
+    kinds = (
+        [("quad", 0)] if quick else [(kind, seed) for kind in ("quad", "rast") for seed in (0, 1)]
+    )
     return [Run(waves(shape, seed, kind), tuple(m // 2 for m in shape)) for kind, seed in kinds]
 
 
@@ -84,7 +91,7 @@ def digits(quick: bool) -> list[Run]:
 
 
 def bare(search: Search, values: Values, batch: int) -> Course:
-    """An algorithm by its own rules."""
+    """Run an algorithm by its own rules."""
     jobs, best, bests, seen = 0, inf, list[float](), set[Point]()
     while points := search.ask(batch):
         jobs += len(points)
@@ -97,8 +104,11 @@ def bare(search: Search, values: Values, batch: int) -> Course:
 
 
 def tuned(strategy: Strategy, values: Values, batch: int, most: int | None) -> Course:
-    """The same through the Tuner."""
-    tuner, bests = Tuner({f"x{i}": range(m) for i, m in enumerate(values.shape)}, strategy, max_trials=most), list[float]()
+    """Run a strategy through the Tuner."""
+    tuner, bests = (
+        Tuner({f"x{i}": range(m) for i, m in enumerate(values.shape)}, strategy, max_trials=most),
+        list[float](),
+    )
     while trials := tuner.ask(batch):
         for trial in trials:
             value = float(values[trial.point])
@@ -116,10 +126,14 @@ def row(name: str, runs: list[Run], batch: int, found: list[Course]) -> None:
         left.append(float(shares[-1]))
         soon.append(int(np.argmax(shares <= 0.01)) + 1 if shares[-1] <= 0.01 else inf)
     jobs, points = median(c.jobs for c in found), median(c.points for c in found)
-    rounds, fill = median(len(c.bests) for c in found), median(c.points / (len(c.bests) * batch) for c in found)
+    rounds, fill = (
+        median(len(c.bests) for c in found),
+        median(c.points / (len(c.bests) * batch) for c in found),
+    )
     reached = f"{median(soon):g}" if median(soon) < inf else "never"
     print(
-        f"| {name} | {jobs:g} | {points:g} | {rounds:g} | {fill:.0%} | {reached} | {median(left):.3f} | {max(left):.3f} |",
+        f"| {name} | {jobs:g} | {points:g} | {rounds:g} | {fill:.0%} | {reached} "
+        f"| {median(left):.3f} | {max(left):.3f} |",
         flush=True,
     )
 
@@ -128,7 +142,10 @@ def compare(name: str, runs: list[Run], batch: int) -> None:
     """All algorithms on one grid."""
     shape = runs[0].values.shape
     print(f"\n{name}, batch {batch}, {len(runs)} runs\n")
-    print("| algorithm | jobs | points | rounds | fill | to 1 % | left | worst |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| algorithm | jobs | points | rounds | fill | to 1 % | left | worst |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
     one: dict[str, Callable[[Run], Search]] = {
         "Sequential2017": lambda run: Sequential(shape, run.start, narrow=False),
         "Sequential2018": lambda run: Sequential(shape, run.start),
@@ -139,16 +156,37 @@ def compare(name: str, runs: list[Run], batch: int) -> None:
         row(title, runs, 1, [bare(make(run), run.values, 1) for run in runs])
     parallel = [bare(Parallel(shape, run.start), run.values, batch) for run in runs]
     row("Parallel2022", runs, batch, parallel)
-    row("Radial2024", runs, batch, [bare(Radial(shape, run.start, unstick=True), run.values, batch) for run in runs])
-    filled = [Radial2024(start={f"x{i}": x for i, x in enumerate(run.start)}, batch=batch) for run in runs]
-    row("Radial2024, filled", runs, batch, [tuned(s, run.values, batch, None) for s, run in zip(filled, runs, strict=True)])
-    starts = [DSICE(start={f"x{i}": x for i, x in enumerate(run.start)}, tolerance=None) for run in runs]
+    row(
+        "Radial2024",
+        runs,
+        batch,
+        [bare(Radial(shape, run.start, unstick=True), run.values, batch) for run in runs],
+    )
+    filled = [
+        Radial2024(start={f"x{i}": x for i, x in enumerate(run.start)}, batch=batch) for run in runs
+    ]
+    row(
+        "Radial2024, filled",
+        runs,
+        batch,
+        [tuned(s, run.values, batch, None) for s, run in zip(filled, runs, strict=True)],
+    )
+    starts = [
+        DSICE(start={f"x{i}": x for i, x in enumerate(run.start)}, tolerance=None) for run in runs
+    ]
     limits = [course.points for course in parallel]
-    row("DSICE", runs, batch, [tuned(s, r.values, batch, n) for s, r, n in zip(starts, runs, limits, strict=True)])
+    row(
+        "DSICE",
+        runs,
+        batch,
+        [tuned(s, r.values, batch, n) for s, r, n in zip(starts, runs, limits, strict=True)],
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one run on each of the smaller grids")
     quick, began = parser.parse_args().quick, time.perf_counter()
     compare("digits, 5x5x5x5x5", digits(quick), 40)

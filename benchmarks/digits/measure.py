@@ -1,10 +1,12 @@
-"""Measure the full 5 x 5 x 5 x 5 x 5 grid of examples/digits/train.py, two seeds each, and write it as one compact table.
+"""Measure the full 5 x 5 x 5 x 5 x 5 grid of examples/digits/train.py, two seeds each.
 
-    python benchmarks/digits/measure.py            # 3125 x 2 trainings, one process per core; run again after a stop: it goes on
-    python benchmarks/digits/measure.py --table    # only write the table from what has been measured
+    python benchmarks/digits/measure.py            # 3125 x 2 trainings, one process per core
+    python benchmarks/digits/measure.py --table    # only write the table of the measured ones
 
-Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).  The configurations are measured
-in a shuffled order, so that a cut-off run is a fair sample of the grid.
+Every finished configuration is a line of `raw.jsonl` in the work folder (not in the repository).
+An interrupted run goes on where it stopped when it is started again.
+The configurations are measured in a shuffled order, so that a run cut short is a fair sample of the
+grid. The result is one compact table.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "examples" / "digits"))
 
-from train import train  # noqa: E402  (the script under measurement lies in another folder; it also limits numpy to one core)
+# the script under measurement lies in another folder; it also limits numpy to one core
+from train import train  # noqa: E402
 
 AXES: dict[str, list[float]] = {
     "lr": [0.01, 0.03, 0.1, 0.3, 1.0],
@@ -38,7 +41,8 @@ AXES: dict[str, list[float]] = {
 }
 SEEDS = (0, 1)
 EPOCHS = 40
-CURVE_EPOCHS = (1, 2, 3, 5, 10, 15, 20, 25, 30, 35, 40)  # the table keeps the validation loss after these
+# the table keeps the validation loss after these
+CURVE_EPOCHS = (1, 2, 3, 5, 10, 15, 20, 25, 30, 35, 40)
 
 Row = dict[str, Any]
 
@@ -51,7 +55,7 @@ def measure(values: tuple[float, ...]) -> Row:
 
 
 def read(raw: Path) -> dict[tuple[float, ...], Row]:
-    """What has been measured, by configuration; a last line cut off by a kill is left out."""
+    """The measured rows by configuration; a last line cut off by a kill is left out."""
     rows: dict[tuple[float, ...], Row] = {}
     if raw.exists():
         for line in raw.read_text().splitlines():
@@ -64,13 +68,17 @@ def read(raw: Path) -> dict[tuple[float, ...], Row]:
 
 
 def measure_all(raw: Path, workers: int, limit: int | None) -> None:
-    """Measure what is missing (at most `limit` configurations) and append it to `raw`."""
+    """Measure the missing configurations (at most `limit`) and append them to `raw`."""
     grid = list(itertools.product(*AXES.values()))
     random.Random(0).shuffle(grid)
     known = read(raw)
     missing = [values for values in grid if values not in known]
     todo = missing[:limit]
-    print(f"{len(missing)} of {len(grid)} configurations are not measured yet; {len(todo)} now on {workers} cores", flush=True)
+    print(
+        f"{len(missing)} of {len(grid)} configurations are not measured yet; "
+        f"{len(todo)} now on {workers} cores",
+        flush=True,
+    )
     raw.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with raw.open("a") as out, multiprocessing.Pool(workers) as pool:
@@ -81,7 +89,11 @@ def measure_all(raw: Path, workers: int, limit: int | None) -> None:
             out.flush()
             if done % 25 == 0 or done == len(todo):
                 spent = time.monotonic() - start
-                print(f"{done}/{len(todo)}  {spent:.0f} s spent, {spent / done * (len(todo) - done):.0f} s left", flush=True)
+                print(
+                    f"{done}/{len(todo)}  {spent:.0f} s spent, "
+                    f"{spent / done * (len(todo) - done):.0f} s left",
+                    flush=True,
+                )
 
 
 def mean(values: Sequence[float]) -> float:
@@ -89,7 +101,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def short(value: float) -> str:
-    """Five significant digits; empty for what is not finite (a training that diverged)."""
+    """Five significant digits; empty for a value that is not finite (a training that diverged)."""
     return f"{value:.5g}" if math.isfinite(value) else ""
 
 
@@ -103,13 +115,18 @@ def flat(row: Row) -> dict[str, str]:
         # without a finite loss the network is no use, whatever it guesses on the test images
         values = [run[metric] if math.isfinite(run["loss"]) else math.nan for run in runs]
         cells[metric] = short(mean(values))
-        cells |= {f"{metric}_s{seed}": short(value) for seed, value in zip(SEEDS, values, strict=True)}
+        cells |= {
+            f"{metric}_s{seed}": short(value) for seed, value in zip(SEEDS, values, strict=True)
+        }
     cells["seconds"] = f"{mean([run['seconds'] for run in runs]):.3f}"
-    return cells | {f"loss_e{epoch}": short(mean([curve[epoch - 1] for curve in curves])) for epoch in CURVE_EPOCHS}
+    return cells | {
+        f"loss_e{epoch}": short(mean([curve[epoch - 1] for curve in curves]))
+        for epoch in CURVE_EPOCHS
+    }
 
 
 def write_table(raw: Path, table: Path) -> None:
-    """Write the measured configurations in the order of the grid; the same data give the same bytes."""
+    """Write the measured configurations in grid order; the same data give the same bytes."""
     rows = read(raw)
     cells = [flat(rows[values]) for values in itertools.product(*AXES.values()) if values in rows]
     text = io.StringIO()
@@ -122,11 +139,27 @@ def write_table(raw: Path, table: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the digits training on its full grid.")
-    parser.add_argument("--work", type=Path, default=Path("build/digits"), help="folder of raw.jsonl (default: build/digits)")
-    parser.add_argument("--out", type=Path, default=HERE / "digits_5x5x5x5x5.csv.gz", help="the table to write")
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes (default: one per core)")
-    parser.add_argument("--limit", type=int, default=None, help="measure at most so many configurations now")
-    parser.add_argument("--table", action="store_true", help="measure nothing, only write the table")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("build/digits"),
+        help="folder of raw.jsonl (default: build/digits)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=HERE / "digits_5x5x5x5x5.csv.gz", help="the table to write"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=multiprocessing.cpu_count(),
+        help="processes (default: one per core)",
+    )
+    parser.add_argument(
+        "--limit", type=int, default=None, help="measure at most so many configurations now"
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="measure nothing, only write the table"
+    )
     args = parser.parse_args()
     raw = args.work / "raw.jsonl"
     if not args.table:

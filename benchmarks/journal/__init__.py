@@ -1,1 +1,1 @@
-"""What a long journal costs."""
+"""Measurements of long journals."""

@@ -2,8 +2,9 @@
 
     python -m benchmarks.journal.run [--trials 100000] [--repeats 5]
 
-Two journals: one of a script that asks by forty and tells values, and one as `dsice.run` writes it, with
-notes, metrics, run times, moments and logs. Each figure is the median over fresh processes.
+Two journals are measured: one of a script that asks for forty points at a time and tells values,
+and one as `dsice.run` writes it, with notes, metrics, run times, moments and logs.
+Each figure is the median over fresh processes.
 """
 
 from __future__ import annotations
@@ -50,10 +51,16 @@ def main() -> None:
 
 
 def _fresh(path: Path) -> dict[str, float]:
-    """The figures of one process; the journal is as before afterwards."""
+    """The figures of one process, which leaves the journal as it was."""
     data = path.read_bytes()
     command = [sys.executable, "-m", "benchmarks.journal.run", "--open", str(path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     path.write_bytes(data)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
@@ -64,7 +71,7 @@ def _measured(path: Path) -> dict[str, float]:
     from dsice.strategies import Random
 
     size, space = path.stat().st_size / 1e6, Space({name: range(10) for name in AXES})
-    _ = space.count  # the grid is enumerated once, with any journal
+    _ = space.count  # the grid is enumerated once, whatever the journal
     wall, cpu = time.perf_counter(), time.process_time()
     tuner = Tuner(space, Random(), journal=path)
     loaded = {"load s": time.perf_counter() - wall, "load, processor s": time.process_time() - cpu}
@@ -73,11 +80,19 @@ def _measured(path: Path) -> dict[str, float]:
     waiting = iter(tuner.pending)
     told = _milliseconds(lambda: tuner.tell(next(waiting), 1.0, metrics={"loss": 1.0}))
     best = _milliseconds(lambda: (tuner.history._cache.clear(), tuner.best))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1024 if sys.platform == "linux" else 1024**2
+    )
     wall = time.perf_counter()
     every = len(list(tuner.history))
     rest = {"every trial looked at, s": time.perf_counter() - wall}
-    figures = {"ask(1) ms": one, f"ask({BATCH}) ms": many, "tell ms": told, "of these fsync ms": _fsync(path), "best ms": best}
+    figures = {
+        "ask(1) ms": one,
+        f"ask({BATCH}) ms": many,
+        "tell ms": told,
+        "of these fsync ms": _fsync(path),
+        "best ms": best,
+    }
     return {**loaded, **figures, "memory MB": memory, "file MB": size, **rest, "trials": every}
 
 
@@ -91,7 +106,7 @@ def _milliseconds(act: Callable[[], object], times: int = 15) -> float:
 
 
 def _fsync(beside: Path) -> float:
-    """What the disk alone takes for a line."""
+    """Seconds that the disk alone takes for a line."""
     with tempfile.TemporaryFile(dir=beside.parent, buffering=0) as file:
 
         def once() -> None:
@@ -107,16 +122,30 @@ def _lines(trials: int, *, full: bool) -> Iterator[str]:
     from dsice.strategies import Random
 
     with tempfile.TemporaryDirectory() as folder:
-        Tuner(Space({name: range(10) for name in AXES}), Random(), journal=(path := Path(folder) / "head.jsonl")).close()
+        Tuner(
+            Space({name: range(10) for name in AXES}),
+            Random(),
+            journal=(path := Path(folder) / "head.jsonl"),
+        ).close()
         yield path.read_text().rstrip("\n")
     rng = random.Random(0)
     points = [[int(digit) for digit in f"{cell:06d}"] for cell in rng.sample(range(10**6), trials)]
     for first in range(0, trials, BATCH):
         ids = range(first, min(first + BATCH, trials))
-        asked = [{"id": id, "point": points[id], "note": _note(rng) if full else {"phase": "random"}} for id in ids]
+        asked = [
+            {"id": id, "point": points[id], "note": _note(rng) if full else {"phase": "random"}}
+            for id in ids
+        ]
         yield _line({"kind": "ask", "at": _moment(rng), "round": first // BATCH, "trials": asked})
         for id in ids:
-            told = {"kind": "tell", "at": _moment(rng), "id": id, "point": points[id], "state": "done", "values": [rng.random()]}
+            told = {
+                "kind": "tell",
+                "at": _moment(rng),
+                "id": id,
+                "point": points[id],
+                "state": "done",
+                "values": [rng.random()],
+            }
             yield _line(told | (_ran(rng, id) if full else {}))
 
 
@@ -127,8 +156,17 @@ def _note(rng: random.Random) -> dict[str, Any]:
 
 def _ran(rng: random.Random, id: int) -> dict[str, Any]:
     metrics = {"loss": rng.random(), "memory": rng.random()}
-    where = {"worker": "node7", "job": f"{id}", "log": f"/home/somebody/study.jsonl.trials/{id}/stdout"}
-    return {"metrics": metrics, "seconds": rng.random(), "times": [_moment(rng)] * 3, "where": where}
+    where = {
+        "worker": "node7",
+        "job": f"{id}",
+        "log": f"/home/somebody/study.jsonl.trials/{id}/stdout",
+    }
+    return {
+        "metrics": metrics,
+        "seconds": rng.random(),
+        "times": [_moment(rng)] * 3,
+        "where": where,
+    }
 
 
 def _moment(rng: random.Random) -> float:

@@ -1,6 +1,6 @@
-"""`dsice advance` by short calls beside one coordinator that stays: how much of the time the slots are busy.
+"""`dsice advance` by short calls beside one coordinator that stays: how busy the slots are.
 
-On a real Slurm where it is installed, else on the fake of PJM that the tests use.
+It runs on a real Slurm where that is installed, else on the fake PJM that the tests use.
 """
 
 from __future__ import annotations
@@ -43,13 +43,24 @@ def measure() -> list[Bar]:
         whole = _busy(folder / "whole", scheduler, lambda file: _call("run", file, "--no-progress"))
         short = _busy(folder / "short", scheduler, _by_short_calls)
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "dsice.cli", "--version"], capture_output=True, check=True)
-    start = time.perf_counter() - began  # on a busy machine most of what is lost
+    subprocess.run(
+        [sys.executable, "-m", "dsice.cli", "--version"], capture_output=True, check=True
+    )
+    start = time.perf_counter() - began  # on a busy machine most of the loss
     measured = (
-        f"{short / whole:.0%} (busy {short:.0%} of the slots' time, {whole:.0%} uninterrupted; a call starts in {start:.1f} s)"
+        f"{short / whole:.0%} (busy {short:.0%} of the slots' time, "
+        f"{whole:.0%} uninterrupted; a call starts in {start:.1f} s)"
     )
     what = f"advance, {EACH:g} s at a time, over {SECONDS:g} s"
-    return [Bar(what, f"Batch, {scheduler}", ">= 85 % of one run's busy time", measured, short >= 0.85 * whole)]
+    return [
+        Bar(
+            what,
+            f"Batch, {scheduler}",
+            ">= 85 % of one run's busy time",
+            measured,
+            short >= 0.85 * whole,
+        )
+    ]
 
 
 def _scheduler(stack: ExitStack, folder: Path) -> str:
@@ -70,16 +81,22 @@ def _scheduler(stack: ExitStack, folder: Path) -> str:
 
 
 def _busy(folder: Path, scheduler: str, tune: Callable[[Path], None]) -> float:
-    """Share of the slots' time in which trials ran, until no new one was to be had."""
+    """Share of the slots' time in which trials ran, until no new trial was available."""
     folder.mkdir()
     file = folder / "study.toml"
-    trials = round(SECONDS * SLOTS / 10.0)  # of 10 seconds each, in the mean
+    trials = round(SECONDS * SLOTS / 10.0)  # of 10 seconds each, on average
     file.write_text(STUDY.format(slots=SLOTS, trials=trials, scheduler=scheduler))
     tune(file)
-    told = [trial for trial in Tuner.read(file.with_suffix(".jsonl")).history if trial.state == "done"]
+    told = [
+        trial for trial in Tuner.read(file.with_suffix(".jsonl")).history if trial.state == "done"
+    ]
     if len(told) != trials:
         raise RuntimeError(f"{len(told)} of {trials} trials")
-    times = [(started, ended) for _, started, ended in (trial.times for trial in told) if started and ended]
+    times = [
+        (started, ended)
+        for _, started, ended in (trial.times for trial in told)
+        if started and ended
+    ]
     first, last = min(started for started, _ in times), max(started for started, _ in times)
     busy = sum(max(0.0, min(ended, last) - started) for started, ended in times)
     return busy / (SLOTS * (last - first))
@@ -94,6 +111,10 @@ def _by_short_calls(file: Path) -> None:
 
 
 def _call(command: str, file: Path, *options: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "dsice.cli", command, str(file), *options], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dsice.cli", command, str(file), *options],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)

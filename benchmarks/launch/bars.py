@@ -1,4 +1,4 @@
-"""What was measured beside what was asked for."""
+"""Measured figures beside the bars they have to keep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Bar:
     Attributes
     ----------
     what, launcher
-        What was measured, and where.
+        What was measured, and with which launcher.
     bar
         The figure asked for, in words.
     measured
@@ -34,14 +34,22 @@ def at_most(what: str, launcher: str, limit: float, found: Iterable[float], unit
     values = sorted(found)
     median = values[len(values) // 2]
     others = f" (of {', '.join(f'{value:.2f}' for value in values)})" if len(values) > 1 else ""
-    return Bar(what, launcher, f"<= {limit:g} {unit}", f"{median:.2f} {unit}{others}", median <= limit)
+    return Bar(
+        what, launcher, f"<= {limit:g} {unit}", f"{median:.2f} {unit}{others}", median <= limit
+    )
 
 
 def table(bars: Iterable[Bar]) -> str:
     """The bars as lines of text."""
-    rows = [("what", "launcher", "bar", "measured", ""), *((b.what, b.launcher, b.bar, b.measured, _word(b)) for b in bars)]
+    rows = [
+        ("what", "launcher", "bar", "measured", ""),
+        *((b.what, b.launcher, b.bar, b.measured, _word(b)) for b in bars),
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def _word(bar: Bar) -> str:

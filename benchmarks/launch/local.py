@@ -3,9 +3,12 @@
 - at once: from the submission of 40 trials that sleep for 1 s to the last result;
 - one at a time: from submission to result of a trial that does nothing, median of 20;
 - coordinator: its processor time while 40 trials sleep for 4 s, as a share of one core;
-- cancel: from `cancel` until no process of the trial is left (a shell, a child, one in a session of its own);
-- killed worker: 40 trials of which one kills its own process with SIGKILL: how many of the other 39 have their value,
-  lost ones submitted once more, as `run` does. Engines that are not installed are left out.
+- cancel: from `cancel` until no process of the trial is left
+  (a shell, a child, a process in a session of its own);
+- killed worker: 40 trials, one of which kills its own process with SIGKILL; how many of the other
+  39 have their value, where lost ones are submitted once more, as `run` does.
+
+Engines that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ MANY = 40
 
 # ------------------------------------------------------------------ measurements
 def collected(launcher: Launcher, n: int) -> list[Result]:
-    """The next n results."""
+    """The next `n` results."""
     results: list[Result] = []
     while len(results) < n:
         results += [event for event in launcher.collect(5.0) if isinstance(event, Result)]
@@ -73,9 +76,14 @@ def coordinator() -> float:
 def cancel() -> float:
     """Seconds."""
     sign = f"3600.{os.getpid():07d}"
-    with Local(f"sleep {sign} & setsid sleep {sign} & echo {{i}} > /dev/null; sleep {sign}", slots=1) as launcher:
+    with Local(
+        f"sleep {sign} & setsid sleep {sign} & echo {{i}} > /dev/null; sleep {sign}", slots=1
+    ) as launcher:
         launcher.submit(jobs([0]))
-        while sum(sign in argument for p in psutil.process_iter() for argument in arguments(p)[1:2]) < 3:
+        while (
+            sum(sign in argument for p in psutil.process_iter() for argument in arguments(p)[1:2])
+            < 3
+        ):
             time.sleep(0.05)
         tree = psutil.Process().children(recursive=True)
         start = time.perf_counter()
@@ -121,16 +129,26 @@ def survivors(launcher: Launcher) -> int:
 
 
 def killed(name: str) -> Bar:
-    made = Local(programs.kills, slots=MANY) if name == "Local" else Futures(programs.kills, name, slots=3)
+    made = (
+        Local(programs.kills, slots=MANY)
+        if name == "Local"
+        else Futures(programs.kills, name, slots=3)
+    )
     with made as launcher:
         others = survivors(launcher)
     label = "Local" if name == "Local" else f"Futures, {name}"
-    return Bar("one of 40 trials kills its worker", label, f"other {MANY - 1} measured", str(others), others == MANY - 1)
+    return Bar(
+        "one of 40 trials kills its worker",
+        label,
+        f"other {MANY - 1} measured",
+        str(others),
+        others == MANY - 1,
+    )
 
 
-# ------------------------------------------------------------------ all of it
+# ------------------------------------------------------------------ all measurements
 def measure() -> list[Bar]:
-    """All figures: medians of three runs, and one run of what counts trials."""
+    """All figures: times are medians of three runs; counts of trials are from one run."""
 
     def three(what: str, figure: Callable[[], float], limit: float, unit: str = "s") -> Bar:
         return at_most(what, "Local", limit, [figure() for _ in range(3)], unit)
@@ -138,15 +156,25 @@ def measure() -> list[Bar]:
     bars = [
         three("40 at once, shell `sleep 1`", lambda: at_once("sleep 1; echo {i}"), 2.5),
         three("40 at once, Python function, 1 s", lambda: at_once(programs.sleeps), 5.0),
-        three("no-op one at a time, shell `true`", lambda: one_at_a_time("true; echo {i}"), 60.0, "ms"),
-        three("no-op one at a time, Python function", lambda: one_at_a_time(programs.nothing), 150.0, "ms"),
+        three(
+            "no-op one at a time, shell `true`", lambda: one_at_a_time("true; echo {i}"), 60.0, "ms"
+        ),
+        three(
+            "no-op one at a time, Python function",
+            lambda: one_at_a_time(programs.nothing),
+            150.0,
+            "ms",
+        ),
         three("coordinator while 40 trials run", coordinator, 5.0, "% of a core"),
         three("cancel a running trial, tree gone", cancel, 1.0),
         killed("Local"),
     ]
     for name, module in (("dask", "distributed"), ("ray", "ray")):
         if importlib.util.find_spec(module) is None:
-            print(f"one trial kills its worker, {name}: left out, {module} is not installed", flush=True)
+            print(
+                f"one trial kills its worker, {name}: left out, {module} is not installed",
+                flush=True,
+            )
         else:
             bars.append(killed(name))
     return bars

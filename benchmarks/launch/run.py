@@ -1,6 +1,7 @@
 """``make bench-launch``: how fast and how safely trials are launched, each figure beside its bar.
 
-Each launcher has a module with ``measure() -> list[Bar]``; name one to run it alone: ``... run.py slurm``.
+Each launcher has a module with ``measure() -> list[Bar]``.
+Name one to run it alone: ``... run.py slurm``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from collections.abc import Callable
 from benchmarks.launch import advance, local, slurm
 from benchmarks.launch.bars import Bar, table
 
-MEASURES: dict[str, Callable[[], list[Bar]]] = {"local": local.measure, "slurm": slurm.measure, "advance": advance.measure}
+MEASURES: dict[str, Callable[[], list[Bar]]] = {
+    "local": local.measure,
+    "slurm": slurm.measure,
+    "advance": advance.measure,
+}
 
 
 def main(names: list[str]) -> int:
@@ -21,7 +26,10 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no launcher {unknown[0]!r}; known: {', '.join(MEASURES)}", file=sys.stderr)
         return 2
-    print(f"load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    print(
+        f"load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        flush=True,
+    )
     bars = [bar for name in names or MEASURES for bar in MEASURES[name]()]
     print(table(bars))
     return int(not all(bar.holds for bar in bars))

@@ -16,14 +16,19 @@ from tests.launchers.helpers import marked
 from tests.launchers.slurm import Slurm, missing
 
 TRIALS = 40
-PAUSE = 6.0  # seconds: right after other jobs Slurm itself waits up to 3 s before it looks at new ones (batch_sched_delay)
+# seconds: right after other jobs Slurm itself waits up to 3 s before it looks at new ones
+# (batch_sched_delay)
+PAUSE = 6.0
 LAUNCHER = "Batch, Slurm"
 
 COORDINATOR = """
 import sys
 from dsice import Tuner, run
 from dsice.launchers import Batch
-command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/../go"; do sleep 1; done; echo {x}'
+command = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    'while test ! -e "$DSICE_DIR/../go"; do sleep 1; done; echo {x}'
+)
 with Tuner({"x": range(40)}, journal=sys.argv[1] + "/journal.jsonl") as tuner:
     run(tuner, Batch(command, slots=40, directory=sys.argv[1] + "/trials"), progress=False)
 print(sum(trial.value == trial.params["x"] for trial in tuner.history))
@@ -50,7 +55,9 @@ def _at_once(folder: Path) -> Bar:
     found = []
     for number in range(3):
         time.sleep(PAUSE)
-        with Batch("sleep 1; echo {x}", slots=TRIALS, directory=folder / f"once{number}") as launcher:
+        with Batch(
+            "sleep 1; echo {x}", slots=TRIALS, directory=folder / f"once{number}"
+        ) as launcher:
             began = time.perf_counter()
             launcher.submit([Job(x, {"x": x}) for x in range(TRIALS)])
             results = _drain(launcher, TRIALS)
@@ -61,7 +68,9 @@ def _at_once(folder: Path) -> Bar:
 
 def _cancel(folder: Path) -> Bar:
     sign = f"3600.{os.getpid():07d}9999"
-    with Batch(f"setsid sleep {sign} & sleep {sign}; echo 1", slots=1, directory=folder) as launcher:
+    with Batch(
+        f"setsid sleep {sign} & sleep {sign}; echo 1", slots=1, directory=folder
+    ) as launcher:
         found = []
         for number in range(3):
             launcher.submit([Job(number)])
@@ -76,14 +85,22 @@ def _cancel(folder: Path) -> Bar:
 
 
 def _killed_worker(folder: Path) -> Bar:
-    with Batch("test {x} = 7 && kill -9 $PPID; sleep 1; echo {x}", slots=TRIALS, directory=folder) as launcher:
+    with Batch(
+        "test {x} = 7 && kill -9 $PPID; sleep 1; echo {x}", slots=TRIALS, directory=folder
+    ) as launcher:
         launcher.submit([Job(x, {"x": x}) for x in range(TRIALS)])
         results = _drain(launcher, TRIALS)
     done = sum(result.value == result.id for result in results)
     lost = next(result for result in results if result.id == 7)
     measured = f"{done} succeed, that one is {lost.state}: {str(lost.error).splitlines()[0]}"
     bar = "the other 39 succeed, that one lost or failed with reason"
-    return Bar("a trial SIGKILLs its worker", LAUNCHER, bar, measured, done == TRIALS - 1 and lost.state == "lost")
+    return Bar(
+        "a trial SIGKILLs its worker",
+        LAUNCHER,
+        bar,
+        measured,
+        done == TRIALS - 1 and lost.state == "lost",
+    )
 
 
 def _killed_coordinator(folder: Path, cluster: Slurm) -> Bar:
@@ -102,12 +119,22 @@ def _killed_coordinator(folder: Path, cluster: Slurm) -> Bar:
     twice = sum(path.read_text() != "run\n" for path in folder.glob("trials/*/runs"))
     measured = f"{attached} go on, {twice} submitted twice, {collected} results collected"
     bar = "40 re-attached, 0 submitted twice, all collected"
-    return Bar("coordinator killed -9, restarted", LAUNCHER, bar, measured, (attached, twice, collected) == (TRIALS, 0, TRIALS))
+    return Bar(
+        "coordinator killed -9, restarted",
+        LAUNCHER,
+        bar,
+        measured,
+        (attached, twice, collected) == (TRIALS, 0, TRIALS),
+    )
 
 
 def _drain(launcher: Batch, n: int) -> list[Result]:
     results: list[Result] = []
-    _until(lambda: len(results.__iadd__([e for e in launcher.collect(0.5) if isinstance(e, Result)])) >= n)
+    _until(
+        lambda: (
+            len(results.__iadd__([e for e in launcher.collect(0.5) if isinstance(e, Result)])) >= n
+        )
+    )
     return results
 
 

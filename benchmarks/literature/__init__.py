@@ -1,4 +1,6 @@
-"""Published experiments of the surrounding literature in small: same shape, real training, the paper's figure beside ours.
+"""Published experiments of the surrounding literature, repeated on a small scale.
 
-One package each, one command each: ``python -m benchmarks.literature.NAME [--quick]``. Results are kept in its ``results``.
+Each has the shape of the published experiment and real trainings; the paper's figure stands beside
+ours. Each is a package of its own with one command,
+``python -m benchmarks.literature.NAME [--quick]``, and keeps its results in its folder ``results``.
 """

@@ -1,1 +1,4 @@
-"""Search quality: dsice and other optimisers on tables of real trainings. `python -m benchmarks.quality.run --help`."""
+"""Search quality: dsice and other optimisers on tables of real trainings.
+
+See `python -m benchmarks.quality.run --help`.
+"""

@@ -1,6 +1,6 @@
-"""Optimisers behind one interface: ask for points, tell values. All see levels 0 .. m-1, never the values of parameters.
+"""Optimisers behind one interface: ask for points, tell values.
 
-Each imports its library itself.
+All of them see levels 0 .. m-1, never the values of parameters. Each imports its library itself.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ NEXT_SEED = 1000  # between the seeds of searches that start one after another i
 
 
 class Dsice:
-    """A strategy of dsice through the Tuner; one that has ended starts anew with another seed."""
+    """A strategy of dsice through the Tuner; when it ends, it starts anew with another seed."""
 
-    def __init__(self, problem: Problem, seed: int, batch: int, *, make: Callable[[int], Strategy]) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, batch: int, *, make: Callable[[int], Strategy]
+    ) -> None:
         axes = zip(problem.shape, problem.ordered, strict=True)
-        self._space = Space({f"x{i}": (Ordinal if ordered else Choice)(range(m)) for i, (m, ordered) in enumerate(axes)})
+        self._space = Space(
+            {
+                f"x{i}": (Ordinal if ordered else Choice)(range(m))
+                for i, (m, ordered) in enumerate(axes)
+            }
+        )
         self._strategy, self._seed = make(batch), seed
         self._start()
 
@@ -56,7 +63,7 @@ class _Worst:
         self._worst: float | None = None
 
     def number(self, value: float) -> float | None:
-        """The value itself if it is finite; None as long as nothing was measured."""
+        """The value itself if it is finite, else the worst; None if nothing was measured yet."""
         if isfinite(value):
             self._worst = value if self._worst is None else max(self._worst, value)
             return value
@@ -66,14 +73,22 @@ class _Worst:
 class Optuna:
     """A sampler of Optuna (Akiba et al., KDD 2019) through study.ask and study.tell."""
 
-    def __init__(self, problem: Problem, seed: int, batch: int, *, sampler: Callable[[Any, int, int], Any]) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, batch: int, *, sampler: Callable[[Any, int, int], Any]
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        whole, category = optuna.distributions.IntDistribution, optuna.distributions.CategoricalDistribution
+        whole, category = (
+            optuna.distributions.IntDistribution,
+            optuna.distributions.CategoricalDistribution,
+        )
         axes = zip(problem.shape, problem.ordered, strict=True)
-        self._axes = {f"x{i}": whole(0, m - 1) if ordered else category(range(m)) for i, (m, ordered) in enumerate(axes)}
+        self._axes = {
+            f"x{i}": whole(0, m - 1) if ordered else category(range(m))
+            for i, (m, ordered) in enumerate(axes)
+        }
         self._failed = optuna.trial.TrialState.FAIL
         self._study: Any = optuna.create_study(sampler=sampler(optuna.samplers, seed, batch))
         self._pending, self._worst = dict[Point, list[Any]](), _Worst()
@@ -93,7 +108,10 @@ class Optuna:
 
 
 class Skopt:
-    """scikit-optimize: a Gaussian process; a batch is asked with the lowest value so far as lie (`cl_min`)."""
+    """scikit-optimize: a Gaussian process.
+
+    While a batch is asked, pending points count with the lowest value so far (`cl_min`).
+    """
 
     def __init__(self, problem: Problem, seed: int, batch: int) -> None:
         from skopt import Optimizer
@@ -114,7 +132,9 @@ class Skopt:
 
     def tell(self, points: list[Point], values: list[float]) -> None:
         numbers = [
-            (list(p), number) for p, v in zip(points, values, strict=True) if (number := self._worst.number(v)) is not None
+            (list(p), number)
+            for p, v in zip(points, values, strict=True)
+            if (number := self._worst.number(v)) is not None
         ]
         if numbers:
             self._search.tell([point for point, _ in numbers], [number for _, number in numbers])

@@ -53,7 +53,9 @@ def at_once(_: History, limit: int) -> WidthSchedule:
     return WidthSchedule(width, width, 0, 0, limit)
 
 
-def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, *_: Any) -> Iterator[Array]:
+def shuffled(
+    ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, *_: Any
+) -> Iterator[Array]:
     """In place of the ladder: directions of all open widths in random order."""
     found = []
     for _draw in range(MAX_LISTED):
@@ -81,7 +83,12 @@ class Matern(AxisPrior):
 
     def _matern(self, log_lam: float, at: Array) -> Array:
         m = self.levels
-        r = np.abs(np.subtract.outer(np.arange(m), np.arange(m))) / (m - 1) * np.sqrt(5) / np.exp(log_lam / 4 + 0.25)
+        r = (
+            np.abs(np.subtract.outer(np.arange(m), np.arange(m)))
+            / (m - 1)
+            * np.sqrt(5)
+            / np.exp(log_lam / 4 + 0.25)
+        )
         k = (1 + r + r * r / 3) * np.exp(-r)
         k = k - k.mean(axis=0)
         k = k - k.mean(axis=1, keepdims=True)
@@ -116,7 +123,11 @@ class OneLine(LineSearch):
     def _fit(self, through: Line, values: Mapping[Point, float]) -> spline.SplineFit | None:
         points = map(tuple, through.points.tolist())
         known = [(k, values[p]) for k, p in enumerate(points) if p in values]
-        return spline.fit(*zip(*known, strict=True), len(through), alpha=self.ALPHA) if len(known) > 1 else None
+        return (
+            spline.fit(*zip(*known, strict=True), len(through), alpha=self.ALPHA)
+            if len(known) > 1
+            else None
+        )
 
 
 def random_centres(model: SearchModel, scanned: Array) -> Centres:

@@ -1,22 +1,26 @@
-"""Asynchronous search beside rounds on the virtual clock: how many trials and how long to within 1 % of the way.
+"""Asynchronous search beside rounds on the virtual clock: trials and time to within 1 %.
 
     python benchmarks/quality/asynchronous.py                                 # our digits table
     python benchmarks/quality/asynchronous.py --tables DIR --names a,b --jobs 2
 
-Every run is DSICE with 40 workers and at most 600 trials on a `dsice.launchers.Table`, in which a trial takes the seconds of
-the log. Within 1 %: a value at most (median - optimum) / 100 above the optimum of the table. Columns, medians over the seeds:
+Every run is DSICE with 40 workers and at most 600 trials on a `dsice.launchers.Table`, in which a
+trial takes the seconds of the log. A value is within 1 % if it is at most (median - optimum) / 100
+above the optimum of the table. The columns, medians over the seeds:
 
 - trials to 1 %: told trials up to the first such value; ratio: asynchronous over rounds.
 - seconds to 1 %: the virtual clock at that moment.
-- idle asking: in a further asynchronous run of all the trials (first seed only), with the seconds scaled to a median of 60 and
-  the real time of telling and asking added to the clock: share of the workers' time lost to it. ms a trial: that real time
-  over the trials; utilisation: share of the workers' time in which a trial ran. They depend on what else the machine does.
+- idle asking: share of the workers' time that is lost to telling and asking. It is measured in a
+  further asynchronous run of all the trials (first seed only), with the seconds scaled to a median
+  of 60 and the real time of telling and asking added to the clock.
+  ms a trial: that real time over the trials; utilisation: share of the workers' time in which a
+  trial ran. They depend on what else the machine does.
 
-"never": not in half of the runs. The last lines: medians over the tables, and what is aimed at.
+"never" means: not in half of the runs. The last lines are medians over the tables, and the targets.
 
-DIR: CSV or Parquet files, one row per point with the parameters, then `objective`, `seconds` and, if some failed, `valid`;
-where there is an INDEX.json - a list of {"name", "file", "params": [{"name", "kind", "values"}]}, or {"tables": that list} -
-it says which columns are the parameters. Tables without seconds are left out.
+DIR holds CSV or Parquet files with one row per point: the parameters, then `objective`, `seconds`
+and, if some failed, `valid`. An INDEX.json beside them says which columns are the parameters: a
+list of {"name", "file", "params": [{"name", "kind", "values"}]}, or {"tables": that list}.
+Tables without seconds are left out.
 """
 
 from __future__ import annotations
@@ -46,13 +50,23 @@ THREADS = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_
 SHARE, MINUTE = 0.01, 60.0
 Mode = Literal["rounds", "async"]
 MODES: tuple[Mode, ...] = ("rounds", "async")
-COLUMNS = ("rounds", "async", "ratio", "rounds", "async", "ratio", "idle asking", "ms a trial", "utilisation")
+COLUMNS = (
+    "rounds",
+    "async",
+    "ratio",
+    "rounds",
+    "async",
+    "ratio",
+    "idle asking",
+    "ms a trial",
+    "utilisation",
+)
 WIDTHS = (7, 7, 9, 9, 9, 9, 13, 12, 13)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table of measurements and what its columns are; `axes` None: as `Table` guesses."""
+    """A table of measurements and the meaning of its columns; `axes` None: as `Table` guesses."""
 
     name: str
     path: Path
@@ -61,12 +75,18 @@ class Source:
     maximize: bool = False
 
     def frame(self) -> pd.DataFrame:
-        """Its rows."""
-        return pd.read_parquet(self.path) if self.path.suffix in (".parquet", ".pq") else pd.read_csv(self.path)
+        """The rows of the table."""
+        return (
+            pd.read_parquet(self.path)
+            if self.path.suffix in (".parquet", ".pq")
+            else pd.read_csv(self.path)
+        )
 
     def timed(self, frame: pd.DataFrame) -> bool:
-        """Whether it says how long trials took."""
-        return "seconds" in frame and bool(np.isfinite(pd.to_numeric(frame["seconds"], errors="coerce")).any())
+        """Whether the table says how long trials took."""
+        return "seconds" in frame and bool(
+            np.isfinite(pd.to_numeric(frame["seconds"], errors="coerce")).any()
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Found:
-    """Trials and seconds to the target of each mode, infinite if it was not reached; the run with overhead: clock and trials."""
+    """Trials and seconds to the target in each mode, infinite where it was not reached.
+
+    Of the run with overhead, `clock` and `told` trials.
+    """
 
     trials: dict[Mode, float] = field(default_factory=dict)
     seconds: dict[Mode, float] = field(default_factory=dict)
@@ -98,13 +121,23 @@ def sources(folder: Path | None, names: list[str]) -> list[Source]:
     """The tables of a folder, or our own."""
     if folder is None:
         axes = ["lr", "batch", "momentum", "dropout", "l2"]
-        found = [Source("digits", DIGITS, "loss", {name: sorted(set(pd.read_csv(DIGITS)[name])) for name in axes})]
+        found = [
+            Source(
+                "digits",
+                DIGITS,
+                "loss",
+                {name: sorted(set(pd.read_csv(DIGITS)[name])) for name in axes},
+            )
+        ]
     elif (folder / "INDEX.json").is_file():
         index = json.loads((folder / "INDEX.json").read_text(encoding="utf-8"))
         entries = index["tables"] if isinstance(index, dict) else index
-        found = [_indexed(folder, entry) for entry in entries if not entry.get("pool")]  # a pool of random points is no grid
+        # a pool of random points is no grid
+        found = [_indexed(folder, entry) for entry in entries if not entry.get("pool")]
     else:
-        files = sorted(path for path in folder.iterdir() if path.name.endswith((".parquet", ".csv", ".csv.gz")))
+        files = sorted(
+            path for path in folder.iterdir() if path.name.endswith((".parquet", ".csv", ".csv.gz"))
+        )
         found = [Source(path.name.partition(".")[0], path) for path in files]
     known = {source.name for source in found}
     if missing := [name for name in names if name not in known]:
@@ -115,13 +148,23 @@ def sources(folder: Path | None, names: list[str]) -> list[Source]:
 def _indexed(folder: Path, entry: Mapping[str, Any]) -> Source:
     axes = {p["name"]: _axis(p) for p in entry["params"] if len(p["values"]) > 1}
     path = folder / entry.get("file", f"{entry['name']}.parquet")
-    return Source(entry["name"], path, entry.get("objective", "objective"), axes, not entry.get("minimize", True))
+    return Source(
+        entry["name"],
+        path,
+        entry.get("objective", "objective"),
+        axes,
+        not entry.get("minimize", True),
+    )
 
 
 def _axis(parameter: Mapping[str, Any]) -> Any:
-    """Levels in their order; those of a category have none."""
+    """The levels in their order; those of a category have no order."""
     values = parameter["values"]
-    return Choice(values) if parameter.get("kind") == "categorical" or isinstance(values[0], (str, bool)) else values
+    return (
+        Choice(values)
+        if parameter.get("kind") == "categorical" or isinstance(values[0], (str, bool))
+        else values
+    )
 
 
 def measure(task: Task) -> Found | None:
@@ -131,28 +174,46 @@ def measure(task: Task) -> Found | None:
         return None
     found = {mode: _to_target(task, frame, mode) for mode in MODES}
     clock, told = _with_overhead(task, frame) if task.overhead else (None, 0)
-    return Found({m: trials for m, (trials, _) in found.items()}, {m: seconds for m, (_, seconds) in found.items()}, clock, told)
+    return Found(
+        {m: trials for m, (trials, _) in found.items()},
+        {m: seconds for m, (_, seconds) in found.items()},
+        clock,
+        told,
+    )
 
 
-def _table(task: Task, frame: pd.DataFrame, *, overhead: bool = False, scale: float | None = None) -> Table:
+def _table(
+    task: Task, frame: pd.DataFrame, *, overhead: bool = False, scale: float | None = None
+) -> Table:
     objective, axes = task.source.objective, task.source.axes
-    return Table(frame, objective=objective, params=axes, workers=task.workers, overhead=overhead, scale=scale)
+    return Table(
+        frame,
+        objective=objective,
+        params=axes,
+        workers=task.workers,
+        overhead=overhead,
+        scale=scale,
+    )
 
 
 def _tuner(task: Task, table: Table) -> Tuner:
     goal = Goal(maximize=task.source.maximize)
-    return Tuner(table.space, DSICE(tolerance=None), goal=goal, max_trials=task.trials, seed=task.seed)
+    return Tuner(
+        table.space, DSICE(tolerance=None), goal=goal, max_trials=task.trials, seed=task.seed
+    )
 
 
 def _to_target(task: Task, frame: pd.DataFrame, mode: Mode) -> tuple[float, float]:
-    """Told trials and virtual seconds up to the first value within the share of the way."""
+    """Told trials and virtual seconds up to the first value within the target."""
     table, maximize = _table(task, frame), task.source.maximize
     _, optimum = table.optimum(maximize=maximize)
     target, told = optimum + SHARE * (table.median - optimum), list[int]()
 
     def look(_: Tuner, trial: Trial) -> None:
         told.append(trial.id)
-        if trial.value is not None and (trial.value >= target if maximize else trial.value <= target):
+        if trial.value is not None and (
+            trial.value >= target if maximize else trial.value <= target
+        ):
             raise Reached
 
     try:
@@ -163,7 +224,7 @@ def _to_target(task: Task, frame: pd.DataFrame, mode: Mode) -> tuple[float, floa
 
 
 def _with_overhead(task: Task, frame: pd.DataFrame) -> tuple[Clock, int]:
-    """The clock after all the trials, and how many they were."""
+    """The clock after all the trials, and their number."""
     table = _table(task, frame, overhead=True, scale=MINUTE)
     tuner = run(_tuner(task, table), table, progress=False)
     return table.clock, len(tuner.history)
@@ -177,21 +238,34 @@ def row(found: list[Found]) -> list[float]:
         [median(f.seconds[mode] for f in found) for mode in MODES],
     ):
         figures += [rounds, stream, _ratio(stream, rounds)]
-    for clock, told in [(f.clock, f.told) for f in found if f.clock is not None]:  # of the first seed
+    # only the first seed has a clock
+    for clock, told in [(f.clock, f.told) for f in found if f.clock is not None]:
         figures += [clock.idle_asking, 1000 * clock.asking / told, clock.utilisation]
     return figures
 
 
 def _ratio(stream: float, rounds: float) -> float:
-    """NaN where neither got there."""
-    return math.nan if math.isinf(stream) and math.isinf(rounds) else stream / rounds if rounds else math.nan
+    """Asynchronous over rounds; NaN where neither reached the target."""
+    return (
+        math.nan
+        if math.isinf(stream) and math.isinf(rounds)
+        else stream / rounds
+        if rounds
+        else math.nan
+    )
 
 
 def show(name: str, figures: Sequence[float | str]) -> None:
     """Print a line."""
     formats = ("g", "g", "ratio", "time", "time", "ratio", "percent", "g", "percent")
-    texts = [f if isinstance(f, str) else _text(f, how) for f, how in zip(figures, formats, strict=True)]
-    print(f"{name:36}" + "".join(text.rjust(width) for text, width in zip(texts, WIDTHS, strict=True)), flush=True)
+    texts = [
+        f if isinstance(f, str) else _text(f, how) for f, how in zip(figures, formats, strict=True)
+    ]
+    print(
+        f"{name:36}"
+        + "".join(text.rjust(width) for text, width in zip(texts, WIDTHS, strict=True)),
+        flush=True,
+    )
 
 
 def _text(figure: float, how: str) -> str:
@@ -206,9 +280,11 @@ def _text(figure: float, how: str) -> str:
     }.get(how, f"{figure:.4g}")
 
 
-def results(chosen: list[Source], options: argparse.Namespace) -> Iterator[tuple[Source, list[Found]]]:
+def results(
+    chosen: list[Source], options: argparse.Namespace
+) -> Iterator[tuple[Source, list[Found]]]:
     """The runs of each table, one process each."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the processes, which load numpy after it
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # for the processes, which load numpy later
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {
             source.name: [
@@ -224,17 +300,29 @@ def results(chosen: list[Source], options: argparse.Namespace) -> Iterator[tuple
 
 def main() -> None:
     """Run, print a line for each table, and the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", type=Path, metavar="DIR", help="folder of tables (default: our digits table)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--tables", type=Path, metavar="DIR", help="folder of tables (default: our digits table)"
+    )
     parser.add_argument("--names", default="", metavar="A,B", help="only these tables")
     parser.add_argument("--seeds", type=int, default=3, metavar="N")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at a time, one core each")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes at a time, one core each"
+    )
     parser.add_argument("--workers", type=int, default=40, metavar="N")
     parser.add_argument("--trials", type=int, default=600, metavar="N")
     options = parser.parse_args()
     chosen = sources(options.tables, [name for name in options.names.split(",") if name])
-    print(f"DSICE, {options.workers} workers, at most {options.trials} trials, medians over {options.seeds} seeds")
-    print(f"{'':38}trials to 1 %                seconds to 1 %           all trials, time of asks added")
+    print(
+        f"DSICE, {options.workers} workers, at most {options.trials} trials, "
+        f"medians over {options.seeds} seeds"
+    )
+    print(
+        f"{'':38}trials to 1 %                seconds to 1 %           "
+        "all trials, time of asks added"
+    )
     show("table", COLUMNS)
     rows, untimed = list[list[float]](), list[str]()
     for source, found in results(chosen, options):
@@ -245,7 +333,10 @@ def main() -> None:
         show(source.name, rows[-1])
     if rows:
         known = [[x for x in column if not math.isnan(x)] for column in zip(*rows, strict=True)]
-        show(f"median over {len(rows)} tables", [median(column) if column else math.nan for column in known])
+        show(
+            f"median over {len(rows)} tables",
+            [median(column) if column else math.nan for column in known],
+        )
         show("aimed at", ["", "", "<= 1.15x", "", "", "<= 0.6x", "<= 1 %", "", ""])
     if untimed:
         print(f"left out, no seconds: {', '.join(untimed)}")

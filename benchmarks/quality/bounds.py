@@ -1,7 +1,8 @@
-"""The search under a bound on another metric, where metric and bound want different places: the table in docs/method.md.
+"""The search under a bound on another metric, where metric and bound want different places.
 
-``python -m benchmarks.quality.bounds`` takes about a minute: for DSICE with its model of the bound, DSICE with
-infeasible trials as bad ones only, and random points, the rank of the best feasible point found among all feasible ones.
+``python -m benchmarks.quality.bounds`` prints the table of docs/method.md in about a minute: the
+rank of the best feasible point found among all feasible ones, for DSICE with its model of the
+bound, for DSICE that only counts infeasible trials as bad, and for random points.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from dsice.strategies import DSICE, Random, Strategy
 LEVELS, AXES = 10, 4
 GRID = np.stack(np.meshgrid(*[np.arange(LEVELS)] * AXES, indexing="ij"), -1).reshape(-1, AXES)
 PROBLEMS, TRIALS, BATCH, SHOWN = 14, 100, 10, (30, 50, 70, 100)
-SHARES = (0.4, 0.1, 0.02)  # of the grid that is feasible
+SHARES = (0.4, 0.1, 0.02)  # share of the grid that is feasible
 
 
 def problem(seed: int) -> tuple[Any, Any]:
-    """The metric and the bounded one at every point of the grid."""
+    """The metric and the bounded metric at every point of the grid."""
     rng = np.random.default_rng(seed)
     centre, other = rng.uniform(1, 8, AXES), rng.uniform(1, 8, AXES)
     weight, stretch = rng.uniform(0.5, 2, AXES), rng.uniform(0.5, 2, AXES)
@@ -31,11 +32,19 @@ def problem(seed: int) -> tuple[Any, Any]:
 
 
 def ranks(strategy: Strategy, seed: int, share: float) -> list[int]:
-    """Rank of the best feasible point after each batch; one more than there are feasible points while there is none."""
+    """Rank of the best feasible point after each batch.
+
+    While none was found: the number of feasible points plus one.
+    """
     metric, bounded = problem(seed)
     bound = float(np.quantile(bounded, share))
     feasible, best, found = np.sort(metric[bounded <= bound]), np.inf, []
-    tuner = Tuner({f"x{i}": range(LEVELS) for i in range(AXES)}, strategy, goal=Goal(at_most={"m": bound}), seed=seed)
+    tuner = Tuner(
+        {f"x{i}": range(LEVELS) for i in range(AXES)},
+        strategy,
+        goal=Goal(at_most={"m": bound}),
+        seed=seed,
+    )
     for _ in range(TRIALS // BATCH):
         for trial in tuner.ask(BATCH):
             place = int(np.ravel_multi_index(trial.point, (LEVELS,) * AXES))

@@ -2,10 +2,13 @@
 
     python benchmarks/quality/noise.py --tables DIR --names a,b --seeds 10
 
-For tables with the single measurements of every point (columns obj_s* or obj_r*). Each evaluation draws one of
-them with replacement; a repeat costs one evaluation. Rounds of 40, `DSICE(noise=True)`. The true value of a
-point is its `objective`; regret: (true value - optimum) / (median - optimum) after 400 evaluations, of
-`tuner.best` and of the point with the smallest single value.
+For tables with the single measurements of every point (columns obj_s* or obj_r*). Each evaluation
+draws one of them with replacement; a repeat costs one evaluation. The search is
+`DSICE(noise=True)` in rounds of 40.
+
+The true value of a point is its `objective`. The regret is (true value - optimum) /
+(median - optimum) after 400 evaluations, for `tuner.best` and for the point with the smallest
+single value.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ BATCH, EVALUATIONS, AIM = 40, 400, 0.6
 
 
 def regrets(source: Source, seed: int) -> tuple[float, float] | None:
-    """Regret of the recommended point and of the smallest value; None for a table without single measurements."""
+    """Regret of the recommended point and of the smallest value.
+
+    None for a table without single measurements.
+    """
     frame = source.frame()
     singles = [c for c in frame.columns if c.startswith(("obj_s", "obj_r")) and c != "obj_std"]
     if not singles or source.axes is None:
@@ -38,18 +44,26 @@ def regrets(source: Source, seed: int) -> tuple[float, float] | None:
     truth = dict(zip(keys, sign * rows[source.objective].to_numpy(float), strict=True))
     values = np.array([v for v in truth.values() if np.isfinite(v)])
     tuner = Tuner(
-        Table(frame, objective=source.objective, params=source.axes).space, DSICE(noise=True, tolerance=None), seed=seed
+        Table(frame, objective=source.objective, params=source.axes).space,
+        DSICE(noise=True, tolerance=None),
+        seed=seed,
     )
     g = np.random.default_rng([seed, 1])
     while len(tuner.history) < EVALUATIONS:
         for trial in tuner.ask(BATCH):
             some = draws[_key(trial.params, names)]
             some = some[np.isfinite(some)]
-            tuner.tell(trial, float(g.choice(some))) if len(some) else tuner.tell(trial, error="failed")
+            tuner.tell(trial, float(g.choice(some))) if len(some) else tuner.tell(
+                trial, error="failed"
+            )
     lowest = min((t for t in tuner.history if t.value is not None), key=lambda t: t.value or 0.0)
     best = tuner.best
     way = float(np.median(values)) - float(values.min())
-    found = [(truth[_key(t.params, names)] - float(values.min())) / way for t in (best, lowest) if t is not None]
+    found = [
+        (truth[_key(t.params, names)] - float(values.min())) / way
+        for t in (best, lowest)
+        if t is not None
+    ]
     return found[0], found[1]
 
 
@@ -59,7 +73,9 @@ def _key(params: Any, names: list[str]) -> tuple[Any, ...]:
 
 def main() -> None:
     """Print a line for each table, and the mean."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tables", type=Path, required=True, metavar="DIR")
     parser.add_argument("--names", default="", metavar="A,B")
     parser.add_argument("--seeds", type=int, default=10)
@@ -73,7 +89,11 @@ def main() -> None:
             ours, luckiest = pairs.mean(axis=0)
             ratios.append(ours / luckiest)
             print(f"{source.name:36}{ours:10.4f}{luckiest:10.4f}{ratios[-1]:8.2f}", flush=True)
-    print(f"mean ratio {np.mean(ratios):.2f}, aimed at: at most {AIM}" if ratios else "no table has single measurements")
+    print(
+        f"mean ratio {np.mean(ratios):.2f}, aimed at: at most {AIM}"
+        if ratios
+        else "no table has single measurements"
+    )
 
 
 if __name__ == "__main__":

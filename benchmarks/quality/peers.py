@@ -24,14 +24,14 @@ class Kind:
     make
         Called with (problem, seed, batch).
     settings
-        How it is set up, for the page.
+        Its settings in words, for the page.
     needs
         Modules that it imports.
     extra
-        Extra of pyproject.toml that has them.
+        Extra of pyproject.toml that installs them.
     rounds
-        For those that take minutes: most rounds of a run unless told otherwise. They also get fewer repeats, and fewer
-        tries to fill a batch.
+        Most rounds of a run unless told otherwise, for peers that take minutes. They also get fewer
+        repeats, and fewer tries to fill a batch.
     """
 
     make: Callable[[Problem, int, int], Peer]
@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def missing(self) -> list[str]:
-        """Modules that it needs and that are not installed."""
+        """Modules that the peer needs and that are not installed."""
         return [module for module in self.needs if find_spec(module) is None]
 
 
@@ -61,7 +61,9 @@ def _tpe(samplers: Any, seed: int, batch: int) -> Any:
 
 
 def _cmaes(samplers: Any, seed: int, batch: int) -> Any:
-    return samplers.CmaEsSampler(seed=seed, with_margin=True, popsize=max(batch, 4), warn_independent_sampling=False)
+    return samplers.CmaEsSampler(
+        seed=seed, with_margin=True, popsize=max(batch, 4), warn_independent_sampling=False
+    )
 
 
 def _gp(samplers: Any, seed: int, batch: int) -> Any:
@@ -71,12 +73,19 @@ def _gp(samplers: Any, seed: int, batch: int) -> Any:
 LATIN = "from the best of a Latin hypercube of one batch; from another one when it has ended"
 
 PEERS: dict[str, Kind] = {
-    "DSICE": strategy(lambda batch: DSICE(tolerance=None), "dsice's default search, without its stopping rule"),
+    "DSICE": strategy(
+        lambda batch: DSICE(tolerance=None), "dsice's default search, without its stopping rule"
+    ),
     "Parallel2022": strategy(lambda batch: Parallel2022(latin=batch, batch=batch), LATIN),
     "Radial2024": strategy(lambda batch: Radial2024(latin=batch, batch=batch), LATIN),
     "Random": strategy(lambda batch: Random(), "without repetition"),
-    "hill-climbing": Kind(lambda problem, seed, batch: Climber(problem, seed), "batches of neighbours, random restarts"),
-    "optuna-tpe": Kind(partial(Optuna, sampler=_tpe), "TPESampler, multivariate, constant liar", ("optuna",)),
+    "hill-climbing": Kind(
+        lambda problem, seed, batch: Climber(problem, seed),
+        "batches of neighbours, random restarts",
+    ),
+    "optuna-tpe": Kind(
+        partial(Optuna, sampler=_tpe), "TPESampler, multivariate, constant liar", ("optuna",)
+    ),
     "optuna-cmaes": Kind(
         partial(Optuna, sampler=_cmaes),
         "CmaEsSampler with margin, a batch is a generation; it draws axes without order at random",
@@ -90,6 +99,9 @@ PEERS: dict[str, Kind] = {
         rounds=5,
     ),
     "scikit-optimize": Kind(
-        Skopt, "Optimizer with a Gaussian process, first batch random, batches by cl_min", ("skopt",), rounds=3
+        Skopt,
+        "Optimizer with a Gaussian process, first batch random, batches by cl_min",
+        ("skopt",),
+        rounds=3,
     ),
 }

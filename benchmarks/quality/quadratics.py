@@ -1,10 +1,11 @@
-"""Coupled quadratics: distinct jobs and rounds to the optimum, DSICE beside the published Radial2024.
+"""Coupled quadratics: distinct jobs and rounds to the optimum, DSICE beside Radial2024.
 
     python benchmarks/quality/quadratics.py --seeds 10
 
-f = z'Az with z_j = (x_j - c_j) / (m_j - 1); for each seed g = default_rng(seed): c_j = g.uniform(.15, .85) (m_j - 1),
-G = g.normal(size=(d, d)), A = G G'/d + I. Batches of 40. Medians over the seeds; a search that ends without the
-optimum counts as infinite.
+f = z'Az with z_j = (x_j - c_j) / (m_j - 1). For each seed, with g = default_rng(seed):
+c_j = g.uniform(.15, .85) (m_j - 1), G = g.normal(size=(d, d)), A = G G'/d + I.
+
+Batches of 40, medians over the seeds. A search that ends without the optimum counts as infinite.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BATCH, MOST = 40, 4000
 
 
 def quadratic(shape: tuple[int, ...], seed: int) -> Callable[[tuple[int, ...]], float]:
-    """The function of points."""
+    """The quadratic as a function of points."""
     g = np.random.default_rng(seed)
     size = np.array(shape) - 1.0
     centre = g.uniform(0.15, 0.85, size=len(shape)) * size
@@ -52,7 +53,9 @@ def to_optimum(strategy: Strategy, shape: tuple[int, ...], seed: int) -> tuple[f
 
 def main() -> None:
     """Print a line for each shape."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=10)
     options = parser.parse_args()
     print(f"{'grid':18}{'DSICE jobs':>12}{'rounds':>8}{'Radial2024 jobs':>18}{'rounds':>8}")

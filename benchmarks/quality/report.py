@@ -40,11 +40,17 @@ class Report:
     @cached_property
     def _runs(self) -> dict[tuple[str, str], DataFrame]:
         """Rows of each peer on each table."""
-        return {(str(peer), str(table)): rows for (peer, table), rows in self.results.groupby(["peer", "table"])}
+        return {
+            (str(peer), str(table)): rows
+            for (peer, table), rows in self.results.groupby(["peer", "table"])
+        }
 
     @cached_property
     def peers(self) -> list[str]:
-        """Those with results: those of most rounds first, then by score; without a run on some table, last."""
+        """Peers with results, in order: most rounds first, then by score.
+
+        A peer without a run on some table comes last.
+        """
 
         def place(peer: str) -> tuple[bool, int, float]:
             mean, _ = self.mean(peer, self.rounds(peer))
@@ -59,7 +65,10 @@ class Report:
 
     @cached_property
     def _rounds(self) -> dict[str, int]:
-        return {str(peer): int(rounds) for peer, rounds in self.results.groupby("peer")["round"].max().items()}
+        return {
+            str(peer): int(rounds)
+            for peer, rounds in self.results.groupby("peer")["round"].max().items()
+        }
 
     def rounds(self, peer: str) -> int:
         """Rounds that a peer was given."""
@@ -75,7 +84,9 @@ class Report:
         rows = self._runs.get((peer, table))
         if rows is None:
             return np.empty((0, 0))
-        return np.asarray(rows.pivot(index="seed", columns="round", values=column), dtype=np.float64)
+        return np.asarray(
+            rows.pivot(index="seed", columns="round", values=column), dtype=np.float64
+        )
 
     def score(self, peer: str, table: str, rounds: int) -> tuple[float, float]:
         """Mean and standard error of score_R on a table; the error is NaN with a single run."""
@@ -86,12 +97,12 @@ class Report:
         return float(scores.mean()), standard_error(scores)
 
     def mean(self, peer: str, rounds: int) -> tuple[float, float]:
-        """Mean over the tables and its standard error; NaN if the peer has no run on one of them."""
+        """Mean over the tables and its standard error; NaN if the peer lacks a run on one."""
         found = np.array([self.score(peer, table, rounds) for table in self.tables])
         return float(found[:, 0].mean()), float(np.sqrt((found[:, 1] ** 2).sum()) / len(found))
 
     def to_way(self, peer: str, table: str) -> list[float]:
-        """Rounds to within 1 % of each run, inf where it did not get there."""
+        """Rounds to within 1 % for each run, inf where it did not get there."""
         return [rounds_to(regrets) for regrets in self.run(peer, table, "regret").tolist()]
 
     def filled(self, peer: str) -> float:
@@ -108,13 +119,34 @@ class Report:
     def overall(self) -> Rows:
         """One row per peer: means over the tables."""
         scores = [f"score_R, {n} rounds" for n in self.spans]
-        rows = [["peer", *scores, "runs within 1 %", "rounds to 1 %", "filled", "CPU s per round", "runs"]]
+        rows = [
+            [
+                "peer",
+                *scores,
+                "runs within 1 %",
+                "rounds to 1 %",
+                "filled",
+                "CPU s per round",
+                "runs",
+            ]
+        ]
         for peer in self.peers:
             ways = [way for table in self.tables if (way := self.to_way(peer, table))]
             runs = np.concatenate(ways)
-            scores = [plus_minus(*self.mean(peer, n)) if n <= self.rounds(peer) else "" for n in self.spans]
-            share, middle = np.mean(np.isfinite(runs)), float(np.median([np.median(way) for way in ways]))
-            cells = [f"{share:.0%}", self._count(peer, middle), f"{self.filled(peer):.0%}", seconds(self.cpu(peer))]
+            scores = [
+                plus_minus(*self.mean(peer, n)) if n <= self.rounds(peer) else ""
+                for n in self.spans
+            ]
+            share, middle = (
+                np.mean(np.isfinite(runs)),
+                float(np.median([np.median(way) for way in ways])),
+            )
+            cells = [
+                f"{share:.0%}",
+                self._count(peer, middle),
+                f"{self.filled(peer):.0%}",
+                seconds(self.cpu(peer)),
+            ]
             rows.append([peer, *scores, *cells, str(len(runs))])
         return rows
 
@@ -122,14 +154,24 @@ class Report:
         """score_R on each table."""
         rows = [["table", *map(self._titled, self.peers)]]
         for table in self.tables:
-            rows.append([table, *(plus_minus(*self.score(peer, table, self.rounds(peer))) for peer in self.peers)])
+            rows.append(
+                [
+                    table,
+                    *(
+                        plus_minus(*self.score(peer, table, self.rounds(peer)))
+                        for peer in self.peers
+                    ),
+                ]
+            )
         return rows
 
     def ways(self) -> Rows:
         """Rounds to within 1 % on each table, and the share of runs that got there."""
         rows = [["table", *map(self._titled, self.peers)]]
         for table in self.tables:
-            rows.append([table, *(self._way(peer, self.to_way(peer, table)) for peer in self.peers)])
+            rows.append(
+                [table, *(self._way(peer, self.to_way(peer, table)) for peer in self.peers)]
+            )
         return rows
 
     def losses(self) -> list[str]:
@@ -138,9 +180,13 @@ class Report:
         for peer in (peer for peer in self.peers if peer != self.hero):
             rounds, ahead = min(self.rounds(peer), self.rounds(self.hero)), list[str]()
             for table in self.tables:
-                (theirs, e), (ours, f) = self.score(peer, table, rounds), self.score(self.hero, table, rounds)
+                (theirs, e), (ours, f) = (
+                    self.score(peer, table, rounds),
+                    self.score(self.hero, table, rounds),
+                )
                 if theirs > ours:
-                    sure = "" if theirs - ours > 2 * np.hypot(e, f) else ", not certain"  # e is NaN of a single run
+                    # e is NaN for a single run
+                    sure = "" if theirs - ours > 2 * np.hypot(e, f) else ", not certain"
                     ahead.append(f"{table} ({theirs:.2f} against {ours:.2f}{sure})")
             if ahead:
                 lines.append(f"- {peer}, first {rounds} rounds: {'; '.join(ahead)}")
@@ -150,7 +196,11 @@ class Report:
         return f"{rounds:g}" if isfinite(rounds) else f"> {self.rounds(peer)}"
 
     def _way(self, peer: str, found: list[float]) -> str:
-        return f"{self._count(peer, float(np.median(found)))} ({np.mean(np.isfinite(found)):.0%})" if found else "no run"
+        return (
+            f"{self._count(peer, float(np.median(found)))} ({np.mean(np.isfinite(found)):.0%})"
+            if found
+            else "no run"
+        )
 
     def _titled(self, peer: str) -> str:
         rounds, most = self.rounds(peer), self.spans[0]
@@ -167,12 +217,12 @@ class Report:
 
 
 def standard_error(values: Values) -> float:
-    """Of the mean; NaN of a single value."""
+    """Standard error of the mean; NaN for a single value."""
     return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
 
 
 def plus_minus(mean: float, error: float) -> str:
-    """A mean and its standard error, where there is one; NaN comes of missing runs."""
+    """A mean and its standard error, where there is one; NaN means missing runs."""
     if isnan(mean):
         return "no run"
     shown = f"{round(mean, 2) + 0.0:.2f}"  # no -0.00
@@ -180,15 +230,20 @@ def plus_minus(mean: float, error: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Two digits that matter."""
+    """Seconds with two significant digits."""
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
 def markdown(rows: Rows) -> str:
     """An aligned Markdown table; the first row is its head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    return "\n".join(
+        [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
+    )
 
 
 def fill(page: Path, part: str, text: str) -> None:
@@ -203,5 +258,10 @@ def fill(page: Path, part: str, text: str) -> None:
     old = page.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(old):
-        raise OptionError(f"{page}: expected the lines {begin!r} and {end!r}, in this order; put them where the results belong")
-    page.write_text(pattern.sub(lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", old), encoding="utf-8")
+        raise OptionError(
+            f"{page}: expected the lines {begin!r} and {end!r}, in this order; "
+            "put them where the results belong"
+        )
+    page.write_text(
+        pattern.sub(lambda _: f"{begin}\n\n{text.strip()}\n\n{end}", old), encoding="utf-8"
+    )

@@ -1,7 +1,8 @@
 """One search: rounds of a fixed batch, the points looked up in the table.
 
-A round asks until the batch holds so many points that were never measured. A point asked again is answered at once and
-costs nothing; for the places left the peer is asked up to `again` times more, then the round goes on with what there is.
+A round asks until its batch is full of points that were never measured. A point asked again is
+answered at once and costs nothing. For the places left, the peer is asked up to `again` more times;
+then the round goes on with the points it has.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from benchmarks.quality.tables import Point, Problem
 
 
 class Peer(Protocol):
-    """An optimiser under test; points are levels, what is told is minimised, NaN is a failed point."""
+    """An optimiser under test: points are levels, values are minimised, NaN is a failed point."""
 
     def ask(self, n: int) -> list[Point]:
         """Up to `n` points; it may repeat itself."""
 
     def tell(self, points: list[Point], values: list[float]) -> None:
-        """The values of different points that it asked."""
+        """Take the values of different points that it asked."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """What there was after a round.
+    """The state after a round.
 
     Parameters
     ----------
@@ -48,19 +49,24 @@ class Round:
 
 
 class _Clock:
-    """Adds up processor time spent inside it."""
+    """Adds up the processor time spent inside the block."""
 
     seconds = 0.0
 
     def __enter__(self) -> None:
         self._start = time.process_time()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.seconds += time.process_time() - self._start
 
 
 def search(peer: Peer, problem: Problem, *, batch: int, rounds: int, again: int) -> list[Round]:
-    """Let `peer` search the table; one entry per round, also where it asked nothing more."""
+    """Let `peer` search the table; one entry per round, even where it asked nothing more."""
     values, best, course = dict[Point, float](), inf, list[Round]()
     for _ in range(rounds):
         clock = _Clock()
@@ -74,7 +80,9 @@ def search(peer: Peer, problem: Problem, *, batch: int, rounds: int, again: int)
     return course
 
 
-def _fill(peer: Peer, values: dict[Point, float], batch: int, again: int, clock: _Clock) -> tuple[list[Point], int]:
+def _fill(
+    peer: Peer, values: dict[Point, float], batch: int, again: int, clock: _Clock
+) -> tuple[list[Point], int]:
     """New points for one round, and how many of those asked were not new."""
     new, asked_for = dict[Point, None](), 0
     for _ in range(1 + again):

@@ -3,10 +3,10 @@
     python -m benchmarks.quality.run                     # the comparison, see --help for its size
     python -m benchmarks.quality.run --ablation          # variants of the default search instead
     python -m benchmarks.quality.run --peers DSICE --add # one peer anew, the other results kept
-    python -m benchmarks.quality.run --report --docs     # nothing is run; into docs/benchmarks.md
+    python -m benchmarks.quality.run --report --docs     # run nothing; fill docs/benchmarks.md
 
-Prints the tables and keeps, in the folder of --out, every round of every run (results.csv), the tables (report.md) and
-the curves (quality.png). What is compared and how: docs/benchmarks.md.
+Prints the tables and keeps, in the folder of --out, every round of every run (results.csv), the
+tables (report.md) and the curves (quality.png). What is compared and how: docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -37,15 +37,25 @@ PICTURE = DOCS / "img" / "quality.png"
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     names = parser.add_argument_group("what is run")
-    names.add_argument("--tables", help=f"names with commas between; default {','.join(tables.USUAL)}")
+    names.add_argument(
+        "--tables", help=f"names with commas between; default {','.join(tables.USUAL)}"
+    )
     names.add_argument("--all", action="store_true", help=f"all {len(tables.TABLES)} tables")
     names.add_argument("--peers", help=f"names with commas between; default all: {','.join(PEERS)}")
     names.add_argument("--without", default="", help="peers to leave out")
-    names.add_argument("--ablation", action="store_true", help=f"variants of DSICE in place of the peers: {', '.join(VARIANTS)}")
+    names.add_argument(
+        "--ablation",
+        action="store_true",
+        help=f"variants of DSICE in place of the peers: {', '.join(VARIANTS)}",
+    )
     sizes = parser.add_argument_group("how much")
-    slow = " and ".join(f"{name} ({kind.rounds} rounds)" for name, kind in PEERS.items() if kind.slow)
+    slow = " and ".join(
+        f"{name} ({kind.rounds} rounds)" for name, kind in PEERS.items() if kind.slow
+    )
     for name, default, text in (
         ("--batch", 40, "points of a round"),
         ("--rounds", 15, "rounds of a run"),
@@ -57,16 +67,26 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     sizes.add_argument("--slow-rounds", type=int, help="another number of rounds for those")
     kept = parser.add_argument_group("results")
     kept.add_argument(
-        "--out", type=Path, help="folder; default benchmarks/quality/results, with --ablation its subfolder ablation"
+        "--out",
+        type=Path,
+        help="folder; default benchmarks/quality/results, with --ablation its subfolder ablation",
     )
-    kept.add_argument("--add", action="store_true", help="keep the results that are there; the peers run now replace their own")
+    kept.add_argument(
+        "--add",
+        action="store_true",
+        help="keep the results that are there; the peers run now replace their own",
+    )
     kept.add_argument("--report", action="store_true", help="run nothing, report what is there")
-    kept.add_argument("--docs", action="store_true", help="put tables and curves into docs/benchmarks.md")
+    kept.add_argument(
+        "--docs", action="store_true", help="put tables and curves into docs/benchmarks.md"
+    )
     return parser.parse_args(arguments)
 
 
 def chosen_peers(asked: argparse.Namespace) -> dict[str, Kind]:
-    """The peers to run; those whose packages are missing are named and left out, unless they were asked for.
+    """The peers to run.
+
+    Peers whose packages are missing are named and left out, unless they were asked for.
 
     Raises
     ------
@@ -103,13 +123,30 @@ def tasks(asked: argparse.Namespace, peers: dict[str, Kind]) -> list[Task]:
     """
     for size in ("batch", "rounds", "repeats", "slow_rounds", "slow_repeats", "jobs"):
         if getattr(asked, size) is not None and getattr(asked, size) < 1:
-            raise OptionError(f"--{size.replace('_', '-')} {getattr(asked, size)}: expected a whole number >= 1")
-    names = list(tables.TABLES) if asked.all else asked.tables.split(",") if asked.tables else tables.USUAL
+            raise OptionError(
+                f"--{size.replace('_', '-')} {getattr(asked, size)}: expected a whole number >= 1"
+            )
+    names = (
+        list(tables.TABLES)
+        if asked.all
+        else asked.tables.split(",")
+        if asked.tables
+        else tables.USUAL
+    )
     for name in names:
         if Yardstick(tables.load(name).values).chance_of_optimum(asked.batch) > 0.5:
-            raise OptionError(f"--batch {asked.batch}: one batch of random points is half of table {name}; take a smaller batch")
+            raise OptionError(
+                f"--batch {asked.batch}: one batch of random points is half of table {name}; "
+                "take a smaller batch"
+            )
     return [
-        Task(peer, table, seed, asked.batch, min(asked.rounds, asked.slow_rounds or kind.rounds) if kind.rounds else asked.rounds)
+        Task(
+            peer,
+            table,
+            seed,
+            asked.batch,
+            min(asked.rounds, asked.slow_rounds or kind.rounds) if kind.rounds else asked.rounds,
+        )
         for table in names
         for peer, kind in peers.items()
         for seed in range(asked.slow_repeats if kind.slow else asked.repeats)
@@ -117,7 +154,10 @@ def tasks(asked: argparse.Namespace, peers: dict[str, Kind]) -> list[Task]:
 
 
 def measure(todo: list[Task], jobs: int, path: Path, *, add: bool) -> int:
-    """Run the searches; results go to the file as they come. Returns how many crashed; each is named."""
+    """Run the searches and write their results to the file as they come.
+
+    Names each search that crashed, and returns their number.
+    """
     import pandas as pd
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,16 +165,31 @@ def measure(todo: list[Task], jobs: int, path: Path, *, add: bool) -> int:
     if add and path.exists():
         kept = read(path)
         again = {(task.peer, task.table, task.batch) for task in todo}
-        kept = kept[[key not in again for key in zip(kept["peer"], kept["table"], kept["batch"], strict=True)]]
+        kept = kept[
+            [
+                key not in again
+                for key in zip(kept["peer"], kept["table"], kept["batch"], strict=True)
+            ]
+        ]
     kept.to_csv(path, index=False)
     (path.parent / "setting.txt").write_text(play.setting(jobs), encoding="utf-8")
     began, crashed = time.monotonic(), 0
     for count, outcome in enumerate(play_all(todo, jobs), 1):
-        pd.DataFrame(outcome.rows, columns=COLUMNS).to_csv(path, mode="a", header=False, index=False)
+        pd.DataFrame(outcome.rows, columns=COLUMNS).to_csv(
+            path, mode="a", header=False, index=False
+        )
         task, crashed = outcome.task, crashed + bool(outcome.error)
-        what = f"crashed: {outcome.error}" if outcome.error else f"{sum(row['cpu_s'] for row in outcome.rows):.1f} s"
+        what = (
+            f"crashed: {outcome.error}"
+            if outcome.error
+            else f"{sum(row['cpu_s'] for row in outcome.rows):.1f} s"
+        )
         place = f"{count}/{len(todo)}, {(time.monotonic() - began) / 60:.1f} min"
-        print(f"{place}: {task.peer} on {task.table}, seed {task.seed}: {what}", file=sys.stderr, flush=True)
+        print(
+            f"{place}: {task.peer} on {task.table}, seed {task.seed}: {what}",
+            file=sys.stderr,
+            flush=True,
+        )
     return crashed
 
 
@@ -147,25 +202,39 @@ def results(path: Path, batch: int) -> DataFrame:
         There are none.
     """
     if not path.exists():
-        raise OptionError(f"{path} does not exist: run the comparison without --report first, or give its folder with --out")
+        raise OptionError(
+            f"{path} does not exist: run the comparison without --report first, "
+            "or give its folder with --out"
+        )
     found = read(path)
     found = found[found["batch"] == batch]
     if found.empty:
         raise OptionError(f"{path} has no results with --batch {batch}")
     order = {name: place for place, name in enumerate(tables.TABLES)}
     places = found["table"].map(order)
-    ordered: DataFrame = found.assign(place=places).sort_values(["place", "peer", "seed", "round"]).drop(columns="place")
+    ordered: DataFrame = (
+        found.assign(place=places)
+        .sort_values(["place", "peer", "seed", "round"])
+        .drop(columns="place")
+    )
     return ordered
 
 
 def into_page(report: Report, head: str, *, ablation: bool) -> None:
     """Fill the marked part of docs/benchmarks.md."""
     known = VARIANTS if ablation else PEERS
-    names = markdown([["peer", "set up as"], *([name, known[name].settings] for name in report.peers if name in known)])
+    names = markdown(
+        [
+            ["peer", "set up as"],
+            *([name, known[name].settings] for name in report.peers if name in known),
+        ]
+    )
     text = f"{head}\n\n{report.text()}\nWhat is behind the names:\n\n{names}"
     if not ablation:
         draw(report, PICTURE)
-        text = f"![Score of each round, one panel per table and their mean](img/quality.png)\n\n{text}"
+        text = (
+            f"![Score of each round, one panel per table and their mean](img/quality.png)\n\n{text}"
+        )
     fill(DOCS / "benchmarks.md", "ablation" if ablation else "results", text)
 
 
@@ -176,8 +245,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     crashed = 0
     try:
         if not asked.report:
-            crashed = measure(tasks(asked, chosen_peers(asked)), asked.jobs, folder / "results.csv", add=asked.add)
-        report = Report(results(folder / "results.csv", asked.batch), "as is" if asked.ablation else "DSICE")
+            crashed = measure(
+                tasks(asked, chosen_peers(asked)), asked.jobs, folder / "results.csv", add=asked.add
+            )
+        report = Report(
+            results(folder / "results.csv", asked.batch), "as is" if asked.ablation else "DSICE"
+        )
         setting = folder / "setting.txt"
         where = setting.read_text(encoding="utf-8") if setting.exists() else ""
         head = f"Batches of {asked.batch}; means ± standard errors. {where}".strip()
@@ -190,12 +263,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"interrupted; --report shows what was measured until now, kept in {folder}", file=sys.stderr)
+        print(
+            f"interrupted; --report shows what was measured until now, kept in {folder}",
+            file=sys.stderr,
+        )
         return 130
     print(text)
     print(f"{folder}: results.csv, report.md, quality.png")
     if crashed:
-        print(f"{crashed} runs crashed and are left out; the lines above name them", file=sys.stderr)
+        print(
+            f"{crashed} runs crashed and are left out; the lines above name them", file=sys.stderr
+        )
     return 1 if crashed else 0
 
 

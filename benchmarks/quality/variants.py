@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from benchmarks.quality.altered import Altered, Matern, OneLine, at_once, no_lines, random_centres, shuffled
+from benchmarks.quality.altered import (
+    Altered,
+    Matern,
+    OneLine,
+    at_once,
+    no_lines,
+    random_centres,
+    shuffled,
+)
 from benchmarks.quality.peers import Kind, strategy
 from dsice.history import History
 from dsice.space import Space
@@ -26,13 +34,18 @@ class RandomFirst:
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """Random points up to the id `first`, none beyond it in the same ask; afterwards what `then` proposes."""
         left = self.first - len(history)
-        return (Random() if left > 0 else self.then).ask(min(n, left) if left > 0 else n, space, history, stream)
+        return (Random() if left > 0 else self.then).ask(
+            min(n, left) if left > 0 else n, space, history, stream
+        )
 
 
 VARIANTS: dict[str, Kind] = {
-    "as is": strategy(lambda batch: DSICE(tolerance=None), "the default search, without its stopping rule"),
+    "as is": strategy(
+        lambda batch: DSICE(tolerance=None), "the default search, without its stopping rule"
+    ),
     "random first batch": strategy(
-        lambda batch: RandomFirst(batch, DSICE(tolerance=None)), "the first batch is random in place of the spread design"
+        lambda batch: RandomFirst(batch, DSICE(tolerance=None)),
+        "the first batch is random in place of the spread design",
     ),
     "no lines": strategy(
         lambda batch: Altered(
@@ -49,7 +62,8 @@ VARIANTS: dict[str, Kind] = {
         "directions of up to four axes from the first line on",
     ),
     "random directions": strategy(
-        lambda batch: Altered({"dsice.collinear.lines._ladder": shuffled}), "directions in random order, no ladder within a width"
+        lambda batch: Altered({"dsice.collinear.lines._ladder": shuffled}),
+        "directions in random order, no ladder within a width",
     ),
     "one-line fits": strategy(
         lambda batch: Altered(
@@ -63,9 +77,14 @@ VARIANTS: dict[str, Kind] = {
     ),
     "Matern prior": strategy(
         lambda batch: Altered(
-            {"dsice.spline.surface.AxisPrior": Matern, "dsice.strategies.dsice.model._FITTED": OrderedDict()}  # its own memory
+            {
+                "dsice.spline.surface.AxisPrior": Matern,
+                "dsice.strategies.dsice.model._FITTED": OrderedDict(),
+            }  # its own memory
         ),
         "Matern 5/2 in place of the d-spline prior",
     ),
-    "axes only": strategy(lambda batch: DSICE(tolerance=None, max_width=1), "no oblique directions"),
+    "axes only": strategy(
+        lambda batch: DSICE(tolerance=None, max_width=1), "no oblique directions"
+    ),
 }

@@ -1,8 +1,9 @@
-"""Which alpha finds the minimum: mean regret of the fitted minimum over 18 cells of synthetic lines.
+"""Which alpha finds the minimum: mean regret of the fitted minimum on 18 cells of synthetic lines.
 
-A cell is a line of n = 16 or 64 levels, noise of 0, 0.05 or 0.2 (the function's range is 1) and k = 6, 8 or 12 measured
-levels: the four initial ones of the published line search and k - 4 random others. The regret is the true value at the
-level where the fitted curve is lowest, above the true minimum.
+A cell is a line of n = 16 or 64 levels, noise of 0, 0.05 or 0.2 (the function's range is 1) and
+k = 6, 8 or 12 measured levels: the four initial ones of the published line search and k - 4 random
+others. The regret is the true value at the level where the fitted curve is lowest, minus the true
+minimum.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ def truth(kind: int, n: int, rng: np.random.Generator) -> Array:
     """One function on n levels, range 1: waves, a power with a kink, or a well; a third each."""
     x = np.arange(n) / (n - 1)
     if kind == 0:
-        waves = [rng.normal() * j**-1.5 * np.cos(np.pi * j * x + rng.uniform(0, 2 * np.pi)) for j in range(1, 6)]
+        waves = [
+            rng.normal() * j**-1.5 * np.cos(np.pi * j * x + rng.uniform(0, 2 * np.pi))
+            for j in range(1, 6)
+        ]
         y = np.sum(waves, axis=0)
     elif kind == 1:
         y = np.abs(x - rng.uniform(0.1, 0.9)) ** rng.uniform(0.8, 2.5)
@@ -32,7 +36,7 @@ def truth(kind: int, n: int, rng: np.random.Generator) -> Array:
 
 
 def initial(n: int) -> list[int]:
-    """The four levels with which the authors' line search begins."""
+    """The four levels with which the published line search begins."""
     third = (n - 1) // 3
     return [0, third, third + (n - 1 - third) // 2, n - 1]
 
@@ -43,7 +47,9 @@ def cell(n: int, noise: float, k: int, seed: int) -> tuple[Array, Array, Array]:
     first = initial(n)
     others = np.setdiff1d(np.arange(n), first)
     true = np.array([truth(i % 3, n, rng) for i in range(PER_CELL)])
-    levels = np.array([np.sort(np.r_[first, rng.choice(others, k - 4, replace=False)]) for _ in range(PER_CELL)])
+    levels = np.array(
+        [np.sort(np.r_[first, rng.choice(others, k - 4, replace=False)]) for _ in range(PER_CELL)]
+    )
     values = np.take_along_axis(true, levels, 1) + noise * rng.normal(size=levels.shape)
     return true, levels, values
 
@@ -63,7 +69,13 @@ def regrets(seed: int = 0) -> dict[str, Array]:
         true, levels, values = cell(n, noise, k, seed)
         offsets = np.arange(PER_CELL + 1) * k
         for name, options in METHODS.items():
-            fits = fit_many(offsets, levels.ravel(), values.ravel(), n, **options)  # type: ignore[arg-type]
+            fits = fit_many(
+                offsets,
+                levels.ravel(),
+                values.ravel(),
+                n,
+                **options,  # type: ignore[arg-type]
+            )
             found[name].append(float(true[np.arange(PER_CELL), fits.argmin].mean()))
     return {name: np.array(v) for name, v in found.items()}
 
@@ -73,7 +85,9 @@ def main() -> None:
     found = regrets()
     print("   n noise  k " + " ".join(f"{name:>13}" for name in METHODS))
     for i, (n, noise, k) in enumerate(CELLS):
-        print(f"{n:4d} {noise:5.2f} {k:2d} " + " ".join(f"{found[name][i]:13.4f}" for name in METHODS))
+        print(
+            f"{n:4d} {noise:5.2f} {k:2d} " + " ".join(f"{found[name][i]:13.4f}" for name in METHODS)
+        )
     print("     mean     " + " ".join(f"{found[name].mean():13.4f}" for name in METHODS))
     ratio = found["reml"].mean() / found["authors' 0.1"].mean()
     print(f"reml against the authors' fixed alpha: {ratio:.3f} (bar: at most 0.75)")

@@ -20,7 +20,7 @@ CONTINUOUS = ("make_smoothing_spline", "csaps")
 
 
 def columns(line: Line) -> dict[str, Curve]:
-    """What is run on a line of this size; what would take minutes is left out."""
+    """The fits to run on a line of this size, without those that would take minutes."""
     n, k = line.n, line.k
     found: dict[str, Curve] = {"dsice kernel": line.kernel_curve}
     if k <= 65_536:
@@ -43,13 +43,20 @@ def _public(line: Line) -> Curve:
 
 
 def table() -> list[str]:
-    """Time to the values at all levels, and their error against 60 digits, for each size and library."""
+    """Time to the values at all levels, and their error, for each size and library.
+
+    The error is that against a computation with 60 digits.
+    """
     names = list(columns(Line(16, 8)))
     rows = ["| n | k | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
     print("\n".join(rows))
     for n in SIZES:
         for k in sorted({8, min(30, n), n}):
-            rows.append(f"| {n} | {'all' if k == n else k} | " + " | ".join(_cells(Line(n, k), names)) + " |")
+            rows.append(
+                f"| {n} | {'all' if k == n else k} | "
+                + " | ".join(_cells(Line(n, k), names))
+                + " |"
+            )
             print(rows[-1], flush=True)
     return rows
 
@@ -63,16 +70,21 @@ def _cells(line: Line, names: list[str]) -> list[str]:
         except Exception as failure:  # a library may refuse: say so in the table
             cells[name] = type(failure).__name__
             del tasks[name]
-    exact = {continuous: _exact(line, continuous) for continuous in (False, True)} if line.k <= 1024 else {}
+    exact = (
+        {continuous: _exact(line, continuous) for continuous in (False, True)}
+        if line.k <= 1024
+        else {}
+    )
     for name, times in rotate(tasks, rounds=40, budget=2.5).items():
         cells[name] = readable(median(times))
         if exact and not name.endswith("GCV"):
-            cells[name] += f" ({error(np.asarray(tasks[name]())[_where(line)], exact[name in CONTINUOUS]):.0e})"
+            curve = np.asarray(tasks[name]())
+            cells[name] += f" ({error(curve[_where(line)], exact[name in CONTINUOUS]):.0e})"
     return list(cells.values())
 
 
 def _where(line: Line) -> np.ndarray:
-    """Up to 60 levels between the first and the last measured at which errors are taken."""
+    """Up to 60 levels at which errors are taken, between the first and the last measured one."""
     inside = np.random.default_rng(0).integers(line.levels[0], line.levels[-1] + 1, 30)
     return np.unique(np.r_[line.levels[:: max(1, line.k // 30)], inside])
 
@@ -83,10 +95,16 @@ def _exact(line: Line, continuous: bool) -> list[object]:
 
 def main() -> int:
     """Print the tables; 1 when a bar is missed."""
-    head = f"{_processor()}, Python {platform.python_version()}, one core; medians of runs in rotation."
+    head = (
+        f"{_processor()}, Python {platform.python_version()}, one core; "
+        "medians of runs in rotation."
+    )
     print(head + "\n")
     rows, missed = bars(str(HERE))
-    caption = "Time to the values at all n levels from k measured ones, lam = 0.25 (in brackets: error against 60 digits)."
+    caption = (
+        "Time to the values at all n levels from k measured ones, lam = 0.25 "
+        "(in brackets: error against 60 digits)."
+    )
     print(f"\n{caption}\n")
     sizes = table()
     if "--write" in sys.argv:
@@ -108,7 +126,10 @@ def main() -> int:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 if __name__ == "__main__":

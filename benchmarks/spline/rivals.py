@@ -1,4 +1,7 @@
-"""The same line fitted by other libraries: each a function of no arguments that gives the curve at all n levels."""
+"""The same line fitted by other libraries.
+
+Each fit is a function without arguments that gives the curve at all n levels.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class Line:
 
     # ------------------------------------------------------------------ others
     def banded(self, check: bool = False) -> Curve:
-        """scipy.linalg.solveh_banded on the n-point system; the penalty's band is made beforehand."""
+        """scipy.linalg.solveh_banded on the n-point system; the penalty's band exists before."""
         n, levels, values = self.n, self.levels, self.values
         band = np.zeros((3, n))
         band[0, 2:] = self.lam
@@ -59,7 +62,11 @@ class Line:
             system, right = band.copy(), np.zeros(n)
             system[2, levels] += 1.0
             right[levels] = values
-            return np.asarray(solveh_banded(system, right, overwrite_ab=True, overwrite_b=True, check_finite=check))
+            return np.asarray(
+                solveh_banded(
+                    system, right, overwrite_ab=True, overwrite_b=True, check_finite=check
+                )
+            )
 
         return run
 
@@ -77,17 +84,22 @@ class Line:
         return run
 
     def whittaker(self, fresh: bool) -> Curve:
-        """whittaker-eilers, from lists; fresh: made for this line, else made beforehand."""
+        """whittaker-eilers, from lists; `fresh`: made anew for each fit, else made beforehand."""
         weights, values = np.zeros(self.n), np.zeros(self.n)
         weights[self.levels], values[self.levels] = 1.0, self.values
         w, y = weights.tolist(), values.tolist()
         if fresh:
-            return lambda: whittaker_eilers.WhittakerSmoother(self.lam, 2, self.n, weights=w).smooth(y)  # type: ignore[no-any-return]
+            return lambda: whittaker_eilers.WhittakerSmoother(
+                self.lam, 2, self.n, weights=w
+            ).smooth(y)  # type: ignore[no-any-return]
         smoother = whittaker_eilers.WhittakerSmoother(self.lam, 2, self.n, weights=w)
         return lambda: smoother.smooth(y)  # type: ignore[no-any-return]
 
     def scipy_spline(self, lam: float | None) -> Curve:
-        """scipy.interpolate.make_smoothing_spline (the continuous spline), lam given or by its GCV search."""
+        """scipy.interpolate.make_smoothing_spline, the continuous spline.
+
+        `lam` is given, or None for its search by GCV.
+        """
         x = self.levels.astype(float)
         return lambda: np.asarray(make_smoothing_spline(x, self.values, lam=lam)(self.all))
 

@@ -1,6 +1,7 @@
-"""make bench-spline: times and errors of dsice beside other libraries, and every bar, in one run on one core.
+"""``make bench-spline``: times and errors beside other libraries, and every bar, on one core.
 
-Prints Markdown and, with ``--write``, puts it into docs/spline-benchmark.md. About four minutes; fails when a bar is missed.
+Prints Markdown and, with ``--write``, puts it into docs/spline-benchmark.md.
+It takes about four minutes and fails when a bar is missed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ def main() -> int:
     root = here.parents[1]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(root)}  # the oracles are those of the tests
-    return subprocess.call([sys.executable, str(here / "report.py"), *sys.argv[1:]], env=environment, cwd=root)
+    # the exact values come from the tests
+    environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(root)}
+    return subprocess.call(
+        [sys.executable, str(here / "report.py"), *sys.argv[1:]], env=environment, cwd=root
+    )
 
 
 if __name__ == "__main__":

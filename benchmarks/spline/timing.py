@@ -1,4 +1,4 @@
-"""Times that can be compared on a shared machine: short turns of everything in rotation, medians over the rounds."""
+"""Times that can be compared on a shared machine: short turns in rotation, medians over rounds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ Array = NDArray[np.float64]
 
 
 def rotate(
-    tasks: Mapping[str, Callable[[], object]], *, turn: float = 1e-3, rounds: int = 60, budget: float = 4.0
+    tasks: Mapping[str, Callable[[], object]],
+    *,
+    turn: float = 1e-3,
+    rounds: int = 60,
+    budget: float = 4.0,
 ) -> dict[str, Array]:
     """Seconds per call of each task in each round, shape (rounds,).
 
-    A turn lasts about ``turn`` seconds or one call, and at most ``budget`` seconds go by (three rounds at least).
-    All tasks take their turns in every round, so that a ratio of two medians compares times of the same minutes.
+    A turn lasts about ``turn`` seconds or one call; all turns together last at most ``budget``
+    seconds, but there are at least three rounds. All tasks take their turns in every round, so that
+    a ratio of two medians compares times of the same minutes.
     """
     repeats = {}
     for name, task in tasks.items():

@@ -1,4 +1,7 @@
-"""Draw the pictures of docs/insight.md and print its table: ``python docs/figures/insight.py`` (about 20 seconds)."""
+"""Draw the pictures of docs/insight.md and print its table.
+
+``python docs/figures/insight.py`` takes about 20 seconds.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ def searched(strategy: DSICE | Random, trials: int, seed: int) -> Tuner:
 
 
 def exact() -> tuple[Array, Array, Array]:
-    """Main effects of all levels, first and total shares of the whole measured grid, the few failed points at its median."""
+    """Main effects of all levels, first and total shares, of the whole measured grid.
+
+    The few failed points count with the median.
+    """
     table = Table(LOG, objective="loss", params=PARAMS)
     tuner = run(Tuner(table.space, Random()), table, mode="rounds", progress=False)
     f = np.full(table.space.shape, np.nan)
@@ -37,15 +43,22 @@ def exact() -> tuple[Array, Array, Array]:
     axes = range(f.ndim)
     curves = [f.mean(axis=tuple(k for k in axes if k != j)) - f.mean() for j in axes]
     total = [1.0 - f.mean(axis=j).var() / f.var() for j in axes]
-    return np.concatenate(curves), np.array([curve.var() / f.var() for curve in curves]), np.array(total)
+    return (
+        np.concatenate(curves),
+        np.array([curve.var() / f.var() for curve in curves]),
+        np.array(total),
+    )
 
 
 def compare() -> None:
-    """Print what the model says of the grid after some trials beside what the whole grid says."""
+    """Print shares and effects of the model after some trials beside those of the whole grid."""
     curves, first, total = exact()
     print("exact, alone:", dict(zip(PARAMS, first.round(3).tolist(), strict=True)))
     print("exact, total:", dict(zip(PARAMS, total.round(3).tolist(), strict=True)))
-    print("strategy trials  error of share  error of total  error of effects (of their size)  inside the band")
+    print(
+        "strategy trials  error of share  error of total  "
+        "error of effects (of their size)  inside the band"
+    )
     for strategy in (Random(), DSICE(tolerance=None)):
         for trials in (40, 80, 200, 400):
             rows = []
@@ -63,7 +76,10 @@ def compare() -> None:
                         inside.mean(),
                     ]
                 )
-            print(f"{type(strategy).__name__:8} {trials:6}", "  ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)))
+            print(
+                f"{type(strategy).__name__:8} {trials:6}",
+                "  ".join(f"{x:.3f}" for x in np.mean(rows, axis=0)),
+            )
 
 
 if __name__ == "__main__":

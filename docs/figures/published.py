@@ -1,6 +1,8 @@
-"""Draw docs/img/published_*.png: how each published algorithm searches a 16 x 16 grid (IPPE: a line).
+"""Draw docs/img/published_*.png: how each published algorithm searches a 16 x 16 grid.
 
-python docs/figures/published.py
+IPPE searches a line. Run it by
+
+    python docs/figures/published.py
 """
 
 from __future__ import annotations
@@ -33,19 +35,23 @@ STYLES: dict[str, dict[str, Any]] = {
     "start": {"color": "black", "marker": "s", "label": "start"},
     "probe": {"color": "tab:orange", "marker": "o", "label": "probe, one step from the base"},
     "line": {"color": "tab:blue", "marker": "o", "label": "point of a line"},
-    "ahead": {"color": "tab:green", "marker": "D", "label": "first point of a line, before the line is chosen"},
+    "ahead": {
+        "color": "tab:green",
+        "marker": "D",
+        "label": "first point of a line, before the line is chosen",
+    },
 }
 
 
 def valley() -> NDArray[np.float64]:
-    """An oblique valley, its bottom off the axes through the middle."""
+    """An oblique valley whose bottom lies off the axes through the middle."""
     x, y = np.meshgrid((np.arange(M) - 11.2) / 15, (np.arange(M) - 4.4) / 15, indexing="ij")
     return np.asarray(2.2 * (x + y) ** 2 + 0.7 * (x - y) ** 2)
 
 
 @dataclass
 class Step:
-    """A batch, and the base when it was asked."""
+    """A batch, and the base from which it was asked."""
 
     base: Point
     jobs: list[Job]
@@ -62,26 +68,45 @@ def run(search: Search, batch: int) -> list[Step]:
 
 def grid(ax: Axes, title: str) -> None:
     ax.contourf(valley().T, levels=12, cmap="Greys", alpha=0.45)
-    ax.set(title=title, xlabel="first parameter", ylabel="second parameter", aspect="equal", xlim=(-0.7, 15.7), ylim=(-0.7, 15.7))
+    ax.set(
+        title=title,
+        xlabel="first parameter",
+        ylabel="second parameter",
+        aspect="equal",
+        xlim=(-0.7, 15.7),
+        ylim=(-0.7, 15.7),
+    )
     ax.set_xticks(range(0, M, 5))
     ax.set_yticks(range(0, M, 5))
 
 
 def dots(ax: Axes, steps: list[Step], numbers: bool) -> None:
-    """The points of some batches, and the lines they lie on; `numbers`: in which batch."""
+    """The points of some batches and the lines they lie on; `numbers` shows each batch's number."""
     drawn = dict[Point, int]()
     for number, step in enumerate(steps, 1):
         for job in step.jobs:
             if job.direction is not None and job.phase != "probe":
                 ends = points_along(step.base, job.direction, SHAPE)
                 style: dict[str, Any] = {"ls": "-"} if job.phase == "line" else {"ls": ":"}
-                ax.plot(*zip(ends[0], ends[-1], strict=True), color=STYLES[job.phase]["color"], lw=0.7, alpha=0.5, **style)
+                ax.plot(
+                    *zip(ends[0], ends[-1], strict=True),
+                    color=STYLES[job.phase]["color"],
+                    lw=0.7,
+                    alpha=0.5,
+                    **style,
+                )
             if job.point not in drawn and job.phase in STYLES:
                 drawn[job.point] = number
                 style = STYLES[job.phase]
                 ax.plot(*job.point, ls="", marker=style["marker"], color=style["color"], ms=5)
                 if numbers:
-                    ax.annotate(str(number), (job.point[0], job.point[1]), xytext=(3, 3), textcoords="offset points", fontsize=6)
+                    ax.annotate(
+                        str(number),
+                        (job.point[0], job.point[1]),
+                        xytext=(3, 3),
+                        textcoords="offset points",
+                        fontsize=6,
+                    )
 
 
 def moves(ax: Axes, bases: list[Point]) -> None:
@@ -92,7 +117,7 @@ def moves(ax: Axes, bases: list[Point]) -> None:
 
 
 def curve(ax: Axes, points: Sequence[Point], measured: Sequence[Point], title: str) -> None:
-    """The fit of the authors' library to what is measured on a line."""
+    """The fit of the authors' library to the measured points of a line."""
     fit, values = MarkerFit(len(points)), valley()
     for level, point in enumerate(points):
         if point in measured:
@@ -100,7 +125,14 @@ def curve(ax: Axes, points: Sequence[Point], measured: Sequence[Point], title: s
             ax.plot(level, values[point], "o", color="tab:blue")
     markers = fit.markers()
     ax.plot((np.arange(len(markers)) - 2) / 3, markers, "-", color="black", lw=1, label="d-spline")
-    ax.plot(range(len(points)), [values[point] for point in points], ".", color="grey", ms=3, label="the function")
+    ax.plot(
+        range(len(points)),
+        [values[point] for point in points],
+        ".",
+        color="grey",
+        ms=3,
+        label="the function",
+    )
     ax.axvline(fit.lowest(), color="tab:red", ls=":", lw=1, label="estimated best")
     ax.set(title=title, xlabel="level on the line")
     ax.legend(fontsize=7)
@@ -126,8 +158,18 @@ def picture(name: str, search: Search, batch: int, first: int, titles: tuple[str
     line = next(job for step in steps for job in step.jobs if job.phase == "line")
     assert line.direction is not None
     points = points_along(steps[0].base, line.direction, SHAPE)
-    curve(axes[1], points, [job.point for step in steps[:first] for job in step.jobs], "d-spline on the first line")
-    grid(axes[2], titles[1].format(points=len({job.point for step in steps for job in step.jobs}), rounds=len(steps)))
+    curve(
+        axes[1],
+        points,
+        [job.point for step in steps[:first] for job in step.jobs],
+        "d-spline on the first line",
+    )
+    grid(
+        axes[2],
+        titles[1].format(
+            points=len({job.point for step in steps for job in step.jobs}), rounds=len(steps)
+        ),
+    )
     dots(axes[2], steps, numbers=False)
     moves(axes[2], bases)
     legend(figure, steps)
@@ -144,8 +186,17 @@ def ippe() -> None:
         search.tell(batch[0], float(values[batch[0][0]]))
         if 4 <= len(asked) <= 6:
             following = search.ask()
-            after = f"; next: level {following[0][0]}" if following else "; the estimate was the same 3 times: end"
-            curve(axes[len(asked) - 4], points, [(level, 8) for level in asked], f"{len(asked)} points{after}")
+            after = (
+                f"; next: level {following[0][0]}"
+                if following
+                else "; the estimate was the same 3 times: end"
+            )
+            curve(
+                axes[len(asked) - 4],
+                points,
+                [(level, 8) for level in asked],
+                f"{len(asked)} points{after}",
+            )
     save(figure, "ippe", 0.0)
 
 
@@ -160,10 +211,18 @@ def main() -> None:
     ippe()
     whole = "the whole search: {points} points one at a time"
     batches = "the whole search: {points} points, {rounds} rounds of up to 40"
-    picture("s2017", Sequential(SHAPE, narrow=False), 1, 15, ("8 probes, then the line through the best", whole))
+    picture(
+        "s2017",
+        Sequential(SHAPE, narrow=False),
+        1,
+        15,
+        ("8 probes, then the line through the best", whole),
+    )
     picture("s2018", Sequential(SHAPE), 1, 11, ("4 probes along the axes, then the line", whole))
     picture("parallel2022", Parallel(SHAPE), 40, 2, ("the first two batches, numbered", batches))
-    picture("radial2024", Radial(SHAPE), 40, 3, ("the first round: all lines through the base", batches))
+    picture(
+        "radial2024", Radial(SHAPE), 40, 3, ("the first round: all lines through the base", batches)
+    )
 
 
 if __name__ == "__main__":

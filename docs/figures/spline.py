@@ -31,7 +31,7 @@ MEASURED = true_cost(LEVELS) + 0.4 * np.random.default_rng(11).normal(size=len(L
 
 
 def plain(ax: Axes, title: str) -> None:
-    """The looks that all pictures share."""
+    """The style that all pictures share."""
     ax.set_title(title, loc="left", fontsize=10, color=INK)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("level")
@@ -50,9 +50,19 @@ def alpha() -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), width_ratios=[3, 2])
     for value, colour in [(0.05, ORANGE), (20.0, GREEN), (300.0, "#7a5ea8")]:
         curve = fit(LEVELS, MEASURED, N, alpha=value)
-        left.plot(curve.curve(), color=colour, lw=1.5, label=f"alpha {value:g} ({curve.dof:.1f} degrees of freedom)")
+        left.plot(
+            curve.curve(),
+            color=colour,
+            lw=1.5,
+            label=f"alpha {value:g} ({curve.dof:.1f} degrees of freedom)",
+        )
     chosen = fit(LEVELS, MEASURED, N)
-    left.plot(chosen.curve(), color=BLUE, lw=2.5, label=f'alpha "reml" = {chosen.alpha:.2g} ({chosen.dof:.1f})')
+    left.plot(
+        chosen.curve(),
+        color=BLUE,
+        lw=2.5,
+        label=f'alpha "reml" = {chosen.alpha:.2g} ({chosen.dof:.1f})',
+    )
     left.plot(LEVELS, MEASURED, "o", color=INK, ms=6, zorder=5)
     left.legend(frameon=False, fontsize=8)
     plain(left, "one set of measurements, four alphas")
@@ -67,12 +77,14 @@ def alpha() -> None:
     right.set(xscale="log", ylim=(-0.3, 15.0))
     plain(right, "how alpha is chosen")
     right.set(xlabel="alpha", ylabel="-2 log likelihood, from its lowest")
-    right.legend(edgecolor="none", framealpha=0.9, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, 1.0))
+    right.legend(
+        edgecolor="none", framealpha=0.9, fontsize=8, loc="upper center", bbox_to_anchor=(0.4, 1.0)
+    )
     save(figure, "alpha")
 
 
 def bands() -> None:
-    """Curve and band; measured well, and with a wide gap."""
+    """Curve and band of a line that is measured well, and of one with a wide gap."""
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.6), sharey=True)
     for ax, levels, title in [
         (axes[0], LEVELS, "nine measurements spread out"),
@@ -81,23 +93,42 @@ def bands() -> None:
         values = true_cost(levels) + 0.15 * np.random.default_rng(3).normal(size=len(levels))
         curve = fit(levels, values, N)
         mean, sd = curve.curve(), np.sqrt(curve.variance(np.arange(N)))
-        ax.fill_between(np.arange(N), mean - 2 * sd, mean + 2 * sd, color=BLUE, alpha=0.18, lw=0, label="curve ± 2 sd")
+        ax.fill_between(
+            np.arange(N),
+            mean - 2 * sd,
+            mean + 2 * sd,
+            color=BLUE,
+            alpha=0.18,
+            lw=0,
+            label="curve ± 2 sd",
+        )
         ax.plot(mean, color=BLUE, lw=2)
         ax.plot(true_cost(np.arange(N)), color=GREY, lw=1.2, ls="--", label="the true cost")
         ax.plot(levels, values, "o", color=INK, ms=6)
-        ax.plot(curve.argmin, curve.minimum, "v", color=ORANGE, ms=10, label=f"argmin: level {curve.argmin}")
+        ax.plot(
+            curve.argmin,
+            curve.minimum,
+            "v",
+            color=ORANGE,
+            ms=10,
+            label=f"argmin: level {curve.argmin}",
+        )
         plain(ax, title)
         ax.legend(frameon=False, fontsize=8)
     save(figure, "bands")
 
 
-def gaussian_process(levels: np.ndarray, values: np.ndarray, length: float, noise: float) -> np.ndarray:
+def gaussian_process(
+    levels: np.ndarray, values: np.ndarray, length: float, noise: float
+) -> np.ndarray:
     """Mean of a Gaussian process with a squared-exponential kernel, fixed length and noise."""
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.exp(-0.5 * ((a[:, None] - b[None, :]) / length) ** 2)
 
-    weights = np.linalg.solve(kernel(levels, levels) + noise * np.eye(len(levels)), values - values.mean())
+    weights = np.linalg.solve(
+        kernel(levels, levels) + noise * np.eye(len(levels)), values - values.mean()
+    )
     return values.mean() + kernel(np.arange(N), levels) @ weights
 
 
@@ -113,12 +144,22 @@ def others() -> None:
     inside = np.arange(levels[0], levels[-1] + 1)
     through = make_interp_spline(levels, values, k=3)(inside)
     left.plot(
-        inside, through, color=ORANGE, lw=1.5, label=f"cubic B-spline through the points, argmin {inside[through.argmin()]}"
+        inside,
+        through,
+        color=ORANGE,
+        lw=1.5,
+        label=f"cubic B-spline through the points, argmin {inside[through.argmin()]}",
     )
     plain(left, "a B-spline follows the noise")
     for length, style in [(2.0, ":"), (6.0, "-")]:
         mean = gaussian_process(levels, values, length, 0.1)
-        right.plot(mean, color=GREEN, lw=1.5, ls=style, label=f"Gaussian process, length {length:g}, argmin {mean.argmin()}")
+        right.plot(
+            mean,
+            color=GREEN,
+            lw=1.5,
+            ls=style,
+            label=f"Gaussian process, length {length:g}, argmin {mean.argmin()}",
+        )
     plain(right, "a Gaussian process falls back to the mean")
     for ax in (left, right):
         ax.legend(frameon=False, fontsize=8)
@@ -127,14 +168,20 @@ def others() -> None:
 
 
 def accuracy() -> None:
-    """Why the system is not solved on the grid: errors against 60 digits of both forms as the gaps grow."""
+    """Why the system is not solved on the grid: errors of both forms as the gaps grow.
+
+    The errors are those against a computation with 60 digits.
+    """
     from tests.spline.oracles import error, exact_knots
 
     figure, ax = plt.subplots(figsize=(6.2, 3.6))
     sizes = 2 ** np.arange(6, 20)
     rng = np.random.default_rng(0)
     places, values = rng.uniform(0.02, 0.98, 6), rng.normal(size=8)
-    errors: dict[str, list[float]] = {"scipy.linalg.solveh_banded on all levels": [], "dsice, on the eight knots": []}
+    errors: dict[str, list[float]] = {
+        "scipy.linalg.solveh_banded on all levels": [],
+        "dsice, on the eight knots": [],
+    }
     for n in sizes.tolist():
         levels = np.r_[0, np.sort((places * (n - 1)).astype(int)), n - 1]
         at = np.unique(np.r_[levels, rng.integers(0, n, 40)])
@@ -163,7 +210,7 @@ def banded(levels: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))  # the oracles of the tests
+    sys.path.insert(0, str(ROOT))  # for the exact values of the tests
     plt.switch_backend("agg")
     OUT.mkdir(exist_ok=True)
     for draw in (alpha, bands, others, accuracy):

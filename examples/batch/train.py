@@ -1,4 +1,7 @@
-"""A stand-in for a training: half a second, a loss, and a checkpoint that a second try would find. Standard library only."""
+"""A stand-in for a training: half a second, a loss, and a checkpoint for a second try.
+
+It needs the standard library only.
+"""
 
 import argparse
 import json

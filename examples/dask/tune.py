@@ -1,11 +1,12 @@
 """Tune on a dask cluster: the one whose scheduler you name, or a few processes of this machine.
 
     pip install 'dsice[dask]'
-    python examples/dask/tune.py                                # three worker processes here, about 15 s
+    python examples/dask/tune.py                                # three processes here, about 15 s
     python examples/dask/tune.py --scheduler tcp://head:8786    # your cluster
 
-On a cluster `train` is sent to the workers, which need dsice installed. Learning curves - `dsice.step` - and with them
-early stopping go through a directory that all of them see: --directory. A trial whose worker dies is run again.
+On a cluster `train` is sent to the workers, which need dsice installed. Learning curves
+(`dsice.step`), and with them early stopping, go through a directory that all workers see:
+--directory. A trial whose worker dies is run again.
 """
 
 import argparse
@@ -32,23 +33,41 @@ def train(lr, layers, width):
 
 
 class Hopeless:
-    """Stop a trial that is more than 0.5 behind the best one's curve after its second epoch."""
+    """Stop a trial whose curve is more than 0.5 behind the best trial's after its second epoch."""
 
     def stop(self, curve, history):
         best = history.best
         epoch, loss = curve[-1]
-        return epoch >= 2 and best is not None and epoch < len(best.curve) and loss > best.curve[epoch][1] + 0.5
+        return (
+            epoch >= 2
+            and best is not None
+            and epoch < len(best.curve)
+            and loss > best.curve[epoch][1] + 0.5
+        )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--scheduler", help="address of a dask scheduler")
     parser.add_argument("--directory", default="demo/dask", help="seen by all workers")
     parser.add_argument("--trials", type=int, default=60)
     options = parser.parse_args()
-    cluster = options.scheduler or LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None)
-    tuner = Tuner(SPACE, goal=Goal("loss", at_most={"parameters": 100_000}), stopper=Hopeless(), max_trials=options.trials)
-    with Client(cluster) as client, tuner, Futures(train, client, directory=options.directory) as launcher:
+    cluster = options.scheduler or LocalCluster(
+        n_workers=3, threads_per_worker=1, dashboard_address=None
+    )
+    tuner = Tuner(
+        SPACE,
+        goal=Goal("loss", at_most={"parameters": 100_000}),
+        stopper=Hopeless(),
+        max_trials=options.trials,
+    )
+    with (
+        Client(cluster) as client,
+        tuner,
+        Futures(train, client, directory=options.directory) as launcher,
+    ):
         run(tuner, launcher)
     if not options.scheduler:
         cluster.close()

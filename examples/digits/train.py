@@ -1,15 +1,18 @@
-"""Train a small neural network on scikit-learn's handwritten digits: the program that the demo tunes.
+"""Train a small neural network on scikit-learn's digits: the program that the demo tunes.
 
     python train.py --lr 0.01 --batch 64 --momentum 0.9 --dropout 0.4 --l2 0.0001
 
-It knows nothing of dsice.  The last line on stdout is one JSON object of metrics: `loss` (log loss on the validation images, the
-figure to minimise; null if the training diverged), `test_error` (share of the test images that are wrong), `seconds` (processor
-time of the training).
+It knows nothing about dsice. The last line on stdout is one JSON object of metrics:
 
-The network has two hidden layers of rectified units with dropout.  It is trained by stochastic gradient descent with Nesterov
-momentum (Sutskever et al. 2013), weight decay and a learning rate that falls linearly to 0, in plain numpy: at this size a
-framework would spend its time on calls.  The images keep the order of the data set, whose parts come from different writers; the
-seed changes only the initial weights, the order of the images in training and the units dropped.
+- `loss`: log loss on the validation images, the figure to minimise; null if the training diverged
+- `test_error`: share of the test images that are classified wrongly
+- `seconds`: processor time of the training
+
+The network has two hidden layers of rectified units with dropout. It is trained by stochastic
+gradient descent with Nesterov momentum (Sutskever et al. 2013), weight decay and a learning rate
+that falls linearly to 0, in plain numpy: at this size a framework would spend its time on calls.
+The images keep the order of the data set, whose parts come from different writers. The seed changes
+only the initial weights, the order of the images in training and the units dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from itertools import pairwise
 from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # read when numpy is first imported, below: a trial keeps to one core
+    # numpy reads this when it is first imported, below: a trial keeps to one core
+    os.environ.setdefault(_name, "1")
 
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
@@ -55,7 +59,9 @@ class Network:
         self.rng = rng
         shapes = list(pairwise(sizes))
         # He et al. 2015: keeps the spread of the activations from layer to layer
-        self.weights = [(rng.standard_normal(s) * math.sqrt(2 / s[0])).astype(np.float32) for s in shapes]
+        self.weights = [
+            (rng.standard_normal(s) * math.sqrt(2 / s[0])).astype(np.float32) for s in shapes
+        ]
         self.biases = [np.zeros(s[1], dtype=np.float32) for s in shapes]
         self.speeds = [np.zeros_like(p) for p in self.weights + self.biases]
 
@@ -66,7 +72,7 @@ class Network:
         return softmax((x @ self.weights[-1] + self.biases[-1]).astype(np.float64))
 
     def gradients(self, x: Array, targets: Array) -> list[Array]:
-        """Gradients of the mean log loss of a batch (n, 64): those of the weights, then those of the biases."""
+        """Gradients of the mean log loss of a batch (n, 64): of the weights, then of the biases."""
         keep = np.float32(1 - self.dropout)
         inputs, masks = [x], []
         for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
@@ -89,8 +95,13 @@ class Network:
         return by_weight[::-1] + by_bias[::-1]
 
     def step(self, x: Array, targets: Array, lr: float, momentum: float, l2: float) -> None:
-        """One step of gradient descent with Nesterov momentum; the penalty is `l2` / 2 times the sum of the squared weights."""
-        for p, v, g in zip(self.weights + self.biases, self.speeds, self.gradients(x, targets), strict=True):
+        """One step of gradient descent with Nesterov momentum.
+
+        The penalty is `l2` / 2 times the sum of the squared weights.
+        """
+        for p, v, g in zip(
+            self.weights + self.biases, self.speeds, self.gradients(x, targets), strict=True
+        ):
             if p.ndim == 2:
                 g += l2 * p
             g *= lr
@@ -107,7 +118,10 @@ def softmax(z: NDArray[Any]) -> NDArray[Any]:
 
 
 def log_loss(probabilities: NDArray[np.float64], labels: Labels) -> float:
-    """Mean log loss; probabilities are clipped at 1e-7, so only a network of NaNs has no finite loss."""
+    """Mean log loss.
+
+    Probabilities are clipped at 1e-7, so only a network of NaNs has no finite loss.
+    """
     chosen = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.clip(chosen, 1e-7, 1.0)).mean())
 
@@ -136,8 +150,8 @@ def train(
     Returns
     -------
     dict
-        `loss`, `test_error`, `seconds` as in the module's text, and `curve`: the validation loss after every epoch.  A training
-        that diverges ends there, with NaN for `loss`.
+        `loss`, `test_error` and `seconds` as described at the top of this file, and `curve`: the
+        validation loss after every epoch. A diverging training stops early, with NaN for `loss`.
     """
     (x, y), (x_validation, y_validation), (x_test, y_test) = data()
     start = time.process_time()
@@ -160,19 +174,35 @@ def train(
                 break
         seconds = time.process_time() - start
         wrong = network.predict(x_test).argmax(axis=1) != y_test
-    return {"loss": curve[-1], "test_error": float(wrong.mean()), "seconds": seconds, "curve": curve}
+    return {
+        "loss": curve[-1],
+        "test_error": float(wrong.mean()),
+        "seconds": seconds,
+        "curve": curve,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train a small neural network on handwritten digits.")
+    parser = argparse.ArgumentParser(
+        description="Train a small neural network on handwritten digits."
+    )
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate of the first step")
     parser.add_argument("--batch", type=int, default=64, help="images per step")
     parser.add_argument("--momentum", type=float, default=0.9, help="Nesterov momentum, in [0, 1)")
-    parser.add_argument("--dropout", type=float, default=0.4, help="share of the hidden units dropped, in [0, 1)")
+    parser.add_argument(
+        "--dropout", type=float, default=0.4, help="share of the hidden units dropped, in [0, 1)"
+    )
     parser.add_argument("--l2", type=float, default=0.0001, help="weight decay")
-    parser.add_argument("--hidden", type=int, default=96, help="units in each of the two hidden layers")
+    parser.add_argument(
+        "--hidden", type=int, default=96, help="units in each of the two hidden layers"
+    )
     parser.add_argument("--epochs", type=int, default=40, help="passes over the training images")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights, the order of the images and the dropout")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the initial weights, the order of the images and the dropout",
+    )
     result = train(**vars(parser.parse_args()), verbose=True)
     del result["curve"]
     if not math.isfinite(result["loss"]):

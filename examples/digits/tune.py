@@ -1,8 +1,8 @@
-"""Tune the five hyperparameters of train.py: as many trainings at once as there are cores, resumable.
+"""Tune the five hyperparameters of train.py, with as many trainings at once as there are cores.
 
     python examples/digits/tune.py
 
-Interrupt it (Ctrl-C, kill -9, a power cut) and run it again: it goes on where it was.
+Interrupt it (Ctrl-C, kill -9, a power cut) and run it again: it goes on where it stopped.
 """
 
 import argparse
@@ -23,7 +23,11 @@ SPACE = {
     "l2": Ordinal([0.0001, 0.0003, 0.001, 0.003, 0.01]),
 }
 START = {"lr": 0.01, "batch": 64, "momentum": 0.9, "dropout": 0.4, "l2": 0.0001}  # common defaults
-TRAIN = shlex.join([sys.executable, str(Path(__file__).with_name("train.py"))]).replace("{", "{{").replace("}", "}}")
+TRAIN = (
+    shlex.join([sys.executable, str(Path(__file__).with_name("train.py"))])
+    .replace("{", "{{")
+    .replace("}", "}}")
+)
 OPTIONS = "--lr {lr} --batch {batch} --momentum {momentum} --dropout {dropout} --l2 {l2}"
 
 
@@ -36,7 +40,9 @@ def tune(options: argparse.Namespace) -> None:
         journal=directory / "digits.jsonl",
         max_trials=options.trials,
     )
-    launcher = Local(f"{options.command} {OPTIONS}", slots=options.slots, directory=directory / "trials")
+    launcher = Local(
+        f"{options.command} {OPTIONS}", slots=options.slots, directory=directory / "trials"
+    )
     with tuner, launcher:
         print(where_it_is(tuner), flush=True)
         run(tuner, launcher)
@@ -61,10 +67,18 @@ def show(tuner: Tuner, directory: Path) -> None:
     print(line("initial", start))
     print(line("best", best))
     if start.value is not None:
-        better = sum(trial.value is not None and trial.value < start.value for trial in tuner.history)
-        print(f"\n{better / len(tuner.history):.0%} of {len(tuner.history)} trials are better than the initial settings")
+        better = sum(
+            trial.value is not None and trial.value < start.value for trial in tuner.history
+        )
+        print(
+            f"\n{better / len(tuner.history):.0%} of {len(tuner.history)} trials "
+            "are better than the initial settings"
+        )
     progress(tuner, directory / "progress.png")
-    print(f"journal: {directory / 'digits.jsonl'}    picture of the search: {directory / 'progress.png'}")
+    print(
+        f"journal: {directory / 'digits.jsonl'}    "
+        f"picture of the search: {directory / 'progress.png'}"
+    )
 
 
 def line(name: str, trial: Trial) -> str:
@@ -78,8 +92,12 @@ def line(name: str, trial: Trial) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune train.py.")
     parser.add_argument("--trials", type=int, default=160, help="trainings in all")
-    parser.add_argument("--slots", type=int, help="trainings at the same time (default: one per core)")
-    parser.add_argument("--directory", default="demo", help="where the journal, the logs and the picture go")
+    parser.add_argument(
+        "--slots", type=int, help="trainings at the same time (default: one per core)"
+    )
+    parser.add_argument(
+        "--directory", default="demo", help="where the journal, the logs and the picture go"
+    )
     parser.add_argument("--command", default=TRAIN, help="the training script, as a shell command")
     try:
         tune(parser.parse_args())

@@ -1,4 +1,4 @@
-"""What the fault bench shares: how much of it runs, and processes that are watched from outside."""
+"""Helpers of the fault bench: how much of it runs, and processes watched from outside."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from dsice.launchers.standalone._supervise import PR_SET_CHILD_SUBREAPER, prctl
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 FULL = os.environ.get("DSICE_FAULTS") == "full"
-linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are found as their subreaper: Linux")
+linux_only = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="orphans are found as their subreaper: Linux"
+)
 
 
 def scaled(short: T, full: T) -> T:
-    """A count of the short form, which is part of ``make test``, or that of ``make test-faults``."""
+    """`short` in the short form, part of ``make test``; `full` in ``make test-faults``."""
     return full if FULL else short
 
 
@@ -38,12 +40,14 @@ def start(module: str, *arguments: object, **options: Any) -> subprocess.Popen[s
 
 @dataclass
 class Orphans:
-    """The processes that were started here and are still there, however they tried to get away."""
+    """The processes that were started here and still run, however they tried to get away."""
 
-    before: set[int] = field(default_factory=lambda: {p.pid for p in psutil.Process().children(recursive=True)})
+    before: set[int] = field(
+        default_factory=lambda: {p.pid for p in psutil.Process().children(recursive=True)}
+    )
 
     def left(self) -> list[psutil.Process]:
-        """Descendants that are alive; the dead ones that nobody else waits for are put away."""
+        """Descendants that are alive; dead ones that nobody else waits for are reaped."""
         found = []
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error, ChildProcessError):
@@ -54,7 +58,7 @@ class Orphans:
         return [p for p in found if p.pid not in self.before]
 
     def gone(self, seconds: float) -> list[str]:
-        """Command lines of what is left after so many seconds at most."""
+        """Command lines of the processes left after at most `seconds`."""
         until = time.monotonic() + seconds
         while (left := self.left()) and time.monotonic() < until:
             time.sleep(0.02)
@@ -89,20 +93,25 @@ def subreaper() -> Iterator[Orphans]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A journal as an observer reads it who knows nothing of dsice: whole lines, parsed one by one."""
+    """A journal as read by somebody who knows nothing of dsice: whole lines, one by one."""
 
     records: list[dict[str, Any]]
     unreadable: int
 
     @property
     def told(self) -> dict[int, list[float]]:
-        """What was told, by id."""
+        """The told values by id."""
         return {r["id"]: r["values"] for r in self.records if r["kind"] == "tell" and "values" in r}
 
     @property
     def points(self) -> dict[int, tuple[int, ...]]:
-        """What was asked, by id."""
-        return {t["id"]: tuple(t["point"]) for r in self.records if r["kind"] == "ask" for t in r["trials"]}
+        """The asked points by id."""
+        return {
+            t["id"]: tuple(t["point"])
+            for r in self.records
+            if r["kind"] == "ask"
+            for t in r["trials"]
+        }
 
 
 def observe(path: Path) -> Seen:

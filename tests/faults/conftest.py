@@ -1,4 +1,4 @@
-"""The fault bench: short in ``make test``, full in ``make test-faults``, which ends with a table of figures."""
+"""The fault bench: short in ``make test``, full and with a table in ``make test-faults``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ from tests.faults.bench import FULL
 
 
 class Note(Protocol):
-    """Puts a figure into the table: summed over the tests that note it, or the largest of them where `most` is true."""
+    """Puts a figure into the table.
 
-    def __call__(self, bar: str, what: str, value: float, wanted: str = "", *, most: bool = False) -> None: ...
+    It is summed over the tests that note it; where `most` is true, the largest is taken.
+    """
+
+    def __call__(
+        self, bar: str, what: str, value: float, wanted: str = "", *, most: bool = False
+    ) -> None: ...
 
 
 @pytest.fixture
 def note(record_property: Any) -> Note:
     def note(bar: str, what: str, value: float, wanted: str = "", *, most: bool = False) -> None:
-        record_property("figure", [bar, what, value, wanted, most])  # travels with the report, also from a worker of xdist
+        # travels with the report, also from a worker of xdist
+        record_property("figure", [bar, what, value, wanted, most])
 
     return note
 
 
 def table(figures: Iterable[list[Any]]) -> list[str]:
-    """The figures, those of one name as one, in the order of the bars' names."""
+    """The figures by the names of their bars; those of one name are one row."""
     rows: dict[tuple[str, str], list[Any]] = {}
     for bar, what, value, wanted, most in figures:
         row = rows.setdefault((bar, what), [0, wanted])
@@ -42,7 +48,12 @@ def table(figures: Iterable[list[Any]]) -> list[str]:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not FULL:
         return
-    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []) if r.when == "call"]
+    reports = [
+        r
+        for kind in ("passed", "failed")
+        for r in terminalreporter.stats.get(kind, [])
+        if r.when == "call"
+    ]
     figures = [value for r in reports for name, value in r.user_properties if name == "figure"]
     terminalreporter.section("fault bench")
     for line in table(figures):

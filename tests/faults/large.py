@@ -1,6 +1,7 @@
-"""A study of many trials, measured in a process of its own: ``python -m tests.faults.large JOURNAL``.
+"""A large study, measured in a process of its own: ``python -m tests.faults.large JOURNAL``.
 
-Prints, as JSON: seconds to open the journal, to tell and to ask (the median of many), and the peak of the memory in MB.
+It prints as JSON the seconds to open the journal, to tell and to ask (the median of many), and the
+peak of the memory in MB.
 """
 
 from __future__ import annotations
@@ -17,16 +18,28 @@ from dsice.strategies import Random
 from tests.faults.misbehaving import memory
 
 SPACE = Space(
-    {"lr": Ordinal.log(1e-5, 1e-1, 101), "batch": [2**i for i in range(10)], "depth": range(1, 101), "width": range(100)}
+    {
+        "lr": Ordinal.log(1e-5, 1e-1, 101),
+        "batch": [2**i for i in range(10)],
+        "depth": range(1, 101),
+        "width": range(100),
+    }
 )
 
 
 def write(path: Path, trials: int, batch: int = 40) -> None:
-    """A journal as a tuner writes it, but for the time this would take: its first batch, repeated with other ids and points."""
+    """A journal as a tuner would write it, only faster.
+
+    Its first batch is repeated with other ids and points.
+    """
     with Tuner(SPACE, Random(), journal=path) as tuner:
         for t in tuner.ask(1):
             tuner.tell(
-                t, 0.5, seconds=1.0, metrics={"accuracy": 0.5}, where={"host": "node001", "pid": 1, "log": f"trials/{t.id}"}
+                t,
+                0.5,
+                seconds=1.0,
+                metrics={"accuracy": 0.5},
+                where={"host": "node001", "pid": 1, "log": f"trials/{t.id}"},
             )
     header, ask, tell = map(json.loads, path.read_text().splitlines())
     (one,) = ask["trials"]
@@ -34,7 +47,11 @@ def write(path: Path, trials: int, batch: int = 40) -> None:
     for first in range(0, trials, batch):
         ids = range(first, min(first + batch, trials))
         points = {id: [id % 101, id // 101 % 10, id // 1010 % 100, id % 100] for id in ids}
-        asked = {**ask, "round": first // batch, "trials": [{**one, "id": id, "point": points[id]} for id in ids]}
+        asked = {
+            **ask,
+            "round": first // batch,
+            "trials": [{**one, "id": id, "point": points[id]} for id in ids],
+        }
         told = [{**tell, "id": id, "point": points[id], "values": [1000 / (id + 1)]} for id in ids]
         lines += [json.dumps(line, separators=(",", ":")) for line in (asked, *told)]
     path.write_text("\n".join(lines) + "\n")
@@ -54,11 +71,21 @@ def measure(path: Path) -> dict[str, float]:
     load, processor = time.perf_counter() - start, time.process_time() - processor
     count = len(tuner.history)
     ask = [timed(lambda: tuner.ask(1)) for _ in range(30)]
-    tell = [timed(lambda t=t: tuner.tell(t, 0.1, seconds=1.0)) for t in tuner.pending]  # type: ignore[misc]
+    tell = [
+        timed(lambda t=t: tuner.tell(t, 0.1, seconds=1.0))  # type: ignore[misc]
+        for t in tuner.pending
+    ]
     batch = timed(lambda: tuner.ask(40))
     best = timed(lambda: tuner.best)
     tuner.close()
-    figures = {"load": load, "processor": processor, "ask": median(ask), "tell": median(tell), "batch": batch, "best": best}
+    figures = {
+        "load": load,
+        "processor": processor,
+        "ask": median(ask),
+        "tell": median(tell),
+        "batch": batch,
+        "best": best,
+    }
     return {"trials": count, **figures, "memory": memory("VmHWM")}
 
 

@@ -1,7 +1,9 @@
-"""A coordinator of which some trials misbehave: ``python -m tests.faults.misbehaving FOLDER TRIALS TIMEOUT``.
+"""A coordinator some of whose trials misbehave.
 
-``FOLDER/bad/ID.sh`` is what trial ID does instead of its work. It prints, as JSON, the memory that the
-coordinator had after its first results and at its peak, in MB.
+``python -m tests.faults.misbehaving FOLDER TRIALS TIMEOUT``
+
+Trial ID runs ``FOLDER/bad/ID.sh``, where that exists, instead of its work. The coordinator prints
+as JSON its memory in MB, after its first results and at its peak.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dsice.launchers import Local
 from dsice.strategies import Random
 
 PROGRAM = 'bad="$FOLDER/bad/$DSICE_TRIAL.sh"; if test -e "$bad"; then . "$bad"; fi; echo {x}'
-WARM = 3  # results after which everything that is imported late is there
+WARM = 3  # results after which all late imports are done
 
 
 def memory(what: str) -> float:
@@ -33,8 +35,16 @@ def main(folder: Path, trials: int, timeout: float) -> None:
             warm.append(memory("VmRSS"))
 
     with (
-        Tuner({"x": range(1000)}, Random(), journal=folder / "run.jsonl", max_trials=trials) as tuner,
-        Local(PROGRAM, slots=8, timeout=timeout, directory=folder / "trials", env={"FOLDER": str(folder)}) as launcher,
+        Tuner(
+            {"x": range(1000)}, Random(), journal=folder / "run.jsonl", max_trials=trials
+        ) as tuner,
+        Local(
+            PROGRAM,
+            slots=8,
+            timeout=timeout,
+            directory=folder / "trials",
+            env={"FOLDER": str(folder)},
+        ) as launcher,
     ):
         run(tuner, launcher, callbacks=[note], progress=False)
     print(json.dumps({"warm": warm[0], "peak": memory("VmHWM")}))

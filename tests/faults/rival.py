@@ -1,7 +1,8 @@
 """One of two coordinators started at once: ``python -m tests.faults.rival FOLDER ROUND LOCKS``.
 
-It is ready, waits for ``go``, and opens the journal; whoever gets it measures until ``end`` is there, the other
-one says why not. With LOCKS "granted" the file system gives the lock to everybody, as on some network file systems.
+It says that it is ready, waits for ``go`` and opens the journal. Whoever gets the journal measures
+until ``end`` exists; the other one says why it was refused. With LOCKS "granted" everybody gets the
+lock, as on some network file systems.
 """
 
 from __future__ import annotations
@@ -22,18 +23,23 @@ def main(folder: Path, round: str, locks: str) -> None:
     if locks == "granted":
         fcntl.lockf = lambda *_: None
     print("ready", flush=True)
-    sys.stdin.readline()  # one moment for both
+    sys.stdin.readline()  # the same moment for both
     told: list[int] = []
     got = False
     try:
-        with Tuner({"x": range(1000), "y": range(1000)}, Random(), journal=folder / "run.jsonl") as tuner:
+        with Tuner(
+            {"x": range(1000), "y": range(1000)}, Random(), journal=folder / "run.jsonl"
+        ) as tuner:
             got = True
             print("got it", flush=True)
             while not told or not (folder / f"end-{round}").exists():
                 for trial in tuner.ask(1):
                     told.append(tuner.tell(trial, trial.params["x"]).id)
     except LockedError as error:
-        print(json.dumps({"pid": os.getpid(), "got": got, "told": told, "refused": str(error)}), flush=True)
+        print(
+            json.dumps({"pid": os.getpid(), "got": got, "told": told, "refused": str(error)}),
+            flush=True,
+        )
     else:
         print(json.dumps({"pid": os.getpid(), "got": got, "told": told, "refused": ""}), flush=True)
 

@@ -1,4 +1,7 @@
-"""A journal of 60 trials cut anywhere, padded with NULs, or overwritten: nothing that was told is lost unsaid."""
+"""A journal of 60 trials cut anywhere, padded with NULs, or overwritten.
+
+Nothing that was told is lost without a message.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,26 @@ from tests.journal.test_damage import no_sync
 
 BAR = "2 journal of 60 trials, damaged"
 TRIALS, BATCH = 60, 6
-STRIDE = scaled(151, 1)  # bytes between two cuts; those around an eighth of the line ends come on top
-CONTINUED = scaled(1, 4)  # every so many of them are also measured on from to the end, which costs five times as much
-SHARES = scaled(1, 4)  # of the bytes, for as many processes
+# bytes between two cuts; the cuts around an eighth of the line ends come on top
+STRIDE = scaled(151, 1)
+# one in so many cuts is also continued to the end, which costs five times as much
+CONTINUED = scaled(1, 4)
+SHARES = scaled(1, 4)  # parts of the bytes, each for one process
 SCRATCHES = scaled(2, 60)  # per line
 
 
 def opened(path: Path, strategy: object) -> Tuner:
-    return Tuner(Space({name: range(5) for name in "abcd"}), strategy, journal=path, max_trials=TRIALS, seed=5)  # type: ignore[arg-type]
+    return Tuner(
+        Space({name: range(5) for name in "abcd"}),
+        strategy,
+        journal=path,
+        max_trials=TRIALS,
+        seed=5,
+    )  # type: ignore[arg-type]
 
 
 def finish(tuner: Tuner) -> list[str]:
-    """Measure on to the end, what was left first; everything that the tuner knows then."""
+    """Measure to the end, pending trials first; return everything that the tuner then knows."""
     while trials := tuner.ask(BATCH):
         for t in reversed(trials):
             if t.id % 5 == 0:
@@ -74,7 +85,8 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
     path, cuts, unlike, complete, ended = tmp_path / "cut.jsonl", 0, 0, 0, 0
     known: dict[int, list[str]] = {}
     for cut in range(len(data) + 1):
-        complete += complete < len(ends) and ends[complete] <= cut  # a line without its newline is complete too
+        # a line without its newline is complete too
+        complete += complete < len(ends) and ends[complete] <= cut
         start = ends[complete - 1] + 1 if complete else 0
         near = cut - start <= 1 and complete % 8 == 0
         if cut % SHARES != share or not (near or cut % STRIDE == 0):
@@ -86,8 +98,12 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
         with opened(path, Random()) as tuner:
             check_opened(tuner, records[:complete])
             copies = list(tmp_path.glob("cut.jsonl.torn-*"))
-            assert [copy.read_bytes() for copy in copies] == ([data[start:cut]] if cut > start else [])
-            if complete:  # all cuts within a line leave the same: what a future follows from
+            assert [copy.read_bytes() for copy in copies] == (
+                [data[start:cut]] if cut > start else []
+            )
+            if (
+                complete
+            ):  # all cuts within a line leave the same trials, from which the future follows
                 assert path.read_bytes() == b"".join(data.splitlines(keepends=True)[:complete])
                 assert state(tuner) == known.setdefault(complete, state(tuner))
             if near or cut // SHARES % CONTINUED == 0:
@@ -103,7 +119,7 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
 
 
 def check_opened(tuner: Tuner, records: list[dict[str, Any]]) -> None:
-    """All that stands in these lines came back: what was asked, what was told, what is left."""
+    """Everything in these lines came back: what was asked, what was told, what is pending."""
     told = {r["id"] for r in records if r["kind"] == "tell"}
     asked = sum(len(r["trials"]) for r in records if r["kind"] == "ask")
     assert len(tuner.history) == asked
@@ -111,7 +127,9 @@ def check_opened(tuner: Tuner, records: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("nuls", [0, 64])
-def test_cut_at_line_ends_and_padded(tmp_path: Path, note: Note, strategy: object, nuls: int) -> None:
+def test_cut_at_line_ends_and_padded(
+    tmp_path: Path, note: Note, strategy: object, nuls: int
+) -> None:
     data, uncut = whole(tmp_path, strategy)
     ends = [end + 1 for end in line_ends(data)][:: scaled(9, 1)]
     path, unlike = tmp_path / "cut.jsonl", 0
@@ -120,13 +138,21 @@ def test_cut_at_line_ends_and_padded(tmp_path: Path, note: Note, strategy: objec
         with opened(path, strategy) as tuner:
             unlike += finish(tuner) != uncut
     name = type(strategy).__name__
-    note(BAR, f"cuts at line ends ({name}){', 64 NULs appended' if nuls else ''}", len(ends), "every line" if FULL else "")
+    note(
+        BAR,
+        f"cuts at line ends ({name}){', 64 NULs appended' if nuls else ''}",
+        len(ends),
+        "every line" if FULL else "",
+    )
     note(BAR, "told lost, or another future than uncut", unlike, "0")
     assert unlike == 0
 
 
 def scratches(data: bytes, chance: random.Random) -> Iterator[tuple[int, bytes]]:
-    """Random bytes over a random part of each middle line, newlines left alone so that lines keep their numbers."""
+    """Random bytes over a random part of each middle line.
+
+    Newlines are left alone, so that lines keep their numbers.
+    """
     lines = data.splitlines(keepends=True)
     for number in range(2, len(lines)):
         for _ in range(SCRATCHES):
@@ -134,7 +160,12 @@ def scratches(data: bytes, chance: random.Random) -> Iterator[tuple[int, bytes]]
             length = min(len(line) - 1, chance.choice([1, 2, 8, 64, len(line)]))
             at = chance.randint(0, len(line) - 1 - length)
             noise = chance.randbytes(length).replace(b"\n", b"x")
-            yield number, b"".join([*lines[: number - 1], line[:at], noise, line[at + length :], *lines[number:]])
+            yield (
+                number,
+                b"".join(
+                    [*lines[: number - 1], line[:at], noise, line[at + length :], *lines[number:]]
+                ),
+            )
 
 
 def test_random_bytes_over_any_middle_line(tmp_path: Path, note: Note) -> None:

@@ -1,4 +1,7 @@
-"""Anything told, anything in place of params, anything in a journal line: no error but a DsiceError, and a good journal."""
+"""Anything told, anything in place of params, anything in a journal line.
+
+Every error is a DsiceError, and the journal stays good.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +31,22 @@ from tests.faults.bench import FULL, scaled
 from tests.faults.conftest import Note
 
 BAR = "6 fuzzing"
-SECONDS = 60 * float(os.environ.get("DSICE_FUZZ_MINUTES", "0")) / 3 or scaled(0.0, 60.0)  # of each of the three tests
+# for each of the three tests
+SECONDS = 60 * float(os.environ.get("DSICE_FUZZ_MINUTES", "0")) / 3 or scaled(0.0, 60.0)
 SPACE = Space(
-    {"opt": Choice(["adam", "sgd", 2.5, None]), "lr": Ordinal.log(1e-4, 1e-1, 4), "momentum": [0.0, 0.5, 0.9], "n": range(40)},
+    {
+        "opt": Choice(["adam", "sgd", 2.5, None]),
+        "lr": Ordinal.log(1e-4, 1e-1, 4),
+        "momentum": [0.0, 0.5, 0.9],
+        "n": range(40),
+    },
     where=[When("opt == 'sgd'", "momentum")],
 )
 GOAL = Goal("loss", at_most={"memory": 10.0})
 
 
 class Nasty:
-    """Whatever Python asks of it, it raises."""
+    """An object that raises whatever Python asks for."""
 
     def __float__(self) -> float:
         raise RuntimeError("no float")
@@ -89,49 +98,72 @@ def deep(levels: int) -> Any:
 
 
 def nan(payload: int) -> float:
-    """A NaN with bits of its own."""
+    """A NaN with the given payload bits."""
     found: float = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000001 | payload))[0]
     return found
 
 
-BUILD: list[Callable[[], Any]] = [  # built anew each time: some are used up, some cannot be shown
-    lambda: 10**400, lambda: -(10**5000), lambda: 2**63, lambda: [10**5000], lambda: {"a": 10**5000}, lambda: {10**5000: 1},
-    lambda: 1j, lambda: complex("nan"), lambda: Decimal("1e999"), lambda: Decimal("sNaN"), lambda: Fraction(10**400, 3),
-    lambda: np.float16(1.5), lambda: np.longdouble("1e4000"), lambda: np.float32("nan"), lambda: np.bool_(True),
-    lambda: np.int64(-3), lambda: np.str_("x"), lambda: np.array([]), lambda: np.zeros((2, 2)), lambda: np.arange(3.0),
+BUILD: list[Callable[[], Any]] = [  # built anew each time: some are used up, some have no repr
+    lambda: 10**400, lambda: -(10**5000), lambda: 2**63,
+    lambda: [10**5000], lambda: {"a": 10**5000}, lambda: {10**5000: 1},
+    lambda: 1j, lambda: complex("nan"),
+    lambda: Decimal("1e999"), lambda: Decimal("sNaN"), lambda: Fraction(10**400, 3),
+    lambda: np.float16(1.5), lambda: np.longdouble("1e4000"), lambda: np.float32("nan"),
+    lambda: np.bool_(True), lambda: np.int64(-3), lambda: np.str_("x"),
+    lambda: np.array([]), lambda: np.zeros((2, 2)), lambda: np.arange(3.0),
     lambda: np.array("x"), lambda: np.array(None), lambda: np.array([1, "a", None], dtype=object),
-    lambda: np.datetime64("2020-01-01"), lambda: "x" * 100_000, lambda: "\ud800", lambda: "\0", lambda: [1.0] * 10_000,
-    lambda: [[1.0]], lambda: {1: 2}, lambda: {"loss": 1.0}, set, lambda: {1.0, 2.0}, lambda: range(3), lambda: iter([1.0, 2.0]),
-    itertools.count, lambda: range(10**9), Nasty, lambda: Nasty, lambda: [Nasty()], lambda: {"a": Nasty()},
+    lambda: np.datetime64("2020-01-01"),
+    lambda: "x" * 100_000, lambda: "\ud800", lambda: "\0", lambda: [1.0] * 10_000,
+    lambda: [[1.0]], lambda: {1: 2}, lambda: {"loss": 1.0}, set, lambda: {1.0, 2.0},
+    lambda: range(3), lambda: iter([1.0, 2.0]), itertools.count, lambda: range(10**9),
+    Nasty, lambda: Nasty, lambda: [Nasty()], lambda: {"a": Nasty()},
     lambda: {Key(): 1.0}, lambda: Broken([1.0]),
-    lambda: deep(100), lambda: deep(500), lambda: deep(900), lambda: deep(960), lambda: deep(100_000),
-    lambda: {"a": deep(880)}, lambda: lambda: 1.0, lambda: Ellipsis, lambda: memoryview(b"ab"),
+    lambda: deep(100), lambda: deep(500), lambda: deep(900), lambda: deep(960),
+    lambda: deep(100_000), lambda: {"a": deep(880)},
+    lambda: lambda: 1.0, lambda: Ellipsis, lambda: memoryview(b"ab"),
 ]  # fmt: skip
 ODD = st.sampled_from([None, True, 1e308, -1e308, float("inf"), 5e-324, b"1", "", "nan", "1.0"])
 ODD |= st.sampled_from(range(len(BUILD))).map(lambda i: BUILD[i]())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 ANY = ODD | st.integers(0, 2**52 - 1).map(nan) | st.floats() | JSON | st.lists(ODD, max_size=3)
-KEYS = st.sampled_from(["loss", "memory", "value", "", "\ud800", "id", 1, None, 2.5, (1,), b"x", True])
-MAPPINGS = st.dictionaries(KEYS, ANY, max_size=3) | st.dictionaries(st.text(max_size=9), JSON, max_size=3)
+KEYS = st.sampled_from(
+    ["loss", "memory", "value", "", "\ud800", "id", 1, None, 2.5, (1,), b"x", True]
+)
+MAPPINGS = st.dictionaries(KEYS, ANY, max_size=3) | st.dictionaries(
+    st.text(max_size=9), JSON, max_size=3
+)
 GOOD: dict[str, Any] = {
     "value": st.floats(-9, 9) | st.lists(st.floats(-9, 9), min_size=1, max_size=3),
     "metrics": st.fixed_dictionaries({"memory": st.floats(0, 20)}),
 }
 TOLD = {
-    name: st.none() | ANY | MAPPINGS for name in ("value", "metrics", "seconds", "error", "state", "tags", "times", "where")
+    name: st.none() | ANY | MAPPINGS
+    for name in ("value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 } | {"state": st.sampled_from(["done", "lost", "stopped", "failed", "pending"]) | ANY}
-LEVELS = {"opt": st.sampled_from(["adam", "sgd", 2.5, None]), "lr": st.sampled_from([1e-4, 1e-1]), "n": st.integers(-1, 40)}
-PARAMS = st.fixed_dictionaries(LEVELS, optional={"momentum": st.sampled_from([0.0, 0.9])}) | MAPPINGS | ANY
-PARAMS |= st.fixed_dictionaries({name: values | ANY for name, values in LEVELS.items()}, optional={"momentum": ANY})
+LEVELS = {
+    "opt": st.sampled_from(["adam", "sgd", 2.5, None]),
+    "lr": st.sampled_from([1e-4, 1e-1]),
+    "n": st.integers(-1, 40),
+}
+PARAMS = (
+    st.fixed_dictionaries(LEVELS, optional={"momentum": st.sampled_from([0.0, 0.9])})
+    | MAPPINGS
+    | ANY
+)
+PARAMS |= st.fixed_dictionaries(
+    {name: values | ANY for name, values in LEVELS.items()}, optional={"momentum": ANY}
+)
 CALLS = st.sampled_from(["tell", "tell", "add", "step", "enqueue", "ask"])
 
 
 def until(seconds: float, attempt: Callable[[], None]) -> None:
-    """Examples by the hundred until the time is over; in the short form the same hundred each time."""
+    """Run examples by the hundred until the time is over; the short form runs the same hundred."""
     deadline = time.monotonic() + seconds
     attempt()
     while time.monotonic() < deadline:
@@ -141,7 +173,13 @@ def until(seconds: float, attempt: Callable[[], None]) -> None:
 def hundred(function: Any) -> Any:
     """The settings of one block of examples."""
     checks = list(HealthCheck)
-    return settings(max_examples=100, deadline=None, database=None, suppress_health_check=checks, derandomize=not FULL)(function)
+    return settings(
+        max_examples=100,
+        deadline=None,
+        database=None,
+        suppress_health_check=checks,
+        derandomize=not FULL,
+    )(function)
 
 
 def deeper(levels: int, call: Callable[[], Any]) -> Any:
@@ -150,7 +188,7 @@ def deeper(levels: int, call: Callable[[], Any]) -> Any:
 
 
 class Target:
-    """A tuner that takes calls of any kind, and what must hold after each."""
+    """A tuner that takes calls of any kind, and the checks after each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -181,7 +219,10 @@ class Target:
         assert len(line) < 2_000_000 and (not line or json.loads(line))
 
     def look(self) -> None:
-        """The journal gives back what the tuner knows, from any depth of the stack; whatever looks at it works."""
+        """The journal gives back what the tuner knows, and everything that looks at it works.
+
+        Both hold at any depth of the stack.
+        """
         self.tuner.history.frame()
         self.tuner.history.order()
         assert self.tuner.best is None or self.tuner.best.value is not None
@@ -236,12 +277,18 @@ def base(path: Path) -> list[bytes]:
             trials = tuner.ask(3)
             tuner.step(trials[0], 0, float(round))
             for t in trials[round % 2 :]:
-                extra: dict[str, Any] = {"metrics": {"memory": 5.0}, "seconds": 1.0, "times": (1.0, 2.0, 3.0)}
-                tuner.tell(t, float(t.id), tags={"a": 1}, where={"host": "h"}, **extra) if t.id % 4 else tuner.tell(
-                    t, error="bad"
-                )
+                extra: dict[str, Any] = {
+                    "metrics": {"memory": 5.0},
+                    "seconds": 1.0,
+                    "times": (1.0, 2.0, 3.0),
+                }
+                tuner.tell(
+                    t, float(t.id), tags={"a": 1}, where={"host": "h"}, **extra
+                ) if t.id % 4 else tuner.tell(t, error="bad")
         tuner.enqueue({"opt": "adam", "lr": 1e-4, "n": 7})
-        tuner.add({"opt": "sgd", "lr": 1e-4, "momentum": 0.9, "n": 3}, [1.0, 2.0], metrics={"memory": 1.0})
+        tuner.add(
+            {"opt": "sgd", "lr": 1e-4, "momentum": 0.9, "n": 3}, [1.0, 2.0], metrics={"memory": 1.0}
+        )
     with Tuner(SPACE, Random(), goal=GOAL, journal=path, seed=3, max_trials=40) as tuner:
         tuner.tell(tuner.ask(1)[0], state="lost")
     return path.read_bytes().splitlines(keepends=True)
@@ -262,7 +309,7 @@ def changed(value: Any, path: list[int], new: Any, how: str) -> Any:
 
 
 def use(tuner: Tuner) -> None:
-    """What one does with a study; bad lines must not come back as errors of another kind."""
+    """Use a study in the usual ways; bad lines must not cause errors of another kind."""
     tuner.history.frame()
     assert tuner.best is None or tuner.best.value is not None
     tuner.history.order()
@@ -278,7 +325,7 @@ def test_any_line_of_a_journal(tmp_path: Path, note: Note) -> None:
     path = tmp_path / "run.jsonl"
 
     def opened(data: bytes) -> None:
-        """Opened and used, or refused untouched; repaired where that works."""
+        """The journal is opened and used, or refused untouched; repaired where that works."""
         for file in tmp_path.glob("run.jsonl*"):
             file.unlink()
         path.write_bytes(data)
@@ -304,7 +351,12 @@ def test_any_line_of_a_journal(tmp_path: Path, note: Note) -> None:
         st.sampled_from(["replace", "replace", "remove", "extend"]),
     )  # fmt: skip
     def part(number: int, where: list[int], new: Any, how: str) -> None:
-        line = json.dumps(changed(json.loads(lines[number]), where, new, how), separators=(",", ":")).encode() + b"\n"
+        line = (
+            json.dumps(
+                changed(json.loads(lines[number]), where, new, how), separators=(",", ":")
+            ).encode()
+            + b"\n"
+        )
         opened(b"".join([*lines[:number], line, *lines[number + 1 :]]))
 
     @hundred

@@ -1,4 +1,4 @@
-"""Coordinators of real runs with 8 workers, killed with -9 or interrupted at random moments and started again."""
+"""Coordinators with 8 workers, killed or interrupted at random moments and started again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,28 @@ import pytest
 
 from dsice import Tuner
 from dsice.errors import DsiceError
-from tests.faults.bench import FULL, Orphans, Seen, linux_only, observe, scaled, start, subreaper, wait_until
+from tests.faults.bench import (
+    FULL,
+    Orphans,
+    Seen,
+    linux_only,
+    observe,
+    scaled,
+    start,
+    subreaper,
+    wait_until,
+)
 from tests.faults.conftest import Note
 from tests.faults.coordinator import SLOTS, value
 
 BAR = "1 coordinator killed with -9, 8 local workers"
 PRESSED = "1 coordinator interrupted (Ctrl-C), 8 local workers"
-RUNS = [("random", "coordinator"), ("random", "machine"), ("dsice", "coordinator"), ("random", "coordinator")][: scaled(2, 4)]
+RUNS = [
+    ("random", "coordinator"),
+    ("random", "machine"),
+    ("dsice", "coordinator"),
+    ("random", "coordinator"),
+][: scaled(2, 4)]
 RUNS.append(("random", "ctrl-c"))
 KILLS = scaled(4, 50)
 ENDLESS = 6000
@@ -28,7 +43,7 @@ ENDLESS = 6000
 
 @dataclass
 class Study:
-    """A study on disk, seen from outside, and what was found missing in it."""
+    """A study on disk, seen from outside, and the losses found in it."""
 
     folder: Path
     strategy: str
@@ -57,7 +72,7 @@ class Study:
         return Counter(row[0] for row in self.noted("begin"))
 
     def returned(self) -> dict[int, list[float]]:
-        """What `tell` had returned for: noted by the coordinator itself."""
+        """Trials for which `tell` had returned, as the coordinator noted."""
         path = self.folder / "told.txt"
         rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         return {int(id): [float(v)] for id, v in rows}
@@ -79,7 +94,7 @@ class Study:
 
 
 def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> None:
-    """One life: at any time from the start of the interpreter on, or as soon as something was written."""
+    """End one life: any time after its start, or as soon as something was written."""
     lines = study.lines() + chance.randint(1, 12)
     late = chance.random() < 0.6
     process = study.start(ENDLESS)
@@ -94,8 +109,12 @@ def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> Non
 
 
 @linux_only
-@pytest.mark.parametrize(("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)])
-def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)]
+)
+def test_killed_at_random_moments(
+    tmp_path: Path, note: Note, strategy: str, who: str, seed: int
+) -> None:
     study, chance = Study(tmp_path, strategy), random.Random(seed)
     with subreaper() as orphans:
         for _ in range(KILLS):
@@ -114,7 +133,11 @@ def test_killed_at_random_moments(tmp_path: Path, note: Note, strategy: str, who
     note(bar, "told points measured again", study.again, "0")
     note(bar, "unreadable journals", study.unreadable, "0")
     note(bar, "processes left behind", len(left), "0")
-    note(bar, f"not told, measured to the end twice ({who} killed)", sum(n - 1 for n in ends.values()))
+    note(
+        bar,
+        f"not told, measured to the end twice ({who} killed)",
+        sum(n - 1 for n in ends.values()),
+    )
     assert (study.lost, study.again, study.unreadable, left) == (0, 0, 0, [])
     points = study.journal().points
     assert told and sorted(study.told) == list(range(killed + SLOTS)) == sorted(points)

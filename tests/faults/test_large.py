@@ -1,4 +1,4 @@
-"""Many trials: what loading, telling and asking cost, and how much memory they take."""
+"""Many trials: the time of loading, telling and asking, and the memory they take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.faults.large import write
 
 TRIALS = scaled(5_000, 100_000)
 BAR = f"7 {TRIALS} trials"
-PIECES = scaled(1, 3)  # the best of so many processes: another one may take the core
+PIECES = scaled(1, 3)  # the best of so many processes counts: another program may take the core
 
 
 @linux_only
@@ -27,7 +27,11 @@ def test_many_trials(tmp_path: Path, note: Note) -> None:
         found.append(json.loads(process.communicate(timeout=600)[0]))
     assert {f["trials"] for f in found} == {TRIALS}
     best = {name: min(f[name] for f in found) for name in found[0]}
-    wanted = {"load": "<= 2 s", "tell": "<= 5 ms", "ask": "<= 20 ms", "memory": "<= 400 MB"} if FULL else {}
+    wanted = (
+        {"load": "<= 2 s", "tell": "<= 5 ms", "ask": "<= 20 ms", "memory": "<= 400 MB"}
+        if FULL
+        else {}
+    )
     note(BAR, "load (s)", best["load"], wanted.get("load", ""))
     note(BAR, "   of which on the processor", best["processor"])
     note(BAR, "tell, synced (ms)", 1e3 * best["tell"], wanted.get("tell", ""))
@@ -37,4 +41,5 @@ def test_many_trials(tmp_path: Path, note: Note) -> None:
     note(BAR, "memory at its peak (MB)", best["memory"], wanted.get("memory", ""))
     note(BAR, "journal (MB)", size, "<= 200 MB" if FULL else "")
     assert size <= 200
-    assert best["memory"] <= 800  # the times are for the table: a test that fails on a busy machine helps nobody
+    # the times are only for the table: a test that fails on a busy machine helps nobody
+    assert best["memory"] <= 800

@@ -1,4 +1,4 @@
-"""One trial of 40 misbehaves: the other 39 finish, nothing is left running, the coordinator stays small."""
+"""One trial of 40 misbehaves: the others finish, nothing runs on, the coordinator stays small."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.conftest import Note
 
 BAR = "3 one of 40 trials misbehaves"
 TRIALS = 40
-TIMEOUT, PATIENT = 4.0, 120.0  # seconds: where a trial hangs, and where one may only be slow
+TIMEOUT, PATIENT = 4.0, 120.0  # seconds: for a trial that hangs, and for one that may only be slow
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,26 @@ class Case:
     reason: str = ""
 
 
-# A limit on its address space stands for the 8 GB that it cannot have: the machine that runs this test is not
-# endangered. Where the kernel ends it instead, that is the case "kills itself"; that the kernel would choose the
-# trial and spare the coordinator is what oom_score_adj is looked at for.
+# A limit on the trial's address space stands for the 8 GB that it cannot have, so that the machine
+# that runs this test is not endangered. Where the kernel ends the trial instead, that is the case
+# "kills itself". The test looks at oom_score_adj to see that the kernel would choose the trial and
+# spare the coordinator.
 EAT = (
-    "import sys\nkept = []\nfor i in range(128):\n    kept.append(bytearray(1 << 26))\n    kept[-1][::65536] = b'x' * (1 << 10)\n"
+    "import sys\nkept = []\nfor i in range(128):\n"
+    "    kept.append(bytearray(1 << 26))\n    kept[-1][::65536] = b'x' * (1 << 10)\n"
 )
 CASES = {
     "kills itself": Case("kill -9 $$", State.FAILED, "SIGKILL"),
     "kills its process group": Case("sleep 60 & kill -9 0", State.FAILED, "SIGKILL"),
     "eats 8 GB, of which it gets half a one": Case(
-        f'cat /proc/self/oom_score_adj > "$FOLDER/oom"; ulimit -v 500000; exec {sys.executable} -S -c "{EAT}"',
+        'cat /proc/self/oom_score_adj > "$FOLDER/oom"; ulimit -v 500000; '
+        f'exec {sys.executable} -S -c "{EAT}"',
         State.FAILED,
         "MemoryError",
     ),
     "forks children and exits": Case(
-        "for i in 1 2 3 4 5 6 7 8; do sleep 61 & setsid sleep 61 & setsid setsid sh -c 'trap : TERM; sleep 61; sleep 61' & done; "
+        "for i in 1 2 3 4 5 6 7 8; do sleep 61 & setsid sleep 61 & "
+        "setsid setsid sh -c 'trap : TERM; sleep 61; sleep 61' & done; "
         "env -i setsid sleep 61 & exit 3",
         State.FAILED,
         "exit code 3",
@@ -53,12 +57,18 @@ CASES = {
         "i=0; while test $i -lt 150; do (sleep 62 & sleep 62) & i=$((i + 1)); done", State.DONE
     ),
     "prints 200 MB": Case("head -c 200000000 /dev/zero | tr '\\0' x; echo", State.DONE),
-    "prints 200 MB of errors, and no line": Case("head -c 200000000 /dev/zero >&2; exit 4", State.FAILED, "exit code 4"),
+    "prints 200 MB of errors, and no line": Case(
+        "head -c 200000000 /dev/zero >&2; exit 4", State.FAILED, "exit code 4"
+    ),
     "hangs": Case("sleep 63", State.TIMED_OUT, f"timeout={TIMEOUT:g}"),
     "hangs, deaf to SIGTERM": Case(
-        "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 64; sleep 64\" & while :; do sleep 1; done", State.TIMED_OUT
+        "trap '' TERM; setsid sh -c \"trap '' TERM; sleep 64; sleep 64\" & "
+        "while :; do sleep 1; done",
+        State.TIMED_OUT,
     ),
-    "kills its supervisor": Case("setsid sleep 65 & kill -9 $PPID; sleep 65", State.FAILED, "lost 2 times"),
+    "kills its supervisor": Case(
+        "setsid sleep 65 & kill -9 $PPID; sleep 65", State.FAILED, "lost 2 times"
+    ),
 }
 ALONE = {name: {17: case} for name, case in CASES.items()}
 HANGING = [case for case in CASES.values() if case.state is State.TIMED_OUT]
@@ -83,7 +93,11 @@ def test_the_others_finish(tmp_path: Path, note: Note, run: str) -> None:
         memory = json.loads(coordinator.communicate(timeout=600)[0])
         left = orphans.gone(0.0)
     history = Tuner.read(tmp_path / "run.jsonl").history
-    good = [t for t in history if t.id not in cases and t.state is State.DONE and t.value == t.params["x"]]
+    good = [
+        t
+        for t in history
+        if t.id not in cases and t.state is State.DONE and t.value == t.params["x"]
+    ]
     grown = memory["peak"] - memory["warm"]
     note(BAR, "cases", len(cases))
     note(BAR, "others that did not finish", TRIALS - len(cases) - len(good), "0")
@@ -95,12 +109,14 @@ def test_the_others_finish(tmp_path: Path, note: Note, run: str) -> None:
     for id, case in cases.items():
         check(history[id], case)
     if (tmp_path / "oom").exists():
-        assert int((tmp_path / "oom").read_text()) > int(Path("/proc/self/oom_score_adj").read_text())
+        assert int((tmp_path / "oom").read_text()) > int(
+            Path("/proc/self/oom_score_adj").read_text()
+        )
     shutil.rmtree(tmp_path / "trials")  # hundreds of megabytes
 
 
 def check(trial: Trial, case: Case) -> None:
-    """The trial ended as it had to, with its reason and the place of its log."""
+    """The trial ended as it had to, with the reason and the path of its log."""
     assert trial.state is case.state and case.reason in (trial.error or ""), (case, trial)
     log = Path(trial.where["log"])
     assert trial.state is State.DONE or (str(log) in str(trial.error) and log.is_file())

@@ -12,7 +12,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from dsice import Goal, Require, Space, Tuner
 from dsice.errors import DsiceWarning, SpaceError, TellError, UnknownTrialError
@@ -40,7 +47,20 @@ EXTRAS: list[dict[str, Any]] = [
     {"tags": {"t": [1, "x"]}},
     {"where": {"host": "h"}},
 ]
-WORDS = ("id", "round", "point", "repeat", "state", "values", "metrics", "seconds", "curve", "error", "tags", "where")
+WORDS = (
+    "id",
+    "round",
+    "point",
+    "repeat",
+    "state",
+    "values",
+    "metrics",
+    "seconds",
+    "curve",
+    "error",
+    "tags",
+    "where",
+)
 kills = 0
 
 
@@ -57,7 +77,11 @@ class Machine(RuleBasedStateMachine):
         self.rounds = 0
         self.tuner: Tuner | None = None
 
-    @initialize(strategy=st.sampled_from([Random(), Grid()]), budget=st.sampled_from([None, 7, 12]), seed=st.integers(0, 3))
+    @initialize(
+        strategy=st.sampled_from([Random(), Grid()]),
+        budget=st.sampled_from([None, 7, 12]),
+        seed=st.integers(0, 3),
+    )
     def begin(self, strategy: Any, budget: int | None, seed: int) -> None:
         self.options: dict[str, Any] = {"max_trials": budget, "seed": seed}
         self.strategy, self.maximize = strategy, False
@@ -69,8 +93,12 @@ class Machine(RuleBasedStateMachine):
 
     def open(self, orphans: Any) -> None:
         goal = Goal(maximize=self.maximize)
-        self.tuner = Tuner(SPACE, self.strategy, goal=goal, journal=self.path, orphans=orphans, **self.options)
-        self.orphans = [t["id"] for t in self.trials if t["state"] == "pending"] if orphans == "again" else []
+        self.tuner = Tuner(
+            SPACE, self.strategy, goal=goal, journal=self.path, orphans=orphans, **self.options
+        )
+        self.orphans = (
+            [t["id"] for t in self.trials if t["state"] == "pending"] if orphans == "again" else []
+        )
 
     # ------------------------------------------------------------------ what the model does
     def write(self, point: tuple[int, ...], round: int | None, repeat: int = 0) -> dict[str, Any]:
@@ -83,7 +111,13 @@ class Machine(RuleBasedStateMachine):
             "tags": {},
             "where": {},
         }
-        trial = {"id": len(self.trials), "round": round, "point": point, "repeat": repeat, "state": "pending"} | blank
+        trial = {
+            "id": len(self.trials),
+            "round": round,
+            "point": point,
+            "repeat": repeat,
+            "state": "pending",
+        } | blank
         self.trials.append(trial)
         if point in self.queue and repeat == 0:
             self.queue.remove(point)
@@ -92,7 +126,13 @@ class Machine(RuleBasedStateMachine):
     def asked(self) -> int:
         return sum(t["round"] is not None for t in self.trials)
 
-    def end(self, trial: dict[str, Any], values: tuple[float, ...], how: dict[str, Any], extra: dict[str, Any]) -> None:
+    def end(
+        self,
+        trial: dict[str, Any],
+        values: tuple[float, ...],
+        how: dict[str, Any],
+        extra: dict[str, Any],
+    ) -> None:
         told = {"metrics": {}, "seconds": None, "tags": {}, "where": {}, "error": None} | extra
         bad = [v for v in values if v - v != 0]
         state = how.get("state", "failed" if how else "failed" if bad else "done")
@@ -101,9 +141,13 @@ class Machine(RuleBasedStateMachine):
             trial["error"] = "not a finite number"
 
     def one(self, which: int) -> int:
-        """Mostly a pending trial, sometimes a told one, or an id that there is not."""
+        """Mostly a pending trial, sometimes a told one, or an id that does not exist."""
         pending = [t["id"] for t in self.trials if t["state"] in ("pending", "lost")]
-        return pending[which % len(pending)] if pending and which < 24 else which % (len(self.trials) + 1)
+        return (
+            pending[which % len(pending)]
+            if pending and which < 24
+            else which % (len(self.trials) + 1)
+        )
 
     # ------------------------------------------------------------------ the calls
     @rule(n=st.integers(1, 4))
@@ -132,7 +176,9 @@ class Machine(RuleBasedStateMachine):
         how=st.sampled_from(ENDS),
         extra=st.sampled_from(EXTRAS),
     )
-    def tell(self, which: int, values: list[float], how: dict[str, Any], extra: dict[str, Any]) -> None:
+    def tell(
+        self, which: int, values: list[float], how: dict[str, Any], extra: dict[str, Any]
+    ) -> None:
         assert self.tuner is not None
         told, which = {**how, **extra}, self.one(which)
         if which >= len(self.trials):
@@ -149,8 +195,15 @@ class Machine(RuleBasedStateMachine):
         if which in self.orphans:
             self.orphans.remove(which)
 
-    @rule(point=st.sampled_from(VALID), value=NUMBERS, how=st.sampled_from(ENDS), extra=st.sampled_from(EXTRAS))
-    def add(self, point: tuple[int, ...], value: float, how: dict[str, Any], extra: dict[str, Any]) -> None:
+    @rule(
+        point=st.sampled_from(VALID),
+        value=NUMBERS,
+        how=st.sampled_from(ENDS),
+        extra=st.sampled_from(EXTRAS),
+    )
+    def add(
+        self, point: tuple[int, ...], value: float, how: dict[str, Any], extra: dict[str, Any]
+    ) -> None:
         assert self.tuner is not None
         self.tuner.add(SPACE.params(point), value, **how, **extra)
         repeat = sum(t["point"] == point for t in self.trials)
@@ -169,7 +222,8 @@ class Machine(RuleBasedStateMachine):
         else:
             assert self.tuner.step(which, step, value) is False
             trial = self.trials[which]
-            if (step, value) not in trial["curve"]:  # else a job that is followed again sends what is known
+            # else a reattached job sends steps that are known already
+            if (step, value) not in trial["curve"]:
                 trial["curve"] = (*(p for p in trial["curve"] if p[0] < step), (step, value))
 
     @rule(point=st.sampled_from(VALID))
@@ -184,7 +238,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         params=st.sampled_from(
-            [{}, {"a": 1}, {"a": 3, "b": 0, "c": 0.5}, {"a": 2, "b": 2, "c": 0.5}, {"a": 1, "b": 0, "c": None}]
+            [
+                {},
+                {"a": 1},
+                {"a": 3, "b": 0, "c": 0.5},
+                {"a": 2, "b": 2, "c": 0.5},
+                {"a": 1, "b": 0, "c": None},
+            ]
         )
     )
     def add_what_is_no_point(self, params: dict[str, Any]) -> None:
@@ -194,9 +254,13 @@ class Machine(RuleBasedStateMachine):
                 call(params)
 
     # ------------------------------------------------------------------ kills and resumes
-    @rule(orphans=st.sampled_from(["again", "keep"]), torn=st.binary(max_size=20), nuls=st.sampled_from([0, 0, 64]))
+    @rule(
+        orphans=st.sampled_from(["again", "keep"]),
+        torn=st.binary(max_size=20),
+        nuls=st.sampled_from([0, 0, 64]),
+    )
     def kill_and_resume(self, orphans: str, torn: bytes, nuls: int) -> None:
-        """The file as it is at this moment, perhaps with the beginning of a line, is all that the next one gets."""
+        """The next tuner gets only the file as it is now, perhaps with the beginning of a line."""
         global kills
         kills += 1
         data = self.path.read_bytes() + torn.replace(b"\n", b"").replace(b"{", b"") + b"\0" * nuls
@@ -207,7 +271,11 @@ class Machine(RuleBasedStateMachine):
         self.path.write_bytes(data)
         self.open(orphans)
 
-    @rule(budget=st.sampled_from([None, 9, 14]), strategy=st.sampled_from([Random(), Grid()]), maximize=st.booleans())
+    @rule(
+        budget=st.sampled_from([None, 9, 14]),
+        strategy=st.sampled_from([Random(), Grid()]),
+        maximize=st.booleans(),
+    )
     def change_ones_mind(self, budget: int | None, strategy: Any, maximize: bool) -> None:
         assert self.tuner is not None
         self.tuner.close()
@@ -227,8 +295,14 @@ class Machine(RuleBasedStateMachine):
                     if word == "error" and model["error"] == "not a finite number":
                         assert "not a finite number" in seen
                     else:
-                        assert repr(seen if word != "state" else str(seen)) == repr(model[word]), (word, trial, model)
-            assert [t.id for t in tuner.pending] == [t["id"] for t in self.trials if t["state"] == "pending"]
+                        assert repr(seen if word != "state" else str(seen)) == repr(model[word]), (
+                            word,
+                            trial,
+                            model,
+                        )
+            assert [t.id for t in tuner.pending] == [
+                t["id"] for t in self.trials if t["state"] == "pending"
+            ]
             assert tuner.asked == self.asked()
         assert [t.id for t in self.tuner.orphans] == self.orphans
 
@@ -244,7 +318,9 @@ class Machine(RuleBasedStateMachine):
         assert (best is None) == (not means)
         if best is not None and all(abs(v) < 1e9 for values in means.values() for v in values):
             scores = [sum(values) / len(values) for values in means.values()]
-            assert best.value == pytest.approx(max(scores) if self.maximize else min(scores), abs=1e-9)
+            assert best.value == pytest.approx(
+                max(scores) if self.maximize else min(scores), abs=1e-9
+            )
 
     def teardown(self) -> None:
         if self.tuner is not None:
@@ -253,7 +329,9 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_the_history_equals_a_plain_model(note: Note, monkeypatch: pytest.MonkeyPatch, share: int) -> None:
+def test_the_history_equals_a_plain_model(
+    note: Note, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     before = kills
     checks = list(HealthCheck)

@@ -17,7 +17,7 @@ ROUNDS = scaled(3, 50)
 
 
 def rivals(folder: Path, round: int, locks: str, gap: float = 0.0) -> list[dict[str, Any]]:
-    """What became of two of them, the second so many seconds later."""
+    """The outcomes of two rivals, the second started `gap` seconds later."""
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     both = [start("rival", folder, round, locks, **pipes) for _ in range(2)]
     for process in both:
@@ -28,23 +28,25 @@ def rivals(folder: Path, round: int, locks: str, gap: float = 0.0) -> list[dict[
         process.stdin.flush()
         time.sleep(gap)
     first = [process.stdout.readline() for process in both if process.stdout is not None]
-    if first == ["got it\n"] * 2:  # where both may: until one of them notices
+    if first == ["got it\n"] * 2:  # where both get the lock: until one of them notices
         wait_until(lambda: any(process.poll() is not None for process in both))
     (folder / f"end-{round}").touch()
-    # not communicate(), which would forget what is buffered already
+    # not communicate(), which would lose what is already buffered
     rest = [process.stdout.read() for process in both if process.stdout is not None]
     for process in both:
         process.wait(300)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-    return [json.loads((line + more).splitlines()[-1]) for line, more in zip(first, rest, strict=True)]
+    return [
+        json.loads((line + more).splitlines()[-1]) for line, more in zip(first, rest, strict=True)
+    ]
 
 
 def test_exactly_one_of_two_runs(tmp_path: Path, note: Note) -> None:
     path, both_ran, none_ran, named, told = tmp_path / "run.jsonl", 0, 0, 0, 0
     for round in range(ROUNDS):
-        if round % 5 == 0:  # now a new journal, now one that goes on
+        if round % 5 == 0:  # sometimes a new journal, else one that goes on
             for file in tmp_path.glob("run.jsonl*"):
                 file.unlink()
         found = rivals(tmp_path, round, "real")

@@ -44,8 +44,8 @@ from dsice import Choice, Goal, Ordinal, Require, Space, Trial, Trials, Tuner, W
 RECORD = Path(__file__).parent / "runs.json.gz"
 BATCHES = (1, 7, 40)
 SEEDS = (0, 1, 2)
-MOST = 60  # trials of a run
-STAGES = 4  # of a population
+MOST = 60  # most trials of a run
+STAGES = 4  # stages of a population
 EVERY = 10_000  # more than any of the grids has points
 
 
@@ -117,7 +117,9 @@ def choices() -> Space:
 
 def failures() -> Space:
     """Four axes; one point in five fails."""
-    return Space({"p": range(5), "q": [32, 16, 8, 4, 2], "r": Ordinal.linear(0.5, 2.0, 4), "s": [1, 10, 100]})
+    return Space(
+        {"p": range(5), "q": [32, 16, 8, 4, 2], "r": Ordinal.linear(0.5, 2.0, 4), "s": [1, 10, 100]}
+    )
 
 
 def repeats() -> Space:
@@ -171,18 +173,24 @@ def _fixed(name: str, *arguments: Any, **options: Any) -> Callable[[Space, int],
 def _started(space: Space, seed: int) -> Any:
     """From the first and the last point of the grid, with few directions and a fixed smoothing."""
     points = Tuner(space, strategies.Grid()).ask(EVERY)
-    return strategies.DSICE(start=[dict(points[0].params), dict(points[-1].params)], max_width=1, alpha=0.5)
+    return strategies.DSICE(
+        start=[dict(points[0].params), dict(points[-1].params)], max_width=1, alpha=0.5
+    )
 
 
 def _tolerant(space: Space, seed: int) -> Any:
-    """From the best point: all that is left to find is that nothing is better, which ends it."""
-    best = min(Tuner(space, strategies.Grid()).ask(EVERY), key=lambda trial: _value(space, trial, seed))
+    """From the best point: the search only has to find that nothing is better, which ends it."""
+    best = min(
+        Tuner(space, strategies.Grid()).ask(EVERY), key=lambda trial: _value(space, trial, seed)
+    )
     return strategies.DSICE(start=dict(best.params), tolerance=0.25)
 
 
 SEARCHES = {
     "dsice": Search(_fixed("DSICE"), SEVEN),
-    "dsice-noise": Search(_fixed("DSICE", noise=True), ("plain", "conditionals", "choices", "failures", "repeats")),
+    "dsice-noise": Search(
+        _fixed("DSICE", noise=True), ("plain", "conditionals", "choices", "failures", "repeats")
+    ),
     "dsice-tolerance": Search(_tolerant, ("rules", "choices", "repeats", "line")),
     "dsice-endless": Search(
         _fixed("DSICE", tolerance=None, noise=False, pending="ignore"),
@@ -198,7 +206,9 @@ SEARCHES = {
         _fixed("OptunaSampler", "TPESampler", options={"multivariate": True}, pending="ignore"),
         ("choices", "repeats"),
     ),
-    "optuna-cmaes": Search(_fixed("OptunaSampler", "CmaEsSampler"), ("plain", "choices", "failures")),
+    "optuna-cmaes": Search(
+        _fixed("OptunaSampler", "CmaEsSampler"), ("plain", "choices", "failures")
+    ),
     "optuna-nsga2": Search(
         _fixed("OptunaSampler", "NSGAIISampler", options={"population_size": 8}),
         ("rules", "conditionals", "repeats"),
@@ -281,7 +291,7 @@ def _goal(run: Run, setting: Setting) -> Goal:
 
 
 def _budget(setting: Setting) -> int:
-    """How many trials are asked; those that are added come on top."""
+    """Number of trials that are asked; added ones come on top."""
     return MOST - MOST // 10 if setting.noisy else MOST
 
 
@@ -304,7 +314,9 @@ def _outcome(space: Space, trial: Trial, setting: Setting, seed: int) -> dict[st
         )
         return ends[kind // 5 % 3] | {"seconds": seconds}
     value = _value(space, trial, seed) / (1 + trial.stage)
-    metrics = {"memory": 0.75 * sum(trial.point) + 0.5 * (kind % 4)} if setting.goal.at_most else None
+    metrics = (
+        {"memory": 0.75 * sum(trial.point) + 0.5 * (kind % 4)} if setting.goal.at_most else None
+    )
     value = -value if setting.goal.maximize else value
     if setting.noisy:
         noise = (trial.id * 2654435761 + seed * 40503) % 1024 / 4096
@@ -398,7 +410,11 @@ def _blas() -> str:
     import threadpoolctl
 
     libraries = threadpoolctl.threadpool_info()
-    used = {f"{i['internal_api']} {i['version']} {i.get('architecture')}" for i in libraries if i["user_api"] == "blas"}
+    used = {
+        f"{i['internal_api']} {i['version']} {i.get('architecture')}"
+        for i in libraries
+        if i["user_api"] == "blas"
+    }
     return " + ".join(sorted(used))
 
 
@@ -414,7 +430,9 @@ def load(path: Path = RECORD) -> dict[str, Any]:
 
 def main() -> None:
     """Record all runs."""
-    parser = argparse.ArgumentParser(description="Record the golden runs of the dsice that is imported.")
+    parser = argparse.ArgumentParser(
+        description="Record the golden runs of the dsice that is imported."
+    )
     parser.add_argument("file", type=Path, help="file to write; it must not exist")
     parser.add_argument("--code", required=True, help="what is recorded, such as '0.1.0 (79ae3c9)'")
     parser.add_argument("--jobs", type=int, default=1, help="processes that play")
@@ -422,7 +440,10 @@ def main() -> None:
     print(f"recording {Path(dsice.__file__).parent}")
     cases = list(runs())
     with ProcessPoolExecutor(options.jobs) as pool:
-        found = {str(run): kept for run, kept in zip(cases, pool.map(play, cases, chunksize=4), strict=True)}
+        found = {
+            str(run): kept
+            for run, kept in zip(cases, pool.map(play, cases, chunksize=4), strict=True)
+        }
     record = {"code": options.code, "environment": environment(), "runs": found}
     with options.file.open("xb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
         file.write(json.dumps(record).encode())

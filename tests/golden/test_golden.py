@@ -29,12 +29,15 @@ def recorded() -> dict[str, Any]:
 
 @cache
 def elsewhere() -> str:
-    """What differs here from where the record was made."""
+    """How this environment differs from that of the record."""
     return record.differences(recorded()["environment"], record.environment())
 
 
 def _cases() -> list[Any]:
-    return [pytest.param(run, id=str(run), marks=() if run in SHORT else pytest.mark.long) for run in record.runs()]
+    return [
+        pytest.param(run, id=str(run), marks=() if run in SHORT else pytest.mark.long)
+        for run in record.runs()
+    ]
 
 
 @pytest.mark.parametrize("run", _cases())
@@ -45,10 +48,13 @@ def test_a_golden_run_asks_for_the_same_trials(run: Run) -> None:
     code, then, new = recorded()["code"], golden["trials"], now["trials"]
     first = next((id for id in range(min(len(then), len(new))) if then[id] != new[id]), None)
     assert first is None, (
-        f"trial {first} of {run} is the first that differs from {code}:\n  then {then[first]}\n  now  {new[first]}"
+        f"trial {first} of {run} is the first that differs from {code}:\n"
+        f"  then {then[first]}\n  now  {new[first]}"
     )
     assert len(then) == len(new), f"{run} asked for {len(then)} trials in {code}, {len(new)} now"
-    assert golden["best"] == now["best"], f"{run}: all trials are the same, the recommended one (id, value) is not"
+    assert golden["best"] == now["best"], (
+        f"{run}: all trials are the same, the recommended one (id, value) is not"
+    )
 
 
 def test_the_record_has_exactly_these_runs() -> None:
@@ -68,4 +74,6 @@ def test_the_short_part_has_every_strategy_setting_batch_and_seed() -> None:
 def test_differences_of_environments_are_told_by_name() -> None:
     here = record.environment()
     assert record.differences(here, here) == ""
-    assert record.differences(here | {"numpy": "1.0"}, here) == f"numpy {here['numpy']} instead of 1.0"
+    assert (
+        record.differences(here | {"numpy": "1.0"}, here) == f"numpy {here['numpy']} instead of 1.0"
+    )

@@ -1,4 +1,4 @@
-"""Sweep, searches on the measured table, fresh trainings of what they found, pictures."""
+"""The sweep, searches on the measured table, fresh trainings of the sizes found, pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from benchmarks.literature.results import Results, arguments, need
 
 def main() -> None:
     """Run all and keep the results."""
-    options = arguments("The batch-size sweep of a small network on digits, and DSICE with 5 % of its trainings.")
+    options = arguments(
+        "The batch-size sweep of a small network on digits, and DSICE with 5 % of its trainings."
+    )
     need("torch", "the batch-size sweep")
     need("sklearn", "the batch-size sweep")
     scale = QUICK if options.quick else FULL
@@ -22,16 +24,23 @@ def main() -> None:
     with Trainings(scale, options.workers) as trainings:
         sweep = trainings.sweep({"batch": scale.batches})
         results.table("sweep", sweep)
-        found = pd.concat([replay(sweep, objective, scale) for objective in OBJECTIVES], ignore_index=True)
+        found = pd.concat(
+            [replay(sweep, objective, scale) for objective in OBJECTIVES], ignore_index=True
+        )
         again = judging.sizes_to_repeat(sweep, found, scale)
         repeats = trainings.sweep({"batch": again, "repeat": range(1, scale.repeats + 1)})
         results.table("repeats", repeats)
     report(results, scale, sweep, found, repeats)
 
 
-def report(results: Results, scale: Scale, sweep: pd.DataFrame, found: pd.DataFrame, repeats: pd.DataFrame) -> None:
+def report(
+    results: Results, scale: Scale, sweep: pd.DataFrame, found: pd.DataFrame, repeats: pd.DataFrame
+) -> None:
     """Judge what the searches found, draw, and keep it."""
-    noises = {column: judging.noise(repeats, column, judging.top(sweep, column, scale.top)) for column in OBJECTIVES}
+    noises = {
+        column: judging.noise(repeats, column, judging.top(sweep, column, scale.top))
+        for column in OBJECTIVES
+    }
     judged = judging.judge(found, sweep, repeats, noises)
     shares = judging.shares(judged)
     results.table("searches", judged)
@@ -49,7 +58,7 @@ def figures(
     judged: pd.DataFrame,
     shares: pd.DataFrame,
 ) -> dict[str, object]:
-    """What the page on this reproduction says."""
+    """The figures that the page on this reproduction states."""
     best = judging.top(sweep, "loss", 1)[0]
     medians = repeats.groupby("batch").loss.median()
     found: dict[str, object] = {
@@ -66,7 +75,10 @@ def figures(
     }
     for column in OBJECTIVES:
         good = sweep[column] <= sweep[column].min() + 2 * noises[column]
-        found |= {f"noise_{column}": noises[column], f"sizes_good_in_table_{column}": int(good.sum())}
+        found |= {
+            f"noise_{column}": noises[column],
+            f"sizes_good_in_table_{column}": int(good.sum()),
+        }
     searched = set(judged.loc[judged.objective == "loss", "batch"])
     found["sizes_found_by_searches_for_loss"] = len(searched)
     for column in ("value", "fresh"):

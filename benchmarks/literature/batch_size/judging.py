@@ -1,4 +1,4 @@
-"""What "as good" means: the noise of the measurement, and the judgement of each search by fresh trainings."""
+"""What "as good" means: the measurement's noise, and each search judged by fresh trainings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ SPREAD = 8  # sizes from small to large whose noise is shown
 
 
 def sizes_to_repeat(sweep: pd.DataFrame, found: pd.DataFrame, scale: Scale) -> list[int]:
-    """Sizes to train again: the best of the sweep by loss and by time, those the searches for the loss found, some of all."""
+    """Sizes to train again.
+
+    The best of the sweep by loss and by time, those that the searches for the loss found, and some
+    sizes from small to large.
+    """
     best = {batch for column in ("loss", "cpu_seconds") for batch in top(sweep, column, scale.top)}
     chosen = set(found.loc[found.objective == "loss", "batch"])
     places = np.geomspace(1, len(scale.batches), SPREAD).round().astype(int) - 1
@@ -26,22 +30,27 @@ def top(sweep: pd.DataFrame, column: str, count: int) -> list[int]:
 
 
 def noise(repeats: pd.DataFrame, column: str, batches: list[int]) -> float:
-    """How far one training is from the median of its size: a robust standard deviation, over several sizes.
+    """How far one training is from the median of its size.
 
-    With 8 trainings of a size it comes out about a tenth too small, which makes the judgement stricter.
+    This is a robust standard deviation, over several sizes. With 8 trainings of a size it is about
+    a tenth too small, which makes the judgement stricter.
     """
     some = repeats[repeats.batch.isin(batches)]
     away = (some[column] - some.groupby("batch")[column].transform("median")).abs()
     count = some.groupby("batch").size().mean()
-    return float(ROBUST * away.median() * np.sqrt(count / (count - 1)))  # the median was fitted to the same values
+    # the median was fitted to the same values
+    return float(ROBUST * away.median() * np.sqrt(count / (count - 1)))
 
 
-def judge(found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noises: dict[str, float]) -> pd.DataFrame:
+def judge(
+    found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noises: dict[str, float]
+) -> pd.DataFrame:
     """Add three columns to the searches.
 
-    ``in_table``: the value found is at most two noises above the lowest of the sweep. ``fresh``: median loss of the fresh
-    trainings of the size found, for searches for the loss. ``as_good``: ``fresh`` is at most one noise above that of the
-    sweep's best size; False elsewhere.
+    - ``in_table``: the value found is at most two noises above the lowest of the sweep.
+    - ``fresh``: median loss of the fresh trainings of the size found, in searches for the loss.
+    - ``as_good``: ``fresh`` is at most one noise above that of the sweep's best size; False in
+      searches for the time.
     """
     medians = repeats.groupby("batch").loss.median()
     limit = medians[top(sweep, "loss", 1)[0]] + noises["loss"]
@@ -51,27 +60,54 @@ def judge(found: pd.DataFrame, sweep: pd.DataFrame, repeats: pd.DataFrame, noise
 
 
 def near(asked: str, within: int = 2) -> float:
-    """Share of the sizes of a search that are at most `within` away from one that it asked earlier."""
+    """Share of the sizes of a search that are at most `within` from one that it asked earlier."""
     sizes = [int(batch) for batch in asked.split()]
-    return float(np.mean([any(abs(size - other) <= within for other in sizes[:i]) for i, size in enumerate(sizes)]))
+    return float(
+        np.mean(
+            [
+                any(abs(size - other) <= within for other in sizes[:i])
+                for i, size in enumerate(sizes)
+            ]
+        )
+    )
 
 
 def difference(judged: pd.DataFrame, column: str) -> float:
-    """Chance that DSICE and random search for the loss differ so much in `column` by luck (Mann-Whitney, two-sided)."""
+    """Chance that DSICE and random search for the loss differ as much in `column` by luck.
+
+    This is the p-value of a two-sided Mann-Whitney test.
+    """
     of_loss = judged[judged.objective == "loss"]
     one, other = (of_loss.loc[of_loss.search == name, column] for name in ("DSICE", "random"))
     return float(stats.mannwhitneyu(one, other).pvalue)
 
 
 def shares(judged: pd.DataFrame) -> pd.DataFrame:
-    """One row per objective and search: runs of it, medians, and the shares with their 95 % intervals (Wilson)."""
+    """One row per objective and search: runs, medians, and shares with their 95 % intervals.
+
+    The intervals are Wilson's.
+    """
     rows = []
     for (objective, search), group in judged.groupby(["objective", "search"], sort=False):
-        row = {"objective": objective, "search": search, "seeds": len(group), "near": group.asked.map(near).mean()}
-        row |= {f"median_{name}": group[name].median() for name in ("runs", "rank", "value", "fresh", "trained", "elapsed")}
+        row = {
+            "objective": objective,
+            "search": search,
+            "seeds": len(group),
+            "near": group.asked.map(near).mean(),
+        }
+        row |= {
+            f"median_{name}": group[name].median()
+            for name in ("runs", "rank", "value", "fresh", "trained", "elapsed")
+        }
         for name in ("in_table", "as_good"):
             if name == "in_table" or objective == "loss":
-                interval = stats.binomtest(int(group[name].sum()), len(group)).proportion_ci(method="wilson")
-                row |= {name: group[name].mean(), f"{name}_low": interval.low, f"{name}_high": interval.high}
+                interval = stats.binomtest(int(group[name].sum()), len(group)).proportion_ci(
+                    method="wilson"
+                )
+                row |= {
+                    name: group[name].mean(),
+                    f"{name}_low": interval.low,
+                    f"{name}_high": interval.high,
+                }
         rows.append(row)
     return pd.DataFrame(rows)

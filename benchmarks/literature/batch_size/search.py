@@ -17,7 +17,7 @@ OBJECTIVES = {"loss": "validation loss", "cpu_seconds": "processor seconds of a 
 
 @dataclass(frozen=True)
 class Search:
-    """A way to choose batch sizes; one that draws nothing at random is run once."""
+    """A way to choose batch sizes; a deterministic one is run once."""
 
     name: str
     strategy: Strategy
@@ -25,7 +25,7 @@ class Search:
 
 
 def searches(scale: Scale) -> list[Search]:
-    """All that are compared, each with the same number of trainings at the most."""
+    """All searches that are compared, each with at most the same number of trainings."""
     return [
         Search("DSICE", DSICE()),
         Search("random", Random()),
@@ -36,7 +36,9 @@ def searches(scale: Scale) -> list[Search]:
 
 def table(sweep: pd.DataFrame, objective: str, workers: int) -> Table:
     """The measured sweep as a launcher; its clock is virtual and counts processor seconds."""
-    return Table(sweep, objective=objective, params=["batch"], seconds="cpu_seconds", workers=workers)
+    return Table(
+        sweep, objective=objective, params=["batch"], seconds="cpu_seconds", workers=workers
+    )
 
 
 def replay(sweep: pd.DataFrame, objective: str, scale: Scale) -> pd.DataFrame:
@@ -45,8 +47,9 @@ def replay(sweep: pd.DataFrame, objective: str, scale: Scale) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per run: objective, search, seed, runs (trainings), batch and value of the best, rank among all sizes (1 is
-        best), trained (sum of the seconds), elapsed (seconds on the virtual clock with `scale.workers`), asked (the sizes).
+        One row per run: objective, search, seed, runs (number of trainings), batch and value of the
+        best, its rank among all sizes (1 is best), trained (sum of the seconds), elapsed (seconds
+        on the virtual clock with `scale.workers`), asked (the sizes).
     """
     rows = []
     log = table(sweep, objective, scale.workers)
@@ -57,7 +60,14 @@ def replay(sweep: pd.DataFrame, objective: str, scale: Scale) -> pd.DataFrame:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a diverged training is in the table as failed
                 run(tuner, log, mode="rounds", progress=False)
-            rows.append({"objective": objective, "search": search.name, "seed": seed, **_outcome(tuner, log)})
+            rows.append(
+                {
+                    "objective": objective,
+                    "search": search.name,
+                    "seed": seed,
+                    **_outcome(tuner, log),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -77,7 +87,7 @@ def _outcome(tuner: Tuner, log: Table) -> dict[str, object]:
 
 
 def sweep_elapsed(sweep: pd.DataFrame, workers: int) -> float:
-    """Seconds on the virtual clock of the whole sweep with `workers` at a time, none of which waits."""
+    """Virtual seconds of the whole sweep with `workers` at a time, none of which waits."""
     log = table(sweep, "loss", workers)
     run(Tuner(log.space, Grid()), log, progress=False)
     return log.clock.elapsed

@@ -29,11 +29,11 @@ class Scale:
     seeds
         Searches of each kind.
     repeats
-        Fresh trainings of a size whose noise or true value is asked for.
+        Fresh trainings of a size whose noise or true value is wanted.
     top
-        How many of the best sizes the noise is measured at.
+        At how many of the best sizes the noise is measured.
     epochs, trained
-        Of one training.
+        Epochs of one training, and images it trains on.
     """
 
     batches: Sequence[int] = range(1, 701)
@@ -47,7 +47,7 @@ class Scale:
 
     @property
     def stride(self) -> int:
-        """Of the strided sweep that has as many trainings as a search."""
+        """Stride of the strided sweep that has as many trainings as a search."""
         return -(-len(self.batches) // self.budget)
 
 
@@ -63,7 +63,7 @@ class Trainings:
     scale
         How long a training is.
     workers
-        Processes.
+        Number of processes.
     """
 
     def __init__(self, scale: Scale, workers: int) -> None:
@@ -78,10 +78,14 @@ class Trainings:
         self._pool.shutdown()
 
     def sweep(self, axes: Mapping[str, Sequence[int]]) -> pd.DataFrame:
-        """Every point of `axes` (batch, repeat), trained: columns of the axes, loss, cpu_seconds, seconds.
+        """Train every point of `axes` (batch, repeat).
 
-        ``seconds`` is by the clock and with the validation; a loss that is not a number stays empty.
+        The columns are the axes, ``loss``, ``cpu_seconds`` and ``seconds``. ``seconds`` is by the
+        clock and includes the validation; a loss that is not a number is left empty.
         """
-        with Tuner(axes, Grid(), goal=Goal("loss")) as tuner, Futures(self._function, self._pool) as launcher:
+        with (
+            Tuner(axes, Grid(), goal=Goal("loss")) as tuner,
+            Futures(self._function, self._pool) as launcher,
+        ):
             run(tuner, launcher)
             return tuner.history.frame()[[*axes, "loss", "cpu_seconds", "seconds"]]

@@ -1,4 +1,4 @@
-"""One training: a small network with batch normalisation on scikit-learn's digits, with one batch size."""
+"""One training of a small network with batch normalisation on digits, with one batch size."""
 
 from __future__ import annotations
 
@@ -6,31 +6,36 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # torch is imported by who trains, not by who reads this module
+if TYPE_CHECKING:  # only a training imports torch, not a reader of this module
     from torch import Tensor, nn
 
-TRAINED = 1000  # images trained on; the other 797 of the 1797 validate
+TRAINED = 1000  # images for training; the other 797 of the 1797 are for validation
 EPOCHS = 5
-RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4  # the usual recipe of ResNet50 (He et al., CVPR 2016), whatever the batch size
+# the usual recipe of ResNet50 (He et al., CVPR 2016), whatever the batch size
+RATE, MOMENTUM, DECAY = 0.1, 0.9, 1e-4
 
 
-def train(batch: int, repeat: int = 0, epochs: int = EPOCHS, trained: int = TRAINED) -> dict[str, float]:
+def train(
+    batch: int, repeat: int = 0, epochs: int = EPOCHS, trained: int = TRAINED
+) -> dict[str, float]:
     """Train with one batch size and validate.
 
     Parameters
     ----------
     batch
-        Images per step. The last step of an epoch takes those that are left.
+        Images per step. The last step of an epoch takes the rest.
     repeat
-        Number of the measurement: initial weights and order of the images follow from it and from `batch`.
+        Number of the measurement: it and `batch` determine the initial weights and the order of the
+        images.
     epochs, trained
         Passes over the images, and how many images.
 
     Returns
     -------
     dict
-        ``loss``: cross-entropy on the validation images; ``cpu_seconds``: processor time of the training alone, which other
-        programs on the machine disturb less than the time of a clock.
+        ``loss`` is the cross-entropy on the validation images. ``cpu_seconds`` is the processor
+        time of the training alone, which other programs on the machine disturb less than the time
+        by the clock.
     """
     import torch
     from torch import nn
@@ -61,14 +66,19 @@ def _network() -> nn.Module:
 
     return nn.Sequential(
         *(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
+        *(
+            nn.Conv2d(8, 16, 3, padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        ),
         *(nn.Flatten(), nn.Linear(64, 10)),
     )
 
 
 @cache
 def _digits() -> tuple[Tensor, Tensor]:  # once per worker process
-    """Images (1797, 1, 8, 8) from 0 to 1 and digits (1797,), in an order that is always the same."""
+    """Images (1797, 1, 8, 8) from 0 to 1 and digits (1797,), always in the same order."""
     import numpy as np
     import torch
     from sklearn.datasets import load_digits  # type: ignore[import-untyped,unused-ignore]

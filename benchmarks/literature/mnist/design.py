@@ -1,4 +1,4 @@
-"""What is compared, on what and for how long; all of it fixed before the first full run."""
+"""What is compared, on which networks and for how long; fixed before the first full run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ AXES: dict[str, Any] = {
     "batch": [16, 32, 64, 128],
     "momentum": [0.0, 0.5, 0.8, 0.9, 0.95],
 }
-"""What random search and the population draw from: 260 settings."""
+"""The settings from which random search and the population draw: 260."""
 
 DECAY = 0.9
-"""A decaying learning rate is multiplied by it after every epoch: after 30 epochs 1/24 is left."""
+"""Factor of a decaying learning rate after every epoch: after 30 epochs 1/24 is left."""
 
-RANDOM, MATCHED, MEDIAN, DECAYING, POPULATION = "random", "random + LCM", "random + median", "random, decaying", "PBT"
+RANDOM, MATCHED, MEDIAN, DECAYING, POPULATION = (
+    "random",
+    "random + LCM",
+    "random + median",
+    "random, decaying",
+    "PBT",
+)
 METHODS = (RANDOM, MATCHED, MEDIAN, DECAYING, POPULATION)
 
 
@@ -34,13 +40,16 @@ class Size:
     seeds
         Studies of each method and network.
     trainings, epochs
-        Budget of a study: that many trainings of that many epochs. A population has as many members.
+        Budget of a study: the number of trainings and their epochs. A population has as many
+        members.
     points, checkpoints, complete
-        Of learning-curve matching; the median rule looks at the same checkpoints, after as many complete trainings.
+        Options of learning-curve matching. The median rule looks at the same checkpoints, after as
+        many complete trainings.
     stages
         Stages of a population; they divide `epochs`.
     rates, copies, repeats
-        The sweep over initial rates: how many, trainings (or members) for each, and how often that is repeated.
+        The sweep over initial rates: the number of rates, the trainings (or members) for each, and
+        how often they are repeated.
     grid
         Levels of the three axes of the grid search.
     launched
@@ -68,11 +77,13 @@ class Size:
     @property
     def matching(self) -> LearningCurveMatching:
         """The published stopper."""
-        return LearningCurveMatching(self.points, self.checkpoints, complete=self.complete, stop_rank=0.5)
+        return LearningCurveMatching(
+            self.points, self.checkpoints, complete=self.complete, stop_rank=0.5
+        )
 
     @property
     def median(self) -> Median:
-        """The stopper that it is compared with."""
+        """The stopper with which the published one is compared."""
         return Median(self.checkpoints, complete=self.complete)
 
 
@@ -87,7 +98,11 @@ FULL = Size(
     rates=9,
     copies=4,
     repeats=3,
-    grid={"lr": Ordinal.log(1e-3, 1.0, 7), "batch": [16, 32, 64, 128], "momentum": [0.0, 0.5, 0.8, 0.9]},
+    grid={
+        "lr": Ordinal.log(1e-3, 1.0, 7),
+        "batch": [16, 32, 64, 128],
+        "momentum": [0.0, 0.5, 0.8, 0.9],
+    },
     launched=(8, 5),
 )
 QUICK = Size(

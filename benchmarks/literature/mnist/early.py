@@ -1,4 +1,4 @@
-"""What a stopper saved and what it lost, on the very trials that random search trained to their end."""
+"""What a stopper saved and lost, on the same trials that random search trained to their end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def losses(trials: list[Trial]) -> dict[int, float]:
 def compared(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
     """A row for each stopper: the first trials of its search beside the same ones of random search.
 
-    The same seed draws the same settings and trains them from the same weights, so that a trial of both searches differs in
-    nothing but where it ended. `saved` is the share of the epochs not trained; `lost` how much the best validation loss is
-    above that of random search; `good_stopped` how many of the best quarter were stopped.
+    The same seed draws the same settings and trains them from the same weights, so that a trial
+    differs between the two searches only in where it ended. `saved` is the share of the epochs not
+    trained, `lost` how much the best validation loss is above that of random search, and
+    `good_stopped` how many of the best quarter were stopped.
     """
     whole = found[RANDOM].tuner.history
     rows = []
@@ -32,11 +33,19 @@ def compared(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
         n = min(len(whole), len(study.tuner.history))
         full, part = list(whole)[:n], list(study.tuner.history)[:n]
         before, after = losses(full), losses(part)
-        epochs, trained = (sum(len(study_.courses[i]) for i in range(n)) for study_ in (found[RANDOM], study))
+        epochs, trained = (
+            sum(len(study_.courses[i]) for i in range(n)) for study_ in (found[RANDOM], study)
+        )
         best, kept = min(before, key=before.__getitem__), min(after, key=after.__getitem__)
         good = sorted(before, key=before.__getitem__)[: max(1, len(before) // 4)]
         stopped = [i for i in study.stops if i < n]
-        row: dict[str, Any] = {"network": shape, "seed": seed, "stopper": method, "trials": n, "stopped": len(stopped)}
+        row: dict[str, Any] = {
+            "network": shape,
+            "seed": seed,
+            "stopper": method,
+            "trials": n,
+            "stopped": len(stopped),
+        }
         row |= {"epochs": epochs, "trained": trained, "saved": 1 - trained / epochs}
         row |= {"best": before[best], "kept": after[kept], "lost": after[kept] - before[best]}
         row |= {"test_best": full[best].metrics["test"], "test_kept": part[kept].metrics["test"]}
@@ -45,7 +54,10 @@ def compared(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
 
 
 def predictions(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
-    """What learning-curve matching predicted for each trial that it stopped, beside where random search saw it end."""
+    """Predicted final losses of the trials stopped by curve matching, beside the real ones.
+
+    The real ones are those of random search, which trained the same trials to their end.
+    """
     ends = losses(list(found[RANDOM].tuner.history))
     places = pd.Series(ends).rank(pct=True, method="min")
     rows = []
@@ -60,7 +72,7 @@ def predictions(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
 
 
 def agreement(table: pd.DataFrame) -> float:
-    """Spearman's rank correlation of predicted and real final losses, in each study, their mean."""
+    """Spearman's rank correlation of predicted and real final losses: the mean over studies."""
     found = [
         study["predicted"].corr(study["ended"], method="spearman")
         for _, study in table.groupby(["network", "seed"])

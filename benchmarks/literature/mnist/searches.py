@@ -1,4 +1,7 @@
-"""The searches that are compared: each asks, trains, steps and tells in this process until its epochs are used."""
+"""The searches that are compared.
+
+Each asks, trains, steps and tells in this process until its epochs are used up.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,17 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.literature.mnist.design import AXES, DECAY, DECAYING, MATCHED, MEDIAN, POPULATION, RANDOM, SHAPES, Size
+from benchmarks.literature.mnist.design import (
+    AXES,
+    DECAY,
+    DECAYING,
+    MATCHED,
+    MEDIAN,
+    POPULATION,
+    RANDOM,
+    SHAPES,
+    Size,
+)
 from benchmarks.literature.mnist.training import Measured, Training
 from dsice import Goal, Space, State, Trial, Tuner
 from dsice.stopping import Stopper, decide
@@ -26,11 +39,12 @@ class Study:
     Attributes
     ----------
     spent
-        Epochs trained, those of stopped and diverged trainings too.
+        Epochs trained, including those of stopped and diverged trainings.
     courses
         Learning rate and accuracy of each epoch of each trial, by the trial's id.
     stops
-        What the stopper had decided on each trial that it stopped: inputs of the decision by the trial's id.
+        The stopper's decision on each trial that it stopped: the inputs of the decision by the
+        trial's id.
     """
 
     tuner: Tuner
@@ -39,7 +53,10 @@ class Study:
     stops: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def train(self, trial: Trial, training: Training, rate: Rate, most: int) -> str | None:
-        """Train a trial for at most that many epochs; why it ended early, if it did: ``"stopped"`` or ``"diverged"``."""
+        """Train a trial for at most `most` epochs.
+
+        Returns why it ended early, if it did: ``"stopped"`` or ``"diverged"``.
+        """
         course = self.courses.setdefault(trial.id, [])
         for _ in range(most):
             lr = rate(trial.params["lr"], training.epochs)
@@ -54,22 +71,27 @@ class Study:
         return None
 
     def course(self, trial: Trial) -> list[tuple[float, Measured]]:
-        """Learning rate and accuracy of every epoch of a trial, those of the trials that it continues first."""
+        """Learning rate and accuracy of every epoch, beginning with the trials it continues."""
         return [epoch for t in self.tuner.history.lineage(trial) for epoch in self.courses[t.id]]
 
 
 def static(lr: float, epoch: int) -> float:
-    """The rate that does not change."""
+    """A learning rate that does not change."""
     return lr
 
 
 def decaying(lr: float, epoch: int) -> float:
-    """The rate that shrinks after every epoch."""
+    """A learning rate that shrinks after every epoch."""
     return float(lr * DECAY**epoch)
 
 
-def random_search(shape: str, seed: int, size: Size, *, rate: Rate = static, stopper: Stopper | None = None) -> Study:
-    """Settings drawn at random, one training after another until the budget is used; the last one may be cut off."""
+def random_search(
+    shape: str, seed: int, size: Size, *, rate: Rate = static, stopper: Stopper | None = None
+) -> Study:
+    """Settings drawn at random, one training after another until the budget is used up.
+
+    The last training may be cut short.
+    """
     tuner = Tuner(AXES, Random(), goal=Goal("loss"), stopper=stopper, seed=seed)
     study = Study(tuner)
     while study.spent < size.budget and (asked := tuner.ask()):
@@ -77,24 +99,46 @@ def random_search(shape: str, seed: int, size: Size, *, rate: Rate = static, sto
         training = Training(SHAPES[shape], [seed, trial.id])
         ended = study.train(trial, training, rate, min(size.epochs, left))
         if ended == "stopped" and stopper is not None:
-            decided = decide(stopper, tuner.history[trial.id].curve, tuner.history)  # once more: it follows from these alone
+            # again, for its inputs: the decision depends on these arguments alone
+            decided = decide(stopper, tuner.history[trial.id].curve, tuner.history)
             study.stops[trial.id] = dict(decided.inputs) if decided else {}
-        _tell(tuner, trial, training, study, "stopped" if training.epochs < size.epochs and ended is None else ended)
+        _tell(
+            tuner,
+            trial,
+            training,
+            study,
+            "stopped" if training.epochs < size.epochs and ended is None else ended,
+        )
     return study
 
 
 def population(
-    shape: str, seed: int, epochs: int, *, members: int, stages: int, space: Space | dict[str, Any] | None = None
+    shape: str,
+    seed: int,
+    epochs: int,
+    *,
+    members: int,
+    stages: int,
+    space: Space | dict[str, Any] | None = None,
 ) -> Study:
-    """Population-based training whose members change their learning rates; each is trained for `epochs` in all."""
+    """Population-based training whose members change their learning rates.
+
+    Each member is trained for `epochs` in all.
+    """
     strategy = Population(members=members, stages=stages, perturb=["lr"])
-    tuner = Tuner(AXES if space is None else space, strategy, goal=Goal("loss", stage=stages - 1), seed=seed)
+    tuner = Tuner(
+        AXES if space is None else space, strategy, goal=Goal("loss", stage=stages - 1), seed=seed
+    )
     study, before = Study(tuner), dict[int, Training]()
     while asked := tuner.ask(members):
         now: dict[int, Training] = {}
         for trial in asked:
             place = [seed, trial.id]
-            training = Training(SHAPES[shape], place) if trial.parent is None else before[trial.parent].copy(place)
+            training = (
+                Training(SHAPES[shape], place)
+                if trial.parent is None
+                else before[trial.parent].copy(place)
+            )
             ended = study.train(trial, training, static, epochs // stages)
             _tell(tuner, trial, training, study, ended)
             now[trial.id] = training
@@ -110,7 +154,9 @@ def _tell(tuner: Tuner, trial: Trial, training: Training, study: Study, ended: s
         tuner.tell(trial, state=State.STOPPED)
     else:
         last = study.courses[trial.id][-1][1]
-        tuner.tell(trial, metrics={"loss": last.loss, "accuracy": last.accuracy, "test": training.test()})
+        tuner.tell(
+            trial, metrics={"loss": last.loss, "accuracy": last.accuracy, "test": training.test()}
+        )
 
 
 def studies(shape: str, seed: int, size: Size) -> dict[str, Study]:
@@ -120,17 +166,27 @@ def studies(shape: str, seed: int, size: Size) -> dict[str, Study]:
         MATCHED: random_search(shape, seed, size, stopper=size.matching),
         MEDIAN: random_search(shape, seed, size, stopper=size.median),
         DECAYING: random_search(shape, seed, size, rate=decaying),
-        POPULATION: population(shape, seed, size.epochs, members=size.trainings, stages=size.stages),
+        POPULATION: population(
+            shape, seed, size.epochs, members=size.trainings, stages=size.stages
+        ),
     }
 
 
 def final(shape: str, seed: int, found: dict[str, Study]) -> pd.DataFrame:
-    """What each method found: a row each, the metrics those of its best trial (by validation loss)."""
+    """A row for each method with the metrics of its best trial (by validation loss)."""
     rows = []
     for method, study in found.items():
         history, best = study.tuner.history, study.tuner.best
         states = [trial.state for trial in history]
-        row: dict[str, Any] = {"network": shape, "seed": seed, "method": method, "epochs": study.spent, "trials": len(history)}
-        row |= {state.value: states.count(state) for state in (State.DONE, State.STOPPED, State.FAILED)}
+        row: dict[str, Any] = {
+            "network": shape,
+            "seed": seed,
+            "method": method,
+            "epochs": study.spent,
+            "trials": len(history),
+        }
+        row |= {
+            state.value: states.count(state) for state in (State.DONE, State.STOPPED, State.FAILED)
+        }
         rows.append(row | ({} if best is None else {**best.metrics, **best.params}))
     return pd.DataFrame(rows)

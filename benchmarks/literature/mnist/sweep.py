@@ -1,4 +1,4 @@
-"""Final accuracy over the initial learning rate: static, decaying, and a population whose members all begin there."""
+"""Final accuracy over the initial rate: static, decaying, and a population that begins there."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from benchmarks.literature.mnist.searches import Rate, decaying, population, sta
 from benchmarks.literature.mnist.training import GUESSING, Training
 from dsice import Ordinal, Require, Space, State
 
-MOMENTUM, BATCH = 0.9, 32  # of all trainings of the sweep
-FIRST = 1000  # seeds of their own
+MOMENTUM, BATCH = 0.9, 32  # in all trainings of the sweep
+FIRST = 1000  # the sweep's seeds begin here, apart from those of the searches
 
 
 def rates(size: Size) -> list[float]:
@@ -21,10 +21,11 @@ def rates(size: Size) -> list[float]:
 
 
 def sweep(size: Size, shape: str) -> pd.DataFrame:
-    """A row for each initial rate, way and repeat: `copies` trainings of as many epochs each, or as many members.
+    """A row for each initial rate, way and repeat.
 
-    `mean` is the test accuracy of all of them at their end, `best` that of the one with the least validation loss. A
-    training that diverged counts with the accuracy of guessing.
+    Each is `copies` trainings of the same number of epochs, or a population with as many members.
+    `mean` is the mean test accuracy at their end, `best` that of the one with the least validation
+    loss. A training that diverged counts with the accuracy of guessing.
     """
     ways: dict[str, Rate] = {"static": static, "decaying": decaying}
     rows = []
@@ -32,7 +33,8 @@ def sweep(size: Size, shape: str) -> pd.DataFrame:
         for repeat in range(size.repeats):
             seed = FIRST + repeat
             found = {
-                way: [_alone(shape, [seed, i], lr, rate, size.epochs) for i in range(size.copies)] for way, rate in ways.items()
+                way: [_alone(shape, [seed, i], lr, rate, size.epochs) for i in range(size.copies)]
+                for way, rate in ways.items()
             }
             found["PBT"] = _together(shape, seed, lr, size)
             for way, ends in found.items():
@@ -54,10 +56,15 @@ def _alone(shape: str, seed: list[int], lr: float, rate: Rate, epochs: int) -> t
 
 
 def _together(shape: str, seed: int, lr: float, size: Size) -> list[tuple[float, float]]:
-    """The same of each member of a population that begins at one rate; the ends of the axis bound what it may change to."""
+    """Final validation loss and test accuracy of each member of a population.
+
+    All members begin at one rate; the ends of the axis bound the rates they may change to.
+    """
     axes: dict[str, Any] = {"lr": rates(size), "batch": [BATCH], "momentum": [MOMENTUM]}
     space = Space(axes, where=[Require(f"lr == {lr!r}")])
-    study = population(shape, seed, size.epochs, members=size.copies, stages=size.stages, space=space)
+    study = population(
+        shape, seed, size.epochs, members=size.copies, stages=size.stages, space=space
+    )
     last = [t for t in study.tuner.history if t.stage == size.stages - 1 and t.state is State.DONE]
     ends = [(t.metrics["loss"], t.metrics["test"]) for t in last]
     return ends + [(float("inf"), GUESSING)] * (size.copies - len(ends))

@@ -1,4 +1,4 @@
-"""A training that can be gone on with: one epoch at a time, at any learning rate, kept in checkpoints."""
+"""A training that can be resumed: one epoch at a time, at any rate, kept in checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.literature.mnist.network import Array, Labels, Network, log_loss
 
 TRAIN, VALIDATION = 900, 1350  # images [0, 900) train, [900, 1350) validate, the last 447 test
 CLASSES = 10
-GUESSING = 1 / CLASSES  # accuracy that a training that diverged counts with
+GUESSING = 1 / CLASSES  # the accuracy credited to a training that diverged
 CHECKPOINT = "checkpoint.npz"
 
 DIGITS = "DIGITS_NPZ"
@@ -27,11 +27,11 @@ Part = tuple[Array, Labels]
 
 
 class CheckpointError(RuntimeError):
-    """A training that cannot be gone on with: its checkpoint is missing or torn."""
+    """A training that cannot be resumed: its checkpoint is missing or torn."""
 
 
 class Measured(NamedTuple):
-    """What an epoch led to."""
+    """Figures of the network after an epoch."""
 
     loss: float
     accuracy: float
@@ -39,7 +39,10 @@ class Measured(NamedTuple):
 
 @cache
 def data() -> tuple[Part, Part, Part]:
-    """Training, validation and test images (n, 64), scaled to [0, 1], with their labels (n,); the writers differ."""
+    """Training, validation and test images (n, 64), scaled to [0, 1], with labels (n,).
+
+    The parts come from different writers.
+    """
     if path := os.environ.get(DIGITS):
         with np.load(path) as kept:
             images, labels = kept["images"], kept["labels"]
@@ -54,9 +57,13 @@ def data() -> tuple[Part, Part, Part]:
 
 
 def keep_data(path: Path) -> Path:
-    """Write the images to a file that `DIGITS` may name."""
+    """Write the images to a file; `DIGITS` may then name it."""
     parts = data()
-    np.savez(path, images=np.concatenate([x for x, _ in parts]), labels=np.concatenate([y for _, y in parts]))
+    np.savez(
+        path,
+        images=np.concatenate([x for x, _ in parts]),
+        labels=np.concatenate([y for _, y in parts]),
+    )
     return path
 
 
@@ -68,7 +75,8 @@ class Training:
     shape
         Units of its hidden layers.
     seed
-        Whole numbers: of the initial weights and of the order of the images. A copy takes another one for the latter.
+        Whole numbers that determine the initial weights and the order of the images. A copy takes
+        another seed for the latter.
     """
 
     def __init__(self, shape: Sequence[int], seed: Sequence[int]) -> None:
@@ -77,11 +85,15 @@ class Training:
         self.network = Network([64, *shape, CLASSES], np.random.default_rng(self.seed))
 
     def epoch(self, lr: float, batch: int, momentum: float) -> Measured:
-        """Go through the training images once; loss and accuracy on the validation images (NaN: it diverged)."""
+        """Go through the training images once.
+
+        Returns loss and accuracy on the validation images; NaN if the training diverged.
+        """
         (x, y), (x_validation, y_validation), _ = data()
         targets = np.eye(CLASSES, dtype=np.float32)[y]
         order = np.random.default_rng([*self.seed, self.epochs]).permutation(len(x))
-        with np.errstate(all="ignore"):  # a diverging training overflows; the NaN at its end says so
+        # a diverging training overflows; the NaN at its end says so
+        with np.errstate(all="ignore"):
             for i in range(0, len(x), batch):
                 rows = order[i : i + batch]
                 self.network.step(x[rows], targets[rows], lr, momentum)
@@ -96,13 +108,13 @@ class Training:
         return _accuracy(self.network.predict(x), y)
 
     def copy(self, seed: Sequence[int]) -> Training:
-        """The same network at the same epoch, to be gone on with in another order of the images."""
+        """The same network at the same epoch, to train on with another order of the images."""
         twin = copy.deepcopy(self)
         twin.seed = tuple(seed)
         return twin
 
     def save(self, directory: Path) -> None:
-        """Write the checkpoint; whole or not at all."""
+        """Write the checkpoint, completely or not at all."""
         part = directory / f"part-{CHECKPOINT}"
         np.savez(part, *self.network.state, epochs=self.epochs)
         part.replace(directory / CHECKPOINT)
@@ -114,18 +126,23 @@ class Training:
         Raises
         ------
         CheckpointError
-            There is none, it is torn, or it is of a network of another shape.
+            There is none, it is torn, or its network has another shape.
         """
         found, path = cls(shape, seed), directory / CHECKPOINT
         try:
-            with path.open("rb") as file, np.load(file) as kept:  # numpy leaves a torn file open that it opened itself
+            # numpy leaves a torn file open that it opened itself
+            with path.open("rb") as file, np.load(file) as kept:
                 arrays = [kept[f"arr_{i}"] for i in range(len(kept.files) - 1)]
                 found.epochs = int(kept["epochs"])
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
+            raise CheckpointError(
+                f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}"
+            ) from error
         mine = found.network.state
         if [a.shape for a in arrays] != [a.shape for a in mine]:
-            raise CheckpointError(f"the checkpoint {path} is not of a network with hidden layers {tuple(shape)}")
+            raise CheckpointError(
+                f"the checkpoint {path} is not of a network with hidden layers {tuple(shape)}"
+            )
         for own, array in zip(mine, arrays, strict=True):
             own[...] = array
         return found

@@ -1,6 +1,6 @@
-"""The program of a trial that a launcher runs: a whole training, or one stage of a member of a population.
+"""The program of a trial that a launcher runs: a whole training, or one stage of a member.
 
-A process of its own may run it, so nothing is imported that takes long.
+A process of its own may run it, so it imports nothing that takes long.
 """
 
 from __future__ import annotations
@@ -22,13 +22,20 @@ def warm(path: str) -> None:
     data()
 
 
-def whole(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:
+def whole(
+    shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float
+) -> dict[str, float]:
     """One training from beginning to end, as a trial of the grid."""
     return _train(Training(shape, [SEED]), epochs, lr, batch, momentum)
 
 
-def stage(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:
-    """One stage of a member: goes on from the checkpoint of the trial that it continues, and leaves its own."""
+def stage(
+    shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: float
+) -> dict[str, float]:
+    """One stage of a member of a population.
+
+    It goes on from the checkpoint of the trial that it continues, and leaves its own.
+    """
     seed = [SEED, int(os.environ["DSICE_TRIAL"])]
     parent = os.environ.get("DSICE_PARENT_DIR")
     training = Training.load(Path(parent), shape, seed) if parent else Training(shape, seed)
@@ -37,7 +44,9 @@ def stage(shape: Sequence[int], epochs: int, lr: float, batch: int, momentum: fl
     return metrics
 
 
-def _train(training: Training, epochs: int, lr: float, batch: int, momentum: float) -> dict[str, float]:
+def _train(
+    training: Training, epochs: int, lr: float, batch: int, momentum: float
+) -> dict[str, float]:
     last = None
     for _ in range(epochs):
         last = training.epoch(lr, batch, momentum)

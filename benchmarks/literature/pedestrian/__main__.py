@@ -1,4 +1,4 @@
-"""All of the reproduction: ``python -m benchmarks.literature.pedestrian [--quick] [--workers N]``."""
+"""Run the reproduction: ``python -m benchmarks.literature.pedestrian [--quick] [--workers N]``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ def main() -> None:
     results = Results(Path(__file__).parent, quick=options.quick)
     data = walks.load(simulated=options.quick, share=size.share)
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    journals = results.path("journals")  # until all is done: a command that was interrupted goes on from them
+    # kept until all is done: an interrupted command goes on from them
+    journals = results.path("journals")
     journals.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(options.workers, context, training.begin, (data, size.updates)) as pool:
+    with ProcessPoolExecutor(
+        options.workers, context, training.begin, (data, size.updates)
+    ) as pool:
         rows = search_all(size, pool, journals)
         found = Found(data, size, rows, train_again(rows, size, pool), options.workers)
         shutil.copy(journals / "DSICE_0.jsonl", results.path("DSICE_0.jsonl"))
@@ -41,7 +44,10 @@ def search_all(size: study.Size, pool: Executor, journals: Path) -> pd.DataFrame
     for search in study.searches(size):
         rows = study.measure(search, pool, journals / f"{search.label}.jsonl")
         took, lowest = rows["cpu_seconds"].sum(), rows["fde"].min()
-        print(f"{search.label}: {len(rows)} trials, {took:.0f} CPU seconds, best FDE {lowest:.3f} m", flush=True)
+        print(
+            f"{search.label}: {len(rows)} trials, {took:.0f} CPU seconds, best FDE {lowest:.3f} m",
+            flush=True,
+        )
         found.append(rows)
     return pd.concat(found, ignore_index=True)
 
@@ -55,19 +61,24 @@ def train_again(rows: pd.DataFrame, size: study.Size, pool: Executor) -> pd.Data
 
 def write(results: Results, found: Found) -> None:
     """The tables."""
-    packed = {"method": "gzip", "mtime": 0}  # 1500 rows: a third of the size, and the same bytes from the same rows
+    # 1500 rows: a third of the size, and the same rows give the same bytes
+    packed = {"method": "gzip", "mtime": 0}
     path = results.path("trials.csv.gz")
-    found.rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", compression=packed)
+    found.rows.to_csv(
+        path, index=False, float_format="%.6g", lineterminator="\n", compression=packed
+    )
     results.table("retrained", found.again)
     results.table("times", found.times)
 
 
 def draw(results: Results, found: Found, pool: Executor) -> None:
-    """The pictures; the one of some paths trains two networks."""
+    """The pictures; the picture of some paths trains two networks."""
     pictures.transition(results.path("DSICE_0.jsonl"), results.path("transition.png"))
     replayed, _ = clock.rounds(study.searches(found.size)[0], found.each["DSICE_0"])
     pictures.workers(replayed, results.path("timeline.png"))
-    pictures.beside(found.rows, found.start, found.straight["validation"], results.path("searches.png"))
+    pictures.beside(
+        found.rows, found.start, found.straight["validation"], results.path("searches.png")
+    )
     pictures.retrained(found.again, found.straight, results.path("retrained.png"))
     some = turning(found.data.test)
     points = {"initial": dict(study.START), "tuned": study.best(found.each["DSICE_0"])}
@@ -76,7 +87,10 @@ def draw(results: Results, found: Found, pool: Executor) -> None:
 
 
 def turning(windows: walks.Windows) -> walks.Windows:
-    """Of those who walk (3 m or more), four at even ranks of how far they end from where straight on would have led."""
+    """Four walks of 3 m or more that turn more or less.
+
+    They have even ranks of the distance between their end and where walking straight on would end.
+    """
     going = windows[np.linalg.norm(windows[:, -1], axis=1) >= 3.0]
     off = np.linalg.norm(walks.straight_on(going)[:, -1] - going[:, -1], axis=1)
     ranks = np.linspace(0, len(off) - 1, 6).astype(int)[1:5]

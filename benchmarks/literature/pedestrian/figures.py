@@ -1,4 +1,4 @@
-"""The figures of the summary: what was found, beside what was published."""
+"""The figures of the summary, beside the published ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import pandas as pd
 
 from benchmarks.literature.pedestrian import clock, study, walks
 
-PAPER = {"fde_initial_m": 0.70, "fde_tuned_m": 0.48, "share_better": 0.75, "time": "1/14 (35 days to 2.4)"}
-NEAR = 1.01  # times the lowest fde of the sequential search is as good as it
+PAPER = {
+    "fde_initial_m": 0.70,
+    "fde_tuned_m": 0.48,
+    "share_better": 0.75,
+    "time": "1/14 (35 days to 2.4)",
+}
+NEAR = 1.01  # an fde up to so many times the lowest of the sequential search is as good
 
 
 @dataclass(frozen=True)
 class Found:
-    """All that was measured, and what follows from it.
+    """All measurements, and what follows from them.
 
     Attributes
     ----------
@@ -25,7 +30,7 @@ class Found:
     again
         The trainings with other seeds.
     workers
-        Processes that trained.
+        Number of processes that trained.
     """
 
     data: walks.Walks
@@ -52,7 +57,10 @@ class Found:
     def straight(self) -> dict[str, float]:
         """The fde of the plainest prediction, m."""
         parts = {"validation": self.data.validation, "test": self.data.test}
-        return {part: walks.errors(walks.straight_on(truth), truth)["fde"] for part, truth in parts.items()}
+        return {
+            part: walks.errors(walks.straight_on(truth), truth)["fde"]
+            for part, truth in parts.items()
+        }
 
     @cached_property
     def times(self) -> pd.DataFrame:
@@ -60,26 +68,39 @@ class Found:
         target = NEAR * float(self.each["Sequential2018_0"]["fde"].min())
         typical = self.rows.groupby("rnn_size")["cpu_seconds"].transform("median")
         rows = self.rows.assign(typical_seconds=typical)
-        return pd.DataFrame([clock.account(one, study.of(rows, one.label), target) for one in study.searches(self.size)])
+        return pd.DataFrame(
+            [
+                clock.account(one, study.of(rows, one.label), target)
+                for one in study.searches(self.size)
+            ]
+        )
 
     def gain(self, before: list[str], after: list[str]) -> dict[str, dict[str, float]]:
-        """How much lower the points `after` are than `before`, pairs of the same training seed: mean, standard error (m)."""
+        """How much lower the fde of the points `after` is than that of `before`, in metres.
+
+        Mean and standard error of the differences between trainings with the same seed.
+        """
         found = {}
         for part in ("validation", "test"):
             wide = self.again.pivot(index="seed", columns="point", values=part)
             gain = (wide[before].mean(axis=1) - wide[after].mean(axis=1)).to_numpy()
-            found[part] = {"mean": float(gain.mean()), "standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
+            found[part] = {
+                "mean": float(gain.mean()),
+                "standard_error": float(gain.std(ddof=1) / np.sqrt(len(gain))),
+            }
         return found
 
     def summary(self) -> dict[str, object]:
-        """What goes into summary.json."""
+        """The contents of summary.json."""
         usual = float(
             self.again.loc[self.again["point"] == "initial", "validation"].mean()
         )  # the seed of the trials may be a bad one
         quality = {
             "published": PAPER,
             "data": self.data.source,
-            "windows": {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")},
+            "windows": {
+                name: len(getattr(self.data, name)) for name in ("train", "validation", "test")
+            },
             "processes": self.workers,
             "start": study.START,
             "trials": {label: len(rows) for label, rows in self.each.items()},
@@ -88,10 +109,16 @@ class Found:
             "fde_tuned_m": {label: float(rows["fde"].min()) for label, rows in self.each.items()},
             "tuned": {label: study.best(rows) for label, rows in self.each.items()},
             "fde_straight_on_m": self.straight,
-            "share_better": {label: study.better(rows, self.start) for label, rows in self.each.items()},
+            "share_better": {
+                label: study.better(rows, self.start) for label, rows in self.each.items()
+            },
             "share_better_by_round": {label: self.by_round(label) for label in self.seeds("DSICE")},
-            "share_better_than_retrained_initial": {label: study.better(rows, usual) for label, rows in self.each.items()},
-            "retrained_fde_m": self.again.groupby("point", sort=False)[["validation", "test"]].mean().to_dict("index"),
+            "share_better_than_retrained_initial": {
+                label: study.better(rows, usual) for label, rows in self.each.items()
+            },
+            "retrained_fde_m": self.again.groupby("point", sort=False)[["validation", "test"]]
+            .mean()
+            .to_dict("index"),
             "retrained_gain_m": {
                 "initial to DSICE": self.gain(["initial"], self.seeds("DSICE")),
                 "initial to random": self.gain(["initial"], self.seeds("random")),
@@ -112,6 +139,10 @@ class Found:
         for name, column in (("speedup_same_trials", "speedup"), ("utilisation", "utilisation")):
             found[name] = {label: float(by_label[label][column]) for label in others}
         for column in ("elapsed_s", "elapsed_at_typical_costs_s", "to_target_s"):
-            ratios = {label: float(sequential[column] / by_label[label][column]) for label in others}
-            found[f"sequential_over_{column}"] = {label: ratio if np.isfinite(ratio) else None for label, ratio in ratios.items()}
+            ratios = {
+                label: float(sequential[column] / by_label[label][column]) for label in others
+            }
+            found[f"sequential_over_{column}"] = {
+                label: ratio if np.isfinite(ratio) else None for label, ratio in ratios.items()
+            }
         return found

@@ -1,4 +1,4 @@
-"""The figures: the transition of a search, searches beside each other, the workers, the points trained again, some paths."""
+"""The pictures: a search's transition, searches compared, workers, points trained again, paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DPI = 84
 
 
 def transition(journal: Path, path: Path) -> None:
-    """The published figure: the error of each measurement, and the best so far, over the number of measurements."""
+    """The published figure: each measured error and the best so far, over the measurements."""
     figure = plots.progress(Tuner.read(journal))
     figure.axes[0].set_ylabel("final displacement error (m)")
     figure.axes[0].set_xlabel("measurement")
@@ -33,7 +33,11 @@ def workers(replayed: Tuner, path: Path) -> None:
 
 
 def beside(rows: pd.DataFrame, start: float, straight: float, path: Path) -> None:
-    """Best so far over the number of trials, a line per search, above; all trials of DSICE and random search, below."""
+    """Searches beside each other.
+
+    Above: the best so far over the number of trials, a line per search.
+    Below: all trials of DSICE and of random search.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
@@ -43,14 +47,25 @@ def beside(rows: pd.DataFrame, start: float, straight: float, path: Path) -> Non
         first = str(label).endswith("_0")
         lowest = np.fmin.accumulate(group["fde"].to_numpy())
         left.step(
-            1 + np.arange(len(lowest)), lowest, where="post", color=COLOURS[name], linewidth=1.4, label=name if first else None
+            1 + np.arange(len(lowest)),
+            lowest,
+            where="post",
+            color=COLOURS[name],
+            linewidth=1.4,
+            label=name if first else None,
         )
     left.set_xlabel("trial")
     left.set_ylabel("best so far: FDE on validation paths (m)")
     left.set_ylim(top=start * 1.02)
     for name in ("DSICE", "random"):
         values = np.sort(rows.loc[rows["search"].str.startswith(name), "fde"].dropna())
-        right.step(values, np.arange(1, len(values) + 1) / len(values), color=COLOURS[name], linewidth=1.4, label=name)
+        right.step(
+            values,
+            np.arange(1, len(values) + 1) / len(values),
+            color=COLOURS[name],
+            linewidth=1.4,
+            label=name,
+        )
     right.set_xlabel("FDE on validation paths (m)")
     right.set_ylabel("share of trials at or below")
     right.set_xscale("log")
@@ -74,7 +89,10 @@ def _plain_ticks(axes: Axes) -> None:
 
 
 def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> None:
-    """Every training of a point with another seed as a dot, its mean as a bar; validation paths and the unseen place."""
+    """Every training of a point with another seed as a dot, their mean as a bar.
+
+    On validation paths and in the unseen place.
+    """
     from matplotlib.figure import Figure
 
     names = list(rows["point"].unique())
@@ -84,10 +102,25 @@ def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> Non
         for place, name in enumerate(names):
             values = rows.loc[rows["point"] == name, part].to_numpy()
             colour = COLOURS.get(name.rsplit("_", 1)[0], "black")
-            axes.scatter(values, place + np.linspace(-0.2, 0.2, len(values)), s=16, color=colour, alpha=0.6, linewidths=0)
+            axes.scatter(
+                values,
+                place + np.linspace(-0.2, 0.2, len(values)),
+                s=16,
+                color=colour,
+                alpha=0.6,
+                linewidths=0,
+            )
             axes.vlines(values.mean(), place - 0.35, place + 0.35, color=colour, linewidth=2.0)
-        axes.axvline(straight[part], color=GREY, linestyle=":", linewidth=1.4, label="everybody goes straight on")
-        axes.set_yticks(range(len(names)), [name.replace("_", ", seed ") for name in names], fontsize=8)
+        axes.axvline(
+            straight[part],
+            color=GREY,
+            linestyle=":",
+            linewidth=1.4,
+            label="everybody goes straight on",
+        )
+        axes.set_yticks(
+            range(len(names)), [name.replace("_", ", seed ") for name in names], fontsize=8
+        )
         axes.set_xlabel(f"FDE (m), {title}")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].invert_yaxis()
@@ -97,17 +130,30 @@ def retrained(rows: pd.DataFrame, straight: dict[str, float], path: Path) -> Non
 
 
 def paths(truth: Windows, predicted: dict[str, Windows], path: Path) -> None:
-    """Some walks: what was seen, where the walk went, and what each point predicts."""
+    """Some walks: the positions seen, where the walk went, and what each point predicts."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     colours = {"initial": "black", "tuned": BLUE}
     for place, axes in enumerate(figure.subplots(1, len(truth))):
         axes.plot(*truth[place, :SEEN].T, color=GREY, marker=".", markersize=4, label="seen, 3.2 s")
-        axes.plot(*truth[place, SEEN - 1 :].T, color=VERMILLION, marker=".", markersize=4, label="walked, 4.8 s")
+        axes.plot(
+            *truth[place, SEEN - 1 :].T,
+            color=VERMILLION,
+            marker=".",
+            markersize=4,
+            label="walked, 4.8 s",
+        )
         for name, found in predicted.items():
             ahead = np.concatenate([np.zeros((1, 2)), found[place]])
-            axes.plot(*ahead.T, color=colours[name], marker=".", markersize=3, linewidth=1.0, label=f"predicted, {name}")
+            axes.plot(
+                *ahead.T,
+                color=colours[name],
+                marker=".",
+                markersize=3,
+                linewidth=1.0,
+                label=f"predicted, {name}",
+            )
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xlabel("x (m)")
         axes.tick_params(labelsize=8)

@@ -1,8 +1,9 @@
 """Walking paths by the social-force model, for machines without the recorded ones.
 
-D. Helbing, P. Molnár, Social force model for pedestrian dynamics, Physical Review E 51 (1995) 4282: everybody accelerates towards
-the own speed and goal, and is pushed away by the others and by walls. Speeds, relaxation time and the strength and range of the
-push are those of the paper (circles instead of ellipses, and random pushes beside).
+D. Helbing, P. Molnár, Social force model for pedestrian dynamics, Physical Review E 51 (1995) 4282:
+people accelerate towards their own speed and goal, and are pushed away by others and by walls.
+Speeds, relaxation time and the strength and range of the push are those of the paper, but the
+people are circles instead of ellipses, and there are random pushes too.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ Floats = NDArray[np.float64]
 
 STEP = 0.1  # seconds of one step of integration
 RECORD = 4  # steps between two recorded positions: 0.4 s
-FRAMES = 10  # number by which the frame grows from one recorded position to the next, as in the recordings
-SPEED, SPREAD, FASTEST = 1.34, 0.26, 1.3  # m/s; the last is a factor of the own speed
+# the frame number grows by this from one recorded position to the next, as in the recordings
+FRAMES = 10
+SPEED, SPREAD, FASTEST = 1.34, 0.26, 1.3  # m/s; the last is a factor of each person's speed
 RELAXATION = 0.5  # s
 PUSH, RANGE = 2.1, 0.3  # m^2/s^2 and m, from others
 WALL, WALL_RANGE = 10.0, 0.2  # m^2/s^2 and m, from walls
@@ -27,7 +29,10 @@ TREMBLE = 0.3  # m/s^2, standard deviation of the random pushes
 
 @dataclass(frozen=True)
 class Scene:
-    """A square of `size` metres and the directions (degrees) in which people cross it; a corridor has walls."""
+    """A square of `size` metres and the directions (degrees) in which people cross it.
+
+    A corridor has walls.
+    """
 
     name: str
     directions: tuple[float, ...]
@@ -47,20 +52,26 @@ SCENES = (
 
 
 def paths(seed: int = 0, *, share: float = 1.0) -> pd.DataFrame:
-    """Paths of all scenes: columns scene, split, frame, ped, x, y (m), one row per person and 0.4 s.
+    """Paths of all scenes, with one row per person and 0.4 s.
 
     Parameters
     ----------
     share
-        Of the people of each scene.
+        Share of the people of each scene that are simulated.
 
     Returns
     -------
     pandas.DataFrame
-        ``split`` is ``val`` in the last fifth of the frames of a scene, else ``train``.
+        Columns scene, split, frame, ped, x, y (m). ``split`` is ``val`` in the last fifth of the
+        frames of a scene, else ``train``.
     """
     rngs = np.random.default_rng(seed).spawn(len(SCENES))
-    return pd.concat([_walk(scene, max(6, round(share * scene.people)), rng) for scene, rng in zip(SCENES, rngs, strict=True)])
+    return pd.concat(
+        [
+            _walk(scene, max(6, round(share * scene.people)), rng)
+            for scene, rng in zip(SCENES, rngs, strict=True)
+        ]
+    )
 
 
 def _walk(scene: Scene, people: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -78,8 +89,12 @@ def _walk(scene: Scene, people: int, rng: np.random.Generator) -> pd.DataFrame:
     while inside.any():
         here = inside & (enters <= step * STEP)
         if step % RECORD == 0 and here.any():
-            rows.append((np.full(here.sum(), step // RECORD * FRAMES), np.flatnonzero(here), *place[here].T))
-        push = _forces(place[here], speed[here], goal[here], own[here], scene) + rng.normal(0.0, TREMBLE, (here.sum(), 2))
+            rows.append(
+                (np.full(here.sum(), step // RECORD * FRAMES), np.flatnonzero(here), *place[here].T)
+            )
+        push = _forces(place[here], speed[here], goal[here], own[here], scene) + rng.normal(
+            0.0, TREMBLE, (here.sum(), 2)
+        )
         faster = speed[here] + STEP * push
         over = np.linalg.norm(faster, axis=1) / (FASTEST * own[here])
         speed[here] = faster / np.maximum(1.0, over)[:, None]
@@ -88,7 +103,9 @@ def _walk(scene: Scene, people: int, rng: np.random.Generator) -> pd.DataFrame:
         step += 1
     frame, ped, x, y = (np.concatenate(column) for column in zip(*rows, strict=True))
     split = np.where(frame > 0.8 * frame.max(), "val", "train")
-    return pd.DataFrame({"scene": scene.name, "split": split, "frame": frame, "ped": ped, "x": x, "y": y})
+    return pd.DataFrame(
+        {"scene": scene.name, "split": split, "frame": frame, "ped": ped, "x": x, "y": y}
+    )
 
 
 def _forces(place: Floats, speed: Floats, goal: Floats, own: Floats, scene: Scene) -> Floats:
@@ -104,6 +121,7 @@ def _forces(place: Floats, speed: Floats, goal: Floats, own: Floats, scene: Scen
     if scene.corridor:
         half, side = scene.width / 2 + 0.5, place[:, 1]
         total[:, 1] += WALL * (
-            np.exp(-np.maximum(half + side, 0.0) / WALL_RANGE) - np.exp(-np.maximum(half - side, 0.0) / WALL_RANGE)
+            np.exp(-np.maximum(half + side, 0.0) / WALL_RANGE)
+            - np.exp(-np.maximum(half - side, 0.0) / WALL_RANGE)
         )
     return total

@@ -15,7 +15,7 @@ from dsice import Goal, Tuner, run
 from dsice.launchers import Futures
 from dsice.strategies import DSICE, Parallel2022, Random, Sequential2018, Strategy
 
-# Five levels each, as published; the levels themselves were not, and are ours.
+# Five levels each, as published; the levels themselves were not published, and are ours.
 AXES: dict[str, Sequence[float]] = {
     "rnn_size": (8, 16, 32, 64, 128),
     "grad_clip": (0.1, 0.3, 1.0, 3.0, 10.0),
@@ -23,9 +23,16 @@ AXES: dict[str, Sequence[float]] = {
     "dropout": (0.0, 0.125, 0.25, 0.375, 0.5),
     "lambda_param": (5e-6, 5e-5, 5e-4, 5e-3, 5e-2),
 }
-# The published initial point is not known to us. These are the defaults that several public Social-LSTM programs have for
-# options of exactly these names: settings made for another network and data. Chosen before anything was trained.
-START = {"rnn_size": 128, "grad_clip": 10.0, "learning_rate": 0.003, "dropout": 0.5, "lambda_param": 5e-4}
+# The published initial point is not known to us. These are the defaults of several public
+# Social-LSTM programs for options of exactly these names, made for another network and other data.
+# They were chosen before anything was trained.
+START = {
+    "rnn_size": 128,
+    "grad_clip": 10.0,
+    "learning_rate": 0.003,
+    "dropout": 0.5,
+    "lambda_param": 5e-4,
+}
 GOAL = Goal("fde")
 
 
@@ -42,7 +49,7 @@ class Size:
     repeats
         Trainings with other seeds of each point that is trained again.
     share
-        Of the simulated people.
+        Share of the people that are simulated.
     """
 
     batch: int = 40
@@ -64,7 +71,7 @@ QUICK = Size(batch=8, rounds=2, seeds=1, longest=12, repeats=2, updates=5, share
 
 @dataclass(frozen=True)
 class Search:
-    """One search: what it is called, how it asks, how many at a time, when it must end."""
+    """One search: its name, its strategy, its batch size and when it must end."""
 
     name: str
     strategy: Strategy
@@ -74,29 +81,42 @@ class Search:
 
     @property
     def label(self) -> str:
-        """Of its journal and in the tables."""
+        """Name of its journal and in the tables."""
         return f"{self.name}_{self.seed}"
 
     def tuner(self, journal: Path | None = None) -> Tuner:
-        """A new tuner of it, or one that goes on with the journal."""
-        return Tuner(AXES, self.strategy, goal=GOAL, journal=journal, max_trials=self.most, seed=self.seed)
+        """A new tuner of this search, or one that goes on with the journal."""
+        return Tuner(
+            AXES, self.strategy, goal=GOAL, journal=journal, max_trials=self.most, seed=self.seed
+        )
 
 
 def searches(size: Size) -> list[Search]:
-    """DSICE and random search with as many trials each; the published parallel and sequential algorithm until they end."""
-    tuned = DSICE(start=START, tolerance=None)  # no end of its own: as many trials as random search
+    """The searches that are compared.
+
+    DSICE and random search have the same number of trials; the published parallel and sequential
+    algorithms go on until they end.
+    """
+    tuned = DSICE(
+        start=START, tolerance=None
+    )  # never stops itself: as many trials as random search
     found = []
     for seed in range(size.seeds):
         found.append(Search("DSICE", tuned, seed, size.batch, size.trials))
         found.append(Search("random", Random(), seed, size.batch, size.trials))
-    parallel = Search("Parallel2022", Parallel2022(start=START, batch=size.batch), 0, size.batch, size.longest)
+    parallel = Search(
+        "Parallel2022", Parallel2022(start=START, batch=size.batch), 0, size.batch, size.longest
+    )
     sequential = Search("Sequential2018", Sequential2018(start=START), 0, 1, size.longest)
     return [*found[:2], parallel, sequential, *found[2:]]
 
 
 def measure(search: Search, pool: Executor, journal: Path) -> pd.DataFrame:
     """Run a search on real trainings; one row for each trial, in the order of asking."""
-    with search.tuner(journal) as tuner, Futures(training.trial, pool, slots=search.batch) as launcher:
+    with (
+        search.tuner(journal) as tuner,
+        Futures(training.trial, pool, slots=search.batch) as launcher,
+    ):
         run(tuner, launcher, mode="rounds", progress=False)
         rows = tuner.history.frame()
     columns = ["id", "round", "state", *AXES, "value", "ade", "seconds", "cpu_seconds"]
@@ -111,13 +131,16 @@ def of(rows: pd.DataFrame, label: str) -> pd.DataFrame:
 
 
 def initial(rows: pd.DataFrame) -> float:
-    """The fde of the initial point, from the trials of any search that measured it; NaN if none did."""
+    """The fde of the initial point in the trials of any search that measured it; else NaN."""
     here = np.logical_and.reduce([rows[name] == value for name, value in START.items()])
     return float(rows.loc[here, "fde"].mean())
 
 
 def better(rows: pd.DataFrame, start: float) -> float:
-    """Share of the trials of a search that beat the initial value; the initial point itself does not count, a failed one does."""
+    """Share of the trials of a search that beat the initial value.
+
+    The initial point itself does not count; a failed trial does.
+    """
     others = ~np.logical_and.reduce([rows[name] == value for name, value in START.items()])
     return float((rows.loc[others, "fde"] < start).mean())
 
@@ -129,7 +152,15 @@ def best(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def train_again(points: dict[str, dict[str, float]], repeats: int, pool: Executor) -> pd.DataFrame:
-    """Train points with seeds that no search used (1, 2, ...): columns point, seed, validation, test (fde in metres)."""
+    """Train points with seeds that no search used (1, 2, ...).
+
+    The columns are point, seed, validation and test (fde in metres).
+    """
     jobs = [(name, seed) for name in points for seed in range(1, repeats + 1)]
     found = pool.map(training.again, [points[name] for name, _ in jobs], [seed for _, seed in jobs])
-    return pd.DataFrame([{"point": name, "seed": seed, **fde} for (name, seed), fde in zip(jobs, found, strict=True)])
+    return pd.DataFrame(
+        [
+            {"point": name, "seed": seed, **fde}
+            for (name, seed), fde in zip(jobs, found, strict=True)
+        ]
+    )

@@ -1,8 +1,9 @@
 """One trial: a small LSTM learns to predict paths. The only module that needs torch.
 
-The last eight positions go in as seven displacements; an embedding, an LSTM and a linear layer give the next twelve positions.
-Windows are turned at random in training, so that a direction of walking means nothing. The loss is the mean squared distance;
-``lambda_param`` weighs the squared weights (L2). Adam, its rate falling linearly to nought.
+The last eight positions go in as seven displacements; an embedding, an LSTM and a linear layer give
+the next twelve positions. Windows are turned at random in training, so that the direction of
+walking means nothing. The loss is the mean squared distance; ``lambda_param`` weighs the squared
+weights (L2). The optimiser is Adam with a rate that falls linearly to zero.
 """
 
 from __future__ import annotations
@@ -29,21 +30,26 @@ def begin(walks: Walks, updates: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _trained(walks.train, 3, 8, 1.0, 0.001, 0.0, 0.0, seed=0)  # torch loads much on its first update: no trial is to pay for it
+    # torch loads much on its first update, which no trial shall pay for
+    _trained(walks.train, 3, 8, 1.0, 0.001, 0.0, 0.0, seed=0)
     _WORK["now"] = walks, updates
 
 
-def trial(rnn_size: int, grad_clip: float, learning_rate: float, dropout: float, lambda_param: float) -> dict[str, float]:
-    """Train and validate, always with the same seed: fde and ade in metres, and the CPU seconds that it took."""
+def trial(
+    rnn_size: int, grad_clip: float, learning_rate: float, dropout: float, lambda_param: float
+) -> dict[str, float]:
+    """Train and validate with a fixed seed: fde and ade in metres, and the CPU seconds."""
     began = time.process_time()
     walks, updates = _WORK["now"]
-    net = _trained(walks.train, updates, rnn_size, grad_clip, learning_rate, dropout, lambda_param, seed=0)
+    net = _trained(
+        walks.train, updates, rnn_size, grad_clip, learning_rate, dropout, lambda_param, seed=0
+    )
     found = errors(_predict(net, walks.validation), walks.validation)
     return {**found, "cpu_seconds": time.process_time() - began}
 
 
 def again(params: dict[str, float], seed: int) -> dict[str, float]:
-    """Train once more with another seed: the errors on validation paths, and in the place that is in no other part."""
+    """Train once more with another seed: the errors on validation paths and in the unseen place."""
     walks, updates = _WORK["now"]
     net = _net_of(params, walks, updates, seed)
     parts = {"validation": walks.validation, "test": walks.test}
@@ -103,7 +109,12 @@ def _trained(
     for update in range(updates):
         adam.param_groups[0]["lr"] = learning_rate * (1.0 - update / updates)
         drawn = turned(windows[rng.integers(0, len(windows), BATCH)], rng)
-        loss = (_positions(net, _displacements(drawn)) - torch.from_numpy(drawn[:, SEEN:])).square().sum(dim=2).mean()
+        loss = (
+            (_positions(net, _displacements(drawn)) - torch.from_numpy(drawn[:, SEEN:]))
+            .square()
+            .sum(dim=2)
+            .mean()
+        )
         adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(weights, grad_clip)
@@ -129,6 +140,8 @@ def _displacements(windows: Windows) -> torch.Tensor:
 def turned(windows: Windows, rng: np.random.Generator) -> Windows:
     """Each window turned about its origin by an angle of its own."""
     angle = rng.uniform(0.0, 2 * np.pi, len(windows))
-    matrices = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
+    matrices = np.stack(
+        [np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1
+    ).reshape(-1, 2, 2)
     found: Windows = np.einsum("nij,ntj->nti", matrices, windows).astype(np.float32)
     return found

@@ -15,23 +15,27 @@ from benchmarks.literature.results import need
 
 Windows = NDArray[np.float32]
 
-RECORDED = os.environ.get("ETH_UCY")  # the recordings as a parquet file: scene, split, frame, ped, x, y
+# the recordings as a parquet file: scene, split, frame, ped, x, y
+RECORDED = os.environ.get("ETH_UCY")
 SEEN, AHEAD = 8, 12  # positions
 FRAMES = 10  # between two positions of a path
-HELD_OUT = ("biwi_hotel", "crossing")  # the place that neither training nor tuning sees: of the recordings, of the simulation
+# the place that neither training nor tuning sees: in the recordings, in the simulation
+HELD_OUT = ("biwi_hotel", "crossing")
 MOST = {"train": 12_000, "validation": 1_500, "test": 1_500}  # windows, drawn once
 
 
 @dataclass(frozen=True)
 class Walks:
-    """Windows of paths, each of shape (windows, 20, 2), metres, the last seen position at the origin.
+    """Windows of paths, each of shape (windows, 20, 2), in metres.
+
+    The last seen position is the origin.
 
     Attributes
     ----------
     train, validation
         Earlier and later parts of the same places.
     test
-        A place that is in neither.
+        A place that is in neither of them.
     """
 
     source: str
@@ -51,7 +55,7 @@ def windows(paths: pd.DataFrame) -> Windows:
     Returns
     -------
     array, shape (windows, 20, 2)
-        A path with a gap gives windows before and after it only.
+        A path with a gap gives windows only before and after the gap.
     """
     length = SEEN + AHEAD
     rows = paths.sort_values(["scene", "split", "ped", "frame"])
@@ -86,12 +90,12 @@ def cut(paths: pd.DataFrame, source: str, *, seed: int = 0) -> Walks:
 
 
 def load(*, simulated: bool = False, share: float = 1.0) -> Walks:
-    """The recorded paths where ETH_UCY names a file of them, else (or with `simulated`) simulated ones.
+    """Recorded paths where ETH_UCY names their file, else (or with `simulated`) simulated ones.
 
     Parameters
     ----------
     share
-        Of the simulated people.
+        Share of the people that are simulated.
     """
     if simulated or not RECORDED:
         return cut(simulation.paths(share=share), "simulated: social-force model")
@@ -100,7 +104,7 @@ def load(*, simulated: bool = False, share: float = 1.0) -> Walks:
 
 
 def errors(predicted: Windows, truth: Windows) -> dict[str, float]:
-    """Mean displacement errors in metres, of the last predicted position (fde) and of all twelve (ade).
+    """Mean displacement errors in metres: last predicted position (fde), all twelve (ade).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Run all and write the results: ``python -m benchmarks.literature.super_resolution [--quick] [--workers N]``."""
+"""Run everything and write the results.
+
+``python -m benchmarks.literature.super_resolution [--quick] [--workers N]``
+"""
 
 from __future__ import annotations
 
@@ -38,11 +41,25 @@ def report(results: Results, design: Any, outcome: Any) -> dict[str, object]:
     references = {
         name: training.measured(network, outcome.prepared, "search")
         | _tests(training.measured(network, outcome.prepared, "test"))
-        for name, network in (("pre-trained", training.checkpoint(outcome.prepared)), ("bicubic", None))
+        for name, network in (
+            ("pre-trained", training.checkpoint(outcome.prepared)),
+            ("bicubic", None),
+        )
     }
     bounded = outcome.bounded.history.frame().query("stage == 0")
     free = outcome.unbounded.history.frame()
-    keep = ["id", "round", *study.AXES, "rmse", "index", "test_rmse", "test_index", "cpu_seconds", "seconds", "state"]
+    keep = [
+        "id",
+        "round",
+        *study.AXES,
+        "rmse",
+        "index",
+        "test_rmse",
+        "test_index",
+        "cpu_seconds",
+        "seconds",
+        "state",
+    ]
     trials = pd.concat([bounded[keep].assign(search="bounded"), free[keep].assign(search="free")])
     results.table("trials", trials)
     results.table("bests", outcome.bests)
@@ -52,8 +69,15 @@ def report(results: Results, design: Any, outcome: Any) -> dict[str, object]:
     times = _times(results, design, outcome)
     draw(results, design, outcome, references)
     statistics = training.statistics(outcome.prepared)
-    own = {f"index of the true {which} crops": statistics(images.crops(which)) for which in ("search", "test")}
-    figures = {f"{name} {metric}": value for name, found in references.items() for metric, value in found.items()}
+    own = {
+        f"index of the true {which} crops": statistics(images.crops(which))
+        for which in ("search", "test")
+    }
+    figures = {
+        f"{name} {metric}": value
+        for name, found in references.items()
+        for metric, value in found.items()
+    }
     compared = comparing.beside(trials, outcome.bests.iloc[0]["bound"], design.tight)
     return {**figures, **own, **_searched(outcome), **compared, **repeats, **times}
 
@@ -63,17 +87,23 @@ def _tests(found: dict[str, float]) -> dict[str, float]:
 
 
 def _searched(outcome: Any) -> dict[str, object]:
-    """What the searches found under each bound, and of how the full trainings ranked the best."""
+    """The findings under each bound, and how the full trainings ranked the best."""
     from scipy.stats import spearmanr
 
     figures: dict[str, object] = {}
     for row in outcome.bests.to_dict("records"):
-        name = "without a bound" if np.isinf(row["bound"]) else f"bound x {row['multiple']:g} = {row['bound']:.3f}"
+        name = (
+            "without a bound"
+            if np.isinf(row["bound"])
+            else f"bound x {row['multiple']:g} = {row['bound']:.3f}"
+        )
         figures[f"{name}: index, RMSE, trials"] = [row.get("index"), row.get("rmse"), row["trials"]]
     table = _confirmed(outcome.confirmation)
     figures["confirmed"] = len(table)
     figures["rank correlation of the index, short and full"] = outcome.confirmation.rank_correlation
-    figures["rank correlation of the RMSE, short and full"] = float(spearmanr(table["rmse"], table["full_rmse"]).statistic)
+    figures["rank correlation of the RMSE, short and full"] = float(
+        spearmanr(table["rmse"], table["full_rmse"]).statistic
+    )
     first = outcome.bests.iloc[0]["bound"]
     figures["confirmed that keep the bound in full"] = int((table["full_rmse"] <= first).sum())
     return figures
@@ -83,20 +113,33 @@ def _confirmed(confirmation: Any) -> pd.DataFrame:
     names = ("index", "rmse", "test_index", "test_rmse", "cpu_seconds")
     rows = []
     for short, full in confirmation.pairs:
-        row = {"short": short.id, "full": full.id, **{name: short.metrics[name] for name in names}, **short.params}
+        row = {
+            "short": short.id,
+            "full": full.id,
+            **{name: short.metrics[name] for name in names},
+            **short.params,
+        }
         rows.append(row | {f"full_{name}": full.metrics.get(name, float("nan")) for name in names})
     return pd.DataFrame(rows)
 
 
 def _repeats(results: Results, design: Any, outcome: Any) -> dict[str, object]:
-    """Train the start, the best under the first bound and the best without one again, with other patches."""
+    """Train three settings again, with other patches.
+
+    These are the start, the best under the first bound and the best without a bound.
+    """
     from benchmarks.literature.super_resolution import study
 
     chosen = {"start": study.START, "best under the bound": _params(outcome.bests.iloc[0])}
     chosen["best without a bound"] = _params(outcome.bests.iloc[-1])
-    seeds = range(2, 4 if results.quick else 7)  # a trial's own is 1
-    tables = {name: study.repeated(outcome, design.lengths, params, seeds) for name, params in chosen.items()}
-    results.table("repeats", pd.concat([table.assign(setting=name) for name, table in tables.items()]))
+    seeds = range(2, 4 if results.quick else 7)  # the seed of a trial is 1
+    tables = {
+        name: study.repeated(outcome, design.lengths, params, seeds)
+        for name, params in chosen.items()
+    }
+    results.table(
+        "repeats", pd.concat([table.assign(setting=name) for name, table in tables.items()])
+    )
     return {
         f"{name}, {len(table)} other seeds, test crops: {metric} mean, sd": [
             float(table[metric].mean()),
@@ -130,18 +173,28 @@ def _times(results: Results, design: Any, outcome: Any) -> dict[str, object]:
         rows.append({"mode": mode, **saved.figures()})
     results.table("savings", pd.DataFrame(rows))
     same = float((table["full_cpu_seconds"] / table["cpu_seconds"]).mean())
-    return {"full over short, same settings": same, **{f"{row.pop('mode')}: savings": row for row in rows}}
+    return {
+        "full over short, same settings": same,
+        **{f"{row.pop('mode')}: savings": row for row in rows},
+    }
 
 
-def draw(results: Results, design: Any, outcome: Any, references: dict[str, dict[str, float]]) -> None:
+def draw(
+    results: Results, design: Any, outcome: Any, references: dict[str, dict[str, float]]
+) -> None:
     """The front, and the images."""
     from benchmarks.literature.super_resolution import images, pictures, training
 
     pictures.front(outcome.bounded, outcome.bests, references, results.path("front.png"))
-    networks: dict[str, Any] = {"bicubic": None, "pre-trained": training.checkpoint(outcome.prepared)}
+    networks: dict[str, Any] = {
+        "bicubic": None,
+        "pre-trained": training.checkpoint(outcome.prepared),
+    }
     for name, place in (("tuned, bound kept", 0), ("tuned, no bound", -1)):
         params = _params(outcome.bests.iloc[place])
-        networks[name] = training.tuned(outcome.prepared, design.lengths, params.pop("learning_rate"), params)
+        networks[name] = training.tuned(
+            outcome.prepared, design.lengths, params.pop("learning_rate"), params
+        )
     true = images.crops("test")
     captions = {"true": ""}
     shown = {"true": pictures.pieces(true, SHOWN)}

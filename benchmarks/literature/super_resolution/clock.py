@@ -19,9 +19,9 @@ class Savings:
     Attributes
     ----------
     trials
-        How many trainings of the search.
+        Number of trainings of the search.
     short, full
-        Seconds of a fine-tuning, on average over the search; of a training from scratch, on average over the confirmed.
+        Mean seconds of a fine-tuning in the search, and of the confirmed trainings from scratch.
     pretraining
         Seconds of the pre-training.
     elapsed
@@ -41,7 +41,7 @@ class Savings:
 
     @property
     def two_step(self) -> float:
-        """How many times longer the search takes from scratch, on one worker, the pre-training counted."""
+        """How many times longer the search takes from scratch, including the pre-training."""
         return self.trials * self.full / (self.pretraining + self.trials * self.short)
 
     @property
@@ -56,7 +56,10 @@ class Savings:
 
     @property
     def in_all(self) -> float:
-        """From scratch on one worker over two-step learning on 40, end to end: the pre-training comes first, and is one job."""
+        """Time from scratch on one worker over that of two-step learning on 40, end to end.
+
+        The pre-training comes first and is one job.
+        """
         return self.trials * self.full / (self.pretraining + self.elapsed)
 
     def figures(self) -> dict[str, float]:
@@ -65,23 +68,40 @@ class Savings:
         return asdict(self) | {name: getattr(self, name) for name in derived}
 
 
-def replayed(trials: pd.DataFrame, axes: dict[str, list[float]], *, workers: int, mode: Literal["rounds", "async"]) -> Tuner:
-    """The trials of a search again, in the order in which they were asked, on the virtual clock with `workers` workers.
+def replayed(
+    trials: pd.DataFrame,
+    axes: dict[str, list[float]],
+    *,
+    workers: int,
+    mode: Literal["rounds", "async"],
+) -> Tuner:
+    """Replay the trials of a search on the virtual clock with `workers` workers.
 
     Parameters
     ----------
     trials
-        One row each, in the order of the ids: a column for each axis, ``index``, ``rmse``, ``cpu_seconds``; ``round`` where
-        rounds were smaller than `workers`.
+        One row for each trial, in the order in which they were asked. The columns are the axes,
+        ``index``, ``rmse``, ``cpu_seconds``, and ``round`` where rounds were smaller than
+        `workers`.
     """
     names = list(axes)
     table = Table(
-        trials, objective="index", params=axes, metrics=["rmse"], seconds="cpu_seconds", missing="error", workers=workers
+        trials,
+        objective="index",
+        params=axes,
+        metrics=["rmse"],
+        seconds="cpu_seconds",
+        missing="error",
+        workers=workers,
     )
     tuner = Tuner(table.space, goal=Goal("index"), max_trials=len(trials))
     for row in trials[names].to_dict("records"):
         tuner.enqueue({str(name): value for name, value in row.items()})
-    sizes = trials.groupby("round").size() if mode == "rounds" and "round" in trials else pd.Series([len(trials)])
+    sizes = (
+        trials.groupby("round").size()
+        if mode == "rounds" and "round" in trials
+        else pd.Series([len(trials)])
+    )
     for asked in sizes.cumsum().tolist():
         run(tuner, table, mode=mode, max_trials=asked, progress=False)
     return tuner

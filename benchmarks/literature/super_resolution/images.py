@@ -1,4 +1,4 @@
-"""Photographs that scikit-learn and scikit-image bring along: which are trained on, which are held out."""
+"""Photographs of scikit-learn and scikit-image: those for training, and those held out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 Image = NDArray[np.float64]
 SIDE = 128
 """Side of a held-out crop in pixels, a multiple of the enlargement."""
-_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0  # ITU-R BT.601, as in the evaluation of super-resolution
+# ITU-R BT.601, as in the evaluation of super-resolution
+_LUMA = np.array([65.481, 128.553, 24.966]) / 255.0
 
 
 def luminance(colours: NDArray[np.uint8]) -> Image:
@@ -22,8 +23,10 @@ def luminance(colours: NDArray[np.uint8]) -> Image:
 
 @cache
 def training() -> tuple[Image, ...]:
-    """The images that are trained on, 0 to 255: astronaut, coffee (scikit-image), flower (scikit-learn)."""
-    return tuple(map(luminance, (_skimage("astronaut"), _skimage("coffee"), _sklearn("flower.jpg"))))
+    """The training images, 0 to 255: astronaut, coffee (scikit-image), flower (scikit-learn)."""
+    return tuple(
+        map(luminance, (_skimage("astronaut"), _skimage("coffee"), _sklearn("flower.jpg")))
+    )
 
 
 @cache
@@ -32,7 +35,7 @@ def _held_out() -> tuple[Image, ...]:
 
 
 def _skimage(name: str) -> NDArray[np.uint8]:
-    """A photograph that is in the package itself: nothing is downloaded."""
+    """A photograph that the package itself holds; nothing is downloaded."""
     data: Any = importlib.import_module("skimage.data")
     return np.asarray(getattr(data, name)())
 
@@ -48,7 +51,8 @@ def crops(which: str) -> NDArray[np.float64]:
     Parameters
     ----------
     which
-        ``"search"``: of the left halves, on which trials are measured; ``"test"``: of the right halves, which no search sees.
+        ``"search"`` for crops of the left halves, on which trials are measured; ``"test"`` for
+        crops of the right halves, which no search sees.
     """
     found = []
     for image in _held_out():

@@ -1,4 +1,4 @@
-"""What a training minimises: the difference of pixels, and three terms beside it whose weights are tuned."""
+"""The loss of a training: the difference of pixels, and three terms whose weights are tuned."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ FILTERS = 8
 
 
 class Losses:
-    """The weighted sum of four losses of enlarged and true patches, shape (batch, 1, height, width), 0 to 1.
+    """The weighted sum of four losses between enlarged and true patches.
+
+    Patches have the shape (batch, 1, height, width) and values from 0 to 1.
 
     - pixels: mean absolute difference, weight 1;
-    - ``feature``: the same of two layers of random convolutions (a network trained on ImageNet, as used in the literature, is in
-      no installed package; random filters are known to do as features, less well);
-    - ``gradient``: the same of differences of neighbouring pixels;
-    - ``texture``: the difference between the *distributions* of the responses to random filters, whichever pixel they are at: the
-      sorted responses are compared (sliced Wasserstein distance). It is what an adversary judges, without an adversary to train.
+    - ``feature``: the same for the outputs of two layers of random convolutions. The literature
+      uses a network trained on ImageNet, which no installed package has; random filters are known
+      to serve as features, if less well;
+    - ``gradient``: the same for differences of neighbouring pixels;
+    - ``texture``: the difference between the *distributions* of the responses to random filters,
+      wherever in the patch they occur. The sorted responses are compared (sliced Wasserstein
+      distance). An adversary would judge the same, but would have to be trained.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
@@ -31,10 +35,14 @@ class Losses:
     def __call__(self, found: Tensor, true: Tensor) -> Tensor:
         total = (found - true).abs().mean()
         if weight := self._weights.get("gradient", 0.0):
-            total = total + weight * sum(((found - true).diff(dim=dim)).abs().mean() for dim in (-1, -2))
+            total = total + weight * sum(
+                ((found - true).diff(dim=dim)).abs().mean() for dim in (-1, -2)
+            )
         feature, texture = self._weights.get("feature", 0.0), self._weights.get("texture", 0.0)
         if feature or texture:
-            ours, theirs = (functional.conv2d(image, self._first, stride=2) for image in (found, true))
+            ours, theirs = (
+                functional.conv2d(image, self._first, stride=2) for image in (found, true)
+            )
             if feature:
                 total = total + feature * self._features(ours, theirs)
             if texture:

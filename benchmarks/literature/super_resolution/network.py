@@ -1,4 +1,4 @@
-"""A back-projection network in small: a projection up, corrected by what it loses on the way back."""
+"""A small back-projection network: a projection up, corrected by its error on the way back."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from torch.nn import functional
 SCALE = 4
 CHANNELS = 24
 GAIN = 8.0
-"""What differences from the mean around a pixel are multiplied by: at about 1 they are learnt from within hundreds of steps."""
+"""Factor of the differences from the mean around a pixel.
+
+It brings them to about 1, where hundreds of steps are enough to learn from them.
+"""
 
 
 class Projection(nn.Module):
-    """One back-projection unit (Haris et al., CVPR 2018): project, go back, and add the projection of the error.
+    """One back-projection unit: project, go back, and add the projection of the error.
 
-    The maps at high resolution are kept folded into channels (sub-pixel convolution, Shi et al., CVPR 2016), so that every
-    convolution works at low resolution: what makes a training of a second possible on one core.
+    See Haris et al., CVPR 2018. The maps at high resolution are kept folded into channels
+    (sub-pixel convolution, Shi et al., CVPR 2016), so that every convolution works at low
+    resolution. This makes a training of one second possible on one core.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.there, self.back, self.again = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3))
+        self.there, self.back, self.again = (
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3)
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         projected = functional.relu(self.there(maps))
@@ -32,8 +38,8 @@ class Projection(nn.Module):
 class BackProjection(nn.Module):
     """Grey images of shape (batch, 1, height, width), 0 to 1, enlarged 4 times.
 
-    Features, one projection unit, and the convolution that makes pixels of its maps: five convolutions. What comes out is
-    added to the bicubic enlargement.
+    Features, one projection unit, and the convolution that turns its maps into pixels: five
+    convolutions in all. Their output is added to the bicubic enlargement.
     """
 
     def __init__(self, channels: int = CHANNELS) -> None:
@@ -48,7 +54,9 @@ class BackProjection(nn.Module):
         nn.init.zeros_(self.pixels.weight)  # it begins as the bicubic enlargement
 
     def forward(self, small: Tensor) -> Tensor:
-        detail = GAIN * (small - functional.avg_pool2d(small, 5, stride=1, padding=2, count_include_pad=False))
+        detail = GAIN * (
+            small - functional.avg_pool2d(small, 5, stride=1, padding=2, count_include_pad=False)
+        )
         maps = self.up(functional.relu(self.features(detail)))
         return enlarged(small) + functional.pixel_shuffle(self.pixels(maps), SCALE)
 
@@ -60,4 +68,6 @@ def enlarged(small: Tensor) -> Tensor:
 
 def shrunk(large: Tensor) -> Tensor:
     """The bicubic reduction, with the filter against aliasing: how the small images are made."""
-    return functional.interpolate(large, scale_factor=1 / SCALE, mode="bicubic", align_corners=False, antialias=True)
+    return functional.interpolate(
+        large, scale_factor=1 / SCALE, mode="bicubic", align_corners=False, antialias=True
+    )

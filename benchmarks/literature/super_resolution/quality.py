@@ -1,8 +1,9 @@
 """How good an enlarged image is: its distance to the true one, and how natural it looks by itself.
 
-The challenge behind the published experiment measures a *perceptual index*: (10 - Ma + NIQE) / 2, two measures that look at
-the enlarged image alone. Ma's is a model fitted to human ratings, which no installed package has. `Naturalness` is a **stand-in**
-for the index: the other half, NIQE (Mittal, Soundararajan, Bovik, 2013), built anew on the photographs that are trained on.
+The challenge behind the published experiment measures a *perceptual index*: (10 - Ma + NIQE) / 2,
+where both measures look at the enlarged image alone. Ma's is a model fitted to human ratings, which
+no installed package has. `Naturalness` is a **stand-in** for the index: the other half, NIQE
+(Mittal, Soundararajan, Bovik, 2013), fitted anew to the training photographs.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 def rmse(found: Array, true: Array) -> float:
-    """Root of the mean squared difference of images of shape (images, height, width), without their borders; scale 0 to 255."""
+    """Root of the mean squared difference, scale 0 to 255.
+
+    The images have the shape (images, height, width); their borders are left out.
+    """
     inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
     return float(np.sqrt(np.mean((found[inner] - true[inner]) ** 2)))
 
 
 @dataclass(frozen=True)
 class Naturalness:
-    """Statistics of patches of true photographs, from which those of an enlarged image are more or less far.
+    """Statistics of patches of true photographs, to which those of an enlarged image are compared.
 
     Attributes
     ----------
     mean, covariance
-        Of 36 features of a patch, at two scales; shapes (36,), (36, 36).
+        Mean and covariance of 36 features of a patch, at two scales; shapes (36,), (36, 36).
     """
 
     mean: Array
@@ -40,14 +44,19 @@ class Naturalness:
 
     @classmethod
     def of(cls, images: tuple[Array, ...]) -> Naturalness:
-        """From true photographs, 0 to 255; the sharper three quarters of their patches count, as in NIQE."""
-        rows, sharpness = zip(*(features(image[BORDER:-BORDER, BORDER:-BORDER]) for image in images), strict=True)
+        """Fit to true photographs, 0 to 255.
+
+        The sharper three quarters of their patches count, as in NIQE.
+        """
+        rows, sharpness = zip(
+            *(features(image[BORDER:-BORDER, BORDER:-BORDER]) for image in images), strict=True
+        )
         sharp = np.concatenate(sharpness)
         kept = np.concatenate(rows)[sharp > np.quantile(sharp, 0.25)]
         return cls(kept.mean(axis=0), np.cov(kept, rowvar=False))
 
     def __call__(self, images: Array) -> float:
-        """The distance of images of shape (images, height, width), 0 to 255; less is more natural."""
+        """The distance of images (images, height, width), 0 to 255; less is more natural."""
         inner = images[:, BORDER:-BORDER, BORDER:-BORDER]
         rows = np.concatenate([features(image)[0] for image in inner])
         pooled = (self.covariance + np.cov(rows, rowvar=False)) / 2
@@ -56,7 +65,7 @@ class Naturalness:
 
 
 def features(image: Array) -> tuple[Array, Array]:
-    """36 features of each patch of an image, and how sharp the patch is; shapes (patches, 36), (patches,)."""
+    """Features (patches, 36) of each patch of an image, and its sharpness (patches,)."""
     whole, contrast = _normalised(image)
     half, _ = _normalised(_halved(image))
     fine = _patches(whole, PATCH, STRIDE)
@@ -87,16 +96,21 @@ def _patches(image: Array, side: int, stride: int) -> Array:
 
 
 def _described(patches: Array) -> Array:
-    """18 numbers of each patch: shape and spread of its pixels, and of the products of neighbouring ones."""
+    """18 numbers of each patch: shape and spread of its pixels and of products of neighbours."""
     columns = [*_asymmetric(patches.reshape(len(patches), -1))[:1], patches.std(axis=(1, 2))]
     for shift in _SHIFTS:
-        shape, left, right = _asymmetric((patches * np.roll(patches, shift, axis=(1, 2))).reshape(len(patches), -1))
+        shape, left, right = _asymmetric(
+            (patches * np.roll(patches, shift, axis=(1, 2))).reshape(len(patches), -1)
+        )
         columns += [shape, (right - left) * _gamma_ratio(shape), left, right]
     return np.stack(columns, axis=1)
 
 
 def _asymmetric(values: Array) -> tuple[Array, Array, Array]:
-    """Shape and both scales of an asymmetric generalised normal distribution by moments, for each row."""
+    """Shape and both scales of an asymmetric generalised normal distribution, for each row.
+
+    They are estimated by moments.
+    """
     below, above = np.minimum(values, 0), np.maximum(values, 0)
     left = np.sqrt(np.sum(below**2, axis=1) / np.maximum(np.sum(values < 0, axis=1), 1)) + 1e-9
     right = np.sqrt(np.sum(above**2, axis=1) / np.maximum(np.sum(values > 0, axis=1), 1)) + 1e-9
@@ -120,6 +134,7 @@ def _table() -> tuple[Array, Array]:
 def _gamma_ratio(shape: Array) -> Array:
     from scipy.special import gamma
 
-    # mean of the distribution: (right - left) * gamma(2/a) / gamma(1/a), with scales sigma * sqrt(gamma(1/a) / gamma(3/a))
+    # mean of the distribution: (right - left) * gamma(2/a) / gamma(1/a),
+    # with scales sigma * sqrt(gamma(1/a) / gamma(3/a))
     ratio: Array = gamma(2 / shape) / np.sqrt(gamma(1 / shape) * gamma(3 / shape))
     return ratio

@@ -1,4 +1,7 @@
-"""The searches: under a bound on the RMSE that loosens step by step, and without one; always 40 trainings at once."""
+"""The searches: under a bound on the RMSE that loosens step by step, and without a bound.
+
+Both have always 40 trainings at once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ from dsice.tuner.asking import Confirmation
 
 SLOTS = 40
 LOOSENED = (1.01, 1.03, 1.10)
-"""The bounds on the RMSE, as multiples of the pre-trained network's; the first is the analogue of the published 12.5."""
+"""The bounds on the RMSE, as multiples of that of the pre-trained network.
+
+The first is the analogue of the published 12.5.
+"""
 
 
 def _rounded(low: float, high: float, n: int) -> list[float]:
@@ -34,9 +40,12 @@ AXES = {
     "gradient": [0.0, *_rounded(0.03, 100, 15)],
     "texture": [0.0, *_rounded(0.03, 100, 15)],
 }
-"""15 x 16 x 16 x 16 levels, as published: the learning rate and the weights of three losses beside that of the pixels."""
+"""15 x 16 x 16 x 16 levels, as published: the learning rate and the weights of three losses.
+
+The loss of the pixels has the weight 1.
+"""
 START = {"learning_rate": 1e-3, "feature": 0.0, "gradient": 0.0, "texture": 0.0}
-"""More of the pre-training: what somebody would have before any tuning."""
+"""The pre-training continued: what somebody would have before any tuning."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +55,14 @@ class Design:
     Attributes
     ----------
     tight
-        Trials under the first bound, and as many without any.
+        Trials under the first bound, and the same number without a bound.
     looser
         Further trials under each of the looser bounds.
     confirm
         How many of the best under the first bound are trained in full.
     processes
-        Whether trials run in processes of their own; else in one thread, which spares torch's start: in the short form only.
+        Whether trials run in processes of their own. Only the short form runs them in one thread,
+        which spares the start of torch.
     """
 
     lengths: Lengths = field(default_factory=Lengths)
@@ -75,9 +85,11 @@ class Outcome:
     Attributes
     ----------
     bounded, unbounded
-        The tuner of the search whose bound loosens, as its journal has it in the end, and that of the search without a bound.
+        The tuner of the search whose bound loosens, as its journal has it at the end, and that of
+        the search without a bound.
     bests
-        The best under each bound, when that bound was the goal's; ``multiple``, ``bound``, trials so far and what was measured.
+        The best under each bound at the time when it was the bound of the goal: ``multiple``,
+        ``bound``, trials so far and the measurements.
     confirmation
         The best under the first bound, trained briefly and in full.
     prepared
@@ -95,9 +107,21 @@ def search(design: Design, home: Path, workers: int) -> Outcome:
     """Run all searches; journals and the trials' directories are in `home`."""
     journal = home / "bounded.jsonl"
     pool = _pool(workers) if design.processes else ThreadPoolExecutor(1)
-    with pool, _launcher(partial(training.trial, lengths=design.lengths), pool, design, home / "bounded") as launcher:
-        with _tuner(journal, Goal("index"), design.slots) as tuner:  # the bound is not known before the pre-trained network is
-            run(tuner, launcher, max_trials=1, prepare=partial(training.pretrain, design.lengths), progress=False)
+    with (
+        pool,
+        _launcher(
+            partial(training.trial, lengths=design.lengths), pool, design, home / "bounded"
+        ) as launcher,
+    ):
+        # the bound is not known before the pre-trained network is
+        with _tuner(journal, Goal("index"), design.slots) as tuner:
+            run(
+                tuner,
+                launcher,
+                max_trials=1,
+                prepare=partial(training.pretrain, design.lengths),
+                progress=False,
+            )
             prepared = tuner.preparations["prepare"]
         base = training.measured(training.checkpoint(prepared), prepared, "search")["rmse"]
         confirmation, rows = _loosening(design, journal, launcher, base)
@@ -108,18 +132,38 @@ def search(design: Design, home: Path, workers: int) -> Outcome:
         ):
             run(tuner, other, mode="rounds")
             rows.append(_best(tuner, float("inf"), float("inf")))
-    return Outcome(Tuner.read(journal), Tuner.read(home / "free.jsonl"), pd.DataFrame(rows), confirmation, prepared)
+    return Outcome(
+        Tuner.read(journal),
+        Tuner.read(home / "free.jsonl"),
+        pd.DataFrame(rows),
+        confirmation,
+        prepared,
+    )
 
 
-def _loosening(design: Design, journal: Path, launcher: Futures, base: float) -> tuple[Confirmation, list[dict[str, object]]]:
-    """The same journal under one bound after another, `base` times each of LOOSENED; the best of the first in full as well."""
+def _loosening(
+    design: Design, journal: Path, launcher: Futures, base: float
+) -> tuple[Confirmation, list[dict[str, object]]]:
+    """The same journal under one bound after another, `base` times each of LOOSENED.
+
+    The best under the first bound are trained in full as well.
+    """
     rows: list[dict[str, object]] = []
     found: Confirmation | None = None
     for place, multiple in enumerate(LOOSENED):
-        goal, budget = Goal("index", at_most={"rmse": multiple * base}), design.tight + place * design.looser
+        goal, budget = (
+            Goal("index", at_most={"rmse": multiple * base}),
+            design.tight + place * design.looser,
+        )
         with _tuner(journal, goal, budget) as tuner:
             confirm = design.confirm if found is None else 0
-            run(tuner, launcher, mode="rounds", prepare=partial(training.pretrain, design.lengths), confirm=confirm)
+            run(
+                tuner,
+                launcher,
+                mode="rounds",
+                prepare=partial(training.pretrain, design.lengths),
+                confirm=confirm,
+            )
             found = found or tuner.confirmation
             rows.append(_best(tuner, multiple, multiple * base))
     if found is None:
@@ -128,7 +172,9 @@ def _loosening(design: Design, journal: Path, launcher: Futures, base: float) ->
 
 
 def _tuner(journal: Path, goal: Goal, budget: int) -> Tuner:
-    return Tuner(AXES, DSICE(start=START, tolerance=None), goal=goal, journal=journal, max_trials=budget)
+    return Tuner(
+        AXES, DSICE(start=START, tolerance=None), goal=goal, journal=journal, max_trials=budget
+    )
 
 
 def _best(tuner: Tuner, multiple: float, bound: float) -> dict[str, object]:
@@ -137,24 +183,43 @@ def _best(tuner: Tuner, multiple: float, bound: float) -> dict[str, object]:
     if best is None:
         return {"multiple": multiple, "bound": bound, "trials": len(trials)}
     feasible = bool(tuner.history.feasible()[best.id])
-    row = {"multiple": multiple, "bound": bound, "trials": len(trials), "feasible": feasible, "trial": best.id}
+    row = {
+        "multiple": multiple,
+        "bound": bound,
+        "trials": len(trials),
+        "feasible": feasible,
+        "trial": best.id,
+    }
     return row | dict(best.metrics) | dict(best.params)
 
 
-def repeated(outcome: Outcome, lengths: Lengths, params: Mapping[str, float], seeds: Sequence[int]) -> pd.DataFrame:
-    """A setting fine-tuned once more for each seed (other patches), measured on the crops that no search saw."""
+def repeated(
+    outcome: Outcome, lengths: Lengths, params: Mapping[str, float], seeds: Sequence[int]
+) -> pd.DataFrame:
+    """A setting fine-tuned again for each seed (other patches).
+
+    It is measured on the crops that no search saw.
+    """
     weights = {name: value for name, value in params.items() if name != "learning_rate"}
     rows = []
     for seed in seeds:
-        network = training.tuned(outcome.prepared, lengths, params["learning_rate"], weights, seed=seed)
+        network = training.tuned(
+            outcome.prepared, lengths, params["learning_rate"], weights, seed=seed
+        )
         rows.append({"seed": seed, **training.measured(network, outcome.prepared, "test")})
     return pd.DataFrame(rows)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))  # a fork would inherit torch's threads
+    # a fork would inherit torch's threads
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _launcher(function: partial[dict[str, float]], pool: Executor, design: Design, directory: Path) -> Futures:
-    """As many slots as the design has, whatever the processes: what is proposed is the same as with 40 machines."""
+def _launcher(
+    function: partial[dict[str, float]], pool: Executor, design: Design, directory: Path
+) -> Futures:
+    """As many slots as the design has, whatever the number of processes.
+
+    The proposals are then the same as with 40 machines.
+    """
     return Futures(function, pool, slots=design.slots, directory=directory)

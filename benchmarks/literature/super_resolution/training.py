@@ -1,4 +1,4 @@
-"""Two-step learning: one pre-training that all trials share, and the short fine-tuning that is a trial."""
+"""Two-step learning: one pre-training shared by all trials, and a short fine-tuning per trial."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ from benchmarks.literature.super_resolution.losses import Losses
 from benchmarks.literature.super_resolution.network import SCALE, BackProjection, enlarged, shrunk
 from benchmarks.literature.super_resolution.quality import Naturalness, rmse
 
-BATCH, PATCH = 8, 12  # small patches a step, and their side; the large ones are SCALE times as large
+# small patches a step, and their side; the large ones are SCALE times as large
+BATCH, PATCH = 8, 12
 RATE = 2e-3  # learning rate of the pre-training
 MODEL, STATISTICS = "model.pt", "naturalness.npz"
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Steps of the pre-training and of a fine-tuning; published: 1000 and 250 epochs. A training in full is as long as both."""
+    """Steps of the pre-training and of a fine-tuning (published: 1000 and 250 epochs).
+
+    A training in full is as long as both together.
+    """
 
     pretrain: int = 320
     tune: int = 80
 
 
 def pretrain(lengths: Lengths) -> None:
-    """Train on the difference of pixels alone; the network and the statistics of true photographs go to the trial's directory."""
+    """Train on the difference of pixels alone.
+
+    Writes the network and the statistics of true photographs to the trial's directory.
+    """
     torch.set_num_threads(1)
     directory = Path(dsice.environment()["DSICE_DIR"])
     warm()
@@ -45,16 +52,27 @@ def pretrain(lengths: Lengths) -> None:
     torch.save(network.state_dict(), directory / MODEL)
     seconds = time.process_time() - began
     natural = Naturalness.of(images.training())
-    np.savez(directory / STATISTICS, mean=natural.mean, covariance=natural.covariance, cpu_seconds=seconds)
+    np.savez(
+        directory / STATISTICS,
+        mean=natural.mean,
+        covariance=natural.covariance,
+        cpu_seconds=seconds,
+    )
 
 
 def trial(
-    prepared: str, *, lengths: Lengths, learning_rate: float, feature: float, gradient: float, texture: float
+    prepared: str,
+    *,
+    lengths: Lengths,
+    learning_rate: float,
+    feature: float,
+    gradient: float,
+    texture: float,
 ) -> dict[str, float]:
-    """Fine-tune the pre-trained network (stage 0), or train from scratch in full (stage 1); what it then is like.
+    """Fine-tune the pre-trained network (stage 0), or train from scratch in full (stage 1).
 
-    ``cpu_seconds`` are those of the training and of one measurement: what it takes on a core of its own, much the same whatever
-    else the machine does.
+    Returns the measurements of the network. ``cpu_seconds`` is the processor time of the training
+    and of one measurement, which depends little on what else the machine does.
     """
     torch.set_num_threads(1)
     warm()
@@ -64,7 +82,9 @@ def trial(
     network = tuned(prepared, lengths, learning_rate, weights, full=full)
     found = measured(network, prepared, "search")
     found["cpu_seconds"] = time.process_time() - began
-    return found | {f"test_{name}": value for name, value in measured(network, prepared, "test").items()}
+    return found | {
+        f"test_{name}": value for name, value in measured(network, prepared, "test").items()
+    }
 
 
 def measured(network: BackProjection | None, prepared: str, which: str) -> dict[str, float]:
@@ -75,7 +95,13 @@ def measured(network: BackProjection | None, prepared: str, which: str) -> dict[
 
 
 def tuned(
-    prepared: str, lengths: Lengths, rate: float, weights: Mapping[str, float], *, full: bool = False, seed: int = 1
+    prepared: str,
+    lengths: Lengths,
+    rate: float,
+    weights: Mapping[str, float],
+    *,
+    full: bool = False,
+    seed: int = 1,
 ) -> BackProjection:
     """The network of a trial; `seed` draws the patches of a fine-tuning."""
     torch.manual_seed(0)
@@ -85,8 +111,13 @@ def tuned(
     return network
 
 
-def train(network: BackProjection, *, steps: int, rate: float, weights: Mapping[str, float], seed: int) -> None:
-    """Adam, with a rate that falls to a tenth along a cosine; the same patches for every trial of a kind."""
+def train(
+    network: BackProjection, *, steps: int, rate: float, weights: Mapping[str, float], seed: int
+) -> None:
+    """Train by Adam, with a rate that falls to a tenth along a cosine.
+
+    Every trial of a kind sees the same patches.
+    """
     losses, rng = Losses(weights), np.random.default_rng(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=rate / 10)
@@ -114,7 +145,10 @@ def patches(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
 
 @cache
 def warm() -> None:
-    """What a process does once: read the photographs, and let torch load what a first step needs. It is no part of a training."""
+    """Read the photographs, and let torch load what a first step needs.
+
+    A process does this once; it does not count as part of a training.
+    """
     weights = {"feature": 1.0, "gradient": 1.0, "texture": 1.0}
     train(BackProjection(), steps=1, rate=RATE, weights=weights, seed=0)
     images.crops("search")
@@ -122,7 +156,10 @@ def warm() -> None:
 
 @cache
 def pairs() -> list[tuple[Tensor, Tensor]]:
-    """The photographs trained on, small and large, 0 to 1; sides of the large ones are multiples of SCALE."""
+    """The training photographs, small and large, 0 to 1.
+
+    The sides of the large ones are multiples of SCALE.
+    """
     found = []
     for image in images.training():
         height, width = (side // SCALE * SCALE for side in image.shape)
@@ -139,13 +176,16 @@ def checkpoint(prepared: str) -> BackProjection:
 
 
 def statistics(prepared: str) -> Naturalness:
-    """Those of true photographs."""
+    """The statistics of true photographs."""
     with np.load(Path(prepared, STATISTICS)) as found:
         return Naturalness(found["mean"], found["covariance"])
 
 
 def enlargement(network: BackProjection | None, true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the network (None: bicubic interpolation) makes of the reduced images; shape (images, height, width), 0 to 255."""
+    """The reduced images, enlarged by the network (None: bicubic interpolation).
+
+    The result has the shape (images, height, width) and values from 0 to 255.
+    """
     with torch.no_grad():
         small = shrunk(_tensor(true))
         large = enlarged(small) if network is None else network(small)

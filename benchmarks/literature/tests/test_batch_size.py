@@ -29,16 +29,23 @@ def valley() -> pd.DataFrame:
     batch = np.arange(1, 101)
     loss = 0.1 + (np.log(batch) - np.log(32)) ** 2
     loss[0] = np.nan
-    return pd.DataFrame({"batch": batch, "loss": loss, "cpu_seconds": 0.01 + 1.0 / batch, "seconds": 2.0 / batch})
+    return pd.DataFrame(
+        {"batch": batch, "loss": loss, "cpu_seconds": 0.01 + 1.0 / batch, "seconds": 2.0 / batch}
+    )
 
 
 @pytest.fixture(scope="module")
 def found(valley: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([replay(valley, objective, SMALL) for objective in ("loss", "cpu_seconds")], ignore_index=True)
+    return pd.concat(
+        [replay(valley, objective, SMALL) for objective in ("loss", "cpu_seconds")],
+        ignore_index=True,
+    )
 
 
 def repeated(batches: list[int], loss: dict[int, list[float]]) -> pd.DataFrame:
-    return pd.DataFrame([{"batch": b, "repeat": i, "loss": v} for b in batches for i, v in enumerate(loss[b], 1)])
+    return pd.DataFrame(
+        [{"batch": b, "repeat": i, "loss": v} for b in batches for i, v in enumerate(loss[b], 1)]
+    )
 
 
 # ------------------------------------------------------------------ the searches on the table
@@ -58,15 +65,21 @@ def test_the_strided_sweep_has_as_many_trainings_as_a_search(found: pd.DataFrame
     assert FULL.budget <= 0.05 * len(FULL.batches)
 
 
-def test_the_search_finds_the_bottom_of_a_smooth_valley_and_the_fastest(found: pd.DataFrame) -> None:
+def test_the_search_finds_the_bottom_of_a_smooth_valley_and_the_fastest(
+    found: pd.DataFrame,
+) -> None:
     assert found.loc[found.search == "DSICE", "rank"].max() <= 3
 
 
-def test_ranks_and_seconds_are_those_of_the_table(valley: pd.DataFrame, found: pd.DataFrame) -> None:
+def test_ranks_and_seconds_are_those_of_the_table(
+    valley: pd.DataFrame, found: pd.DataFrame
+) -> None:
     seconds = valley.set_index("batch").cpu_seconds
     for row in found.to_dict("records"):
         assert row["rank"] == 1 + int((valley[row["objective"]] < row["value"]).sum())
-        assert row["trained"] == pytest.approx(sum(seconds[int(batch)] for batch in row["asked"].split()))
+        assert row["trained"] == pytest.approx(
+            sum(seconds[int(batch)] for batch in row["asked"].split())
+        )
         assert row["trained"] / SMALL.workers <= row["elapsed"] <= row["trained"]
 
 
@@ -82,7 +95,8 @@ def test_noise_is_the_standard_deviation_of_one_training() -> None:
     batches = list(range(1, 401))
     loss = {b: (b + 0.3 * rng.normal(size=8)).tolist() for b in batches}
     found = judging.noise(repeated(batches, loss), "loss", batches)
-    assert 0.85 * 0.3 < found < 1.02 * 0.3  # a little low with 8 values a size, which makes the judgement stricter
+    # a little low with 8 values a size, which makes the judgement stricter
+    assert 0.85 * 0.3 < found < 1.02 * 0.3
 
 
 def test_one_wild_training_does_not_change_the_noise() -> None:
@@ -94,19 +108,39 @@ def test_one_wild_training_does_not_change_the_noise() -> None:
 
 
 def test_as_good_is_judged_by_fresh_trainings_and_not_by_the_lucky_one() -> None:
-    sweep = pd.DataFrame({"batch": [1, 2, 3, 4], "loss": [0.10, 0.12, 0.11, 0.50], "cpu_seconds": [4.0, 3.0, 2.0, 1.0]})
-    fresh = repeated([1, 2, 3], {1: [0.20, 0.20, 0.20], 2: [0.21, 0.22, 0.23], 3: [0.30, 0.31, 0.32]})
-    rows = [("loss", 1, 0.10), ("loss", 2, 0.12), ("loss", 3, 0.11), ("cpu_seconds", 3, 2.0), ("cpu_seconds", 4, 1.0)]
+    sweep = pd.DataFrame(
+        {
+            "batch": [1, 2, 3, 4],
+            "loss": [0.10, 0.12, 0.11, 0.50],
+            "cpu_seconds": [4.0, 3.0, 2.0, 1.0],
+        }
+    )
+    fresh = repeated(
+        [1, 2, 3], {1: [0.20, 0.20, 0.20], 2: [0.21, 0.22, 0.23], 3: [0.30, 0.31, 0.32]}
+    )
+    rows = [
+        ("loss", 1, 0.10),
+        ("loss", 2, 0.12),
+        ("loss", 3, 0.11),
+        ("cpu_seconds", 3, 2.0),
+        ("cpu_seconds", 4, 1.0),
+    ]
     found = pd.DataFrame(rows, columns=["objective", "batch", "value"])
     judged = judging.judge(found, sweep, fresh, {"loss": 0.03, "cpu_seconds": 0.1})
-    assert judged.as_good.tolist() == [True, True, False, False, False]  # 3 was lucky in the sweep; times are judged in the table
+    # 3 was lucky in the sweep; times are judged in the table
+    assert judged.as_good.tolist() == [True, True, False, False, False]
     assert judged.in_table.tolist() == [True, True, True, False, True]
-    assert judged.fresh.tolist()[:3] == [0.20, 0.22, 0.31] and judged.fresh.isna().tolist()[3:] == [True, True]
+    assert judged.fresh.tolist()[:3] == [0.20, 0.22, 0.31] and judged.fresh.isna().tolist()[3:] == [
+        True,
+        True,
+    ]
 
 
 def test_shares_with_their_intervals(found: pd.DataFrame) -> None:
     judged = found.assign(in_table=True, fresh=0.1, as_good=found.seed == 0)
-    shares = {(row["objective"], row["search"]): row for row in judging.shares(judged).to_dict("records")}
+    shares = {
+        (row["objective"], row["search"]): row for row in judging.shares(judged).to_dict("records")
+    }
     dsice = shares["loss", "DSICE"]
     assert (dsice["seeds"], dsice["in_table"], dsice["as_good"]) == (2, 1.0, 0.5)
     assert dsice["as_good_low"] < 0.5 < dsice["as_good_high"]
@@ -127,9 +161,18 @@ def test_what_is_trained_again(valley: pd.DataFrame, found: pd.DataFrame) -> Non
 
 # ------------------------------------------------------------------ the command
 def test_quick(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="the batch-size sweep trains with torch: pip install 'dsice[literature]'")
+    pytest.importorskip(
+        "torch", reason="the batch-size sweep trains with torch: pip install 'dsice[literature]'"
+    )
     pytest.importorskip("sklearn", reason="its images are those of scikit-learn")
-    command = [sys.executable, "-m", "benchmarks.literature.batch_size", "--quick", "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.literature.batch_size",
+        "--quick",
+        "--workers",
+        "1",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     named = re.search(r"results in (.+)$", done.stdout, re.MULTILINE)
@@ -145,7 +188,9 @@ def test_the_results_that_are_kept_are_of_a_full_run() -> None:
 
 def check(folder: Path, scale: Scale) -> None:
     """What must hold in the results of any run."""
-    sweep, repeats, searches = (pd.read_csv(folder / f"{name}.csv") for name in ("sweep", "repeats", "searches"))
+    sweep, repeats, searches = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("sweep", "repeats", "searches")
+    )
     assert list(sweep.batch) == list(scale.batches)
     assert (sweep.cpu_seconds > 0).all() and (sweep.loss.dropna() > 0).all()
     assert repeats.groupby("batch").size().eq(scale.repeats).all()
@@ -161,7 +206,9 @@ def check(folder: Path, scale: Scale) -> None:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_pictures_of_a_search_that_ended_early(tmp_path: Path, valley: pd.DataFrame, found: pd.DataFrame) -> None:
+def test_pictures_of_a_search_that_ended_early(
+    tmp_path: Path, valley: pd.DataFrame, found: pd.DataFrame
+) -> None:
     judged = found.assign(in_table=True, fresh=0.1, as_good=True)
     fresh = valley.loc[[1, 31], ["batch", "loss", "cpu_seconds"]]
     pictures.sweep(tmp_path / "sweep.png", valley, fresh, judged)

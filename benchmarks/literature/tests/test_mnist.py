@@ -1,4 +1,4 @@
-"""The reproduction of random search, curve matching, populations and decay on digits: its network, its budgets, its run."""
+"""The MNIST reproduction: its network, its checkpoints, its budgets, its figures, a short run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ import pytest
 pytest.importorskip("sklearn", reason="the digits are those of scikit-learn")
 
 from benchmarks.literature.mnist import early, figures, searches
-from benchmarks.literature.mnist.design import AXES, MATCHED, METHODS, POPULATION, QUICK, RANDOM, SHAPES
+from benchmarks.literature.mnist.design import (
+    AXES,
+    MATCHED,
+    METHODS,
+    POPULATION,
+    QUICK,
+    RANDOM,
+    SHAPES,
+)
 from benchmarks.literature.mnist.network import Network, log_loss
 from benchmarks.literature.mnist.training import CHECKPOINT, CheckpointError, Training, data
 from dsice import State
@@ -56,7 +64,15 @@ def test_it_learns_as_well_as_scikit_learns_own_network() -> None:
     (x, y), (x_validation, y_validation), _ = data()
     training = Training((32,), [0])
     accuracy = [training.epoch(0.1, 64, 0.9).accuracy for _ in range(15)][-1]
-    theirs = MLPClassifier((32,), solver="sgd", alpha=0.0, batch_size=64, learning_rate_init=0.1, momentum=0.9, random_state=0)
+    theirs = MLPClassifier(
+        (32,),
+        solver="sgd",
+        alpha=0.0,
+        batch_size=64,
+        learning_rate_init=0.1,
+        momentum=0.9,
+        random_state=0,
+    )
     for _ in range(15):
         theirs.partial_fit(x, y, classes=range(10))
     assert accuracy > theirs.score(x_validation, y_validation) - 0.02
@@ -69,7 +85,9 @@ def test_a_training_goes_on_from_its_checkpoint_as_if_never_stopped(tmp_path: Pa
     first.save(tmp_path)
     second = Training.load(tmp_path, (24, 24), [5])
     assert second.epochs == 1
-    assert [second.epoch(0.1, 64, 0.9) for _ in range(2)] == [through.epoch(0.1, 64, 0.9) for _ in range(2)]
+    assert [second.epoch(0.1, 64, 0.9) for _ in range(2)] == [
+        through.epoch(0.1, 64, 0.9) for _ in range(2)
+    ]
 
 
 def test_a_copy_leaves_the_original_alone() -> None:
@@ -99,10 +117,14 @@ def test_every_search_spends_the_same_epochs(found: dict[str, searches.Study]) -
     for method, study in found.items():
         assert study.spent == sum(map(len, study.courses.values())), method
         diverged = any(t.state is State.FAILED for t in study.tuner.history)
-        assert study.spent == TINY.budget or (method == POPULATION and diverged and study.spent < TINY.budget), method
+        assert study.spent == TINY.budget or (
+            method == POPULATION and diverged and study.spent < TINY.budget
+        ), method
 
 
-def test_a_stopper_ends_the_very_trials_of_random_search_earlier(found: dict[str, searches.Study]) -> None:
+def test_a_stopper_ends_the_very_trials_of_random_search_earlier(
+    found: dict[str, searches.Study],
+) -> None:
     whole, part = found[RANDOM], found[MATCHED]
     assert part.stops and len(part.tuner.history) > len(whole.tuner.history)
     for a, b in zip(whole.tuner.history, part.tuner.history, strict=False):
@@ -117,7 +139,9 @@ def test_what_a_stopper_saved_and_lost(found: dict[str, searches.Study]) -> None
     trained = sum(len(part.courses[i]) for i in range(n))
     assert row["saved"] == pytest.approx(1 - trained / sum(len(whole.courses[i]) for i in range(n)))
     kept = min(t.metrics["loss"] for t in list(part.tuner.history)[:n] if t.state is State.DONE)
-    assert row["lost"] == pytest.approx(kept - whole.tuner.best.metrics["loss"])  # type: ignore[union-attr]
+    assert row["lost"] == pytest.approx(
+        kept - whole.tuner.best.metrics["loss"]  # type: ignore[union-attr]
+    )
     assert row["lost"] >= 0
 
 
@@ -132,18 +156,29 @@ def test_a_lineage_has_the_rates_of_all_its_stages() -> None:
 # ------------------------------------------------------------------ figures
 def test_differences_are_paired_by_seed() -> None:
     rows = [
-        {"network": "32", "seed": seed, "method": method, "epochs": 10, "trials": 2, "loss": loss + 0.1 * seed, "test": 0.9}
+        {
+            "network": "32",
+            "seed": seed,
+            "method": method,
+            "epochs": 10,
+            "trials": 2,
+            "loss": loss + 0.1 * seed,
+            "test": 0.9,
+        }
         for seed in range(4)
         for loss, method in zip((0.5, 0.4, 0.5, 0.6, 0.5), METHODS, strict=True)
     ]
     table = figures.by_method(pd.DataFrame(rows)).set_index("method")
     assert table.loc[MATCHED, "loss_off"] == pytest.approx(-0.1)
-    assert table.loc[MATCHED, "loss_off_ci"] == pytest.approx(0.0, abs=1e-9)  # the spread over the seeds is the same
+    # the spread over the seeds is the same
+    assert table.loc[MATCHED, "loss_off_ci"] == pytest.approx(0.0, abs=1e-9)
     assert table.loc[MATCHED, "loss_ahead"] == 4 and table.loc[POPULATION, "loss_ahead"] == 0
 
 
 def test_the_interval_is_students() -> None:
-    assert figures.interval(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(4.302653 / np.sqrt(3), rel=1e-5)
+    assert figures.interval(pd.Series([1.0, 2.0, 3.0])) == pytest.approx(
+        4.302653 / np.sqrt(3), rel=1e-5
+    )
 
 
 # ------------------------------------------------------------------ the run
@@ -151,7 +186,9 @@ def test_the_interval_is_students() -> None:
 def test_the_quick_form_writes_everything(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "benchmarks.literature.mnist", "--quick", "--workers", "1"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 0, done.stderr
     folder = next(tmp_path.glob("dsice-literature-*"))
     figures_found = json.loads((folder / "summary.json").read_text())["figures"]
@@ -161,5 +198,12 @@ def test_the_quick_form_writes_everything(tmp_path: Path) -> None:
     assert len(final) == len(SHAPES) * QUICK.seeds * len(METHODS)
     assert (final["test"] > 0.7).all()  # something was learnt
     pictures = {path.stem for path in folder.glob("*.png")}
-    assert pictures == {"rate_over_epochs", "accuracy_over_epochs", "accuracy_over_rate", "methods", "grid", "lineage"}
+    assert pictures == {
+        "rate_over_epochs",
+        "accuracy_over_epochs",
+        "accuracy_over_rate",
+        "methods",
+        "grid",
+        "lineage",
+    }
     assert not list(tmp_path.glob("dsice-[!l]*"))  # nothing of the launchers is left behind

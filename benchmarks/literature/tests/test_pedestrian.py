@@ -1,4 +1,4 @@
-"""The pedestrian reproduction: windows and errors beside plain twins, the simulation, the searches, and the short form."""
+"""The pedestrian reproduction: windows, errors, the simulation, the searches, the short form."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ ROOT = Path(__file__).parents[3]
 
 
 def path(scene: str, ped: int, frames: list[int], split: str = "train") -> pd.DataFrame:
-    """Somebody who walks 0.5 m per frame in x, and at a height of their own."""
+    """Somebody who walks 0.5 m per frame in x, at a y of their own."""
     x = 0.05 * np.array(frames, float)
-    return pd.DataFrame({"scene": scene, "split": split, "frame": frames, "ped": ped, "x": x, "y": float(ped)})
+    return pd.DataFrame(
+        {"scene": scene, "split": split, "frame": frames, "ped": ped, "x": x, "y": float(ped)}
+    )
 
 
 def plain_windows(paths: pd.DataFrame) -> list[np.ndarray]:
     """The definition, person by person and start by start."""
     found = []
     for _, walk in paths.groupby(["scene", "split", "ped"], sort=True):
-        places = {int(frame): (x, y) for frame, x, y in zip(walk["frame"], walk["x"], walk["y"], strict=True)}
+        places = {
+            int(frame): (x, y)
+            for frame, x, y in zip(walk["frame"], walk["x"], walk["y"], strict=True)
+        }
         for first in sorted(places):
             frames = [first + walks.FRAMES * step for step in range(walks.SEEN + walks.AHEAD)]
             if all(frame in places for frame in frames):
@@ -42,7 +47,8 @@ def plain_windows(paths: pd.DataFrame) -> list[np.ndarray]:
 
 
 def test_windows_are_those_of_the_definition() -> None:
-    paths = simulation.paths(3, share=0.12).sample(frac=0.97, random_state=0)  # any order, and with gaps
+    # any order, and with gaps
+    paths = simulation.paths(3, share=0.12).sample(frac=0.97, random_state=0)
     expected = plain_windows(paths)
     found = walks.windows(paths)
     assert len(expected) > 20
@@ -64,7 +70,10 @@ def test_paths_that_are_too_short_give_no_window() -> None:
 
 
 def test_the_held_out_place_is_in_no_other_part() -> None:
-    known, away = path("a", 1, list(range(0, 250, 10))), path("crossing", 2, list(range(0, 200, 10)))
+    known, away = (
+        path("a", 1, list(range(0, 250, 10))),
+        path("crossing", 2, list(range(0, 200, 10))),
+    )
     later = path("a", 3, list(range(0, 210, 10)), "val")
     away_later = path("crossing", 4, list(range(0, 220, 10)), "val")
     cut = walks.cut(pd.concat([known, away, later, away_later]), "a test")
@@ -80,7 +89,10 @@ def test_errors_are_mean_distances_in_metres() -> None:
     truth = np.zeros((2, 20, 2), np.float32)
     predicted = np.zeros((2, 12, 2), np.float32)
     predicted[0, -1] = (3.0, 4.0)  # 5 m off at the end
-    assert walks.errors(predicted, truth) == {"fde": pytest.approx(2.5), "ade": pytest.approx(5.0 / 24)}
+    assert walks.errors(predicted, truth) == {
+        "fde": pytest.approx(2.5),
+        "ade": pytest.approx(5.0 / 24),
+    }
 
 
 # ------------------------------------------------------------------ simulation
@@ -102,9 +114,12 @@ def test_simulated_people_keep_apart_and_out_of_walls() -> None:
     nearest = []
     for _, now in paths.groupby("frame"):
         places = now[["x", "y"]].to_numpy()
-        apart = np.linalg.norm(places[:, None] - places[None], axis=2) + np.diag(np.full(len(places), np.inf))
+        apart = np.linalg.norm(places[:, None] - places[None], axis=2) + np.diag(
+            np.full(len(places), np.inf)
+        )
         nearest.append(apart.min())
-    assert np.quantile(np.array(nearest)[np.isfinite(nearest)], 0.05) > 0.27  # m; without the push it is 0.21
+    # m; without the push it is 0.21
+    assert np.quantile(np.array(nearest)[np.isfinite(nearest)], 0.05) > 0.27
 
 
 def test_a_simulation_is_that_of_its_seed() -> None:
@@ -117,7 +132,7 @@ def test_a_simulation_is_that_of_its_seed() -> None:
 
 
 def measured(search: study.Search) -> pd.DataFrame:
-    """The rows of a search on a smooth function instead of trainings; larger networks take longer."""
+    """The rows of a search on a smooth function, not trainings; larger networks take longer."""
     tuner, rows = search.tuner(), []
     while trials := tuner.ask(search.batch):
         for trial in trials:
@@ -126,7 +141,14 @@ def measured(search: study.Search) -> pd.DataFrame:
             took = 1.0 + trial.point[0]
             row = {"search": search.label, "id": trial.id, "round": trial.round, **trial.params}
             rows.append(
-                {**row, "fde": value, "ade": value / 2, "seconds": 2 * took, "cpu_seconds": took, "typical_seconds": 3 * took}
+                {
+                    **row,
+                    "fde": value,
+                    "ade": value / 2,
+                    "seconds": 2 * took,
+                    "cpu_seconds": took,
+                    "typical_seconds": 3 * took,
+                }
             )
     return pd.DataFrame(rows)
 
@@ -138,7 +160,8 @@ def test_the_grid_is_the_published_one_and_the_start_lies_on_it() -> None:
 
 def test_shares_and_the_initial_value() -> None:
     rows = pd.DataFrame(
-        [{**study.START, "fde": 2.0}] + [{**study.START, "dropout": 0.0, "fde": v} for v in (1.0, 3.0, np.nan, 1.5)]
+        [{**study.START, "fde": 2.0}]
+        + [{**study.START, "dropout": 0.0, "fde": v} for v in (1.0, 3.0, np.nan, 1.5)]
     )
     assert study.initial(rows) == 2.0
     assert study.better(rows, 2.0) == 0.5  # the start does not count, the failed one does
@@ -150,9 +173,12 @@ def test_a_search_is_replayed_from_its_own_log_on_the_clock(place: int) -> None:
     search = study.searches(study.QUICK)[place]
     rows = measured(search)
     replayed, shown = clock.rounds(search, rows)
-    assert [dict(trial.params) for trial in replayed.history] == rows[list(study.AXES)].to_dict("records")
+    assert [dict(trial.params) for trial in replayed.history] == rows[list(study.AXES)].to_dict(
+        "records"
+    )
     assert shown.busy == pytest.approx(rows["cpu_seconds"].sum())
-    assert shown.elapsed == pytest.approx(rows.groupby("round")["cpu_seconds"].max().sum())  # a round waits for its slowest
+    # a round waits for its slowest
+    assert shown.elapsed == pytest.approx(rows.groupby("round")["cpu_seconds"].max().sum())
     account = clock.account(search, rows, rows["fde"].min())
     assert account["speedup_of_wall_seconds"] == pytest.approx(account["speedup"])
     assert account["elapsed_at_typical_costs_s"] == pytest.approx(3 * float(account["elapsed_s"]))
@@ -166,7 +192,9 @@ def test_a_search_is_replayed_from_its_own_log_on_the_clock(place: int) -> None:
 
 
 def test_the_short_form_runs_and_keeps_what_it_must() -> None:
-    pytest.importorskip("torch", reason="the LSTM of the pedestrian reproduction needs torch (dsice[literature])")
+    pytest.importorskip(
+        "torch", reason="the LSTM of the pedestrian reproduction needs torch (dsice[literature])"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.literature.pedestrian", "--quick", "--workers", "1"],
         cwd=ROOT,
@@ -178,14 +206,18 @@ def test_the_short_form_runs_and_keeps_what_it_must() -> None:
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1].split("results in ")[1])
     names = {"trials.csv.gz", "times.csv", "retrained.csv", "DSICE_0.jsonl", "summary.json"}
-    names |= {f"{name}.png" for name in ("transition", "timeline", "searches", "retrained", "paths")}
+    names |= {
+        f"{name}.png" for name in ("transition", "timeline", "searches", "retrained", "paths")
+    }
     assert {file.name for file in folder.iterdir()} == names
     found = json.loads((folder / "summary.json").read_text())["figures"]
     assert found["data"].startswith("simulated")
     trials = pd.read_csv(folder / "trials.csv.gz")
     dsice = trials[trials["search"] == "DSICE_0"]
     assert len(dsice) == study.QUICK.trials and not dsice.duplicated(list(study.AXES)).any()
-    assert dsice["fde"].iloc[0] == pytest.approx(found["fde_initial_m"], rel=1e-5)  # the start is measured first
+    # the start is measured first
+    assert dsice["fde"].iloc[0] == pytest.approx(found["fde_initial_m"], rel=1e-5)
     assert found["fde_tuned_m"]["DSICE_0"] <= found["fde_initial_m"]
     same = trials.dropna().groupby(list(study.AXES))["fde"]
-    assert (same.max() == same.min()).all() and (same.size() > 1).any()  # a point is one number, whichever search asks
+    # a point is one number, whichever search asks
+    assert (same.max() == same.min()).all() and (same.size() > 1).any()

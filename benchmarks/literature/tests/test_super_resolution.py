@@ -1,4 +1,4 @@
-"""The super-resolution in small: its measures and its accounts, what it keeps, and a short form of all of it."""
+"""The super-resolution reproduction: its measures, its accounts, its results and a short run."""
 
 from __future__ import annotations
 
@@ -40,14 +40,16 @@ def texture(seed: int, side: int = 200) -> np.ndarray:
 def test_the_rmse_leaves_the_border_out() -> None:
     true = np.zeros((2, 20, 20))
     found = true.copy()
-    found[:, :4] = 100  # judged would be rows 4 to 15
+    found[:, :4] = 100  # only rows 4 to 15 are judged
     assert quality.rmse(found, true) == 0
     assert quality.rmse(true + 3, true) == pytest.approx(3)
     found[0, 10, 10] = 12  # one pixel of 2 x 12 x 12
     assert quality.rmse(found, true) == pytest.approx(12 / np.sqrt(288))
 
 
-def test_the_index_is_least_for_images_like_those_it_knows_and_grows_with_blur_and_with_noise() -> None:
+def test_the_index_is_least_for_images_like_those_it_knows_and_grows_with_blur_and_with_noise() -> (
+    None
+):
     natural = quality.Naturalness.of(tuple(texture(seed) for seed in range(6)))
     true = np.stack([texture(seed) for seed in (10, 11, 12, 13)])
     rng = np.random.default_rng(0)
@@ -82,7 +84,9 @@ def test_searches_are_compared_after_equally_many_trials() -> None:
         ("free", 0, 10.0, 4.0),
         ("free", 1, 12.0, 2.0),
     ]
-    figures = comparing.beside(pd.DataFrame(rows, columns=["search", "id", "rmse", "index"]), 10.0, 2)
+    figures = comparing.beside(
+        pd.DataFrame(rows, columns=["search", "id", "rmse", "index"]), 10.0, 2
+    )
     assert list(figures.values()) == [0.5, 5.0, 3.0, 0.5, 4.0, 2.0]
 
 
@@ -90,7 +94,10 @@ def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_e
     axes = {"a": [0.0, 1.0, 2.0], "b": [0.0, 1.0]}
     rows = [(2, 1, 3), (0, 0, 1), (1, 0, 1), (0, 1, 1)]
     trials = pd.DataFrame(
-        [{"a": float(a), "b": float(b), "index": 1.0, "rmse": 2.0, "cpu_seconds": float(s)} for a, b, s in rows]
+        [
+            {"a": float(a), "b": float(b), "index": 1.0, "rmse": 2.0, "cpu_seconds": float(s)}
+            for a, b, s in rows
+        ]
     )
     rounds = clock.replayed(trials, axes, workers=2, mode="rounds")
     assert [(t.params["a"], t.params["b"]) for t in rounds.history] == [(a, b) for a, b, _ in rows]
@@ -101,22 +108,30 @@ def test_a_replay_takes_the_trials_in_their_order_and_waits_for_the_slowest_of_e
 
 
 def check(folder: Path) -> dict[str, Any]:
-    """What must hold of the results of every run, short or full; the figures."""
+    """Check what must hold for the results of every run, short or full; return the figures."""
     assert {path.name for path in folder.iterdir()} == FILES
     trials, bests = pd.read_csv(folder / "trials.csv"), pd.read_csv(folder / "bests.csv")
     bounded = trials[trials["search"] == "bounded"].sort_values("id")
     assert not any(of.duplicated(AXES).any() for _, of in trials.groupby("search"))
     for row in bests.to_dict("records"):
-        seen = bounded.iloc[: int(row["trials"])] if np.isfinite(row["bound"]) else trials[trials["search"] == "free"]
+        seen = (
+            bounded.iloc[: int(row["trials"])]
+            if np.isfinite(row["bound"])
+            else trials[trials["search"] == "free"]
+        )
         assert len(seen) == row["trials"]
-        assert row["index"] == pytest.approx(seen.loc[seen["rmse"] <= row["bound"], "index"].min(), rel=1e-5)
+        assert row["index"] == pytest.approx(
+            seen.loc[seen["rmse"] <= row["bound"], "index"].min(), rel=1e-5
+        )
     assert bests["index"].iloc[:-1].is_monotonic_decreasing
     front = pd.read_csv(folder / "front.csv")
     assert front["rmse"].is_monotonic_increasing
     assert front["index"].is_monotonic_decreasing
     assert front["index"].iloc[-1] == pytest.approx(bounded["index"].min(), rel=1e-5)
     savings: Any = pd.read_csv(folder / "savings.csv").set_index("mode")
-    assert savings["product"].to_numpy() == pytest.approx((savings["two_step"] * savings["parallel"]).to_numpy(), rel=1e-4)
+    assert savings["product"].to_numpy() == pytest.approx(
+        (savings["two_step"] * savings["parallel"]).to_numpy(), rel=1e-4
+    )
     assert savings.loc["async", "elapsed"] <= savings.loc["rounds", "elapsed"]
     assert savings.loc["rounds", "parallel"] <= 40
     summary = json.loads((folder / "summary.json").read_text())
@@ -133,10 +148,25 @@ def test_what_is_kept_is_consistent() -> None:
 
 def test_the_short_form_does_all_of_it() -> None:
     for package in ("torch", "skimage", "sklearn"):
-        pytest.importorskip(package, reason=f"the super-resolution needs {package}: pip install 'dsice[literature]'")
+        pytest.importorskip(
+            package, reason=f"the super-resolution needs {package}: pip install 'dsice[literature]'"
+        )
     before = {path: path.read_bytes() for path in KEPT.glob("*")}
-    command = [sys.executable, "-m", "benchmarks.literature.super_resolution", "--quick", "--workers", "1"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.literature.super_resolution",
+        "--quick",
+        "--workers",
+        "1",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     summary = check(Path(done.stdout.splitlines()[-1].split("results in ")[1]))
     assert summary["quick"] is True

@@ -18,9 +18,11 @@ class Paired:
     a, b
         Means over the seeds.
     change, low, high
-        Mean of the differences B - A and its 95 % confidence interval (Student's t), in the unit of the figure.
+        Mean of the differences B - A and its 95 % confidence interval (Student's t), in the unit
+        of the figure.
     t_p, wilcoxon_p
-        p of the paired t-test and of Wilcoxon's signed-rank test; 1 where all pairs are equal.
+        p-values of the paired t-test and of Wilcoxon's signed-rank test; 1 where all pairs are
+        equal.
     """
 
     a: float
@@ -34,7 +36,8 @@ class Paired:
     def __str__(self) -> str:
         change, low, high = (100 * value / self.a for value in (self.change, self.low, self.high))
         return (
-            f"{self.a:.4g} -> {self.b:.4g} ({change:+.1f} %, 95 % interval {low:+.1f} to {high:+.1f} %; "
+            f"{self.a:.4g} -> {self.b:.4g} "
+            f"({change:+.1f} %, 95 % interval {low:+.1f} to {high:+.1f} %; "
             f"p = {self.t_p:.2g} by t, {self.wilcoxon_p:.2g} by Wilcoxon)"
         )
 
@@ -58,23 +61,37 @@ def paired(runs: pd.DataFrame, a: str, b: str, figure: str) -> Paired:
 
     first, second = (runs[runs["search"] == name].sort_values("seed") for name in (a, b))
     if len(first) < 2 or first["seed"].tolist() != second["seed"].tolist():
-        raise ValueError(f"paired({a!r}, {b!r}): expected the same seeds of both, two at least; got {len(first)}, {len(second)}")
+        raise ValueError(
+            f"paired({a!r}, {b!r}): expected the same seeds of both, two at least; "
+            f"got {len(first)}, {len(second)}"
+        )
     x, y = first[figure].to_numpy(float), second[figure].to_numpy(float)
     if np.array_equal(x, y):
         return Paired(float(x.mean()), float(y.mean()), 0.0, 0.0, 0.0, 1.0, 1.0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # differences that are all the same: no spread, p = 0
+        # differences that are all the same: no spread, p = 0
+        warnings.simplefilter("ignore", RuntimeWarning)
         test = ttest_rel(y, x)
         interval = test.confidence_interval(0.95)
     differences = float(np.mean(y - x)), float(interval.low), float(interval.high)
-    return Paired(float(x.mean()), float(y.mean()), *differences, float(test.pvalue), float(wilcoxon(y, x).pvalue))
+    return Paired(
+        float(x.mean()),
+        float(y.mean()),
+        *differences,
+        float(test.pvalue),
+        float(wilcoxon(y, x).pvalue),
+    )
 
 
-EQUAL = 0.05  # of the way from the table's best loss to its median
+EQUAL = 0.05  # share of the difference between the median loss of the table and its best
 
 
 def equal_loss(runs: pd.DataFrame, a: str, b: str) -> bool:
-    """Whether the final losses are equal: the interval of their difference is within 5 % of the way from best to median."""
+    """Whether the final losses are equal.
+
+    They are where the interval of their difference is within 5 % of the difference between the
+    median loss of the table and its best.
+    """
     test = paired(runs, a, b, "of_the_way")
     return test.low > -EQUAL and test.high < EQUAL
 
@@ -97,18 +114,30 @@ PAIRS = (
     ("random async", "gp async"),
     ("random async", "dsice async"),
 )
-FIGURES = ("total", "elapsed", "final", "of_the_way", "per_loss", "to_target_total", "to_target_elapsed")
+FIGURES = (
+    "total",
+    "elapsed",
+    "final",
+    "of_the_way",
+    "per_loss",
+    "to_target_total",
+    "to_target_elapsed",
+)
 
 
 def all_pairs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Every pair of the design that was carried out, and every figure, one row each."""
+    """One row for each figure of each pair of the design that was carried out."""
     there = set(runs["search"])
     pairs = [pair for pair in PAIRS if there.issuperset(pair)]
-    rows = [{"a_is": a, "b_is": b, "figure": f, **asdict(paired(runs, a, b, f))} for a, b in pairs for f in FIGURES]
+    rows = [
+        {"a_is": a, "b_is": b, "figure": f, **asdict(paired(runs, a, b, f))}
+        for a, b in pairs
+        for f in FIGURES
+    ]
     return pd.DataFrame(rows)
 
 
 def means(runs: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the seeds and standard error of the final loss, one row for each search, in their order."""
+    """Mean and standard error of the final loss over the seeds, one row for each search."""
     grouped = runs.drop(columns="seed").groupby("search", sort=False)
     return grouped.mean().assign(final_se=grouped["final"].sem()).reset_index()

@@ -20,7 +20,7 @@ NEVER_OVER = 1.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the comparison is: workers and trainings of the searches, of the wide ones too, and how many seeds."""
+    """Size of the comparison: seeds, and workers and trainings of the searches and wide ones."""
 
     workers: int = 8
     trials: int = 50
@@ -30,27 +30,38 @@ class Sizes:
 
 
 def gaussian(pending: Literal["ignore", "liar"]) -> Strategy:
-    """Bayesian optimisation; one random first candidate per worker: nothing is told when the first ones are asked for."""
+    """Bayesian optimisation with one random first candidate per worker.
+
+    The first candidates of all workers are asked for before anything was told.
+    """
     return OptunaSampler("GPSampler", options={"n_startup_trials": 1}, pending=pending)
 
 
 def searches(sizes: Sizes) -> dict[str, Search]:
     """The main comparison.
 
-    Asynchronous Bayesian optimisation does not predict pending results, as published. In rounds that would give every
-    worker the same candidate, so there pending points count as if they had the median (a "liar").
+    Asynchronous Bayesian optimisation does not predict pending results, as published. In rounds,
+    every worker would then get the same candidate; there pending points count as if their value
+    were the median (a "liar").
     """
     dsice = DSICE(tolerance=None)
     timed = Goal("loss", time_weight="auto", until=Share(0.5))
     found: dict[str, Search] = {}
-    for name, stream, rounds in (("gp", gaussian("ignore"), gaussian("liar")), ("dsice", dsice, dsice)):
+    for name, stream, rounds in (
+        ("gp", gaussian("ignore"), gaussian("liar")),
+        ("dsice", dsice, dsice),
+    ):
         found[f"{name} async"] = Search(stream, sizes.workers, "async", sizes.trials)
         found[f"{name} async time"] = replace(found[f"{name} async"], goal=timed)
         found[f"{name} rounds"] = Search(rounds, sizes.workers, "rounds", sizes.trials)
         found[f"{name} sequential"] = Search(stream, 1, "async", sizes.trials)
         found[f"{name} async wide"] = Search(stream, sizes.wide_workers, "async", sizes.wide_trials)
-        found[f"{name} rounds wide"] = Search(rounds, sizes.wide_workers, "rounds", sizes.wide_trials)
-    found["dsice async ignore"] = Search(DSICE(pending="ignore", tolerance=None), sizes.workers, "async", sizes.trials)
+        found[f"{name} rounds wide"] = Search(
+            rounds, sizes.wide_workers, "rounds", sizes.wide_trials
+        )
+    found["dsice async ignore"] = Search(
+        DSICE(pending="ignore", tolerance=None), sizes.workers, "async", sizes.trials
+    )
     found["random async"] = Search(Random(), sizes.workers, "async", sizes.trials)
     return found
 
@@ -62,26 +73,43 @@ def ratio(frame: pd.DataFrame) -> float:
 
 
 def other_weights(frame: pd.DataFrame, sizes: Sizes) -> dict[str, Search]:
-    """The same with other weights, for other shares of the trials; of the slower Gaussian process one of them only."""
+    """The same comparison with other weights and other shares of the trials.
+
+    The slower Gaussian process has only one of them.
+    """
     unit = ratio(frame)
     found: dict[str, Search] = {}
     for weight in WEIGHTS:
         for share in SHARES:
-            goal = Goal("loss", time_weight=weight * unit, until=None if share == NEVER_OVER else Share(share))
-            found[f"dsice b={weight} share={share}"] = Search(DSICE(tolerance=None), sizes.workers, "async", sizes.trials, goal)
+            goal = Goal(
+                "loss",
+                time_weight=weight * unit,
+                until=None if share == NEVER_OVER else Share(share),
+            )
+            found[f"dsice b={weight} share={share}"] = Search(
+                DSICE(tolerance=None), sizes.workers, "async", sizes.trials, goal
+            )
     weak = Goal("loss", time_weight=0.3 * unit, until=Share(0.5))
-    found["gp b=0.3 share=0.5"] = Search(gaussian("ignore"), sizes.workers, "async", sizes.trials, weak)
+    found["gp b=0.3 share=0.5"] = Search(
+        gaussian("ignore"), sizes.workers, "async", sizes.trials, weak
+    )
     return found
 
 
-def one(search: Search, frame: pd.DataFrame, axes: Axes, seed: int) -> tuple[dict[str, float], pd.DataFrame]:
-    """`replay` in a process of the pool: what travels back."""
+def one(
+    search: Search, frame: pd.DataFrame, axes: Axes, seed: int
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """`replay` in a process of the pool; returns only what has to travel back."""
     outcome: Outcome = replay(search, frame, axes, seed)
     return outcome.figures, outcome.course
 
 
 def carry_out(
-    plan: Mapping[str, Search], seeds: Sequence[int], frame: pd.DataFrame, axes: Axes, executor: Executor
+    plan: Mapping[str, Search],
+    seeds: Sequence[int],
+    frame: pd.DataFrame,
+    axes: Axes,
+    executor: Executor,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All searches with all seeds.
 

@@ -19,7 +19,9 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#7
 NAMES = {"gp": "Gaussian process", "dsice": "DSICE"}
 
 
-def _figure(width: float, height: float, columns: int, *, sharey: bool = False) -> tuple[Figure, Sequence[Any]]:
+def _figure(
+    width: float, height: float, columns: int, *, sharey: bool = False
+) -> tuple[Figure, Sequence[Any]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -40,9 +42,13 @@ def _logarithmic(*axes: Any) -> None:
 def trainings(frame: pd.DataFrame, path: Path) -> None:
     """Loss over run time of every training of the table."""
     figure, (axis,) = _figure(7.0, 4.0, 1)
-    for channels, colour in zip(sorted(frame["channels"].unique()), (GREY, GREEN, BLUE, RED), strict=False):
+    for channels, colour in zip(
+        sorted(frame["channels"].unique()), (GREY, GREEN, BLUE, RED), strict=False
+    ):
         some = frame[frame["channels"] == channels]
-        axis.scatter(some["seconds"], some["loss"], s=14, color=colour, label=f"{channels} channels")
+        axis.scatter(
+            some["seconds"], some["loss"], s=14, color=colour, label=f"{channels} channels"
+        )
     axis.set(xlabel="run time of a training T (s)", ylabel="validation loss L")
     _logarithmic(axis.xaxis, axis.yaxis)
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
@@ -50,21 +56,32 @@ def trainings(frame: pd.DataFrame, path: Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
-def _median_course(courses: pd.DataFrame, name: str, over: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Median over the seeds of the best loss at each moment, from the moment at which every seed has one."""
+def _median_course(
+    courses: pd.DataFrame, name: str, over: str
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Median over the seeds of the best loss so far, from when every seed has one."""
     runs = [run for _, run in courses[courses["search"] == name].groupby("seed")]
     ends = [run.dropna(subset="best") for run in runs]
-    start, stop = max(float(run[over].iloc[0]) for run in ends), max(float(run[over].iloc[-1]) for run in ends)
+    start, stop = (
+        max(float(run[over].iloc[0]) for run in ends),
+        max(float(run[over].iloc[-1]) for run in ends),
+    )
     moments = np.geomspace(start, stop, 400)
-    steps = [run["best"].to_numpy()[np.searchsorted(run[over].to_numpy(), moments, side="right") - 1] for run in ends]
+    steps = [
+        run["best"].to_numpy()[np.searchsorted(run[over].to_numpy(), moments, side="right") - 1]
+        for run in ends
+    ]
     return moments, np.median(steps, axis=0)
 
 
 def penalty(courses: pd.DataFrame, runs: pd.DataFrame, goal: float, path: Path) -> None:
-    """With and without the time term: the best loss over the run time spent, and the total of each seed."""
+    """With and without the time term: best loss over run time spent, and each seed's total."""
     figure, axes = _figure(10.4, 3.8, 3)
     for axis, who in zip(axes, NAMES, strict=False):
-        for name, colour, label in ((f"{who} async", BLUE, "Z = L"), (f"{who} async time", ORANGE, "Z = L + b T, then L")):
+        for name, colour, label in (
+            (f"{who} async", BLUE, "Z = L"),
+            (f"{who} async time", ORANGE, "Z = L + b T, then L"),
+        ):
             axis.plot(*_median_course(courses, name, "total"), color=colour, label=label)
         axis.axhline(goal, color=GREY, linestyle=":", linewidth=1)
         axis.set(xlabel="run time of all trainings so far (s)", ylabel="best loss, median of seeds")
@@ -72,10 +89,22 @@ def penalty(courses: pd.DataFrame, runs: pd.DataFrame, goal: float, path: Path) 
         axis.set_title(f"{NAMES[who]} (dots: the target)", fontsize=10)
         axis.legend(frameon=False, fontsize=8)
     for place, who in enumerate(NAMES):
-        pairs = [runs[runs["search"] == name].sort_values("seed")["total"] for name in (f"{who} async", f"{who} async time")]
+        pairs = [
+            runs[runs["search"] == name].sort_values("seed")["total"]
+            for name in (f"{who} async", f"{who} async time")
+        ]
         for before, after in zip(*pairs, strict=True):
-            axes[2].plot([3 * place, 3 * place + 1], [before, after], color=GREY, linewidth=0.8, marker="o", markersize=3)
-    axes[2].set_xticks([0, 1, 3, 4], ["GP\nL", "GP\nL + b T", "DSICE\nL", "DSICE\nL + b T"], fontsize=8)
+            axes[2].plot(
+                [3 * place, 3 * place + 1],
+                [before, after],
+                color=GREY,
+                linewidth=0.8,
+                marker="o",
+                markersize=3,
+            )
+    axes[2].set_xticks(
+        [0, 1, 3, 4], ["GP\nL", "GP\nL + b T", "DSICE\nL", "DSICE\nL + b T"], fontsize=8
+    )
     axes[2].set(ylabel="run time of all trainings (s)", ylim=(0, None))
     axes[2].set_title("the pairs, seed by seed", fontsize=10)
     figure.savefig(path, dpi=DPI)
@@ -86,12 +115,20 @@ def modes(courses: pd.DataFrame, goal: float, path: Path, workers: Mapping[str, 
     figure, axes = _figure(8.6, 3.8, 2, sharey=True)
     for axis, who in zip(axes, NAMES, strict=True):
         for mode, colour, style in (
-            ("sequential", GREY, "-"), ("rounds", ORANGE, "-"), ("async", BLUE, "-"), ("rounds wide", ORANGE, "--"),
-            ("async wide", BLUE, "--"),
+            ("sequential", GREY, "-"), ("rounds", ORANGE, "-"), ("async", BLUE, "-"),
+            ("rounds wide", ORANGE, "--"), ("async wide", BLUE, "--"),
         ):  # fmt: skip
             name = f"{who} {mode}"
-            label = f"{mode.removesuffix(' wide')}, {workers[name]} worker{'s' if workers[name] > 1 else ''}"
-            axis.plot(*_median_course(courses, name, "elapsed"), color=colour, linestyle=style, label=label)
+            label = (
+                f"{mode.removesuffix(' wide')}, "
+                f"{workers[name]} worker{'s' if workers[name] > 1 else ''}"
+            )
+            axis.plot(
+                *_median_course(courses, name, "elapsed"),
+                color=colour,
+                linestyle=style,
+                label=label,
+            )
         axis.axhline(goal, color=GREY, linestyle=":", linewidth=1)
         axis.set(xlabel="elapsed on the virtual clock (s)")
         _logarithmic(axis.xaxis, axis.yaxis)
@@ -102,15 +139,29 @@ def modes(courses: pd.DataFrame, goal: float, path: Path, workers: Mapping[str, 
 
 
 def weights(runs: pd.DataFrame, path: Path) -> None:
-    """What other weights and other shares of the trials do to the total time and to the final loss (DSICE)."""
+    """Effect of other weights and shares on the total time and the final loss (DSICE)."""
     base = runs[runs["search"] == "dsice async"]
     figure, axes = _figure(8.6, 3.6, 2)
     for share, colour in zip(SHARES, (GREY, GREEN, BLUE, RED), strict=True):
         some = [runs[runs["search"] == f"dsice b={weight} share={share}"] for weight in WEIGHTS]
-        for axis, name, scale in ((axes[0], "total", 1 / float(base["total"].mean())), (axes[1], "of_the_way", 100.0)):
+        for axis, name, scale in (
+            (axes[0], "total", 1 / float(base["total"].mean())),
+            (axes[1], "of_the_way", 100.0),
+        ):
             mean = [scale * float(run[name].mean()) for run in some]
-            error = [scale * float(run[name].to_numpy(float).std(ddof=1)) / len(run) ** 0.5 for run in some]
-            axis.errorbar(WEIGHTS, mean, error, color=colour, marker="o", markersize=3, label=f"the first {share:.0%}")
+            error = [
+                scale * float(run[name].to_numpy(float).std(ddof=1)) / len(run) ** 0.5
+                for run in some
+            ]
+            axis.errorbar(
+                WEIGHTS,
+                mean,
+                error,
+                color=colour,
+                marker="o",
+                markersize=3,
+                label=f"the first {share:.0%}",
+            )
     axes[0].axhline(1.0, color=GREY, linestyle=":")
     axes[1].axhline(100 * base["of_the_way"].mean(), color=GREY, linestyle=":")
     axes[0].set(ylabel="total run time, share of that with Z = L", ylim=(0, None))
@@ -119,6 +170,8 @@ def weights(runs: pd.DataFrame, path: Path) -> None:
         axis.set(xscale="log", xlabel="weight b, in (spread of L) / (spread of T)")
         axis.set_xticks(WEIGHTS, [str(weight) for weight in WEIGHTS])
         axis.minorticks_off()
-    axes[0].legend(frameon=False, fontsize=8, title="time counts for ... trainings", title_fontsize=8)
+    axes[0].legend(
+        frameon=False, fontsize=8, title="time counts for ... trainings", title_fontsize=8
+    )
     axes[1].set_title("dots: Z = L throughout; bars: standard errors", fontsize=9)
     figure.savefig(path, dpi=DPI)

@@ -1,4 +1,4 @@
-"""One search, replayed from the table on the virtual clock, and what is measured of it."""
+"""One search, replayed from the table on the virtual clock, and its figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dsice import Goal, Ordinal, Trial, Tuner, run
 from dsice.launchers import Table
 from dsice.strategies import Strategy
 
-OF_THE_WAY = 0.05  # the target: so far from the table's best loss, as a share of the way to its median
+# the target: this far from the table's best loss, as a share of the distance to its median
+OF_THE_WAY = 0.05
 Axes = Mapping[str, Ordinal | list[Any]]
 
 
@@ -24,9 +25,10 @@ class Search:
     Attributes
     ----------
     strategy, goal
-        Who proposes the settings, and what is minimised.
+        What proposes the settings, and what is minimised.
     workers, mode
-        Trainings at a time; a worker gets its next one when it is free (``"async"``) or when all are (``"rounds"``).
+        Trainings at a time; a worker gets its next training when it is free (``"async"``) or when
+        all are (``"rounds"``).
     trials
         Trainings in all.
     """
@@ -40,19 +42,27 @@ class Search:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a search.
+    """The results of a search.
 
     Attributes
     ----------
     figures
-        ``trials``; ``total``: run time of all its trainings; ``elapsed``: on the virtual clock; ``utilisation``; ``final``: the
-        lowest loss; ``of_the_way``: how far it is from the table's best, in units of the way from there to the median;
-        ``to_target_total`` and ``to_target_elapsed``: the same times up to the first training that reached the target
-        (those of the whole search where none did), ``reached``; ``per_loss``: elapsed seconds per unit of loss below the
-        table's median; ``asking``: processor seconds of the search for each trial; ``moved``: share of proposals for which
-        a free point nearby stands, since the sampler proposed one that was taken.
+        By name:
+
+        - ``trials``; ``utilisation``;
+        - ``total``: run time of all its trainings; ``elapsed``: time on the virtual clock;
+        - ``final``: the lowest loss; ``of_the_way``: its distance from the table's best, as a share
+          of the distance between best and median;
+        - ``to_target_total``, ``to_target_elapsed``: the same times up to the first training that
+          reached the target (those of the whole search where none did); ``reached``: whether one
+          did;
+        - ``per_loss``: elapsed seconds per unit of loss below the table's median;
+        - ``asking``: processor seconds of the search per trial;
+        - ``moved``: share of proposals that were replaced by a free point nearby, since the sampler
+          proposed a point that was taken.
     course
-        ``elapsed``, ``total`` (told so far) and ``best`` loss after each training, in the order in which they ended.
+        ``elapsed``, ``total`` (run time told so far) and ``best`` loss after each training, in the
+        order in which they ended.
     tuner
         The search itself.
     """
@@ -63,22 +73,40 @@ class Outcome:
 
 
 def table_of(frame: pd.DataFrame, axes: Axes, workers: int) -> Table:
-    """The trainings as a launcher with so many workers."""
-    return Table(frame, objective="loss", params=list(axes), seconds="seconds", metrics=["error"], workers=workers)
+    """The trainings as a launcher with `workers` workers."""
+    return Table(
+        frame,
+        objective="loss",
+        params=list(axes),
+        seconds="seconds",
+        metrics=["error"],
+        workers=workers,
+    )
 
 
 def target(table: Table) -> float:
-    """The loss at which a search counts as having arrived."""
+    """The loss at which a search has reached the target."""
     best = table.optimum()[1]
     return best + OF_THE_WAY * (table.median - best)
 
 
 def replay(search: Search, frame: pd.DataFrame, axes: Axes, seed: int) -> Outcome:
-    """Carry a search out on the virtual clock. The clock counts trainings, not the seconds of the search itself."""
+    """Carry a search out on the virtual clock.
+
+    The clock counts the trainings, not the seconds of the search itself.
+    """
     table, ended = table_of(frame, axes, search.workers), list[Trial]()
-    tuner = Tuner(table.space, search.strategy, goal=search.goal, max_trials=search.trials, seed=seed)
+    tuner = Tuner(
+        table.space, search.strategy, goal=search.goal, max_trials=search.trials, seed=seed
+    )
     began = time.thread_time()
-    run(tuner, table, mode=search.mode, callbacks=[lambda _, trial: ended.append(trial)], progress=False)
+    run(
+        tuner,
+        table,
+        mode=search.mode,
+        callbacks=[lambda _, trial: ended.append(trial)],
+        progress=False,
+    )
     asking = (time.thread_time() - began) / len(ended)
     course = _course(ended)
     moved = sum(trial.note.get("phase") == "near" for trial in ended) / len(ended)

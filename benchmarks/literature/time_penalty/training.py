@@ -22,7 +22,11 @@ AXES: Mapping[str, Ordinal | list[Any]] = {
     "batch": [16, 40, 100],
     "lr": Ordinal.log(3e-3, 0.3, 4),
 }
-QUICK: Mapping[str, Ordinal | list[Any]] = {"channels": [4, 16], "batch": [40, 100], "lr": Ordinal.log(4e-3, 0.1, 3)}
+QUICK: Mapping[str, Ordinal | list[Any]] = {
+    "channels": [4, 16],
+    "batch": [40, 100],
+    "lr": Ordinal.log(4e-3, 0.1, 3),
+}
 OUTPUTS = ("loss", "error", "seconds", "wall")
 EPOCHS = 3
 TRAINED_ON = 1200  # images; the other 597 are for validation
@@ -47,7 +51,10 @@ def _network(channels: int, layers: int, kernel: int) -> Any:
 
     convolutions: list[nn.Module] = []
     for layer in range(layers):
-        convolutions += [nn.Conv2d(channels if layer else 1, channels, kernel, padding="same"), nn.ReLU()]
+        convolutions += [
+            nn.Conv2d(channels if layer else 1, channels, kernel, padding="same"),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*convolutions, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(channels * 16, 10))
 
 
@@ -59,14 +66,17 @@ def warm() -> None:
     train(channels=4, batch=100, lr=0.01, epochs=1)
 
 
-def train(*, channels: int, batch: int, lr: float, layers: int = 2, kernel: int = 3, epochs: int = EPOCHS) -> dict[str, float]:
+def train(
+    *, channels: int, batch: int, lr: float, layers: int = 2, kernel: int = 3, epochs: int = EPOCHS
+) -> dict[str, float]:
     """Train by stochastic gradient descent with momentum.
 
     Returns
     -------
     dict
-        ``loss``: cross-entropy on the validation images (NaN if it diverged). ``error``: share of them classified wrongly.
-        ``cpu``: seconds of processor time of the training, which other programs on the machine hardly change.
+        ``loss`` is the cross-entropy on the validation images (NaN if the training diverged),
+        ``error`` the share of them classified wrongly, ``cpu`` the seconds of processor time of the
+        training, which other programs on the machine hardly change.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -91,22 +101,33 @@ def train(*, channels: int, batch: int, lr: float, layers: int = 2, kernel: int 
 
 
 def pool(workers: int) -> Executor:
-    """Processes that have torch loaded; fresh interpreters, since torch and forks do not go together."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=warm)
+    """Processes that have torch loaded; fresh ones, since torch does not survive a fork."""
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=warm
+    )
 
 
-def measure(axes: Mapping[str, Ordinal | list[Any]], executor: Executor, workers: int) -> pd.DataFrame:
+def measure(
+    axes: Mapping[str, Ordinal | list[Any]], executor: Executor, workers: int
+) -> pd.DataFrame:
     """Train every setting once.
 
     Returns
     -------
     DataFrame
-        One row each: the settings, ``loss``, ``error``, ``seconds`` (processor time), ``wall`` (by the clock).
+        One row for each setting: its parameters, ``loss``, ``error``, ``seconds`` (processor time)
+        and ``wall`` (seconds by the clock).
     """
     with Futures(train, executor, slots=workers) as launcher:
         tuner = run(Tuner(axes, Grid(), goal=Goal("loss")), launcher, progress=False)
     rows = [
-        {**t.params, "loss": t.value, "error": t.metrics.get("error"), "seconds": t.metrics.get("cpu"), "wall": t.seconds}
+        {
+            **t.params,
+            "loss": t.value,
+            "error": t.metrics.get("error"),
+            "seconds": t.metrics.get("cpu"),
+            "wall": t.seconds,
+        }
         for t in tuner.history
     ]
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Variants of the DSICE strategy for the ablation (`--ablation`): name -> kind, in the order of the table.
+"""Variants of DSICE for the ablation (`--ablation`): name -> kind, in the order of the table.
 
 Add one with ``strategy(lambda batch: ..., "what is different")``.
 """
@@ -32,7 +32,7 @@ class RandomFirst:
     then: Strategy
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """Random points up to the id `first`, none beyond it in the same ask; afterwards what `then` proposes."""
+        """Random points up to the id `first`, none beyond it in the same ask; then `then`."""
         left = self.first - len(history)
         return (Random() if left > 0 else self.then).ask(
             min(n, left) if left > 0 else n, space, history, stream

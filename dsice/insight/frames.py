@@ -6,22 +6,23 @@ Both are in closed form (`dsice.spline.anova`) and in units of the score.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from dsice.history import History
-from dsice.insight.model import Search, model_of
+from dsice.insight.model import Model, TunerLike, model_of
 from dsice.space import Space
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDTH = 1.959964  # standard deviations of a 95 % band
+BAND: Final = 1.959964
+"""Half width of a 95 % band, in standard deviations."""
 
 
 def effects(
-    search: Search | History, space: Space | Mapping[str, Any] | None = None
+    search: TunerLike | History, space: Space | Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
     """Main effect of every parameter: how the score depends on it, averaged over all others.
 
@@ -35,11 +36,13 @@ def effects(
     Returns
     -------
     pandas.DataFrame
-        One row for each parameter and level: ``parameter``, ``level``, ``value``; ``effect``, the expected score at that
-        level less that over all levels, both averaged over the whole grid (less is better, as in the score itself; where
-        the goal maximises, the score is minus the metric); ``low`` and ``high``, a 95 % band; ``count``, the number of
-        measurements with that level. A parameter that exists only sometimes is averaged over the part of the grid where
-        it exists; NaN where there is none. ``frame.attrs["mean"]`` is the expected score over the grid.
+        One row for each parameter and level: ``parameter``, ``level``, ``value``; ``effect``, the
+        expected score at that level minus that over all levels, both averaged over the whole grid
+        (less is better, as in the score itself; where the goal maximises, the score is minus the
+        metric); ``low`` and ``high``, a 95 % band; ``count``, the number of measurements with that
+        level. A parameter that exists only sometimes is averaged over the part of the grid where
+        it exists; NaN where there is none. ``frame.attrs["mean"]`` is the expected score over the
+        grid.
 
     Raises
     ------
@@ -50,9 +53,10 @@ def effects(
 
     Notes
     -----
-    Scores further above the 90 % quantile than 5 times the way there from the 10 % quantile count like the highest of
-    the others, so that a few runs that went astray do not drown the rest. Failed trials are left out. The average goes
-    over all combinations of levels, those that rules forbid too. Of more than 1000 points an even choice by rank is used.
+    Scores further above the 90 % quantile than 5 times its distance from the 10 % quantile count
+    like the highest of the others, so that a few runs that went astray do not drown the rest.
+    Failed trials are left out. The average goes over all combinations of levels, those that rules
+    forbid too. Of more than 1000 points an even choice by rank is used.
 
     Examples
     --------
@@ -70,30 +74,24 @@ def effects(
     rows = []
     for j, (name, axis) in enumerate(model.space.axes.items()):
         mean, variance = model.anova.main_effect(j)
-        effect, half = mean * model.unit, WIDTH * np.sqrt(variance * model.scale) * model.unit
+        effect = mean * model.unit
+        half = BAND * np.sqrt(variance * model.scale) * model.unit
+        low = effect - half
+        high = effect + half
         count = np.bincount(model.points[:, j], weights=model.counts, minlength=len(axis) + 1)
         rows += [
-            (
-                name,
-                level,
-                value,
-                effect[level],
-                effect[level] - half[level],
-                effect[level] + half[level],
-                int(count[level]),
-            )
+            (name, level, value, effect[level], low[level], high[level], int(count[level]))
             for level, value in enumerate(axis.values)
         ]
-    frame = pd.DataFrame(
-        rows, columns=["parameter", "level", "value", "effect", "low", "high", "count"]
-    )
+    columns = ["parameter", "level", "value", "effect", "low", "high", "count"]
+    frame = pd.DataFrame(rows, columns=columns)
     frame["value"] = pd.Series([row[2] for row in rows], dtype=object)  # None is a value too
     frame.attrs["mean"] = model.mean + model.unit * model.anova.overall()
     return frame
 
 
 def importance(
-    search: Search | History, space: Space | Mapping[str, Any] | None = None
+    search: TunerLike | History, space: Space | Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
     """Which parameters matter: shares of the variance of the score over the grid (Sobol indices).
 
@@ -105,13 +103,15 @@ def importance(
     Returns
     -------
     pandas.DataFrame
-        ``parameter``; ``other``, None in the rows of single parameters, the partner in those of pairs; ``share``, of the
-        variance over the grid that the parameter explains alone, or the interaction of the pair on top of both; ``total``,
-        the share in which the parameter has a part, with all its interactions (NaN for pairs). Single parameters come
-        first, by falling total, then the pairs by falling share. In ``frame.attrs``: ``higher``, the share left to
-        interactions of three and more; ``noise``, the share of noise in the variance of the measurements; ``noise_sd`` and
-        ``sd``, the standard deviations of the noise of one measurement and of the score over the grid, in units of the
-        score. Where a parameter does not exist it makes no difference. All shares are 0 where all scores are alike.
+        ``parameter``; ``other``, None in the rows of single parameters, the partner in those of
+        pairs; ``share``, of the variance over the grid that the parameter explains alone, or the
+        interaction of the pair on top of both; ``total``, the share in which the parameter has a
+        part, with all its interactions (NaN for pairs). Single parameters come first, by falling
+        total, then the pairs by falling share. In ``frame.attrs``: ``higher``, the share left to
+        interactions of three and more; ``noise``, the share of noise in the variance of the
+        measurements; ``noise_sd`` and ``sd``, the standard deviations of the noise of one
+        measurement and of the score over the grid, in units of the score. Where a parameter does
+        not exist it makes no difference. All shares are 0 where all scores are alike.
 
     Raises
     ------
@@ -120,13 +120,14 @@ def importance(
 
     Notes
     -----
-    The shares are those of the model's mean: what the measurements leave open is not in them. See also the notes of
-    `effects`.
+    The shares are those of the model's mean: what the measurements leave open is not in them. See
+    also the notes of `effects`.
     """
     import pandas as pd
 
     model = model_of(search, space)
-    shares, names = model.anova.sobol_indices(), model.space.names
+    shares = model.anova.sobol_indices()
+    names = model.space.names
     alone = [
         (names[j], None, shares.first[j], shares.total[j])
         for j in np.argsort(-shares.total, kind="stable")
@@ -142,8 +143,13 @@ def importance(
     frame["other"] = pd.Series([row[1] for row in rows], dtype=object)
     frame.attrs |= {
         "higher": shares.higher,
-        "noise": min(1.0, model.noise / model.spread) if model.spread else 0.0,
+        "noise": _noise_share(model),
         "noise_sd": model.unit * model.noise**0.5,
         "sd": model.unit * shares.variance**0.5,
     }
     return frame
+
+
+def _noise_share(model: Model) -> float:
+    """Share of the noise in the variance of the measurements, at most 1."""
+    return min(1.0, model.noise / model.spread) if model.spread else 0.0

@@ -1,30 +1,45 @@
-"""The d-spline surface that insight is drawn from: one of its own through the scores of a history, not their ranks."""
+"""The d-spline surface behind insight: fitted to the scores of a history, not to their ranks.
+
+The model is that of docs/method.md, sections "The grid: a smoothing-spline analysis of variance"
+and "How smooth, how noisy". The search fits normal scores, which keep ranks and no distances;
+insight is in units of the score, so it fits the scores themselves, with those far above the others
+clipped.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from dsice.errors import DsiceWarning, FitError, OptionError
 from dsice.history import History
 from dsice.space import Space, When
-from dsice.typing import Array
+from dsice.typing import Floats, Ints
 
 if TYPE_CHECKING:
     from dsice.spline.anova import Anova
 
-LEAST = 3  # distinct points
-FIT, DRAWN = 300, 1000  # points that smoothness is fitted to, and that the surface is drawn through
-CELLS = 512  # combinations of the axes that conditions mention
-FENCE = 5.0  # times the way from the 10 % to the 90 % quantile; a nearer one cuts what a search saw of bad settings
+MIN_POINTS: Final = 3
+"""Distinct points that a surface needs."""
+MAX_FOR_HYPERPARAMETERS: Final = 300
+"""Points that the hyperparameters are fitted to, at most."""
+MAX_POINTS: Final = 1000
+"""Points that the surface is fitted to, at most."""
+MAX_CELLS: Final = 512
+"""Combinations of the axes that conditions mention, at most."""
+FENCE: Final = 5.0
+"""Scores are clipped so many interquantile ranges (10 % to 90 %) above the 90 % quantile.
+
+A nearer fence would cut what a search saw of bad settings.
+"""
 
 
-class Search(Protocol):
-    """What has a history and knows its space: a tuner."""
+class TunerLike(Protocol):
+    """What has a history and knows its space, as a tuner does."""
 
     @property
     def history(self) -> History:
@@ -37,16 +52,30 @@ class Search(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """The surface of a history: scores are mean + unit * (what it says).
+    """The surface of a history.
 
-    `points`, int of shape (k, axes), with the level after the last where a parameter does not exist, and `counts`, (k,),
-    are all measured ones; `scale` turns variances of the surface into those of the values that it was fitted to, `noise`
-    and `spread` are the variances of one measurement and of all of these values.
+    Attributes
+    ----------
+    points
+        All measured points, shape (k, axes), with the level after the last where a parameter does
+        not exist.
+    counts
+        How often each was measured, shape (k,).
+    anova
+        Means and variances of the surface, which was fitted to standardised scores.
+    mean, unit
+        A score is ``mean + unit * (value of the surface)``.
+    scale
+        Turns variances of the surface into those of the standardised scores.
+    noise
+        Variance of the noise of one measurement, in standardised scores.
+    spread
+        Variance of all standardised scores.
     """
 
     space: Space
-    points: Array
-    counts: Array
+    points: Ints
+    counts: Floats
     anova: Anova
     mean: float
     unit: float
@@ -55,132 +84,166 @@ class Model:
     spread: float
 
 
-def model_of(search: Search | History, space: Space | Mapping[str, Any] | None) -> Model:
+def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | None) -> Model:
     """Fit the surface; the arguments and errors are those of `effects`."""
     from dsice.spline.anova import Anova
     from dsice.spline.numerics import one_thread
     from dsice.spline.surface import fit_hyperparameters, fit_surface
 
-    history, grid = read(search, space)
+    history, grid = history_and_space(search, space)
     points, scores, counts = _measured(history)
     points = grid.coded(points)
-    values, mean, unit = _standard(scores)
-    few, some = _even(values, FIT), _even(values, DRAWN)
+    values, mean, unit = _standardise(scores)
+    few = _even_subset(values, MAX_FOR_HYPERPARAMETERS)
+    subset = _even_subset(values, MAX_POINTS)
     axes = (grid.shape, grid.ordered)
     with one_thread():
         hyperparameters = fit_hyperparameters(points[few], values[few], *axes, counts=counts[few])
         surface = fit_surface(
-            points[some],
-            values[some],
+            points[subset],
+            values[subset],
             *axes,
-            counts=counts[some],
+            counts=counts[subset],
             hyperparameters=hyperparameters,
-            max_points=DRAWN,
+            max_points=MAX_POINTS,
         )
-    deciding, cells = _cells(grid)
-    anova = Anova(surface, grid.shape, deciding=deciding, cells=cells)
-    spread = float(np.var(np.repeat(values, counts.astype(np.int64))))
-    wider = max(
-        1.0, float(np.mean(surface.loo_residuals() ** 2))
-    )  # what the errors at points left out say of the variances
+    deciding, cells = _condition_cells(grid)
+    # where predictions of points left out miss by more than the model says, its bands are widened
+    widening = max(1.0, float(np.mean(surface.loo_residuals() ** 2)))
     return Model(
-        grid,
-        points,
-        counts,
-        anova,
-        mean,
-        unit,
-        surface.scale * wider,
-        hyperparameters.noise_variance * surface.scale,
-        spread,
+        space=grid,
+        points=points,
+        counts=counts,
+        anova=Anova(surface, grid.shape, deciding=deciding, cells=cells),
+        mean=mean,
+        unit=unit,
+        scale=surface.scale * widening,
+        noise=hyperparameters.noise_variance * surface.scale,
+        spread=float(np.var(np.repeat(values, counts.astype(np.int64)))),
     )
 
 
-def read(
-    search: Search | History, space: Space | Mapping[str, Any] | None
+def history_and_space(
+    search: TunerLike | History, space: Space | Mapping[str, Any] | None
 ) -> tuple[History, Space]:
-    """The history and its space; OptionError where they do not fit."""
+    """The history of what the user gave, and its space.
+
+    Raises
+    ------
+    OptionError
+        No history, no space, or a space that is not that of the history.
+    """
     history = search if isinstance(search, History) else getattr(search, "history", None)
     if not isinstance(history, History):
         raise OptionError(
-            f"expected a tuner or a history, got {search!r}; of a journal, read the tuner: Tuner.read(path)"
+            f"expected a tuner or a history, got {search!r}; "
+            "of a journal, read the tuner: Tuner.read(path)"
         )
     if space is None:
         space = getattr(search, "space", None)
     if space is None:
         raise OptionError(
-            "a history does not know its space: give the tuner, or the space too, as in effects(tuner.history, tuner.space)"
+            "a history does not know its space: give the tuner, or the space too, "
+            "as in effects(tuner.history, tuner.space)"
         )
     grid = space if isinstance(space, Space) else Space(space)
     points = history.points()
     if len(points) and (points.shape[1] != grid.ndim or (points >= np.array(grid.shape)).any()):
         raise OptionError(
-            f"space: expected that of the history, whose points have {points.shape[1]} levels up to "
-            f"{tuple(points.max(axis=0).tolist())}; got one of {grid.shape} levels"
+            f"space: expected that of the history, whose points have {points.shape[1]} levels "
+            f"up to {tuple(points.max(axis=0).tolist())}; got one of {grid.shape} levels"
         )
     return history, grid
 
 
-def _measured(history: History) -> tuple[Array, Array, Array]:
-    """Distinct points with a score (k, axes), their mean scores and numbers of measurements, both (k,)."""
+def _measured(history: History) -> tuple[Ints, Floats, Floats]:
+    """Distinct points with a score.
+
+    Returns
+    -------
+    points, scores, counts
+        Levels, shape (k, axes); mean scores and numbers of measurements, shape (k,).
+
+    Raises
+    ------
+    FitError
+        There are fewer than `MIN_POINTS`.
+    """
     ids = np.sort(history.order())
     weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
-    points, place = (
-        np.unique(history.points()[ids], axis=0, return_inverse=True)
-        if len(ids)
-        else (np.empty((0, 0)), ids)
-    )
-    if len(points) < LEAST:
+    points, place = np.empty((0, 0), dtype=np.int64), ids
+    if len(ids):
+        points, place = np.unique(history.points()[ids], axis=0, return_inverse=True)
+        place = place.ravel()
+    if len(points) < MIN_POINTS:
         raise FitError(
-            f"effects and importance need at least {LEAST} distinct points with a score, this history has {len(points)}; "
-            "measure and tell more (failed trials do not count)"
+            f"effects and importance need at least {MIN_POINTS} distinct points with a score, "
+            f"this history has {len(points)}; measure and tell more (failed trials do not count)"
         )
-    counts = np.bincount(place.ravel(), weights=weights)
-    shares = (
-        weights / counts[place.ravel()]
-    )  # before the product: scores may be near the largest float
-    return points, np.bincount(place.ravel(), weights=history.scores()[ids] * shares), counts
+    counts = np.bincount(place, weights=weights).astype(np.float64)
+    shares = weights / counts[place]  # before the product: scores may be near the largest float
+    scores = np.bincount(place, weights=history.scores()[ids] * shares)
+    return points, scores.astype(np.float64), counts
 
 
-def _standard(scores: Array) -> tuple[Array, float, float]:
-    """Clipped scores with mean 0 and standard deviation 1, and the mean and unit that give them back."""
+def _standardise(scores: Floats) -> tuple[Floats, float, float]:
+    """Clip scores from above and scale them to mean 0 and standard deviation 1.
+
+    Returns
+    -------
+    values, mean, unit
+        The values, shape (k,); a clipped score is ``mean + unit * value``.
+    """
     largest = float(np.abs(scores).max()) or 1.0
     small = scores / largest  # so that nothing overflows
     low, high = np.quantile(small, [0.1, 0.9])
     if high > low:
         small = np.minimum(small, small[small <= high + FENCE * (high - low)].max())
-    mean, sd = float(small.mean()), float(small.std())
+    mean = float(small.mean())
+    sd = float(small.std())
     if sd <= 1e-13:
         return np.zeros(len(small)), mean * largest, largest
     return (small - mean) / sd, mean * largest, sd * largest
 
 
-def _even(values: Array, most: int) -> Array:
-    """Places of at most `most` values, ascending: an even choice by rank, the lowest and the highest among them."""
+def _even_subset(values: Floats, most: int) -> Ints:
+    """Places of at most `most` values, ascending, chosen evenly by rank.
+
+    The lowest and the highest are among them.
+    """
     if len(values) <= most:
         return np.arange(len(values))
     order = np.argsort(values, kind="stable")
     return np.sort(order[np.linspace(0, len(values) - 1, most).astype(np.int64)])
 
 
-def _cells(space: Space) -> tuple[list[int], Array | None]:
-    """Axes that conditions mention, and all combinations of their levels, coded; a warning where they are too many."""
+def _condition_cells(space: Space) -> tuple[list[int], Ints | None]:
+    """Axes that conditions mention, and all combinations of their levels.
+
+    Returns
+    -------
+    deciding
+        The axes; no axis, with a warning, where they have more than `MAX_CELLS` combinations.
+    cells
+        Coded points, shape (combinations, axes); None where no condition counts.
+    """
     rules = [rule for rule in space.where if isinstance(rule, When)]
     mentioned: set[str] = set()
     for rule in rules:
-        mentioned |= (
-            set(space.names) - set(rule.names)
-            if rule.expression is None
-            else set(rule.expression.names)
-        )
+        if rule.expression is None:  # a function may look at anything else
+            mentioned |= set(space.names) - set(rule.names)
+        else:
+            mentioned |= set(rule.expression.names)
     deciding = [j for j, name in enumerate(space.names) if name in mentioned]
     shape = [space.shape[j] for j in deciding]
     if not deciding:
         return [], None
-    if np.prod(shape, dtype=float) > CELLS:
+    if np.prod(shape, dtype=float) > MAX_CELLS:
+        names = ", ".join(space.names[j] for j in deciding)
         warnings.warn(
-            f"conditions depend on more than {CELLS} combinations of {', '.join(space.names[j] for j in deciding)}: "
-            "parameters are averaged as if they existed everywhere (a condition that is a string names what it depends on)",
+            f"conditions depend on more than {MAX_CELLS} combinations of {names}: "
+            "parameters are averaged as if they existed everywhere "
+            "(a condition that is a string names what it depends on)",
             DsiceWarning,
             stacklevel=4,
         )

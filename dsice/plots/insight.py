@@ -1,42 +1,46 @@
-"""What the measurements say of the parameters, drawn: main effects with bands, and shares of the variance."""
+"""Figures of insight: main effects of the parameters with bands, and shares of the variance."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dsice.history import History
 from dsice.insight import effects as effects_of
 from dsice.insight import importance as importance_of
-from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE, save, without_frame
+from dsice.insight.model import TunerLike, history_and_space
+from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE_BLUE, remove_frame, save
 from dsice.space import Space
-from dsice.tuner import Tuner
+from dsice.typing import Floats, PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 4
-TICKS, LETTERS = 9, 32  # of one panel: most labels, and most letters in all of them
+COLUMNS: Final = 4
+"""Panels in a row, at most."""
+TICKS: Final = 9
+"""Labels below one panel, at most."""
+LETTERS: Final = 32
+"""Letters in all these labels, at most."""
 
 
 def effects(
-    search: History | Tuner,
-    path: str | os.PathLike[str] | None = None,
+    search: TunerLike | History,
+    path: PathLike | None = None,
     *,
     space: Space | Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw how the score depends on each parameter, averaged over all others.
 
-    One panel for each parameter, the one with the largest effect first, all with the same scale: the expected score at
-    each level as a line (points where the levels have no order), its 95 % band, and the mean of the measurements with
-    that level as a dot, the larger the more there are. A search measures near the best, so its dots lie lower than the
-    average over the grid that the line shows.
+    One panel for each parameter, the one with the largest effect first, all with the same scale:
+    the expected score at each level as a line (points where the levels have no order), its 95 %
+    band, and the mean of the measurements with that level as a dot, the larger the more there are.
+    A search measures near the best, so its dots lie lower than the average over the grid that the
+    line shows.
 
     Parameters
     ----------
@@ -59,7 +63,7 @@ def effects(
     """
     from matplotlib.figure import Figure
 
-    history, grid = _parts(search, space)
+    history, grid = history_and_space(search, space)
     frame = effects_of(history, grid)
     panels = {str(name): part for name, part in frame.groupby("parameter", sort=False)}
     names = sorted(panels, key=lambda name: -float(np.ptp(panels[name]["effect"].fillna(0.0))))
@@ -69,13 +73,13 @@ def effects(
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(axes, names, strict=False):
         part = panels[name]
-        _curve(panel, part, frame.attrs["mean"], ordered=grid.axes[name].ordered)
-        _dots(panel, history, grid, name)
+        _draw_effect(panel, part, frame.attrs["mean"], ordered=grid.axes[name].ordered)
+        _draw_means(panel, history, grid, name)
         panel.set_title(name, fontsize=10)
         _label_levels(panel, part["value"].tolist())
     for panel in axes[len(names) :]:
         panel.set_visible(False)
-    figure.supylabel(_score(history), fontsize=10)
+    figure.supylabel(_score_label(history), fontsize=10)
     figure.suptitle(
         "expected score over the grid, 95 % band; dots: mean of the measurements there", fontsize=10
     )
@@ -84,15 +88,16 @@ def effects(
 
 
 def importance(
-    search: History | Tuner,
-    path: str | os.PathLike[str] | None = None,
+    search: TunerLike | History,
+    path: PathLike | None = None,
     *,
     space: Space | Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw which parameters matter.
 
-    Bars: the share of the variance over the grid that each parameter explains alone (dark), and with all its
-    interactions (pale). Beside them the share of each pair's interaction as a heat map.
+    Bars: the share of the variance over the grid that each parameter explains alone (dark), and
+    with all its interactions (pale). Beside them the share of each pair's interaction as a heat
+    map.
 
     Parameters
     ----------
@@ -111,51 +116,52 @@ def importance(
     """
     from matplotlib.figure import Figure
 
-    frame = importance_of(*_parts(search, space))
+    frame = importance_of(*history_and_space(search, space))
     alone = frame[frame["other"].isna()]
-    names, high = alone["parameter"].tolist(), 1.6 + 0.36 * len(alone)
-    figure = Figure(figsize=(10.0 if len(names) > 1 else 5.5, max(3.0, high)), layout="constrained")
-    panels = figure.subplots(
-        1,
-        2 if len(names) > 1 else 1,
-        squeeze=False,
-        width_ratios=(1.3, 1.0) if len(names) > 1 else None,
-    )[0]
-    _bars(panels[0], names, alone["share"].to_numpy(), alone["total"].to_numpy())
+    names = alone["parameter"].tolist()
+    height = max(3.0, 1.6 + 0.36 * len(alone))
     if len(names) > 1:
-        _map(panels[1], names, frame[frame["other"].notna()])
-    told = frame.attrs
-    left = (
-        f"{told['higher']:.0%} left to interactions of three and more; " if len(names) > 2 else ""
-    )
-    figure.suptitle(
-        f"{left}{told['noise']:.0%} of the variance of the measurements is noise", fontsize=10
-    )
+        figure = Figure(figsize=(10.0, height), layout="constrained")
+        bars, pairs = figure.subplots(1, 2, width_ratios=(1.3, 1.0))
+        _draw_pairs(pairs, names, frame[frame["other"].notna()])
+    else:
+        figure = Figure(figsize=(5.5, height), layout="constrained")
+        bars = figure.subplots(1, 1)
+    _draw_shares(bars, names, alone["share"].to_numpy(), alone["total"].to_numpy())
+    title = f"{frame.attrs['noise']:.0%} of the variance of the measurements is noise"
+    if len(names) > 2:
+        title = f"{frame.attrs['higher']:.0%} left to interactions of three and more; {title}"
+    figure.suptitle(title, fontsize=10)
     save(figure, path, "importance")
     return figure
 
 
 # ---------------------------------------------------------------------- effects
-def _parts(
-    search: History | Tuner, space: Space | Mapping[str, Any] | None
-) -> tuple[History, Space]:
-    from dsice.insight.model import read
-
-    return read(search, space)
-
-
-def _score(history: History) -> str:
+def _score_label(history: History) -> str:
     goal = history.goal
     name = f"-{goal.metric}" if goal.maximize else goal.metric
     return f"{name}{' and weighted time' if history.weighs_time else ''} (less is better)"
 
 
-def _curve(panel: Axes, part: pd.DataFrame, mean: float, *, ordered: bool) -> None:
-    x, middle = part["level"].to_numpy(), mean + part["effect"].to_numpy()
-    low, high = mean + part["low"].to_numpy(), mean + part["high"].to_numpy()
+def _draw_effect(panel: Axes, part: pd.DataFrame, mean: float, *, ordered: bool) -> None:
+    """The expected score at each level of a parameter, with its band.
+
+    Parameters
+    ----------
+    part
+        The rows of the parameter in the frame of `dsice.effects`.
+    mean
+        The expected score over the grid.
+    ordered
+        Whether neighbouring levels are joined.
+    """
+    x = part["level"].to_numpy()
+    middle = mean + part["effect"].to_numpy()
+    low = mean + part["low"].to_numpy()
+    high = mean + part["high"].to_numpy()
     panel.axhline(mean, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     if ordered and len(x) > 1:
-        panel.fill_between(x, low, high, color=PALE, linewidth=0, zorder=2)
+        panel.fill_between(x, low, high, color=PALE_BLUE, linewidth=0, zorder=2)
         panel.plot(
             x,
             middle,
@@ -171,17 +177,17 @@ def _curve(panel: Axes, part: pd.DataFrame, mean: float, *, ordered: bool) -> No
             middle,
             (middle - low, high - middle),
             fmt="none",
-            ecolor=PALE,
+            ecolor=PALE_BLUE,
             elinewidth=9,
             zorder=2,
         )
         panel.plot(x, middle, "_", color=BLUE, markersize=16, markeredgewidth=2.2, zorder=4)
-    without_frame(panel)
+    remove_frame(panel)
     panel.set_xlim(-0.5, len(x) - 0.5)
     panel.tick_params(labelsize=8)
 
 
-def _dots(panel: Axes, history: History, grid: Space, name: str) -> None:
+def _draw_means(panel: Axes, history: History, grid: Space, name: str) -> None:
     """Mean score of the trials at each level, the area by their number."""
     j = grid.names.index(name)
     ids = history.order()
@@ -196,20 +202,19 @@ def _dots(panel: Axes, history: History, grid: Space, name: str) -> None:
 
 
 def _label_levels(panel: Axes, values: Sequence[Any]) -> None:
-    """Values under the levels, as many as there is room for."""
+    """Values below the levels, as many as there is space for."""
     labels = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
     labels = [label if len(label) <= 12 else f"{label[:11]}…" for label in labels]
-    room = max(2, min(TICKS, LETTERS // max(map(len, labels))))
-    every = -(-len(labels) // room)
+    most = max(2, min(TICKS, LETTERS // max(map(len, labels))))
+    every = -(-len(labels) // most)
     panel.set_xticks(range(0, len(labels), every), labels=labels[::every])
 
 
 # ---------------------------------------------------------------------- importance
-def _bars(
-    panel: Axes, names: Sequence[str], alone: NDArray[np.float64], total: NDArray[np.float64]
-) -> None:
+def _draw_shares(panel: Axes, names: Sequence[str], alone: Floats, total: Floats) -> None:
+    """Bars of the shares of each parameter, alone and with its interactions, shape (names,)."""
     place = np.arange(len(names))
-    panel.barh(place, total, color=PALE, height=0.7, label="with its interactions")
+    panel.barh(place, total, color=PALE_BLUE, height=0.7, label="with its interactions")
     panel.barh(place, alone, color=BLUE, height=0.7, label="alone")
     for y, value in zip(place, total, strict=True):
         panel.text(value + 0.01, float(y), f"{value:.1%}", va="center", fontsize=8, color=BLACK)
@@ -219,33 +224,31 @@ def _bars(
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     panel.set_xlabel("share of the variance over the grid")
     panel.legend(loc="lower right", fontsize=8, frameon=False)
-    without_frame(panel)
+    remove_frame(panel)
 
 
-def _map(panel: Axes, names: Sequence[str], pairs: pd.DataFrame) -> None:
-    """Lower triangle of the interactions, the strongest in full colour."""
+def _draw_pairs(panel: Axes, names: Sequence[str], pairs: pd.DataFrame) -> None:
+    """A heat map of the interactions of pairs, its lower triangle; the strongest in full colour.
+
+    Parameters
+    ----------
+    pairs
+        The rows of pairs in the frame of `dsice.importance`.
+    """
     shares = np.full((len(names), len(names)), np.nan)
     for a, b, share in zip(pairs["parameter"], pairs["other"], pairs["share"], strict=True):
         j, k = sorted((names.index(a), names.index(b)))
         shares[k, j] = share
     most = float(np.nanmax(shares))
     panel.imshow(shares[1:, :-1], cmap="Blues", vmin=0.0, vmax=most or 1.0, aspect="auto")
-    if len(names) <= 12:
-        for j, k in np.argwhere(~np.isnan(shares)):
-            dark = shares[j, k] > 0.6 * most
-            panel.text(
-                k,
-                j - 1,
-                f"{shares[j, k]:.1%}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if dark else BLACK,
-            )
-    panel.set_xticks(
-        range(len(names) - 1), labels=list(names[:-1]), rotation=45, ha="right", fontsize=8
-    )
-    panel.set_yticks(range(len(names) - 1), labels=list(names[1:]), fontsize=8)
+    cells = np.argwhere(~np.isnan(shares))
+    for j, k in cells if len(names) <= 12 else cells[:0]:
+        colour = "white" if shares[j, k] > 0.6 * most else BLACK
+        label = f"{shares[j, k]:.1%}"
+        panel.text(k, j - 1, label, ha="center", va="center", fontsize=8, color=colour)
+    ticks = range(len(names) - 1)
+    panel.set_xticks(ticks, labels=list(names[:-1]), rotation=45, ha="right", fontsize=8)
+    panel.set_yticks(ticks, labels=list(names[1:]), fontsize=8)
     panel.set_title("interactions of pairs, share of the variance", fontsize=9)
     for spine in panel.spines.values():
         spine.set_visible(False)

@@ -1,163 +1,98 @@
-"""The transition of a search: what was measured, trial by trial, and how wide the directions were."""
+"""The transition of a search: the value of each trial in turn, and the width of the directions.
+
+`transition` collects what the figure shows; the functions below it draw one part each.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.plots.style import (
-    BAND,
     BLACK,
     BLUE,
     GREY,
     ORANGE,
+    PALE_GREY,
     VERMILLION,
+    HasHistory,
     history_of,
+    remove_frame,
     save,
-    without_frame,
 )
 from dsice.trial import State, Trial
-from dsice.tuner import Tuner
+from dsice.typing import Bools, Floats, Ints, PathLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GROUPS = 12  # bands of a search that asked for single trials
-SMALL = 3.0  # trials a round below which rounds are no bands
+_GROUPS: Final = 12
+"""Number of bands of a search that asked for single trials."""
+_FEW: Final = 3.0
+"""Rounds of fewer trials than this, on average, are not drawn as bands."""
+_DECADES: Final = 100.0
+"""A scale is logarithmic where the largest value is more than so many times the smallest."""
+_CROWDED: Final = 0.1
+"""Or where three quarters of the values lie in this share of the range."""
+_FAILED: Final = (State.FAILED, State.TIMED_OUT, State.INVALID, State.STOPPED, State.LOST)
 
 
 @dataclass(frozen=True)
-class Course:
+class Transition:
     """Trials in the order of their ids.
 
     Attributes
     ----------
     ids, values, feasible
-        Of the trials that have a score, each of shape (scored,); the values in the units of the metric.
+        Of the trials that have a score, each of shape (scored,); values in units of the metric.
     failed
-        Ids of the trials without one.
+        Ids of the trials that ended without a score.
     best
         Best value up to each scored trial, shape (scored,).
     bands
-        (first id, one past the last) of every round.
-    champions
-        Positions in `ids` of the best of each band.
-    start
-        The initial value.
-    better, told
-        How many trials are better than it, and how many of the goal's stage have ended.
-    rounds
+        First id, and one past the last, of each round or group.
+    bands_are_rounds
         Whether the bands are rounds, rather than groups of about equal size.
+    band_best
+        Positions in `ids` of the best trial of each band.
+    initial
+        The initial value.
+    n_better, n_ended
+        How many trials are better than it, and how many of the goal's stage have ended.
     """
 
-    ids: NDArray[np.int64]
-    values: NDArray[np.float64]
-    feasible: NDArray[np.bool_]
-    failed: NDArray[np.int64]
-    best: NDArray[np.float64]
+    ids: Ints
+    values: Floats
+    feasible: Bools
+    failed: Ints
+    best: Floats
     bands: list[tuple[int, int]]
-    champions: list[int]
-    start: float
-    better: int
-    told: int
-    rounds: bool
-
-
-def course(history: History, start: float | None = None) -> Course:
-    """Collect what the figure shows.
-
-    Raises
-    ------
-    OptionError
-        No trial has a value yet.
-    """
-    ids = np.sort(history.order())
-    if not len(ids):
-        raise OptionError("the history has no trial with a value yet, so there is nothing to draw")
-    goal, trials = history.goal, list(history)
-    place = np.empty(len(ids))
-    place[np.searchsorted(ids, history.order())] = np.arange(len(ids))  # 0: the best
-    values = np.array([goal.metric_of(trials[i]) for i in ids])
-    leaders = np.maximum.accumulate(
-        np.where(place == np.minimum.accumulate(place), np.arange(len(ids)), 0)
-    )
-    bands, rounds = _line_bands(trials)
-    initial = _initial(trials, ids) if start is None else None
-    first = (
-        float(values[np.searchsorted(ids, initial)]) if initial is not None else float(start or 0.0)
-    )
-    feasible = history.feasible()[ids]
-    better = (
-        (place < place[np.searchsorted(ids, initial)])
-        if initial is not None
-        else feasible & _beats(values, first, goal.maximize)
-    )
-    in_band = [np.flatnonzero((ids >= lo) & (ids < hi)) for lo, hi in bands]
-    return Course(
-        ids=ids,
-        values=values,
-        feasible=feasible,
-        failed=np.array([t.id for t in trials if t.state in _VALUELESS], dtype=np.int64),
-        best=values[leaders],
-        bands=bands,
-        champions=[int(members[np.argmin(place[members])]) for members in in_band if len(members)],
-        start=first,
-        better=int(np.sum(better)),
-        told=sum(t.state is not State.PENDING and t.stage == goal.stage for t in trials),
-        rounds=rounds,
-    )
-
-
-_VALUELESS = (State.FAILED, State.TIMED_OUT, State.INVALID, State.STOPPED, State.LOST)
-
-
-def _beats(values: NDArray[np.float64], start: float, maximize: bool) -> NDArray[np.bool_]:
-    return values > start if maximize else values < start
-
-
-def _initial(trials: Sequence[Trial], ids: NDArray[np.int64]) -> int:
-    """The trial of the user's own setting, else the first one with a value."""
-    scored = set(ids.tolist())
-    return next(
-        (t.id for t in trials if t.note.get("phase") == "start" and t.id in scored), int(ids[0])
-    )
-
-
-def _line_bands(trials: Sequence[Trial]) -> tuple[list[tuple[int, int]], bool]:
-    """First id and one past the last of each round; of about equal groups where the rounds are single trials."""
-    rounds = [[t.id for t in members] for _, members in groupby(trials, key=lambda t: t.round)]
-    if len(trials) >= SMALL * len(rounds):
-        return [(ids[0], ids[-1] + 1) for ids in rounds], True
-    edges = np.unique(
-        np.linspace(0, len(trials), min(GROUPS, len(trials)) + 1).astype(int)
-    ).tolist()
-    return list(pairwise(edges)), False
-
-
-WIDE, CROWDED = 100.0, 0.1  # when a scale is logarithmic
+    bands_are_rounds: bool
+    band_best: list[int]
+    initial: float
+    n_better: int
+    n_ended: int
 
 
 def progress(
-    search: History | Tuner,
-    path: str | os.PathLike[str] | None = None,
+    search: History | HasHistory,
+    path: PathLike | None = None,
     *,
     start: float | None = None,
 ) -> Figure:
     """Draw the transition of a search.
 
-    Every value is a dot over the number of its trial; rounds are bands (groups of about equal size where trials were
-    asked singly), the best of each round is marked, the best so far is a line, and so is the initial value. The strip
-    above shows the width of the directions in use. Trials that failed are crosses at the upper edge; those that break
-    a bound of the goal are hollow.
+    Every value is a dot over the number of its trial; rounds are bands (groups of about equal size
+    where trials were asked singly), the best of each round is marked, the best so far is a line,
+    and so is the initial value. The strip above shows the width of the directions in use. Trials
+    that failed are crosses at the upper edge; those that break a bound of the goal are hollow.
 
     Parameters
     ----------
@@ -166,8 +101,8 @@ def progress(
     path
         File to write: .png, .svg or .pdf.
     start
-        The initial value, where it was not measured in this search. Default: the trial of the strategy's `start`,
-        else the first one.
+        The initial value, where it was not measured in this search. Default: the trial of the
+        strategy's `start`, else the first one.
 
     Returns
     -------
@@ -186,29 +121,103 @@ def progress(
     from matplotlib.figure import Figure
 
     history = history_of(search)
-    shown = course(history, start)
+    shown = transition(history, start)
     figure = Figure(figsize=(9.0, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1.0, 5.0))
     below = figure.add_subplot(grid[1])
     above = figure.add_subplot(grid[0], sharex=below)
     for axes in (above, below):
-        _bands(axes, shown)
-    _widths(above, list(history))
-    _values(below, shown, history.goal.metric)
+        _draw_bands(axes, shown)
+        remove_frame(axes)
+    _draw_widths(above, list(history))
+    _draw_values(below, shown)
+    _draw_best(below, shown)
+    _draw_failed(below, shown)
+    below.set_xlabel("trial")
+    below.set_ylabel(history.goal.metric)
+    _add_title(below, shown)
     below.set_xlim(-0.01 * len(history) - 0.5, 1.01 * len(history) - 0.5)
     save(figure, path, "progress")
     return figure
 
 
-def _bands(axes: Axes, shown: Course) -> None:
-    for number, (first, end) in enumerate(shown.bands):
-        if number % 2 == 0:
-            axes.axvspan(first - 0.5, end - 0.5, color=BAND, linewidth=0, zorder=0)
-    without_frame(axes)
+# ---------------------------------------------------------------------- what is drawn
+def transition(history: History, start: float | None = None) -> Transition:
+    """Collect what the figure shows.
+
+    Parameters
+    ----------
+    start
+        The initial value; None: that of the user's own setting, else of the first trial.
+
+    Raises
+    ------
+    OptionError
+        No trial has a value yet.
+    """
+    ids = np.sort(history.order())
+    if not len(ids):
+        raise OptionError("the history has no trial with a value yet, so there is nothing to draw")
+    goal = history.goal
+    trials = list(history)
+    rank = np.empty(len(ids))  # 0 for the best
+    rank[np.searchsorted(ids, history.order())] = np.arange(len(ids))
+    values = np.array([goal.metric_of(trials[i]) for i in ids])
+    is_best = rank == np.minimum.accumulate(rank)
+    leaders = np.maximum.accumulate(np.where(is_best, np.arange(len(ids)), 0))
+    feasible = history.feasible()[ids]
+    if start is None:
+        first = np.searchsorted(ids, _initial_trial(trials, ids))
+        initial = float(values[first])
+        better = rank < rank[first]
+    else:
+        initial = float(start)
+        better = feasible & (values > initial if goal.maximize else values < initial)
+    bands, are_rounds = _bands_of(trials)
+    members = [np.flatnonzero((ids >= low) & (ids < high)) for low, high in bands]
+    return Transition(
+        ids=ids,
+        values=values,
+        feasible=feasible,
+        failed=np.array([t.id for t in trials if t.state in _FAILED], dtype=np.int64),
+        best=values[leaders],
+        bands=bands,
+        bands_are_rounds=are_rounds,
+        band_best=[int(band[np.argmin(rank[band])]) for band in members if len(band)],
+        initial=initial,
+        n_better=int(np.sum(better)),
+        n_ended=sum(t.state is not State.PENDING and t.stage == goal.stage for t in trials),
+    )
 
 
-def _widths(axes: Axes, trials: list[Trial]) -> None:
-    """Width over trial; points that lie on no direction stand at 0."""
+def _initial_trial(trials: Sequence[Trial], ids: Ints) -> int:
+    """Id of the trial of the user's own setting, else of the first one with a value."""
+    scored = set(ids.tolist())
+    starts = (t.id for t in trials if t.note.get("phase") == "start" and t.id in scored)
+    return next(starts, int(ids[0]))
+
+
+def _bands_of(trials: Sequence[Trial]) -> tuple[list[tuple[int, int]], bool]:
+    """First id, and one past the last, of each band, and whether the bands are rounds.
+
+    Where rounds are single trials, bands are groups of about equal size.
+    """
+    rounds = [[t.id for t in members] for _, members in groupby(trials, key=lambda t: t.round)]
+    if len(trials) >= _FEW * len(rounds):
+        return [(ids[0], ids[-1] + 1) for ids in rounds], True
+    edges = np.linspace(0, len(trials), min(_GROUPS, len(trials)) + 1).astype(int)
+    return list(pairwise(np.unique(edges).tolist())), False
+
+
+# ---------------------------------------------------------------------- drawing
+def _draw_bands(axes: Axes, shown: Transition) -> None:
+    """Shade every other band."""
+    for first, end in shown.bands[::2]:
+        axes.axvspan(first - 0.5, end - 0.5, color=PALE_GREY, linewidth=0, zorder=0)
+
+
+def _draw_widths(axes: Axes, trials: list[Trial]) -> None:
+    """Width of the direction of each trial; points that lie on no direction are at 0."""
     on = [(t.id, t.note["width"]) for t in trials if "width" in t.note]
     off = [t.id for t in trials if "width" not in t.note]
     most = max((int(width) for _, width in on), default=1)
@@ -217,35 +226,16 @@ def _widths(axes: Axes, trials: list[Trial]) -> None:
         axes.scatter(ids, widths, s=9, color=BLUE, linewidths=0, zorder=3)
     axes.scatter(off, [0] * len(off), s=9, marker="|", color=GREY, linewidths=1, zorder=3)
     axes.set_ylim(-0.6, most + 0.6)
-    axes.set_yticks(
-        range(0, most + 1, 1 + most // 6),
-        labels=["none", *map(str, range(1 + most // 6, most + 1, 1 + most // 6))],
-    )
+    ticks = range(0, most + 1, 1 + most // 6)
+    axes.set_yticks(ticks, labels=["none", *map(str, ticks[1:])])
     axes.tick_params(labelbottom=False, bottom=False, labelsize=8)
     axes.set_ylabel("width of\ndirection", fontsize=8)
 
 
-def _logarithmic(values: NDArray[np.float64]) -> bool:
-    """Positive values over more than two decades, or three quarters of them crowded at the bottom."""
-    low, crowd, high = np.quantile(values, [0.0, 0.75, 1.0])
-    return bool(
-        low > 0 and (high > WIDE * low or (crowd - low < CROWDED * (high - low) and high > 3 * low))
-    )
-
-
-def _log_scale(axes: Axes) -> None:
-    """Logarithmic, with plain numbers at 1, 2, 5 where there are few decades."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _values(axes: Axes, shown: Course, metric: str) -> None:
-    if _logarithmic(shown.values):
-        _log_scale(axes)
+def _draw_values(axes: Axes, shown: Transition) -> None:
+    """A dot for each value, hollow where a bound is broken."""
+    if _is_logarithmic(shown.values):
+        _set_log_scale(axes)
     good = shown.feasible
     axes.scatter(
         shown.ids[good],
@@ -268,52 +258,60 @@ def _values(axes: Axes, shown: Course, metric: str) -> None:
             zorder=2,
             label="breaks a bound",
         )
+
+
+def _draw_best(axes: Axes, shown: Transition) -> None:
+    """Lines at the initial value and the best so far, and a diamond at the best of each band."""
     axes.axhline(
-        shown.start,
+        shown.initial,
         color=VERMILLION,
         linestyle=(0, (6, 3)),
         linewidth=1.4,
         zorder=3,
-        label=f"initial value {shown.start:.4g}",
+        label=f"initial value {shown.initial:.4g}",
     )
-    end = max(hi for _, hi in shown.bands) - 0.5
-    steps = (np.append(shown.ids, end), np.append(shown.best, shown.best[-1]))
+    end = max(high for _, high in shown.bands) - 0.5
     axes.step(
-        *steps,
+        np.append(shown.ids, end),
+        np.append(shown.best, shown.best[-1]),
         where="post",
         color=BLACK,
         linewidth=1.6,
         zorder=4,
         label=f"best so far, at the end {shown.best[-1]:.4g}",
     )
-    best = (shown.ids[shown.champions], shown.values[shown.champions])
-    word = "best of each round" if shown.rounds else "best of each band"
     axes.scatter(
-        *best,
+        shown.ids[shown.band_best],
+        shown.values[shown.band_best],
         s=46,
         marker="D",
         color=ORANGE,
         edgecolors=BLACK,
         linewidths=0.8,
         zorder=5,
-        label=word,
+        label="best of each round" if shown.bands_are_rounds else "best of each band",
     )
-    if len(shown.failed):
-        top = axes.get_xaxis_transform()  # x in trials, y as a share of the height
-        axes.scatter(
-            shown.failed,
-            [0.985] * len(shown.failed),
-            transform=top,
-            marker="x",
-            s=26,
-            color=VERMILLION,
-            zorder=5,
-            label="failed",
-            clip_on=False,
-        )
-    axes.set_xlabel("trial")
-    axes.set_ylabel(metric)
-    share = f"{shown.better / shown.told:.0%} of {shown.told} trials better than the initial value"
+
+
+def _draw_failed(axes: Axes, shown: Transition) -> None:
+    """A cross at the upper edge for each trial that ended without a value."""
+    if not len(shown.failed):
+        return
+    axes.scatter(
+        shown.failed,
+        [0.985] * len(shown.failed),
+        transform=axes.get_xaxis_transform(),  # x in trials, y as a share of the height
+        marker="x",
+        s=26,
+        color=VERMILLION,
+        zorder=5,
+        label="failed",
+        clip_on=False,
+    )
+
+
+def _add_title(axes: Axes, shown: Transition) -> None:
+    """The share of better trials, with the legend below it."""
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
@@ -323,4 +321,23 @@ def _values(axes: Axes, shown: Course, metric: str) -> None:
         handletextpad=0.4,
         columnspacing=1.4,
     )
-    axes.set_title(share, fontsize=10, pad=24)
+    share = shown.n_better / shown.n_ended
+    title = f"{share:.0%} of {shown.n_ended} trials better than the initial value"
+    axes.set_title(title, fontsize=10, pad=24)
+
+
+def _is_logarithmic(values: Floats) -> bool:
+    """Whether positive values span two decades, or three quarters of them crowd at the bottom."""
+    low, quartile, high = np.quantile(values, [0.0, 0.75, 1.0])
+    is_crowded = quartile - low < _CROWDED * (high - low) and high > 3 * low
+    return bool(low > 0 and (high > _DECADES * low or is_crowded))
+
+
+def _set_log_scale(axes: Axes) -> None:
+    """Logarithmic, with plain numbers at 1, 2, 5 where there are few decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,45 +1,75 @@
-"""What all figures share: colours, axes without a frame, and whose history is drawn."""
+"""What all figures share: colours, axes without a frame, whose history is drawn, and files."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dsice.errors import OptionError
 from dsice.history import History
-from dsice.tuner import Tuner
+from dsice.trial import Trial
+from dsice.typing import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which everybody can tell apart
-BLUE, ORANGE, VERMILLION, BLACK, GREY = "#0072B2", "#E69F00", "#D55E00", "#1a1a1a", "#8c8c8c"
-PALE, BAND = "#a9cfe6", "#f1f1f1"
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#E69F00"
+VERMILLION: Final = "#D55E00"
+BLACK: Final = "#1a1a1a"
+GREY: Final = "#8c8c8c"
+PALE_BLUE: Final = "#a9cfe6"
+PALE_GREY: Final = "#f1f1f1"
 
 
-def history_of(search: History | Tuner) -> History:
+class HasHistory(Protocol):
+    """What figures are drawn of: a tuner, or anything else that has a history."""
+
+    @property
+    def history(self) -> History:
+        """All trials of the search."""
+
+
+def history_of(search: History | HasHistory) -> History:
     """The history itself, or that of a tuner."""
-    return search.history if isinstance(search, Tuner) else search
+    return search if isinstance(search, History) else search.history
 
 
-def without_frame(axes: Axes) -> None:
-    """Only the lines that carry the scales."""
+def best_of(search: History | HasHistory) -> Trial | None:
+    """The best trial: the one that a tuner recommends, else the best of the history."""
+    best: Trial | None = getattr(search, "best", history_of(search).best)
+    return best
+
+
+def remove_frame(axes: Axes) -> None:
+    """Keep only the lines that carry the scales."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
 
-def save(figure: Figure, path: str | os.PathLike[str] | None, function: str) -> None:
-    """Write a figure where there is a path; OptionError, in the name of the function called, for an unknown ending."""
+def save(figure: Figure, path: PathLike | None, function: str) -> None:
+    """Write a figure, if there is a path; missing folders are made.
+
+    Parameters
+    ----------
+    function
+        Name of the function that the user called, for the message.
+
+    Raises
+    ------
+    OptionError
+        The ending of the file is unknown.
+    """
     if path is None:
         return
-    file, known = Path(path), figure.canvas.get_supported_filetypes()
+    file = Path(path)
+    known = figure.canvas.get_supported_filetypes()
     if file.suffix.lstrip(".").lower() not in known:
         raise OptionError(
-            f"{function}(path={str(file)!r}): expected a file name that ends in one of .{', .'.join(sorted(known))}"
+            f"{function}(path={str(file)!r}): expected a file name that ends in one of "
+            f".{', .'.join(sorted(known))}"
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=150)

@@ -1,25 +1,37 @@
-"""When which trial ran where."""
+"""When each trial ran, and on which worker."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from dsice.errors import OptionError
-from dsice.history import Array, History
-from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, history_of, save, without_frame
+from dsice.history import History
+from dsice.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    HasHistory,
+    history_of,
+    remove_frame,
+    save,
+)
 from dsice.trial import State
-from dsice.tuner import Tuner
+from dsice.typing import Floats, Ints, PathLike
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {State.DONE: BLUE, State.STOPPED: ORANGE}
-UNITS = ((7200.0, 3600.0, "hours"), (300.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+COLOURS: Final = {State.DONE: BLUE, State.STOPPED: ORANGE}
+"""Colours of jobs by how they ended; all other states are failures."""
+UNITS: Final = ((7200.0, 3600.0, "hours"), (300.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+"""Least length of a figure, in seconds, for each unit, and the unit in seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +45,22 @@ class Bar:
     state: State
 
 
-def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None) -> Figure:
+@dataclass(frozen=True)
+class TimeAxis:
+    """Begin and end of the figure, as Unix times, and the unit that its axis counts."""
+
+    begin: float
+    end: float
+    unit: float
+    word: str
+
+
+def timeline(search: History | HasHistory, path: PathLike | None = None) -> Figure:
     """Draw a bar for each job by worker, and above them how many ran at the same time.
 
-    Workers are those that the launcher reported (``where["worker"]``); else each job takes the first row that is free
-    when it starts. Bars are blue for done trials, orange for those stopped early, red for failed ones.
+    Workers are those that the launcher reported (``where["worker"]``); else each job takes the
+    first row that is free when it starts. Bars are blue for done trials, orange for those stopped
+    early, red for failed ones.
 
     Parameters
     ----------
@@ -57,59 +80,71 @@ def timeline(search: History | Tuner, path: str | os.PathLike[str] | None = None
         No trial has times of its start and end, or the file's ending is unknown.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     bars = jobs(history_of(search))
-    rows, begin, end = (
-        1 + max(b.row for b in bars),
-        min(b.start for b in bars),
-        max(b.end for b in bars),
-    )
-    unit, word = next((unit, word) for least, unit, word in UNITS if end - begin >= least)
-    figure = Figure(figsize=(9.0, 2.6 + min(4.5, 0.16 * rows)), layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=(1.2, 0.8 + min(4.5, 0.16 * rows)))
+    rows = 1 + max(bar.row for bar in bars)
+    height = min(4.5, 0.16 * rows)
+    figure = Figure(figsize=(9.0, 2.6 + height), layout="constrained")
+    grid = figure.add_gridspec(2, 1, height_ratios=(1.2, 0.8 + height))
     below = figure.add_subplot(grid[1])
     above = figure.add_subplot(grid[0], sharex=below)
-    for colour, label in ((BLUE, "done"), (ORANGE, "stopped early"), (VERMILLION, "failed")):
-        some = [b for b in bars if COLOURS.get(b.state, VERMILLION) == colour]
-        starts, widths = (
-            [(b.start - begin) / unit for b in some],
-            [(b.end - b.start) / unit for b in some],
-        )
-        if some:
-            edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.5}
-            below.barh(
-                [b.row for b in some],
-                widths,
-                left=starts,
-                height=0.86,
-                color=colour,
-                label=f"{label} ({len(some)})",
-                **edge,
-            )
-    moments, counts = running(bars)
-    busy = sum(b.end - b.start for b in bars)
-    above.fill_between(
-        (moments - begin) / unit, counts, step="post", color=GREY, alpha=0.35, linewidth=0
-    )
-    above.step((moments - begin) / unit, counts, where="post", color=BLACK, linewidth=1.0)
-    above.set_ylabel("running")
-    above.set_ylim(0, 1.1 * max(1, int(counts.max())))
-    above.tick_params(labelbottom=False)
-    mean = busy / (end - begin) if end > begin else float("nan")
-    above.set_title(
-        f"{len(bars)} jobs, {(end - begin) / unit:.4g} {word}, on average {mean:.1f} at once",
-        fontsize=10,
-    )
+    time = _time_axis(bars)
+    _draw_jobs(below, bars, time)
+    _draw_running(above, bars, time)
     below.set_ylim(rows - 0.4, -0.6)
-    below.set_ylabel("worker")
-    below.yaxis.set_major_locator(MaxNLocator(integer=True))
-    below.set_xlabel(f"{word} since the first start")
     figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     for axes in (above, below):
-        without_frame(axes)
+        remove_frame(axes)
     save(figure, path, "timeline")
     return figure
+
+
+def _time_axis(bars: Sequence[Bar]) -> TimeAxis:
+    begin = min(bar.start for bar in bars)
+    end = max(bar.end for bar in bars)
+    unit, word = next((unit, word) for least, unit, word in UNITS if end - begin >= least)
+    return TimeAxis(begin, end, unit, word)
+
+
+def _draw_jobs(axes: Axes, bars: Sequence[Bar], time: TimeAxis) -> None:
+    """A bar for each job in the row of its worker, coloured by how it ended."""
+    from matplotlib.ticker import MaxNLocator
+
+    for colour, label in ((BLUE, "done"), (ORANGE, "stopped early"), (VERMILLION, "failed")):
+        subset = [bar for bar in bars if COLOURS.get(bar.state, VERMILLION) == colour]
+        if not subset:
+            continue
+        axes.barh(
+            [bar.row for bar in subset],
+            [(bar.end - bar.start) / time.unit for bar in subset],
+            left=[(bar.start - time.begin) / time.unit for bar in subset],
+            height=0.86,
+            color=colour,
+            label=f"{label} ({len(subset)})",
+            edgecolor="white",
+            linewidth=0.5,
+        )
+    axes.set_ylabel("worker")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(f"{time.word} since the first start")
+
+
+def _draw_running(axes: Axes, bars: Sequence[Bar], time: TimeAxis) -> None:
+    """How many jobs ran at each moment, and how many on average."""
+    moments, counts = running(bars)
+    x = (moments - time.begin) / time.unit
+    axes.fill_between(x, counts, step="post", color=GREY, alpha=0.35, linewidth=0)
+    axes.step(x, counts, where="post", color=BLACK, linewidth=1.0)
+    axes.set_ylabel("running")
+    axes.set_ylim(0, 1.1 * max(1, int(counts.max())))
+    axes.tick_params(labelbottom=False)
+    length = time.end - time.begin
+    busy = sum(bar.end - bar.start for bar in bars)
+    mean = busy / length if length > 0 else float("nan")
+    axes.set_title(
+        f"{len(bars)} jobs, {length / time.unit:.4g} {time.word}, on average {mean:.1f} at once",
+        fontsize=10,
+    )
 
 
 def jobs(history: History) -> list[Bar]:
@@ -120,13 +155,14 @@ def jobs(history: History) -> list[Bar]:
     OptionError
         There are none.
     """
-    timed = [(t, t.times[1], t.times[2]) for t in history]
+    times = [(t.times[1], t.times[2], t.id) for t in history]
     ran = sorted(
-        (start, end, t.id) for t, start, end in timed if start is not None and end is not None
+        (start, end, id) for start, end, id in times if start is not None and end is not None
     )
     if not ran:
         raise OptionError(
-            "no trial of the history has the times of its start and end, so there is no timeline; tell times=..."
+            "no trial of the history has the times of its start and end, so there is no timeline; "
+            "tell times=..."
         )
     named = [history[id].where.get("worker") for _, _, id in ran]
     if all(name is not None for name in named):
@@ -142,7 +178,8 @@ def jobs(history: History) -> list[Bar]:
 
 def first_free(spans: Sequence[tuple[float, float]]) -> list[int]:
     """The lowest row that is free at the start of each span; spans in the order of their starts."""
-    ends, rows = list[float](), list[int]()
+    ends: list[float] = []  # of the last span in each row
+    rows: list[int] = []
     for start, end in spans:
         row = next((i for i, until in enumerate(ends) if until <= start), len(ends))
         ends[row : row + 1] = [end]
@@ -150,10 +187,11 @@ def first_free(spans: Sequence[tuple[float, float]]) -> list[int]:
     return rows
 
 
-def running(bars: Sequence[Bar]) -> tuple[Array, Array]:
-    """Moments at which jobs start or end, and how many run from there on; both of shape (moments,)."""
-    starts, ends = np.sort([b.start for b in bars]), np.sort([b.end for b in bars])
+def running(bars: Sequence[Bar]) -> tuple[Floats, Ints]:
+    """Moments at which jobs start or end, and how many run from then on, both shape (moments,)."""
+    starts = np.sort([bar.start for bar in bars])
+    ends = np.sort([bar.end for bar in bars])
     moments = np.unique(np.concatenate([starts, ends]))
-    return moments, np.searchsorted(starts, moments, side="right") - np.searchsorted(
-        ends, moments, side="right"
-    )
+    n_started = np.searchsorted(starts, moments, side="right")
+    n_ended = np.searchsorted(ends, moments, side="right")
+    return moments, n_started - n_ended

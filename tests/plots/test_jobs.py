@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dsice import Goal, Tuner, run
+from dsice import Goal, Tuner, plots, run
 from dsice.errors import OptionError
 from dsice.launchers import Table
-from dsice.plots import lineage, timeline, tradeoff
+from dsice.plots import lineage, progress, timeline, tradeoff
 from dsice.plots.timeline import first_free, jobs, running
 from dsice.strategies import Grid, Population
 
@@ -77,3 +78,15 @@ def test_nothing_to_draw_is_said() -> None:
     staged.ask(1)
     with pytest.raises(OptionError, match=r"param='rate'.*\['lr'\]"):
         lineage(staged, param="rate")
+
+
+def test_anything_with_a_history_is_drawn() -> None:
+    tuner = replayed()
+    bare = SimpleNamespace(history=tuner.history)
+    for draw in (progress, timeline, lambda search: tradeoff(search, "value", "m")):
+        assert len(draw(bare).axes) == len(draw(tuner).axes) == len(draw(tuner.history).axes)
+
+
+def test_figures_know_no_tuner() -> None:
+    folder = Path(plots.__file__).parent
+    assert not [file.name for file in folder.glob("*.py") if "dsice.tuner" in file.read_text(encoding="utf-8")]

@@ -48,7 +48,7 @@ def examine(file: str, *, wait: float = WAIT) -> int:
             _step("journal", lambda: _writable(study.journal.parent), str)
             place = study.journal.with_name(study.journal.name + ".doctor")
             launcher = _step(
-                "launcher", lambda: study.launcher(place), lambda found: study.where.kind
+                "launcher", lambda: study.launcher(place), lambda found: study.launcher_section.kind
             )
             try:
                 _follow(study, launcher, place, wait)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from dsice.cli import output, status
 from dsice.errors import JournalError
 from dsice.journal import JournalReader
-from dsice.running.run import advance as advance_run
-from dsice.running.run import run
+from dsice.running.loop import advance_loop, run_loop
 from dsice.study.file import Study, read_study
 from dsice.tuner import Tuner
 
@@ -43,16 +43,7 @@ def tune(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
         with study.tuner() as tuner, launcher:
             if len(tuner.history):
                 print(continued(tuner))
-            run(
-                tuner,
-                launcher,
-                mode=study.mode,
-                max_seconds=study.max_seconds,
-                max_cost=study.max_cost,
-                prepare=study.prepare,
-                confirm=study.confirm,
-                progress=progress,
-            )
+            run_loop(tuner, launcher, study.options, progress=progress)
     return _summary(study, tuner)
 
 
@@ -86,17 +77,11 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = 60.0) -> int:
         launcher = study.launcher()
         with study.tuner(wait=wait) as tuner:
             told, asked = len(tuner.history) - len(tuner.pending), tuner.asked
-            left = None if study.max_seconds is None else max(0.0, study.max_seconds - _age(study))
-            more = advance_run(
-                tuner,
-                launcher,
-                seconds=seconds,
-                mode=study.mode,
-                max_seconds=left,
-                max_cost=study.max_cost,
-                prepare=study.prepare,
-                confirm=study.confirm,
-            )
+            options = study.options
+            if options.max_seconds is not None:
+                left = max(0.0, options.max_seconds - _age(study))
+                options = replace(options, max_seconds=left)
+            more = advance_loop(tuner, launcher, options, seconds)
             ended, new = len(tuner.history) - len(tuner.pending) - told, tuner.asked - asked
     running = len(tuner.pending)
     best = tuner.best

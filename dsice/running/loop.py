@@ -1,109 +1,211 @@
-"""The loop of `run`: ask, submit, collect, tell."""
+"""The loop of `run`: ask for trials, submit them as jobs, collect what happens, tell the tuner.
+
+`run_loop` goes on until the search is over, `advance_loop` for a limited time, after which its
+jobs go on alone.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from dsice.errors import DsiceWarning, JournalError, LockedError, TellError
-from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.running.options import Plan
-from dsice.running.preparing import Preparing, check_there
+from dsice.checks import number
+from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
+from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
+from dsice.running.options import RunOptions, usable_launcher
+from dsice.running.preparing import check_directories, prepare
+from dsice.running.progress import Progress
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
-RETRY = 5.0  # seconds between two tries to write a journal that cannot be written
-WAIT = 0.5  # seconds that one look at the launcher may take; it comes back as soon as something happens
+RETRY = 5.0  # seconds between two attempts to write a journal that cannot be written
+WAIT = (
+    0.5  # seconds that one look at the launcher may take; it returns as soon as something happens
+)
+
+
+def run_loop(
+    tuner: Tuner, launcher: LauncherLike, options: RunOptions, *, progress: bool = True
+) -> Tuner:
+    """Do what `run` does, with options that are checked already."""
+    launcher = usable_launcher(tuner, launcher)
+    total = options.max_trials or tuner.max_trials
+    if total is not None:
+        total += options.confirm
+    try:
+        directories = prepare(tuner, launcher, options) if options.preparations else None
+        loop = Loop(tuner, launcher, options, directories)
+        with Progress(tuner, total) if progress else nullcontext() as display:
+            loop.attach()
+            while loop.fill():
+                loop.collect()
+                if display is not None:
+                    display.update(len(loop.running))
+    except BaseException:
+        launcher.close()
+        raise
+    warn_without_value(tuner)
+    if options.confirm and progress:
+        print(tuner.confirmation, file=sys.stderr)
+    return tuner
+
+
+def advance_loop(
+    tuner: Tuner, launcher: LauncherLike, options: RunOptions, seconds: float = 0.0
+) -> bool:
+    """Do what `advance` does, with options that are checked already."""
+    number("advance", "seconds", seconds, "a number of seconds >= 0", infinite=True)
+    name = type(launcher).__name__
+    launcher = usable_launcher(tuner, launcher)
+    if launcher.cannot_detach:
+        raise OptionError(
+            f"advance(launcher={name}): {launcher.cannot_detach}; "
+            "use a launcher whose jobs go on without it, such as Batch, or run()"
+        )
+    if tuner.journal is None:
+        raise OptionError(
+            "advance(tuner=...): nobody would remember the trials after this call; "
+            "give the tuner a journal"
+        )
+    try:
+        more = _advance(tuner, launcher, options, time.monotonic() + seconds)
+        launcher.detach()
+    except BaseException:
+        launcher.close()
+        raise
+    return more
+
+
+def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float) -> bool:
+    """Run until a moment of `time.monotonic`; whether jobs wait or run."""
+    directories = None
+    if options.preparations:
+        directories = prepare(tuner, launcher, options, until)
+        if directories is None:
+            return True
+    loop = Loop(tuner, launcher, options, directories)
+    loop.attach()
+    loop.collect(0.0)  # what ended since the last call
+    while more := loop.fill():
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        loop.collect(min(WAIT, left))
+    return more
 
 
 def warn_without_value(tuner: Tuner) -> None:
-    """A study in which every trial failed, broke a bound or ended before the last stage ends like any other; say so, and why."""
-    history, best = tuner.history, tuner.best
+    """Warn, with the reason, where no trial has a value or none is feasible."""
+    reason = _why_without_value(tuner)
+    if reason:
+        warnings.warn(reason, DsiceWarning, stacklevel=4)
+
+
+def _why_without_value(tuner: Tuner) -> str:
+    """Why a study has no best, or none within the bounds; empty: it has one."""
+    history = tuner.history
+    best = tuner.best
+    if best is not None:
+        violation = history.goal.violation(best)
+        if violation <= 0:
+            return ""
+        return (
+            f"no trial keeps all bounds of the goal: the best, trial {best.id}, "
+            f"is beyond them by {violation:.3g} of their size"
+        )
+    measured = int(history.in_state(State.DONE).sum())
+    if measured and not history.of_stage().any():
+        text = (
+            f"{measured} trials were measured, none of stage {history.goal.stage}, "
+            "which the goal is about, so there is no best"
+        )
+        if tuner.max_trials is not None:
+            text += f": a larger max_trials than {tuner.max_trials} goes on from here"
+        return text
     failed = [trial for trial in history if trial.error is not None]
-    text = ""
-    if (
-        best is None
-        and not history.of_stage().any()
-        and (earlier := int(history.in_state(State.DONE).sum()))
-    ):
-        text = f"{earlier} trials were measured, none of stage {history.goal.stage}, which the goal is about, so there is no best"
-        text += (
-            f": a larger max_trials than {tuner.max_trials} goes on from here"
-            if tuner.max_trials is not None
-            else ""
-        )
-    elif best is None and failed:
-        first, lacking = failed[0], history.unreported()
-        why = (
-            f" (no trial reported {' and '.join(map(repr, lacking))}, which the goal needs)"
-            if lacking
-            else ""
-        )
-        text = f"none of the {len(failed)} trials has a value, so there is no best{why}; "
-        text += f"trial {first.id} {first.state}: {first.error}"
-    elif best is not None and (over := history.goal.violation(best)) > 0:
-        text = f"no trial keeps all bounds of the goal: the best, trial {best.id}, is beyond them by {over:.3g} of their size"
-    if text:
-        warnings.warn(text, DsiceWarning, stacklevel=4)
+    if not failed:
+        return ""
+    text = f"none of the {len(failed)} trials has a value, so there is no best"
+    missing = " and ".join(map(repr, history.unreported()))
+    if missing:
+        text += f" (no trial reported {missing}, which the goal needs)"
+    first = failed[0]
+    return f"{text}; trial {first.id} {first.state}: {first.error}"
 
 
 class Loop:
-    """One call of `run`: the jobs in flight.
+    """One call of `run`.
 
     Parameters
     ----------
     prepared
         Directories that the trials depend on, by name.
+
+    Attributes
+    ----------
+    running
+        The jobs in flight, by the id of the trial.
+    journal_error
+        Why the journal cannot be written now; None: it can.
+    unrecorded_losses
+        How often each trial was lost while the journal could not be written.
     """
 
     def __init__(
         self,
         tuner: Tuner,
         launcher: Launcher,
-        plan: Plan,
+        options: RunOptions,
         prepared: Mapping[str, str] | None = None,
     ) -> None:
-        self.tuner, self.launcher, self.plan, self.prepared = (
-            tuner,
-            launcher,
-            plan,
-            dict(prepared or {}),
-        )
-        self.deadline = None if plan.max_seconds is None else time.monotonic() + plan.max_seconds
-        self.stuck: JournalError | None = None
-        self.next_try = 0.0
+        self.tuner = tuner
+        self.launcher = launcher
+        self.options = options
+        self.prepared = dict(prepared or {})
+        self.deadline = math.inf
+        if options.max_seconds is not None:
+            self.deadline = time.monotonic() + options.max_seconds
         self.confirming = False
         self.running: dict[int, Job] = {}
-        self.unnoted: Counter[int] = (
-            Counter()
-        )  # runs that were lost while the journal could not be written
+        self.journal_error: JournalError | None = None
+        self.next_attempt = 0.0
+        self.unrecorded_losses: Counter[int] = Counter()
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
-        jobs = {t.id: self._job(t) for t in self.tuner.orphans}
+        jobs = {trial.id: self._job(trial) for trial in self.tuner.orphans}
         for id in self.launcher.attach(list(jobs.values())) if jobs else []:
             self.running[id] = jobs[id]
             self.tuner.adopt(id)
 
     def fill(self) -> bool:
-        """Ask for as much as fits and start it; False when nothing runs and nothing more comes.
+        """Ask for as many trials as fit, and start them.
 
-        While the journal cannot be written nothing is asked; what runs goes on, and its results are kept.
+        While the journal cannot be written nothing is asked; what runs goes on, and its results
+        are kept.
+
+        Returns
+        -------
+        bool
+            False when nothing runs and nothing more comes.
 
         Raises
         ------
         JournalError
-            Nothing runs any more and the journal still cannot be written; the message says where the results are.
+            Nothing runs any more and the journal still cannot be written; the message says where
+            the results are.
         """
         free = self.launcher.slots - len(self.running)
         try:
-            self._write_on()
+            self._retry_journal()
             return self._ask_and_start(free) or self._confirm()
         except LockedError:
             raise
@@ -114,36 +216,37 @@ class Loop:
         return True
 
     def _confirm(self) -> bool:
-        """When the search is over: the best once more, in full."""
-        if not self.plan.confirm or self.confirming:
+        """Measure the best points once more, in full, when the search is over."""
+        if not self.options.confirm or self.confirming:
             return False
         self.confirming = True
-        return bool(self.tuner.confirm(self.plan.confirm)) and self._ask_and_start(
-            self.launcher.slots
-        )
+        confirmed = self.tuner.confirm(self.options.confirm)
+        return bool(confirmed) and self._ask_and_start(self.launcher.slots)
 
-    def _write_on(self) -> None:
-        """Try again, now and then, what could not be written."""
-        if self.stuck is not None:
-            if self.running and time.monotonic() < self.next_try:
-                raise self.stuck
+    def _retry_journal(self) -> None:
+        """Try again, every few seconds, to write what could not be written."""
+        if self.journal_error is not None:
+            if self.running and time.monotonic() < self.next_attempt:
+                raise self.journal_error
             self.tuner.flush()
-            self.stuck = None
+            self.journal_error = None
 
     def _cannot_write(self, error: JournalError) -> None:
-        if self.stuck is None:
+        if self.journal_error is None:
             warnings.warn(
-                f"{error}. What runs goes on; nothing new is started until the journal can be written",
+                f"{error}. What runs goes on; nothing new is started until the journal can be "
+                "written",
                 DsiceWarning,
             )
-        if error is not self.stuck:
-            self.stuck, self.next_try = error, time.monotonic() + RETRY
+        if error is not self.journal_error:
+            self.journal_error = error
+            self.next_attempt = time.monotonic() + RETRY
 
     def _ask_and_start(self, free: int) -> bool:
-        if free > 0 and (self.plan.mode == "async" or not self.running):
-            free = self._may_ask(free)
-            if free > 0:
-                check_there(self.prepared)  # before an ask: what cannot be started is not asked
+        if free > 0 and (self.options.mode == "async" or not self.running):
+            free = self._within_budget(free)
+            if free > 0 and self.prepared:  # before an ask: what cannot be started is not asked
+                check_directories(self.prepared)
             trials = self.tuner.ask(free) if free > 0 else []
             jobs = [self._job(trial) for trial in trials]
             self.running.update((job.id, job) for job in jobs)
@@ -152,12 +255,12 @@ class Loop:
         return bool(self.running)
 
     def collect(self, seconds: float = WAIT) -> None:
-        """Tell what happens within `seconds`; it comes back as soon as something does."""
+        """Tell the tuner what happens within `seconds`; returns as soon as something does."""
         for event in self.launcher.collect(seconds):
             if isinstance(event, Step):
                 self._step(event)
             elif event.id in self.running:
-                self._ended(event)
+                self._end(event)
 
     def _step(self, event: Step) -> None:
         if event.id in self.running:
@@ -169,29 +272,32 @@ class Loop:
             except JournalError as error:
                 self._cannot_write(error)
 
-    def _may_ask(self, free: int) -> int:
-        """How many trials the budget lets in; those asked before a restart always."""
+    def _within_budget(self, free: int) -> int:
+        """How many of `free` trials the budget allows; it allows all that were asked before."""
         if self.tuner.orphans:
             return free
-        if self.confirming:
+        if self.confirming or time.monotonic() >= self.deadline:
             return 0
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            return 0
-        if self.plan.max_trials is not None:
-            free = min(free, self.plan.max_trials - self.tuner.asked)
+        if self.options.max_trials is not None:
+            free = min(free, self.options.max_trials - self.tuner.asked)
         return min(free, self._affordable(free))
 
     def _affordable(self, free: int) -> int:
-        """How many more trials max_cost pays for, if each of those that run takes the mean of the told ones."""
-        if self.plan.max_cost is None:
+        """How many of `free` trials max_cost pays for.
+
+        Each trial that runs, or is to run, counts with the mean of the trials told so far.
+        """
+        if self.options.max_cost is None:
             return free
         seconds = self.tuner.history.seconds()
-        told = seconds[np.isfinite(seconds)]
-        left = 3600.0 * self.plan.max_cost - float(told.sum())
-        mean = float(told.mean()) if len(told) else 0.0
+        known = seconds[np.isfinite(seconds)]
+        left = 3600.0 * self.options.max_cost - float(known.sum())
         if left <= 0:
             return 0
-        return free if mean <= 0 else math.ceil(min(left / mean, 1e9)) - len(self.running)
+        mean = float(known.mean()) if len(known) else 0.0
+        if mean <= 0:
+            return free
+        return math.ceil(min(left / mean, 1e9)) - len(self.running)
 
     def _job(self, trial: Trial) -> Job:
         return Job(
@@ -202,37 +308,41 @@ class Loop:
             prepared=self.prepared,
         )
 
-    def _ended(self, result: Result) -> None:
+    def _end(self, result: Result) -> None:
+        """Tell how a job ended, or start it again where the machine lost it."""
         job = self.running.pop(result.id)
         try:
-            if result.state == "lost" and self._again(job, result):
+            if result.state == "lost" and self._restart(job, result):
                 return
             trial = self._tell(result)
         except LockedError:
             raise
-        except JournalError as error:  # the tuner has it in hand
+        except JournalError as error:  # the tuner keeps the result until it can be written
             self._cannot_write(error)
             return
-        for callback in self.plan.callbacks:
+        for callback in self.options.callbacks:
             callback(self.tuner, trial)
 
-    def _again(self, job: Job, result: Result) -> bool:
+    def _losses(self, id: int) -> int:
+        return self.tuner.runs.losses(id) + self.unrecorded_losses[id]
+
+    def _restart(self, job: Job, result: Result) -> bool:
         """Start a lost trial again, if it was not lost too often."""
-        if self.tuner.runs.losses(job.id) + self.unnoted[job.id] >= self.plan.retries:
+        if self._losses(job.id) >= self.options.retries:
             return False
         try:
             self.tuner.runs.lose(job.id, result.error or "")
         except LockedError:
             raise
         except JournalError as error:
-            self.unnoted[job.id] += 1
+            self.unrecorded_losses[job.id] += 1
             self._cannot_write(error)
         self.running[job.id] = job
         self.launcher.submit([job])
         return True
 
     def _tell(self, result: Result) -> Trial:
-        extra: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "seconds": result.seconds,
             "times": result.times,
             "where": result.where,
@@ -240,10 +350,8 @@ class Loop:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
             if result.state == "lost":
-                times = self.tuner.runs.losses(result.id) + self.unnoted[result.id] + 1
-                return self.tuner.tell(
-                    result.id, error=f"lost {times} times: {result.error}", **extra
-                )
+                error = f"lost {self._losses(result.id) + 1} times: {result.error}"
+                return self.tuner.tell(result.id, error=error, **facts)
             try:
                 return self.tuner.tell(
                     result.id,
@@ -251,50 +359,36 @@ class Loop:
                     metrics=result.metrics,
                     error=result.error,
                     state=result.state,
-                    **extra,
+                    **facts,
                 )
-            except TellError as problem:  # ran, but what it gave cannot be used
-                log = result.where.get("log")
-                error = (self._lacking(result) or f"{problem}") + (f"; log: {log}" if log else "")
-                try:  # what it measured is kept
-                    return self.tuner.tell(
-                        result.id, result.value, metrics=result.metrics, error=error, **extra
-                    )
-                except TellError:
-                    return self.tuner.tell(result.id, error=error, **extra)
+            except TellError as problem:  # it ran, but its result cannot be used
+                return self._tell_unusable(result, problem, facts)
 
-    def _lacking(self, result: Result) -> str:
-        """What the goal needs and the program did not give; empty if it is something else that is wrong."""
+    def _tell_unusable(self, result: Result, problem: TellError, facts: Mapping[str, Any]) -> Trial:
+        """Tell a trial as failed; what it measured is kept where that can be recorded."""
+        error = self._missing_metrics(result) or f"{problem}"
+        log = result.where.get("log")
+        if log:
+            error += f"; log: {log}"
+        try:
+            return self.tuner.tell(
+                result.id, result.value, metrics=result.metrics, error=error, **facts
+            )
+        except TellError:
+            return self.tuner.tell(result.id, error=error, **facts)
+
+    def _missing_metrics(self, result: Result) -> str:
+        """What the goal needs and the program did not give; empty: something else is wrong."""
         goal = self.tuner.history.goal
-        given = {*result.metrics, *(() if result.value is None else (goal.metric, "value"))}
-        lacking = [
-            name for name in dict.fromkeys((goal.metric, *goal.bounded)) if name not in given
-        ]
-        if result.state != "done" or not lacking:
+        given = set(result.metrics)
+        if result.value is not None:
+            given |= {goal.metric, "value"}
+        needed = dict.fromkeys((goal.metric, *goal.bounded))
+        missing = [name for name in needed if name not in given]
+        if result.state != "done" or not missing:
             return ""
         gave = f"the metrics {', '.join(result.metrics)}" if result.metrics else "a plain number"
         return (
-            f"the program gave {gave}, and the goal needs {', '.join(map(repr, lacking))}: let the program give it, "
-            "or name another metric in the Goal"
+            f"the program gave {gave}, and the goal needs {', '.join(map(repr, missing))}: "
+            "let the program give it, or name another metric in the Goal"
         )
-
-
-def advanced(tuner: Tuner, launcher: Launcher, plan: Plan, seconds: float) -> bool:
-    """A run of `seconds` that leaves its jobs running; whether there are any."""
-    until = time.monotonic() + seconds
-    phase = Preparing(tuner, launcher, plan)
-    phase.start()
-    while not phase.over:
-        left = until - time.monotonic()
-        phase.collect(min(WAIT, max(0.0, left)))
-        if left <= 0 and not phase.over:
-            return True
-    loop = Loop(tuner, launcher, plan, phase.directories)
-    loop.attach()
-    loop.collect(0.0)  # what ended since the last call
-    while more := loop.fill():
-        left = until - time.monotonic()
-        if left <= 0:
-            break
-        loop.collect(min(WAIT, left))
-    return more

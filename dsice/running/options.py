@@ -1,29 +1,98 @@
-"""The options of `run`, checked before anything is asked."""
+"""The options of `run`: for each of them its default, its check, and whether study files have it.
+
+`RunOptions` is the only place that knows all options. `run` and `advance` name them in their
+signatures and make one; a study file is read into one; the loop and the preparations hold it.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any, Literal, TypeAlias
 
-from dsice.checks import whole
+from dsice.checks import is_number, is_whole, wrong
 from dsice.errors import OptionError
 from dsice.launchers.base import Launcher, as_launcher
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
+Mode: TypeAlias = Literal["async", "rounds"]
 Callback: TypeAlias = Callable[[Tuner, Trial], object]
 Work: TypeAlias = Callable[..., Any] | str
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What `run` is to do; its arguments, which see.
+class Allowed:
+    """The values that an option may have.
+
+    Attributes
+    ----------
+    expected
+        What they are, for the message of an error.
+    test
+        Whether a value is one of them.
+    """
+
+    expected: str
+    test: Callable[[Any], bool]
+
+
+def _whole(least: int) -> Allowed:
+    return Allowed(f"a whole number >= {least}", lambda value: is_whole(value) and value >= least)
+
+
+def _at_least_0(unit: str) -> Allowed:
+    return Allowed(f"a number of {unit} >= 0", lambda value: _is_amount(value) and value >= 0)
+
+
+def _above_0(unit: str) -> Allowed:
+    return Allowed(f"a number of {unit} > 0", lambda value: is_number(value) and value > 0)
+
+
+def _is_amount(value: object) -> bool:
+    """Whether this is a real number or infinity."""
+    return is_number(value) or (isinstance(value, Real) and value == math.inf)
+
+
+def _are_functions(value: object) -> bool:
+    return isinstance(value, Sequence) and all(map(callable, value))
+
+
+def _are_commands(value: object) -> bool:
+    """Whether this is a shell command, or a table of them."""
+    if isinstance(value, Mapping):
+        return all(isinstance(command, str) for command in value.values())
+    return isinstance(value, str)
+
+
+_MODES = Allowed("'async' or 'rounds'", lambda value: value in ("async", "rounds"))
+_FUNCTIONS = Allowed("a list of functions of (tuner, trial)", _are_functions)
+_COMMANDS = Allowed(
+    'a shell command, or a table of them: {data = "...", build = "..."}', _are_commands
+)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def _values(allowed: Allowed | None, *, in_study: Allowed | None = None) -> dict[str, Any]:
+    """What is known of an option beside its default.
+
+    Parameters
+    ----------
+    allowed
+        Its values beside None as a default; None: ``RunOptions.__post_init__`` checks it itself.
+    in_study
+        Its values in a study file; None: it is no key of study files.
+    """
+    return {"allowed": allowed, "in_study": in_study}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Validated options of `run`; its docstring says what they mean.
 
     Raises
     ------
@@ -31,37 +100,32 @@ class Plan:
         One of them is of the wrong kind or out of range.
     """
 
-    mode: Literal["async", "rounds"] = "async"
-    max_trials: int | None = None
-    max_seconds: float | None = None
-    max_cost: float | None = None
-    retries: int = 1
-    prepare: Work | Mapping[str, Work] | None = None
-    confirm: int = 0
-    callbacks: Sequence[Callback] = ()
+    mode: Mode = field(default="async", metadata=_values(_MODES, in_study=_MODES))
+    max_trials: int | None = field(default=None, metadata=_values(_whole(1)))
+    max_seconds: float | None = field(
+        default=None, metadata=_values(_at_least_0("seconds"), in_study=_above_0("seconds"))
+    )
+    max_cost: float | None = field(
+        default=None,
+        metadata=_values(_at_least_0("worker-hours"), in_study=_above_0("worker-hours")),
+    )
+    retries: int = field(default=1, metadata=_values(_whole(0)))
+    prepare: Work | Mapping[str, Work] | None = field(
+        default=None, metadata=_values(None, in_study=_COMMANDS)
+    )
+    confirm: int = field(default=0, metadata=_values(_whole(0), in_study=_whole(0)))
+    callbacks: Sequence[Callback] = field(default=(), metadata=_values(_FUNCTIONS))
 
     def __post_init__(self) -> None:
-        if self.mode not in ("async", "rounds"):
-            raise OptionError(f"run(mode={self.mode!r}): expected 'async' or 'rounds'")
-        if self.max_trials is not None:
-            whole("run", "max_trials", self.max_trials, 1)
-        whole("run", "retries", self.retries, 0)
-        whole("run", "confirm", self.confirm, 0)
-        _amount("max_seconds", self.max_seconds, "seconds")
-        _amount("max_cost", self.max_cost, "worker-hours")
-        if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
-            raise OptionError(
-                f"run(callbacks={self.callbacks!r}): expected a list of functions of (tuner, trial)"
-            )
+        for option in fields(self):
+            value = getattr(self, option.name)
+            allowed: Allowed | None = option.metadata["allowed"]
+            if allowed is None or (value is None and option.default is None):
+                continue
+            if not allowed.test(value):
+                raise wrong("run", option.name, value, allowed.expected)
         for name, work in self.preparations.items():
-            if not isinstance(name, str) or not _NAME.fullmatch(name):
-                raise OptionError(
-                    f"run(prepare=...): the name {name!r} must be made of a-z, 0-9 and _, and start with a letter"
-                )
-            if not (callable(work) or (isinstance(work, str) and work.strip())):
-                raise OptionError(
-                    f"run(prepare={work!r}): expected a function without arguments, a shell command, or names of these"
-                )
+            _check_preparation(name, work)
 
     @property
     def preparations(self) -> Mapping[str, Any]:
@@ -71,36 +135,51 @@ class Plan:
         return self.prepare if isinstance(self.prepare, Mapping) else {"prepare": self.prepare}
 
 
-def _amount(name: str, value: object, unit: str) -> None:
-    if value is None:
-        return
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float, Real))
-        or not float(value) >= 0
-        or math.isnan(value)
-    ):
-        raise OptionError(f"run({name}={value!r}): expected a number of {unit} >= 0")
+STUDY_KEYS: Mapping[str, Allowed] = {
+    option.name: option.metadata["in_study"]
+    for option in fields(RunOptions)
+    if option.metadata["in_study"] is not None
+}
+"""The options that study files have, and the values they may have there."""
 
 
-def check(tuner: object, given: object) -> Launcher:
-    """The launcher with all its hooks; raise OptionError for what `run` cannot use."""
+def _check_preparation(name: object, work: object) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise OptionError(
+            f"run(prepare=...): the name {name!r} must be made of a-z, 0-9 and _, "
+            "and start with a letter"
+        )
+    is_command = isinstance(work, str) and bool(work.strip())
+    if not callable(work) and not is_command:
+        expected = "a function without arguments, a shell command, or names of these"
+        raise wrong("run", "prepare", work, expected)
+
+
+def usable_launcher(tuner: object, given: object) -> Launcher:
+    """The launcher that was given, with all hooks.
+
+    Raises
+    ------
+    OptionError
+        There is no tuner or no launcher, or the two do not fit together.
+    """
     if not isinstance(tuner, Tuner):
-        raise OptionError(f"run(tuner={tuner!r}): expected a Tuner")
+        raise wrong("run", "tuner", tuner, "a Tuner")
     launcher = as_launcher(given)
     check_stages(tuner.strategy, launcher)
-    if tuner.stopper is not None and (reason := launcher.cannot_step):
+    if tuner.stopper is not None and launcher.cannot_step:
         raise OptionError(
-            f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, and {reason}"
+            f"the tuner has a stopper, {tuner.stopper!r}, which decides by learning curves, "
+            f"and {launcher.cannot_step}"
         )
     return launcher
 
 
 def check_stages(strategy: SupportsAsk, launcher: Launcher) -> None:
-    """Raise OptionError for a launcher that cannot let trials continue others, where the strategy trains in stages."""
+    """Raise OptionError where a strategy trains in stages and the launcher's trials cannot."""
     reason = launcher.cannot_continue
     if reason and (as_strategy(strategy).last_stage or 0) > 0:
         raise OptionError(
-            f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one before, and this launcher "
-            f"cannot do that: {reason}"
+            f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one "
+            f"before, and this launcher cannot do that: {reason}"
         )

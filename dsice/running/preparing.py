@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -9,77 +10,95 @@ from pathlib import Path
 
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers.base import Job, Launcher, Result
-from dsice.running.options import Plan
+from dsice.running.options import RunOptions
 from dsice.tuner import Tuner
 
 WAIT = 0.5  # seconds that one look at the launcher may take
-_LEAVE = 10.0  # seconds for the others to end when one has failed
+_PATIENCE = 10.0  # seconds for the other preparations to end when one has failed
 
 
-def prepared(tuner: Tuner, launcher: Launcher, plan: Plan) -> dict[str, str]:
-    """Run what the journal does not have yet; the directories of all preparations, by name.
+def prepare(
+    tuner: Tuner, launcher: Launcher, options: RunOptions, until: float = math.inf
+) -> dict[str, str] | None:
+    """Run the preparations that the journal does not have yet.
+
+    Parameters
+    ----------
+    until
+        When to leave them running, on the clock of `time.monotonic`.
+
+    Returns
+    -------
+    dict or None
+        The directories of all preparations, by name; None: some still run.
 
     Raises
     ------
     LaunchError
-        One failed, and the others were ended; or a directory of the journal has vanished. No trial was asked.
+        One failed, and the others were ended; or a directory of the journal has vanished.
+        No trial was asked.
     OptionError
-        The directories would be removed at the end, and the journal would name what is not there.
+        The launcher's directories would be removed at the end, and the journal would name
+        directories that do not exist.
     """
-    phase = Preparing(tuner, launcher, plan)
-    phase.start()
-    while not phase.over:
-        phase.collect()
-    return phase.directories
+    preparations = Preparations(tuner, launcher, options)
+    preparations.start()
+    while not preparations.finished:
+        left = until - time.monotonic()
+        preparations.collect(min(WAIT, max(0.0, left)))
+        if left <= 0 and not preparations.finished:
+            return None
+    return preparations.directories
 
 
-class Preparing:
+class Preparations:
     """The preparations of one call of `run`.
 
     Attributes
     ----------
     running
-        Those that were started and have not ended.
+        Those that were started and have not ended, by the id of the job.
     """
 
-    def __init__(self, tuner: Tuner, launcher: Launcher, plan: Plan) -> None:
-        self._tuner, self._launcher, self._plan = tuner, launcher, plan
-        known = tuner.preparations
-        check_there({name: known[name] for name in plan.preparations if name in known})
-        if (
-            len(plan.preparations) > len(known.keys() & plan.preparations.keys())
-            and tuner.journal is not None
-        ):
-            _check_lasting(launcher)
-        self._waiting = self._jobs(known)
+    def __init__(self, tuner: Tuner, launcher: Launcher, options: RunOptions) -> None:
+        self._tuner = tuner
+        self._launcher = launcher
+        self._options = options
+        wanted = options.preparations
+        known = {name: path for name, path in tuner.preparations.items() if name in wanted}
+        check_directories(known)
+        if len(known) < len(wanted) and tuner.journal is not None:
+            _check_kept(launcher)
+        self._waiting = self._jobs(tuner.preparations)
         self._names = {job.id: name for name, job in self._waiting.items()}
-        self._lost: dict[int, int] = {}
+        self._losses: dict[int, int] = {}
         self._began = time.time()
         self.running: dict[int, Job] = {}
 
     def _jobs(self, known: Mapping[str, str]) -> dict[str, Job]:
-        """A job for each that is new; its number is the same each time, and no other's."""
+        """A job for each new preparation; its number is the same in each call, and no other's."""
         taken = {int(found[1]) for path in known.values() if (found := re.search(r"-(\d+)$", path))}
         jobs = {}
-        for place, (name, work) in enumerate(self._plan.preparations.items()):
+        for position, (name, work) in enumerate(self._options.preparations.items()):
             if name not in known:
-                number = next(i for i in range(place, place + len(taken) + 1) if i not in taken)
+                possible = range(position, position + len(taken) + 1)
+                number = next(i for i in possible if i not in taken)
                 taken.add(number)
                 jobs[name] = Job(number, kind="prepare", work=work)
         return jobs
 
     @property
-    def over(self) -> bool:
-        """Whether all are there."""
+    def finished(self) -> bool:
+        """Whether all preparations have succeeded."""
         return not self._waiting and not self.running
 
     @property
     def directories(self) -> dict[str, str]:
-        """Where they are, by name."""
-        return {name: self._tuner.preparations[name] for name in self._plan.preparations}
+        """The directories of the preparations, by name."""
+        return {name: self._tuner.preparations[name] for name in self._options.preparations}
 
     def start(self) -> None:
-        """Take over those that an earlier coordinator started, and start others as far as there are slots."""
+        """Take over what an earlier coordinator started, and start others in the free slots."""
         jobs = {job.id: job for job in self._waiting.values()}
         for id in self._launcher.attach(list(jobs.values())) if jobs else []:
             self.running[id] = self._waiting.pop(self._names[id])
@@ -94,55 +113,60 @@ class Preparing:
             self._launcher.submit(jobs)
 
     def collect(self, seconds: float = WAIT) -> None:
-        """Take what ended within `seconds`, and start what waits."""
+        """Record the preparations that end within `seconds`, and start those that wait."""
         for event in self._launcher.collect(seconds):
             if isinstance(event, Result) and event.id in self.running:
-                self._ended(event)
+                self._end(event)
         self._submit()
 
-    def _ended(self, result: Result) -> None:
-        job, name = self.running.pop(result.id), self._names[result.id]
+    def _end(self, result: Result) -> None:
+        """Record a preparation that has ended; start it again, or give up, where it failed."""
+        job = self.running.pop(result.id)
+        name = self._names[result.id]
         if result.state == "done":
             self._tuner.runs.prepared(name, str(result.where["directory"]))
-            return
-        ended = result.times[2]
-        if result.state == "lost":
-            self._lost[result.id] = self._lost.get(result.id, 0) + 1
-            again = self._lost[result.id] <= self._plan.retries
-        else:  # it failed before this call: whoever starts the script again has seen that, and changed something
-            again = ended is not None and ended < self._began
-        if again:
+        elif self._may_restart(result):
             self._waiting[name] = job
-            return
-        self._end_others()
-        raise LaunchError(
-            f"the preparation {name!r} {result.state.replace('_', ' ')}, so no trial was started: {result.error}\n"
-            "correct it and start again; what was prepared well is not repeated"
-        )
+        else:
+            self._end_others()
+            raise LaunchError(
+                f"the preparation {name!r} {result.state.replace('_', ' ')}, "
+                f"so no trial was started: {result.error}\n"
+                "correct it and start again; what was prepared well is not repeated"
+            )
+
+    def _may_restart(self, result: Result) -> bool:
+        if result.state == "lost":
+            self._losses[result.id] = self._losses.get(result.id, 0) + 1
+            return self._losses[result.id] <= self._options.retries
+        # It failed before this call: who starts the script again has seen that, and changed it.
+        ended = result.times[2]
+        return ended is not None and ended < self._began
 
     def _end_others(self) -> None:
         self._waiting.clear()
         for id in self.running:
             self._launcher.cancel(id)
-        until = time.monotonic() + _LEAVE
+        until = time.monotonic() + _PATIENCE
         while self.running and time.monotonic() < until:
             for event in self._launcher.collect(WAIT):
                 if isinstance(event, Result):
                     self.running.pop(event.id, None)
 
 
-def check_there(directories: Mapping[str, str]) -> None:
+def check_directories(directories: Mapping[str, str]) -> None:
     """Raise LaunchError if a prepared directory has vanished."""
     for name, directory in directories.items():
         if not Path(directory).is_dir():
             raise LaunchError(
-                f"the prepared directory {directory} of prepare={name!r} has vanished, and trials need it; put it back, or have "
-                f"it made anew under another name: prepare={{'{name}_again': ...}}"
+                f"the prepared directory {directory} of prepare={name!r} has vanished, "
+                "and trials need it; put it back, or have it made anew under another name: "
+                f"prepare={{'{name}_again': ...}}"
             )
 
 
-def _check_lasting(launcher: Launcher) -> None:
-    """A journal must not name a directory that `close` removes."""
+def _check_kept(launcher: Launcher) -> None:
+    """Raise OptionError for a launcher whose directories are removed when it is closed."""
     if launcher.cannot_keep:
         raise OptionError(
             "run(prepare=...) with a journal: what is prepared must outlive this process; "

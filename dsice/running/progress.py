@@ -1,4 +1,4 @@
-"""The live line on the terminal: trials done, running, failed, the best and the time left."""
+"""The line on the terminal: trials done, running, failed, the best and the time left."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dsice.tuner import Tuner
 
 
 class Progress:
-    """Live display of a run; on no terminal it prints a line now and then instead.
+    """Live display of a run; where there is no terminal, a line every few seconds instead.
 
     Parameters
     ----------
     tuner
-        Whose trials are shown.
+        The tuner whose trials are shown.
     total
         Trials in all, None where the end is not known.
     """
@@ -27,8 +27,10 @@ class Progress:
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
-        self.tuner, self.total = tuner, total
-        self._began, self._first = time.monotonic(), len(tuner.history) - len(tuner.pending)
+        self.tuner = tuner
+        self.total = total
+        self._began = time.monotonic()
+        self._n_told_before = self._n_told()
         self._console = Console(stderr=True)
         self._printed = self._began
         columns = (
@@ -37,12 +39,10 @@ class Progress:
             TextColumn("{task.fields[text]}"),
             TimeElapsedColumn(),
         )
-        self._bar = (
-            Bar(*columns, console=self._console, transient=False)
-            if self._console.is_terminal
-            else None
-        )
-        self._task = self._bar.add_task("dsice", total=total, text="") if self._bar else None
+        self._bar = None
+        if self._console.is_terminal:
+            self._bar = Bar(*columns, console=self._console, transient=False)
+            self._task = self._bar.add_task("dsice", total=total, text="")
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -64,29 +64,34 @@ class Progress:
     def update(self, running: int) -> None:
         """Show the state with that many trials running."""
         text = self.text(running)
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self._told(), text=text)
+        if self._bar:
+            self._bar.update(self._task, completed=self._n_told(), text=text)
         elif time.monotonic() - self._printed >= self.EVERY:
             self._printed = time.monotonic()
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def text(self, running: int) -> str:
         """One line: told/total, running, failed, best, time left."""
-        told = self._told()
+        told = self._n_told()
         failed = sum(
-            t.state in (State.FAILED, State.TIMED_OUT, State.INVALID) for t in self.tuner.history
+            trial.state in (State.FAILED, State.TIMED_OUT, State.INVALID)
+            for trial in self.tuner.history
         )
         best = self.tuner.best
         parts = [f"{told}{f'/{self.total}' if self.total else ''} trials", f"{running} running"]
-        parts += [f"{failed} failed"] if failed else []
-        parts += [f"best {best.value:.6g}"] if best is not None and best.value is not None else []
-        return ", ".join(parts + self._left(told))
+        if failed:
+            parts.append(f"{failed} failed")
+        if best is not None and best.value is not None:
+            parts.append(f"best {best.value:.6g}")
+        parts += self._time_left(told)
+        return ", ".join(parts)
 
-    def _told(self) -> int:
+    def _n_told(self) -> int:
         return len(self.tuner.history) - len(self.tuner.pending)
 
-    def _left(self, told: int) -> list[str]:
-        if not self.total or told <= self._first or told >= self.total:
+    def _time_left(self, told: int) -> list[str]:
+        new = told - self._n_told_before
+        if not self.total or new <= 0 or told >= self.total:
             return []
-        left = (self.total - told) * (time.monotonic() - self._began) / (told - self._first)
+        left = (self.total - told) * (time.monotonic() - self._began) / new
         return [f"about {int(left // 60)}:{int(left % 60):02d} left"]

@@ -5,7 +5,8 @@
     [study]
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
     journal = "study.jsonl"     # all paths: relative to the study file
-    max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, seed, slots, timeout, mode, lock
+    max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, mode,
+                                # seed, slots, timeout, lock
 
     [space]
     batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice
@@ -33,7 +34,7 @@ from __future__ import annotations
 import importlib
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -43,20 +44,24 @@ from dsice.goal import Goal
 from dsice.journal import Journal
 from dsice.launchers import Batch, Local
 from dsice.launchers.program import Command, Placeholder
-from dsice.running.options import Plan
-from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
+from dsice.running.options import STUDY_KEYS, RunOptions
+from dsice.space import Space, When
 from dsice.stopping import Stopper
 from dsice.strategies import Strategy
 from dsice.study.sections import (
-    LauncherChoice,
-    importable,
+    LauncherSection,
+    make_importable,
     read_goal,
     read_launcher,
+    read_space,
     read_stopper,
     read_strategy,
 )
 from dsice.study.toml import Section
 from dsice.tuner import Tuner
+
+_SECTIONS = ("study", "space", "rules", "goal", "strategy", "stopper", "launcher")
+_KEYS = ("command", "function", "journal", "max_trials", "seed", "slots", "timeout", "lock")
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,17 @@ class Study:
         Whether `program` names a Python function.
     journal
         Absolute path of the journal.
-    max_seconds, timeout
-        In seconds.
-    max_cost
-        In worker-hours.
-    prepare
-        Shell commands that all trials depend on, by name; a single one is a string.
-    lock
-        False where the file system of the journal refuses locks.
     stopper
         What stops trials early by their learning curves; None: nothing does.
-    where
+    max_trials
+        The tuner's budget.
+    timeout
+        Of a trial, in seconds.
+    lock
+        False where the file system of the journal refuses locks.
+    options
+        The options of `run`.
+    launcher_section
         Which launcher runs the trials.
     """
 
@@ -96,16 +101,12 @@ class Study:
     strategy: Strategy
     stopper: Stopper | None = None
     max_trials: int | None = None
-    max_seconds: float | None = None
-    max_cost: float | None = None
-    prepare: str | Mapping[str, str] | None = None
-    confirm: int = 0
     seed: int = 0
     slots: int | None = None
     timeout: float | None = None
-    mode: Literal["async", "rounds"] = "async"
     lock: bool = True
-    where: LauncherChoice = field(default_factory=LauncherChoice)
+    options: RunOptions = field(default_factory=RunOptions)
+    launcher_section: LauncherSection = field(default_factory=LauncherSection)
 
     @property
     def folder(self) -> Path:
@@ -113,7 +114,15 @@ class Study:
         return self.path.parent
 
     def tuner(self, *, orphans: Literal["again", "keep"] = "again", wait: float = 0.0) -> Tuner:
-        """The tuner of this study; goes on where its journal ends. `wait`: seconds to wait for another writer."""
+        """The tuner of this study; it goes on where the journal ends.
+
+        Parameters
+        ----------
+        orphans
+            As for `Tuner`.
+        wait
+            Seconds to wait for another writer.
+        """
         return Tuner(
             self.space,
             self.strategy,
@@ -126,14 +135,22 @@ class Study:
         )
 
     def launcher(self, directory: Path | None = None) -> Local | Batch:
-        """The launcher of this study; the trials' directories are beside the journal, or in `directory`.
+        """The launcher of this study.
 
-        A function is imported with the study's folder first on ``sys.path``, where it stays: the trials'
-        processes get the same path.
+        A function is imported with the study's folder first on ``sys.path``, where it stays: the
+        trials' processes get the same path.
+
+        Parameters
+        ----------
+        directory
+            Where the trials' directories are; beside the journal by default.
         """
         program = _function(self.program, self.folder) if self.is_function else self.program
-        place = directory or self.journal.with_name(self.journal.name + ".trials")
-        return self.where.make(program, slots=self.slots, timeout=self.timeout, directory=place)
+        if directory is None:
+            directory = self.journal.with_name(self.journal.name + ".trials")
+        return self.launcher_section.make_launcher(
+            program, slots=self.slots, timeout=self.timeout, directory=directory
+        )
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
@@ -142,7 +159,8 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     Raises
     ------
     OptionError
-        The file is missing or no TOML; an unknown key or a value of the wrong kind; a placeholder that is no parameter.
+        The file is missing or no TOML; an unknown key or a value of the wrong kind; a placeholder
+        that is no parameter.
     SpaceError
         Wrong axes or rules, or a start that is not on the grid.
     """
@@ -156,33 +174,10 @@ def read_study(path: str | os.PathLike[str]) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(
-        file,
-        "",
-        _load(file),
-        known=("study", "space", "rules", "goal", "strategy", "stopper", "launcher"),
-    )
-    keys = (
-        "command",
-        "function",
-        "journal",
-        "max_trials",
-        "max_seconds",
-        "max_cost",
-        "prepare",
-        "confirm",
-        "seed",
-        "slots",
-        "timeout",
-        "mode",
-        "lock",
-    )
-    study = top.section("study", keys)
-    space = _space(top)
+    top = Section(file, "", _load(file), known=_SECTIONS)
+    study = top.section("study", (*_KEYS, *STUDY_KEYS))
+    space = read_space(top)
     program, is_function = _program(study, space)
-    mode = study.text("mode", "async")
-    if mode not in ("async", "rounds"):
-        raise study.wrong("mode", "'async' or 'rounds'")
     strategy = read_strategy(top, space)
     return Study(
         path=file,
@@ -194,16 +189,12 @@ def _read(file: Path) -> Study:
         strategy=strategy,
         stopper=read_stopper(top),
         max_trials=study.whole("max_trials"),
-        max_seconds=study.positive("max_seconds"),
-        max_cost=study.positive("max_cost", "worker-hours"),
-        prepare=_prepare(study),
-        confirm=study.whole("confirm", least=0) or 0,
         seed=study.whole("seed", least=0) or 0,
         slots=study.whole("slots"),
         timeout=study.positive("timeout"),
-        mode=cast(Literal["async", "rounds"], mode),
         lock=study.flag("lock", default=True),
-        where=read_launcher(top),
+        options=_run_options(study),
+        launcher_section=read_launcher(top),
     )
 
 
@@ -216,12 +207,22 @@ def _load(file: Path) -> dict[str, Any]:
         raise OptionError(f"study file {file} is no TOML: {error}") from error
 
 
-# ---------------------------------------------------------------------- program
+def _run_options(study: Section) -> RunOptions:
+    given = {key: study.data[key] for key in STUDY_KEYS if key in study.data}
+    for key, value in given.items():
+        if not STUDY_KEYS[key].test(value):
+            raise study.wrong(key, STUDY_KEYS[key].expected)
+    return RunOptions(**given)
+
+
 def _program(study: Section, space: Space) -> tuple[str, bool]:
-    command, function = study.text("command", ""), study.text("function", "")
+    """The program, and whether it is a function."""
+    command = study.text("command", "")
+    function = study.text("function", "")
     if bool(command) == bool(function):
         raise OptionError(
-            f'{study.where}: give either command = "..." (a shell command) or function = "module:function"'
+            f'{study.location}: give either command = "..." (a shell command) '
+            'or function = "module:function"'
         )
     if function:
         if not all(function.partition(":")):
@@ -231,87 +232,35 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
     return command, False
 
 
-def _prepare(study: Section) -> str | dict[str, str] | None:
-    found = study.data.get("prepare")
-    if found is not None and not isinstance(found, str):
-        if not isinstance(found, Mapping) or not all(
-            isinstance(command, str) for command in found.values()
-        ):
-            raise study.wrong(
-                "prepare", 'a shell command, or a table of them: {data = "...", build = "..."}'
-            )
-        found = dict(found)
-    Plan(prepare=found)
-    return found
-
-
 def _check_placeholders(study: Section, command: Command, space: Space) -> None:
-    """Found now, before the first trial is asked: placeholders that some trial has no value for."""
+    """Find placeholders without a value in some trial now, before the first trial is asked."""
     conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
     for part in command.parts:
         if not isinstance(part, Placeholder):
             continue
         name, default = part.find(dict.fromkeys(space.names))
         if name not in space.names and default is None:
-            raise study.unknown(
-                name, space.names, what="placeholder", kind="a parameter of [space]"
-            )
+            raise study.unknown(name, space.names, what="placeholder")
         if name in conditional and default is None:
             raise OptionError(
-                f"{study.where}: the placeholder {{{name}}} of command has no value in trials where {name} is not active; "
-                f"write {{{name}:DEFAULT}}"
+                f"{study.location}: the placeholder {{{name}}} of command has no value in trials "
+                f"where {name} is not active; write {{{name}:DEFAULT}}"
             )
 
 
 def _function(name: str, folder: Path) -> Callable[..., Any]:
+    """The function of that name; modules beside the study file are found."""
     module, _, attribute = name.partition(":")
-    importable(folder)
+    make_importable(folder)
     try:
         found = importlib.import_module(module)
     except Exception as error:  # whatever the module does when it is imported
         reason = f"{type(error).__name__}: {error}"
         raise OptionError(
-            f"function = {name!r}: cannot import {module!r} ({reason}); looked in {folder} and sys.path"
+            f"function = {name!r}: cannot import {module!r} ({reason}); "
+            f"looked in {folder} and sys.path"
         ) from error
     function = getattr(found, attribute, None)
     if not callable(function):
         raise OptionError(f"function = {name!r}: module {module} has no function {attribute!r}")
     return cast(Callable[..., Any], function)
-
-
-# ---------------------------------------------------------------------- space
-def _space(top: Section) -> Space:
-    axes = top.section("space", None, required=True)
-    rules = top.section("rules", ("where", "when"))
-    where: list[Rule] = [Require(text) for text in rules.texts("where")]
-    for number, table in enumerate(rules.tables("when"), 1):
-        when = Section(rules.file, f"rules.when, entry {number}", table, known=("if", "params"))
-        where.append(When(when.text("if"), *when.texts("params")))
-    return Space({name: _axis(axes, name) for name in axes.data}, where=where)
-
-
-def _axis(axes: Section, name: str) -> Axis | list[Any]:
-    value = axes.data[name]
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, Mapping):
-        raise axes.wrong(
-            name,
-            "a list of values, {linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}",
-        )
-    table = Section(axes.file, f"space.{name}", dict(value), known=("linear", "log", "choice", "n"))
-    kinds = [kind for kind in ("linear", "log", "choice") if kind in table.data]
-    if len(kinds) != 1 or (kinds[0] == "choice") == ("n" in table.data):
-        raise axes.wrong(
-            name, "{linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}"
-        )
-    ends = table.data[kinds[0]]
-    if not isinstance(ends, list) or (kinds[0] != "choice" and len(ends) != 2):
-        raise table.wrong(kinds[0], "a list of values" if kinds[0] == "choice" else "[lo, hi]")
-    if kinds[0] == "choice":
-        return Choice(ends)
-    make = Ordinal.linear if kinds[0] == "linear" else Ordinal.log
-    try:
-        return make(ends[0], ends[1], table.data["n"])
-    except DsiceError as error:
-        raise OptionError(f"{table.where}: {error}") from error

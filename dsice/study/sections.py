@@ -1,4 +1,7 @@
-"""The sections ``[goal]``, ``[strategy]`` and ``[stopper]`` of a study file: what is searched for, how, and what ends early.
+"""The sections of a study file, each read into the object that it describes.
+
+``[space]`` and ``[rules]`` become a `Space`, ``[goal]`` a `Goal`, ``[strategy]`` a strategy,
+``[stopper]`` a stopper; ``[launcher]`` becomes a `LauncherSection`, which makes the launcher.
 
 ::
 
@@ -22,14 +25,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import is_number
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
-from dsice.launchers import Local
-from dsice.launchers.batch import Batch
-from dsice.space import Space
+from dsice.launchers import Batch, Local
+from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.stopping import Stopper, stopper_from_dict, stopper_names
 from dsice.strategies import Strategy, strategy_from_dict, strategy_names
 from dsice.study.toml import Section
+
+
+def read_space(top: Section) -> Space:
+    """The space of the sections ``[space]`` and ``[rules]``.
+
+    Raises
+    ------
+    OptionError
+        A missing section, an unknown key, or an axis of the wrong form.
+    SpaceError
+        Axes or rules that make no space.
+    """
+    axes = top.section("space", None, required=True)
+    section = top.section("rules", ("where", "when"))
+    rules: list[Rule] = [Require(text) for text in section.texts("where")]
+    for number, table in enumerate(section.tables("when"), 1):
+        name = f"rules.when, entry {number}"
+        when = Section(section.file, name, table, known=("if", "params"))
+        rules.append(When(when.text("if"), *when.texts("params")))
+    return Space({name: _read_axis(axes, name) for name in axes.data}, where=rules)
+
+
+def _read_axis(axes: Section, name: str) -> Axis | list[Any]:
+    value = axes.data[name]
+    if isinstance(value, list):
+        return value
+    forms = "{linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}"
+    if not isinstance(value, Mapping):
+        raise axes.wrong(name, f"a list of values, {forms}")
+    table = Section(axes.file, f"space.{name}", dict(value), known=("linear", "log", "choice", "n"))
+    kinds = [kind for kind in ("linear", "log", "choice") if kind in table.data]
+    if len(kinds) != 1 or (kinds[0] == "choice") == ("n" in table.data):
+        raise axes.wrong(name, forms)
+    kind = kinds[0]
+    values = table.data[kind]
+    if kind == "choice":
+        if not isinstance(values, list):
+            raise table.wrong(kind, "a list of values")
+        return Choice(values)
+    if not isinstance(values, list) or len(values) != 2:
+        raise table.wrong(kind, "[lo, hi]")
+    make_axis = Ordinal.linear if kind == "linear" else Ordinal.log
+    try:
+        return make_axis(values[0], values[1], table.data["n"])
+    except DsiceError as error:
+        raise OptionError(f"{table.location}: {error}") from error
 
 
 def read_goal(top: Section, strategy: Strategy) -> Goal:
@@ -40,16 +89,14 @@ def read_goal(top: Section, strategy: Strategy) -> Goal:
     OptionError
         An unknown key, a value of the wrong kind, or a stage that is not the strategy's last.
     """
-    goal = top.section(
-        "goal", ("metric", "maximize", "at_most", "at_least", "time_weight", "until", "stage")
-    )
-    if not isinstance(goal.data.get("maximize", False), bool):
-        raise goal.wrong("maximize", "true or false")
+    keys = ("metric", "maximize", "at_most", "at_least", "time_weight", "until", "stage")
+    goal = top.section("goal", keys)
+    goal.flag("maximize", default=False)
     for key in ("at_most", "at_least"):
         if not isinstance(goal.data.get(key, {}), Mapping):
             raise goal.wrong(key, "a table of bounds, such as {memory = 16}")
     weight = goal.data.get("time_weight", 0.0)
-    if isinstance(weight, bool) or not isinstance(weight, (int, float, str)):
+    if not isinstance(weight, (float, str)) and not is_number(weight):
         raise goal.wrong("time_weight", "a number or 'auto'")
     last = strategy.last_stage
     stage = goal.whole("stage", least=0)
@@ -71,21 +118,19 @@ def read_strategy(top: Section, space: Space) -> Strategy:
         A sampler of a package that is not installed.
     """
     section = top.section("strategy", None)
-    name = _known(section, section.text("name", "dsice"), strategy_names(), "strategy")
+    name = _class_name(section, section.text("name", "dsice"), strategy_names(), "strategy")
     starts = section.data.get("start", ())
     if not isinstance(starts, (Mapping, list, tuple)):
         raise section.wrong("start", "a table of params, or a list of them")
-    if ":" in str(
-        section.data.get("sampler", "")
-    ):  # a function beside the study file that makes a sampler
-        importable(section.file.parent)
+    if ":" in str(section.data.get("sampler", "")):  # a function beside the study file makes it
+        make_importable(section.file.parent)
     try:
         strategy = strategy_from_dict({**section.data, "name": name})
         strategy.check(space)
         for start in [starts] if isinstance(starts, Mapping) else starts:
             space.point(start)
     except DsiceError as error:
-        raise type(error)(f"{section.where}: {error}") from error
+        raise type(error)(f"{section.location}: {error}") from error
     return strategy
 
 
@@ -100,24 +145,24 @@ def read_stopper(top: Section) -> Stopper | None:
     if "stopper" not in top.data:
         return None
     section = top.section("stopper", None)
-    name = _known(section, section.text("name"), stopper_names(), "stopper")
+    name = _class_name(section, section.text("name"), stopper_names(), "stopper")
     try:
         return stopper_from_dict({**section.data, "name": name})
     except OptionError as error:
-        raise OptionError(f"{section.where}: {error}") from error
+        raise OptionError(f"{section.location}: {error}") from error
 
 
-def importable(folder: Path) -> None:
+def _class_name(section: Section, name: str, names: Mapping[str, str], what: str) -> str:
+    """Name of the class that is meant; upper and lower case do not matter."""
+    if name.lower() not in names:
+        raise section.unknown(name, sorted(names), what=what)
+    return names[name.lower()]
+
+
+def make_importable(folder: Path) -> None:
     """Let modules beside the study file be imported; the folder stays on ``sys.path``."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-
-
-def _known(section: Section, name: str, names: Mapping[str, str], what: str) -> str:
-    """Name of the class that is meant; upper and lower case do not matter."""
-    if name.lower() not in names:
-        raise section.unknown(name, sorted(names), what=what, kind=f"a {what}")
-    return names[name.lower()]
 
 
 _BATCH_SLOTS = 40
@@ -143,7 +188,7 @@ _KINDS = {"local": _LOCAL, "batch": _BATCH}
 
 
 @dataclass(frozen=True)
-class LauncherChoice:
+class LauncherSection:
     """What ``[launcher]`` says.
 
     Attributes
@@ -157,7 +202,7 @@ class LauncherChoice:
     kind: str = "local"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def make(
+    def make_launcher(
         self,
         program: Callable[..., Any] | str,
         *,
@@ -174,22 +219,17 @@ class LauncherChoice:
         LaunchError
             A program that cannot be launched.
         """
+        shared: dict[str, Any] = {"timeout": timeout, "directory": directory, **self.options}
         try:
             if self.kind == "batch":
-                return Batch(
-                    program,
-                    slots=slots or _BATCH_SLOTS,
-                    timeout=timeout,
-                    directory=directory,
-                    **self.options,
-                )
-            return Local(program, slots=slots, timeout=timeout, directory=directory, **self.options)
+                return Batch(program, slots=slots or _BATCH_SLOTS, **shared)
+            return Local(program, slots=slots, **shared)
         except OptionError as error:
             raise OptionError(f"[launcher]: {error}") from error
 
 
-def read_launcher(top: Section) -> LauncherChoice:
-    """The section ``[launcher]`` of a study file; without one the trials run on this machine.
+def read_launcher(top: Section) -> LauncherSection:
+    """The section ``[launcher]``; without one the trials run on this machine.
 
     Raises
     ------
@@ -199,16 +239,15 @@ def read_launcher(top: Section) -> LauncherChoice:
     section = top.section("launcher", None)
     kind = section.text("kind", "local")
     if kind not in _KINDS:
-        raise section.unknown(kind, _KINDS, what="kind", kind="a launcher")
+        raise section.unknown(kind, _KINDS, what="kind")
     options = {key: value for key, value in section.data.items() if key != "kind"}
     for key in options:
         if key not in _KINDS[kind]:
-            raise section.unknown(key, _KINDS[kind], what="key", kind="a key")
-    choice = LauncherChoice(kind, options)
-    try:  # found now, not when the first trial starts
-        choice.make("true", slots=None, timeout=None, directory=top.file.parent).close()
+            raise section.unknown(key, _KINDS[kind], what="key")
+    found = LauncherSection(kind, options)
+    try:  # a wrong option is found now, not when the first trial starts
+        found.make_launcher("true", slots=None, timeout=None, directory=top.file.parent).close()
     except DsiceError as error:
-        raise OptionError(
-            f"{section.where}: {error}".replace("[launcher]: [launcher]", "[launcher]")
-        ) from error
-    return choice
+        text = f"{section.location}: {error}".replace("[launcher]: [launcher]", "[launcher]")
+        raise OptionError(text) from error
+    return found

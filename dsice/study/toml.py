@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import is_number, is_whole
 from dsice.errors import OptionError
 
 
@@ -17,11 +17,16 @@ class Section:
     Parameters
     ----------
     file, name
-        Where it stands; name ``""`` is the file itself.
+        The file and the name of the table; name ``""`` is the file itself.
     data
         The table.
     known
         The keys it may have; None: any.
+
+    Attributes
+    ----------
+    location
+        File and name, for messages.
 
     Raises
     ------
@@ -32,34 +37,32 @@ class Section:
     def __init__(
         self, file: Path, name: str, data: Mapping[str, Any], *, known: Sequence[str] | None
     ) -> None:
-        self.file, self.name, self.data = file, name, dict(data)
-        self.where = f"{file.name}, [{name}]" if name else file.name
+        self.file = file
+        self.name = name
+        self.data = dict(data)
+        self.location = f"{file.name}, [{name}]" if name else file.name
+        what = "key" if name else "section"
         for key in data:
             if known is not None and key not in known:
-                raise self.unknown(
-                    key,
-                    known,
-                    what="section" if not name else "key",
-                    kind="a section" if not name else "a key",
-                )
+                raise self.unknown(key, known, what=what)
 
-    def unknown(self, key: str, known: Iterable[str], *, what: str, kind: str) -> OptionError:
+    def unknown(self, key: str, known: Iterable[str], *, what: str) -> OptionError:
         """The error for a name that is none of the known ones."""
         names = list(known)
         close = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
         return OptionError(
-            f"{self.where}: unknown {what} {key!r} ({hint}known: {', '.join(names)})"
+            f"{self.location}: unknown {what} {key!r} ({hint}known: {', '.join(names)})"
         )
 
     def wrong(self, key: str, expected: str) -> OptionError:
         """The error for a value of the wrong kind."""
-        return OptionError(f"{self.where}: {key} = {self.data.get(key)!r}; expected {expected}")
+        return OptionError(f"{self.location}: {key} = {self.data.get(key)!r}; expected {expected}")
 
     def section(self, name: str, known: Sequence[str] | None, *, required: bool = False) -> Section:
         """The table of that name; an empty one where it is missing."""
         if required and name not in self.data:
-            raise OptionError(f"{self.where}: the section [{name}] is missing")
+            raise OptionError(f"{self.location}: the section [{name}] is missing")
         data = self.data.get(name, {})
         if not isinstance(data, Mapping):
             raise self.wrong(name, f"a section [{name}]")
@@ -69,7 +72,7 @@ class Section:
         """A string; required without a default."""
         value = self.data.get(key, default)
         if value is None:
-            raise OptionError(f"{self.where}: {key} is missing")
+            raise OptionError(f"{self.location}: {key} is missing")
         if not isinstance(value, str):
             raise self.wrong(key, "a string")
         return value
@@ -98,19 +101,13 @@ class Section:
     def whole(self, key: str, *, least: int = 1) -> int | None:
         """A whole number of at least `least`, None where the key is missing."""
         value = self.data.get(key)
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or value < least
-        ):
+        if value is not None and not (is_whole(value) and value >= least):
             raise self.wrong(key, f"a whole number >= {least}")
         return value
 
-    def positive(self, key: str, unit: str = "seconds") -> float | None:
-        """A finite number above 0, None where the key is missing."""
+    def positive(self, key: str) -> float | None:
+        """A finite number of seconds above 0, None where the key is missing."""
         value = self.data.get(key)
-        if value is not None and (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not 0 < value < math.inf
-        ):
-            raise self.wrong(key, f"a number of {unit} > 0")
+        if value is not None and not (is_number(value) and value > 0):
+            raise self.wrong(key, "a number of seconds > 0")
         return value

@@ -204,8 +204,8 @@ def test_minimize_runs_a_function_in_processes_and_resumes(tmp_path: Path) -> No
 
     space: dict[str, Any] = {"x": range(8), "lr": Ordinal.log(1e-3, 1e-1, 3)}
     journal = tmp_path / "run.jsonl"
-    first = minimize(cost, space, workers=4, max_trials=8, journal=journal, progress=False)
-    second = minimize(cost, space, workers=4, max_trials=24, journal=journal, progress=False)
+    first = minimize(cost, space, slots=4, max_trials=8, journal=journal, progress=False)
+    second = minimize(cost, space, slots=4, max_trials=24, journal=journal, progress=False)
     assert len(first.history) == 8 and len(second.history) == 24
     assert second.best is not None and second.best.params == {"x": 3, "lr": 0.01}
     failed = [t for t in second.history if t.params["x"] == 7]

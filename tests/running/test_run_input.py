@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from dsice import DsiceWarning, Goal, Tuner, minimize, run
+from dsice import DsiceWarning, Goal, Tuner, advance, minimize, run
 from dsice.errors import OptionError
 from dsice.launchers import Table
+from dsice.running.options import RunOptions
 
 
 def table(**columns: list[float]) -> Table:
@@ -43,8 +46,20 @@ def test_the_program_in_the_place_of_a_launcher_is_told_so() -> None:
         run(Tuner({"x": [1, 2, 3]}), lambda x: x)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="expected a Tuner"):
         run({"x": [1, 2, 3]}, table(loss=[3.0, 1.0, 2.0]))  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="workers=0"):
+    with pytest.raises(OptionError, match="slots=0"):
+        minimize(lambda x: x, {"x": [1, 2, 3]}, slots=0)
+
+
+def test_minimize_takes_the_old_name_of_slots_and_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="slots"), pytest.raises(OptionError, match="slots=0"):
         minimize(lambda x: x, {"x": [1, 2, 3]}, workers=0)
+
+
+def test_run_and_advance_have_every_option_with_its_default() -> None:
+    for function in (run, advance):
+        arguments = inspect.signature(function).parameters
+        for option in fields(RunOptions):
+            assert arguments[option.name].default == option.default, option.name
 
 
 def test_what_a_program_measured_is_kept_where_the_goal_needs_more() -> None:

@@ -73,7 +73,7 @@ def test_everything_a_study_file_says_arrives(tmp_path: Path) -> None:
     assert study.goal == Goal("loss", maximize=True, at_most={"memory": 16}, time_weight="auto", until=Share(0.5))
     assert study.strategy == DSICE(max_width=3, start={"batch": 32, "lr": 1e-3, "opt": "adam", "depth": 8})
     assert study.journal == tmp_path / "runs/a.jsonl"
-    options = (study.max_trials, study.max_seconds, study.seed, study.slots, study.timeout, study.mode)
+    options = (study.max_trials, study.options.max_seconds, study.seed, study.slots, study.timeout, study.options.mode)
     assert options == (50, 3600, 4, 3, 20.5, "rounds")
     assert not study.is_function
     assert study.launcher().slots == 3
@@ -82,7 +82,7 @@ def test_everything_a_study_file_says_arrives(tmp_path: Path) -> None:
 def test_defaults(tmp_path: Path) -> None:
     study = read_study(written(tmp_path, SHORT))
     assert study.journal == tmp_path / "study.jsonl"
-    assert (study.strategy, study.goal, study.mode, study.max_trials) == (DSICE(), Goal(), "async", None)
+    assert (study.strategy, study.goal, study.options.mode, study.max_trials) == (DSICE(), Goal(), "async", None)
 
 
 def test_strategy_names_ignore_case(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m dsice.cli` is the command `dsice`."""
+"""``python -m dsice.cli`` is the command ``dsice``."""
 
 import sys
 

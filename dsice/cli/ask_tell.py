@@ -1,11 +1,12 @@
 """`dsice ask` and `dsice tell`: a tuning in which other programs start the trials.
 
 Each is a process of its own that waits for the journal, writes its line and ends. Trials that
-are out stay out: only ``--again`` hands one out anew.
+were handed out are not handed out twice: only ``--again`` does that.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -20,23 +21,79 @@ from dsice.journal.format import Kind
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
-WAIT = 60.0  # seconds for another writer: many may tell at the same moment
 _TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 
 
+def add_ask(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice ask``."""
+    text = "a study file starts the study where there is none"
+    command.add_argument("path", metavar="JOURNAL|STUDY.toml", help=text)
+    command.add_argument("-n", type=int, default=1, metavar="N", help="how many (default: 1)")
+    text = "hand this one out anew; may be repeated"
+    command.add_argument("--again", type=int, action="append", default=[], metavar="ID", help=text)
+    command.add_argument("--json", action="store_true", help="one line of JSON for each trial")
+    output.add_wait(command)
+    command.set_defaults(
+        act=lambda args: ask(args.path, args.n, again=args.again, as_json=args.json, wait=args.wait)
+    )
+
+
+def add_tell(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice tell``."""
+    command.add_argument("path", metavar="JOURNAL|STUDY.toml")
+    command.add_argument("id", type=int, nargs="?", metavar="ID", help="the trial")
+    text = "what was measured; several: repeats"
+    command.add_argument("values", nargs="*", metavar="VALUE", help=text)
+    text = "another metric; may be repeated"
+    command.add_argument("--metric", action="append", default=[], metavar="NAME=VALUE", help=text)
+    command.add_argument("--seconds", type=float, metavar="S", help="run time")
+    command.add_argument("--error", metavar="TEXT", help="what went wrong: the trial failed")
+    command.add_argument("--state", metavar="STATE", help="timed_out, invalid, stopped or lost")
+    text = "results as lines of JSON; - is the standard input"
+    command.add_argument("--from", dest="file", metavar="FILE", help=text)
+    output.add_wait(command)
+    command.set_defaults(act=_tell_or_tell_from)
+
+
+def _tell_or_tell_from(args: argparse.Namespace) -> int:
+    if (args.id is None) == (args.file is None):
+        raise OptionError(
+            "dsice tell: give either the id of a trial and what was measured, or --from FILE"
+        )
+    if args.file is not None:
+        return tell_from(args.path, args.file, wait=args.wait)
+    return tell(
+        args.path,
+        args.id,
+        args.values,
+        metrics=args.metric,
+        seconds=args.seconds,
+        error=args.error,
+        state=args.state,
+        wait=args.wait,
+    )
+
+
 def ask(
-    path: str, n: int = 1, *, again: Sequence[int] = (), as_json: bool = False, wait: float = WAIT
+    path: str,
+    n: int = 1,
+    *,
+    again: Sequence[int] = (),
+    as_json: bool = False,
+    wait: float = output.WAIT,
 ) -> int:
     """Print trials to measure; exit code 1 when there is none now.
 
     Parameters
     ----------
     path
-        A journal, or a study file; that one also starts a study.
+        A journal, or a study file, which also starts a study.
     n
         How many new ones.
     again
         Ids of pending or lost trials that are to be measured anew; then nothing new is asked.
+    as_json
+        As lines of JSON instead of a table.
     wait
         Seconds to wait for another writer.
 
@@ -47,28 +104,24 @@ def ask(
     DsiceError
         The study file or the journal cannot be used.
     """
-    with _opened(path, wait, start=True) as tuner:
-        trials = [_again(tuner, id) for id in again] if again else tuner.ask(n)
-        if not trials:
-            pending = len(tuner.pending)
-            print(
-                f"nothing to ask before one of the {pending} pending trials is told"
-                if pending
-                else "finished",
-                file=sys.stderr,
-            )
-            return 1
+    with _open(path, wait, start=True) as tuner:
+        trials = [_asked_before(tuner, id) for id in again] if again else tuner.ask(n)
+        n_pending = len(tuner.pending)
+    if not trials:
+        text = f"nothing to ask before one of the {n_pending} pending trials is told"
+        print(text if n_pending else "finished", file=sys.stderr)
+        return 1
     if as_json:
         for trial in trials:
-            print(json.dumps(_outgoing(trial)))
+            print(json.dumps(_as_record(trial)))
     else:
-        output.table(
-            ("trial", "params"), [(trial.id, output.params(trial.params)) for trial in trials]
-        )
+        rows = [(trial.id, output.params(trial.params)) for trial in trials]
+        output.table(("trial", "params"), rows)
     return 0
 
 
-def _again(tuner: Tuner, id: int) -> Trial:
+def _asked_before(tuner: Tuner, id: int) -> Trial:
+    """A trial that was handed out and may be handed out again."""
     if not 0 <= id < len(tuner.history):
         raise OptionError(f"--again {id}: no such trial; there are {len(tuner.history)}")
     trial = tuner.history[id]
@@ -79,12 +132,15 @@ def _again(tuner: Tuner, id: int) -> Trial:
     return trial
 
 
-def _outgoing(trial: Trial) -> dict[str, Any]:
-    others = {
-        name: getattr(trial, name) for name in ("stage", "repeat", "member") if getattr(trial, name)
-    }
-    parent = {} if trial.parent is None else {"parent": trial.parent}
-    return {"id": trial.id, "params": dict(trial.params), **others, **parent}
+def _as_record(trial: Trial) -> dict[str, Any]:
+    """A trial as JSON, without what is at its default."""
+    record: dict[str, Any] = {"id": trial.id, "params": dict(trial.params)}
+    for name in ("stage", "repeat", "member"):
+        if getattr(trial, name):
+            record[name] = getattr(trial, name)
+    if trial.parent is not None:
+        record["parent"] = trial.parent
+    return record
 
 
 def tell(
@@ -96,16 +152,22 @@ def tell(
     seconds: float | None = None,
     error: str | None = None,
     state: str | None = None,
-    wait: float = WAIT,
+    wait: float = output.WAIT,
 ) -> int:
     """Record how a trial ended, and print it.
 
     Parameters
     ----------
+    path
+        A journal or a study file.
+    id
+        The trial.
     values, metrics
         Numbers as text; ``NAME=NUMBER``.
     seconds, error, state
         As in `Tuner.tell`.
+    wait
+        Seconds to wait for another writer.
     """
     numbers = [_number(text, "VALUE") for text in values]
     named = {}
@@ -114,93 +176,109 @@ def tell(
         if not name or not equals:
             raise OptionError(f"--metric {text}: expected NAME=VALUE")
         named[name] = _number(number, f"--metric {name}")
-    value = None if not numbers else numbers[0] if len(numbers) == 1 else numbers
-    with _opened(path, wait) as tuner:
-        print(
-            _said(tuner.tell(id, value, metrics=named, seconds=seconds, error=error, state=state))
-        )
+    value: float | list[float] | None = numbers or None
+    if len(numbers) == 1:
+        value = numbers[0]
+    with _open(path, wait) as tuner:
+        trial = tuner.tell(id, value, metrics=named, seconds=seconds, error=error, state=state)
+        text = "" if trial.value is None else f", {output.cell(trial.value)}"
+        print(f"trial {trial.id}: {trial.state}{text}")
     return 0
 
 
-def tell_from(path: str, file: str, *, wait: float = WAIT) -> int:
+def tell_from(path: str, file: str, *, wait: float = output.WAIT) -> int:
     """Record results from lines of JSON; those that are in the journal already are passed over.
 
     A line has the arguments of `Tuner.tell`: id, value, metrics, seconds, error, state, tags,
     times, where. Lines that dsice saved when it could not write the journal are taken too.
+
+    Parameters
+    ----------
+    path
+        A journal or a study file.
+    file
+        The file with the lines; ``-`` is the standard input.
+    wait
+        Seconds to wait for another writer.
 
     Raises
     ------
     OptionError
         The file cannot be read, or a line is no result; the lines before it are recorded.
     """
-    told, known = 0, 0
-    with _opened(path, wait) as tuner:
+    recorded = 0
+    known = 0
+    with _open(path, wait) as tuner:
         for number, line in enumerate(_lines(file), 1):
-            if line.strip():
-                try:
-                    fresh = _tell_line(tuner, json.loads(line))
-                except (
-                    AttributeError,
-                    LookupError,
-                    TypeError,
-                    ValueError,
-                ) as problem:  # TellError and the like too
-                    raise OptionError(
-                        f"{file}, line {number}: {problem}; {told} results before it are recorded"
-                    ) from problem
-                told, known = told + fresh, known + (not fresh)
-    print(f"{told} recorded" + (f", {known} were known" if known else ""))
+            if not line.strip():
+                continue
+            try:
+                is_new = _tell_line(tuner, json.loads(line))
+            except (AttributeError, LookupError, TypeError, ValueError) as problem:
+                # TellError and JSONDecodeError are ValueErrors
+                raise OptionError(
+                    f"{file}, line {number}: {problem}; {recorded} results before it are recorded"
+                ) from problem
+            recorded += is_new
+            known += not is_new
+    print(f"{recorded} recorded" + (f", {known} were known" if known else ""))
     return 0
 
 
 def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
-    """Whether the line was new."""
+    """Record a line; whether it was new."""
     match record.get("kind", Kind.TELL):
         case Kind.TELL:
-            told = {name: record[name] for name in _TOLD if name in record}
-            if "values" in record:
-                told["value"] = [math.nan if v is None else float(v) for v in record["values"]]
-            trial = tuner.history[told.pop("id")]
-            if trial.state in (State.PENDING, State.LOST):
-                if told.get("error") is not None and told.get("state") == "done":
-                    del told["state"]
-                tuner.tell(trial, **told)
-                return True
-            again = told.get("value", trial.value)
-            if list(trial.values) != (
-                again if isinstance(again, list) else [again]
-            ) and not told.get("error"):
-                raise TellError(
-                    f"trial {trial.id} was told {trial.value} already, and a told value is final"
-                )
+            return _tell_trial(tuner, record)
         case Kind.STEP:
-            if (record["step"], record["value"]) not in tuner.history[record["id"]].curve:
-                tuner.step(
-                    record["id"],
-                    record["step"],
-                    math.nan if record["value"] is None else float(record["value"]),
-                )
-                return True
+            return _tell_step(tuner, record)
         case Kind.DECISION:  # of a stopper, about a trial that ran on
             return False
         case Kind.ADD:
             return _add(tuner, record["trial"])
-        case _ as kind:
+        case kind:
             raise TellError(f"a line of the kind {kind!r} is no result")
+
+
+def _tell_trial(tuner: Tuner, record: Mapping[str, Any]) -> bool:
+    told = {name: record[name] for name in _TOLD if name in record}
+    if "values" in record:
+        told["value"] = [math.nan if v is None else float(v) for v in record["values"]]
+    trial = tuner.history[told.pop("id")]
+    if trial.state in (State.PENDING, State.LOST):
+        if told.get("error") is not None and told.get("state") == "done":
+            del told["state"]
+        tuner.tell(trial, **told)
+        return True
+    value = told.get("value", trial.value)
+    values = value if isinstance(value, list) else [value]
+    if list(trial.values) != values and not told.get("error"):
+        raise TellError(
+            f"trial {trial.id} was told {trial.value} already, and a told value is final"
+        )
     return False
 
 
+def _tell_step(tuner: Tuner, record: Mapping[str, Any]) -> bool:
+    step, value = record["step"], record["value"]
+    if (step, value) in tuner.history[record["id"]].curve:
+        return False
+    tuner.step(record["id"], step, math.nan if value is None else float(value))
+    return True
+
+
 def _add(tuner: Tuner, record: Mapping[str, Any]) -> bool:
-    params, values = tuner.space.params(record["point"]), tuple(record.get("values", ()))
-    same = [
-        t for t in tuner.history if t.round is None and t.params == params and t.values == values
-    ]
-    if not same:
-        told = {name: record[name] for name in _TOLD if name in record and name != "id"}
-        if record.get("state") == "done":
-            del told["state"]
-        tuner.add(params, list(values) or None, **told)
-    return not same
+    """Add a trial that was measured elsewhere, if there is none with its params and values."""
+    params = tuner.space.params(record["point"])
+    values = tuple(record.get("values", ()))
+    for trial in tuner.history:
+        if trial.round is None and trial.params == params and trial.values == values:
+            return False
+    told = {name: record[name] for name in _TOLD if name in record and name != "id"}
+    if record.get("state") == "done":
+        del told["state"]
+    tuner.add(params, list(values) or None, **told)
+    return True
 
 
 def _lines(file: str) -> list[str]:
@@ -210,18 +288,23 @@ def _lines(file: str) -> list[str]:
         raise OptionError(f"--from {file}: cannot be read ({error})") from error
 
 
-def _opened(path: str, wait: float, *, start: bool = False) -> Tuner:
-    """The study, for one short look or line; its options are those of the study file only where that may start it."""
+def _open(path: str, wait: float, *, start: bool = False) -> Tuner:
+    """The tuner of a study, for one short look or line.
+
+    Parameters
+    ----------
+    start
+        Whether a study file may start the study; only then its options come into force.
+    """
     if not path.endswith(".toml"):
         return Tuner.resume(Journal(path, wait=wait, create=False), orphans="keep")
-    from dsice.study.file import read_study  # brings the launchers along
+    from dsice.study.file import read_study  # imports the launchers
 
     study = read_study(path)
     if start:
         return study.tuner(orphans="keep", wait=wait)
-    return Tuner.resume(
-        Journal(study.journal, lock=study.lock, wait=wait, create=False), orphans="keep"
-    )
+    journal = Journal(study.journal, lock=study.lock, wait=wait, create=False)
+    return Tuner.resume(journal, orphans="keep")
 
 
 def _number(text: str, what: str) -> float:
@@ -229,9 +312,3 @@ def _number(text: str, what: str) -> float:
         return float(text)
     except ValueError:
         raise OptionError(f"{what} {text!r}: expected a number") from None
-
-
-def _said(trial: Trial) -> str:
-    return f"trial {trial.id}: {trial.state}" + (
-        "" if trial.value is None else f", {output.cell(trial.value)}"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import time
 from collections.abc import Sequence
@@ -15,15 +16,25 @@ from dsice.tuner import Tuner
 _PATIENCE = 20.0  # seconds for the ends of the trials to arrive
 
 
+def add_cancel(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice cancel``."""
+    command.add_argument("path", metavar="STUDY.toml")
+    text = "the trials; all of them without one"
+    command.add_argument("ids", type=int, nargs="*", metavar="ID", help=text)
+    command.set_defaults(act=lambda args: cancel(args.path, args.ids))
+
+
 def cancel(file: str, ids: Sequence[int] = ()) -> int:
-    """End trials and record them as stopped; where a coordinator is at work, that one records them.
+    """End trials and record them as stopped.
+
+    Where a coordinator is at work, that one records them.
 
     Parameters
     ----------
     file
         The study file.
     ids
-        The trials; none: all that are pending.
+        The trials; empty: all that are pending.
 
     Raises
     ------
@@ -40,10 +51,9 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
         print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
         try:
             with study.tuner() as tuner:
-                open_ones = {
-                    trial.id for trial in tuner.pending
-                }  # a coordinator may have told some, and left, meanwhile
-                left = [trial for trial in trials if trial.id in ended and trial.id in open_ones]
+                # a coordinator may have told some, and left, meanwhile
+                pending = {trial.id for trial in tuner.pending}
+                left = [trial for trial in trials if trial.id in ended and trial.id in pending]
                 told = _record(tuner, launcher, left)
         except LockedError:
             print("a coordinator is at work; it records them, and goes on with other trials")
@@ -61,37 +71,41 @@ def _chosen(tuner: Tuner, ids: Sequence[int]) -> list[Trial]:
     pending = {trial.id: trial for trial in tuner.pending}
     for id in ids:
         if id not in pending:
-            known = 0 <= id < len(tuner.history)
-            reason = (
-                f"it was told already ({tuner.history[id].state})"
-                if known
-                else f"there are {len(tuner.history)} trials"
-            )
+            reason = f"there are {len(tuner.history)} trials"
+            if 0 <= id < len(tuner.history):
+                reason = f"it was told already ({tuner.history[id].state})"
             raise OptionError(f"trial {id} cannot be cancelled: {reason}")
     return [pending[id] for id in ids] if ids else list(pending.values())
 
 
 def _record(tuner: Tuner, launcher: Launcher, trials: Sequence[Trial]) -> int:
-    """Wait for the ends of `trials` and tell them; how many came."""
+    """Wait for the ends of `trials` and tell them.
+
+    Returns
+    -------
+    int
+        How many were told.
+    """
     prepared = tuner.preparations
     jobs = [
         Job(t.id, dict(t.params), parent=t.parent, stage=t.stage, prepared=prepared) for t in trials
     ]
     waiting = set(launcher.attach(jobs)) if jobs else set()
-    until, told = time.monotonic() + _PATIENCE, 0
+    until = time.monotonic() + _PATIENCE
+    told = 0
     while waiting and time.monotonic() < until:
         for event in launcher.collect(0.5):
-            if isinstance(event, Result) and event.id in waiting:
-                waiting.discard(event.id)
-                if (
-                    event.state == "stopped"
-                ):  # one that ended by itself a moment before is told when the study goes on
-                    tuner.tell(
-                        event.id,
-                        error=event.error,
-                        state="stopped",
-                        seconds=event.seconds,
-                        times=event.times,
-                    )
-                    told += 1
+            if not isinstance(event, Result) or event.id not in waiting:
+                continue
+            waiting.discard(event.id)
+            if event.state != "stopped":
+                continue  # it ended by itself a moment before: told when the study goes on
+            tuner.tell(
+                event.id,
+                error=event.error,
+                state="stopped",
+                seconds=event.seconds,
+                times=event.times,
+            )
+            told += 1
     return told

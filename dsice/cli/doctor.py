@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -17,19 +18,27 @@ from dsice.study.file import Study, read_study
 WAIT = 600.0  # seconds for a job to come through the queue
 _PROBE = 'test -w "$DSICE_DIR" && uname -n > "$DSICE_DIR/host" && sleep 1 && echo 42'
 
-
 T = TypeVar("T")
 
 
-class Unwell(Exception):
-    """A step that failed, and why."""
+class _StepFailed(Exception):
+    """A step failed; its line says why."""
 
 
-def examine(file: str, *, wait: float = WAIT) -> int:
+def add_doctor(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice doctor``."""
+    command.add_argument("path", metavar="STUDY.toml")
+    text = "for the job to start and end (default: %(default)g s)"
+    command.add_argument("--wait", type=float, default=WAIT, metavar="S", help=text)
+    command.set_defaults(act=lambda args: doctor(args.path, wait=args.wait))
+
+
+def doctor(file: str, *, wait: float = WAIT) -> int:
     """Check a study step by step and print each; the exit code is 1 at the first that fails.
 
-    The job is a small one of its own, with the resources, environment and container of the study's trials. It is run in a
-    directory beside the journal, so that a study that runs is not disturbed.
+    The job is a small one of its own, with the resources, environment and container of the
+    study's trials. It runs in a directory beside the journal, so that a study that runs is not
+    disturbed.
 
     Parameters
     ----------
@@ -39,78 +48,77 @@ def examine(file: str, *, wait: float = WAIT) -> int:
         Seconds for the job to start and to end.
     """
     try:
-        study = _step(
-            "study file",
-            lambda: read_study(file),
-            lambda s: f"{len(s.space.names)} parameters, {_kind(s)}",
-        )
+        study = _step("study file", lambda: read_study(file), _describe)
         with contextlib.chdir(study.folder):
             _step("journal", lambda: _writable(study.journal.parent), str)
-            place = study.journal.with_name(study.journal.name + ".doctor")
+            directory = study.journal.with_name(study.journal.name + ".doctor")
             launcher = _step(
-                "launcher", lambda: study.launcher(place), lambda found: study.launcher_section.kind
+                "launcher",
+                lambda: study.launcher(directory),
+                lambda _: study.launcher_section.kind,
             )
             try:
-                _follow(study, launcher, place, wait)
+                _follow(study, launcher, directory, wait)
             except BaseException:
                 launcher.stop([0])
                 raise
             finally:
                 launcher.detach()
-            shutil.rmtree(place, ignore_errors=True)
-    except Unwell:
+            shutil.rmtree(directory, ignore_errors=True)
+    except _StepFailed:
         return 1
     print("all is well: dsice run")
     return 0
 
 
-def _follow(study: Study, launcher: Launcher, place: Path, wait: float) -> None:
+def _follow(study: Study, launcher: Launcher, directory: Path, wait: float) -> None:
+    """Submit the job and wait for its result."""
     _step("scheduler", launcher.queued, _queue)
-    work: Any = (
-        os.getpid if study.is_function else _PROBE
-    )  # what any Python has: tests that functions arrive
-    before = time.monotonic()
+    # os.getpid is a function that any Python has: it shows that functions arrive
+    work: Any = os.getpid if study.is_function else _PROBE
+    submitted = time.monotonic()
     _step(
         "submit",
         lambda: launcher.submit([Job(0, work=work)]),
-        lambda _: f"taken in {time.monotonic() - before:.1f} s",
+        lambda _: f"taken in {time.monotonic() - submitted:.1f} s",
     )
-    directory, until = place / "0", time.monotonic() + wait
+    job_directory = directory / "0"
+    until = time.monotonic() + wait
     results: list[Result] = []
 
-    def until_there(what: str, there: Callable[[], object]) -> float:
-        while not there() and not results:
+    def wait_for(condition: Callable[[], object], failure: str) -> float:
+        """Seconds from the submission to the condition, or to the result."""
+        while not condition() and not results:
             if time.monotonic() > until:
                 raise DsiceError(
-                    f"{what} within --wait {wait:g} s; look at the queue, and at {place}"
+                    f"{failure} within --wait {wait:g} s; look at the queue, and at {directory}"
                 )
             results.extend(event for event in launcher.collect(0.2) if isinstance(event, Result))
-        return time.monotonic() - before
+        return time.monotonic() - submitted
+
+    def wait_for_result() -> float:
+        seconds = wait_for(lambda: False, "the job has not ended")
+        _check_result(results[-1], study)
+        return seconds
 
     started = _step(
         "start",
-        lambda: until_there("the job has not started", (directory / "process.json").exists),
-        lambda s: f"{s:.1f} s after the submission",
+        lambda: wait_for((job_directory / "process.json").exists, "the job has not started"),
+        lambda seconds: f"{seconds:.1f} s after the submission",
     )
-    _step(
-        "result",
-        lambda: _good(until_there("the job has not ended", lambda: False), results[-1:], study),
-        lambda s: f"{s - started:.1f} s after the start",
-    )
-    result = results[-1]
-    _step("machine", lambda: str(result.where.get("host") or _told(directory / "host")), str)
+    _step("result", wait_for_result, lambda seconds: f"{seconds - started:.1f} s after the start")
+    host = results[-1].where.get("host")
+    _step("machine", lambda: str(host or _read_host(job_directory)), str)
 
 
-def _good(seconds: float, results: list[Result], study: Study) -> float:
-    """What came back is what was sent."""
-    for result in results:
-        if result.state != "done":
-            raise DsiceError(f"the job ended as {result.state}: {result.error}")
-        if not study.is_function and result.value != 42.0:
-            raise DsiceError(
-                f"the job printed 42, and {result.value} came back; log: {result.where.get('log')}"
-            )
-    return seconds
+def _check_result(result: Result, study: Study) -> None:
+    """Raise DsiceError unless what came back is what was sent."""
+    if result.state != "done":
+        raise DsiceError(f"the job ended as {result.state}: {result.error}")
+    if not study.is_function and result.value != 42.0:
+        raise DsiceError(
+            f"the job printed 42, and {result.value} came back; log: {result.where.get('log')}"
+        )
 
 
 def _step(name: str, act: Callable[[], T], say: Callable[[T], str | None]) -> T:
@@ -119,7 +127,7 @@ def _step(name: str, act: Callable[[], T], say: Callable[[T], str | None]) -> T:
         found = act()
     except (DsiceError, OSError) as error:
         print(f"{name:<11} FAILED: {error}", flush=True)
-        raise Unwell from error
+        raise _StepFailed from error
     text = say(found)
     if text is not None:
         print(f"{name:<11} ok: {text}", flush=True)
@@ -130,11 +138,13 @@ def _queue(jobs: int | None) -> str | None:
     return None if jobs is None else f"answers; {jobs} of your jobs are in its queue"
 
 
-def _kind(study: Study) -> str:
-    return f"{'function' if study.is_function else 'command'} {study.program!r}"
+def _describe(study: Study) -> str:
+    kind = "function" if study.is_function else "command"
+    return f"{len(study.space.names)} parameters, {kind} {study.program!r}"
 
 
 def _writable(folder: Path) -> Path:
+    """The folder, made and tried."""
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".dsice-doctor-{os.getpid()}"
     probe.write_text("")
@@ -142,5 +152,6 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _told(path: Path) -> str:
+def _read_host(job_directory: Path) -> str:
+    path = job_directory / "host"
     return path.read_text().strip() if path.exists() else "unknown"

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import Any
 
 from dsice.errors import OptionError
+from dsice.journal.extend import extend as extend_journal
 from dsice.space import Space
 from dsice.study.file import read_study
-from dsice.tuner import extend
 
 
-def widen(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
+def add_extend(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice extend``."""
+    command.add_argument("path", metavar="STUDY.toml")
+    text = "what the old trials were measured with, for each new parameter"
+    command.add_argument("--value", action="append", default=[], metavar="NAME=VALUE", help=text)
+    command.set_defaults(act=lambda args: extend(args.path, values=args.value))
+
+
+def extend(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
     """Carry a study's journal over to the space that its file has now.
 
     Parameters
@@ -20,29 +29,34 @@ def widen(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
         The study file.
     values
         ``NAME=VALUE`` for each new axis: what the old trials were measured with.
+    wait
+        Seconds to wait for another writer.
     """
     study = read_study(path)
-    given = dict(_given(text, study.space) for text in values)
-    done = extend(study.journal, study.space, given=given, wait=wait)
+    given = dict(_parse(text, study.space) for text in values)
+    done = extend_journal(study.journal, study.space, given=given, wait=wait)
     if done.copy is None:
         print("nothing to do: the journal has this space already")
         return 0
     with study.tuner(orphans="keep"):  # goal, strategy and budget of the file are noted, too
         pass
     print(
-        f"{done.trials} trials carried over to {study.space.size} grid points; the journal as it was: {done.copy}"
+        f"{done.trials} trials carried over to {study.space.size} grid points; "
+        f"the journal as it was: {done.copy}"
     )
     print(f"go on with: dsice run {path}")
     return 0
 
 
-def _given(text: str, space: Space) -> tuple[str, Any]:
+def _parse(text: str, space: Space) -> tuple[str, Any]:
+    """Name and level of ``NAME=VALUE``."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise OptionError(f"--value {text}: expected NAME=VALUE")
     if name not in space.names:
         raise OptionError(
-            f"--value {text}: {name!r} is no axis of the study file; it has {', '.join(space.names)}"
+            f"--value {text}: {name!r} is no axis of the study file; "
+            f"it has {', '.join(space.names)}"
         )
     levels = space.axes[name].values
     for level in levels:
@@ -54,6 +68,7 @@ def _given(text: str, space: Space) -> tuple[str, Any]:
 
 
 def _equal(level: object, text: str) -> bool:
+    """Whether a text means this level."""
     if isinstance(level, bool):
         return text.lower() == str(level).lower()
     try:

@@ -1,48 +1,65 @@
-"""`dsice importance` and `dsice effects`: what the measurements of a study say of its parameters."""
+"""`dsice importance` and `dsice effects`: what the measurements say of the parameters."""
 
 from __future__ import annotations
 
+import argparse
+
 from dsice.cli import output
-from dsice.cli.status import look
+from dsice.cli.status import view
 
 PAIRS = 5  # of interactions that are printed
 LEAST = 0.005  # share of an interaction that is worth a line
+
+
+def add_importance(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice importance``."""
+    _add_arguments(command)
+    command.set_defaults(act=lambda args: importance(args.path, plot=args.plot))
+
+
+def add_effects(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice effects``."""
+    _add_arguments(command)
+    command.set_defaults(act=lambda args: effects(args.path, plot=args.plot))
+
+
+def _add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("path", metavar="JOURNAL|STUDY.toml")
+    command.add_argument("--plot", metavar="FILE", help="draw it too: .png, .svg or .pdf")
 
 
 def importance(path: str, *, plot: str | None = None) -> int:
     """Print the shares of the parameters and of the strongest pairs."""
     from dsice import insight, plots
 
-    tuner, _ = look(path)
+    tuner, _ = view(path)
     frame = insight.importance(tuner)
-    alone, pairs = (
-        frame[frame["other"].isna()],
-        frame[frame["other"].notna() & (frame["share"] >= LEAST)].head(PAIRS),
-    )
-    rows = zip(
-        alone["parameter"],
-        map(_percent, alone["share"]),
-        map(_percent, alone["total"]),
-        strict=True,
-    )
+    is_pair = frame["other"].notna()
+    alone = frame[~is_pair]
     output.table(
         ("parameter", "alone", "with interactions"),
-        list(rows),
+        [
+            (name, _percent(share), _percent(total))
+            for name, share, total in zip(
+                alone["parameter"], alone["share"], alone["total"], strict=True
+            )
+        ],
         title="share of the variance of the score over the grid:",
     )
+    pairs = frame[is_pair & (frame["share"] >= LEAST)].head(PAIRS)
     if len(pairs):
         print()
-        names = [f"{a} x {b}" for a, b in zip(pairs["parameter"], pairs["other"], strict=True)]
-        output.table(
-            ("interaction", "share"), list(zip(names, map(_percent, pairs["share"]), strict=True))
-        )
+        columns = zip(pairs["parameter"], pairs["other"], pairs["share"], strict=True)
+        rows = [(f"{a} x {b}", _percent(share)) for a, b, share in columns]
+        output.table(("interaction", "share"), rows)
     print()
-    told = frame.attrs
-    facts = {
-        "interactions of three and more": _percent(told["higher"]),
-        "standard deviation over the grid": told["sd"],
-    }
-    output.facts(facts | {"standard deviation of the noise": told["noise_sd"]})
+    output.facts(
+        {
+            "interactions of three and more": _percent(frame.attrs["higher"]),
+            "standard deviation over the grid": frame.attrs["sd"],
+            "standard deviation of the noise": frame.attrs["noise_sd"],
+        }
+    )
     if plot is not None:
         plots.importance(tuner, plot)
     return 0
@@ -52,18 +69,15 @@ def effects(path: str, *, plot: str | None = None) -> int:
     """Print the main effect of every parameter, level by level."""
     from dsice import insight, plots
 
-    tuner, _ = look(path)
+    tuner, _ = view(path)
     frame = insight.effects(tuner)
     columns = ["parameter", "value", "effect", "low", "high", "count"]
     rows = [
-        [*row[:2], *(f"{x:+.4g}" for x in row[2:5]), row[5]]
+        [*row[:2], *(f"{number:+.4g}" for number in row[2:5]), row[5]]
         for row in frame[columns].itertuples(index=False)
     ]
-    output.table(
-        columns,
-        rows,
-        title=f"expected score at each level less that over the grid, {frame.attrs['mean']:.6g}:",
-    )
+    title = f"expected score at each level less that over the grid, {frame.attrs['mean']:.6g}:"
+    output.table(columns, rows, title=title)
     if plot is not None:
         plots.effects(tuner, plot)
     return 0

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+
 from dsice.errors import DsiceError
-from dsice.journal import read, repair
+from dsice.journal import read
+from dsice.journal import repair as repair_journal
 from dsice.journal.format import Kind
 from dsice.tuner import Tuner
+
+
+def add_journal(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice journal``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    action = actions.add_parser("check", help="say whether it is whole")
+    action.add_argument("path", metavar="JOURNAL")
+    action.set_defaults(act=lambda args: check(args.path))
+    action = actions.add_parser("repair", help="take unreadable lines out; a copy is kept")
+    action.add_argument("path", metavar="JOURNAL")
+    action.set_defaults(act=lambda args: repair(args.path))
 
 
 def check(path: str) -> int:
@@ -14,7 +28,8 @@ def check(path: str) -> int:
     asked = sum(len(r["trials"]) for r in contents.records if r["kind"] == Kind.ASK)
     told = sum(r["kind"] in (Kind.TELL, Kind.ADD) for r in contents.records)
     print(
-        f"{path}: {len(contents.records)} good lines after the header, {asked} trials asked, {told} told or added"
+        f"{path}: {len(contents.records)} good lines after the header, "
+        f"{asked} trials asked, {told} told or added"
     )
     for number, problem in contents.bad:
         print(f"line {number}: {problem}")
@@ -23,16 +38,17 @@ def check(path: str) -> int:
         return 1
     if contents.torn:
         print(
-            "the last line is cut short: a crash while it was written, or a writer at work; it is taken out on the next opening"
+            "the last line is cut short: a crash while it was written, or a writer at work; "
+            "it is taken out on the next opening"
         )
     if contents.header is None:
         print("no study was started in it yet")
         return 0
-    return _replays(path)
+    return _check_study(path)
 
 
-def _replays(path: str) -> int:
-    """Good lines can still contradict each other: a tell without its ask."""
+def _check_study(path: str) -> int:
+    """Say whether the good lines make a study: they may contradict each other."""
     try:
         Tuner.read(path)
     except (DsiceError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -42,23 +58,21 @@ def _replays(path: str) -> int:
     return 0
 
 
-def mend(path: str) -> int:
+def repair(path: str) -> int:
     """Take unreadable lines out; the journal as it was stays beside it."""
-    done = repair(path)
+    done = repair_journal(path)
     for number, problem in done.removed:
         print(f"removed line {number}: {problem}")
     if done.restored:
-        print(
-            f"trials {_ids(done.restored)}: their ask line was gone, their points and values are kept"
-        )
+        ids = _ids(done.restored)
+        print(f"trials {ids}: their ask line was gone, their points and values are kept")
     if done.gone:
         print(f"trials {_ids(done.gone)}: nothing but the id is known any more; they count as lost")
-    print(
-        f"{done.kept} good lines kept"
-        + (f"; the journal as it was: {done.copy}" if done.copy else "; nothing was wrong")
-    )
+    copy = f"the journal as it was: {done.copy}" if done.copy else "nothing was wrong"
+    print(f"{done.kept} good lines kept; {copy}")
     return 0
 
 
 def _ids(ids: list[int]) -> str:
-    return ", ".join(map(str, ids[:20])) + (f" and {len(ids) - 20} more" if len(ids) > 20 else "")
+    text = ", ".join(map(str, ids[:20]))
+    return f"{text} and {len(ids) - 20} more" if len(ids) > 20 else text

@@ -1,10 +1,26 @@
-"""Output of the commands: tables on a terminal, plain columns in a pipe."""
+"""What several commands print: tables and facts, and what a study has found.
+
+Tables are drawn on a terminal, and are plain columns in a pipe.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dsice.trial import Trial
+    from dsice.tuner import Tuner
+
+WAIT = 60.0  # seconds to wait for another writer: many may tell at the same moment
+
+
+def add_wait(command: argparse.ArgumentParser) -> None:
+    """The argument ``--wait`` of the commands that write a journal."""
+    text = "for another writer (default: %(default)g s)"
+    command.add_argument("--wait", type=float, default=WAIT, metavar="S", help=text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
@@ -15,19 +31,20 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str
         for j in range(len(header))
     ]
     if sys.stdout.isatty():
-        _rich(header, texts, right, title)
+        _draw(header, texts, right, title)
         return
     if title:
         print(title)
     widths = [max(len(text) for text in column) for column in zip(header, *texts, strict=True)]
     for line in (header, *texts):
-        cells = (
-            t.rjust(w) if r else t.ljust(w) for t, w, r in zip(line, widths, right, strict=True)
-        )
+        cells = [
+            text.rjust(width) if numbers else text.ljust(width)
+            for text, width, numbers in zip(line, widths, right, strict=True)
+        ]
         print("  ".join(cells).rstrip())
 
 
-def _rich(
+def _draw(
     header: Sequence[str], texts: Sequence[Sequence[str]], right: Sequence[bool], title: str
 ) -> None:
     from rich.box import SIMPLE
@@ -63,5 +80,59 @@ def params(named: Mapping[str, Any]) -> str:
 
 
 def warn(message: object) -> None:
-    """One line on stderr."""
+    """Print a warning as one line on stderr."""
     print(f"dsice: warning: {message}", file=sys.stderr)
+
+
+def best(tuner: Tuner) -> int:
+    """Print the best trial of a tuner; exit code 1 when there is none yet."""
+    trial = tuner.best
+    if trial is None:
+        text = "no trial has a value yet"
+        missing = " and ".join(map(repr, tuner.history.unreported()))
+        if missing:
+            text += f": none reported {missing}, which the goal needs"
+        print(text)
+        return 1
+    goal = tuner.history.goal
+    found: dict[str, object] = {f"best {goal.metric}": trial.value}
+    found |= {f"  {name}": value for name, value in trial.params.items()}
+    found |= {name: value for name, value in trial.metrics.items() if name != goal.metric}
+    if goal.violation(trial):
+        found["not feasible"] = (
+            "no trial keeps the goal's bounds "
+            f"(at most {dict(goal.at_most)}, at least {dict(goal.at_least)})"
+        )
+    facts(found | {"trial": trial.id, "seconds": trial.seconds})
+    return 0
+
+
+def failures(history: Iterable[Trial]) -> None:
+    """Print why trials have no value, where there are such."""
+    failed = [trial for trial in history if trial.error]
+    if failed:
+        print()
+        rows = [(trial.id, str(trial.state), _brief(trial.error or "")) for trial in failed[-5:]]
+        title = f"the last of {len(failed)} without a value:"
+        table(("trial", "state", "error"), rows, title=title)
+
+
+def _brief(error: str) -> str:
+    """First and last line of an error, without the line that says where the logs are."""
+    lines = [line.strip() for line in error.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("logs: ")]
+    return " | ".join(dict.fromkeys(line[:100] for line in (*lines[:1], *lines[-1:])))
+
+
+def confirmation(tuner: Tuner) -> None:
+    """Print the points that were trained in full, where there are such."""
+    found = tuner.confirmation
+    if found.pairs:
+        print()
+        rows = [
+            (full.id, short.id, cell(short.value), cell(full.value) or str(full.state))
+            for short, full in found.pairs
+        ]
+        known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
+        title = f"trained in full, best first (rank correlation between short and full: {known}):"
+        table(("trial", "of", "short", "full"), rows, title=title)

@@ -1,159 +1,81 @@
-"""`dsice replay`: let strategies search a log of measurements, and count the rounds they need."""
+"""`dsice replay`: let strategies search a log of measurements, and count the rounds they need.
+
+The log takes the place of the program: a trial gets the value that was measured at its point, so
+that strategies can be compared in seconds.
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
 from dsice.cli import output
+from dsice.cli.search_log import Replay, search_log
 from dsice.errors import OptionError
-from dsice.goal import Goal
 from dsice.journal.loader import JournalLoader
-from dsice.launchers import Clock, Job, Result, Table
-from dsice.running.options import check_stages
+from dsice.launchers import Table
+from dsice.running.options import Mode, check_stages
 from dsice.strategies import Parallel2022, Radial2024, Strategy, strategy_from_dict, strategy_names
-from dsice.trial import Trial
-from dsice.tuner import Tuner
 
-Mode = Literal["rounds", "async"]
-
-
-@dataclass
-class Course:
-    """One replay: the best after each round - in a stream, after as many trials as there are slots - and all told trials.
-
-    Attributes
-    ----------
-    values, ranks, trials, elapsed
-        After each round: the best, its rank among the points of the log, the told trials, and the virtual clock.
-    told
-        Value of each trial in the order told, NaN if it failed, and the virtual clock at that moment.
-    clock
-        The virtual clock at the end, if there is one.
-    """
-
-    values: list[float] = field(default_factory=list)
-    ranks: list[int] = field(default_factory=list)
-    trials: list[int] = field(default_factory=list)
-    elapsed: list[float] = field(default_factory=list)
-    told: list[tuple[float, float]] = field(default_factory=list)
-    clock: Clock | None = None
-
-    def rounds_until(self, target: float, *, maximize: bool) -> float:
-        """Number of the first round with a value at least as good as the target, inf if none has it."""
-        good = (
-            i for i, v in enumerate(self.values, 1) if (v >= target if maximize else v <= target)
-        )
-        return next(good, math.inf)
-
-    def trials_until(self, target: float, *, maximize: bool) -> tuple[float, float]:
-        """Number of the first told trial with a value at least as good as the target, and its moment; inf if none has it."""
-        good = (
-            (float(i), at)
-            for i, (v, at) in enumerate(self.told, 1)
-            if (v >= target if maximize else v <= target)
-        )
-        return next(good, (math.inf, math.inf))
-
-
-def course(
-    table: Table,
-    strategy: Strategy,
-    limit: int,
-    seed: int,
-    *,
-    mode: Mode = "rounds",
-    clock: bool = False,
-    maximize: bool = False,
-) -> Course:
-    """One search of the log with all slots of the table, up to the best point of the log or `limit` trials.
-
-    With `clock` the table has a virtual clock. In mode ``"async"`` a trial is asked for whenever one is over.
-    """
-    table.restart()
-    tuner, done, running = (
-        Tuner(table.space, strategy, goal=Goal(maximize=maximize), max_trials=limit, seed=seed),
-        Course(),
-        0,
-    )
-    while True:
-        free = table.slots - running
-        asked = tuner.ask(free) if mode == "async" or not running else []
-        if asked:
-            table.submit([Job(trial.id, dict(trial.params)) for trial in asked])
-        results = [
-            event for event in table.collect() if isinstance(event, Result)
-        ]  # of a table without curves
-        if not results:
-            break
-        for result in results:
-            trial = tuner.tell(
-                result.id,
-                result.value,
-                seconds=result.seconds,
-                error=result.error,
-                state=result.state,
-            )
-            done.told.append((_value(trial), result.times[2] or 0.0))
-            if mode == "async" and not len(done.told) % table.slots:
-                _note(done, tuner, table, maximize=maximize)
-        running += len(asked) - len(results)
-        if mode == "rounds" and not running:
-            _note(done, tuner, table, maximize=maximize)
-        if done.ranks[-1:] == [1]:
-            break
-    if done.told and done.trials[-1:] != [len(done.told)]:
-        _note(done, tuner, table, maximize=maximize)
-    done.clock = table.clock if clock else None
-    return done
-
-
-def _value(trial: Trial) -> float:
-    return math.nan if trial.value is None else trial.value
-
-
-def _note(done: Course, tuner: Tuner, table: Table, *, maximize: bool) -> None:
-    """A round is over."""
-    best = tuner.best
-    done.values.append(math.nan if best is None else _value(best))
-    done.ranks.append(0 if best is None else table.rank(best.params, maximize=maximize))
-    done.trials.append(len(done.told))
-    done.elapsed.append(done.told[-1][1])
-
-
-SHARES = (0.05, 0.01)  # of the way from the optimum of the log to its median
+SHARES = (0.05, 0.01)  # of the difference between the optimum of the log and its median
 BATCH, ROUNDS = 40, 25  # unless told otherwise
 Missing = Literal["exclude", "fail", "error"]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """What a value is held against: the points of the log and the way from its best to its median."""
+def add_replay(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice replay``."""
+    _add_log_arguments(command)
+    text = f"trials in a round (default: {BATCH})"
+    command.add_argument("--batch", type=int, metavar="N", help=text)
+    text = "run on a virtual clock with so many workers, a round for all"
+    command.add_argument("--workers", type=int, metavar="N", help=text)
+    text = "with --workers: rounds (default), or a trial for each free worker"
+    command.add_argument("--mode", choices=("rounds", "async"), help=text)
+    command.add_argument("--strategy", choices=sorted(strategy_names()), default="dsice")
+    text = f"most trials of a search (default: {ROUNDS} rounds)"
+    command.add_argument("--trials", type=int, metavar="N", help=text)
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    text = "medians over so many seeds, beside random search"
+    command.add_argument("--seeds", type=int, default=1, metavar="N", help=text)
+    command.set_defaults(act=_replay)
 
-    points: int
-    optimum: float
-    way: float
-    maximize: bool
 
-    @property
-    def targets(self) -> list[float]:
-        """Values at the shares of the way."""
-        return [self.optimum + share * self.way for share in SHARES]
+def _add_log_arguments(command: argparse.ArgumentParser) -> None:
+    text = "a .csv, .csv.gz, .tsv or .parquet file, or a journal (.jsonl)"
+    command.add_argument("table", help=text)
+    text = "what to optimise (default: objective; a journal's own metric)"
+    command.add_argument("--objective", metavar="COLUMN", help=text)
+    text = "columns of the parameters (default: those left of the objective)"
+    command.add_argument("--params", metavar="A,B,C", help=text)
+    text = "column of the run times (default: seconds, if it is there)"
+    command.add_argument("--seconds", metavar="COLUMN", help=text)
+    text = "points that are not in the log"
+    command.add_argument(
+        "--missing", choices=("exclude", "fail", "error"), default="exclude", help=text
+    )
+    command.add_argument("--maximize", action="store_true", help="more is better")
 
-    def left(self, value: float) -> str:
-        """How far a value is from the best."""
-        return f"{(value - self.optimum) / self.way:.1%}" if self.way else ""
 
-
-def _journal_maximizes(path: str, objective: str | None) -> bool:
-    """Whether the log is a journal whose goal is to maximise what is replayed."""
-    if not path.endswith(".jsonl"):
-        return False
-    goal = JournalLoader.open(path).goal()
-    return goal.maximize and objective in (None, goal.metric)
+def _replay(args: argparse.Namespace) -> int:
+    return replay(
+        args.table,
+        objective=args.objective,
+        batch=args.batch,
+        params=args.params.split(",") if args.params else None,
+        seconds=args.seconds,
+        missing=args.missing,
+        maximize=args.maximize,
+        workers=args.workers,
+        mode=args.mode,
+        strategy=args.strategy,
+        trials=args.trials,
+        seed=args.seed,
+        seeds=args.seeds,
+    )
 
 
 def replay(
@@ -180,10 +102,16 @@ def replay(
         The log, as `dsice.launchers.Table` takes it.
     batch
         Trials in a round; 40 by default.
+    maximize
+        Whether more is better; a journal says it itself.
     workers, mode
-        Replay on a virtual clock with that many workers, in rounds of as many (the default) or ``"async"``.
+        Replay on a virtual clock with that many workers, in rounds of as many (the default) or
+        ``"async"``.
+    strategy
+        Name of the strategy.
     trials
-        Most trials of one search; 25 rounds by default. A search ends before at the best point of the log.
+        Most trials of one search; 25 rounds by default. A search ends before at the best point of
+        the log.
     seed, seeds
         First seed, and how many.
     """
@@ -198,64 +126,109 @@ def replay(
         slots=batch,
         workers=workers,
     )
-    check_stages(_named(strategy, batch), table)
+    check_stages(_make_strategy(strategy, batch), table)
     maximize = maximize or _journal_maximizes(path, objective)
     optimum = _show_log(table, path, maximize=maximize)
     scale = Scale(len(table.values), optimum, table.median - optimum, maximize)
+    limit = trials or ROUNDS * batch
 
-    limit, timed = trials or ROUNDS * batch, workers is not None
-
-    def search(name: str, seed: int) -> Course:
-        return course(
+    def search(name: str, seed: int) -> Replay:
+        return search_log(
             table,
-            _named(name, batch),
+            _make_strategy(name, batch),
             limit,
             seed,
             mode=mode or "rounds",
-            clock=timed,
+            timed=workers is not None,
             maximize=maximize,
         )
 
     first = search(strategy, seed)
-    _show_course(first, f"{strategy}, seed {seed}:", scale, stream=mode == "async")
+    _show_replay(first, f"{strategy}, seed {seed}:", scale, stream=mode == "async")
     if seeds > 1:
-        courses = {strategy: [first, *(search(strategy, s) for s in range(seed + 1, seed + seeds))]}
+        others = [search(strategy, s) for s in range(seed + 1, seed + seeds)]
+        replays = {strategy: [first, *others]}
         if strategy != "random":
-            courses["random"] = [search("random", s) for s in range(seed, seed + seeds)]
+            replays["random"] = [search("random", s) for s in range(seed, seed + seeds)]
         print()
-        (_show_timed_medians if timed else _show_medians)(courses, scale)
+        if workers is None:
+            _show_medians(replays, scale)
+        else:
+            _show_timed_medians(replays, scale)
     return 0
 
 
 def _check(
     batch: int | None, workers: int | None, mode: Mode | None, trials: int | None, seeds: int
 ) -> None:
-    for name, value in (
-        ("--batch", batch),
-        ("--workers", workers),
-        ("--trials", trials),
-        ("--seeds", seeds),
-    ):
+    options = {"--batch": batch, "--workers": workers, "--trials": trials, "--seeds": seeds}
+    for name, value in options.items():
         if value is not None and value < 1:
             raise OptionError(f"{name} {value}: expected a whole number >= 1")
     if workers is None and mode is not None:
         raise OptionError(f"--mode {mode} is about workers on a virtual clock: give --workers too")
     if workers is not None and batch not in (None, workers):
         raise OptionError(
-            f"--batch {batch} and --workers {workers}: a round has a trial for each worker; leave --batch out"
+            f"--batch {batch} and --workers {workers}: a round has a trial for each worker; "
+            "leave --batch out"
         )
 
 
+def _journal_maximizes(path: str, objective: str | None) -> bool:
+    """Whether the log is a journal whose goal is to maximise what is replayed."""
+    if not path.endswith(".jsonl"):
+        return False
+    goal = JournalLoader.open(path).goal()
+    return goal.maximize and objective in (None, goal.metric)
+
+
+def _make_strategy(name: str, batch: int) -> Strategy:
+    """The strategy of that name; one that decides batch by batch gets the batch of the replay."""
+    strategy = strategy_from_dict({"name": strategy_names()[name]})
+    if isinstance(strategy, (Parallel2022, Radial2024)):
+        return replace(strategy, batch=batch)
+    return strategy
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What values are compared with.
+
+    Attributes
+    ----------
+    points
+        How many points the log has.
+    optimum
+        The best value of the log.
+    span
+        The median of the log less its optimum.
+    """
+
+    points: int
+    optimum: float
+    span: float
+    maximize: bool
+
+    @property
+    def targets(self) -> list[float]:
+        """Values that are `SHARES` of the span from the optimum."""
+        return [self.optimum + share * self.span for share in SHARES]
+
+    def distance(self, value: float) -> str:
+        """How far a value is from the optimum, as a share of the span."""
+        return f"{(value - self.optimum) / self.span:.1%}" if self.span else ""
+
+
 def _show_log(table: Table, path: str, *, maximize: bool) -> float:
-    """What the log is; returns its optimum."""
-    where, optimum = table.optimum(maximize=maximize)
-    axes = " x ".join(map(str, table.space.shape))
+    """Print what the log is; returns its optimum."""
+    params, optimum = table.optimum(maximize=maximize)
+    shape = " x ".join(map(str, table.space.shape))
     logged = f"{table.coverage:.1%} of it logged, {table.values.size} measured points"
     output.facts(
         {
             "log": path,
-            "grid": f"{axes} ({', '.join(table.space.names)}), {logged}",
-            "best": f"{optimum:.6g} at {output.params(where)}",
+            "grid": f"{shape} ({', '.join(table.space.names)}), {logged}",
+            "best": f"{optimum:.6g} at {output.params(params)}",
             "median": table.median,
         }
     )
@@ -263,104 +236,81 @@ def _show_log(table: Table, path: str, *, maximize: bool) -> float:
     return optimum
 
 
-def _named(name: str, batch: int) -> Strategy:
-    """The strategy of that name; one that decides batch by batch gets the batch of the replay."""
-    strategy = strategy_from_dict({"name": strategy_names()[name]})
-    return (
-        replace(strategy, batch=batch)
-        if isinstance(strategy, (Parallel2022, Radial2024))
-        else strategy
-    )
-
-
-def _show_course(done: Course, title: str, scale: Scale, *, stream: bool) -> None:
-    """The rounds, when the targets were reached, and how the clock stands."""
-    columns: dict[str, Sequence[object]] = {
-        "round": range(1, len(done.values) + 1),
-        "trials": done.trials,
-    }
-    if stream:
-        del columns["round"]
+def _show_replay(done: Replay, title: str, scale: Scale, *, stream: bool) -> None:
+    """Print the rounds, when the targets were reached, and the virtual clock."""
+    columns: dict[str, Sequence[object]] = {}
+    if not stream:
+        columns["round"] = range(1, len(done.values) + 1)
+    columns["trials"] = done.trials
     if done.clock is not None:
         columns["seconds"] = done.elapsed
-    columns |= {"best so far": done.values, "of the way": list(map(scale.left, done.values))}
+    columns["best so far"] = done.values
+    columns["of the way"] = list(map(scale.distance, done.values))
     columns[f"rank of {scale.points}"] = done.ranks
     output.table(list(columns), list(zip(*columns.values(), strict=True)), title=title)
     print()
     for share, target in zip(SHARES, scale.targets, strict=True):
         print(
-            f"within {share:.0%} of the way (best to median), {target:.6g}: {_reached(done, target, scale, stream=stream)}"
+            f"within {share:.0%} of the way (best to median), {target:.6g}: "
+            f"{_reached(done, target, scale, stream=stream)}"
         )
     if done.clock is not None:
-        clock, how = done.clock, "trials as workers become free" if stream else "rounds"
-        figures = {
-            "elapsed": f"{clock.elapsed:.6g} s",
-            "utilisation": f"{clock.utilisation:.1%}",
-            "speed-up": f"{clock.speedup:.3g}",
-        }
+        mode = "trials as workers become free" if stream else "rounds"
         print()
-        output.facts({"workers": f"{clock.workers}, {how}", **figures})
+        output.facts(
+            {
+                "workers": f"{done.clock.workers}, {mode}",
+                "elapsed": f"{done.clock.elapsed:.6g} s",
+                "utilisation": f"{done.clock.utilisation:.1%}",
+                "speed-up": f"{done.clock.speedup:.3g}",
+            }
+        )
 
 
-def _reached(done: Course, target: float, scale: Scale, *, stream: bool) -> str:
+def _reached(done: Replay, target: float, scale: Scale, *, stream: bool) -> str:
     """How long it took to a target."""
     rounds = done.rounds_until(target, maximize=scale.maximize)
     trials, moment = done.trials_until(target, maximize=scale.maximize)
+    if not math.isfinite(trials if stream else rounds):
+        return f"not in {len(done.told)} trials" if stream else f"not in {len(done.values)} rounds"
     parts = [] if stream else [f"{rounds:g} rounds"]
-    parts += [] if done.clock is None else [f"{trials:g} trials", f"{moment:.6g} s"]
-    if math.isfinite(trials if stream else rounds):
-        return ", ".join(parts)
-    return f"not in {len(done.told)} trials" if stream else f"not in {len(done.values)} rounds"
+    if done.clock is not None:
+        parts += [f"{trials:g} trials", f"{moment:.6g} s"]
+    return ", ".join(parts)
 
 
-def _show_medians(courses: Mapping[str, Sequence[Course]], scale: Scale) -> None:
+def _show_medians(replays: Mapping[str, Sequence[Replay]], scale: Scale) -> None:
     rows = []
-    for name, runs in courses.items():
-        rounds = [
-            median(run.rounds_until(target, maximize=scale.maximize) for run in runs)
-            for target in scale.targets
-        ]
-        texts = [_or_over(r, max(len(run.values) for run in runs)) for r in rounds]
-        rows.append(
-            (
-                name,
-                len(runs),
-                *texts,
-                median(run.values[-1] for run in runs),
-                median(run.ranks[-1] for run in runs),
-            )
-        )
-    header = (
-        "strategy",
-        "seeds",
-        *(f"rounds to {share:.0%}" for share in SHARES),
-        "last best",
-        "its rank",
+    for name, runs in replays.items():
+        longest = max(len(run.values) for run in runs)
+        rounds = []
+        for target in scale.targets:
+            reached = [run.rounds_until(target, maximize=scale.maximize) for run in runs]
+            rounds.append(_or_over(median(reached), longest))
+        last = median(run.values[-1] for run in runs)
+        rank = median(run.ranks[-1] for run in runs)
+        rows.append((name, len(runs), *rounds, last, rank))
+    header = [f"rounds to {share:.0%}" for share in SHARES]
+    output.table(
+        ("strategy", "seeds", *header, "last best", "its rank"),
+        rows,
+        title="medians over the seeds:",
     )
-    output.table(header, rows, title="medians over the seeds:")
 
 
-def _show_timed_medians(courses: Mapping[str, Sequence[Course]], scale: Scale) -> None:
+def _show_timed_medians(replays: Mapping[str, Sequence[Replay]], scale: Scale) -> None:
     rows = []
-    for name, runs in courses.items():
-        reached = [
-            [run.trials_until(target, maximize=scale.maximize) for run in runs]
-            for target in scale.targets
-        ]
-        longest = [max(len(run.told) for run in runs), max(run.told[-1][1] for run in runs)]
-        texts = [
-            _or_over(median(r[i] for r in found), longest[i]) for found in reached for i in (0, 1)
-        ]
-        clocks = [run.clock for run in runs if run.clock is not None]
-        rows.append(
-            (
-                name,
-                len(runs),
-                *texts,
-                median(run.ranks[-1] for run in runs),
-                f"{median(c.utilisation for c in clocks):.1%}",
-            )
-        )
+    for name, runs in replays.items():
+        most_trials = max(len(run.told) for run in runs)
+        longest = max(run.told[-1][1] for run in runs)
+        figures = []
+        for target in scale.targets:
+            reached = [run.trials_until(target, maximize=scale.maximize) for run in runs]
+            figures.append(_or_over(median(trials for trials, _ in reached), most_trials))
+            figures.append(_or_over(median(moment for _, moment in reached), longest))
+        rank = median(run.ranks[-1] for run in runs)
+        used = median(run.clock.utilisation for run in runs if run.clock is not None)
+        rows.append((name, len(runs), *figures, rank, f"{used:.1%}"))
     header = [f"{what} to {share:.0%}" for share in SHARES for what in ("trials", "seconds")]
     output.table(
         ("strategy", "seeds", *header, "its rank", "utilisation"),

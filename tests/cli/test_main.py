@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from dsice import Tuner
-from dsice.cli.main import main
+from dsice.cli.main import COMMANDS, main
 from dsice.strategies import Random
 
 PROGRAM = """
@@ -114,13 +114,15 @@ def test_nothing_measured_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "no trial has a value yet" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("default::dsice.DsiceWarning")
 def test_a_program_that_always_fails_is_reported(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (study.parent / "program.py").write_text("print('no metrics')")
     write_study(study.parent, 3)
     assert main(["run", str(study), "--no-progress"]) == 1
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "no trial has a value yet" in out
     assert "expected a JSON line of metrics" in out
+    assert err.startswith("dsice: warning: none of the 3 trials has a value")
 
 
 def test_interrupted_and_resumed(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -414,3 +416,18 @@ def test_limits_and_preparations_of_a_study_file(study: Path, capsys: pytest.Cap
         study.write_text(text.replace("slots = 2", wrong))
         assert main(["run", str(study)]) == 2
         assert wrong.partition(" ")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_arguments(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert f"usage: dsice {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["step", "--help"]])
+def test_nothing_heavy_is_imported_for_help_or_a_step(argv: list[str]) -> None:
+    code = f"import sys; from dsice.cli.main import main\ntry:\n    main({argv})\nexcept SystemExit:\n    print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"scipy", "pandas", "rich", "dsice.tuner", "dsice.launchers"}.intersection(done.stdout.split())

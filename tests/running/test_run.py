@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
-from dsice.cli.status import show_best
+from dsice.cli import output
 from dsice.errors import LaunchError
 from dsice.launchers import Table
 from dsice.launchers.base import Job, Result, Step
@@ -257,7 +257,7 @@ def test_a_metric_that_no_trial_reports_is_named_at_the_end(goal: Goal, lacking:
         run(tuner, table, progress=False)
     assert tuner.history.unreported() == [lacking]
     assert all(f"the goal needs '{lacking}'" in str(t.error) and t.metrics["speed"] == 2.0 for t in tuner.history)
-    assert show_best(tuner) == 1 and f"none reported '{lacking}', which the goal needs" in capsys.readouterr().out
+    assert output.best(tuner) == 1 and f"none reported '{lacking}', which the goal needs" in capsys.readouterr().out
 
 
 def test_trials_that_crash_are_no_missing_metric() -> None:

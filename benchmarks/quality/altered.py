@@ -11,12 +11,16 @@ from unittest.mock import patch
 import numpy as np
 
 from dsice import spline
-from dsice.collinear.lines import MANY, Lines
+from dsice.collinear.lines import MAX_LISTED
+from dsice.directions import Line, line
+from dsice.directions.ladder import Direction
+from dsice.directions.lines import PackedLines
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.evidence import AxisPrior
-from dsice.strategies import DSICE, Stream
-from dsice.strategies.dsice.search import CENTRES, NEW_CENTRES, LineSearch, Widening
+from dsice.strategies import DSICE, Strategy, Stream
+from dsice.strategies.dsice.candidates import CENTRES, NEW_CENTRES, Centres, SearchModel
+from dsice.strategies.dsice.search import LineSearch, WidthSchedule
 from dsice.trial import Proposal
 from dsice.typing import Point
 
@@ -24,7 +28,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Altered:
+class Altered(Strategy):
     """DSICE with the named parts of its modules replaced (``{"dsice.module.name": other}``)."""
 
     parts: Mapping[str, Any]
@@ -38,21 +42,21 @@ class Altered:
             return self.then.ask(n, space, history, stream)
 
 
-def no_lines(centres: Sequence[Point], shape: Sequence[int], *_: Any) -> Lines:
+def no_lines(centres: Sequence[Point], shape: Sequence[int], *_: Any) -> PackedLines:
     """In place of `open_lines`: none."""
-    return Lines(np.zeros(1, np.int64), np.empty((0, len(shape)), np.int64), np.empty(0, np.int64), np.empty(0, np.int64), [])
+    return PackedLines.empty(len(shape))
 
 
-def at_once(_: History, limit: int) -> Widening:
-    """In place of `Widening.of`: up to four axes from the first line on."""
+def at_once(_: History, limit: int) -> WidthSchedule:
+    """In place of `WidthSchedule.of`: up to four axes from the first line on."""
     width = min(limit, 4)
-    return Widening(width, width, 0, 0, limit)
+    return WidthSchedule(width, width, 0, 0, limit)
 
 
 def shuffled(ndim: int, movable: Sequence[int], width: int, rng: np.random.Generator, *_: Any) -> Iterator[Array]:
     """In place of the ladder: directions of all open widths in random order."""
     found = []
-    for _draw in range(MANY):
+    for _draw in range(MAX_LISTED):
         w = int(rng.integers(1, width + 1))
         pool = list(range(ndim)) if w == 1 else [int(j) for j in movable]
         if len(pool) < w:
@@ -87,36 +91,37 @@ class Matern(AxisPrior):
 
 
 class OneLine(LineSearch):
-    """Each line is fitted by itself, a d-spline of fixed alpha through what is measured on it; new centres are random."""
+    """Each line is fitted by itself, a d-spline of fixed alpha through what is measured on it."""
 
     ALPHA = 0.1
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        values = dict(zip(map(tuple, self.data.points.tolist()), self.data.values.tolist(), strict=True))
-        fits: dict[int, tuple[Point, spline.SplineFit | None]] = {}
-        for place, (point, line) in enumerate(zip(self._points, self._line.tolist(), strict=True)):
-            self._picker.mean[place] = 0.0
-            if not self._width[place]:
+        data, candidates = self.model.data, self.candidates
+        values = dict(zip(map(tuple, data.points.tolist()), data.values.tolist(), strict=True))
+        fits: dict[Direction, spline.SplineFit | None] = {}
+        candidates.picker.mean[:] = 0.0
+        for place, point in enumerate(candidates.points):
+            if not candidates.widths[place]:
                 continue
-            direction = self._lines.directions[line]
-            if line not in fits:
-                fits[line] = self._fit(point, direction, values)
-            low, fit = fits[line]
+            direction = tuple(candidates.directions[place].tolist())
+            through = line(point, direction, self.model.space.shape)
+            key = (*through.points[0].tolist(), *direction)
+            if key not in fits:
+                fits[key] = self._fit(through, values)
+            fit = fits[key]
             if fit is not None:
-                axis = next(j for j, step in enumerate(direction) if step)
-                self._picker.mean[place] = fit.at(abs(point[axis] - low[axis]))
+                candidates.picker.mean[place] = fit.at(through.base)
 
-    def _fit(self, point: Point, direction: Point, values: Mapping[Point, float]) -> tuple[Point, spline.SplineFit | None]:
-        from dsice.directions import line
-
-        points = list(map(tuple, line(point, direction, self._space.shape).points.tolist()))
+    def _fit(self, through: Line, values: Mapping[Point, float]) -> spline.SplineFit | None:
+        points = map(tuple, through.points.tolist())
         known = [(k, values[p]) for k, p in enumerate(points) if p in values]
-        fit = spline.fit(*zip(*known, strict=True), len(points), alpha=self.ALPHA) if len(known) > 1 else None
-        return points[0], fit
+        return spline.fit(*zip(*known, strict=True), len(through), alpha=self.ALPHA) if len(known) > 1 else None
 
-    def _choose_centres(self, scan: Array) -> tuple[list[Point], Array]:
-        order = np.argsort(self.data.values, kind="stable")[:CENTRES]
-        self._old = len(order)
-        new = list(map(tuple, scan[:NEW_CENTRES].tolist()))
-        return list(map(tuple, self.data.points[order].tolist())) + new, scan[NEW_CENTRES : NEW_CENTRES + 50]
+
+def random_centres(model: SearchModel, scanned: Array) -> Centres:
+    """In place of `choose_centres`: new centres are random."""
+    order = np.argsort(model.data.values, kind="stable")[:CENTRES]
+    new = list(map(tuple, scanned[:NEW_CENTRES].tolist()))
+    measured = list(map(tuple, model.data.points[order].tolist()))
+    return Centres(measured + new, len(order), scanned[NEW_CENTRES : NEW_CENTRES + 50])

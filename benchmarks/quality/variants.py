@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from benchmarks.quality.altered import Altered, Matern, OneLine, at_once, no_lines, shuffled
+from benchmarks.quality.altered import Altered, Matern, OneLine, at_once, no_lines, random_centres, shuffled
 from benchmarks.quality.peers import Kind, strategy
 from dsice.history import History
 from dsice.space import Space
@@ -37,15 +37,15 @@ VARIANTS: dict[str, Kind] = {
     "no lines": strategy(
         lambda batch: Altered(
             {
-                "dsice.strategies.dsice.search.open_lines": no_lines,
-                "dsice.strategies.dsice.search.SCAN": 4000,
-                "dsice.strategies.dsice.search.SINGLES": 2000,
+                "dsice.strategies.dsice.candidates.open_lines": no_lines,
+                "dsice.strategies.dsice.candidates.SCAN": 4000,
+                "dsice.strategies.dsice.candidates.SINGLES": 2000,
             }
         ),
         "4000 random points of the grid are the candidates",
     ),
     "all widths at once": strategy(
-        lambda batch: Altered({"dsice.strategies.dsice.search.Widening.of": at_once}),
+        lambda batch: Altered({"dsice.strategies.dsice.search.WidthSchedule.of": at_once}),
         "directions of up to four axes from the first line on",
     ),
     "random directions": strategy(
@@ -53,7 +53,11 @@ VARIANTS: dict[str, Kind] = {
     ),
     "one-line fits": strategy(
         lambda batch: Altered(
-            {"dsice.strategies.dsice.strategy.LineSearch": OneLine, "dsice.strategies.dsice.search.SHORTLIST": 10**6}
+            {
+                "dsice.strategies.dsice.strategy.LineSearch": OneLine,
+                "dsice.strategies.dsice.search.choose_centres": random_centres,
+                "dsice.strategies.dsice.candidates.SHORTLIST": 10**6,
+            }
         ),
         "a d-spline of alpha 0.1 on each line by itself, random new centres",
     ),

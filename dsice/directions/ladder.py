@@ -1,13 +1,12 @@
 """The ladder of directions: axes first, then oblique ones through 2, 3, ... axes.
 
-A direction is a vector of -1, 0 and +1; its *width* is the number of axes it changes.
-A direction and its opposite span the same line, so only the one whose first changed axis
-ascends is listed: comb(n, w) * 2**(w - 1) directions of width w, (3**n - 1) / 2 in all.
+A direction is a vector of -1, 0 and +1; its *width* is the number of axes it changes. A direction
+and its opposite span the same line, so only the one whose first changed axis ascends is listed:
+comb(n, w) * 2**(w - 1) directions of width w, (3**n - 1) / 2 in all.
 
-The order is that of the authors' library (Mochizuki et al., iWAPT 2017, and its
-successors): by width; within a width by the set of axes, read as a binary number whose
-lowest bit is the first axis; within a set the signs count in binary, the lowest changed
-axis as bit 0 and 1 meaning minus.
+The order is that of the authors' library (Mochizuki et al., iWAPT 2017, and its successors): by
+width; within a width by the set of axes, read as a binary number whose lowest bit is the first
+axis; within a set the signs count in binary, the lowest changed axis as bit 0 and 1 meaning minus.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from math import comb
 
 Direction = tuple[int, ...]
+"""Change of each axis in one step: -1, 0 or +1."""
 
 
 def count(axes: int, width: int) -> int:

@@ -1,8 +1,8 @@
 """Lines of the lattice: all grid points through one point along one direction.
 
-A line runs to the border of the grid both ways. Points that a constraint forbids are
-holes: the line goes on behind them, and its positions keep counting, so that a d-spline
-on the line sees true distances.
+A line runs to the border of the grid both ways. Points that a constraint forbids are holes: the
+line goes on behind them, and its positions keep counting, so that a d-spline on the line sees true
+distances.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsice.typing import Ints
+from dsice.directions.ladder import Direction
+from dsice.typing import Array, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +23,8 @@ class Line:
     Attributes
     ----------
     points
-        Its grid points from the low end (where the first changed axis is lowest), int64 of
-        shape (length, axes).
+        Its grid points from the low end (where the first changed axis is lowest), int64 of shape
+        (length, axes).
     base
         Position of the point that the line was drawn through.
     direction
@@ -32,7 +33,7 @@ class Line:
 
     points: Ints
     base: int
-    direction: tuple[int, ...]
+    direction: Direction
 
     def __len__(self) -> int:
         return len(self.points)
@@ -51,13 +52,12 @@ def line(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -
     >>> line((2, 1), (1, -1), (4, 4)).points.tolist()
     [[0, 3], [1, 2], [2, 1], [3, 0]]
     """
-    back = _reach(point, [-step for step in direction], shape)
-    ahead = _reach(point, direction, shape)
-    steps = np.arange(-back, ahead + 1, dtype=np.int64)
-    points = np.asarray(point, dtype=np.int64) + steps[:, None] * np.asarray(
-        direction, dtype=np.int64
-    )
-    return Line(points, back, tuple(int(step) for step in direction))
+    back = _steps_to_border(point, [-step for step in direction], shape)
+    ahead = _steps_to_border(point, direction, shape)
+    position = np.arange(-back, ahead + 1, dtype=np.int64)
+    step = np.asarray(direction, dtype=np.int64)
+    points = np.asarray(point, dtype=np.int64) + position[:, None] * step
+    return Line(points, back, tuple(int(change) for change in direction))
 
 
 def axis_line(point: Sequence[int], axis: int, shape: Sequence[int]) -> Line:
@@ -65,11 +65,106 @@ def axis_line(point: Sequence[int], axis: int, shape: Sequence[int]) -> Line:
     return line(point, [int(j == axis) for j in range(len(shape))], shape)
 
 
-def _reach(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -> int:
+def _steps_to_border(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -> int:
     """How many steps lead from the point to the border."""
-    room = [
+    free = [
         (size - 1 - level if step > 0 else level)
         for level, step, size in zip(point, direction, shape, strict=True)
         if step
     ]
-    return int(min(room, default=0))
+    return int(min(free, default=0))
+
+
+@dataclass(frozen=True, eq=False)
+class PackedLines:
+    """Many lines, packed: line i holds ``points[offsets[i]:offsets[i + 1]]``.
+
+    This is the layout of compressed sparse rows (CSR), which a compiled loop can run over.
+
+    Attributes
+    ----------
+    offsets, points
+        Shapes (lines + 1,) and (k, axes), both int64.
+    widths
+        Width of the direction of each line, shape (lines,).
+    centres
+        Number of the point that each line was drawn through, shape (lines,); -1: of no given one.
+    directions
+        Direction of each line.
+    """
+
+    offsets: Ints
+    points: Ints
+    widths: Ints
+    centres: Ints
+    directions: list[Direction]
+
+    @classmethod
+    def empty(cls, ndim: int) -> PackedLines:
+        """No lines of a grid of `ndim` axes."""
+        none = np.empty(0, dtype=np.int64)
+        return cls(np.zeros(1, dtype=np.int64), none.reshape(0, ndim), none, none, [])
+
+    def keep(self, wanted: Array) -> PackedLines:
+        """The same lines with the wanted points only, bool of shape (k,)."""
+        kept_before = np.concatenate([[0], np.cumsum(wanted)])
+        return PackedLines(
+            kept_before[self.offsets],
+            self.points[wanted],
+            self.widths,
+            self.centres,
+            self.directions,
+        )
+
+    def line_of(self) -> Ints:
+        """Number of the line of each point, shape (k,)."""
+        return np.repeat(np.arange(len(self.widths)), np.diff(self.offsets))
+
+
+def ends(centre: Ints, steps: Ints, shape: Ints) -> tuple[Ints, Ints]:
+    """Where the lines through a point begin, and how long they are.
+
+    Parameters
+    ----------
+    centre
+        The point, shape (axes,).
+    steps
+        Directions of the lines, shape (k, axes).
+    shape
+        Levels of each axis, shape (axes,).
+
+    Returns
+    -------
+    lows, lengths
+        The low end of each line, shape (k, axes), and its number of points, shape (k,).
+    """
+    never = np.iinfo(np.int64).max  # an axis that does not change sets no end
+    above = shape - 1 - centre
+    below = centre
+    ahead = np.where(steps > 0, above, np.where(steps < 0, below, never)).min(axis=1)
+    back = np.where(steps > 0, below, np.where(steps < 0, above, never)).min(axis=1)
+    return centre - back[:, None] * steps, back + ahead + 1
+
+
+def packed(lows: Ints, steps: Ints, lengths: Ints, centres: Ints) -> PackedLines:
+    """All points of lines, one line after the other.
+
+    Parameters
+    ----------
+    lows, steps
+        Low end and direction of each line, shape (lines, axes).
+    lengths
+        Number of points of each line, shape (lines,).
+    centres
+        See `PackedLines`.
+    """
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    position = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    along = position[:, None] * np.repeat(steps, lengths, axis=0)
+    return PackedLines(
+        offsets,
+        np.repeat(lows, lengths, axis=0) + along,
+        np.count_nonzero(steps, axis=1),
+        centres,
+        list(map(tuple, steps.tolist())),
+    )

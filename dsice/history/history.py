@@ -313,6 +313,21 @@ class History(Sequence[Trial]):
         """Which trials have a score and keep every bound, bool of shape (trials,)."""
         return np.asarray(self.violation() == 0)
 
+    def distances(self, ids: Array) -> Array:
+        """How far trials are beyond each bound of the goal, relative to it, shape (ids, bounds).
+
+        Negative where the bound holds; NaN where the metric is missing or no finite number.
+        """
+        bounds = [(name, limit, 1.0) for name, limit in self.goal.at_most.items()]
+        bounds += [(name, limit, -1.0) for name, limit in self.goal.at_least.items()]
+        names, limits, signs = (np.array(column) for column in zip(*bounds, strict=True))
+        trials = (self[int(id)] for id in ids)
+        told = np.array([[self.goal.named(t, name) for name in names] for t in trials], dtype=float)
+        unit = np.where(limits == 0, 1.0, np.abs(limits))
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float
+            beyond = signs * (told.reshape(-1, len(bounds)) - limits) / unit
+        return np.where(np.isfinite(beyond), beyond, np.nan)
+
     def unreported(self) -> list[str]:
         """Metrics that the goal needs - its own, and those with a bound - and that no trial reported, of those that did any."""
         told = [{*trial.metrics, *(() if trial.value is None else ("value",))} for trial in self]

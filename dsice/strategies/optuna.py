@@ -19,7 +19,6 @@ from dsice.errors import MissingPackageError, OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Strategy, Stream
-from dsice.strategies.dsice.constraints import distances
 from dsice.trial import Proposal, Trial
 from dsice.typing import Point
 
@@ -230,7 +229,7 @@ class _Study:
         if not self.constrained:
             return {}
         ids = np.array([t.id for t in self._told], dtype=np.int64)
-        known = np.clip(np.nan_to_num(distances(self._history, ids), nan=FAR), -FAR, FAR)
+        known = np.clip(np.nan_to_num(self._history.distances(ids), nan=FAR), -FAR, FAR)
         violation = np.maximum(known, 0.0).sum(axis=1)
         if (
             not _takes(_found(str(self._strategy.sampler)), "constraints_func")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from dsice.collinear.lines import Lines, Picker, open_lines
+from dsice.collinear.lines import open_lines
+from dsice.collinear.picker import Picker
 from dsice.directions import directions
+from dsice.directions.lines import PackedLines
 from dsice.spline.evidence import Hyperparameters
 from dsice.spline.surface import Surface, fit_surface
 
@@ -23,11 +25,11 @@ def opened(
     width: int,
     *,
     movable: Sequence[int] | None = None,
-    room: int = 10**6,
+    max_points: int = 10**6,
     seed: int = 0,
-) -> Lines:
+) -> PackedLines:
     axes = list(range(len(shape))) if movable is None else movable
-    return open_lines(centres, shape, axes, width, room, np.random.default_rng(seed))
+    return open_lines(centres, shape, axes, width, max_points, np.random.default_rng(seed))
 
 
 def walked(centre: Point, direction: Point, shape: Sequence[int]) -> list[Point]:
@@ -40,7 +42,7 @@ def walked(centre: Point, direction: Point, shape: Sequence[int]) -> list[Point]
     return found
 
 
-def points_of(lines: Lines, i: int) -> list[Point]:
+def points_of(lines: PackedLines, i: int) -> list[Point]:
     return [tuple(p) for p in lines.points[lines.offsets[i] : lines.offsets[i + 1]].tolist()]
 
 
@@ -92,25 +94,25 @@ def test_a_line_through_two_centres_is_opened_once() -> None:
 def test_room_bounds_the_points_of_a_centre() -> None:
     shape, centres = (30,) * 6, [(3, 5, 7, 9, 11, 13), (20, 21, 22, 23, 24, 25)]
     whole = opened(centres, shape, 2)
-    lines = opened(centres, shape, 2, room=300)
+    lines = opened(centres, shape, 2, max_points=300)
     for centre in (0, 1):
         there = lines.centres == centre
         assert 300 <= np.diff(lines.offsets)[there].sum() - there.sum() < 300 + 30  # the line that fills it up is whole
         assert (lines.widths[there] == 1).sum() == 6  # narrow ones first: all of them fit in
         assert np.diff(whole.offsets)[whole.centres == centre].sum() > 2 * 300
-    others = opened(centres, shape, 2, room=300, seed=1)
+    others = opened(centres, shape, 2, max_points=300, seed=1)
     assert others.directions != lines.directions  # which oblique ones is a matter of chance, other ones every time
-    assert opened(centres, shape, 2, room=300).directions == lines.directions
+    assert opened(centres, shape, 2, max_points=300).directions == lines.directions
 
 
 def test_more_directions_than_can_be_listed_are_drawn() -> None:
     """40 axes have 79 040 directions of width 3 and 10^18 in all."""
-    lines = opened([(1,) * 40], (3,) * 40, 40, room=4000)
+    lines = opened([(1,) * 40], (3,) * 40, 40, max_points=4000)
     assert 4000 <= len(lines.points) < 8000 and set(lines.widths.tolist()) >= {1, 2}
     assert len(set(lines.directions)) == len(lines.directions)
     for i in range(0, len(lines.widths), 50):
         assert points_of(lines, i) == walked((1,) * 40, lines.directions[i], (3,) * 40)
-    wide = opened([(1,) * 40], (3,) * 40, 3, room=10**6)
+    wide = opened([(1,) * 40], (3,) * 40, 3, max_points=10**6)
     assert 0 < (wide.widths == 3).sum() <= 2000
     firsts = [next(step for step in d if step) for d in wide.directions]
     assert set(firsts) == {1}  # one name per line
@@ -138,11 +140,10 @@ def model(coming: Sequence[Point] = (), counts: np.ndarray | None = None) -> Sur
     rng = np.random.default_rng(4)
     points = rng.permutation(np.array(list(np.ndindex(SHAPE))))[:25]
     later = np.array(list(coming), dtype=np.int64).reshape(-1, 3)
-    ordered = (True, True, False)
-    return fit_surface(points, rng.normal(size=25), SHAPE, ordered, counts=counts, pending=later, hyperparameters=FIXED)
+    return fit_surface(points, rng.normal(size=25), SHAPE, (True, True, False), counts=counts, pending=later, hyperparameters=FIXED)
 
 
-def candidates() -> Lines:
+def candidates() -> PackedLines:
     return opened([(2, 3, 1), (5, 1, 2)], SHAPE, 2)
 
 
@@ -151,7 +152,7 @@ def test_taking_a_point_is_the_posterior_with_that_point_to_come(counts: np.ndar
     """Also beside one that is pending already, and where the others were measured several times."""
     taken: list[Point] = [(6, 4, 3)]
     lines, surface = candidates(), model(taken, counts)
-    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), most=6)
+    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=6)
     for beta in (0.5, 1.0, 2.0, 3.0, 0.5, 1.0):
         chosen = picker.best(beta, np.zeros(len(lines.points), dtype=bool))
         taken.append(tuple(lines.points[chosen].tolist()))
@@ -164,7 +165,7 @@ def test_taking_a_point_is_the_posterior_with_that_point_to_come(counts: np.ndar
 
 def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
     lines, surface = candidates(), model()
-    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), most=1)
+    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=1)
     scores = surface.predict(lines.points)
     for beta in (0.0, 1.0, 3.0):
         merit = scores.mean - beta * np.sqrt(surface.scale * scores.variance)
@@ -177,7 +178,7 @@ def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
 def test_a_narrowed_point_gives_way_to_another() -> None:
     """What keeps a batch useful together: after a few choices the same place is no longer the most promising."""
     lines, surface = candidates(), model()
-    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), most=8)
+    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=8)
     nothing = np.zeros(len(lines.points), dtype=bool)
     seen = []
     for _ in range(8):

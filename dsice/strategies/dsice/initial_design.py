@@ -1,9 +1,10 @@
-"""The spread design: points that cover the grid evenly, one after the other.
+"""The initial design: points that cover the grid evenly, one after the other.
 
-Greedy minimisation of the discrepancy of a product kernel (kernel herding; Chen, Welling and
-Smola 2010): of some random candidates the one least similar to all points so far. The kernel of
-an axis, -|difference of levels| or "same level" on an unordered one, is centred, so that a perfectly
-even sample has similarity zero to every point.
+It takes the place of a Latin hypercube or a Sobol sequence, which know no rules and no unordered
+axes. Greedy minimisation of the discrepancy of a product kernel (kernel herding; Chen, Welling and
+Smola, UAI 2010): of some random candidates the one least similar to all points so far. The kernel
+of an axis, -|difference of levels| or "same level" on an unordered one, is centred, so that a
+perfectly even sample has similarity zero to every point. See "Spread design" in docs/method.md.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from typing import Any
 import numpy as np
 
 from dsice.space import Space
-from dsice.typing import Array, Point
+from dsice.typing import Floats, Ints, Point
 
 CANDIDATES = 64
 TRIES = 4000  # random points per candidate set: fewer candidates where rules leave next to nothing
-WEIGHT = 0.4  # of an axis in the product; from 1 on, interactions of many axes crowd out even levels and pairs
+WEIGHT = 0.4  # of an axis in the product; from 1 on, interactions crowd out even levels and pairs
+
+Noted = tuple[Point, dict[str, Any]]
+"""A point and the note of its proposal."""
 
 
-class Spread:
-    """Chooses spread points of a space, given those chosen before.
+class InitialDesign:
+    """Chooses evenly spread points of a space, given those chosen before.
 
     Parameters
     ----------
@@ -39,9 +43,7 @@ class Spread:
         ]
         self._before = list(before)
 
-    def pick(
-        self, id: int, taken: Collection[Point], rng: np.random.Generator
-    ) -> tuple[Point, dict[str, Any]] | None:
+    def pick(self, taken: Collection[Point], rng: np.random.Generator) -> Noted | None:
         """The next point, not one of `taken`, and its note; None when every valid point is taken."""
         drawn = self._space.sample(rng, CANDIDATES, exclude=taken, tries=TRIES)
         if not drawn:
@@ -54,9 +56,10 @@ class Spread:
         """Take a point into the design."""
         self._before.append(point)
 
-    def _similarity(self, candidates: Array, before: Array) -> Array:
+    def _similarity(self, candidates: Ints, before: Ints) -> Floats:
         """Half the similarity to itself plus that to all points before, shape (candidates,)."""
-        own, others = np.ones(len(candidates)), np.ones((len(candidates), len(before)))
+        own = np.ones(len(candidates))
+        others = np.ones((len(candidates), len(before)))
         for axis, kernel in enumerate(self._kernels):
             levels = candidates[:, axis]
             own *= 1.0 + WEIGHT * kernel(levels, levels)
@@ -64,38 +67,40 @@ class Spread:
         return np.asarray(0.5 * own + others.sum(axis=1))
 
 
-def first_points(space: Space, starts: Sequence[Point]) -> list[tuple[Point, dict[str, Any]]]:
-    """The user's settings; around the first of them its neighbours on each axis and the ends of its axis lines."""
-    found: list[tuple[Point, dict[str, Any]]] = [(point, {"phase": "start"}) for point in starts]
-    for near in (True, False) if starts else ():
-        for axis, (m, ordered) in enumerate(zip(space.shape, space.ordered, strict=True)):
-            centre = starts[0]
-            ahead, back = (centre[axis] + 1, centre[axis] - 1) if near else (m - 1, 0)
+def first_points(space: Space, starts: Sequence[Point]) -> list[Noted]:
+    """The user's settings; then the neighbours of the first on each axis and the ends of its axis lines."""
+    found: list[Noted] = [(point, {"phase": "start"}) for point in starts]
+    if not starts:
+        return found
+    centre = starts[0]
+    for phase in ("probe", "end"):
+        for axis in range(space.ndim):
             direction = [int(j == axis) for j in range(space.ndim)]
-            for level in (ahead, back) if ordered else (range(m) if near else ()):
+            for level in _levels(phase, centre[axis], space.shape[axis], space.ordered[axis]):
                 point = (*centre[:axis], level, *centre[axis + 1 :])
                 if point != centre and space.is_valid(point):
-                    found.append(
-                        (
-                            point,
-                            {
-                                "phase": "probe" if near else "end",
-                                "width": 1,
-                                "direction": direction,
-                            },
-                        )
-                    )
+                    found.append((point, {"phase": phase, "width": 1, "direction": direction}))
     return found
 
 
-def _kernel(m: int, ordered: bool) -> Callable[[Array, Array], Array]:
+def _levels(phase: str, level: int, m: int, ordered: bool) -> Sequence[int]:
+    """Levels of one axis that are asked beside a start: neighbours, or the ends of the axis.
+
+    All levels of an unordered axis are neighbours, and it has no ends.
+    """
+    if not ordered:
+        return range(m) if phase == "probe" else ()
+    return (level + 1, level - 1) if phase == "probe" else (m - 1, 0)
+
+
+def _kernel(m: int, ordered: bool) -> Callable[[Ints, Ints], Floats]:
     """Centred kernel of one axis with mean 1 on its diagonal, in closed form: no table of levels."""
     if m == 1:
         return lambda a, b: np.zeros(np.broadcast(a, b).shape)
     if not ordered:
         return lambda a, b: ((a == b) - 1.0 / m) * (m / (m - 1.0))
 
-    def mean(a: Array) -> Array:  # of |a - b| over all levels b
+    def mean(a: Ints) -> Floats:  # of |a - b| over all levels b
         return np.asarray((a * (a + 1) + (m - 1 - a) * (m - a)) / (2.0 * m))
 
     total = (m * m - 1.0) / (3.0 * m)  # the mean of that

@@ -1,25 +1,25 @@
-"""What the model of a search is fitted to: distinct points, their places in the order of results, their numbers.
+"""The model of a search: distinct points, their normal scores, and the d-spline through them.
 
-The model sees normal scores: the point in place r of n (counted from the best) has the value
-Phi^-1((r - 1/2) / n). So it is the same for seconds, their logarithm or any other monotone change of
-the goal, one huge value cannot drown the differences near the best, and values near the largest float
-do no harm.
+The model sees normal scores (van der Waerden scores): the point in place r of n, counted from the
+best, has the value Phi^-1((r - 1/2) / n). So it is the same for seconds, their logarithm or any
+other monotone change of the goal, one huge value cannot drown the differences near the best, and
+values near the largest float do no harm. See "Normal scores" in docs/method.md.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.evidence import Hyperparameters
-from dsice.spline.surface import Surface, fit_hyperparameters, fit_surface
+from dsice.spline.surface import Surface, fit_surface, fit_hyperparameters
 from dsice.trial import State
-from dsice.typing import Array, Point
+from dsice.typing import Array, Floats, Ints, Point
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,9 @@ class Measurements:
     points
         Distinct measured points, int of shape (k, axes).
     values
-        Normal score of each point, shape (k,): less is better; of a point measured repeatedly, the mean of the normal scores
-        of its trials, so that one value far off counts as much as any bad one.
+        Normal score of each point, shape (k,): less is better. Of a point measured repeatedly it is
+        the mean of the normal scores of its trials, so that one value far off counts as much as any
+        bad one.
     metric
         The same of the goal's metric alone, whether bounds hold or not, shape (k,).
     counts
@@ -44,17 +45,17 @@ class Measurements:
     scores
         Mean score of each point, shape (k,); NaN where none is known.
     squares, dof
-        Of the trials of each point: sum of squares around their mean, in units of `metric`, and its degrees of freedom,
-        both of shape (k,).
+        Of the trials of each point: the sum of squares around their mean, in units of `metric`, and
+        its residual degrees of freedom, both of shape (k,).
     """
 
-    points: Array
-    values: Array
-    metric: Array
+    points: Ints
+    values: Floats
+    metric: Floats
     counts: Array
     failed: Array
-    ids: Array
-    scores: Array
+    ids: Ints
+    scores: Floats
     squares: Array
     dof: Array
 
@@ -62,75 +63,91 @@ class Measurements:
     def of(cls, history: History) -> Measurements:
         """Scored, failed and stopped trials of the goal's stage; at least one must be scored.
 
-        Feasible points come before infeasible ones, these by their violation, and failed and stopped ones
-        last, all alike.
+        Feasible points come before infeasible ones, these in the order of their violation, and
+        failed and stopped ones last, all alike.
         """
         scored = np.sort(history.order())
-        told = [
-            t.id
-            for t in history
-            if t.stage == history.goal.stage and t.state not in (State.PENDING, State.LOST)
-        ]
-        others = np.setdiff1d(np.array(told, dtype=np.int64), scored)
-        ids = np.concatenate([scored, others])
-        missing = np.full(len(others), np.nan)
+        ids = np.concatenate([scored, _without_score(history, scored)])
+        missing = np.full(len(ids) - len(scored), np.nan)
+        single = np.concatenate([history.scores()[scored], missing])
+        violation = np.concatenate([history.violation()[scored], missing])
         weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
+        good = np.isfinite(single)
         points, first, place = np.unique(
             history.points()[ids], axis=0, return_index=True, return_inverse=True
         )
         place = place.ravel()
-        single = np.concatenate([history.scores()[scored], missing])
-        good = np.isfinite(single)
+
         counts = np.bincount(place, weights=weights)
         valued = np.bincount(place, weights=weights * good)
         failed = valued == 0
         with np.errstate(over="ignore"):  # of values near the largest float: the worst, as they are
-            scores = _mean(place, single, weights, good, valued)
-        over = np.concatenate([history.violation()[scored], missing])
-        each = _normal(single, over, ~good)
-        counted = np.where(
-            failed[place], True, good
-        )  # of a point that worked at least once, the trials that did
+            scores = _weighted_mean(place, single, weights, good, valued)
+
+        # Of a point that worked at least once, the trials that did.
+        counted = np.where(failed[place], True, good)
         total = np.bincount(place, weights=weights * counted)
-        values = _mean(place, each, weights, counted, total)
-        alone = values
-        if (over[good] > 0).any():
-            each = _normal(single, np.zeros(len(over)), ~good)
-            alone = _mean(place, each, weights, counted, total)
-        squares = np.bincount(
-            place, weights=np.where(counted & good, weights * (each - alone[place]) ** 2, 0.0)
-        )
+        each = _normal_scores_by(single, violation, ~good)
+        values = metric = _weighted_mean(place, each, weights, counted, total)
+        if (violation[good] > 0).any():
+            each = _normal_scores_by(single, np.zeros(len(ids)), ~good)
+            metric = _weighted_mean(place, each, weights, counted, total)
+
+        deviation = weights * (each - metric[place]) ** 2
+        squares = np.bincount(place, weights=np.where(counted & good, deviation, 0.0))
         dof = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
-        return cls(points, values, alone, counts, failed, ids[first], scores, squares, dof)
+        return cls(points, values, metric, counts, failed, ids[first], scores, squares, dof)
 
-    def some(self, places: Array) -> Measurements:
-        """Those of the points alone."""
-        return Measurements(
-            **{field.name: getattr(self, field.name)[places] for field in fields(self)}
-        )
+    def subset(self, places: Array) -> Measurements:
+        """The measurements of some of the points."""
+        kept = {field.name: getattr(self, field.name)[places] for field in fields(self)}
+        return Measurements(**kept)
 
-    def worth(self, values: Array) -> Array:
-        """Normal scores of the metric back as scores, interpolated between the measured ones; the best and worst at the ends."""
+    def to_scores(self, values: Floats) -> Floats:
+        """Prediction of given normal scores of the metric: the inverse of the transform.
+
+        It interpolates between the measured scores; at the ends it is the best and the worst.
+        """
         known = np.flatnonzero(~self.failed & np.isfinite(self.scores))
         order = known[np.argsort(self.metric[known], kind="stable")]
-        return np.asarray(
-            np.interp(values, self.metric[order], np.maximum.accumulate(self.scores[order]))
+        ascending = np.maximum.accumulate(self.scores[order])
+        return np.asarray(np.interp(values, self.metric[order], ascending))
+
+    def mean_per_point(self, history: History, ids: Ints, single: Floats) -> Floats:
+        """Mean of some number of the trials `ids` at each point, shape (k,); NaN where none is known."""
+        places = {tuple(point): i for i, point in enumerate(self.points.tolist())}
+        place = np.array(
+            [places[tuple(point)] for point in history.points()[ids].tolist()], dtype=np.int64
         )
+        good = np.isfinite(single)
+        total = np.bincount(place, weights=good.astype(float), minlength=len(places))
+        return _weighted_mean(place, single, np.ones(len(ids)), good, total)
 
 
-def pooled(data: Measurements, history: History, ids: Array, single: Array) -> Array:
-    """Mean of some number of the trials `ids` at each point of `data`, shape (k,); NaN where there is none."""
-    places = {tuple(point): i for i, point in enumerate(data.points.tolist())}
-    place = np.array(
-        [places[tuple(point)] for point in history.points()[ids].tolist()], dtype=np.int64
-    )
-    good = np.isfinite(single)
-    total = np.bincount(place, weights=good.astype(float), minlength=len(places))
-    return _mean(place, single, np.ones(len(ids)), good, total)
+def _without_score(history: History, scored: Ints) -> Ints:
+    """Ids of the failed and stopped trials of the goal's stage, ascending."""
+    ended = [
+        t.id
+        for t in history
+        if t.stage == history.goal.stage and t.state not in (State.PENDING, State.LOST)
+    ]
+    return np.setdiff1d(np.array(ended, dtype=np.int64), scored)
 
 
-def _mean(place: Array, values: Array, weights: Array, good: Array, total: Array) -> Array:
-    """Weighted mean of the good values at each place, NaN where there is none."""
+def _weighted_mean(
+    place: Ints, values: Floats, weights: Floats, good: Array, total: Array
+) -> Floats:
+    """Weighted mean of the good values at each point, NaN where there is none.
+
+    Parameters
+    ----------
+    place
+        Number of the point that each value belongs to, shape (n,).
+    values, weights, good
+        The values, their weights and which of them count, shape (n,).
+    total
+        Sum of the weights that count at each point, shape (k,).
+    """
     share = np.divide(
         weights * good, total[place], out=np.zeros(len(weights)), where=total[place] > 0
     )
@@ -138,72 +155,98 @@ def _mean(place: Array, values: Array, weights: Array, good: Array, total: Array
     return np.where(total > 0, sums, np.nan)
 
 
-def _normal(scores: Array, violation: Array, failed: Array) -> Array:
-    """Normal scores of the order by (failed, violation, score)."""
-    columns = [np.where(failed, 0.0, _rounded(violation)), np.where(failed, 0.0, _rounded(scores))]
-    keys = np.stack([failed.astype(float), *columns], axis=1)
-    return normal_scores(np.unique(keys, axis=0, return_inverse=True)[1].ravel())
+def _normal_scores_by(scores: Floats, violation: Floats, failed: Array) -> Floats:
+    """Normal scores of the order by (failed, violation, score), shape (n,)."""
+    keys = [
+        failed.astype(float),
+        np.where(failed, 0.0, _rounded(violation)),
+        np.where(failed, 0.0, _rounded(scores)),
+    ]
+    order = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)[1]
+    return normal_scores(order.ravel())
 
 
-def _rounded(values: Array) -> Array:
-    """Values in units of the way from the best to the median, to 9 digits: rounding errors must not order equal ones."""
+def _rounded(values: Floats) -> Floats:
+    """Values in units of the distance from the best to the median, to 9 digits.
+
+    Rounding errors must not order values that are equal.
+    """
     known = np.sort(values[np.isfinite(values)]) / 4.0  # or differences of huge ones overflow
     if not len(known):
         return values
-    way = float(known[len(known) // 2] - known[0]) or float(known[-1] - known[0]) or 1.0
-    with np.errstate(over="ignore"):  # beyond all measure: infinite, and all alike
-        return np.asarray(np.round(values / 4.0 / way - known[0] / way, 9))
+    unit = float(known[len(known) // 2] - known[0]) or float(known[-1] - known[0]) or 1.0
+    with np.errstate(over="ignore"):  # far beyond the others: infinite, and all alike
+        return np.asarray(np.round(values / 4.0 / unit - known[0] / unit, 9))
 
 
-def normal_scores(values: Array) -> Array:
-    """Phi^-1((r - 1/2) / n) of each value's place r, centred, standard deviation 1; equal values share the mean place."""
+def normal_scores(values: Array) -> Floats:
+    """Phi^-1((r - 1/2) / n) of each value's place r, centred, with standard deviation 1.
+
+    Equal values share their mean place.
+    """
     from scipy.special import ndtri
 
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - counts / 2.0  # mean place, counted from 1, less one half
-    out = ndtri(middle[place.ravel()] / len(values))
-    out = out - out.mean()
-    return np.asarray(out / (out.std() or 1.0))
+    found = ndtri(middle[place.ravel()] / len(values))
+    found = found - found.mean()
+    return np.asarray(found / (found.std() or 1.0))
 
+
+# ---------------------------------------------------------------- the d-spline through them
 
 GROWTH = 1.12  # smoothness is fitted anew when there are so many times more points
-_FITTED: OrderedDict[bytes, Hyperparameters] = OrderedDict()  # what follows from its key alone
-_KEPT = 32  # one for each bound of the goal, too
-FIELDS = ("points", "counts", "failed", "ids", "scores", "squares", "dof")
+FIRST_FIT = 8.0  # points of the first fit
+KEPT = 32  # fits in memory: one for each bound of the goal, too
+_FITTED: OrderedDict[bytes, Hyperparameters] = OrderedDict()  # each follows from its key alone
 
 
 def surface_of(
-    space: Space, data: Measurements, coming: Sequence[Point], log_lam: float | None = None
+    space: Space, data: Measurements, pending: Sequence[Point], log_lam: float | None = None
 ) -> Surface:
-    """The model through all measured points.
-
-    Hyperparameters are those of the oldest points, as many as the last step of a geometric series: they change
-    slowly, and one fit serves many single asks.
-    """
-    return surface_through(space, data, data.values, coming, log_lam, ranks=True)
+    """The model through all measured points; see `surface_through`."""
+    return surface_through(space, data, data.values, pending, log_lam, normal=True)
 
 
 def surface_through(
     space: Space,
     data: Measurements,
-    values: Array,
-    coming: Sequence[Point],
+    values: Floats,
+    pending: Sequence[Point],
     log_lam: float | None,
     *,
-    ranks: bool = False,
+    normal: bool = False,
 ) -> Surface:
-    """The model through other values at the measured points; `ranks`: they are normal scores."""
-    old = np.sort(np.argsort(data.ids, kind="stable")[: _step(len(data.ids))])
-    first = normal_scores(values[old]) if ranks else values[old]
-    hyperparameters = _hyperparameters(space, data, old, first, log_lam, repeats=ranks)
-    pending = space.coded(np.array(coming, dtype=np.int64).reshape(-1, space.ndim))
+    """The model through some values at the measured points.
+
+    Hyperparameters and noise are those of the oldest points, as many as the last step of a geometric
+    series: they change slowly, and one fit serves many single asks.
+
+    Parameters
+    ----------
+    data
+        The measured points.
+    values
+        A value for each of them, shape (k,).
+    pending
+        Points that are being measured.
+    log_lam
+        Logarithm of the weight of bending; None: fitted.
+    normal
+        Whether the values are normal scores, those of `data.metric` or `data.values`.
+    """
+    oldest = np.argsort(data.ids, kind="stable")[: _fitted_count(len(data.ids))]
+    old = np.sort(oldest)
+    first = normal_scores(values[old]) if normal else values[old]
+    hyperparameters = _hyperparameters(space, data.subset(old), first, log_lam, repeats=normal)
+    being_measured = np.array(pending, dtype=np.int64).reshape(-1, space.ndim)
     return fit_surface(
         space.coded(data.points),
         values,
         space.shape,
         space.ordered,
         counts=data.counts,
-        pending=pending,
+        pending=space.coded(being_measured),
         hyperparameters=hyperparameters,
     )
 
@@ -211,43 +254,37 @@ def surface_through(
 def lowest_mean(space: Space, history: History, log_lam: float | None = None) -> Point:
     """The measured, not failed point where the model's mean is lowest; feasible ones before others.
 
-    The model is drawn through these points alone: next to points in last place it would smooth a good value away.
+    The model is drawn through these points alone: next to points in last place it would smooth a
+    good value away.
     """
     data = Measurements.of(history)
     feasible = history.feasible()[data.ids] & ~data.failed
-    among = np.flatnonzero(feasible if feasible.any() else ~data.failed)
-    kept = replace(data, **{name: getattr(data, name)[among] for name in FIELDS})
-    values = normal_scores(data.values[among])
-    surface = surface_through(space, kept, values, (), log_lam, ranks=True)
+    among = feasible if feasible.any() else ~data.failed
+    kept = data.subset(np.flatnonzero(among))
+    values = normal_scores(kept.values)
+    surface = surface_through(space, kept, values, (), log_lam, normal=True)
     mean = np.round(surface.predict_observed()[0], 9)
-    return tuple(
-        kept.points[surface.indices[np.lexsort((values[surface.indices], mean))[0]]].tolist()
-    )
+    best = surface.indices[np.lexsort((values[surface.indices], mean))[0]]
+    return tuple(kept.points[best].tolist())
 
 
-def _step(count: int) -> int:
-    """The largest number of the series that is not above `count`."""
-    step = 8.0
+def _fitted_count(count: int) -> int:
+    """The largest number of the geometric series that is not above `count`."""
+    step = FIRST_FIT
     while int(step * GROWTH) <= count:
         step = max(step * GROWTH, step + 1)
     return min(int(step), count)
 
 
 def _hyperparameters(
-    space: Space,
-    data: Measurements,
-    old: Array,
-    values: Array,
-    log_lam: float | None,
-    *,
-    repeats: bool,
+    space: Space, data: Measurements, values: Floats, log_lam: float | None, *, repeats: bool
 ) -> Hyperparameters:
-    points, counts = space.coded(data.points[old]), data.counts[old]
-    squares, dof = (
-        (data.squares[old], data.dof[old]) if repeats else (np.zeros(len(old)), np.zeros(len(old)))
-    )
+    """Hyperparameters and noise of these values at the points of `data`, fitted or from memory."""
+    points = space.coded(data.points)
+    squares = data.squares if repeats else np.zeros(len(values))
+    dof = data.dof if repeats else np.zeros(len(values))
     key = repr((space.shape, space.ordered, log_lam)).encode() + b"".join(
-        a.tobytes() for a in (points, values, counts, squares)
+        a.tobytes() for a in (points, values, data.counts, squares)
     )
     if key not in _FITTED:
         _FITTED[key] = fit_hyperparameters(
@@ -255,11 +292,11 @@ def _hyperparameters(
             values,
             space.shape,
             space.ordered,
-            counts=counts,
+            counts=data.counts,
             log_lam=log_lam,
             squares=squares,
             dof=dof,
         )
-        while len(_FITTED) > _KEPT:
+        while len(_FITTED) > KEPT:
             _FITTED.popitem(last=False)
     return _FITTED[key]

@@ -1,13 +1,14 @@
 """DSICE: d-spline iterative collinear exploration, the default search.
 
-1. A spread first batch (`spread`); the user's start, its axis probes and line ends before it.
-2. Then lines (`search`): through the best points, along the directions of the ladder, axes first. The n-dimensional
-   d-spline says what to expect at every point of every line, and the batch is filled one point at a time
-   with the lowest ``mean - beta * sd``, beta going round a ladder.
-3. Every fifth point may be distant: the most promising of a scan of the whole grid, the centre of new lines.
+1. An initial design (`initial_design`); the user's start, its axis probes and line ends before it.
+2. Then lines (`search`): through the best points, along the directions of the ladder, axes first.
+   The n-dimensional d-spline says what to expect at every point of every line, and the batch is
+   filled one point at a time with the lowest ``mean - beta * sd``, beta going round a ladder.
+3. Every fifth point may be distant: the most promising of a scan of the whole grid, the centre of
+   new lines.
 
-Every step looks only at the history and the id of the trial proposed, so a batch asked in
-two parts holds the same points.
+Every step looks only at the history and the id of the trial proposed, so a batch asked in two parts
+holds the same points.
 """
 
 from __future__ import annotations
@@ -19,23 +20,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice.collinear.lines import Alpha
-from dsice.errors import OptionError, SpaceError
+from dsice.checks import choice, is_number, whole, wrong
+from dsice.errors import SpaceError
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.dsice.convergence import converged
-from dsice.strategies.dsice.initial_design import Spread, first_points
+from dsice.strategies.dsice.initial_design import InitialDesign, Noted, first_points
 from dsice.strategies.dsice.model import lowest_mean
-from dsice.strategies.dsice.search import Found, LineSearch
+from dsice.strategies.dsice.search import LineSearch
 from dsice.trial import Proposal
 from dsice.typing import Point
 
+Alpha = float | Literal["reml"]
+"""Smoothing of the d-spline, or "reml": fitted."""
+
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
-MOST_SPREAD = (
-    30  # measurements that end the spread design on any space; 2 per axis and 2 more on small ones
-)
+PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
+PATIENCE = 40  # trials without improvement before the search may end,
+PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 
 
 @dataclass(frozen=True)
@@ -45,23 +49,23 @@ class DSICE(Strategy):
     Parameters
     ----------
     start
-        Your current settings, as params, or a list of them: measured first, with the neighbours on each axis and the
-        ends of the axis lines of the first.
+        Your current settings, as params, or a list of them: measured first, with the neighbours on
+        each axis and the ends of the axis lines of the first.
     max_width
         Most axes that a direction may change; by default up to all of them.
     alpha
-        Smoothing of the d-spline: a number (the square root of the weight of bending against slope), or ``"reml"``
-        (penalised marginal likelihood).
+        Smoothing of the d-spline: a number (the square root of the weight of bending against
+        slope), or ``"reml"`` (penalised marginal likelihood).
     noise
-        True: up to a quarter of a batch measures promising points again. ``"auto"`` and False: nothing is
-        measured again on purpose. The model estimates the noise in any case.
+        True: up to a quarter of a batch measures promising points again. ``"auto"`` and False:
+        nothing is measured again on purpose. The model estimates the noise in any case.
     pending
-        ``"model"``: points that are being measured narrow the variance where they are; ``"ignore"``: they
-        are only not asked again.
+        ``"model"``: points that are being measured narrow the variance where they are;
+        ``"ignore"``: they are only not asked again.
     tolerance
-        The search ends when the chance that any point not yet measured beats the best by more than
-        ``tolerance`` times the way from the best to the median of what was measured is under 5 %
-        (`convergence`). None: it goes on until ``max_trials`` or until the grid is used up.
+        The search ends when the chance that any unmeasured point beats the best by more than
+        ``tolerance`` times the distance from the best to the median of what was measured is under
+        5 %. None: it goes on until ``max_trials`` or until the grid is used up.
 
     Raises
     ------
@@ -70,8 +74,8 @@ class DSICE(Strategy):
 
     References
     ----------
-    Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (directions and lines); Tanaka et al.,
-    Scientific Programming 2014 (the d-spline on a line).
+    Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (directions and lines); Tanaka et al., Scientific
+    Programming 2014 (the d-spline on a line).
     """
 
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = field(
@@ -85,38 +89,34 @@ class DSICE(Strategy):
 
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
-            raise OptionError(
-                f"DSICE(start={self.start!r}): expected params (a mapping of names to values) or a list of them"
+            raise wrong(
+                "DSICE",
+                "start",
+                self.start,
+                "params (a mapping of names to values) or a list of them",
             )
-        object.__setattr__(self, "start", _plain(self.start))  # the journal holds it as JSON
-        if self.max_width is not None and (
-            isinstance(self.max_width, bool)
-            or not isinstance(self.max_width, int)
-            or self.max_width < 1
-        ):
-            raise OptionError(
-                f"DSICE(max_width={self.max_width!r}): expected a whole number >= 1, or None"
-            )
-        if self.alpha != "reml" and not (_number(self.alpha) and 1e-8 <= self.alpha <= 1e8):
-            raise OptionError(
-                f"DSICE(alpha={self.alpha!r}): expected a number from 1e-8 to 1e8, or 'reml'"
-            )
+        if self.max_width is not None:
+            whole("DSICE", "max_width", self.max_width, 1, "or None")
+        if self.alpha != "reml" and not (is_number(self.alpha) and 1e-8 <= self.alpha <= 1e8):
+            raise wrong("DSICE", "alpha", self.alpha, "a number from 1e-8 to 1e8, or 'reml'")
         if not (self.noise == "auto" or isinstance(self.noise, bool)):
-            raise OptionError(
-                f"DSICE(noise={self.noise!r}): expected True (measure some points again), False or 'auto'"
+            raise wrong(
+                "DSICE", "noise", self.noise, "True (measure some points again), False or 'auto'"
             )
-        if self.pending not in ("model", "ignore"):
-            raise OptionError(f"DSICE(pending={self.pending!r}): expected 'model' or 'ignore'")
-        if self.tolerance is not None and not (
-            _number(self.tolerance) and 0 <= self.tolerance < math.inf
-        ):
-            raise OptionError(
-                f"DSICE(tolerance={self.tolerance!r}): expected a number >= 0 (a share of the way from best to median), "
-                "or None to go on until max_trials"
+        choice("DSICE", "pending", self.pending, ("model", "ignore"))
+        if self.tolerance is not None and not (is_number(self.tolerance) and self.tolerance >= 0):
+            raise wrong(
+                "DSICE",
+                "tolerance",
+                self.tolerance,
+                "a number >= 0 (a share of the distance from best to median), "
+                "or None to go on until max_trials",
             )
+        for name in ("start", "max_width", "alpha", "tolerance"):  # the journal holds them as JSON
+            object.__setattr__(self, name, _plain(getattr(self, name)))
 
     def check(self, space: Space) -> None:
-        """Raise an error if a start is not on the grid; the tuner calls it before anything is asked."""
+        """Raise an error if a start is not on the grid."""
         for params in self._starts():
             try:
                 space.point(params)
@@ -129,33 +129,39 @@ class DSICE(Strategy):
         Fewer only when the grid is used up, or the search has converged.
         """
         taken = set(history.taken())
-        told = len(history) - len(
-            history.pending()
-        )  # failed ones too: where little works, the lines keep away from the rest
-        if told < min(2 * space.ndim + 2, MOST_SPREAD) or not len(history.order()):
+        # Failed ones count too: where little works, the lines keep away from the rest.
+        told = len(history) - len(history.pending())
+        if told < min(PER_AXIS * space.ndim + MORE, MOST) or not len(history.order()):
             return self._design(n, space, history, taken, stream)
         with one_thread():
-            if self.tolerance is not None and converged(space, history, stream, self.tolerance):
+            if self._has_ended(space, history, stream):
                 return []
             return self._lines(n, space, history, taken, stream)
 
     def _design(
         self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
     ) -> list[Proposal]:
-        """The starts, then the spread design."""
-        spread = Spread(space, [t.point for t in history])
-        found: list[Found] = []
+        """The starts, then the initial design."""
+        design = InitialDesign(space, [t.point for t in history])
         first = first_points(space, [space.point(params) for params in self._starts()])
+        found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
-            chosen = next((f for f in first if f[0] not in taken), None) or spread.pick(
-                id, taken, stream(id)
-            )
+            chosen = next((noted for noted in first if noted[0] not in taken), None)
+            if chosen is None:
+                chosen = design.pick(taken, stream(id))
             if chosen is None:
                 break
-            spread.choose(chosen[0])
+            design.choose(chosen[0])
             taken.add(chosen[0])
-            found.append(chosen)
-        return [Proposal(point, note) for point, note in found]
+            found.append(Proposal(*chosen))
+        return found
+
+    def _has_ended(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether the search has converged; it may only after a stretch without improvement."""
+        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
+        if self.tolerance is None or _since_best(history) < patience:
+            return False
+        return converged(space, history, stream, self.tolerance)
 
     def _lines(
         self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
@@ -172,25 +178,25 @@ class DSICE(Strategy):
         )
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
-            again = search.repeat() if self.noise is True and id % REPEATS == REPEATS - 1 else None
-            chosen = None if again else search.pick(id)
-            if again is None and chosen is None:
-                chosen = next(
-                    ((p, {"phase": "distant"}) for p in space.sample(stream(id), 1, exclude=taken)),
-                    None,
-                )
-            if again is not None:
-                found.append(again)
-            elif chosen is not None:
-                search.choose(chosen[0], id, chosen[1])
-                taken.add(chosen[0])
-                found.append(Proposal(*chosen))
-            else:
+            if self.noise is True and id % REPEATS == REPEATS - 1:
+                repeat = search.repeat()
+                if repeat is not None:
+                    found.append(repeat)
+                    continue
+            chosen = search.pick(id) or _any_point(space, taken, stream(id))
+            if chosen is None:
                 break
+            point, note = chosen
+            search.choose(point, id, note)
+            taken.add(point)
+            found.append(Proposal(point, note))
         return found
 
     def recommend(self, space: Space, history: History) -> Point | None:
-        """The measured point with the lowest mean of the model, where measurements repeat; None: the lowest score is best."""
+        """The measured point with the lowest mean of the model, where measurements repeat.
+
+        None without repeats: the lowest score is best.
+        """
         if not len(history.order()) or not (self.noise is True or history.repeated()):
             return None
         with one_thread():
@@ -198,24 +204,32 @@ class DSICE(Strategy):
 
     @property
     def _log_lam(self) -> float | None:
+        """Logarithm of the weight of bending; None: fitted."""
         return None if self.alpha == "reml" else 2.0 * math.log(self.alpha)
 
     def _starts(self) -> Sequence[Mapping[str, Any]]:
+        """The user's settings, a list of them in any case."""
         if self.start is None:
             return ()
-        return (
-            (self.start,)
-            if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence)
-            else self.start
-        )
+        if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence):
+            return (self.start,)
+        return self.start
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _since_best(history: History) -> int:
+    """Scored trials since the best became better."""
+    order = history.order()
+    return int((np.sort(order) > order[0]).sum())
+
+
+def _any_point(space: Space, taken: set[Point], rng: np.random.Generator) -> Noted | None:
+    """A random point of the grid that is not taken; None when it is used up."""
+    drawn = space.sample(rng, 1, exclude=taken)
+    return (drawn[0], {"phase": "distant"}) if drawn else None
 
 
 def _plain(value: Any) -> Any:
-    """numpy scalars as Python's."""
+    """numpy scalars as Python's, in mappings and lists too."""
     if isinstance(value, Mapping):
         return {name: _plain(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):

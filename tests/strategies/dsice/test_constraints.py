@@ -10,7 +10,7 @@ import pytest
 
 from dsice import Choice, Goal, Space, Trial, Tuner
 from dsice.strategies import DSICE
-from dsice.strategies.dsice.constraints import PENALTY, Bounds, distances
+from dsice.strategies.dsice.constraints import PENALTY, ConstraintModel
 from dsice.strategies.dsice.model import Measurements
 
 GRID = {f"x{i}": range(8) for i in range(3)}
@@ -25,15 +25,15 @@ def told(goal: Goal, count: int = 60, metrics: object = None) -> Tuner:
     return tuner
 
 
-def bounds(tuner: Tuner) -> Bounds:
-    return Bounds(tuner.space, tuner.history, Measurements.of(tuner.history), None)
+def bounds(tuner: Tuner) -> ConstraintModel:
+    return ConstraintModel(tuner.space, tuner.history, Measurements.of(tuner.history), None)
 
 
 def test_distances_are_signed_and_relative() -> None:
     tuner = Tuner({"x": range(4)}, goal=Goal(at_most={"m": 4.0, "z": 0.0}, at_least={"n": -2.0}))
     tuner.add({"x": 0}, 1.0, metrics={"m": 6.0, "z": -0.5, "n": -3.0})
     tuner.add({"x": 1}, 1.0, metrics={"m": 1.0, "z": 0.5, "n": 0.0})
-    assert distances(tuner.history, np.arange(2)).tolist() == [[0.5, -0.5, 0.5], [-0.75, 0.5, -1.0]]
+    assert tuner.history.distances(np.arange(2)).tolist() == [[0.5, -0.5, 0.5], [-0.75, 0.5, -1.0]]
 
 
 def test_the_edge_is_where_the_metrics_say() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from dsice import Choice, DsiceError, Goal, Space, Tuner
 from dsice.strategies import DSICE, Random, Strategy
-from dsice.strategies.dsice.initial_design import Spread
+from dsice.strategies.dsice.initial_design import InitialDesign
 from tests.conftest import bowl, conditional, fill, holes
 
 
@@ -162,10 +162,10 @@ def test_wrong_options_are_named(options: dict[str, object]) -> None:
 def test_the_spread_design_stays_away_from_what_is_there() -> None:
     space = Space({"x": range(21), "y": range(21)})
     there = [(x, y) for x in range(10) for y in range(21)]
-    design = Spread(space, there)
+    design = InitialDesign(space, there)
     picks = []
     for i in range(8):
-        found = design.pick(i, set(there), np.random.default_rng(i))
+        found = design.pick(set(there), np.random.default_rng(i))
         assert found is not None
         design.choose(found[0])
         picks.append(found[0])

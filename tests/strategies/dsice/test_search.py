@@ -15,7 +15,8 @@ import pytest
 from dsice import Choice, Require, Space, Trial, Tuner, When
 from dsice.spline import kernels
 from dsice.strategies import DSICE
-from dsice.strategies.dsice.search import NEW_CENTRES, LineSearch
+from dsice.strategies.dsice.candidates import NEW_CENTRES
+from dsice.strategies.dsice.search import LineSearch
 
 Objective = Callable[[Mapping[str, Any]], float]
 
@@ -280,9 +281,11 @@ def test_new_centres_can_be_chosen_however_few_points_are_measured() -> None:
         else:
             tuner.add(params, error="out of memory")
     search = LineSearch(tuner.space, tuner.history, lambda *key: np.random.default_rng(list(key)), 40)
-    new = search._centres[2:]
+    new = search.centres.points[2:]
     assert len(new) == NEW_CENTRES
-    assert all(search._width[search._place[centre]] == 0 for centre in new)  # alone, not on another centre's line
+    assert all(
+        search.candidates.widths[search.candidates.places[centre]] == 0 for centre in new
+    )  # alone, not on another centre's line
     search.choose(new[0], 12, {"phase": "distant"})
     notes = []
     for id in range(13, 52):

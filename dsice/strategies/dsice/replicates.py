@@ -51,14 +51,18 @@ class Replicates:
 
     @classmethod
     def of(cls, surface: Surface, data: Measurements, history: History) -> Replicates:
-        """The points with the lowest means; what is being measured again has narrowed them already."""
+        """The points with the lowest means; pending repeats have narrowed them already."""
         mean, variance = surface.predict_observed()
         usable = np.flatnonzero(~data.failed[surface.indices])
         best = usable[np.argsort(np.round(mean[usable], 9), kind="stable")[:MAX_POINTS]]
         points = list(map(tuple, data.points[surface.indices[best]].tolist()))
         trials = [t for t in history if t.stage == history.goal.stage]
         count = Counter(t.point for t in trials)
-        noise = surface.single_noise if surface.hyperparameters is None else surface.hyperparameters.noise_variance
+        noise = (
+            surface.single_noise
+            if surface.hyperparameters is None
+            else surface.hyperparameters.noise_variance
+        )
         found = cls(
             points,
             mean[best],

@@ -25,7 +25,7 @@ from dsice.strategies.published.lattice import points_along
 from dsice.strategies.published.marker_fit import MarkerFit
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
-from dsice.strategies.published.search import Job, Search
+from dsice.strategies.published.search import Entry, Search
 from dsice.strategies.published.sequential import Sequential
 from dsice.typing import Point
 
@@ -54,7 +54,7 @@ class Step:
     """A batch, and the base from which it was asked."""
 
     base: Point
-    jobs: list[Job]
+    jobs: list[Entry]
 
 
 def run(search: Search, batch: int) -> list[Step]:

@@ -22,7 +22,7 @@ class Picker:
         The model.
     points
         Candidates, int of shape (k, axes).
-    scores
+    prediction
         What the surface says of them.
     max_picks
         How many points will be chosen at most.
@@ -33,17 +33,19 @@ class Picker:
         Mean at each candidate, shape (k,). No choice changes it.
     """
 
-    def __init__(self, surface: Surface, points: Ints, scores: Prediction, max_picks: int) -> None:
+    def __init__(
+        self, surface: Surface, points: Ints, prediction: Prediction, max_picks: int
+    ) -> None:
         self.points = points
-        self.mean = scores.mean
+        self.mean = prediction.mean
         self._surface = surface
-        self._variance = np.maximum(scores.variance, MIN_VARIANCE)
+        self._variance = np.maximum(prediction.variance, MIN_VARIANCE)
         # As pending points have, however often the others were measured.
         self._noise = surface.single_noise
         # Rows whose products are what the data and all choices take off the prior covariance.
-        self._used = scores.projected.shape[1]
+        self._used = prediction.projected.shape[1]
         self._rows = np.empty((len(points), self._used + max_picks))
-        self._rows[:, : self._used] = scores.projected
+        self._rows[:, : self._used] = prediction.projected
 
     @property
     def sd(self) -> Floats:
@@ -67,7 +69,7 @@ class Picker:
         return int(np.argmin(merit))
 
     def take(self, chosen: int) -> None:
-        """Narrow the variance of all candidates as if this one were measured (a rank-one update)."""
+        """Narrow all variances as if this candidate were measured (a rank-one update)."""
         rows = self._rows[:, : self._used]
         prior = self._surface.covariance(self.points, self.points[chosen])
         shared = prior - rows @ rows[chosen]

@@ -136,12 +136,17 @@ def test_keep_takes_points_off_their_own_lines() -> None:
 
 
 # ----------------------------------------------------------------------- choosing
-def model(coming: Sequence[Point] = (), counts: np.ndarray | None = None) -> Surface:
+def model(pending: Sequence[Point] = (), counts: np.ndarray | None = None) -> Surface:
     rng = np.random.default_rng(4)
     points = rng.permutation(np.array(list(np.ndindex(SHAPE))))[:25]
-    later = np.array(list(coming), dtype=np.int64).reshape(-1, 3)
     return fit_surface(
-        points, rng.normal(size=25), SHAPE, (True, True, False), counts=counts, pending=later, hyperparameters=FIXED
+        points,
+        rng.normal(size=25),
+        SHAPE,
+        (True, True, False),
+        counts=counts,
+        pending=np.array(list(pending), dtype=np.int64).reshape(-1, 3),
+        hyperparameters=FIXED,
     )
 
 

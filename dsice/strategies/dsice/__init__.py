@@ -1,10 +1,10 @@
 """DSICE, the default search: Bayesian optimisation on a grid, along lines.
 
 Like other Bayesian optimisation it begins with an initial design, fits a Gaussian process to what
-was measured and proposes where ``mean - beta * sd`` is lowest (a lower confidence bound). Two things
-are its own: the prior is a d-spline over the whole grid, whose restriction to any line is the line's
-d-spline, and the candidates are the points of lines through the best points. docs/method.md has the
-method in full.
+was measured and proposes where ``mean - beta * sd`` is lowest (a lower confidence bound). Two
+things are its own: the prior is a d-spline over the whole grid, whose restriction to any line is
+the line's d-spline, and the candidates are the points of lines through the best points.
+docs/method.md has the method in full.
 
 - `strategy`: the options, and which of the parts below an ask goes to.
 - `initial_design`: where the first batch is chosen.

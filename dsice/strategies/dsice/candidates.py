@@ -78,7 +78,7 @@ class SearchModel:
         return cls(space, data, pending, log_lam, surface, constraints)
 
     def penalty(self, points: Ints) -> Floats:
-        """What is added to the mean of points, int of shape (k, axes), for the bounds: shape (k,)."""
+        """What the bounds add to the mean of points, int of shape (k, axes): shape (k,)."""
         if self.constraints is None or not len(points):
             return np.zeros(len(points))
         return self.constraints.penalty(points)
@@ -90,19 +90,19 @@ class SearchModel:
         return surface_of(self.space, self.data, self.pending, self.log_lam)
 
 
-def shortlist(surface: Surface, scores: Prediction) -> Ints:
+def shortlist(surface: Surface, prediction: Prediction) -> Ints:
     """Places of the candidates that may be chosen: for each beta those with the lowest merit.
 
     Only told points are considered: pending ones must not change what is a candidate.
     """
-    if len(scores.mean) <= SHORTLIST:
-        return np.arange(len(scores.mean))
-    pending = scores.projected[:, surface.n_observed :]
-    variance = scores.variance
+    if len(prediction.mean) <= SHORTLIST:
+        return np.arange(len(prediction.mean))
+    pending = prediction.projected[:, surface.n_observed :]
+    variance = prediction.variance
     if pending.size:
         variance = np.maximum(variance + (pending * pending).sum(axis=1), MIN_VARIANCE)
     sd = np.sqrt(surface.scale * np.maximum(variance, MIN_VARIANCE))
-    merits = [np.round(scores.mean - beta * sd, 9) for beta in BETAS]
+    merits = [np.round(prediction.mean - beta * sd, 9) for beta in BETAS]
     lowest = [np.argsort(merit, kind="stable")[:SHORTLIST] for merit in merits]
     return np.unique(np.concatenate(lowest))
 
@@ -169,13 +169,13 @@ def _promising(model: SearchModel, scanned: Ints) -> tuple[Ints, Picker]:
     """Places of the most promising points of a scan by what was told, and the choice among them."""
     surface = model.surface
     coded = model.space.coded(scanned)
-    scores = surface.predict(coded)
-    told = scores.projected[:, : surface.n_observed]
+    prediction = surface.predict(coded)
+    told = prediction.projected[:, : surface.n_observed]
     variance = surface.prior_variance(coded) - (told * told).sum(axis=1)
     variance = np.maximum(variance, MIN_VARIANCE)
-    scores = Prediction(scores.mean + model.penalty(scanned), variance, told)
-    short = shortlist(surface, scores)
-    kept = Prediction(scores.mean[short], variance[short], told[short])
+    prediction = Prediction(prediction.mean + model.penalty(scanned), variance, told)
+    short = shortlist(surface, prediction)
+    kept = Prediction(prediction.mean[short], variance[short], told[short])
     return short, Picker(surface, model.space.coded(scanned[short]), kept, NEW_CENTRES)
 
 
@@ -241,11 +241,13 @@ class Candidates:
     def of(cls, model: SearchModel, lines: PackedLines, max_picks: int) -> Candidates:
         """The points on lines with the lowest merit; one compiled call scores all of them."""
         space = model.space
-        scores = model.surface.predict_lines(lines.offsets, space.coded(lines.points))
+        prediction = model.surface.predict_lines(lines.offsets, space.coded(lines.points))
         penalty = model.penalty(lines.points)
-        scores = replace(scores, mean=scores.mean + penalty)
-        short = shortlist(model.surface, scores)
-        kept = Prediction(scores.mean[short], scores.variance[short], scores.projected[short])
+        prediction = replace(prediction, mean=prediction.mean + penalty)
+        short = shortlist(model.surface, prediction)
+        kept = Prediction(
+            prediction.mean[short], prediction.variance[short], prediction.projected[short]
+        )
         levels, line = lines.points[short], lines.line_of()[short]
         points = list(map(tuple, levels.tolist()))
         return cls(

@@ -1,8 +1,8 @@
 """A model of each bound of the goal: how likely a point that was not measured satisfies it.
 
 Bounds are modelled by surfaces of their own, through the signed distance of each measured point
-from the bound: how far an infeasible trial is off, and how far a feasible one is from the edge, both
-say where the edge runs. What a search minimises is then its model of the goal's metric plus a
+from the bound: how far an infeasible trial is off, and how far a feasible one is from the edge,
+both say where the edge runs. What a search minimises is then its model of the goal's metric plus a
 penalty for the chance of breaking a bound, which is that of constrained Bayesian optimisation
 (Gardner et al., ICML 2014). See "Bounds" in docs/method.md.
 """
@@ -57,17 +57,17 @@ class ConstraintModel:
 
         feasible = np.ones(len(points))
         for surface in self._surfaces:
-            scores = surface.predict(self._space.coded(points))
-            sd = np.sqrt(surface.scale * np.maximum(scores.variance, MIN_VARIANCE))
-            feasible *= ndtr(-scores.mean / sd)
+            prediction = surface.predict(self._space.coded(points))
+            sd = np.sqrt(surface.scale * np.maximum(prediction.variance, MIN_VARIANCE))
+            feasible *= ndtr(-prediction.mean / sd)
         return np.asarray(PENALTY * (1.0 - feasible))
 
 
 def _squashed(distance: Floats) -> Floats:
     """Distances of about 1, the sign kept and the far ones drawn in by arcsinh, shape (n,).
 
-    A trial that is far off says no more than a clear no. The unit is a power of two near the median:
-    it seldom changes, and so seldom is smoothness fitted anew.
+    A trial that is far off says no more than a clear no. The unit is a power of two near the
+    median: it seldom changes, and so seldom are the hyperparameters fitted anew.
     """
     sizes = np.sort(np.abs(distance[np.isfinite(distance) & (distance != 0)]))
     # One of them: the mean of two huge ones would overflow.

@@ -55,7 +55,7 @@ def converged(space: Space, history: History, stream: Stream, tolerance: float) 
 
 
 def _in_question(space: Space, data: Measurements, rng: np.random.Generator) -> Ints:
-    """Unmeasured points: a scan of the grid (all of it where it is small), lines through the best."""
+    """Unmeasured points: a scan of the grid, and those on lines through the best points."""
     measured = set(map(tuple, data.points.tolist()))
     count = SCAN if space.enumerable else SCAN // 10
     scan = space.sample(rng, count, exclude=measured, tries=TRIES)
@@ -78,15 +78,15 @@ def _chance(surface: Surface, points: Ints, target: float, stream: Stream) -> fl
     """
     from scipy.special import ndtr
 
-    scores = surface.predict(points)
-    single = ndtr((target - scores.mean) / np.sqrt(surface.scale * scores.variance))
+    prediction = surface.predict(points)
+    single = ndtr((target - prediction.mean) / np.sqrt(surface.scale * prediction.variance))
     if single.max() >= CHANCE:
         return float(single.max())
     most = np.argsort(-single, kind="stable")[:SAMPLED]
-    rows, entries = scores.projected[most], surface.entries(points[most])
+    rows, entries = prediction.projected[most], surface.entries(points[most])
     covariance = surface.tables.covariance(entries, entries) - rows @ rows.T
     jitter = MIN_VARIANCE * 100 * np.eye(len(most))
     lower = np.linalg.cholesky(surface.scale * (covariance + jitter))
     normal = stream(len(points), 3).standard_normal((DRAWS, len(most)))
-    drawn = scores.mean[most] + normal @ lower.T
+    drawn = prediction.mean[most] + normal @ lower.T
     return float((drawn.min(axis=1) < target).mean())

@@ -44,7 +44,7 @@ class InitialDesign:
         self._before = list(before)
 
     def pick(self, taken: Collection[Point], rng: np.random.Generator) -> Noted | None:
-        """The next point, not one of `taken`, and its note; None when every valid point is taken."""
+        """The next point, not one of `taken`, and its note; None when all valid ones are taken."""
         drawn = self._space.sample(rng, CANDIDATES, exclude=taken, tries=TRIES)
         if not drawn:
             return None
@@ -68,7 +68,7 @@ class InitialDesign:
 
 
 def first_points(space: Space, starts: Sequence[Point]) -> list[Noted]:
-    """The user's settings; then the neighbours of the first on each axis and the ends of its axis lines."""
+    """The user's settings, then the neighbours of the first and the ends of its axis lines."""
     found: list[Noted] = [(point, {"phase": "start"}) for point in starts]
     if not starts:
         return found
@@ -94,7 +94,7 @@ def _levels(phase: str, level: int, m: int, ordered: bool) -> Sequence[int]:
 
 
 def _kernel(m: int, ordered: bool) -> Callable[[Ints, Ints], Floats]:
-    """Centred kernel of one axis with mean 1 on its diagonal, in closed form: no table of levels."""
+    """Centred kernel of one axis with mean 1 on its diagonal, in closed form (no table)."""
     if m == 1:
         return lambda a, b: np.zeros(np.broadcast(a, b).shape)
     if not ordered:

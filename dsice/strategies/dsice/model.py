@@ -114,7 +114,13 @@ class Measurements:
         return np.asarray(np.interp(values, self.metric[order], ascending))
 
     def mean_per_point(self, history: History, ids: Ints, single: Floats) -> Floats:
-        """Mean of some number of the trials `ids` at each point, shape (k,); NaN where none is known."""
+        """Mean at each point of a number that trials have, shape (k,); NaN where it is unknown.
+
+        Parameters
+        ----------
+        ids, single
+            The trials, and the number of each, shape (n,).
+        """
         places = {tuple(point): i for i, point in enumerate(self.points.tolist())}
         place = np.array(
             [places[tuple(point)] for point in history.points()[ids].tolist()], dtype=np.int64
@@ -195,7 +201,7 @@ def normal_scores(values: Array) -> Floats:
 
 # ---------------------------------------------------------------- the d-spline through them
 
-GROWTH = 1.12  # smoothness is fitted anew when there are so many times more points
+GROWTH = 1.12  # hyperparameters are fitted anew when there are so many times more points
 FIRST_FIT = 8.0  # points of the first fit
 KEPT = 32  # fits in memory: one for each bound of the goal, too
 _FITTED: OrderedDict[bytes, Hyperparameters] = OrderedDict()  # each follows from its key alone
@@ -219,7 +225,7 @@ def surface_through(
 ) -> Surface:
     """The model through some values at the measured points.
 
-    Hyperparameters and noise are those of the oldest points, as many as the last step of a geometric
+    Its hyperparameters are those of the oldest points, as many as the last step of a geometric
     series: they change slowly, and one fit serves many single asks.
 
     Parameters
@@ -238,7 +244,7 @@ def surface_through(
     oldest = np.argsort(data.ids, kind="stable")[: _fitted_count(len(data.ids))]
     old = np.sort(oldest)
     first = normal_scores(values[old]) if normal else values[old]
-    smoothness = _smoothness(space, data.subset(old), first, log_lam, repeats=normal)
+    hyperparameters = _hyperparameters(space, data.subset(old), first, log_lam, repeats=normal)
     being_measured = np.array(pending, dtype=np.int64).reshape(-1, space.ndim)
     return fit_surface(
         space.coded(data.points),
@@ -247,7 +253,7 @@ def surface_through(
         space.ordered,
         counts=data.counts,
         pending=space.coded(being_measured),
-        hyperparameters=smoothness,
+        hyperparameters=hyperparameters,
     )
 
 
@@ -276,10 +282,10 @@ def _fitted_count(count: int) -> int:
     return min(int(step), count)
 
 
-def _smoothness(
+def _hyperparameters(
     space: Space, data: Measurements, values: Floats, log_lam: float | None, *, repeats: bool
 ) -> Hyperparameters:
-    """Hyperparameters and noise of these values at the points of `data`, fitted or from memory."""
+    """Hyperparameters for these values at the points of `data`, fitted or from memory."""
     points = space.coded(data.points)
     squares = data.squares if repeats else np.zeros(len(values))
     dof = data.dof if repeats else np.zeros(len(values))

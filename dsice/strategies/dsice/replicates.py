@@ -51,7 +51,7 @@ class Replicates:
 
     @classmethod
     def of(cls, surface: Surface, data: Measurements, history: History) -> Replicates:
-        """The points with the lowest means; what is being measured again has narrowed them already."""
+        """The points with the lowest means; pending repeats have narrowed them already."""
         mean, variance = surface.predict_observed()
         usable = np.flatnonzero(~data.failed[surface.indices])
         best = usable[np.argsort(np.round(mean[usable], 9), kind="stable")[:MAX_POINTS]]

@@ -124,9 +124,10 @@ class DSICE(Strategy):
                 raise SpaceError(f"DSICE(start={params!r}): {error}") from error
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """`n` distinct points that were never asked, or with ``noise=True`` points to measure again.
+        """`n` distinct points that were never asked.
 
-        Fewer only when the grid is used up, or the search has converged.
+        With ``noise=True`` some are points to measure again. Fewer only when the grid is used up,
+        or the search has converged.
         """
         taken = set(history.taken())
         # Failed ones count too: where little works, the lines keep away from the rest.
@@ -229,7 +230,7 @@ def _any_point(space: Space, taken: set[Point], rng: np.random.Generator) -> Not
 
 
 def _plain(value: Any) -> Any:
-    """numpy scalars as Python's, in mappings and lists too."""
+    """Scalars of numpy as Python's, in mappings and lists too."""
     if isinstance(value, Mapping):
         return {name: _plain(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -29,7 +29,8 @@ class MarkerFit:
     alpha
         Smoothing, > 0.
     buffer
-        Markers below level 0. With 0 the grid is that of the original IPPE (ppOpen-AT): 3 m markers, level i at 3 i.
+        Markers below level 0. With 0 the grid is that of the original IPPE (ppOpen-AT): 3 m
+        markers, level i at 3 i.
 
     Examples
     --------
@@ -41,11 +42,12 @@ class MarkerFit:
     """
 
     def __init__(self, m: int, alpha: float = 0.1, buffer: int = BUFFER) -> None:
-        self.m, self.buffer, markers = m, buffer, 3 * m + buffer
+        self.m = m
+        self.buffer = buffer
         self._seen = set[int]()
-        rows = (
-            markers - 2
-        )  # one second difference each; the last two rows of the triangle wait for data
+        markers = 3 * m + buffer
+        # One second difference each; the last two rows of the triangle wait for data.
+        rows = markers - 2
         self._r0 = [alpha] * rows + [0.0, 0.0]
         self._r1 = [-2.0 * alpha] * rows + [0.0, 0.0]
         self._r2 = [alpha] * rows + [0.0, 0.0]
@@ -74,13 +76,17 @@ class MarkerFit:
             x0, x1, y = c * x1 - s * old1, -s * old2, c * y - s * old
 
     def markers(self) -> list[float]:
-        """The curve at all markers, by back substitution; one measured level leaves its slope open: all 0 then."""
+        """The curve at all markers, by back substitution.
+
+        One measured level leaves its slope open: all 0 then.
+        """
         f = [0.0] * (len(self._b) + 2)
         if len(self._seen) > 1:
             for i in range(len(self._b) - 1, -1, -1):
-                f[i] = (self._b[i] - self._r2[i] * f[i + 2] - self._r1[i] * f[i + 1]) / self._r0[
-                    i
-                ]  # the far one first
+                known = (
+                    self._b[i] - self._r2[i] * f[i + 2] - self._r1[i] * f[i + 1]
+                )  # far one first
+                f[i] = known / self._r0[i]
         return f[:-2]
 
     def levels(self) -> list[float]:
@@ -90,7 +96,8 @@ class MarkerFit:
     def lowest(self) -> int:
         """Level nearest to the lowest marker; of equal markers the first.
 
-        The marker after a level is its own, the next one belongs to the level above, buffers to the ends.
+        The marker after a level is its own, the next one belongs to the level above, buffers to the
+        ends.
         """
         markers = self.markers()
         low = min(range(len(markers)), key=markers.__getitem__)
@@ -109,7 +116,8 @@ def ranking(
     Parameters
     ----------
     markers
-        The fit, see `MarkerFit`; None while nothing but failures is known: then every level, ascending.
+        The fit, see `MarkerFit`; None while nothing but failures is known: then every level,
+        ascending.
     known
         Measured values by level.
     skip

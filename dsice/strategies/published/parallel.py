@@ -11,7 +11,7 @@ from itertools import chain
 from math import inf
 
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.ippe import LineSearch
+from dsice.strategies.published.ippe import IPPELine
 from dsice.strategies.published.lattice import (
     along,
     centre,
@@ -19,11 +19,14 @@ from dsice.strategies.published.lattice import (
     lines_through,
     neighbours,
     points_along,
+    signs,
 )
-from dsice.strategies.published.search import Job, Search
+from dsice.strategies.published.search import Entry, Search
 from dsice.typing import Point
 
-AHEAD = 2  # points of the chosen line in a batch: with the first fit they make up the three equal estimates that end it
+# Points of the chosen line in a batch: with the first fit they make up the three equal estimates
+# that end it.
+AHEAD = 2
 
 
 class Parallel(Search):
@@ -45,16 +48,18 @@ class Parallel(Search):
     def __init__(
         self, shape: Sequence[int], start: Point | None = None, *, alpha: float = 0.1
     ) -> None:
-        self.shape, self.alpha, self.width = tuple(shape), alpha, 1
+        self.shape = tuple(shape)
+        self.alpha = alpha
+        self.width = 1
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
         self._searched = set[Direction]()
         self._points: list[Point] = []
-        self._line: LineSearch | None = None
+        self._line: IPPELine | None = None
         self._direction: Direction | None = None
         self._over = False
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Entry]:
         """What may be wanted next, each unmeasured point once."""
         if self._over:
             return
@@ -66,30 +71,32 @@ class Parallel(Search):
                 yield job
 
     # ------------------------------------------------------------------ the job list
-    def _needed(self) -> Iterator[Job]:
-        yield Job(self.base, "start")
+    def _needed(self) -> Iterator[Entry]:
+        """The base, and what the chosen line wants first."""
+        yield Entry(self.base, "start")
         if self._line is not None:
             levels = self._line.suggest()
             first = AHEAD if self._line.fit is not None else len(levels)
             yield from (
-                Job(self._points[level], "line", self._direction) for level in levels[:first]
+                Entry(self._points[level], "line", self._direction) for level in levels[:first]
             )
 
-    def _ahead(self, width: int) -> Iterator[Job]:
+    def _ahead(self, width: int) -> Iterator[Entry]:
         """Probes of one width, then the first points of the lines through them."""
         for point, direction in neighbours(self.base, self.shape, width):
             if direction not in self._searched:
-                yield Job(point, "probe", direction)
+                yield Entry(point, "probe", direction)
         for turn in range(4):
             for direction in lines_through(self.base, self.shape, width):
                 if direction not in self._searched:
                     points = points_along(self.base, direction, self.shape)
-                    yield Job(points[four(len(points))[turn]], "ahead", direction)
+                    yield Entry(points[four(len(points))[turn]], "ahead", direction)
 
-    def _rest(self) -> Iterator[Job]:
+    def _rest(self) -> Iterator[Entry]:
+        """The other points of the chosen line."""
         if self._line is not None:
             yield from (
-                Job(self._points[level], "line", self._direction)
+                Entry(self._points[level], "line", self._direction)
                 for level in self._line.suggest()[AHEAD:]
             )
 
@@ -112,7 +119,7 @@ class Parallel(Search):
                 self._choose()
 
     def _probes(self) -> Iterator[tuple[Point, Direction]]:
-        """Neighbours up to the current width in the directions that were not searched from this base."""
+        """Neighbours up to the current width in directions not searched from this base."""
         for width in range(1, self.width + 1):
             for point, direction in neighbours(self.base, self.shape, width):
                 if direction not in self._searched:
@@ -126,16 +133,15 @@ class Parallel(Search):
             return
         _, direction = min(probes, key=lambda probe: self.values[probe[0]])
         self._searched |= {probed for _, probed in probes}
-        self._direction, points = direction, points_along(self.base, direction, self.shape)
+        points = points_along(self.base, direction, self.shape)
+        self._direction = direction
         self._points = points
-        self._line = LineSearch(
-            len(points), lambda level: self.values.get(points[level]), self.alpha
-        )
+        self._line = IPPELine(len(points), lambda level: self.values.get(points[level]), self.alpha)
 
     def _end_line(self) -> None:
         """Move to the best measured point, or widen, or stop."""
         best = min(self.values, key=self.values.__getitem__)
-        step = [(x > b) - (x < b) for x, b in zip(best, self.base, strict=True)]
+        step = signs(best, self.base)
         if self.values[best] < self.values.get(self.base, inf):
             joining = along(step) if best in self._points else None
             self.base, self._searched = best, set() if joining is None else {joining}
@@ -143,4 +149,6 @@ class Parallel(Search):
             self._over = True
         else:
             self.width += 1
-        self._line, self._points, self._direction = None, [], None
+        self._line = None
+        self._points = []
+        self._direction = None

@@ -7,22 +7,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import inf, isfinite
 
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.ippe import MOST, STEADY
+from dsice.strategies.published.ippe import MAX_POINTS, STEADY
 from dsice.strategies.published.lattice import (
     along,
     centre,
     four,
     lines_through,
     points_along,
+    signs,
     thirds,
 )
 from dsice.strategies.published.marker_fit import MarkerFit, ranking
-from dsice.strategies.published.search import Job, Search
+from dsice.strategies.published.search import Entry, Search
 from dsice.typing import Point
 
 
 def first_list(m: int) -> list[int]:
-    """Levels suggested before the first fit, repetitions included: both ends, then thirds of thirds.
+    """Levels suggested before the first fit, repetitions included.
+
+    They are both ends, then thirds, thirds of thirds and so on.
 
     A segment of length 2 appends level 1 of the *line*, not the segment's middle: a slip of the
     authors' library that makes it ask level 1 many times. It is kept.
@@ -64,14 +67,17 @@ class RadialLine:
     """
 
     def __init__(self, points: Sequence[Point], values: dict[Point, float], alpha: float) -> None:
-        self.points, self.alpha, self.m = points, alpha, len(points)
+        self.points = points
+        self.alpha = alpha
+        self.m = len(points)
         self.values = {
             level: values[point] for level, point in enumerate(points) if point in values
         }
         self._four = [level for level in four(self.m) if level not in self.values]
         self._list = [level for level in first_list(self.m) if level not in self.values]
         self._fit: MarkerFit | None = None
-        self._estimate, self._steady = -1, 0
+        self._estimate = -1
+        self._steady = 0
         self.ended = False
         self.close()
 
@@ -93,24 +99,30 @@ class RadialLine:
                     left.remove(level)
         elif isfinite(value):
             self._fit.add(level, value)
-            self._look(self._fit)
+            self._update_estimate(self._fit)
 
     def tell_base(self, level: int, value: float) -> None:
-        """Take the value of a base that was unmeasured; it is told once, however often the four points name it."""
+        """Take the value of a base that was unmeasured.
+
+        It is told once, however often the four points name it.
+        """
         self.tell(level, value)
         self._four = [other for other in self._four if other != level]
 
-    def drop(self, point: Point) -> None:
+    def strike(self, point: Point) -> None:
         """Take one occurrence of a point off the list without a value."""
         level = self.points.index(point)
         if level in self._list:
             self._list.remove(level)
 
     def close(self) -> None:
-        """After a batch: begin the fit if the four points are told, end the line if its rules say so."""
+        """Begin the fit if the four points are told; end the line if its rules say so.
+
+        This is called after a batch.
+        """
         if self._fit is None and not self._four:
             self._begin()
-        done = self._steady >= STEADY or len(self.values) >= min(MOST, self.m)
+        done = self._steady >= STEADY or len(self.values) >= min(MAX_POINTS, self.m)
         self.ended = self._fit is not None and done
 
     def best(self) -> tuple[float, Point]:
@@ -122,36 +134,48 @@ class RadialLine:
         return {level: value for level, value in self.values.items() if isfinite(value)}
 
     def _begin(self) -> None:
-        self._fit, known = MarkerFit(self.m, self.alpha), self._finite()
+        """Begin the fit, the data from the low end up."""
+        self._fit = MarkerFit(self.m, self.alpha)
+        known = self._finite()
         for level in sorted(known):
             self._fit.add(level, known[level])
-        self._look(self._fit)
+        self._update_estimate(self._fit)
 
-    def _look(self, fit: MarkerFit) -> None:
+    def _update_estimate(self, fit: MarkerFit) -> None:
+        """Take the estimated best of the fit, and count how often it was the same."""
         found = fit.lowest()
         self._steady = self._steady + 1 if found == self._estimate else 1
         self._estimate = found
 
 
 class Rung:
-    """The lines of one width in a round: those that are running, and those that nobody has looked at yet."""
+    """The lines of one width in a round: those that are running, and those not built yet.
+
+    Parameters
+    ----------
+    unopened
+        The lines with their directions, built as they are taken.
+    """
 
     def __init__(self, unopened: Iterator[tuple[Direction, RadialLine]]) -> None:
         self.running: dict[Direction, RadialLine] = {}
         self._unopened = unopened
 
-    def jobs(self) -> Iterator[Job]:
-        """The first job of every line, then the second, ...; a line is built when the first pass comes to it."""
+    def jobs(self) -> Iterator[Entry]:
+        """The first entry of every line, then the second, and so on.
+
+        A line is built when the first pass comes to it.
+        """
         left = deque[tuple[Direction, Iterator[Point]]]()
         for direction, line in self._lines():
             jobs = line.jobs()
-            yield Job(next(jobs), "line", direction)
+            yield Entry(next(jobs), "line", direction)
             left.append((direction, jobs))
         while left:
             direction, jobs = left.popleft()
             point = next(jobs, None)
             if point is not None:
-                yield Job(point, "line", direction)
+                yield Entry(point, "line", direction)
                 left.append((direction, jobs))
 
     def close(self) -> Iterator[RadialLine]:
@@ -165,20 +189,20 @@ class Rung:
     def _lines(self) -> Iterator[tuple[Direction, RadialLine]]:
         yield from list(self.running.items())
         for direction, line in self._unopened:
-            if (
-                not line.ended
-            ):  # a line that has ended when it is opened is closed at once, its best not considered
+            # One that has ended when it is built is closed at once, its best not considered.
+            if not line.ended:
                 self.running[direction] = line
                 yield direction, line
 
 
 class Radial(Search):
-    """P_2024B, duplicates included (Fujika et al., IPSJ 2021-HPC-178 No. 16; SC24 poster; the authors' library 1.0.1).
+    """P_2024B, duplicates included.
 
     A round runs all (3^N - 1)/2 lines through the base, narrow ones first; then the best point is
     the new base, and the line that joins it to the old one is left out; until a round gains
     nothing. A batch is the first n of the job list, which is made anew after every batch. At the
-    end the base is measured once more. Lines are built when the job list comes to them.
+    end the base is measured once more. Lines are built when the job list comes to them (Fujika et
+    al., IPSJ 2021-HPC-178 No. 16; SC24 poster; the authors' library 1.0.1).
 
     Parameters
     ----------
@@ -189,8 +213,8 @@ class Radial(Search):
     alpha
         Smoothing of the d-spline.
     unstick
-        By the library's rules a line of 2 or 3 levels can wait for its base to be told again, which is
-        ignored: whole batches then hold nothing but the base, for ever (on 4^8 from job 760 on).
+        By the library's rules a line of 2 or 3 levels can wait for its base to be told again, which
+        is ignored: whole batches then hold nothing but the base, for ever (on 4^8 from job 760 on).
         True: such a batch takes the base off the lists, so that the search goes on.
     """
 
@@ -202,41 +226,43 @@ class Radial(Search):
         alpha: float = 0.1,
         unstick: bool = False,
     ) -> None:
-        self.shape, self.alpha, self._unstick = tuple(shape), alpha, unstick
+        self.shape = tuple(shape)
+        self.alpha = alpha
+        self._unstick = unstick
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
         self._last = self._over = False
         self._batch = self._ignored = 0
         self._begin(None)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Entry]:
         """The base while it is unmeasured, then the lines width by width."""
         if self._over:
             return
         if self._base_new or self._last:
-            yield Job(self.base, "last" if self._last else "start")
+            yield Entry(self.base, "last" if self._last else "start")
         if not self._last:
             for rung in self._rungs:
                 yield from rung.jobs()
 
     def _begin(self, joining: Direction | None) -> None:
         """Open the round of this base."""
-        self._base_new, self._told = self.base not in self.values, list[float]()
+        self._base_new = self.base not in self.values
+        self._told = list[float]()
         self._best = (self.values.get(self.base, inf), self.base)
-        self._rungs = [
-            Rung(self._open(self.base, width, joining)) for width in range(1, len(self.shape) + 1)
-        ]
+        widths = range(1, len(self.shape) + 1)
+        self._rungs = [Rung(self._open(self.base, width, joining)) for width in widths]
 
     def _open(
         self, base: Point, width: int, joining: Direction | None
     ) -> Iterator[tuple[Direction, RadialLine]]:
+        """Lines of one width through the base, but for the one that joins it to the base before."""
         for direction in lines_through(base, self.shape, width):
             if direction == joining:
                 continue
             points = points_along(base, direction, self.shape)
-            new = (
-                self._base_new or self._told
-            )  # then a line hears of the base by being told, early or late
+            # Then a line learns of the base by being told, early or late.
+            new = self._base_new or self._told
             before = {
                 p: self.values[p] for p in points if p in self.values and not (new and p == base)
             }
@@ -250,7 +276,7 @@ class Radial(Search):
             self._over = True
         elif point != self.base:
             self.values[point] = value
-            direction = along([(x > b) - (x < b) for x, b in zip(point, self.base, strict=True)])
+            direction = along(signs(point, self.base))
             line = self._rungs[sum(map(abs, direction)) - 1].running[direction]
             line.tell(line.points.index(point), value)
         elif self._base_new:
@@ -262,21 +288,19 @@ class Radial(Search):
         else:
             self._ignored += 1
 
-    def open(self, jobs: Iterable[Job]) -> list[Job]:
+    def open(self, jobs: Iterable[Entry]) -> list[Entry]:
         """Take the batch."""
         batch, self._ignored = super().open(jobs), 0
         self._batch = len(batch)
         return batch
 
     def _close(self) -> None:
-        self._base_new = (
-            self._base_new and self.base not in self.values
-        )  # repeats in its first batch are told, too
-        if (
-            self._unstick and self._ignored == self._batch
-        ):  # nothing was learnt, and the next batch would be the same
+        # Repeats in its first batch are told, too.
+        self._base_new = self._base_new and self.base not in self.values
+        # Nothing was learnt, and the next batch would be the same.
+        if self._unstick and self._ignored == self._batch:
             for line in (line for rung in self._rungs for line in rung.running.values()):
-                line.drop(self.base)
+                line.strike(self.base)
         for rung in self._rungs:
             for line in rung.close():
                 self._best = min(self._best, line.best(), key=lambda found: found[0])
@@ -284,4 +308,4 @@ class Radial(Search):
             old, self.base = self.base, self._best[1]
             self._last = self.base == old
             if not self._last:
-                self._begin(along([(x > b) - (x < b) for x, b in zip(self.base, old, strict=True)]))
+                self._begin(along(signs(self.base, old)))

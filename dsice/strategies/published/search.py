@@ -17,8 +17,8 @@ from dsice.trial import Proposal, State
 from dsice.typing import Point
 
 
-class Job(NamedTuple):
-    """A point to measure, and why."""
+class Entry(NamedTuple):
+    """An entry of the job list: a point to measure, and why."""
 
     point: Point
     phase: str
@@ -44,7 +44,7 @@ class Search(ABC):
     _waiting: int = 0
 
     @abstractmethod
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Entry]:
         """The job list as it stands, lazily; nothing: the search has ended."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Search(ABC):
         """All of the batch are told."""
         self._waiting = 0
 
-    def open(self, jobs: Iterable[Job]) -> list[Job]:
+    def open(self, jobs: Iterable[Entry]) -> list[Entry]:
         """Take these first entries of the job list as the batch."""
         batch = list(jobs)
         self._waiting = len(batch)
@@ -96,44 +96,47 @@ class Replay:
     """
 
     def __init__(self, search: Search, space: Space, batch: int) -> None:
-        self._search, self._space, self._size = search, space, batch
+        self._search = search
+        self._space = space
+        self._size = batch
         self._known: dict[Point, Point | None] = {}
         self._told: dict[Point, tuple[int, float]] = {}
-        self._open: list[Job] = []
+        self._open: list[Entry] = []
 
     def holds(self, history: History) -> bool:
         """Whether the values told so far are still those of the history."""
-        n, values = len(history), _Values(history)
+        values = _Values(history)
+        n = len(history)
         return all(id < n and values.of(id) == value for id, value in self._told.values())
 
     def next(self, n: int, history: History) -> list[Proposal]:
-        """Up to `n` points that the open batch still lacks; batches that are complete are told on the way."""
+        """Up to `n` points that the open batch still lacks.
+
+        Batches that are complete are told on the way.
+        """
         values = _Values(history)
         while self._open or self._fill():
-            wanted = dict.fromkeys(
-                point for job in self._open if (point := self._canonical(job.point)) is not None
-            )
-            ids = {point: history.id_of((point, 0, 0, 0)) for point in wanted}
-            if any(id is None or values.of(id) is None for id in ids.values()):
-                return self._proposals(
-                    [job for job in self._open if self._lacks(job, ids)], n, history
-                )
-            for point, id in ids.items():
-                value = None if id is None else values.of(id)
-                if id is not None and value is not None:
-                    self._told[point] = (id, value)
+            points = [self._canonical(entry.point) for entry in self._open]
+            ids = {p: history.id_of((p, 0, 0, 0)) for p in points if p is not None}
+            told = {p: (id, values.of(id)) for p, id in ids.items() if id is not None}
+            known = {p: (id, value) for p, (id, value) in told.items() if value is not None}
+            if len(known) < len(ids):
+                lacking = [entry for entry in self._open if self._lacks(entry, ids)]
+                return self._proposals(lacking, n, history)
+            self._told |= known
             batch, self._open = self._open, []
-            for job in batch:
-                told = self._canonical(job.point)
-                self._search.tell(job.point, inf if told is None else self._told[told][1])
+            for entry, point in zip(batch, points, strict=True):
+                value = inf if point is None else self._told[point][1]
+                self._search.tell(entry.point, value)
         return []
 
     def _fill(self) -> bool:
         """Open the next batch; False when the search has ended."""
-        new, jobs = set[Point](), list[Job]()
-        for job in self._search.jobs():
-            jobs.append(job)
-            point = self._canonical(job.point)
+        new = set[Point]()
+        jobs = list[Entry]()
+        for entry in self._search.jobs():
+            jobs.append(entry)
+            point = self._canonical(entry.point)
             if point is not None and point not in self._told:
                 new.add(point)
                 if len(new) == self._size:
@@ -141,18 +144,20 @@ class Replay:
         self._open = self._search.open(jobs)
         return bool(jobs)
 
-    def _lacks(self, job: Job, ids: dict[Point, int | None]) -> bool:
-        point = self._canonical(job.point)
+    def _lacks(self, entry: Entry, ids: dict[Point, int | None]) -> bool:
+        """Whether a valid point was neither asked nor added."""
+        point = self._canonical(entry.point)
         return point is not None and ids[point] is None
 
-    def _proposals(self, jobs: Sequence[Job], n: int, history: History) -> list[Proposal]:
+    def _proposals(self, jobs: Sequence[Entry], n: int, history: History) -> list[Proposal]:
+        """The first `n` points of these entries, each once."""
         found = dict[Point, Proposal]()
         base = self._canonical(self._search.base)
         centre = None if base is None else history.id_of((base, 0, 0, 0))
-        for job in jobs:
-            point = self._canonical(job.point)
+        for entry in jobs:
+            point = self._canonical(entry.point)
             if point is not None and point not in found and len(found) < n:
-                found[point] = Proposal(point, _note(job, centre))
+                found[point] = Proposal(point, _note(entry, centre))
         return list(found.values())
 
     def _canonical(self, point: Point) -> Point | None:
@@ -167,7 +172,9 @@ class _Values:
     """What a search is told of each trial."""
 
     def __init__(self, history: History) -> None:
-        self._history, self._scores, self._feasible = history, history.scores(), history.feasible()
+        self._history = history
+        self._scores = history.scores()
+        self._feasible = history.feasible()
 
     def of(self, id: int) -> float | None:
         """Score of a trial, inf if it has none or is infeasible, None while it is pending."""
@@ -177,9 +184,12 @@ class _Values:
         return score if isfinite(score) and self._feasible[id] else inf
 
 
-def _note(job: Job, centre: int | None) -> dict[str, object]:
-    note: dict[str, object] = {"phase": job.phase}
-    if job.direction is not None:
-        note |= {"width": sum(map(abs, job.direction)), "direction": list(job.direction)}
-        note |= {} if centre is None else {"centre": centre}
+def _note(entry: Entry, centre: int | None) -> dict[str, object]:
+    """Note of a proposal: why it is measured, and on which line through which trial."""
+    note: dict[str, object] = {"phase": entry.phase}
+    if entry.direction is not None:
+        note["width"] = sum(map(abs, entry.direction))
+        note["direction"] = list(entry.direction)
+        if centre is not None:
+            note["centre"] = centre
     return note

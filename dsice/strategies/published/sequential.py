@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 
 from dsice.directions.ladder import Direction
-from dsice.strategies.published.ippe import LineSearch
+from dsice.strategies.published.ippe import IPPELine
 from dsice.strategies.published.lattice import centre, neighbours, points_along
-from dsice.strategies.published.search import Job, Search
+from dsice.strategies.published.search import Entry, Search
 from dsice.typing import Point
 
 
@@ -28,13 +28,15 @@ class Sequential(Search):
         narrow: bool = True,
         alpha: float = 0.1,
     ) -> None:
-        self.shape, self.narrow, self.alpha = tuple(shape), narrow, alpha
+        self.shape = tuple(shape)
+        self.narrow = narrow
+        self.alpha = alpha
         self.base = centre(shape) if start is None else start
         self.values: dict[Point, float] = {}
         self._run = self._search()
         self._next = next(self._run, None)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[Entry]:
         """The next point alone."""
         return iter(() if self._next is None else (self._next,))
 
@@ -43,11 +45,13 @@ class Sequential(Search):
         self._next = next(self._run, None)
 
     # ------------------------------------------------------------------ the search, step by step
-    def _search(self) -> Iterator[Job]:
-        yield Job(self.base, "start")
+    def _search(self) -> Iterator[Entry]:
+        """The whole search; each entry is measured before it goes on."""
+        yield Entry(self.base, "start")
         widest = len(self.shape)
         width = 1 if self.narrow else widest
-        searched, moved = set[Direction](), False
+        searched = set[Direction]()
+        moved = False
         while True:
             direction = yield from self._probe(width, searched, moved)
             if direction is None and moved:
@@ -63,13 +67,15 @@ class Sequential(Search):
 
     def _probe(
         self, width: int, searched: set[Direction], moved: bool
-    ) -> Generator[Job, None, Direction | None]:
-        """Measure the neighbours in directions not yet searched from this base; the direction of the best.
+    ) -> Generator[Entry, None, Direction | None]:
+        """Measure the neighbours in directions not yet searched from this base.
 
-        The best is sought among those measured before, then among the new ones. None: there is
-        no neighbour left, or - right after a move - none that was not measured before.
+        Returns the direction of the best of them, which is sought among those measured before, then
+        among the new ones. None: there is no neighbour left, or - right after a move - none that
+        was not measured before.
         """
-        before, best_old, best_new = len(self.values), None, None
+        before = len(self.values)
+        best_old = best_new = None
         probed = set[Direction]()
         for w in range(1, width + 1):
             for point, direction in neighbours(self.base, self.shape, w):
@@ -79,7 +85,7 @@ class Sequential(Search):
                 if point in self.values:
                     best_old = self._better(best_old, point, direction)
                 else:
-                    yield Job(point, "probe", direction)
+                    yield Entry(point, "probe", direction)
                     best_new = self._better(best_new, point, direction)
         searched |= probed
         if moved and len(self.values) == before:
@@ -91,15 +97,16 @@ class Sequential(Search):
     def _better(
         self, best: tuple[float, Direction] | None, point: Point, direction: Direction
     ) -> tuple[float, Direction]:
+        """The better of the best so far and a point."""
         value = self.values[point]
         return (value, direction) if best is None or value < best[0] else best
 
-    def _line(self, direction: Direction) -> Generator[Job, None, Point | None]:
+    def _line(self, direction: Direction) -> Generator[Entry, None, Point | None]:
         """Search the line through the base, border to border; its best measured point."""
         points = points_along(self.base, direction, self.shape)
-        search = LineSearch(len(points), lambda level: self.values.get(points[level]), self.alpha)
+        search = IPPELine(len(points), lambda level: self.values.get(points[level]), self.alpha)
         while levels := search.suggest():
-            yield Job(points[levels[0]], "line", direction)
+            yield Entry(points[levels[0]], "line", direction)
             search.tell(levels[0], self.values[points[levels[0]]])
         best = search.best()
         return None if best is None else points[best]

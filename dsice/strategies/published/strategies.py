@@ -1,14 +1,14 @@
-"""The published algorithms as strategies."""
+"""The published algorithms as strategies: their options, and the replay of a history."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from math import isfinite
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from dsice.checks import flag, number, whole, wrong
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
@@ -22,14 +22,46 @@ from dsice.strategies.published.sequential import Sequential
 from dsice.trial import Proposal
 from dsice.typing import Point
 
-# Where the replay of a history stands, so that an ask need not begin at the first trial; without it the answer is the same.
+# Where the replay of a history stands, so that an ask need not begin at the first trial; without it
+# the answer is the same.
 _STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], Replay]] = (
     WeakKeyDictionary()
 )
 
 
+class Published(Strategy):
+    """A published algorithm, run over the history."""
+
+    @abstractmethod
+    def _starts(self, space: Space, stream: Stream) -> tuple[Point, ...]:
+        """Points that the algorithm begins with, if it is told any."""
+
+    @abstractmethod
+    def _search(self, space: Space, starts: tuple[Point, ...]) -> Search:
+        """The algorithm on that grid, before anything was told."""
+
+    @property
+    def _batch_size(self) -> int:
+        """New points in a batch of the algorithm."""
+        return 1
+
+    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
+        """What the algorithm's batch still lacks, up to `n` points.
+
+        None while all of it is pending, and when the search has ended. It goes on where the last
+        ask left it, if all that the algorithm was told then still holds.
+        """
+        starts = self._starts(space, stream)
+        stand = _STANDS.get(history)
+        if stand is None or stand[:3] != (self, space, starts) or not stand[3].holds(history):
+            replay = Replay(self._search(space, starts), space, self._batch_size)
+            stand = (self, space, starts, replay)
+        _STANDS[history] = stand
+        return stand[3].next(n, history)
+
+
 @dataclass(frozen=True, kw_only=True)
-class IPPE(Strategy):
+class IPPE(Published):
     """IPPE, the d-spline search of one parameter; for spaces with one axis.
 
     Parameters
@@ -50,25 +82,25 @@ class IPPE(Strategy):
     original: bool = False
 
     def __post_init__(self) -> None:
-        _check(self, alpha=self.alpha)
-        if not isinstance(self.original, bool):
-            raise OptionError(f"IPPE(original={self.original!r}): expected True or False")
+        _check_alpha(self, self.alpha)
+        flag("IPPE", "original", self.original)
 
-    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """The next point; none while it is pending and when the search has ended."""
+    def _starts(self, space: Space, stream: Stream) -> tuple[Point, ...]:
+        return ()
+
+    def _search(self, space: Space, starts: tuple[Point, ...]) -> Search:
         if space.ndim != 1:
             raise OptionError(
-                f"IPPE searches one parameter, the space has {space.ndim}; use Sequential2018 or DSICE"
+                f"IPPE searches one parameter, the space has {space.ndim}; "
+                "use Sequential2018 or DSICE"
             )
-        one = Original if self.original else OneLine
-        return _replay(
-            self, n, space, history, (), lambda starts: one(space.shape, alpha=self.alpha), 1
-        )
+        algorithm = Original if self.original else OneLine
+        return algorithm(space.shape, alpha=self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequential2017(Strategy):
-    """S_2017, one measurement at a time: all 3^N - 1 neighbours, then the line through the best of them.
+class FromStart(Published):
+    """Options of the algorithms that go from one base to the next.
 
     Parameters
     ----------
@@ -77,73 +109,123 @@ class Sequential2017(Strategy):
     alpha
         Smoothing of the d-spline.
     latin
-        Begin with the best of a Latin hypercube of so many points instead (drawn with the tuner's seed).
+        Begin with the best of a Latin hypercube of so many points instead (drawn with the tuner's
+        seed).
+
+    Raises
+    ------
+    OptionError
+        An option out of its range, or a start and a Latin hypercube.
+    """
+
+    start: Mapping[str, Any] | None = None
+    alpha: float = 0.1
+    latin: int = 0
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        _check_alpha(self, self.alpha)
+        whole(name, "latin", self.latin, 0, "0 means no Latin hypercube")
+        if self.start is None:
+            return
+        if not isinstance(self.start, Mapping):
+            raise wrong(
+                name, "start", self.start, "a mapping of parameter names to values, or None"
+            )
+        if self.latin:
+            raise OptionError(
+                f"{name}(start=..., latin={self.latin}): "
+                "give a start or a Latin hypercube, not both"
+            )
+
+    def _starts(self, space: Space, stream: Stream) -> tuple[Point, ...]:
+        if self.latin:
+            return tuple(latin(space, self.latin, stream))
+        if self.start is None:
+            return (middle(space, stream),)
+        return (space.point(self.start),)
+
+    def _search(self, space: Space, starts: tuple[Point, ...]) -> Search:
+        if self.latin:
+            return Designed(starts, lambda base: self._search_from(base, space))
+        return self._search_from(starts[0], space)
+
+    @abstractmethod
+    def _search_from(self, base: Point, space: Space) -> Search:
+        """The algorithm with its first base."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batched(FromStart):
+    """Options of the algorithms that measure a batch at a time.
+
+    Parameters
+    ----------
+    start, alpha, latin
+        See `FromStart`.
+    batch
+        Points that it measures between two decisions. An ask for more gets no more; an ask for
+        fewer gets the first of them, and nothing is decided until all are told.
+    """
+
+    batch: int = 40
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole(type(self).__name__, "batch", self.batch, 1)
+
+    @property
+    def _batch_size(self) -> int:
+        return self.batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequential2017(FromStart):
+    """S_2017, one measurement at a time: all 3^N - 1 neighbours, then a line through the best.
+
+    Parameters
+    ----------
+    start, alpha, latin
+        See `FromStart`: params to begin with, smoothing of the d-spline, points of a Latin
+        hypercube.
 
     References
     ----------
     Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (10.1109/IPDPSW.2017.132).
     """
 
-    start: Mapping[str, Any] | None = None
-    alpha: float = 0.1
-    latin: int = 0
-
-    def __post_init__(self) -> None:
-        _check(self, alpha=self.alpha, latin=self.latin, start=self.start)
-
-    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """The next point; none while it is pending and when the search has ended."""
-        make = partial(Sequential, space.shape, narrow=False, alpha=self.alpha)
-        return _from_start(self, n, space, history, stream, make, 1)
+    def _search_from(self, base: Point, space: Space) -> Search:
+        return Sequential(space.shape, base, narrow=False, alpha=self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequential2018(Strategy):
-    """S_2018, one measurement at a time: directions along one axis first, one axis more when nothing is gained.
+class Sequential2018(FromStart):
+    """S_2018, one measurement at a time: axes first, one axis more when nothing is gained.
 
     Parameters
     ----------
-    start
-        Params to begin with; the middle of the grid by default.
-    alpha
-        Smoothing of the d-spline.
-    latin
-        Begin with the best of a Latin hypercube of so many points instead (drawn with the tuner's seed).
+    start, alpha, latin
+        See `FromStart`: params to begin with, smoothing of the d-spline, points of a Latin
+        hypercube.
 
     References
     ----------
     IPSJ 2018, "multi-steps search".
     """
 
-    start: Mapping[str, Any] | None = None
-    alpha: float = 0.1
-    latin: int = 0
-
-    def __post_init__(self) -> None:
-        _check(self, alpha=self.alpha, latin=self.latin, start=self.start)
-
-    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """The next point; none while it is pending and when the search has ended."""
-        return _from_start(
-            self, n, space, history, stream, partial(Sequential, space.shape, alpha=self.alpha), 1
-        )
+    def _search_from(self, base: Point, space: Space) -> Search:
+        return Sequential(space.shape, base, alpha=self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parallel2022(Strategy):
-    """The parallel DSICE of 2021-22, after its poster: directional and one-dimensional search together.
+class Parallel2022(Batched):
+    """The parallel DSICE of 2021-22, after its poster: directional and line search together.
 
     Parameters
     ----------
-    start
-        Params to begin with; the middle of the grid by default.
-    alpha
-        Smoothing of the d-spline.
-    latin
-        Begin with the best of a Latin hypercube of so many points instead (drawn with the tuner's seed).
-    batch
-        Points that it measures between two decisions. An ask for more gets no more; an ask for
-        fewer gets the first of them, and nothing is decided until all are told.
+    start, alpha, latin, batch
+        See `FromStart` and `Batched`: params to begin with, smoothing of the d-spline, points of a
+        Latin hypercube, points between two decisions.
 
     References
     ----------
@@ -151,121 +233,31 @@ class Parallel2022(Strategy):
     published: docs/published.md says what is our reading.
     """
 
-    start: Mapping[str, Any] | None = None
-    alpha: float = 0.1
-    latin: int = 0
-    batch: int = 40
-
-    def __post_init__(self) -> None:
-        _check(self, alpha=self.alpha, latin=self.latin, start=self.start, batch=self.batch)
-
-    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """What the batch still lacks, up to `n` points."""
-        return _from_start(
-            self,
-            n,
-            space,
-            history,
-            stream,
-            partial(Parallel, space.shape, alpha=self.alpha),
-            self.batch,
-        )
+    def _search_from(self, base: Point, space: Space) -> Search:
+        return Parallel(space.shape, base, alpha=self.alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Radial2024(Strategy):
-    """P_2024B: all lines through the base at once. Its repeated points are answered from the history.
+class Radial2024(Batched):
+    """P_2024B: all lines through the base at once.
+
+    Points that it repeats are answered from the history.
 
     Parameters
     ----------
-    start
-        Params to begin with; the middle of the grid by default.
-    alpha
-        Smoothing of the d-spline.
-    latin
-        Begin with the best of a Latin hypercube of so many points instead (drawn with the tuner's seed).
-    batch
-        Points that it measures between two decisions. An ask for more gets no more; an ask for
-        fewer gets the first of them, and nothing is decided until all are told.
+    start, alpha, latin, batch
+        See `FromStart` and `Batched`: params to begin with, smoothing of the d-spline, points of a
+        Latin hypercube, points between two decisions.
 
     References
     ----------
     SC24 poster; the authors' library, Kogakuin-HPCL/DSICE 1.0.1.
     """
 
-    start: Mapping[str, Any] | None = None
-    alpha: float = 0.1
-    latin: int = 0
-    batch: int = 40
-
-    def __post_init__(self) -> None:
-        _check(self, alpha=self.alpha, latin=self.latin, start=self.start, batch=self.batch)
-
-    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """What the batch still lacks, up to `n` points."""
-        make = partial(Radial, space.shape, alpha=self.alpha, unstick=True)
-        return _from_start(self, n, space, history, stream, make, self.batch)
+    def _search_from(self, base: Point, space: Space) -> Search:
+        return Radial(space.shape, base, alpha=self.alpha, unstick=True)
 
 
-_FromStart = Sequential2017 | Sequential2018 | Parallel2022 | Radial2024
-
-
-def _from_start(
-    options: _FromStart,
-    n: int,
-    space: Space,
-    history: History,
-    stream: Stream,
-    make: Callable[[Point], Search],
-    batch: int,
-) -> list[Proposal]:
-    if options.latin:
-        starts = latin(space, options.latin, stream)
-        return _replay(
-            options, n, space, history, tuple(starts), lambda points: Designed(points, make), batch
-        )
-    start = middle(space, stream) if options.start is None else space.point(options.start)
-    return _replay(options, n, space, history, (start,), lambda points: make(points[0]), batch)
-
-
-def _replay(
-    options: Strategy,
-    n: int,
-    space: Space,
-    history: History,
-    starts: tuple[Point, ...],
-    make: Callable[[tuple[Point, ...]], Search],
-    batch: int,
-) -> list[Proposal]:
-    """Run the search over the history, from where the last ask left it if all that it was told still holds."""
-    stand = _STANDS.get(history)
-    if stand is None or stand[:3] != (options, space, starts) or not stand[3].holds(history):
-        stand = (options, space, starts, Replay(make(starts), space, batch))
-    _STANDS[history] = stand
-    return stand[3].next(n, history)
-
-
-def _check(
-    options: Strategy, *, alpha: float, latin: int = 0, batch: int = 1, start: object = None
-) -> None:
-    name = type(options).__name__
-    if (
-        isinstance(alpha, bool)
-        or not isinstance(alpha, (int, float))
-        or not (isfinite(alpha) and alpha > 0)
-    ):
-        raise OptionError(f"{name}(alpha={alpha!r}): expected a finite number > 0")
-    if isinstance(latin, bool) or not isinstance(latin, int) or latin < 0:
-        raise OptionError(
-            f"{name}(latin={latin!r}): expected a whole number >= 0; 0 means no Latin hypercube"
-        )
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise OptionError(f"{name}(batch={batch!r}): expected a whole number >= 1")
-    if start is not None and not isinstance(start, Mapping):
-        raise OptionError(
-            f"{name}(start={start!r}): expected a mapping of parameter names to values, or None"
-        )
-    if start is not None and latin:
-        raise OptionError(
-            f"{name}(start=..., latin={latin}): give a start or a Latin hypercube, not both"
-        )
+def _check_alpha(owner: Strategy, alpha: object) -> None:
+    name = type(owner).__name__
+    number(name, "alpha", alpha, "a finite number > 0", above=0.0)

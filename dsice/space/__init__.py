@@ -11,6 +11,7 @@ conditional parameter that is not active is at level 0, so that all its values a
 - `axes`: the types of axes, `Ordinal` and `Choice`, and the registry of all types;
 - `expression`: rules as text, a safe subset of Python;
 - `rules`: `Require` and `When`;
+- `tabulated`: one rule with the answers that it gave;
 - `validity`: all rules of a space, bound to its axes;
 - `sampling`: uniform samples of valid points, also of grids too large to enumerate;
 - `serialise`: spaces as JSON, fingerprints, differences;

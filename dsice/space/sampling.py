@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.validity import FALSE, LIMIT, Tabulated, Validity
+from dsice.space.tabulated import FALSE, MAX_CELLS, TabulatedRule
+from dsice.space.validity import Validity
 from dsice.typing import Array, Bools, Floats, Ints, Point
 
 TRIES: Final = 1_000_000
@@ -35,7 +36,7 @@ _RARE: Final = 0.01
 
 
 def enumerate_valid(rules: Validity) -> Ints:
-    """Return the flat indices of all valid points, ascending; for grids of at most LIMIT points."""
+    """Return the flat indices of all valid points, ascending; for up to MAX_CELLS grid points."""
     size = math.prod(rules.shape)
     if rules.unconstrained:
         return np.arange(size, dtype=np.int64)
@@ -186,15 +187,15 @@ def _probes(rules: Validity) -> Ints:
 
 
 def _blocks(rules: Validity) -> list[Block]:
-    """Group the axes that string rules tie together into sub-grids of at most LIMIT cells.
+    """Group the axes that string rules tie together into sub-grids of at most MAX_CELLS cells.
 
     The strictest rules come first.
     """
     blocks = []
     conditions = [condition for own in rules.conditions.values() for condition in own]
     control = sorted({int(j) for condition in conditions for j in condition.columns})
-    has_functions = any(condition.rule.expression is None for condition in conditions)
-    if conditions and not has_functions and _cells(rules, control) <= LIMIT:
+    has_functions = not all(condition.is_text for condition in conditions)
+    if conditions and not has_functions and _cells(rules, control) <= MAX_CELLS:
         blocks.append(_control_block(rules, control))
     free = set(range(len(rules.shape))) - set(control) - rules.conditions.keys()
     requires = [rule for rule in rules.requires if free.issuperset(rule.columns.tolist())]
@@ -208,18 +209,18 @@ def _blocks(rules: Validity) -> list[Block]:
     return blocks
 
 
-def _merge(rules: Validity, requires: Iterable[Tabulated]) -> list[list[int]]:
+def _merge(rules: Validity, requires: Iterable[TabulatedRule]) -> list[list[int]]:
     """Join the axes of string rules, strictest first, while their sub-grid stays small enough."""
     shares = [
         (_share(rules, rule), tuple(sorted(rule.columns.tolist())))
         for rule in requires
-        if rule.cells <= LIMIT and _is_text(rule)
+        if rule.cells <= MAX_CELLS and rule.is_text
     ]
     groups: list[set[int]] = []
     for _, columns in sorted(shares):
         touched = [group for group in groups if group & set(columns)]
         joint = set(columns).union(*touched)
-        if _cells(rules, joint) <= LIMIT:
+        if _cells(rules, joint) <= MAX_CELLS:
             groups = [group for group in groups if group not in touched] + [joint]
     return [sorted(group) for group in groups]
 
@@ -244,7 +245,7 @@ def _allowed(rules: Validity, columns: list[int]) -> tuple[Ints, Bools]:
     The other axes are at level 0.
     """
     shape = _shape(rules, columns)
-    inner = [rule for rule in rules.requires if _is_text(rule) and _is_within(rule, columns)]
+    inner = [rule for rule in rules.requires if rule.is_text and _is_within(rule, columns)]
     cells = []
     actives = []
     size = math.prod(shape)
@@ -262,16 +263,12 @@ def _allowed(rules: Validity, columns: list[int]) -> tuple[Ints, Bools]:
     return np.concatenate(cells), np.concatenate(actives)
 
 
-def _share(rules: Validity, rule: Tabulated) -> float:
+def _share(rules: Validity, rule: TabulatedRule) -> float:
     columns = sorted(rule.columns.tolist())
     return len(_allowed(rules, columns)[0]) / rule.cells
 
 
-def _is_text(rule: Tabulated) -> bool:
-    return rule.rule.expression is not None
-
-
-def _is_within(rule: Tabulated, columns: Iterable[int]) -> bool:
+def _is_within(rule: TabulatedRule, columns: Iterable[int]) -> bool:
     return set(rule.columns.tolist()) <= set(columns)
 
 

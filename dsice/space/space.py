@@ -16,7 +16,8 @@ from dsice.errors import SpaceError
 from dsice.space import sampling, serialise
 from dsice.space.axes import Axis, as_axes
 from dsice.space.rules import Predicate, Rule, as_rules
-from dsice.space.validity import LIMIT, Validity, unknown
+from dsice.space.tabulated import MAX_CELLS
+from dsice.space.validity import Validity, describe_unknown
 from dsice.space.values import Value, plain
 from dsice.typing import Array, Bools, Ints, Params, Point
 
@@ -106,7 +107,7 @@ class Space:
     @property
     def enumerable(self) -> bool:
         """Whether the grid is small enough (1e6 points) to enumerate it once."""
-        return self.size <= LIMIT
+        return self.size <= MAX_CELLS
 
     @property
     def count(self) -> int | None:
@@ -141,7 +142,7 @@ class Space:
             )
         for name in params:
             if name not in self._axes:
-                raise SpaceError(unknown(name, self._names))
+                raise SpaceError(describe_unknown(name, self._names))
         levels = [
             self._level(j, params[name]) if name in params else 0
             for j, name in enumerate(self._names)
@@ -214,7 +215,7 @@ class Space:
         if not self.enumerable:
             raise SpaceError(
                 f"a grid of {_large(self.size)} points is not enumerated "
-                f"(at most {LIMIT:,} are); use sample()"
+                f"(at most {MAX_CELLS:,} are); use sample()"
             )
         return self._valid_points
 

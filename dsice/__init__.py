@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what a type checker sees of the table below; a test compare
     from dsice.insight import effects as effects
     from dsice.insight import importance as importance
     from dsice.journal import Journal as Journal
+    from dsice.journal.extend import extend as extend
     from dsice.running.run import advance as advance
     from dsice.running.run import minimize as minimize
     from dsice.running.run import run as run
@@ -31,7 +32,6 @@ if TYPE_CHECKING:  # what a type checker sees of the table below; a test compare
     from dsice.trial import State as State
     from dsice.trial import Trial as Trial
     from dsice.tuner import Tuner as Tuner
-    from dsice.tuner import extend as extend
     from dsice.worker import environment as environment
     from dsice.worker import parent_dir as parent_dir
     from dsice.worker import step as step
@@ -43,10 +43,11 @@ _PUBLIC = {
     "history": ("History",),
     "insight": ("effects", "importance"),
     "journal": ("Journal",),
+    "journal.extend": ("extend",),
     "running": ("advance", "minimize", "run"),
     "space": ("Choice", "Ordinal", "Require", "Space", "When"),
     "trial": ("Proposal", "State", "Trial"),
-    "tuner": ("Tuner", "extend"),
+    "tuner": ("Tuner",),
     "worker": ("environment", "parent_dir", "step", "trial_dir"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

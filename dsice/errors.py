@@ -1,4 +1,4 @@
-"""All errors of dsice, one tree with one root; each child is also the builtin that fits.
+"""All errors of dsice: one tree with one root; each error is also the builtin one that fits.
 
 ::
 
@@ -16,7 +16,7 @@
     ├── RankError         (RuntimeError)  a worker process of a multi-process trainer made a tuner
     └── MissingPackageError (ImportError) an optional package is not installed
 
-    DsiceWarning (UserWarning)            something was told that could not be used as it was
+    DsiceWarning (UserWarning)            something could not be used as it was told
 """
 
 from __future__ import annotations
@@ -78,4 +78,4 @@ class MissingPackageError(DsiceError, ImportError):
 
 
 class DsiceWarning(UserWarning):
-    """Something was told that could not be used as it was; the message says what was recorded instead."""
+    """Something could not be used as it was told; the message says what was recorded instead."""

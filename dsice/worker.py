@@ -1,4 +1,9 @@
-"""What a trial's own program calls to report its learning curve and to know where it runs; standard library only."""
+"""What a trial's own program calls: to report its learning curve, and to know where it runs.
+
+A launcher gives the program of a trial environment variables whose names begin with ``DSICE_``,
+and, with `STEPS` and `STOP`, two files in the trial's directory: reports go into the one, the
+other asks the trial to stop. Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +24,23 @@ STOP = "stop"
 """File in a trial's directory whose presence asks the trial to stop."""
 
 STOPPING = "stopping"
-"""File in a trial's directory that says that `step` has returned True: what the program then returns is not a whole trial's."""
+"""File in a trial's directory that says that `step` has returned True.
+
+What the program returns then is not the result of a whole trial.
+"""
 
 
-class Place:
-    """Where a trial that shares its process with others reports to.
+class TrialContext:
+    """What the process's environment cannot say of a trial that shares the process with others.
 
     Attributes
     ----------
     directory
-        Its directory; None: learning curves are not available.
+        The trial's directory; None: learning curves are not available.
     variables
-        What `environment` says in it.
-    unheard
-        Calls of `step` that went nowhere.
+        What `environment` returns in the trial.
+    dropped_steps
+        Number of calls of `step` that went nowhere.
     """
 
     def __init__(self, directory: str | None, variables: Mapping[str, str] | None = None) -> None:
@@ -40,28 +48,28 @@ class Place:
         self.variables = dict(variables or {})
         if directory is not None:
             self.variables["DSICE_DIR"] = directory
-        self.unheard = 0
+        self.dropped_steps = 0
 
 
-_place: ContextVar[Place | None] = ContextVar("dsice_place", default=None)
+_context: ContextVar[TrialContext | None] = ContextVar("dsice_trial", default=None)
 
 
 @contextmanager
-def within(place: Place) -> Iterator[None]:
-    """Let `step` report to `place`, and `environment` speak of it, in this thread, instead of the process's environment."""
-    token = _place.set(place)
+def in_trial(context: TrialContext) -> Iterator[None]:
+    """Let `step` and `environment` follow `context` in this thread, not the environment."""
+    token = _context.set(context)
     try:
         yield
     finally:
-        _place.reset(token)
+        _context.reset(token)
 
 
 def step(step: SupportsIndex, value: SupportsFloat) -> bool:
     """Report one point of the running trial's learning curve.
 
-    Call it inside the program of a trial, where the launcher has set the environment
-    variable ``DSICE_DIR`` to the trial's directory. Outside of a trial it does nothing, so the same
-    program also runs by hand. In a multi-process trainer call it from one process only.
+    Call it inside the program of a trial, where the launcher has set the environment variable
+    ``DSICE_DIR`` to the trial's directory. Outside of a trial it does nothing, so the same program
+    also runs by hand. In a multi-process trainer call it from one process only.
 
     Parameters
     ----------
@@ -87,14 +95,15 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
     ...     if dsice.step(epoch, 1 / (epoch + 1)):
     ...         break
     """
-    line = json.dumps({"step": _count(step), "value": _number(value)}) + "\n"
-    place = _place.get()
-    directory = os.environ.get("DSICE_DIR") if place is None else place.directory
-    if place is not None and directory is None:
-        place.unheard += 1
+    line = json.dumps({"step": _whole(step), "value": _number(value)}) + "\n"
+    context = _context.get()
+    directory = os.environ.get("DSICE_DIR") if context is None else context.directory
+    if context is not None and directory is None:
+        context.dropped_steps += 1
     if not directory:
         return False
-    # One write of an O_APPEND file: lines of threads and processes never mix. No handle is kept, since the program may fork.
+    # One write to a file opened with O_APPEND: lines of threads and processes never mix.
+    # The file is not kept open, since the program may fork.
     handle = os.open(Path(directory, STEPS), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(handle, line.encode("ascii"))
@@ -107,17 +116,19 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
 
 
 def trial_dir() -> Path | None:
-    """Directory of the running trial, to write to; None outside of a trial, and where its launcher has no directory.
+    """Directory of the running trial, to write to.
 
-    What ``DSICE_DIR`` says, and the trial's own also where several run in one process, as threads do.
+    It is the one in ``DSICE_DIR``; where several trials run in one process, as threads do, that of
+    this thread's trial. None outside of a trial, and where its launcher has no directories.
     """
     return _path("DSICE_DIR")
 
 
 def parent_dir() -> Path | None:
-    """Directory of the trial that the running one continues, where its checkpoint is; None if it continues none.
+    """Directory of the trial that the running one continues, where its checkpoint is.
 
-    What ``DSICE_PARENT_DIR`` says, and the trial's own also where several run in one process.
+    It is the one in ``DSICE_PARENT_DIR``; where several trials run in one process, that of this
+    thread's trial. None if the trial continues no other.
 
     Examples
     --------
@@ -134,16 +145,17 @@ def _path(name: str) -> Path | None:
 
 
 def environment() -> dict[str, str]:
-    """The ``DSICE_`` variables of the running trial: its id, its directory, that of its parent, of what was prepared.
+    """The ``DSICE_`` variables of the running trial: its id, its directory, that of its parent.
 
-    They are those of ``os.environ`` where a trial has a process of its own. Where trials share one (threads, dask), which only
-    `dsice.launchers.Futures` does, they are those of the trial that this thread runs.
+    They are those of ``os.environ`` where a trial has a process of its own. Where trials share one
+    (threads, dask), which only `dsice.launchers.Futures` does, they are those of the trial that
+    this thread runs.
 
     Returns
     -------
     dict
-        Names (``DSICE_TRIAL``, ``DSICE_DIR``, ``DSICE_STAGE``, ``DSICE_PARENT_DIR``, ``DSICE_PREPARED``, ...) and values; empty
-        outside of a trial.
+        Names (``DSICE_TRIAL``, ``DSICE_DIR``, ``DSICE_STAGE``, ``DSICE_PARENT_DIR``,
+        ``DSICE_PREPARED``, ...) and values; empty outside of a trial.
 
     Examples
     --------
@@ -151,13 +163,13 @@ def environment() -> dict[str, str]:
     >>> dsice.environment().get("DSICE_DIR", ".")
     '.'
     """
-    place = _place.get()
-    if place is not None:
-        return dict(place.variables)
+    context = _context.get()
+    if context is not None:
+        return dict(context.variables)
     return {name: value for name, value in os.environ.items() if name.startswith("DSICE_")}
 
 
-def _count(step: SupportsIndex) -> int:
+def _whole(step: SupportsIndex) -> int:
     try:
         number = step.__index__()
     except AttributeError:

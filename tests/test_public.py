@@ -36,7 +36,7 @@ def test_type_checkers_see_the_public_names() -> None:
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     }
-    assert seen == {(module, name) for module, names in dsice._PUBLIC.items() for name in names}
+    assert seen == {(module.split(".")[0], name) for module, names in dsice._PUBLIC.items() for name in names}
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,9 @@ def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         dsice.nonsense  # noqa: B018
+
+
+def test_names_of_the_last_release_work_and_say_where_they_are_now() -> None:
+    with pytest.warns(DeprecationWarning, match="from dsice import extend"):
+        from dsice.tuner import extend
+    assert extend is dsice.extend

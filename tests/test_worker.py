@@ -15,7 +15,7 @@ import pytest
 
 import dsice
 from dsice.launchers.outcome import CurveReader
-from dsice.worker import Place, within
+from dsice.worker import TrialContext, in_trial
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_trial_finds_its_directories(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("DSICE_DIR", str(tmp_path / "4"))
     monkeypatch.setenv("DSICE_PARENT_DIR", str(tmp_path / "1"))
     assert (dsice.trial_dir(), dsice.parent_dir()) == (tmp_path / "4", tmp_path / "1")
-    with within(Place(str(tmp_path / "5"))):  # one of several in a process: the environment is not its own
+    with in_trial(TrialContext(str(tmp_path / "5"))):  # one of several in a process: the environment is not its own
         assert (dsice.trial_dir(), dsice.parent_dir()) == (tmp_path / "5", None)
 
 

@@ -11,9 +11,21 @@ only writer of a history and its journal.
 learning curves, lost runs and preparations.
 """
 
-from dsice.journal.extend import Extension, extend
+import warnings
+from typing import Any
+
 from dsice.stopping import Stopper
 from dsice.tuner.options import Axes
 from dsice.tuner.tuner import Tuner
 
-__all__ = ["Axes", "Extension", "Stopper", "Tuner", "extend"]
+__all__ = ["Axes", "Stopper", "Tuner"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "extend":
+        raise AttributeError(f"module 'dsice.tuner' has no attribute {name!r}")
+    from dsice.journal.extend import extend
+
+    text = "dsice.tuner.extend has moved: from dsice import extend"
+    warnings.warn(text, DeprecationWarning, stacklevel=2)
+    return extend

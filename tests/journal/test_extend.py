@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from dsice import Choice, Require, Space, Tuner, When
+from dsice import Choice, Require, Space, Tuner, When, extend
 from dsice.cli.main import main
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.strategies import DSICE, Random
-from dsice.tuner import extend
 from tests.conftest import bowl, conditional, fill
 
 OLD: dict[str, Any] = {"x": [1, 2, 4, 8], "y": [0.0, 0.5, 1.0]}

@@ -19,7 +19,7 @@ from typing import Any
 
 from dsice.launchers.standalone._call import Unusable, prepared, record, story
 from dsice.launchers.trial_directory import no_checkpoint
-from dsice.worker import STOP, STOPPING, Place, within
+from dsice.worker import STOP, STOPPING, TrialContext, in_trial
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class Task:
 def perform(task: Task) -> dict[str, Any]:
     """Call the function; what happened, with host, pid, start and end (Unix times) of the call."""
     done: dict[str, Any] = {"host": os.uname().nodename, "pid": os.getpid(), "started": time.time()}
-    place = Place(task.directory, task.variables)
+    context = TrialContext(task.directory, task.variables)
     try:
-        done.update(_attempt(task, place))
+        done.update(_attempt(task, context))
     except KeyboardInterrupt:  # Ctrl-C at a terminal reaches worker processes, too
         done["lost"] = "interrupted (SIGINT) on the worker"
     done["ended"] = time.time()
     done.setdefault("seconds", done["ended"] - done["started"])
-    done["unheard"] = place.unheard
+    done["unheard"] = context.dropped_steps
     done["told_to_stop"] = task.directory is not None and Path(task.directory, STOPPING).exists()
     return done
 
 
-def _attempt(task: Task, place: Place) -> dict[str, Any]:
+def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
     if task.directory is not None and not Path(task.directory).is_dir():
         missing = f"{task.directory} is not there on {os.uname().nodename}"
         advice = "give Futures a directory= on a file system that all workers share, or none"
@@ -87,7 +87,7 @@ def _attempt(task: Task, place: Place) -> dict[str, Any]:
         }
     started = time.perf_counter()
     try:
-        with within(place), _environment(task.variables):
+        with in_trial(context), _environment(task.variables):
             returned = function(**task.params, **prepared(function, task.params, task.variables))
         seconds = time.perf_counter() - started
         return {**(record(returned) if task.measures else {}), "seconds": seconds}

@@ -53,7 +53,7 @@ from dsice.strategies import (
 try:
     from dsice import extend
 except ImportError:  # 0.1.0 has it, but not among the names of the package
-    from dsice.tuner import extend
+    from dsice.tuner import extend  # type: ignore[no-redef]
 
 Options = dict[str, Any]
 """Arguments of `Tuner`, all but the journal."""

@@ -3,6 +3,10 @@
 Every message says where the option was given, what was given, and what is expected::
 
     Tuner(max_trials=0): expected a whole number >= 1
+
+`whole`, `number`, `flag` and `choice` check an option and return it; `is_whole` and `is_number`
+only answer; `wrong` makes the error for any other check. A bool is an int in Python, but no
+number for dsice.
 """
 
 from __future__ import annotations
@@ -23,12 +27,12 @@ Returned = TypeVar("Returned")
 
 
 def wrong(owner: str, name: str, value: object, expected: str) -> OptionError:
-    """The error that an option cannot be used."""
+    """The error for an option that cannot be used."""
     return OptionError(f"{owner}({name}={shown(value)}): expected {expected}")
 
 
 def shown(value: object) -> str:
-    """Repr for a message: short, and never an error of its own."""
+    """The repr of a value for a message: short, and never an error of its own."""
     try:
         text = repr(value)
     except Exception:  # a whole number of 5000 digits, or a class whose repr fails
@@ -37,12 +41,12 @@ def shown(value: object) -> str:
 
 
 def is_whole(value: object) -> bool:
-    """Whether this is a whole number; True and False are none."""
+    """Whether this is a whole number, of Python or numpy; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
 
 
 def is_number(value: object) -> bool:
-    """Whether this is a finite real number; True and False are none."""
+    """Whether this is a finite real number, of Python or numpy; True and False are not."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         return False
     try:
@@ -52,7 +56,7 @@ def is_number(value: object) -> bool:
 
 
 def whole(owner: str, name: str, value: object, least: int = 0, hint: str = "") -> int:
-    """An option that is a whole number of at least `least`.
+    """Check an option that is a whole number of at least `least`.
 
     Parameters
     ----------
@@ -61,10 +65,15 @@ def whole(owner: str, name: str, value: object, least: int = 0, hint: str = "") 
     hint
         What the number means, for the message.
 
+    Returns
+    -------
+    int
+        The number.
+
     Raises
     ------
     OptionError
-        It is none.
+        `value` is no such number.
     """
     if not isinstance(value, Integral) or not is_whole(value) or value < least:
         raise wrong(owner, name, value, f"a whole number >= {least}{hint and f' ({hint})'}")
@@ -81,10 +90,12 @@ def number(
     above: float = -math.inf,
     infinite: bool = False,
 ) -> float:
-    """An option that is a real number.
+    """Check an option that is a real number.
 
     Parameters
     ----------
+    owner, name
+        The function or class, and the option.
     expected
         What the number is, for the message.
     least, above
@@ -92,10 +103,15 @@ def number(
     infinite
         Whether infinity is allowed.
 
+    Returns
+    -------
+    float
+        The number.
+
     Raises
     ------
     OptionError
-        It is none.
+        `value` is no such number.
     """
     good = is_number(value) or (infinite and isinstance(value, float) and value == math.inf)
     if not good or not float(value) >= least or not float(value) > above:  # type: ignore[arg-type]
@@ -104,14 +120,14 @@ def number(
 
 
 def flag(owner: str, name: str, value: object, meaning: str = "True or False") -> bool:
-    """An option that is True or False."""
+    """Check an option that is True or False."""
     if not isinstance(value, bool):
         raise wrong(owner, name, value, meaning)
     return value
 
 
 def choice(owner: str, name: str, value: object, options: Iterable[str]) -> str:
-    """An option that is one of a few words."""
+    """Check an option that is one of a few words."""
     known = list(options)
     if not isinstance(value, str) or value not in known:
         listed = ", ".join(map(repr, known[:-1]))

@@ -21,15 +21,12 @@ from dsice.checks import number
 from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.running.options import RunOptions, usable_launcher
-from dsice.running.preparing import check_directories, prepare
+from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
 RETRY = 5.0  # seconds between two attempts to write a journal that cannot be written
-WAIT = (
-    0.5  # seconds that one look at the launcher may take; it returns as soon as something happens
-)
 
 
 def run_loop(

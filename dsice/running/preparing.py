@@ -13,7 +13,7 @@ from dsice.launchers.base import Job, Launcher, Result
 from dsice.running.options import RunOptions
 from dsice.tuner import Tuner
 
-WAIT = 0.5  # seconds that one look at the launcher may take
+WAIT = 0.5  # seconds that one look at the launcher may take, if nothing happens
 _PATIENCE = 10.0  # seconds for the other preparations to end when one has failed
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dsice.space import Space
     from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
+    from dsice.typing import PathLike
 
 
 def run(
@@ -172,7 +173,7 @@ def minimize(
     slots: int | None = None,
     max_trials: int | None = None,
     max_seconds: float | None = None,
-    journal: str | os.PathLike[str] | None = None,
+    journal: PathLike | None = None,
     seed: int = 0,
     progress: bool = True,
     workers: int | None = None,

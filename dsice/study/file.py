@@ -32,7 +32,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -59,6 +58,7 @@ from dsice.study.sections import (
 )
 from dsice.study.toml import Section
 from dsice.tuner import Tuner
+from dsice.typing import PathLike
 
 _SECTIONS = ("study", "space", "rules", "goal", "strategy", "stopper", "launcher")
 _KEYS = ("command", "function", "journal", "max_trials", "seed", "slots", "timeout", "lock")
@@ -153,7 +153,7 @@ class Study:
         )
 
 
-def read_study(path: str | os.PathLike[str]) -> Study:
+def read_study(path: PathLike) -> Study:
     """Read and check a study file.
 
     Raises

@@ -1,19 +1,19 @@
-"""What is wanted: which metric, under which bounds, and what time costs.
+"""The goal: which metric is optimised, under which bounds, and what run time costs.
 
-The score is what every strategy minimises: Z = L + b*T while time counts, then Z = L
-(L the metric with the sign that makes less better, T the run time in seconds, b the weight).
+The score is what every strategy minimises: Z = L + b*T while run time counts, then Z = L, where L
+is the metric with the sign that makes less better, T the run time in seconds and b its weight.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from numbers import Real
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
 
+from dsice.checks import flag, is_number, is_whole, number, whole, wrong
 from dsice.errors import OptionError
 from dsice.trial import State, Trial
 from dsice.typing import Floats
@@ -21,13 +21,14 @@ from dsice.typing import Floats
 
 @dataclass(frozen=True)
 class Trials:
-    """Until that many trials are told, added ones too."""
+    """Until that many trials are told; added ones count too."""
 
     n: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 0:
-            raise OptionError(f"Trials({self.n!r}): expected a whole number of trials >= 0")
+        if not is_whole(self.n) or self.n < 0:
+            raise wrong("Trials", "n", self.n, "a whole number of trials >= 0")
+        object.__setattr__(self, "n", int(self.n))
 
 
 @dataclass(frozen=True)
@@ -37,35 +38,34 @@ class Seconds:
     s: float
 
     def __post_init__(self) -> None:
-        if not _is_number(self.s) or self.s < 0:
-            raise OptionError(f"Seconds({self.s!r}): expected a number of seconds >= 0")
-        object.__setattr__(self, "s", float(self.s))
+        seconds = number("Seconds", "s", self.s, "a number of seconds >= 0")
+        object.__setattr__(self, "s", seconds)
 
 
 @dataclass(frozen=True)
 class Share:
-    """Until that share of the budget is told: of ``max_trials``, so added trials do not count.
+    """Until that share of the budget ``max_trials`` is told; added trials do not count.
 
-    It is the budget in force: with a larger ``max_trials`` on resume the end moves on, and run time may count again.
+    It is a share of the budget in force: with a larger ``max_trials`` on resume the end moves on,
+    and run time may count again.
     """
 
     f: float
 
     def __post_init__(self) -> None:
-        if not _is_number(self.f) or not 0 <= self.f <= 1:
-            raise OptionError(f"Share({self.f!r}): expected a share of max_trials, 0 to 1")
+        if not is_number(self.f) or not 0 <= self.f <= 1:
+            raise wrong("Share", "f", self.f, "a share of max_trials, 0 to 1")
         object.__setattr__(self, "f", float(self.f))
 
 
-def _is_number(value: object) -> bool:
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number beyond the floats
-        return False
-
-
 Until = Trials | Seconds | Share
-AUTO_TRIALS = 10  # time_weight="auto": from the first 10 done trials
+_UNTIL: dict[str, type[Trials] | type[Seconds] | type[Share]] = {
+    "trials": Trials,
+    "seconds": Seconds,
+    "share": Share,
+}
+AUTO_TRIALS = 10
+"""How many done trials, from the first, ``time_weight="auto"`` is computed from."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,22 @@ class Goal:
     maximize
         Whether more is better.
     at_most, at_least
-        Bounds on other metrics. A feasible trial beats every infeasible one; infeasible
-        ones rank by their total violation relative to the bounds.
+        Bounds on other metrics. A feasible trial beats every infeasible one; infeasible ones rank
+        by their total violation relative to the bounds.
     time_weight
-        b of Z = L + b*T; ``"auto"``: spread of L over spread of T of the first 10 done trials.
+        b of Z = L + b*T; ``"auto"``: standard deviation of L over that of T, of the first 10 done
+        trials.
     until
-        From there on Z = L and every trial is scored anew: `Trials`, `Seconds` or `Share`.
+        How long run time counts: `Trials`, `Seconds` or `Share`. From there on Z = L, and every
+        trial is scored anew.
     stage
         The stage whose trials are scored.
 
     Raises
     ------
     OptionError
-        A bound that is not a finite number, bounds that no value keeps, a negative or unknown time_weight.
+        A bound that is not a finite number, bounds that no value keeps, a negative or unknown
+        time_weight.
     """
 
     metric: str = "value"
@@ -104,35 +107,27 @@ class Goal:
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not self.metric:
-            raise OptionError(f"Goal(metric={self.metric!r}): expected the name of a metric")
-        if not isinstance(self.maximize, bool):
-            raise OptionError(
-                f"Goal(maximize={self.maximize!r}): expected True (more is better) or False"
-            )
+            raise wrong("Goal", "metric", self.metric, "the name of a metric")
+        flag("Goal", "maximize", self.maximize, "True (more is better) or False")
         object.__setattr__(self, "at_most", _bounds("at_most", self.at_most))
         object.__setattr__(self, "at_least", _bounds("at_least", self.at_least))
         for name in self.at_least.keys() & self.at_most.keys():
             if self.at_least[name] > self.at_most[name]:
                 raise OptionError(
-                    f"Goal: no {name!r} is at least {self.at_least[name]:g} and at most {self.at_most[name]:g}; are at_least "
-                    "and at_most the wrong way round?"
+                    f"Goal: no {name!r} is at least {self.at_least[name]:g} and at most "
+                    f"{self.at_most[name]:g}; are at_least and at_most the wrong way round?"
                 )
         if self.time_weight != "auto":
-            if not _is_number(self.time_weight) or float(self.time_weight) < 0:
-                raise OptionError(
-                    f"Goal(time_weight={self.time_weight!r}): expected a number >= 0 (score per second) or 'auto'"
-                )
-            object.__setattr__(self, "time_weight", float(self.time_weight))
+            expected = "a number >= 0 (score per second) or 'auto'"
+            weight = number("Goal", "time_weight", self.time_weight, expected)
+            object.__setattr__(self, "time_weight", weight)
         if self.until is not None and not isinstance(self.until, (Trials, Seconds, Share)):
-            raise OptionError(
-                f"Goal(until={self.until!r}): expected Trials(n), Seconds(s) or Share(f)"
-            )
-        if isinstance(self.stage, bool) or not isinstance(self.stage, int) or self.stage < 0:
-            raise OptionError(f"Goal(stage={self.stage!r}): expected a whole number >= 0")
+            raise wrong("Goal", "until", self.until, "Trials(n), Seconds(s) or Share(f)")
+        object.__setattr__(self, "stage", whole("Goal", "stage", self.stage))
 
     @property
     def bounded(self) -> tuple[str, ...]:
-        """Names of the metrics that carry a bound."""
+        """Names of the metrics that have a bound."""
         return tuple(dict.fromkeys((*self.at_most, *self.at_least)))
 
     def metric_of(self, trial: Trial) -> float:
@@ -141,11 +136,20 @@ class Goal:
 
     @staticmethod
     def named(trial: Trial, name: str) -> float:
-        """A metric of a trial as it was told, ``"value"`` for the plain number; NaN where it has none."""
+        """A metric of a trial as it was told; NaN where it has none.
+
+        Parameters
+        ----------
+        name
+            Name of the metric; ``"value"`` is the plain number.
+        """
         return _named(trial.value, trial.metrics, name)
 
     def violation(self, trial: Trial) -> float:
-        """Total violation relative to the bounds; 0 where all hold, inf where a metric is missing or no finite number."""
+        """Total violation of the bounds, each relative to its bound.
+
+        0 where all hold; infinite where a metric is missing or no finite number.
+        """
         return self.violation_of(trial.value, trial.metrics)
 
     def violation_of(self, value: float | None, metrics: Mapping[str, float]) -> float:
@@ -160,7 +164,10 @@ class Goal:
         return total
 
     def loss(self, trial: Trial) -> float:
-        """L of a trial: less is better, NaN for one that has none (not done, of another stage, no finite metric)."""
+        """Loss L of a trial: less is better.
+
+        NaN for a trial that has none: not done, of another stage, or without a finite metric.
+        """
         return self.loss_of(trial.state, trial.stage, trial.value, trial.metrics)
 
     def loss_of(
@@ -180,14 +187,28 @@ class Goal:
         values: Sequence[float],
         metrics: Sequence[Mapping[str, float]],
     ) -> Floats:
-        """`loss` of many trials at once, all of them of this stage where they are done; NaN stands for no value."""
+        """`loss` of many trials at once.
+
+        Parameters
+        ----------
+        done
+            Which trials are done and of the goal's stage, shape (trials,).
+        values
+            Their values, NaN where there is none.
+        metrics
+            Their other named numbers.
+
+        Returns
+        -------
+        Floats
+            L, shape (trials,); NaN for a trial that has none.
+        """
         if self.metric == "value":
-            told = np.array(
-                [named.get("value", value) for named, value in zip(metrics, values, strict=True)],
-                dtype=float,
-            )
+            pairs = zip(metrics, values, strict=True)
+            found = [named.get("value", value) for named, value in pairs]
         else:
-            told = np.array([named.get(self.metric, math.nan) for named in metrics], dtype=float)
+            found = [named.get(self.metric, math.nan) for named in metrics]
+        told = np.array(found, dtype=float)
         return np.where(done & np.isfinite(told), -told if self.maximize else told, np.nan)
 
     def time_counts(
@@ -232,51 +253,57 @@ class Goal:
         return np.where(np.isfinite(scores), scores, np.nan)
 
     def _weight(self, losses: Floats, seconds: Floats) -> float:
-        """The weight b; "auto" by the first done trials in the order of their ids."""
+        """The weight b; "auto" from the first done trials in the order of their ids."""
         if not isinstance(self.time_weight, str):
             return float(self.time_weight)
         first = np.flatnonzero(np.isfinite(losses) & np.isfinite(seconds))[:AUTO_TRIALS]
         if len(first) < 2:
             return 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # values near the largest float
-            spread = float(np.std(losses[first])), float(np.std(seconds[first]))
-        return spread[0] / spread[1] if spread[1] > 0 and all(map(math.isfinite, spread)) else 0.0
+            of_loss = float(np.std(losses[first]))
+            of_time = float(np.std(seconds[first]))
+        if of_time > 0 and math.isfinite(of_loss) and math.isfinite(of_time):
+            return of_loss / of_time
+        return 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, for the journal."""
-        until: dict[str, float] | None = None
+        data: dict[str, Any] = {key: getattr(self, key) for key in goal_keys()}
+        data["at_most"] = dict(self.at_most)
+        data["at_least"] = dict(self.at_least)
         match self.until:
-            case Trials(number) | Seconds(number) | Share(number):
-                until = {type(self.until).__name__.lower(): number}
-        return {
-            "metric": self.metric,
-            "maximize": self.maximize,
-            "at_most": dict(self.at_most),
-            "at_least": dict(self.at_least),
-            "time_weight": self.time_weight,
-            "until": until,
-            "stage": self.stage,
-        }
+            case Trials(end) | Seconds(end) | Share(end):
+                data["until"] = {type(self.until).__name__.lower(): end}
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Goal:
-        """From the JSON form (a study file or a journal); unknown keys are refused by name."""
-        fields = dict(data)
-        until = fields.pop("until", None)
-        known = {"metric", "maximize", "at_most", "at_least", "time_weight", "stage"}
-        if unknown := set(fields) - known:
-            raise OptionError(
-                f"goal: unknown keys {sorted(unknown)}; known are {sorted(known | {'until'})}"
-            )
+        """Make a goal of its JSON form, from a study file or a journal.
+
+        Raises
+        ------
+        OptionError
+            A key is unknown, or has a value that it cannot have.
+        """
+        options = dict(data)
+        known = goal_keys()
+        if unknown := set(options) - set(known):
+            raise OptionError(f"goal: unknown keys {sorted(unknown)}; known are {sorted(known)}")
+        until = options.get("until")
         if until is not None:
-            kinds = {"trials": Trials, "seconds": Seconds, "share": Share}
-            if not isinstance(until, Mapping) or len(until) != 1 or next(iter(until)) not in kinds:
+            if not isinstance(until, Mapping) or len(until) != 1 or not until.keys() <= set(_UNTIL):
                 raise OptionError(
-                    f"goal: until = {until!r}; expected one of {{trials = n}}, {{seconds = s}}, {{share = f}}"
+                    f"goal: until = {until!r}; expected one of {{trials = n}}, {{seconds = s}}, "
+                    "{share = f}"
                 )
-            word, number = next(iter(until.items()))
-            until = kinds[word](number)
-        return cls(**fields, until=until)
+            ((word, end),) = until.items()
+            options["until"] = _UNTIL[word](end)
+        return cls(**options)
+
+
+def goal_keys() -> tuple[str, ...]:
+    """Names of the options of a goal, in a journal as in a study file."""
+    return tuple(option.name for option in fields(Goal))
 
 
 def _named(value: float | None, metrics: Mapping[str, float], name: str) -> float:
@@ -286,14 +313,11 @@ def _named(value: float | None, metrics: Mapping[str, float], name: str) -> floa
 
 
 def _bounds(word: str, bounds: object) -> Mapping[str, float]:
-    """A copy of its own, the bounds as plain floats."""
+    """Copy bounds, as plain floats."""
     if not isinstance(bounds, Mapping):
-        raise OptionError(
-            f"Goal({word}={bounds!r}): expected a mapping of metrics to bounds, such as {{'memory': 8.0}}"
-        )
+        expected = "a mapping of metrics to bounds, such as {'memory': 8.0}"
+        raise wrong("Goal", word, bounds, expected)
     for name, bound in bounds.items():
-        if not isinstance(name, str) or not _is_number(bound):
-            raise OptionError(
-                f"Goal({word}={{{name!r}: {bound!r}}}): expected the name of a metric and a finite number"
-            )
+        if not isinstance(name, str) or not is_number(bound):
+            raise wrong("Goal", word, {name: bound}, "the name of a metric and a finite number")
     return {name: float(bound) for name, bound in bounds.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -35,14 +35,15 @@ class Proposal:
     point
         Levels, one per axis; inactive axes at level 0.
     note
-        Why: flat JSON with the keys phase, width, direction, centre, predicted, sd
-        (absent when unknown). Plots and reports are drawn from notes.
+        Why it was proposed: flat JSON with the keys phase, width, direction, centre, predicted,
+        sd, each absent where it is unknown. Plots and reports are drawn from notes.
     stage, repeat, member
         With `point` the identity of the measurement; no identity is asked twice.
     parent
         Id of the trial whose checkpoint this one continues.
     overrides
-        Values of parameters that leave the grid (a perturbed rate); recorded, never a point.
+        Values of parameters that leave the grid, such as a perturbed learning rate. They are
+        recorded with the trial and are no part of the point.
     """
 
     point: Point
@@ -55,7 +56,7 @@ class Proposal:
 
     @property
     def identity(self) -> Identity:
-        """The measurement that this is: (point, stage, repeat, member)."""
+        """What is measured: (point, stage, repeat, member)."""
         return (self.point, self.stage, self.repeat, self.member)
 
 
@@ -110,12 +111,15 @@ class Trial:
 
     @property
     def identity(self) -> Identity:
-        """The measurement that this is: (point, stage, repeat, member)."""
+        """What is measured: (point, stage, repeat, member)."""
         return (self.point, self.stage, self.repeat, self.member)
 
 
 def mean(values: Sequence[float], weights: Sequence[int] | None = None) -> float | None:
-    """(Weighted) mean, correctly rounded, also of values near the largest float; None of nothing."""
+    """The mean, weighted or not, correctly rounded, also of values near the largest float.
+
+    None where there are no values.
+    """
     weights = weights or [1] * len(values)
     total = sum(weights)
     if not total:
@@ -127,3 +131,25 @@ def mean(values: Sequence[float], weights: Sequence[int] | None = None) -> float
     except (OverflowError, ValueError):  # beyond the floats, or infinities of both signs
         pass
     return sum(v * (w / total) for v, w in zip(values, weights, strict=True))
+
+
+def mean_trial(trials: Sequence[Trial], values: Sequence[float]) -> Trial:
+    """The first trial of a point, with the measurements of all of its trials.
+
+    Parameters
+    ----------
+    trials
+        All scored trials of the point.
+    values
+        The goal's metric of each, the mean of the measurements inside the trial.
+
+    Returns
+    -------
+    Trial
+        Its value is the mean of all measurements: a trial weighs as many as were told in it.
+    """
+    first = trials[0]
+    value = mean(values, [len(trial.values) or 1 for trial in trials])
+    if len(trials) == 1:
+        return first if first.value == value else replace(first, value=value)
+    return replace(first, values=tuple(v for trial in trials for v in trial.values), value=value)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dsice.history import frames, points
 from dsice.history.store import TrialStore, warn_of_method
-from dsice.trial import State, Trial
+from dsice.trial import State, Trial, mean_trial
 from dsice.typing import Array, Point
 
 if TYPE_CHECKING:
@@ -223,7 +223,9 @@ class History(TrialStore):
         )
 
     def _mean_trial(self, ids: list[int]) -> Trial:
-        return points.mean_trial([self[id] for id in sorted(ids)], self._goal)
+        """The first of these trials of one point, with the measurements of all of them."""
+        trials = [self[id] for id in sorted(ids)]
+        return mean_trial(trials, [self._goal.metric_of(trial) for trial in trials])
 
     def _cached(self, name: str, compute: Callable[[], T]) -> T:
         if name not in self._cache:

@@ -1,4 +1,4 @@
-"""Measured points: all measurements of one point together, and the best points first.
+"""Measured points: the trials of one point together, and the best points first.
 
 A point that was measured several times counts with the mean of its measurements, each trial
 weighted by the number of values told in it.
@@ -6,14 +6,11 @@ weighted by the number of values told in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from dsice.goal import Goal
-from dsice.trial import Trial, mean
+from dsice.trial import mean
 from dsice.typing import Array, Floats, Ints
 
 
@@ -70,21 +67,3 @@ def _rank(measured: Measured, ids: list[int]) -> tuple[float | None, float | Non
     violation = mean(measured.violation[ids].tolist(), weights)
     score = mean(measured.scores[ids].tolist(), weights)
     return (violation, score, ids[0])
-
-
-def mean_trial(trials: Sequence[Trial], goal: Goal) -> Trial:
-    """The first trial of a point, with the measurements of all of them under that goal.
-
-    Parameters
-    ----------
-    trials
-        All scored trials of the point, by id.
-    goal
-        What the value of the point is: the mean of this goal's metric.
-    """
-    first = trials[0]
-    weights = [len(trial.values) or 1 for trial in trials]
-    value = mean([goal.metric_of(trial) for trial in trials], weights)
-    if len(trials) == 1:
-        return first if first.value == value else replace(first, value=value)
-    return replace(first, values=tuple(v for trial in trials for v in trial.values), value=value)

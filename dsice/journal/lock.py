@@ -1,8 +1,8 @@
-"""Who may write a journal: an fcntl lock on ``JOURNAL.lock`` and an owner record in ``JOURNAL.owner``.
+"""Who may write a journal: a file lock, and a record of the owner.
 
-The lock file is a file that nothing else opens, since closing any handle of a locked file
-drops the lock. Some network file systems grant a lock twice; the owner record, read again
-before each append, then stops the first of the two.
+The fcntl lock is on ``JOURNAL.lock``, a file that nothing else opens, since closing any handle of
+a locked file drops the lock. Some network file systems grant a lock twice; the owner record in
+``JOURNAL.owner``, read again before each append, then stops the first of the two.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def _locked(path: Path) -> int | None:
             return None
         raise JournalError(
             f"journal {path}: the file system refuses locks ({error.strerror}); put the journal on "
-            "another one, or open it with Journal(path, lock=False) - lock = false in a study file - "
-            "and make sure that only one coordinator runs"
+            "another one, or open it with Journal(path, lock=False) - lock = false in a study file "
+            "- and make sure that only one coordinator runs"
         ) from error
     return fd
 

@@ -47,6 +47,9 @@ class LineSequence:
                 self.states[id] = state
                 return ""
             return self._wrong_tell(id, state)
+        return self._accept_other(kind, line)
+
+    def _accept_other(self, kind: str, line: Mapping[str, Any]) -> str:
         match kind:
             case Kind.ASK if type(line.get("trials")) is list:
                 return self._accept_trials(line["trials"], str(State.PENDING))

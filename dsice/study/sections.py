@@ -27,7 +27,7 @@ from typing import Any
 
 from dsice.checks import is_number
 from dsice.errors import DsiceError, OptionError
-from dsice.goal import Goal
+from dsice.goal import Goal, goal_keys
 from dsice.launchers import Batch, Local
 from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
 from dsice.stopping import Stopper, stopper_from_dict, stopper_names
@@ -89,8 +89,7 @@ def read_goal(top: Section, strategy: Strategy) -> Goal:
     OptionError
         An unknown key, a value of the wrong kind, or a stage that is not the strategy's last.
     """
-    keys = ("metric", "maximize", "at_most", "at_least", "time_weight", "until", "stage")
-    goal = top.section("goal", keys)
+    goal = top.section("goal", goal_keys())
     goal.flag("maximize", default=False)
     for key in ("at_most", "at_least"):
         if not isinstance(goal.data.get(key, {}), Mapping):

@@ -5,10 +5,10 @@ optimiser only proposes and learns, so measurements may run anywhere and end in 
 example, `Tuner` with `dsice.strategies.Random` is random search with a journal. The tuner is the
 only writer of a history and its journal.
 
-`tuner` has the class; `options` checks the options of a study, from arguments or from a journal;
-`opening` opens and closes its journal; `asking` makes trials of what a strategy proposes;
-`telling` checks what is told; `recorder` writes the journal, then the history; `runs` keeps
-learning curves, lost runs and preparations.
+`tuner` has the class; `options` checks the options of a study; `stored` has those of a journal,
+and says whether the two go together; `opening` opens and closes the journal; `asking` makes
+trials of what a strategy proposes; `telling` checks what is told; `recorder` writes the journal,
+then the history; `runs` keeps learning curves, lost runs and preparations.
 """
 
 import warnings

@@ -6,37 +6,33 @@ budget and seed may change, and what changed is noted in the journal.
 
 from __future__ import annotations
 
-import math
 import threading
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import numpy as np
-
-from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyError, SpaceError
-from dsice.goal import Goal
-from dsice.history import History
 from dsice.journal.format import header_line, options_line
 from dsice.journal.loader import JournalLoader
 from dsice.journal.writer import Journal
-from dsice.space import Space
-from dsice.trial import State
 from dsice.tuner.options import (
     Orphans,
     Rules,
     StudyOptions,
     check_orphans,
     only_rank_zero,
-    stored_options,
-    stored_stopper,
 )
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.runs import Runs
+from dsice.tuner.stored import (
+    check_goal,
+    check_space,
+    stored_options,
+    stored_stopper,
+    warn_of_time,
+)
 from dsice.typing import PathLike
 
 
@@ -222,71 +218,3 @@ def _closed_on_error(journal: Journal) -> Iterator[None]:
     except BaseException:
         journal.close()
         raise
-
-
-# ------------------------------------------------------------------ a study and its journal
-def check_space(path: Path, space: Space, header: Mapping[str, Any]) -> None:
-    """Raise OtherStudyError, naming the first difference, for a journal of another space."""
-    try:
-        difference = space.difference(header["space"])
-    except SpaceError as error:
-        raise JournalError(
-            f"journal {path}: line 1, the header, is damaged: {error}; nothing was changed"
-        ) from error
-    if difference:
-        raise OtherStudyError(
-            f"journal {path} belongs to another study: {difference}. Give this study a journal of "
-            "its own, or use the old space; where the old measurements mean the same in this one, "
-            "`dsice extend` carries them over"
-        )
-
-
-def check_goal(path: Path, history: History) -> None:
-    """Raise OtherStudyError if the told trials lack what the goal needs, which may have changed."""
-    goal = history.goal
-    done = history.in_state(State.DONE) & history.of_stage()
-    if not done.any():
-        return
-    if not (np.isfinite(history.violation()) & np.isfinite(history.scores())).any():
-        # No trial has all that is needed; is one metric missing in all of them?
-        trials = [history[id] for id in np.flatnonzero(done).tolist()]
-        for metric in (goal.metric, *goal.bounded):
-            if all(math.isnan(goal.named(trial, metric)) for trial in trials):
-                names = {"value"} | {name for trial in trials for name in trial.metrics}
-                raise OtherStudyError(
-                    f"journal {path}: none of its {len(trials)} done trials carries the goal's "
-                    f"metric {metric!r}; they carry {', '.join(sorted(names))}. Use one of these "
-                    "in the Goal, or give this study a journal of its own"
-                )
-    if history.weighs_time and np.isnan(history.seconds()[done]).all():
-        raise OtherStudyError(
-            f"journal {path}: the goal weighs run time (time_weight={goal.time_weight!r}), but "
-            f"none of its {int(done.sum())} done trials was told with seconds=...; leave "
-            "time_weight out, or give this study a journal of its own"
-        )
-
-
-def warn_of_time(history: History, before: Mapping[str, Any]) -> None:
-    """Warn if run time no longer counted under the options before, and counts again now."""
-    if not history.weighs_time:
-        return
-    budget = before.get("max_trials")
-    try:
-        goal = Goal.from_dict(before.get("goal", {}))
-        ceased = bool(goal.time_weight) and not history.weighs_time_under(goal, budget)
-    except (OptionError, TypeError):  # options of a newer dsice
-        return
-    if not ceased:
-        return
-    done = history.in_state(State.DONE) & history.of_stage()
-    lacking = int((done & np.isnan(history.seconds())).sum())
-    unscored = ""
-    if lacking:
-        unscored = f"; {lacking} trials that were told without seconds have no score until then"
-    warnings.warn(
-        f"run time counts again: with max_trials={history.budget} (before: {budget}) the goal's "
-        f"until={history.goal.until!r} is not reached yet, and all are scored anew with it"
-        f"{unscored}. until=Trials(N) does not move with max_trials",
-        DsiceWarning,
-        stacklevel=4,
-    )

@@ -1,32 +1,26 @@
-"""The options of a study, checked: those given to a tuner, or those in force in a journal."""
+"""The options of a study, checked as they are given to a tuner."""
 
 from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from dsice.checks import choice, shown, whole
-from dsice.errors import DsiceWarning, JournalError, OptionError, RankError, SpaceError
+from dsice.errors import OptionError, RankError
 from dsice.goal import Goal, Share
 from dsice.history import History
-from dsice.journal.loader import JournalLoader, stored_space
 from dsice.space import Axis, Space
 from dsice.space.rules import Predicate
-from dsice.stopping import SupportsStop, as_stopper, stopper_dict, stopper_from_dict
+from dsice.stopping import SupportsStop, as_stopper, stopper_dict
 from dsice.strategies import (
     DSICE,
-    Strategy,
-    Stream,
     SupportsAsk,
     as_strategy,
     strategy_dict,
-    strategy_from_dict,
 )
-from dsice.trial import Proposal
 from dsice.typing import Record
 
 Axes = Mapping[str, Axis | Sequence[Any]]
@@ -131,7 +125,7 @@ def from_arguments(
     hooks = as_strategy(strategy)
     goal = Goal(stage=hooks.last_stage or 0) if goal is None else goal
     space = space if isinstance(space, Space) else Space(space)
-    _check_goal_option(strategy, goal, max_trials)
+    check_goal_option(strategy, goal, max_trials)
     if to_ask:
         hooks.check(space)
     if max_trials is not None:
@@ -139,7 +133,7 @@ def from_arguments(
     return StudyOptions(space, strategy, goal, stopper, max_trials, whole("Tuner", "seed", seed, 0))
 
 
-def _check_goal_option(strategy: SupportsAsk, goal: object, max_trials: object) -> None:
+def check_goal_option(strategy: SupportsAsk, goal: object, max_trials: object) -> None:
     """Raise OptionError for a goal that does not go with the other options."""
     last = as_strategy(strategy).last_stage
     if not isinstance(goal, Goal):
@@ -154,86 +148,3 @@ def _check_goal_option(strategy: SupportsAsk, goal: object, max_trials: object) 
         raise OptionError(
             "Goal(until=Share(...)) is a share of max_trials: give Tuner(max_trials=...) too"
         )
-
-
-# ------------------------------------------------------------------ from a journal
-def stored_options(loader: JournalLoader, rules: Rules, *, to_ask: bool) -> StudyOptions:
-    """The options in force of a journal, without its stopper.
-
-    Parameters
-    ----------
-    rules
-        Functions of the space's rules, by name.
-    to_ask
-        As in `from_arguments`.
-
-    Raises
-    ------
-    JournalError
-        No study was started in it yet, or the options in it are damaged.
-    SpaceError
-        A callable rule of the space is not among `rules`, or the stored space is damaged.
-    """
-    path = loader.path
-    if loader.header is None:
-        raise JournalError(f"journal {path} is empty: no study was started in it yet")
-    known = loader.options
-    try:
-        space = stored_space(loader.header["space"], rules)
-    except SpaceError as error:
-        raise SpaceError(f"journal {path}: {error}") from error
-    goal = loader.goal()
-    try:
-        strategy = _stored_strategy(known.get("strategy", {}))
-        max_trials = known.get("max_trials")
-        _check_goal_option(strategy, goal, max_trials)
-        if max_trials is not None:
-            max_trials = whole("header", "max_trials", max_trials, 1)
-        seed = whole("header", "seed", known.get("seed", 0), 0)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise loader.unusable_options(error) from error
-    return from_arguments(space, strategy, goal, None, max_trials, seed, to_ask=to_ask)
-
-
-@dataclass(frozen=True)
-class UnknownStrategy(Strategy):
-    """Stands for a user's own strategy, which a journal names and this process does not have."""
-
-    name: str
-
-    def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """Raise OptionError: it cannot be asked."""
-        raise OptionError(
-            f"the journal's strategy {self.name!r} is not part of dsice; give it to "
-            "Tuner(strategy=...)"
-        )
-
-
-def _stored_strategy(record: Mapping[str, Any]) -> Strategy:
-    """The strategy of a journal, or a stand-in with its name.
-
-    A journal runs no code but that of dsice and Optuna.
-    """
-    try:
-        strategy = strategy_from_dict(record)
-    except (OptionError, TypeError):
-        return UnknownStrategy(str(record.get("name")))
-    if strategy.foreign:
-        return UnknownStrategy(f"{record.get('name')} of {record.get('sampler')}")
-    return strategy
-
-
-def stored_stopper(loader: JournalLoader) -> SupportsStop | None:
-    """The stopper of a journal; None with a warning for one that is not part of dsice."""
-    record = loader.options.get("stopper")
-    try:
-        return stopper_from_dict(record)
-    except (AttributeError, OptionError, TypeError):
-        name = record.get("name") if isinstance(record, Mapping) else record
-        warnings.warn(
-            f"the stopper {name!r} of journal {loader.path} is not part of dsice, so no trial is "
-            "stopped early; give it to Tuner(stopper=...) with the whole study",
-            DsiceWarning,
-            stacklevel=3,
-        )
-        return None

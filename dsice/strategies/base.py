@@ -10,7 +10,7 @@ of a user's own may have `ask` alone: `as_strategy` gives it the others.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -70,6 +70,19 @@ class Strategy(ABC):
         A journal that names such a strategy does not run it.
         """
         return False
+
+
+def any_free(
+    space: Space, history: History, batch: Collection[Point], rng: np.random.Generator
+) -> Point | None:
+    """A random valid point that is in neither the history nor the batch; None: there is none.
+
+    It costs time that grows with the number of points taken.
+    """
+    chosen = np.array(list(batch), dtype=np.int64).reshape(-1, space.ndim)
+    asked = history.taken_points().reshape(-1, space.ndim)
+    left = space.sample(rng, 1, exclude=np.concatenate([asked, chosen]))
+    return left[0] if left else None
 
 
 def as_strategy(given: object) -> Strategy:

@@ -1,30 +1,35 @@
-"""Population-based training: members train in stages; the worst copy the best and change their rates."""
+"""Population-based training: members train in stages, and the worst copy the best.
+
+A copy changes its rates, so that they follow a schedule that nobody wrote down.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from dsice.checks import whole, wrong
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Strategy, Stream
 from dsice.trial import Proposal, State, Trial
-from dsice.typing import Point
 
 
 @dataclass(frozen=True)
 class Population(Strategy):
-    """A population of trainings that share what they learn about their rates (population-based training).
+    """A population of trainings that share what they learn about their rates.
 
-    In stage 0 each member starts at a point of its own. When all members have ended a stage, the worst `quantile` of
-    them copy a member of the best `quantile` - its params and its checkpoint, in ``DSICE_PARENT_DIR`` - and multiply
-    their rates by one of `factors`; all others go on with their own. So every stage after the first continues the trial
-    `parent`, and the goal is about the last: ``Goal(stage=stages - 1)``, which a Tuner without a goal takes.
+    This is population-based training. In stage 0 each member starts at a point of its own. When all
+    members have ended a stage, the worst `quantile` of them copy a member of the best `quantile` -
+    its params and its checkpoint, in ``DSICE_PARENT_DIR`` - and multiply their rates by one of
+    `factors`; all others go on with their own. So every stage after the first continues the trial
+    `parent`, and the goal is about the last: ``Goal(stage=stages - 1)``, which a Tuner without a
+    goal takes.
 
     Parameters
     ----------
@@ -35,24 +40,28 @@ class Population(Strategy):
     quantile
         Share of members that copy, and that are copied from; at least one of each. At most 0.5.
     perturb
-        Names of the numeric parameters that a copy changes. None: all whose levels are floats. Their values leave the
-        grid (`Trial.overrides`) and stay within the ends of their axis; whole numbers are rounded.
+        Names of the numeric parameters that a copy changes. None: all whose levels are floats.
+        Their values leave the grid (`Trial.overrides`) and stay within the ends of their axis;
+        whole numbers are rounded.
     factors
         What a changed value is multiplied by, one of them at random.
 
     Raises
     ------
     OptionError
-        A number out of range; in a Tuner: a name that is no numeric parameter, or a goal about another stage.
+        A number out of range; in a Tuner: a name that is no numeric parameter, or a goal about
+        another stage.
 
     Notes
     -----
-    A member without a value at the end of a stage - failed, stopped, lost for good - copies one of the best like the
-    worst ones do. If none has a value the search is over. Stages are rounds: no member goes on before all have ended.
+    A member without a value at the end of a stage - failed, stopped, lost for good - copies one of
+    the best like the worst ones do. If none has a value the search is over. Stages are rounds: no
+    member goes on before all have ended.
 
     References
     ----------
-    Jaderberg et al., Population Based Training of Neural Networks, 2017: truncation selection, factors 0.8 and 1.2.
+    Jaderberg et al., Population Based Training of Neural Networks, 2017: truncation selection,
+    factors 0.8 and 1.2.
 
     Examples
     --------
@@ -72,33 +81,23 @@ class Population(Strategy):
     factors: Sequence[float] = field(default=(0.8, 1.2), kw_only=True)
 
     def __post_init__(self) -> None:
-        for name, least in (("members", 2), ("stages", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(
-                    f"Population({name}={value!r}): expected a whole number >= {least}"
-                )
+        object.__setattr__(self, "members", whole("Population", "members", self.members, 2))
+        object.__setattr__(self, "stages", whole("Population", "stages", self.stages, 1))
         if not _positive(self.quantile) or self.quantile > 0.5:
-            raise OptionError(
-                f"Population(quantile={self.quantile!r}): expected a share above 0, at most 0.5"
-            )
+            expected = "a share above 0, at most 0.5"
+            raise wrong("Population", "quantile", self.quantile, expected)
         if self.perturb is not None:
             if not isinstance(self.perturb, (list, tuple)) or not all(
                 isinstance(name, str) for name in self.perturb
             ):
-                raise OptionError(
-                    f"Population(perturb={self.perturb!r}): expected a list of names of parameters"
-                )
+                expected = "a list of names of parameters"
+                raise wrong("Population", "perturb", self.perturb, expected)
             object.__setattr__(self, "perturb", tuple(self.perturb))
-        if (
-            not isinstance(self.factors, Sequence)
-            or not self.factors
-            or not all(map(_positive, self.factors))
-        ):
-            raise OptionError(
-                f"Population(factors={self.factors!r}): expected a list of numbers above 0, such as (0.8, 1.2)"
-            )
-        object.__setattr__(self, "factors", tuple(map(float, self.factors)))
+        factors = self.factors
+        if not isinstance(factors, Sequence) or not factors or not all(map(_positive, factors)):
+            expected = "a list of numbers above 0, such as (0.8, 1.2)"
+            raise wrong("Population", "factors", factors, expected)
+        object.__setattr__(self, "factors", tuple(map(float, factors)))
 
     @property
     def last_stage(self) -> int:
@@ -112,92 +111,114 @@ class Population(Strategy):
             if axis is None or not axis.numeric:
                 known = [n for n, a in space.axes.items() if a.numeric]
                 raise OptionError(
-                    f"Population(perturb={list(self.perturb or ())}): {name!r} is none of the numeric axes {known}"
+                    f"Population(perturb={list(self.perturb or ())}): "
+                    f"{name!r} is none of the numeric axes {known}"
                 )
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """Up to `n` members of the stage at hand; none while the stage before still runs, or when all is done."""
+        """Up to `n` members of the current stage.
+
+        None while the stage before still runs, and when all is done.
+        """
         trials = _members(history)
-        stage = next(
-            (
-                s
-                for s in range(self.stages)
-                if any((s, m) not in trials for m in range(self.members))
-            ),
-            None,
-        )
-        if stage is None:
-            return []
-        missing = [m for m in range(self.members) if (stage, m) not in trials][:n]
+        stage, missing = self._missing(trials)
+        ids = range(len(history), len(history) + min(n, len(missing)))
         if stage == 0:
-            return self._begin(missing, space, history, stream)
+            return self._begin(dict(zip(ids, missing, strict=False)), space, history, stream)
+        if not missing:
+            return []
         before = [trials[stage - 1, m] for m in range(self.members)]
         if any(t.state is State.PENDING for t in before):
             return []
         order = _ranked(before, history)
         if not order:
             return []
-        return [
-            self._go_on(len(history) + i, m, before, order, space, history, stream)
-            for i, m in enumerate(missing)
-        ]
+        found = (
+            self._next(m, before, order, space, stream(id))
+            for id, m in zip(ids, missing, strict=False)
+        )
+        return [_with_free_repeat(proposal, history) for proposal in found]
+
+    def _missing(self, trials: Mapping[tuple[int, int], Trial]) -> tuple[int, list[int]]:
+        """The first stage that members were not asked for, and these members; none: all is done."""
+        for stage in range(self.stages):
+            missing = [m for m in range(self.members) if (stage, m) not in trials]
+            if missing:
+                return stage, missing
+        return self.stages, []
 
     def _begin(
-        self, members: Sequence[int], space: Space, history: History, stream: Stream
+        self, members: Mapping[int, int], space: Space, history: History, stream: Stream
     ) -> list[Proposal]:
-        """Starts at points drawn at random, all different while there are enough."""
+        """Starts at points drawn at random, all different while there are enough.
+
+        `members` are the members to start, by the id of their trial.
+        """
         taken = [t.point for t in history if t.stage == 0 and t.round is not None]
         batch: list[Proposal] = []
-        for id, member in enumerate(members, len(history)):
+        for id, member in members.items():
             exclude = np.array(taken, dtype=np.int64).reshape(-1, space.ndim)
             point = (space.sample(stream(id), 1, exclude=exclude) or space.sample(stream(id), 1))[0]
             taken.append(point)
-            batch.append(_proposal(history, point, 0, member, {"phase": "start"}, None, {}))
+            start = Proposal(point, {"phase": "start"}, stage=0, member=member, overrides={})
+            batch.append(_with_free_repeat(start, history))
         return batch
 
-    def _go_on(
+    def _next(
         self,
-        id: int,
         member: int,
         before: list[Trial],
         order: list[int],
         space: Space,
-        history: History,
-        stream: Stream,
+        rng: np.random.Generator,
     ) -> Proposal:
-        """The next stage of a member: on its own, or as a copy of one of the best."""
-        count, own = max(1, int(self.members * self.quantile)), before[member]
+        """The next stage of a member: on its own, or as a copy of one of the best.
+
+        Parameters
+        ----------
+        before
+            The stage before, a trial of each member.
+        order
+            Members that have a loss there, best first.
+        """
+        count = max(1, int(self.members * self.quantile))
+        own = before[member]
         failed = len(before) - len(order)
         worst = order[max(count, len(order) - max(0, count - failed)) :]  # never one of the best
         if member in order and member not in worst:
-            return _proposal(
-                history, own.point, own.stage + 1, member, {"phase": "train"}, own.id, own.overrides
-            )
-        rng = stream(id)
-        source = before[order[:count][int(rng.integers(min(count, len(order))))]]
-        overrides = self._perturbed(source, space, rng)
-        return _proposal(
-            history, source.point, own.stage + 1, member, {"phase": "copy"}, source.id, overrides
+            source = own
+            phase = "train"
+            overrides = dict(own.overrides)
+        else:
+            source = before[order[:count][int(rng.integers(min(count, len(order))))]]
+            phase = "copy"
+            overrides = self._perturbed(source, space, rng)
+        return Proposal(
+            source.point,
+            {"phase": phase},
+            stage=own.stage + 1,
+            member=member,
+            parent=source.id,
+            overrides=overrides,
         )
 
     def _perturbed(self, source: Trial, space: Space, rng: np.random.Generator) -> dict[str, Any]:
+        """The overrides of a copy: the rates of its source, each multiplied by a factor."""
         changed = dict(source.overrides)
         for name, axis in space.axes.items():
             values: list[Any] = list(axis.values)
             floats = axis.numeric and any(isinstance(v, float) for v in values)
-            factor = self.factors[
-                int(rng.integers(len(self.factors)))
-            ]  # drawn for every axis: which are named moves no other
-            if name not in source.params or not (
-                floats if self.perturb is None else name in self.perturb
-            ):
-                continue
-            value = min(max(source.params[name] * factor, min(values)), max(values))
-            changed[name] = float(value) if floats else round(value)
+            # Drawn for every axis: which are named moves no other.
+            factor = self.factors[int(rng.integers(len(self.factors)))]
+            named = floats if self.perturb is None else name in self.perturb
+            if name in source.params and named:
+                value = min(max(source.params[name] * factor, min(values)), max(values))
+                changed[name] = float(value) if floats else round(value)
         return changed
 
 
 def _positive(value: object) -> bool:
+    """Whether this is a finite number above 0."""
     return (
         isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf")
     )
@@ -224,25 +245,9 @@ def _ranked(trials: Sequence[Trial], history: History) -> list[int]:
     return sorted(scored, key=lambda m: (goal.violation(trials[m]), losses[trials[m].id], m))
 
 
-def _proposal(
-    history: History,
-    point: Point,
-    stage: int,
-    member: int,
-    note: dict[str, Any],
-    parent: int | None,
-    overrides: Mapping[str, Any],
-) -> Proposal:
+def _with_free_repeat(proposal: Proposal, history: History) -> Proposal:
     """With the first repeat that is free: the same may have been added from elsewhere."""
     repeat = 0
-    while history.id_of((point, stage, repeat, member)) is not None:
+    while history.id_of((proposal.point, proposal.stage, repeat, proposal.member)) is not None:
         repeat += 1
-    return Proposal(
-        point,
-        note,
-        stage=stage,
-        repeat=repeat,
-        member=member,
-        parent=parent,
-        overrides=dict(overrides),
-    )
+    return replace(proposal, repeat=repeat)

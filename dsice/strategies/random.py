@@ -9,19 +9,29 @@ import numpy as np
 
 from dsice.history import History
 from dsice.space import Space
-from dsice.strategies.base import Strategy, Stream
+from dsice.strategies.base import Strategy, Stream, any_free
 from dsice.trial import Proposal
 from dsice.typing import Point
 
-TRIES = 8  # draws from the whole space before its taken points are sorted out, which costs time that grows with their number
+# Draws from the whole space before its taken points are sorted out, which costs time that grows
+# with their number.
+TRIES = 8
 
 
 @dataclass(frozen=True)
 class Random(Strategy):
-    """Uniform over the valid points that were not asked or added (Bergstra and Bengio, JMLR 2012)."""
+    """Uniform over the valid points that were not asked or added.
+
+    References
+    ----------
+    Bergstra and Bengio, JMLR 2012.
+    """
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """`n` points, each drawn from the stream of its own trial id; fewer only when the points run out."""
+        """`n` points, each drawn from the stream of its own trial id.
+
+        Fewer only when the points run out.
+        """
         batch: dict[Point, None] = {}
         for id in range(len(history), len(history) + n):
             point = _draw(space, history, batch, stream(id))
@@ -34,13 +44,10 @@ class Random(Strategy):
 def _draw(
     space: Space, history: History, batch: Collection[Point], rng: np.random.Generator
 ) -> Point | None:
+    """A random valid point that is in neither the history nor the batch; None: there is none."""
     taken = history.taken()
     for _ in range(TRIES):
         drawn = space.sample(rng, 1)[0]
         if drawn not in taken and drawn not in batch:
             return drawn
-    chosen = np.array(list(batch), dtype=np.int64).reshape(-1, space.ndim)
-    left = space.sample(
-        rng, 1, exclude=np.concatenate([history.taken_points().reshape(-1, space.ndim), chosen])
-    )
-    return left[0] if left else None
+    return any_free(space, history, batch, rng)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,18 @@ def test_the_tuner_keeps_the_object_that_it_was_given(tmp_path: Path) -> None:
         assert tuner.strategy is mine
     assert strategy_dict(mine) == {"name": "Plain", "start": 4}
     assert '"strategy":{"name":"Plain","start":4}' in (tmp_path / "j.jsonl").read_text().replace(" ", "")
+
+
+@dataclass(frozen=True)
+class Newer(Plain):
+    """One with an option that 0.1.0 did not have."""
+
+    depth: int = field(default=2, metadata={"since": "0.2.0"})
+
+
+def test_a_new_option_is_written_only_where_it_is_not_at_its_default() -> None:
+    assert strategy_dict(Newer()) == {"name": "Newer", "start": 0}
+    assert strategy_dict(Newer(depth=3)) == {"name": "Newer", "start": 0, "depth": 3}
 
 
 def test_hooks_that_an_object_has_are_used() -> None:

@@ -1,20 +1,21 @@
 """Analysis of variance of the n-dimensional d-spline: main effects with bands and Sobol indices, in closed form.
+ The covariance of the surface is scale * prod_j (1 + theta_j K_j) with K_j centred over the levels
+of axis j (`evidence`), so its functional decomposition over the grid, all levels alike, can be read
+off the product: the main effect of axis j at level l has the covariance theta_j K_j(l, x_j) with a
+measurement at x, all other factors average to 1, and its posterior mean is that row times the
+coefficients of the surface. The interaction of j and k has theta_j K_j theta_k K_k. The mean square
+of the whole surface over the grid is
 
-The covariance of the surface is scale * prod_j (1 + theta_j K_j) with K_j centred over the levels of axis j
-(`evidence`), so its functional decomposition over the grid, all levels alike, can be read off the product: the main
-effect of axis j at level l has the covariance theta_j K_j(l, x_j) with a measurement at x, all other factors average to
-1, and its posterior mean is that row times the coefficients of the surface. The interaction of j and k has
-theta_j K_j theta_k K_k. The mean square of the whole surface over the grid is
-
-    a' [prod_j G_j] a,    G_j(x, x') = mean over l of F_j(l, x_j) F_j(l, x'_j),    F_j = 1 + theta_j K_j,
+    a' [prod_j G_j] a,    G_j(x, x') = mean over l of F_j(l, x_j) F_j(l, x'_j),    F_j = 1 + theta_j
+    K_j,
 
 a the coefficients; without axis j in the product it is that of the surface averaged over axis j.
-
-A parameter that does not exist at a point has F = 1 there. Which exist follows from few axes, the deciding ones; all
-combinations of their levels are gone through one by one (cells), and the other axes are averaged over as above.
-
-Sources: Gu, Smoothing Spline ANOVA Models, 2013 (the decomposition); Durrande, Ginsbourger, Roustant and Carraro,
-J. Multivariate Analysis 115, 2013 (Sobol indices of such a kernel); Sobol, Math. Comput. Simul. 55, 2001.
+ A parameter that does not exist at a point has F = 1 there. Which exist follows from few axes, the
+deciding ones; all combinations of their levels are gone through one by one (cells), and the other
+axes are averaged over as above.
+ Sources: Gu, Smoothing Spline ANOVA Models, 2013 (the decomposition); Durrande, Ginsbourger,
+Roustant and Carraro, J. Multivariate Analysis 115, 2013 (Sobol indices of such a kernel); Sobol,
+Math. Comput. Simul. 55, 2001.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.spline.evidence import Tables
+from dsice.spline.evidence import CovarianceTables
 from dsice.spline.surface import Surface
 from dsice.typing import Floats, Ints
 
@@ -75,8 +76,9 @@ class Anova:
     deciding
         Axes whose levels say which parameters exist.
     cells
-        All combinations of the levels of the deciding axes, in lexicographic order: int of shape (k, axes), with
-        level ``shape[j]`` where parameter j does not exist. What else is in the other columns does not matter.
+        All combinations of the levels of the deciding axes, in lexicographic order: int of shape
+        (k, axes), with level ``shape[j]`` where parameter j does not exist. What else is in the
+        other columns does not matter.
 
     Notes
     -----
@@ -117,8 +119,8 @@ class Anova:
     def main_effect(self, axis: int) -> tuple[Floats, Floats]:
         """Main effect of an axis at each of its levels and its posterior variance relative to the scale: shapes (levels,).
 
-        That is the mean over the part of the grid where the parameter exists and has that level, less the mean over the
-        whole part where it exists. NaN where there is no such part.
+        That is the mean over the part of the grid where the parameter exists and has that level,
+        less the mean over the whole part where it exists. NaN where there is no such part.
         """
         there = self._there[:, axis].astype(float)
         if axis not in self._deciding:
@@ -158,9 +160,9 @@ class Anova:
 
     # ------------------------------------------------------------------ inside
     @staticmethod
-    def _tables(factors: Sequence[Floats], axes: Sequence[int]) -> Tables:
-        """Tables with these factors on `axes` and 1 on all others."""
-        return Tables.of(
+    def _tables(factors: Sequence[Floats], axes: Sequence[int]) -> CovarianceTables:
+        """CovarianceTables with these factors on `axes` and 1 on all others."""
+        return CovarianceTables.of(
             [factor if j in axes else np.ones_like(factor) for j, factor in enumerate(factors)]
         )
 

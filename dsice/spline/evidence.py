@@ -4,11 +4,10 @@ The model (smoothing-spline analysis of variance; Wahba 1990, Gu 2013): values a
 are a Gaussian process with covariance
 
     scale * prod_j (1 + theta_j K_j(lam)),
-
-K_j the prior covariance of axis j (`prior`): a constant, a main effect of every axis, and all
-interactions. theta_j says how much axis j matters, lam how smooth all axes are, noise / count is the
-variance of a measurement relative to scale. scale is profiled out. The penalties are normal priors:
-log theta ~ N(-1.5, 1.5^2), log lam ~ N(-4, 2^2), log noise ~ N(-4, 2^2).
+ K_j the prior covariance of axis j (`prior`): a constant, a main effect of every axis, and all
+interactions. theta_j says how much axis j matters, lam how smooth all axes are, noise / count is
+the variance of a measurement relative to scale. scale is profiled out. The penalties are normal
+priors: log theta ~ N(-1.5, 1.5^2), log lam ~ N(-4, 2^2), log noise ~ N(-4, 2^2).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy as np
 
 from dsice.typing import Floats, Ints
 
-MODES = 128
+MAX_MODES = 128
 
 
 class AxisPrior:
@@ -43,7 +42,8 @@ class AxisPrior:
     def covariance(self, log_lam: float, at: Ints) -> tuple[Floats, Floats]:
         """Covariance between the levels `at`, shape (k, k), and its derivative by log(lam).
 
-        A level outside the axis stands for "this parameter does not exist here": no effect, covariance 0.
+        A level outside the axis stands for "this parameter does not exist here": no effect,
+        covariance 0.
         """
         m = self.levels
         here = (at >= 0) & (at < m)
@@ -70,7 +70,7 @@ def _modes(m: int) -> tuple[Floats, Floats, Floats]:
     h = 1.0 / (m - 1)
     second = np.diff(np.eye(m), 2, axis=0) if m > 2 else np.zeros((0, m))
     first = np.diff(np.eye(m), 1, axis=0)
-    kept = [0, min(m, MODES) - 1]
+    kept = [0, min(m, MAX_MODES) - 1]
     bending, modes = eigh(
         second.T @ second / h**3, first.T @ first / h + h * np.eye(m), subset_by_index=kept
     )
@@ -78,13 +78,13 @@ def _modes(m: int) -> tuple[Floats, Floats, Floats]:
     return np.maximum(bending, 0.0), np.ascontiguousarray(modes), (modes**2).mean(axis=0)
 
 
-THETA, LAM, NOISE = (
+LOG_THETA_PRIOR, LOG_LAM_PRIOR, LOG_NOISE_PRIOR = (
     (-1.5, 1.5),
     (-4.0, 2.0),
     (-4.0, 2.0),
 )  # mean and standard deviation of the logarithms
-BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
-ITERATIONS = 30  # further ones change what is chosen by less than one more measurement does
+LOG_BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
+MAX_ITERATIONS = 30  # further ones change what is chosen by less than one more measurement does
 JITTER = 1e-8
 TINY = 1e-12  # of values that are all alike
 
@@ -104,8 +104,9 @@ class Hyperparameters:
     evidence
         Penalised log marginal likelihood reached, up to a constant.
     nugget
-        Variance relative to the scale of what is a point's own and no noise: no neighbour knows of it, and measuring
-        again does not change it. Told from noise by repeated measurements; 0 where there are none.
+        Variance relative to the scale of what is a point's own and no noise: no neighbour knows of
+        it, and measuring again does not change it. Told from noise by repeated measurements; 0
+        where there are none.
     """
 
     theta: Floats
@@ -116,7 +117,7 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
+class CovarianceTables:
     """Covariance factors of all axes, packed for the kernels: axis j has sizes[j]^2 entries from starts[j] on."""
 
     values: Floats
@@ -124,7 +125,7 @@ class Tables:
     sizes: Ints
 
     @classmethod
-    def of(cls, factors: Sequence[Floats]) -> Tables:
+    def of(cls, factors: Sequence[Floats]) -> CovarianceTables:
         """Pack one square table per axis."""
         sizes = np.array([len(factor) for factor in factors], dtype=np.int64)
         starts = np.zeros(len(factors), dtype=np.int64)
@@ -154,30 +155,39 @@ def maximise_evidence(
     Parameters
     ----------
     points, values, counts
-        Distinct measured points, int64 of shape (n, axes), their mean values (centred, of order 1) and numbers
-        of measurements, both of shape (n,).
+        Distinct measured points, int64 of shape (n, axes), their mean values (centred, of order 1)
+        and numbers of measurements, both of shape (n,).
     priors
         One per axis.
     log_lam
         Fixes the smoothness.
     within
-        Sum of squares of the single measurements around the means of their points, and its degrees of freedom
-        (measurements less points): what tells noise from roughness.
+        Sum of squares of the single measurements around the means of their points, and its degrees
+        of freedom (measurements less points): what tells noise from roughness.
     """
     from scipy.optimize import minimize
 
     problem = _Evidence(points, values, counts, priors, within)
     d, own = len(priors), within[1] > 0
     start = np.concatenate(
-        [np.full(d, THETA[0]), [LAM[0] if log_lam is None else log_lam, NOISE[0]], [NOISE[0]] * own]
+        [
+            np.full(d, LOG_THETA_PRIOR[0]),
+            [LOG_LAM_PRIOR[0] if log_lam is None else log_lam, LOG_NOISE_PRIOR[0]],
+            [LOG_NOISE_PRIOR[0]] * own,
+        ]
     )
     bounds = (
-        [BOUNDS[0]] * d
-        + [BOUNDS[1] if log_lam is None else (log_lam, log_lam), BOUNDS[2]]
-        + [BOUNDS[2]] * own
+        [LOG_BOUNDS[0]] * d
+        + [LOG_BOUNDS[1] if log_lam is None else (log_lam, log_lam), LOG_BOUNDS[2]]
+        + [LOG_BOUNDS[2]] * own
     )
     found = minimize(
-        problem, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS}
+        problem,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": MAX_ITERATIONS},
     )
     p = np.asarray(found.x, dtype=float)
     nugget = math.exp(p[d + 2]) if own else 0.0
@@ -211,7 +221,7 @@ class _Evidence:
 
         n, d = self._places.shape
         factors, slopes = self._factors(p)
-        tables = Tables.of(factors)
+        tables = CovarianceTables.of(factors)
         covariance = tables.covariance(self._places, self._places)
         noise = math.exp(p[d + 1]) / self._counts
         rough = math.exp(p[d + 2]) if len(p) > d + 2 else 0.0
@@ -245,7 +255,9 @@ class _Evidence:
         gradient[d + 1] = np.diag(sensitivity) @ noise + 0.5 * dof - 0.5 * total * squares / energy
         if rough:
             gradient[d + 2] = rough * np.trace(sensitivity)
-        for k, (middle, spread) in enumerate(([THETA] * d + [LAM, NOISE, NOISE])[: len(p)]):
+        for k, (middle, spread) in enumerate(
+            ([LOG_THETA_PRIOR] * d + [LOG_LAM_PRIOR, LOG_NOISE_PRIOR, LOG_NOISE_PRIOR])[: len(p)]
+        ):
             value += 0.5 * ((p[k] - middle) / spread) ** 2
             gradient[k] += (p[k] - middle) / spread**2
         return value, gradient

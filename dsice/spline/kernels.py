@@ -1,11 +1,26 @@
-"""All compiled kernels of dsice, in one file: d-splines in bulk.
+"""All compiled kernels of dsice, in one file.
 
-Importing this module imports numba; only what works in bulk does so, on first use. A kernel takes C-contiguous
-int64 and float64 arrays and scalars, always with the same signature, and checks nothing. The arithmetic is that of
-``plain``, ``smoothing`` and ``variance`` on discrete grids (c = 1), in the same order; formulas are explained there.
+Importing this module imports numba; only bulk work does so, on first use. A kernel takes
+C-contiguous int64 and float64 arrays and scalars, always with the same signature;
+it checks nothing.
 
-The first k elements count: x, y: positions and values at the knots; g: lam / weight; f, m: curve and second
-differences; rows[j]: u, d, L[j, j-1], L[j, j-2], r[j]. grid: position of level 0, distance of levels, markers beyond.
+1. The d-spline on a line. The arithmetic is that of `plain` and `smoothing` on discrete grids
+   (c = 1), in the same order; the formulas are explained there and in method.md, eqs. (11) to (17).
+2. Lines in bulk: `fit_one`, `score_lams`, `fit_lines`, `flag_irregular`.
+3. The n-dimensional d-spline: covariances, gradient and predictions on a grid, method.md,
+   eqs. (4) to (10).
+
+Arguments that many kernels share, of which the first k elements count:
+
+=========  =================================================================================
+x, y       Positions and values at the k knots (distinct measured levels).
+w, iw      Weights, and one over the weights.
+g          lam / weight at each knot.
+f, m       The curve and its second differences at the knots.
+rows[j]    Row j of the factored system: u, d, L[j, j-1], L[j, j-2], r[j] (`plain.Row`).
+band       Diagonals 0 to 3 of B^-1, shape (k + 5, 4).
+grid       Position of level 0, distance between levels, markers beyond the last level.
+=========  =================================================================================
 """
 
 from __future__ import annotations
@@ -23,24 +38,33 @@ __all__ = [
     "fit_lines",
     "fit_lines_parallel",
     "fit_one",
+    "flag_irregular",
     "get_num_threads",
     "grid_covariance",
     "grid_gradient",
     "grid_score",
-    "mark_untidy",
     "score_lams",
 ]
 
-Grid = tuple[float, float, float]
+GridShape = tuple[float, float, float]
+"""Position of level 0, distance between levels, markers beyond the last level."""
+RepeatStats = tuple[float, float, float]
+"""Number of measurements of a line, sum of squares within repeats, largest magnitude of a value."""
 
 # Constants of the plain path, repeated: numba's cache only notices changes of this file.
-THIRD, SIXTH, STIFF = 1.0 / 3.0, 1.0 / 6.0, 1e4 / 9.0
-FEW, FIXED, CENTRE, FINE, WORST = 6, 0.25, -0.5, 32, 1e13
+THIRD = 1.0 / 3.0
+SIXTH = 1.0 / 6.0
+REFINE_FROM = 1e4 / 9.0
+REML_KNOTS = 6
+DEFAULT_LAM = 0.25
+PRIOR_MEAN = -0.5
+STEPS_PER_DECADE = 32
+MAX_RATIO = 1e13
 
 
 @kernel(inline=True)
 def factor(k: int, x: Floats, y: Floats, g: Floats, rows: Floats) -> None:
-    """Factor B and eliminate z into k - 2 rows; k >= 3."""
+    """Factor B and eliminate z into k - 2 rows, for k >= 3 knots: method.md, eq. (12)."""
     h1, r0, r1 = x[2] - x[1], 1.0 / (x[1] - x[0]), 1.0 / (x[2] - x[1])
     s1 = r1 * (y[2] - y[1])
     gr = g[1] * (r0 + r1)
@@ -68,8 +92,10 @@ def factor(k: int, x: Floats, y: Floats, g: Floats, rows: Floats) -> None:
 
 
 @kernel(inline=True)
-def backward(k: int, rows: Floats, x: Floats, g: Floats, y: Floats, f: Floats, m: Floats) -> float:
-    """f = y - lam W^-1 Q m and m by back substitution; k >= 3. Returns z' B^-1 z."""
+def back_substitute(
+    k: int, rows: Floats, x: Floats, g: Floats, y: Floats, f: Floats, m: Floats
+) -> float:
+    """Curve f, method.md, eq. (13), and m by back substitution, for k >= 3. Returns z' B^-1 z."""
     m[0] = m[k - 1] = 0.0
     q = 0.0
     m1 = m2 = a1 = b1 = b2 = pull = 0.0
@@ -89,7 +115,9 @@ def backward(k: int, rows: Floats, x: Floats, g: Floats, y: Floats, f: Floats, m
 
 
 @kernel()
-def refined(k: int, rows: Floats, x: Floats, y: Floats, g: Floats, f: Floats, m: Floats) -> float:
+def solve_refined(
+    k: int, rows: Floats, x: Floats, y: Floats, g: Floats, f: Floats, m: Floats
+) -> float:
     """f and m with one step of iterative refinement, for large lam. Returns z' B^-1 z."""
     e, de, dm, zero, steps = (
         np.empty(k),
@@ -98,7 +126,7 @@ def refined(k: int, rows: Floats, x: Floats, y: Floats, g: Floats, f: Floats, m:
         np.zeros(k),
         rows[: k - 2].copy(),
     )
-    q = backward(k, rows, x, g, zero, e, m)
+    q = back_substitute(k, rows, x, g, zero, e, m)
     h1, r1 = x[1] - x[0], 1.0 / (x[1] - x[0])
     s1 = r1 * ((y[1] + e[1]) - (y[0] + e[0]))
     u1 = u2 = 0.0
@@ -112,7 +140,7 @@ def refined(k: int, rows: Floats, x: Floats, y: Floats, g: Floats, f: Floats, m:
         u = s1 - s0 - rm - rows[j, 2] * u1 - rows[j, 3] * u2
         steps[j, 0] = u
         u2, u1 = u1, u
-    backward(k, steps, x, g, zero, de, dm)
+    back_substitute(k, steps, x, g, zero, de, dm)
     for j in range(k):
         f[j] = y[j] + (e[j] + de[j])
         m[j] += dm[j]
@@ -129,13 +157,13 @@ def solve(
             f[j], m[j] = y[j], 0.0
         return 0.0
     factor(k, x, y, g, rows)
-    if stiffest > STIFF:
-        return refined(k, rows, x, y, g, f, m)
-    return backward(k, rows, x, g, y, f, m)
+    if stiffest > REFINE_FROM:
+        return solve_refined(k, rows, x, y, g, f, m)
+    return back_substitute(k, rows, x, g, y, f, m)
 
 
 @kernel()
-def outer(k: int, x: Floats, f: Floats, m: Floats, p: float) -> float:
+def extrapolate(k: int, x: Floats, f: Floats, m: Floats, p: float) -> float:
     """The curve at p outside the knots: a straight line."""
     if p <= x[0]:
         h = x[1] - x[0]
@@ -152,7 +180,7 @@ def value_at(k: int, x: Floats, f: Floats, m: Floats, p: float) -> float:
     if k == 1:
         return float(f[0])
     if p <= x[0] or p >= x[k - 1]:
-        return outer(k, x, f, m, p)
+        return extrapolate(k, x, f, m, p)
     j = np.searchsorted(x[:k], p, side="right") - 1
     h, s = x[j + 1] - x[j], p - x[j]
     c3 = (m[j + 1] - m[j]) / (6.0 * h)
@@ -162,7 +190,7 @@ def value_at(k: int, x: Floats, f: Floats, m: Floats, p: float) -> float:
 
 @kernel(inline=True)
 def turning(h: float, c1: float, m0: float, c3: float) -> float:
-    """Where in (0, h) the cubic of a gap has its local minimum; -2 if nowhere."""
+    """Position in (0, h) of the local minimum of the cubic of a gap; -2 where there is none."""
     disc = m0 * m0 - 12.0 * c3 * c1
     if disc <= 0.0 or (m0 <= 0.0 and c3 <= 0.0):
         return -2.0
@@ -180,7 +208,7 @@ def lowest(k: int, x: Floats, f: Floats, m: Floats, last: float) -> tuple[float,
     if k == 1:
         return 0.0, best
     if x[0] > 0.0:
-        edge = outer(k, x, f, m, 0.0)
+        edge = extrapolate(k, x, f, m, 0.0)
         if edge <= best:
             best_x, best = 0.0, edge
     for j in range(k - 1):
@@ -195,26 +223,29 @@ def lowest(k: int, x: Floats, f: Floats, m: Floats, last: float) -> tuple[float,
                     if v < best or (v == best and x[j] + t < best_x):
                         best_x, best = x[j] + t, v
     if last > x[k - 1]:
-        edge = outer(k, x, f, m, last)
+        edge = extrapolate(k, x, f, m, last)
         if edge < best:
             best_x, best = last, edge
     return best_x, best
 
 
 @kernel(inline=True)
-def fill(
+def write_curve(
     k: int,
     x: Floats,
     f: Floats,
     m: Floats,
     shift: float,
-    grid: Grid,
+    grid: GridShape,
     out: Floats,
     begin: int,
     end: int,
-    room: int,
+    capacity: int,
 ) -> None:
-    """The curve plus shift at every level into out[begin:end]; what lies between end and room may be overwritten."""
+    """The curve plus shift at every level into out[begin:end].
+
+    Elements between end and capacity may be overwritten as well.
+    """
     if k == 1:
         out[begin:end] = f[0] + shift
         return
@@ -229,8 +260,8 @@ def fill(
         left, right = c1 + c3 if j == 0 else left, c1 + h * c2 + c3
         stop = start + int(h / step)
         if (
-            stop - start <= 16 and start + 16 <= room
-        ):  # blocks of 8, past the gap's end: what comes next writes over it
+            stop - start <= 16 and start + 16 <= capacity
+        ):  # blocks of 8 that may run past the end of the gap: the next gap overwrites the excess
             for i in range(8):
                 s = step * i
                 out[start + i] = f0 + s * (c1 + s * (c2 + s * c3))
@@ -251,7 +282,7 @@ def fill(
 
 
 @kernel(inline=True)
-def quadratic(k: int, rows: Floats) -> float:
+def quadratic_form(k: int, rows: Floats) -> float:
     """z' B^-1 z."""
     total = 0.0
     for j in range(k - 2):
@@ -261,7 +292,7 @@ def quadratic(k: int, rows: Floats) -> float:
 
 @kernel()
 def reml(k: int, rows: Floats, lam: float, measured: int, within: float) -> float:
-    """REML(lam) up to a constant."""
+    """REML(lam) up to a constant: method.md, eq. (14)."""
     log_det, product = 0.0, 1.0
     for j in range(k - 2):
         product *= rows[j, 1]
@@ -269,7 +300,7 @@ def reml(k: int, rows: Floats, lam: float, measured: int, within: float) -> floa
             log_det += math.log(product)
             product = 1.0
     log_det += math.log(product)
-    q = quadratic(k, rows)
+    q = quadratic_form(k, rows)
     if measured == k:
         return (k - 2) * math.log(q) + log_det if q > 0.0 else math.inf
     rest = lam * q + within
@@ -282,37 +313,46 @@ def reml(k: int, rows: Floats, lam: float, measured: int, within: float) -> floa
 
 @kernel()
 def lam_at(i: int, scale: float) -> float:
-    """Rung i of the ladder of lam."""
-    return scale * math.exp((CENTRE + i / FINE) * 2.302585092994046)
+    """Step i of the logarithmic grid of lam."""
+    return scale * math.exp((PRIOR_MEAN + i / STEPS_PER_DECADE) * 2.302585092994046)
 
 
 @kernel()
-def score(
+def penalised_reml(
     i: int,
     k: int,
     x: Floats,
     y: Floats,
     iw: Floats,
     scale: float,
-    repeats: Grid,
+    repeats: RepeatStats,
     g: Floats,
     rows: Floats,
 ) -> float:
-    """REML plus prior at rung i."""
+    """REML plus the prior of lam at step i of its grid: method.md, eqs. (14) and (15)."""
     lam = lam_at(i, scale)
     for j in range(k):
         g[j] = lam * iw[j]
     factor(k, x, y, g, rows)
-    return reml(k, rows, lam, int(repeats[0]), repeats[1]) + (i / FINE) * (i / FINE)
+    return reml(k, rows, lam, int(repeats[0]), repeats[1]) + (i / STEPS_PER_DECADE) * (
+        i / STEPS_PER_DECADE
+    )
 
 
 @kernel()
 def choose_lam(
-    k: int, x: Floats, y: Floats, iw: Floats, scale: float, repeats: Grid, g: Floats, rows: Floats
+    k: int,
+    x: Floats,
+    y: Floats,
+    iw: Floats,
+    scale: float,
+    repeats: RepeatStats,
+    g: Floats,
+    rows: Floats,
 ) -> float:
-    """lam by REML with the weak prior; repeats: measurements, squares within repeats, largest value; g, rows: work space."""
-    if k < FEW:
-        return FIXED * scale
+    """lam by REML with the weak prior, as `smoothing.choose_lam`; g and rows are work space."""
+    if k < REML_KNOTS:
+        return DEFAULT_LAM * scale
     tr = tq = steepest = heaviest = bend = 0.0
     for j in range(k - 2):
         h0, h1 = x[j + 1] - x[j], x[j + 2] - x[j + 1]
@@ -322,25 +362,29 @@ def choose_lam(
         steepest = max(steepest, max(r0, r1))
         bend = max(bend, abs(r1 * (y[j + 2] - y[j + 1]) - r0 * (y[j + 1] - y[j])))
     if bend <= 1e-13 * repeats[2] * steepest:
-        return FIXED * scale
+        return DEFAULT_LAM * scale
     for j in range(k):
         heaviest = max(heaviest, iw[j])
-    middle = math.log10(tr / tq / scale) - CENTRE
+    middle = math.log10(tr / tq / scale) - PRIOR_MEAN
     most = math.floor(
-        math.log10(WORST / (9.0 * heaviest * steepest * steepest * steepest) / scale) - CENTRE
+        math.log10(MAX_RATIO / (9.0 * heaviest * steepest * steepest * steepest) / scale)
+        - PRIOR_MEAN
     )
     low, high = math.ceil(min(middle, 0.0) - 4.0), math.ceil(max(middle, 0.0) + 4.0)
-    first, final = FINE * int(min(low, most - 1)), FINE * int(max(min(high, most), low + 1))
+    first, final = (
+        STEPS_PER_DECADE * int(min(low, most - 1)),
+        STEPS_PER_DECADE * int(max(min(high, most), low + 1)),
+    )
     best, at = math.inf, first
-    for i in range(first, final + 1, FINE):
-        v = score(i, k, x, y, iw, scale, repeats, g, rows)
+    for i in range(first, final + 1, STEPS_PER_DECADE):
+        v = penalised_reml(i, k, x, y, iw, scale, repeats, g, rows)
         if v < best:
             best, at = v, i
-    step = FINE // 2
+    step = STEPS_PER_DECADE // 2
     while step > 0:
         centre = at
         for i in (centre - step, centre + step):
-            v = score(i, k, x, y, iw, scale, repeats, g, rows)
+            v = penalised_reml(i, k, x, y, iw, scale, repeats, g, rows)
             if v < best:
                 best, at = v, i
         step //= 2
@@ -349,7 +393,7 @@ def choose_lam(
 
 @kernel()
 def inverse_band(k: int, rows: Floats, band: Floats) -> None:
-    """Diagonals 0 to 3 of B^-1 into band[2:k]; zeros around, so that columns outside B drop out below."""
+    """Diagonals 0 to 3 of B^-1 into band[2:k]; the zeros around stand for columns outside B."""
     band[:] = 0.0
     for j in range(k - 3, -1, -1):
         i, p, q = j + 2, 0.0, 0.0
@@ -364,8 +408,8 @@ def inverse_band(k: int, rows: Floats, band: Floats) -> None:
 
 
 @kernel()
-def freedom(k: int, band: Floats, x: Floats, g: Floats, out: Floats) -> float:
-    """1 - leverage at each of k >= 3 knots; returns their sum."""
+def residual_dof(k: int, band: Floats, x: Floats, g: Floats, out: Floats) -> float:
+    """Residual degrees of freedom (1 - leverage) at each of k >= 3 knots; returns their sum."""
     total = q2 = 0.0
     for j in range(k):
         q0, q2 = q2, 1.0 / (x[j + 1] - x[j]) if j < k - 1 else 0.0
@@ -378,18 +422,21 @@ def freedom(k: int, band: Floats, x: Floats, g: Floats, out: Floats) -> float:
 
 
 @kernel()
-def spread(
+def curve_variances(
     k: int,
     x: Floats,
     g: Floats,
     band: Floats,
-    grid: Grid,
+    grid: GridShape,
     scale: float,
     out: Floats,
     begin: int,
     end: int,
 ) -> None:
-    """Posterior variance of the curve at every level into out[begin:end]; scale: sigma^2 / lam; k >= 2."""
+    """Posterior variance of the curve at every level into out[begin:end]: method.md, eq. (17).
+
+    scale: sigma^2 / lam. For k >= 2 knots.
+    """
     b = np.empty(4)
     j = 0
     for i in range(begin, end):
@@ -428,7 +475,10 @@ def spread(
 
 @kernel()
 def fit_one(levels: Ints, values: Floats, n: int, lam: float, out: Floats) -> tuple[int, float]:
-    """One line on the unit grid, weights 1: (argmin, minimum); the curve at the first len(out) levels into out."""
+    """One line on the unit grid, weights 1: (argmin, minimum).
+
+    The curve at the first len(out) levels goes into out.
+    """
     k = len(levels)
     work, rows = np.empty((5, k)), np.empty((k, 5))
     x, y, g, f, m = work[0], work[1], work[2], work[3], work[4]
@@ -442,13 +492,16 @@ def fit_one(levels: Ints, values: Floats, n: int, lam: float, out: Floats) -> tu
     place, low = lowest(k, x, f, m, n - 1.0)
     if len(out) > 0:
         begin = len(out) - len(out)  # 0, but a literal would be a signature of its own
-        fill(k, x, f, m, mean, (0.0, 1.0, 0.0), out, begin, len(out), len(out))
+        write_curve(k, x, f, m, mean, (0.0, 1.0, 0.0), out, begin, len(out), len(out))
     return int(place), mean + low
 
 
 @kernel()
 def score_lams(x: Floats, values: Floats, w: Floats, lams: Floats, out: Floats) -> None:
-    """REML, GCV and leave-one-out mean square of each lam into out, shape (len(lams), 3); k >= 3, no repeats."""
+    """REML, GCV and leave-one-out mean square of each lam into out, shape (len(lams), 3).
+
+    For k >= 3 knots without repeats.
+    """
     k = len(x)
     work, rows, band, zero = np.empty((5, k)), np.empty((k, 5)), np.empty((k + 5, 4)), np.zeros(k)
     y, g, e, m, om = work[0], work[1], work[2], work[3], work[4]
@@ -457,9 +510,9 @@ def score_lams(x: Floats, values: Floats, w: Floats, lams: Floats, out: Floats) 
         for j in range(k):
             g[j] = lams[i] / w[j]
         factor(k, x, y, g, rows)
-        backward(k, rows, x, g, zero, e, m)
+        back_substitute(k, rows, x, g, zero, e, m)
         inverse_band(k, rows, band)
-        spare = freedom(k, band, x, g, om)
+        dof = residual_dof(k, band, x, g, om)
         rss = loo = total = 0.0
         for j in range(k):
             total += w[j]
@@ -467,23 +520,26 @@ def score_lams(x: Floats, values: Floats, w: Floats, lams: Floats, out: Floats) 
             loo += w[j] * (e[j] / om[j]) * (e[j] / om[j]) if om[j] > 0.0 else math.inf
         out[i, 0], out[i, 1], out[i, 2] = (
             reml(k, rows, lams[i], k, 0.0),
-            k * rss / (spare * spare),
+            k * rss / (dof * dof),
             loo / total,
         )
 
 
-Lines = tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]
-Results = tuple[Ints, Floats, Floats, Floats]
+LineArrays = tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]
+ResultArrays = tuple[Ints, Floats, Floats, Floats]
 
 
 @kernel()
-def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, results: Results) -> None:
-    """Lines begin to end of a batch.
+def fit_lines(
+    begin: int, end: int, lines: LineArrays, lam: float, grid: GridShape, results: ResultArrays
+) -> None:
+    """Fit lines begin to end of a batch.
 
-    lines: offsets, levels, values, weights (none: all 1), repeats, sizes, starts. Line i has knots offsets[i] to
-    offsets[i + 1] and sizes[i] levels; repeats[i]: measurements, sum of squares within repeats, mean weight. lam: 0 for REML.
-    results: argmin[i]; stats[i]: minimum, lam, sigma2, dof; curves and bands (posterior variances) from starts[i] on,
-    each left out when empty, dof with the bands.
+    lines: offsets, levels, values, weights (empty: all 1), repeats, sizes, starts. Line i has the
+    knots offsets[i] to offsets[i + 1] and sizes[i] levels; repeats[i]: number of measurements, sum
+    of squares within repeats, mean weight. lam: alpha squared, 0 to choose it by REML. results:
+    argmin[i]; stats[i]: minimum, lam, sigma2, dof; curves and bands (posterior variances) from
+    starts[i] on. Empty curves or bands are left out, and dof with the bands.
     """
     offsets, levels, values, weights, repeats, sizes, starts = lines
     argmin, stats, curves, bands = results
@@ -514,9 +570,9 @@ def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, result
                 lightest = min(lightest, weights[at + j])
         used = lam
         if lam == 0.0:
-            told = (repeats[i, 0], repeats[i, 1], size + abs(mean))
+            repeat_stats = (repeats[i, 0], repeats[i, 1], size + abs(mean))
             used = choose_lam(
-                k, x, y, iw, repeats[i, 2] * grid[1] * grid[1] * grid[1], told, g, rows
+                k, x, y, iw, repeats[i, 2] * grid[1] * grid[1] * grid[1], repeat_stats, g, rows
             )
         if lam == 0.0 or len(weights) > 0:
             for j in range(k):
@@ -527,18 +583,19 @@ def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, result
         if grid[1] > 1.0:  # from the marker to the nearest level
             argmin[i] = min(max(int((place - grid[0] + 1.0) // grid[1]), 0), n - 1)
             low = value_at(k, x, f, m, grid[0] + grid[1] * argmin[i])
-        spare = repeats[i, 0] - min(k, 2)
-        sigma2 = (used * q + repeats[i, 1]) / spare if spare > 0.0 else math.inf
+        dof = repeats[i, 0] - min(k, 2)
+        # the noise variance of a measurement of weight 1: method.md, eq. (16)
+        sigma2 = (used * q + repeats[i, 1]) / dof if dof > 0.0 else math.inf
         stats[i, 0], stats[i, 1], stats[i, 2], stats[i, 3] = mean + low, used, sigma2, k
         if len(curves) > 0:
-            fill(k, x, f, m, mean, grid, curves, starts[i], starts[i + 1], starts[end])
+            write_curve(k, x, f, m, mean, grid, curves, starts[i], starts[i + 1], starts[end])
         if len(bands) > 0:
             band[:] = 0.0
             if k > 2:
                 inverse_band(k, rows, band)
-                stats[i, 3] = k - freedom(k, band, x, g, om)
+                stats[i, 3] = k - residual_dof(k, band, x, g, om)
             if k > 1 and sigma2 < math.inf:
-                spread(k, x, g, band, grid, sigma2 / used, bands, starts[i], starts[i + 1])
+                curve_variances(k, x, g, band, grid, sigma2 / used, bands, starts[i], starts[i + 1])
             else:
                 bands[starts[i] : starts[i + 1]] = math.inf
                 if sigma2 < math.inf:
@@ -546,15 +603,17 @@ def fit_lines(begin: int, end: int, lines: Lines, lam: float, grid: Grid, result
 
 
 @kernel(parallel=True)
-def fit_lines_parallel(cuts: Ints, lines: Lines, lam: float, grid: Grid, results: Results) -> None:
-    """The same over all lines, on all threads: block b is lines cuts[b] to cuts[b + 1]."""
+def fit_lines_parallel(
+    cuts: Ints, lines: LineArrays, lam: float, grid: GridShape, results: ResultArrays
+) -> None:
+    """Fit all lines on all threads, as `fit_lines`; block b is lines cuts[b] to cuts[b + 1]."""
     for b in prange(len(cuts) - 1):
         fit_lines(cuts[b], cuts[b + 1], lines, lam, grid, results)
 
 
 @kernel()
-def mark_untidy(lines: Lines, flags: NDArray[np.bool_]) -> int:
-    """Flag lines that need sorting, merging, scaling or an error message; returns how many."""
+def flag_irregular(lines: LineArrays, flags: NDArray[np.bool_]) -> int:
+    """Flag the lines that need sorting, merging, scaling or an error; returns their number."""
     offsets, levels, values, weights, _, sizes, _ = lines
     found = 0
     for i in range(len(sizes)):
@@ -578,9 +637,10 @@ def mark_untidy(lines: Lines, flags: NDArray[np.bool_]) -> int:
     return found
 
 
-# --------------------------------------------------------------------------- the grid of several axes (see ``surface``)
-# tables: one square table per axis, row by row, the one of axis j from starts[j] on with sizes[j] rows; the covariance
-# of two points is the product over the axes of the tables' entries.
+# ------------------------------------------------------------------ the grid of several axes
+# tables: one square table per axis, row by row. That of axis j begins at starts[j] and has
+# sizes[j] rows; the covariance of two points is the product over the axes of the tables' entries,
+# method.md, eq. (4). See `surface`.
 
 
 @kernel()
@@ -601,21 +661,24 @@ def grid_covariance(
 def grid_gradient(
     points: Ints, tables: Floats, starts: Ints, sizes: Ints, weights: Floats, out: Floats
 ) -> None:
-    """out: derivative of sum(weights * covariance of points) by each entry of the tables; weights are symmetric."""
+    """Derivative of sum(weights * covariance of points) by each entry of the tables, into out.
+
+    The sum of method.md, eq. (8); the weights, S there, are symmetric.
+    """
     n, d = points.shape
-    before, factor = np.empty(d + 1), np.empty(d)
+    before = np.empty(d + 1)
+    factors = np.empty(d)
     before[0] = 1.0
     for i in range(n):
         for k in range(i + 1):
             for j in range(d):
-                factor[j] = tables[starts[j] + points[i, j] * sizes[j] + points[k, j]]
-                before[j + 1] = before[j] * factor[j]
+                factors[j] = tables[starts[j] + points[i, j] * sizes[j] + points[k, j]]
+                before[j + 1] = before[j] * factors[j]
             after = weights[i, k] if i == k else 2.0 * weights[i, k]
-            for j in range(
-                d - 1, -1, -1
-            ):  # the product of all factors but j's, without dividing by what may be zero
+            # the product of all factors but that of j, without dividing by one that may be zero
+            for j in range(d - 1, -1, -1):
                 out[starts[j] + points[i, j] * sizes[j] + points[k, j]] += after * before[j]
-                after *= factor[j]
+                after *= factors[j]
 
 
 @kernel()
@@ -632,9 +695,10 @@ def grid_score(
     variance: Floats,
     projected: Floats,
 ) -> None:
-    """Mean and variance at every point of every line; line i has points offsets[i] to offsets[i + 1].
+    """Mean and variance at every point of every line: method.md, eqs. (9) and (10).
 
-    inverse: transposed inverse of the lower Cholesky factor over data; projected: covariance with data times inverse.
+    Line i has points offsets[i] to offsets[i + 1]. inverse: transposed inverse of the lower
+    Cholesky factor over data; projected: covariance with data times inverse.
     """
     d, n = data.shape[1], data.shape[0]
     covariance = np.empty((points.shape[0], n))

@@ -21,9 +21,9 @@ Floats = list[float]
 class Knots(NamedTuple):
     """Measurements merged per level: ``value = (mean + y) * unit``.
 
-    ``rows`` is the number of measurements, ``within`` the weighted sum of squares of repeats around their
-    means (in units of y), ``weight`` the mean weight of one measurement as it was given,
-    ``unweighted`` whether every w is known to be 1.
+    ``n_measured`` is the number of measurements, ``within`` the weighted sum of squares of repeats
+    around their means (in units of y), ``weight`` the mean weight of one measurement as it was
+    given, ``unweighted`` whether every w is known to be 1.
     """
 
     levels: list[int]
@@ -31,7 +31,7 @@ class Knots(NamedTuple):
     w: Floats
     mean: float
     unit: float
-    rows: int
+    n_measured: int
     within: float
     weight: float
     unweighted: bool
@@ -46,7 +46,7 @@ def read_knots(levels: Any, values: Any, n: int, weights: ArrayLike | None) -> K
         raise FitError(f"values: expected one value per level, got {len(ys)} values for {k} levels")
     if type(n) is not int:
         n = _whole(n, "n")
-    if weights is None and k and _tidy(ts, n):
+    if weights is None and k and _strictly_increasing(ts, n):
         total = _sum(ys)
         # plain numbers, finite and of ordinary size : nothing else to do
         if type(total) is float and isfinite(total):
@@ -63,7 +63,7 @@ def merge_line(levels: list[int], values: Floats, n: int, weights: ArrayLike | N
     return _merge(*_checked(levels, values, n, weights))
 
 
-def _tidy(ts: list[int], n: int) -> bool:
+def _strictly_increasing(ts: list[int], n: int) -> bool:
     """Whether the levels are plain ints on the line in strictly rising order: nothing to sort or merge."""
     last = -1
     for t in ts:
@@ -200,11 +200,11 @@ def _unit(values: Floats) -> float:
     return math.ldexp(1.0, min(max(math.frexp(half)[1], -1000), 1020))
 
 
-class Grid(NamedTuple):
+class MarkerGrid(NamedTuple):
     """Level i lies at position ``before + step * i`` (or ``positions[i]``) of a grid 0, 1, .., last.
 
-    ``discrete`` is 1.0 when every grid position carries a second difference, 0.0 for the natural cubic spline
-    over real positions.
+    ``discrete`` is 1.0 when every grid position carries a second difference, 0.0 for the natural
+    cubic spline over real positions.
     """
 
     step: int
@@ -225,25 +225,24 @@ class Grid(NamedTuple):
         return min(max(nearest, 0), n - 1)
 
 
-UNIT = Grid(1, 0, 0, 1.0)
+UNIT_GRID = MarkerGrid(1, 0, 0, 1.0)
 
 CONVENTIONS = {
-    "refined": Grid(3, 2, 2, 1.0),
-    "ppopen-at": Grid(3, 0, 2, 1.0),
+    "refined": MarkerGrid(3, 2, 2, 1.0),
+    "ppopen-at": MarkerGrid(3, 0, 2, 1.0),
 }
 """Published grids by name.
-
-``refined``: the authors' library DSICE 1.0.1, two markers between neighbouring levels and two beyond each end
-(3 n + 2 markers; level i at marker 2 + 3 i). ``ppopen-at``: the original IPPE of ppOpen-AT, 3 n markers, level i
-(from 1) at marker 3 i - 2. On both, alpha weighs second differences over a third of a level, so that
-``alpha**2`` acts like ``alpha**2 / 27`` on the unit grid.
+ ``refined``: the authors' library DSICE 1.0.1, two markers between neighbouring levels and two
+beyond each end (3 n + 2 markers; level i at marker 2 + 3 i). ``ppopen-at``: the original IPPE of
+ppOpen-AT, 3 n markers, level i (from 1) at marker 3 i - 2. On both, alpha weighs second differences
+over a third of a level, so that ``alpha**2`` acts like ``alpha**2 / 27`` on the unit grid.
 """
 
 
-def make_grid(spacing: str | Iterable[float] | None, n: int) -> Grid:
+def make_grid(spacing: str | Iterable[float] | None, n: int) -> MarkerGrid:
     """The grid for a public ``spacing``; real positions are counted in units of their mean distance."""
     if spacing is None:
-        return UNIT
+        return UNIT_GRID
     if isinstance(spacing, str):
         if spacing not in CONVENTIONS:
             raise FitError(
@@ -273,4 +272,4 @@ def make_grid(spacing: str | Iterable[float] | None, n: int) -> Grid:
         raise FitError(
             "spacing: two positions are closer than 1e-9 of the mean distance; merge those levels"
         )
-    return Grid(1, 0, 0, 0.0, places)
+    return MarkerGrid(1, 0, 0, 0.0, places)

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from dsice.errors import FitError
-from dsice.spline.knots import UNIT, Grid, Knots, make_grid, read_knots
-from dsice.spline.plain import Floats, Row, factor, lowest, lowest_of, solve
+from dsice.spline.knots import UNIT_GRID, Knots, MarkerGrid, make_grid, read_knots
+from dsice.spline.plain import Floats, Row, factor, lowest, lowest_of_positions, solve
 from dsice.spline.smoothing import (
-    Line,
+    LineData,
     choose_lam,
-    freedom,
     inverse_band,
-    quadratic,
+    quadratic_form,
     reml,
+    residual_dof,
     variances,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-SMALLEST, LARGEST = 1e-8, 1e8
+MIN_ALPHA, MAX_ALPHA = 1e-8, 1e8
 """Bounds of alpha; beyond them the curve interpolates or is a straight line to every digit anyway."""
 BULK_LEVELS = 100_000
 """Levels from which numba is worth loading to write a curve."""
@@ -43,32 +43,37 @@ def fit(
 ) -> SplineFit:
     """Fit a d-spline to measurements on a line of n levels.
 
-    The curve f minimises ``sum w (value - f[level])^2 + alpha^2 sum (f[i-1] - 2 f[i] + f[i+1])^2`` over all n levels
-    (Tanaka, Katagiri, Yuba, PARA 2006). The cost depends on the number k of measured levels, not on n.
+    The curve f minimises ``sum w (value - f[level])^2 + alpha^2 sum (f[i-1] - 2 f[i] + f[i+1])^2``
+    over all n levels (Tanaka, Katagiri, Yuba, PARA 2006). The cost depends on the number k of
+    measured levels, not on n.
 
     Parameters
     ----------
     levels : sequence of int, shape (N,)
-        Measured levels, 0 to n - 1, in any order; a level may occur several times (its values are averaged).
+        Measured levels, 0 to n - 1, in any order; a level may occur several times (its values are
+        averaged).
     values : sequence of float, shape (N,)
         Measured values, finite.
     n : int
         Number of levels on the line.
     alpha : float or "reml"
-        Smoothness, 1e-8 to 1e8, weighed against the weights as they are; or "reml": restricted maximum likelihood
-        with a weak prior (log10 alpha^2 ~ N(-0.5, 1) per mean weight) from 6 measured levels on, 0.5 below.
+        Smoothness, 1e-8 to 1e8, weighed against the weights as they are; or "reml": restricted
+        maximum likelihood with a weak prior (log10 alpha^2 ~ N(-0.5, 1) per mean weight) from 6
+        measured levels on, 0.5 below.
     weights : sequence of float, shape (N,), optional
-        Counts or inverse variances: 0, or within a factor of 1e6 of each other. A measurement of weight 0 is left out;
-        repeats add up.
+        Counts or inverse variances: 0, or within a factor of 1e6 of each other. A measurement of
+        weight 0 is left out; repeats add up.
     spacing : sequence of n floats, "refined", "ppopen-at" or None
-        None: levels at unit distance. n rising numbers: real positions, fitted by the natural cubic smoothing
-        spline; alpha then counts in units of the mean distance, so that the unit of the positions does not matter.
-        A name: the refined grid of a published program, see :data:`dsice.spline.knots.CONVENTIONS`.
+        None: levels at unit distance. n rising numbers: real positions, fitted by the natural cubic
+        smoothing spline; alpha then counts in units of the mean distance, so that the unit of the
+        positions does not matter. A name: the refined grid of a published program, see
+        :data:`dsice.spline.knots.CONVENTIONS`.
 
     Raises
     ------
     FitError
-        Nothing measured, levels off the line, NaN or infinite values, negative weights, a bad alpha or spacing.
+        Nothing measured, levels off the line, NaN or infinite values, negative weights, a bad alpha
+        or spacing.
 
     Examples
     --------
@@ -79,7 +84,9 @@ def fit(
     1.89
     """
     knots = read_knots(levels, values, n, weights)
-    return SplineFit(knots, int(n), UNIT if spacing is None else make_grid(spacing, int(n)), alpha)
+    return SplineFit(
+        knots, int(n), UNIT_GRID if spacing is None else make_grid(spacing, int(n)), alpha
+    )
 
 
 class SplineFit:
@@ -96,19 +103,19 @@ class SplineFit:
     alpha : float
         The alpha used.
     argmin : int
-        Level where the curve over all n levels is lowest, measured or not; of equal ones the first. On a published
-        refined grid: the level nearest to the lowest marker.
+        Level where the curve over all n levels is lowest, measured or not; of equal ones the first.
+        On a published refined grid: the level nearest to the lowest marker.
     minimum : float
         The curve there.
     """
 
-    def __init__(self, knots: Knots, n: int, grid: Grid, alpha: float | str) -> None:
+    def __init__(self, knots: Knots, n: int, grid: MarkerGrid, alpha: float | str) -> None:
         self.n = n
         self._knots, self._grid = knots, grid
         self._x = x = (
-            list(map(float, knots.levels)) if grid is UNIT else _places(knots.levels, grid)
+            list(map(float, knots.levels)) if grid is UNIT_GRID else _places(knots.levels, grid)
         )
-        if type(alpha) is float and SMALLEST <= alpha <= LARGEST:
+        if type(alpha) is float and MIN_ALPHA <= alpha <= MAX_ALPHA:
             self.alpha, lam = alpha, alpha * alpha
         else:
             lam = _lam(alpha, knots, grid, x)
@@ -121,7 +128,7 @@ class SplineFit:
             self._g = g = [lam / w for w in knots.w]
             stiffest = max(g)
         self._f, self._m = solve(x, knots.y, g, grid.discrete, stiffest)
-        if grid is UNIT:
+        if grid is UNIT_GRID:
             place, low = lowest(x, self._f, self._m, 1.0, n - 1.0)
             self.argmin = int(place)
         else:
@@ -159,7 +166,8 @@ class SplineFit:
     def curve(self, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """The curve at all n levels, shape (n,); into out (C-contiguous float64) if given.
 
-        From 100 000 levels on compiled code writes them at memory bandwidth (not over real positions).
+        From 100 000 levels on compiled code writes them at memory bandwidth (not over real
+        positions).
         """
         if out is None:
             out = np.empty(self.n)
@@ -183,7 +191,7 @@ class SplineFit:
         grid, knots = self._grid, self._knots
         shape = (float(grid.before), float(grid.step), float(grid.after))
         x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
-        kernels.fill(len(x), x, f, m, knots.mean, shape, out, 0, self.n, self.n)
+        kernels.write_curve(len(x), x, f, m, knots.mean, shape, out, 0, self.n, self.n)
         if knots.unit != 1.0:
             out *= knots.unit
         return out
@@ -202,8 +210,8 @@ class SplineFit:
     def variance(self, x: ArrayLike) -> float | NDArray[np.float64]:
         """Posterior variance of the curve at level(s) x (not of a new measurement there, which adds sigma2 / weight).
 
-        Infinite where nothing is known: without a spare measurement to estimate the noise from (N <= 2), and off the
-        only knot.
+        Infinite where nothing is known: without a spare measurement to estimate the noise from (N
+        <= 2), and off the only knot.
         """
         where = self._positions(x)
         if not math.isfinite(self.sigma2):
@@ -220,29 +228,29 @@ class SplineFit:
     @cached_property
     def residuals(self) -> NDArray[np.float64]:
         """Mean value minus curve at each knot, shape (k,)."""
-        return np.array([e * self._knots.unit for e in self._away])
+        return np.array([e * self._knots.unit for e in self._knot_residuals])
 
     @cached_property
-    def _away(self) -> Floats:
+    def _knot_residuals(self) -> Floats:
         return [y - f for y, f in zip(self._knots.y, self._f, strict=True)]
 
     @cached_property
     def leverages(self) -> NDArray[np.float64]:
         """How much of a change of the value at each knot the curve follows there, shape (k,), 0 to 1."""
-        return 1.0 - self._freedom
+        return 1.0 - self._residual_dof
 
     @property
     def dof(self) -> float:
         """Effective degrees of freedom of the curve: the sum of the leverages, 2 (a line) to k (interpolation)."""
-        return len(self.levels) - float(self._freedom.sum())
+        return len(self.levels) - float(self._residual_dof.sum())
 
     @cached_property
     def sigma2(self) -> float:
         """Noise variance of a measurement of weight 1, estimated; infinite when nothing is left to estimate it from."""
-        count, k = self._knots.rows, len(self.levels)
+        count, k = self._knots.n_measured, len(self.levels)
         if count <= min(k, 2):
             return math.inf
-        q = quadratic(self._rows)
+        q = quadratic_form(self._rows)
         return (
             (self._lam * q + self._knots.within)
             / (count - min(k, 2))
@@ -253,22 +261,22 @@ class SplineFit:
     @property
     def gcv(self) -> float:
         """Generalised cross-validation score over all N measurements; infinite when the curve interpolates all of them."""
-        spare = self._knots.rows - len(self.levels) + float(self._freedom.sum())
-        if len(self.levels) < 3 or spare <= 0.0:
+        dof = self._knots.n_measured - len(self.levels) + float(self._residual_dof.sum())
+        if len(self.levels) < 3 or dof <= 0.0:
             return math.inf
         rss = (
-            sum(w * e * e for w, e in zip(self._knots.w, self._away, strict=True))
+            sum(w * e * e for w, e in zip(self._knots.w, self._knot_residuals, strict=True))
             + self._knots.within
         )
-        return self._knots.rows * rss / (spare * spare) * self._knots.unit * self._knots.unit
+        return self._knots.n_measured * rss / (dof * dof) * self._knots.unit * self._knots.unit
 
     @property
     def loo(self) -> float:
         """Weighted mean square of each knot's value against the curve fitted without it; infinite below 3 knots."""
-        if len(self.levels) < 3 or not self._freedom.all():
+        if len(self.levels) < 3 or not self._residual_dof.all():
             return math.inf
         w = np.array(self._knots.w)
-        square = float(w @ (np.array(self._away) / self._freedom) ** 2 / w.sum())
+        square = float(w @ (np.array(self._knot_residuals) / self._residual_dof) ** 2 / w.sum())
         return square * self._knots.unit * self._knots.unit
 
     @property
@@ -276,7 +284,7 @@ class SplineFit:
         """-2 log restricted likelihood of alpha up to a constant, lower is better; infinite below 3 knots and on a line."""
         if not self._rows:
             return math.inf
-        count = self._knots.rows
+        count = self._knots.n_measured
         return reml(self._rows, self._lam, count, self._knots.within) + 2 * (count - 2) * math.log(
             self._knots.unit
         )
@@ -292,10 +300,10 @@ class SplineFit:
         return inverse_band(self._rows) if self._rows else None
 
     @cached_property
-    def _freedom(self) -> NDArray[np.float64]:
+    def _residual_dof(self) -> NDArray[np.float64]:
         if self._band is None:
             return np.zeros(len(self.levels))
-        return np.array(freedom(self._band, self._x, self._g))
+        return np.array(residual_dof(self._band, self._x, self._g))
 
     def _place(self, level: int) -> float:
         grid = self._grid
@@ -315,7 +323,7 @@ class SplineFit:
         grid = self._grid
         if grid.positions is not None:
             return np.asarray(np.interp(where, np.arange(self.n), grid.positions))
-        return where if grid is UNIT else grid.before + grid.step * where
+        return where if grid is UNIT_GRID else grid.before + grid.step * where
 
     def _at(self, place: float) -> float:
         x, f, m = self._x, self._f, self._m
@@ -360,21 +368,23 @@ class SplineFit:
     def _lowest_level(self) -> tuple[int, float]:
         grid = self._grid
         if grid.positions is not None:
-            return lowest_of(grid.positions, self._x, self._f, self._m)
+            return lowest_of_positions(grid.positions, self._x, self._f, self._m)
         place, _ = lowest(self._x, self._f, self._m, grid.discrete, grid.last(self.n))
         level = grid.level(place, self.n)
         return level, self._at(self._place(level)) / self._knots.unit - self._knots.mean
 
 
-def _places(levels: list[int], grid: Grid) -> Floats:
+def _places(levels: list[int], grid: MarkerGrid) -> Floats:
     if grid.positions is not None:
         return [grid.positions[t] for t in levels]
     return [float(grid.before + grid.step * t) for t in levels]
 
 
-def _lam(alpha: float | str, knots: Knots, grid: Grid, x: Floats) -> float:
+def _lam(alpha: float | str, knots: Knots, grid: MarkerGrid, x: Floats) -> float:
     if isinstance(alpha, str) and alpha == "reml":
-        line = Line(x, knots.y, [1.0 / w for w in knots.w], grid.discrete, knots.rows, knots.within)
+        line = LineData(
+            x, knots.y, [1.0 / w for w in knots.w], grid.discrete, knots.n_measured, knots.within
+        )
         size = max(max(knots.y), -min(knots.y)) + abs(knots.mean)
         return choose_lam(line, knots.weight * float(grid.step) ** 3, size)
     return fixed_lam(alpha)
@@ -386,8 +396,8 @@ def fixed_lam(alpha: object) -> float:
         number = math.nan if isinstance(alpha, str | bool) else float(alpha)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = math.nan
-    if not SMALLEST <= number <= LARGEST:
+    if not MIN_ALPHA <= number <= MAX_ALPHA:
         raise FitError(
-            f'alpha: expected "reml" or a number from {SMALLEST} to {LARGEST}, got {alpha!r}; small interpolates'
+            f'alpha: expected "reml" or a number from {MIN_ALPHA} to {MAX_ALPHA}, got {alpha!r}; small interpolates'
         )
     return number * number

@@ -12,18 +12,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dsice.errors import FitError
-from dsice.spline.knots import CONVENTIONS, UNIT, Grid, Knots, make_grid, merge_line, read_knots
+from dsice.spline.knots import (
+    CONVENTIONS,
+    UNIT_GRID,
+    Knots,
+    MarkerGrid,
+    make_grid,
+    merge_line,
+    read_knots,
+)
 from dsice.spline.line import SplineFit, fixed_lam
 from dsice.typing import Floats, Ints
 
 
 @dataclass(frozen=True)
-class Batch:
+class PackedLines:
     """Line i has measurements offsets[i] to offsets[i + 1] of levels, values and weights, on sizes[i] levels.
 
-    No weights: all 1. starts: where the levels of each line begin when the grids of all lines are packed, shape (L + 1,).
-    Tidied, the levels of each line rise strictly; ``repeats[i]`` then holds the number of measurements, their weighted
-    sum of squares within repeats and their mean weight, and the real values are ``values * units[i]`` (None: all 1).
+    No weights: all 1. starts: where the levels of each line begin when the grids of all lines are
+    packed, shape (L + 1,). Tidied, the levels of each line rise strictly; ``repeats[i]`` then holds
+    the number of measurements, their weighted sum of squares within repeats and their mean weight,
+    and the real values are ``values * units[i]`` (None: all 1).
     """
 
     offsets: Ints
@@ -42,7 +51,7 @@ def read_batch(
     values: ArrayLike,
     n: ArrayLike,
     weights: ArrayLike | None,
-) -> Batch:
+) -> PackedLines:
     """Convert and check what concerns the batch as a whole; see :func:`dsice.spline.fit_many` for what is accepted."""
     ends, places = whole(offsets, "offsets"), whole(levels, "levels")
     y = _floats(values, "values")
@@ -70,7 +79,7 @@ def read_batch(
     if weights is not None and len(counts):
         repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
     sizes = np.broadcast_to(sizes, counts.shape).copy()
-    return Batch(ends, places, y, w, sizes, _cumulated(sizes), repeats)
+    return PackedLines(ends, places, y, w, sizes, _cumulated(sizes), repeats)
 
 
 def _cumulated(counts: Ints) -> Ints:
@@ -80,7 +89,7 @@ def _cumulated(counts: Ints) -> Ints:
     return out
 
 
-def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:
+def merge_flagged(batch: PackedLines, untidy: NDArray[np.bool_]) -> PackedLines:
     """The batch with flagged lines sorted, merged and scaled (or the error of the first that cannot be)."""
     pieces: list[tuple[NDArray[np.generic], ...]] = []
     if not len(batch.weights):
@@ -97,7 +106,7 @@ def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:
             (np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w))
         )
         counts[i], units[i] = len(knots.levels), knots.unit
-        repeats[i] = knots.rows, knots.within, knots.weight
+        repeats[i] = knots.n_measured, knots.within, knots.weight
         done = end
     pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
     levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
@@ -112,7 +121,7 @@ def tidied(batch: Batch, untidy: NDArray[np.bool_]) -> Batch:
     )
 
 
-def read_line(batch: Batch, i: int) -> Knots:
+def read_line(batch: PackedLines, i: int) -> Knots:
     """Line i checked and merged on its own."""
     part = slice(batch.offsets[i], batch.offsets[i + 1])
     levels, values = batch.levels[part].tolist(), batch.values[part].tolist()
@@ -149,7 +158,7 @@ def _floats(data: ArrayLike, name: str) -> Floats:
     return array
 
 
-Results = tuple[Ints, Floats, Floats, Floats]
+ResultArrays = tuple[Ints, Floats, Floats, Floats]
 
 BULK_FROM = 1000
 """Measurements from which numba is worth loading; smaller batches are fitted in plain Python (some 20 ms)."""
@@ -170,8 +179,8 @@ class ManyFits:
     argmin : int64, shape (L,)
         Level where each curve is lowest.
     minimum, alpha, sigma2 : float64, shape (L,)
-        The curve there, the alpha used and the noise variance of a measurement of weight 1 (infinite without a spare
-        measurement to estimate it from).
+        The curve there, the alpha used and the noise variance of a measurement of weight 1
+        (infinite without a spare measurement to estimate it from).
     starts : int64, shape (L + 1,)
         Level j of line i is element ``starts[i] + j`` of curves and variances.
     curves : float64, shape (starts[-1],), or None
@@ -227,17 +236,19 @@ def fit_many(
     Parameters
     ----------
     offsets : sequence of int, shape (L + 1,)
-        Line i owns measurements ``offsets[i]`` to ``offsets[i + 1]`` (from 0 to K, each line at least one).
+        Line i owns measurements ``offsets[i]`` to ``offsets[i + 1]`` (from 0 to K, each line at
+        least one).
     levels, values, weights : shape (K,)
-        As in :func:`dsice.spline.fit`. Lines whose levels rise strictly are taken as they are; others are sorted and
-        their repeats merged first, which is slower.
+        As in :func:`dsice.spline.fit`. Lines whose levels rise strictly are taken as they are;
+        others are sorted and their repeats merged first, which is slower.
     n : int or sequence of int, shape (L,)
         Levels on each line.
-    alpha, spacing : as in :func:`dsice.spline.fit`; spacing is None or the name of a published grid.
-    curves, variances : bool
+    alpha, spacing : as in :func:`dsice.spline.fit`; spacing is None or the name of a published
+    grid. curves, variances : bool
         Also return the curves and their posterior variances at all levels.
     parallel : bool
-        Use all of numba's threads (``NUMBA_NUM_THREADS``) for large batches. The result is the same.
+        Use all of numba's threads (``NUMBA_NUM_THREADS``) for large batches. The result is the
+        same.
 
     Raises
     ------
@@ -245,9 +256,8 @@ def fit_many(
         As :func:`dsice.spline.fit`, naming the line; offsets that do not fit the measurements.
 
     Notes
-    -----
-    The first call in a process imports numba and loads the machine code (about a second), the first on a machine
-    compiles it (several seconds).
+    ----- The first call in a process imports numba and loads the machine code (about a second), the
+    first on a machine compiles it (several seconds).
 
     Examples
     --------
@@ -255,7 +265,7 @@ def fit_many(
     >>> fits.argmin.tolist()
     [5, 2]
     """
-    grid = UNIT
+    grid = UNIT_GRID
     if spacing is not None:
         if not isinstance(spacing, str) or spacing not in CONVENTIONS:
             raise FitError(
@@ -286,7 +296,9 @@ def fit_many(
     )
 
 
-def _fit_plainly(batch: Batch, alpha: float | str, grid: Grid, results: Results) -> None:
+def _fit_plainly(
+    batch: PackedLines, alpha: float | str, grid: MarkerGrid, results: ResultArrays
+) -> None:
     """One line after the other, without numba."""
     argmin, stats, curve, band = results
     starts = batch.starts
@@ -301,13 +313,15 @@ def _fit_plainly(batch: Batch, alpha: float | str, grid: Grid, results: Results)
             band[starts[i] : starts[i + 1]] = spline.variance(here)
 
 
-def _fit_in_bulk(batch: Batch, lam: float, grid: Grid, parallel: bool, results: Results) -> None:
+def _fit_in_bulk(
+    batch: PackedLines, lam: float, grid: MarkerGrid, parallel: bool, results: ResultArrays
+) -> None:
     """One call of compiled code, on several threads where the work pays for it."""
     from dsice.spline import kernels
 
     flags = np.empty(len(batch.sizes), np.bool_)
-    if kernels.mark_untidy(_lines(batch), flags):
-        batch = tidied(batch, flags)
+    if kernels.flag_irregular(_lines(batch), flags):
+        batch = merge_flagged(batch, flags)
     shape = (float(grid.before), float(grid.step), float(grid.after))
     work = batch.offsets + (batch.starts if len(results[2]) or len(results[3]) else 0)
     threads = kernels.get_num_threads()
@@ -321,7 +335,7 @@ def _fit_in_bulk(batch: Batch, lam: float, grid: Grid, parallel: bool, results: 
         _scale(batch.units, np.diff(batch.starts), results)
 
 
-def _lines(batch: Batch) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]:
+def _lines(batch: PackedLines) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]:
     return (
         batch.offsets,
         batch.levels,
@@ -333,7 +347,7 @@ def _lines(batch: Batch) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints
     )
 
 
-def _scale(units: Floats, sizes: Ints, results: Results) -> None:
+def _scale(units: Floats, sizes: Ints, results: ResultArrays) -> None:
     """Back from the scale in which lines with extreme values were fitted."""
     _, stats, curve, band = results
     with np.errstate(over="ignore", under="ignore"):
@@ -378,10 +392,15 @@ def score_alphas(
     [0.23, 0.35, 4.17]
     """
     knots = read_knots(levels, values, n, weights)
-    grid = UNIT if spacing is None else make_grid(spacing, int(n))
+    grid = UNIT_GRID if spacing is None else make_grid(spacing, int(n))
     lams = np.array([fixed_lam(alpha) for alpha in alphas], np.float64)
     k = len(knots.y)
-    if k < 3 or knots.rows > k or grid.positions is not None or k * len(lams) < SCORES_BULK_FROM:
+    if (
+        k < 3
+        or knots.n_measured > k
+        or grid.positions is not None
+        or k * len(lams) < SCORES_BULK_FROM
+    ):
         fits = [SplineFit(knots, int(n), grid, math.sqrt(lam)) for lam in lams.tolist()]
         return Scores(
             *(np.array([getattr(fit, name) for fit in fits], np.float64) for name in Scores._fields)

@@ -16,16 +16,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Function], Function]:
     """Compile a function with numba on its first call and keep the machine code on disk where that is possible.
 
-    ``parallel``: loops over ``prange`` run on all threads; ``inline``: merged into the kernels that call it.
-    With the JIT switched off (``NUMBA_DISABLE_JIT=1``) the function stays plain Python.
+    ``parallel``: loops over ``prange`` run on all threads; ``inline``: merged into the kernels that
+    call it. With the JIT switched off (``NUMBA_DISABLE_JIT=1``) the function stays plain Python.
 
-    - numba looks for a writable place when the decorator runs and raises where there is none (read-only
-      installation and no usable home): the kernel is then compiled afresh in each process.
-    - A cache that cannot be read or written when the kernel is first called (full disk, quota, a damaged file)
-      counts as no cache.
-    - Each kernel is only ever called with one signature: numba updates the index of a function's cache without a
-      lock, and two processes that compile *different* signatures at once could be handed each other's code.
-      Hence arrays are converted before every call, and tests count the signatures.
+    - numba looks for a writable place when the decorator runs and raises where there is none
+      (read-only installation and no usable home): the kernel is then compiled afresh in each
+      process.
+    - A cache that cannot be read or written when the kernel is first called (full disk, quota, a
+      damaged file) counts as no cache.
+    - Each kernel is only ever called with one signature: numba updates the index of a function's
+      cache without a lock, and two processes that compile *different* signatures at once could be
+      handed each other's code. Hence arrays are converted before every call, and tests count the
+      signatures.
     """
     options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "parallel": parallel}
     if inline:

@@ -1,20 +1,25 @@
-"""The d-spline on one line in plain Python: no array library, some 10 microseconds for a small line.
+"""The d-spline on one line in plain Python, without numpy: some 10 microseconds for a small line.
+ The minimiser of ``sum w (y - f)^2 + lam |D f|^2`` (method.md, eq. (11); D: second differences over
+all grid positions) is found from the ``k - 2`` second differences ``m`` at the inner knots
+(measured positions) alone, however far apart they lie: the discrete form of Reinsch's smoothing
+spline. With gaps ``h``, ``r = 1 / h`` and ``c = 1`` (``c = 0``: the natural cubic smoothing spline
+over real positions), method.md, eqs. (12) and (13) read::
 
-The minimiser of ``sum w (y - f)^2 + lam |D f|^2`` (D: second differences over all grid positions) is found
-from the ``k - 2`` second differences ``m`` at the inner knots (measured positions) alone, however far apart
-they lie: the discrete form of Reinsch's smoothing spline. With gaps ``h``, ``r = 1 / h`` and ``c = 1``
-(``c = 0``: the natural cubic smoothing spline over real positions)::
-
-    B m = z,    B = R + lam Q' W^-1 Q    (pentadiagonal, k - 2 by k - 2),    z = Q' y,    f = y - lam W^-1 Q m
-    R[j, j] = (h[j] + h[j+1]) / 3 + c (r[j] + r[j+1]) / 6,    R[j, j+1] = (h[j+1] - c r[j+1]) / 6
+    B m = z,    B = R + lam Q' W^-1 Q    (pentadiagonal, k - 2 by k - 2),    z = Q' y
+    f = y - lam W^-1 Q m
+    R[j, j] = (h[j] + h[j+1]) / 3 + c (r[j] + r[j+1]) / 6
+    R[j, j+1] = (h[j+1] - c r[j+1]) / 6
     column j of Q = (r[j], -(r[j] + r[j+1]), r[j+1])
+ B is factored as ``L diag(d) L'``. Where lam is so large that forming ``Q' W^-1 Q`` loses digits,
+one step of iterative refinement on the pair ``W e = lam Q m``, ``Q' (y - e) = R m`` (e = y - f)
+restores them.
 
-B is factored as ``L diag(d) L'``. Where lam is so large that forming ``Q' W^-1 Q`` loses digits, one step of
-iterative refinement on the pair ``W e = lam Q m``, ``Q' (y - e) = R m`` (e = y - f) brings them back.
+These functions and the kernels in `kernels` do the same arithmetic in the same order. All arguments
+are lists of floats, and nothing is checked here.
 
-These functions and the kernels in ``kernels.py`` do the same arithmetic in the same order. Everything is a
-list of floats and nothing is checked here. Source: C. H. Reinsch, Smoothing by spline functions, Numerische
-Mathematik 10 (1967) and 16 (1971).
+References
+----------
+C. H. Reinsch, Smoothing by spline functions, Numerische Mathematik 10 (1967) and 16 (1971).
 """
 
 from __future__ import annotations
@@ -25,20 +30,23 @@ from math import floor, inf, sqrt
 
 Floats = list[float]
 
-THIRD, SIXTH = 1.0 / 3.0, 1.0 / 6.0
+THIRD = 1.0 / 3.0
+SIXTH = 1.0 / 6.0
 
-LOSSY = 1e4
-"""Refine when lam's share of B may exceed R's by more than this: plain elimination may then lose more than 1e-12."""
-STIFF = LOSSY / 9.0
-"""That bound for ``lam / w`` where all gaps are 1 or more."""
-
+REFINE_RATIO = 1e4
+"""Ratio of lam's share of B to R's beyond which plain elimination may lose more than 1e-12."""
+REFINE_FROM = REFINE_RATIO / 9.0
+"""The solution is refined from this ``lam / w`` on: the ratio above where all gaps are 1 or more."""
 
 Row = tuple[float, float, float, float, float]
-"""Row j of ``B = L diag(d) L'`` (L unit lower triangular) and of ``u = L^-1 z``: u, d, L[j, j-1], L[j, j-2], and r[j]."""
+"""Row j of ``B = L diag(d) L'`` (L unit lower triangular) and of ``u = L^-1 z``.
+
+Its entries are u, d, L[j, j-1], L[j, j-2] and r[j].
+"""
 
 
 def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
-    """Factor B and eliminate z, for k >= 3 knots; ``g = lam / w`` at each knot. k - 2 rows."""
+    """The k - 2 rows of the factored system, for k >= 3 knots; ``g = lam / w`` at each knot."""
     sixth = c * SIXTH
     x2, y2, g1, g2 = x[2], y[2], g[1], g[2]
     h0, h1 = x[1] - x[0], x2 - x[1]
@@ -63,9 +71,8 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
         b = t2 / d2
         a = t1 / d1
         d = (h1 + h2) * THIRD + p * rs + q * r1 + g3 * r2 * r2 - t1 * a - t2 * b
-        if (
-            d <= 0.0
-        ):  # every digit lost (only beyond what fit accepts): keep what no rounding can make negative
+        if d <= 0.0:
+            # every digit lost, only beyond what fit accepts: keep what no rounding can make negative
             d = (h1 + h2) * THIRD + p * rs
         u = s2 - s1 - a * u1 - b * u2
         rows.append((u, d, a, b, r1))
@@ -86,16 +93,16 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
 
 
 def solve(x: Floats, y: Floats, g: Floats, c: float, stiffest: float) -> tuple[Floats, Floats]:
-    """Curve f and second differences m (zero at both ends) at the k knots; stiffest: largest of g."""
+    """Curve f and second differences m, zero at both ends, at the k knots; stiffest: largest g."""
     if len(y) < 3:
         return y, [0.0] * len(y)
     rows = factor(x, y, g, c)
-    if c == 0.0 or stiffest > STIFF:  # gaps of discrete grids are 1 or more
-        return refined(rows, x, y, g, c)
-    return backward(rows, x, g, y)
+    if c == 0.0 or stiffest > REFINE_FROM:  # gaps of discrete grids are 1 or more
+        return solve_refined(rows, x, y, g, c)
+    return back_substitute(rows, x, g, y)
 
 
-def backward(rows: list[Row], x: Floats, g: Floats, y: Floats) -> tuple[Floats, Floats]:
+def back_substitute(rows: list[Row], x: Floats, g: Floats, y: Floats) -> tuple[Floats, Floats]:
     """``f = y - lam W^-1 Q m`` and m at the k knots, by back substitution."""
     f, m = [], [0.0]
     m1 = m2 = a1 = b1 = b2 = pull = 0.0
@@ -121,14 +128,17 @@ def backward(rows: list[Row], x: Floats, g: Floats, y: Floats) -> tuple[Floats, 
     return f, m
 
 
-def refined(rows: list[Row], x: Floats, y: Floats, g: Floats, c: float) -> tuple[Floats, Floats]:
-    """f and m with one step on ``W e = lam Q m``, ``Q' (y - e) = R m`` together, where ``e = y - f``.
+def solve_refined(
+    rows: list[Row], x: Floats, y: Floats, g: Floats, c: float
+) -> tuple[Floats, Floats]:
+    """f and m with one step of iterative refinement on the residuals ``e = y - f`` and m together.
 
-    The step (A. Bjorck's for augmented least-squares systems) keeps e apart from y and brings an error of 1e-8 to 1e-12.
+    The step, A. Bjorck's for augmented least-squares systems, is on the equations ``W e = lam Q m``
+    and ``Q' (y - e) = R m``. It keeps e apart from y and reduces an error of 1e-8 to 1e-12.
     """
     sixth = c * SIXTH
     zero = [0.0] * len(y)
-    e, m = backward(rows, x, g, zero)  # minus e, to be exact
+    e, m = back_substitute(rows, x, g, zero)  # minus e, to be exact
     h1 = x[1] - x[0]
     r1 = 1.0 / h1
     s1 = r1 * ((y[1] + e[1]) - (y[0] + e[0]))
@@ -144,22 +154,23 @@ def refined(rows: list[Row], x: Floats, y: Floats, g: Floats, c: float) -> tuple
         u = s1 - s0 - rm - a * u1 - b * u2
         steps.append((u, d, a, b, r0))
         u2, u1 = u1, u
-    de, dm = backward(steps, x, g, zero)
+    de, dm = back_substitute(steps, x, g, zero)
     f = [v + (p + q) for v, p, q in zip(y, e, de)]  # noqa: B905
     return f, [p + q for p, q in zip(m, dm)]  # noqa: B905
 
 
 def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[float, float]:
-    """Lowest of the grid positions 0, 1, .., last, and the curve there; of equal ones the first. O(k).
+    """Lowest of the grid positions 0, 1, .., last, the first of equal ones, and the curve there.
 
-    Inside a gap the curve stays above ``min(f0, f1) - h^2 max(m0, m1) / 8``, so that most gaps need no root.
+    Inside a gap the curve stays above ``min(f0, f1) - h^2 max(m0, m1) / 8``, so that most gaps
+    need no root. The cost is O(k).
     """
     best = min(f)
     best_x = x[f.index(best)]
     if len(x) == 1:
         return 0.0, best
     if x[0] > 0.0:
-        edge = below(x, f, m, c, 0.0)
+        edge = extrapolate_left(x, f, m, c, 0.0)
         if edge <= best:
             best_x, best = 0.0, edge
     knots = zip(x, f, m)  # noqa: B905
@@ -177,17 +188,22 @@ def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[floa
                         best_x, best = x0 + t, v
         x0, f0, m0 = x1, f1, m1
     if last > x0:
-        edge = above(x, f, m, c, last)
+        edge = extrapolate_right(x, f, m, c, last)
         if edge < best:
             best_x, best = last, edge
     return best_x, best
 
 
-def lowest_of(places: Sequence[float], x: Floats, f: Floats, m: Floats) -> tuple[int, float]:
-    """Lowest of levels at real positions (rising) on the natural cubic spline: which level, and the curve there."""
+def lowest_of_positions(
+    places: Sequence[float], x: Floats, f: Floats, m: Floats
+) -> tuple[int, float]:
+    """Lowest level on the natural cubic spline over rising real positions, and the curve there."""
     if len(x) == 1:
         return 0, f[0]
-    ends = (below(x, f, m, 0.0, places[0]), 0), (above(x, f, m, 0.0, places[-1]), len(places) - 1)
+    ends = (
+        (extrapolate_left(x, f, m, 0.0, places[0]), 0),
+        (extrapolate_right(x, f, m, 0.0, places[-1]), len(places) - 1),
+    )
     found = [*ends, *((v, bisect_left(places, p)) for v, p in zip(f, x))]  # noqa: B905
     for j in range(len(x) - 1):
         h = x[j + 1] - x[j]
@@ -203,20 +219,20 @@ def lowest_of(places: Sequence[float], x: Floats, f: Floats, m: Floats) -> tuple
     return level, value
 
 
-def below(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
+def extrapolate_left(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
     """The curve at p <= x[0]: a straight line outside the knots (two knots or more)."""
     h = x[1] - x[0]
     return f[0] + (p - x[0]) * ((f[1] - f[0]) / h - (h - c / h) * m[1] / 6.0)
 
 
-def above(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
-    """The curve at p >= x[-1]."""
+def extrapolate_right(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
+    """The curve at p >= x[-1]: a straight line."""
     h = x[-1] - x[-2]
     return f[-1] + (p - x[-1]) * ((f[-1] - f[-2]) / h + (h - c / h) * m[-2] / 6.0)
 
 
 def turning(h: float, c1: float, m0: float, c3: float) -> float:
-    """Where in (0, h) ``c1 s + m0 s^2 / 2 + c3 s^3`` has its local minimum; -2 if nowhere."""
+    """Position in (0, h) of the local minimum of ``c1 s + m0 s^2 / 2 + c3 s^3``; -2 if there is none."""
     disc = m0 * m0 - 12.0 * c3 * c1
     if disc <= 0.0:
         return -2.0

@@ -1,10 +1,13 @@
-"""How much to smooth: alpha by restricted maximum likelihood with a weak prior, and the scores of a given alpha.
+"""The smoothness of a line by restricted maximum likelihood (REML), and the posterior variance.
 
-With ``q = z' B^-1 z`` (see ``plain``), N measurements at k levels and S the sum of squares within repeats::
+With ``q = z' B^-1 z`` (see `plain`), N measurements at k levels and S the sum of squares within
+repeats, method.md, eq. (14) reads, as -2 log likelihood up to a constant::
 
-    REML(lam) = (N - 2) log(lam q + S) - (k - 2) log lam + log|B|        [-2 log likelihood, up to a constant]
+    REML(lam) = (N - 2) log(lam q + S) - (k - 2) log lam + log|B|
 
-which is ``(k - 2) log q + log|B|`` without repeats (equal to the ABIC of the d-spline papers up to a constant).
+This is ``(k - 2) log q + log|B|`` without repeats, equal to the ABIC of the d-spline papers up to a
+constant. `choose_lam` minimises it together with a weak prior on lam (eq. (15)); `residual_dof` and
+`variances` (eq. (17)) come from the inverse of B near its diagonal.
 """
 
 from __future__ import annotations
@@ -22,58 +25,75 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FEW = 6
-"""Below this many knots REML has nothing to go by and the fixed alpha serves better."""
-FIXED = 0.25
-"""lam (= alpha squared) for few knots and for straight lines, per mean weight and unit distance of levels."""
-CENTRE = -0.5
+REML_KNOTS = 6
+"""Fewest knots that REML is used for; below, a fixed alpha serves better."""
+DEFAULT_LAM = 0.25
+"""lam, alpha squared, for few knots and straight lines, per mean weight and unit distance."""
+PRIOR_MEAN = -0.5
 """Mean of the prior on log10 lam, a normal with standard deviation 1."""
-FINE = 32
-"""Steps per decade of lam among which alpha is chosen: a fixed ladder makes the choice reproducible."""
-WORST = 1e13
-"""Largest ratio of lam's share of B to R's that the search looks at; beyond it the curve is a straight line."""
+STEPS_PER_DECADE = 32
+"""Steps per decade of the grid of lam: a fixed grid makes the choice reproducible."""
+MAX_RATIO = 1e13
+"""Largest ratio of lam's share of B to R's in the search; beyond it the curve is a straight line."""
 
 
-class Line(NamedTuple):
-    """A line to choose lam for: grid positions, values and inverse weights at the knots, and what repeats tell.
+class LineData(NamedTuple):
+    """A line to choose lam for.
 
-    ``discrete`` is c of ``plain``; ``measured`` the number of measurements, ``within`` their sum of squares within repeats.
+    Attributes
+    ----------
+    x, y, iw
+        Grid positions, values and inverse weights at the k knots.
+    discrete
+        c of `plain`.
+    n_measured
+        Number of measurements.
+    within
+        Sum of squares of repeated measurements around their means.
     """
 
     x: Floats
     y: Floats
     iw: Floats
     discrete: float
-    measured: int
+    n_measured: int
     within: float
 
 
-def choose_lam(data: Line, scale: float, size: float) -> float:
-    """lam with the lowest REML + prior on a ladder of 32 steps a decade.
+def choose_lam(data: LineData, scale: float, size: float) -> float:
+    """lam with the lowest REML plus prior on a grid of 32 steps a decade.
 
-    ``scale``: the lam that counts as 1 (mean weight times distance of levels cubed); ``size``: largest magnitude
-    among the values, against which rounding is judged.
+    Whole decades come first; then the step is halved around the best so far.
+
+    Parameters
+    ----------
+    data
+        The line.
+    scale
+        The lam that counts as 1: mean weight times distance of levels cubed.
+    size
+        Largest magnitude among the values, against which rounding is judged.
     """
-    if len(data.x) < FEW or _straight(data, size):
-        return FIXED * scale
+    if len(data.x) < REML_KNOTS or _straight(data, size):
+        return DEFAULT_LAM * scale
     low, high = search_range(data, scale)
-    best, at = score(low, data, scale), low
-    for i in range(low + FINE, high + 1, FINE):
-        v = score(i, data, scale)
+    best, at = penalised_reml(low, data, scale), low
+    for i in range(low + STEPS_PER_DECADE, high + 1, STEPS_PER_DECADE):
+        v = penalised_reml(i, data, scale)
         if v < best:
             best, at = v, i
-    step = FINE // 2
+    step = STEPS_PER_DECADE // 2
     while step:
         centre = at
         for i in (centre - step, centre + step):
-            v = score(i, data, scale)
+            v = penalised_reml(i, data, scale)
             if v < best:
                 best, at = v, i
         step //= 2
     return lam_at(at, scale)
 
 
-def _straight(data: Line, size: float) -> bool:
+def _straight(data: LineData, size: float) -> bool:
     """Whether the values lie on a straight line up to rounding, so that REML would fit the rounding."""
     r = [1.0 / (q - p) for p, q in pairwise(data.x)]
     slopes = [p * (v - u) for p, (u, v) in zip(r, pairwise(data.y), strict=True)]
@@ -81,12 +101,15 @@ def _straight(data: Line, size: float) -> bool:
 
 
 def lam_at(i: int, scale: float) -> float:
-    """Rung i of the ladder."""
-    return scale * exp((CENTRE + i / FINE) * 2.302585092994046)
+    """Step i of the logarithmic grid of lam."""
+    return scale * exp((PRIOR_MEAN + i / STEPS_PER_DECADE) * 2.302585092994046)
 
 
-def search_range(data: Line, scale: float) -> tuple[int, int]:
-    """First and last rung, whole decades apart: four decades beyond the prior's centre and beyond trace R / trace Q'W^-1Q."""
+def search_range(data: LineData, scale: float) -> tuple[int, int]:
+    """First and last step of the grid of lam, whole decades apart.
+
+    They lie four decades beyond the mean of the prior and beyond trace R / trace Q'W^-1Q.
+    """
     x, iw = data.x, data.iw
     tr = tq = steepest = 0.0
     for j in range(len(x) - 2):
@@ -96,31 +119,33 @@ def search_range(data: Line, scale: float) -> tuple[int, int]:
         tr += (h0 + h1) / 3.0
         tq += iw[j] * r0 * r0 + iw[j + 1] * rs * rs + iw[j + 2] * r1 * r1
         steepest = max(steepest, r0, r1)
-    middle = log10(tr / tq / scale) - CENTRE
-    most = floor(log10(WORST / (9.0 * max(iw) * steepest * steepest * steepest) / scale) - CENTRE)
+    middle = log10(tr / tq / scale) - PRIOR_MEAN
+    most = floor(
+        log10(MAX_RATIO / (9.0 * max(iw) * steepest * steepest * steepest) / scale) - PRIOR_MEAN
+    )
     low, high = ceil(min(middle, 0.0) - 4.0), ceil(max(middle, 0.0) + 4.0)
-    return FINE * min(low, most - 1), FINE * max(min(high, most), low + 1)
+    return STEPS_PER_DECADE * min(low, most - 1), STEPS_PER_DECADE * max(min(high, most), low + 1)
 
 
-def score(i: int, data: Line, scale: float) -> float:
-    """REML plus prior at rung i."""
+def penalised_reml(i: int, data: LineData, scale: float) -> float:
+    """REML plus prior at step i: method.md, eqs. (14) and (15)."""
     lam = lam_at(i, scale)
     rows = factor(data.x, data.y, [lam * v for v in data.iw], data.discrete)
-    prior = i / FINE
-    return reml(rows, lam, data.measured, data.within) + prior * prior
+    prior = i / STEPS_PER_DECADE
+    return reml(rows, lam, data.n_measured, data.within) + prior * prior
 
 
 def reml(rows: list[Row], lam: float, count: int, within: float) -> float:
-    """REML(lam) from the rows of B; infinite where the values lie on a straight line and on it alone."""
+    """REML(lam) from the rows of B: method.md, eq. (14); infinite where all values lie on a line."""
     k = len(rows) + 2
-    q = quadratic(rows)
+    q = quadratic_form(rows)
     if count == k:
         return (k - 2) * log(q) + log_det(rows) if q > 0.0 else inf
     rest = lam * q + within
     return (count - 2) * log(rest) - (k - 2) * log(lam) + log_det(rows) if rest > 0.0 else inf
 
 
-def quadratic(rows: list[Row]) -> float:
+def quadratic_form(rows: list[Row]) -> float:
     """``z' B^-1 z``."""
     total = 0.0
     for u, d, _, _, _ in rows:
@@ -157,8 +182,11 @@ def inverse_band(rows: list[Row]) -> list[Floats]:
     return [s0, s1, s2, s3]
 
 
-def freedom(band: list[Floats], x: Floats, g: Floats) -> Floats:
-    """``1 - leverage`` at each of k >= 3 knots, without the cancellation that the difference would bring."""
+def residual_dof(band: list[Floats], x: Floats, g: Floats) -> Floats:
+    """Residual degrees of freedom at each of k >= 3 knots: ``1 - leverage``.
+
+    Computed directly, without the cancellation of that difference.
+    """
     s0, s1, s2, _ = band
     out = []
     q2 = 0.0
@@ -174,12 +202,16 @@ def freedom(band: list[Floats], x: Floats, g: Floats) -> Floats:
 def variances(
     position: Array, x: Array, w: Array, lam: float, c: float, band: list[Floats] | None
 ) -> Array:
-    """Posterior variance over sigma^2 at grid positions, for two knots or more; never negative."""
+    """Posterior variance over sigma^2 at grid positions, for two knots or more; never negative.
+
+    sigma^2 is the noise variance of a measurement of weight 1: method.md, eqs. (16) and (17).
+    ``band`` is None where there are no inner knots.
+    """
     k = len(x)
     i = np.clip(np.searchsorted(x, position, side="right") - 1, 0, k - 2)
     h = x[i + 1] - x[i]
     s = position - x[i]
-    g, p0, p1 = _bridge(s, h, c)
+    g, p0, p1 = _gap_prior(s, h, c)
     l0, l1 = (h - s) / h, s / h
     out = g / lam + l0 * l0 / w[i] + l1 * l1 / w[i + 1]
     if band is not None:
@@ -203,10 +235,12 @@ def variances(
     return np.maximum(out, 0.0)
 
 
-def _bridge(s: Array, h: Array, c: float) -> tuple[Array, Array, Array]:
-    """Prior variance g of the contrast at distance s into a gap h, and its covariances with the two contrasts beside.
+def _gap_prior(s: Array, h: Array, c: float) -> tuple[Array, Array, Array]:
+    """Prior variance g of the curve less the chord at distance s into a gap h, and two covariances.
 
-    Outside the knots (s < 0 or s > h) the line through the outermost two is prolonged.
+    They are g and the covariances with the second differences at both ends of the gap, for
+    method.md, eq. (17). Outside the knots (s < 0 or s > h) the chord of the outermost two is
+    extended.
     """
     d = h - s
     inside = (s >= 0.0) & (d >= 0.0)

@@ -1,13 +1,11 @@
 """The n-dimensional d-spline: one model over the whole grid, whose restriction to a line is a d-spline.
-
-`fit_surface` takes measured points of a grid and gives a `Surface`, which predicts mean and variance at
-any points (`at`) or at every point of many lines in one compiled call (`score`). The mathematics is
-in `evidence` and `prior`; docs/method.md has it in full.
-
-The cost stays flat with thousands of measurements: smoothness and noise are fitted to at most FIT points
-and the surface is drawn through at most POSTERIOR, in both cases the better half in full and an even
-choice, by rank, of the rest. What is left out is where the values are bad, and there the model needs
-the coarse shape only.
+ `fit_surface` takes measured points of a grid and gives a `Surface`, which predicts mean and
+variance at any points (`at`) or at every point of many lines in one compiled call (`score`). The
+mathematics is in `evidence` and `prior`; docs/method.md has it in full.
+ The cost stays flat with thousands of measurements: smoothness and noise are fitted to at most
+MAX_FIT_POINTS points and the surface is drawn through at most MAX_POSTERIOR_POINTS, in both cases
+the better half in full and an even choice, by rank, of the rest. What is left out is where the
+values are bad, and there the model needs the coarse shape only.
 """
 
 from __future__ import annotations
@@ -19,13 +17,19 @@ from typing import Any
 import numpy as np
 
 from dsice.errors import FitError
-from dsice.spline.evidence import JITTER, AxisPrior, Hyperparameters, Tables, maximise_evidence
+from dsice.spline.evidence import (
+    JITTER,
+    AxisPrior,
+    CovarianceTables,
+    Hyperparameters,
+    maximise_evidence,
+)
 from dsice.typing import Floats, Ints
 
-FIT = 200
-POSTERIOR = 400
-NODES = 1024  # an axis with more levels is modelled on this many
-ENTRIES = 2_000_000  # of all tables together; beyond, the long axes get fewer nodes
+MAX_FIT_POINTS = 200
+MAX_POSTERIOR_POINTS = 400
+MAX_NODES = 1024  # an axis with more levels is modelled on this many
+MAX_ENTRIES = 2_000_000  # of all tables together; beyond, the long axes get fewer nodes
 MIN_VARIANCE = 1e-10  # variance
 
 
@@ -55,13 +59,14 @@ class Surface:
     tables
         Covariance factors of the axes.
     points, values, noise_variance
-        Measured points as entries of the tables, int64 of shape (n, axes), their values and the variances of
-        these, both of shape (n,), in units of the covariance.
+        Measured points as entries of the tables, int64 of shape (n, axes), their values and the
+        variances of these, both of shape (n,), in units of the covariance.
     pending
-        Points that are being measured, shape (p, axes), with `pending_noise` (p,): they narrow the variance and say
-        nothing of the mean.
+        Points that are being measured, shape (p, axes), with `pending_noise` (p,): they narrow the
+        variance and say nothing of the mean.
     basis
-        Values of unpenalised functions at the points, shape (n, functions); not together with `pending`.
+        Values of unpenalised functions at the points, shape (n, functions); not together with
+        `pending`.
     codes
         Entry of the table for each level, by axis; levels are their own entries by default.
     hyperparameters
@@ -77,7 +82,7 @@ class Surface:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: CovarianceTables,
         points: Ints,
         values: Floats,
         noise_variance: Floats,
@@ -169,7 +174,8 @@ class Surface:
         Parameters
         ----------
         covariance
-            Prior covariance of each sum with the surface at the measured points (`points`), shape (k, n).
+            Prior covariance of each sum with the surface at the measured points (`points`), shape
+            (k, n).
         prior
             Prior variance of each sum, shape (k,).
         """
@@ -194,8 +200,8 @@ class Surface:
     def predict_observed(self) -> tuple[Floats, Floats]:
         """Mean and variance of the true values at the measured points, those of pending points left out: shapes (n,).
 
-        Here a point's own roughness counts, which no other point knows of: where it was measured often, the mean of its
-        measurements outweighs its neighbours.
+        Here a point's own roughness counts, which no other point knows of: where it was measured
+        often, the mean of its measurements outweighs its neighbours.
         """
         k, rough = self.n_observed, self.hyperparameters.nugget if self.hyperparameters else 0.0
         prior = self.tables.covariance(self.points[:k], self.points[:k])
@@ -247,15 +253,15 @@ def fit_surface(
     pending: Ints | None = None,
     log_lam: float | None = None,
     hyperparameters: Hyperparameters | None = None,
-    max_points: int = POSTERIOR,
+    max_points: int = MAX_POSTERIOR_POINTS,
 ) -> Surface:
     """Fit the n-dimensional d-spline.
 
     Parameters
     ----------
     points, values
-        Distinct measured points, int of shape (n, axes), and their values, shape (n,); best of mean 0 and
-        standard deviation 1. Level ``shape[j]`` of axis j means "does not exist here".
+        Distinct measured points, int of shape (n, axes), and their values, shape (n,); best of mean
+        0 and standard deviation 1. Level ``shape[j]`` of axis j means "does not exist here".
     shape, ordered
         Levels of each axis, and whether their order means something.
     counts
@@ -284,7 +290,7 @@ def fit_surface(
     )
     codes, log = _codes(shape), float(np.log(fitted.lam))
     priors = _priors(codes, ordered)
-    tables = Tables.of(
+    tables = CovarianceTables.of(
         [
             1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0]
             for t, p in zip(fitted.theta, priors, strict=True)
@@ -327,12 +333,12 @@ def fit_hyperparameters(
 ) -> Hyperparameters:
     """The hyperparameters alone; the arguments are those of `fit_surface`.
 
-    `squares`, `dof`: of the single measurements of each point, the sum of squares around their mean and its degrees of
-    freedom, shape (n,).
+    `squares`, `dof`: of the single measurements of each point, the sum of squares around their mean
+    and its degrees of freedom, shape (n,).
     """
     places, y, weights = _checked(points, values, counts, len(shape))
     codes = _codes(shape)
-    some = representative(y, FIT)
+    some = representative(y, MAX_FIT_POINTS)
     within = (
         (0.0, 0)
         if squares is None or dof is None
@@ -367,8 +373,8 @@ def representative(values: Floats, most: int) -> Ints:
 
 def _codes(shape: Sequence[int]) -> list[Ints]:
     """Entry of the table for each level and for "does not exist here"; very long axes share entries."""
-    most = NODES
-    while sum(min(m, most) ** 2 for m in shape) > ENTRIES and most > 2:
+    most = MAX_NODES
+    while sum(min(m, most) ** 2 for m in shape) > MAX_ENTRIES and most > 2:
         most = most * 3 // 4
     codes = []
     for m in shape:

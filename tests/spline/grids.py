@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.spline.evidence import JITTER, LAM, NOISE, THETA
+from dsice.spline.evidence import JITTER, LOG_LAM_PRIOR, LOG_NOISE_PRIOR, LOG_THETA_PRIOR
 
 Array = np.ndarray[Any, np.dtype[Any]]  # of levels or of values: the tests mix them
 Ints = NDArray[np.int64]
@@ -53,7 +53,7 @@ def penalised(points: Ints, values: Array, counts: Array, shape: Sequence[int], 
     covariance = product(factors_of(shape, ordered, math.exp(p[d])), np.exp(p[:d]), points, points)
     covariance = covariance + np.diag(math.exp(p[d + 1]) / counts + JITTER)
     energy = values @ np.linalg.solve(covariance, values)
-    priors = [*[THETA] * d, LAM, NOISE]
+    priors = [*[LOG_THETA_PRIOR] * d, LOG_LAM_PRIOR, LOG_NOISE_PRIOR]
     penalty = sum(((x - middle) / spread) ** 2 for x, (middle, spread) in zip(p, priors, strict=True))
     return float(0.5 * n * np.log(energy / n) + 0.5 * np.linalg.slogdet(covariance)[1] + 0.5 * penalty)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dsice.spline.evidence import BOUNDS, AxisPrior, Tables, _Evidence, maximise_evidence
+from dsice.spline.evidence import LOG_BOUNDS, AxisPrior, CovarianceTables, _Evidence, maximise_evidence
 from tests.spline.grids import Array, factors_of, penalised, product, some
 
 SHAPE, ORDERED = (6, 9, 4), (True, True, False)
@@ -78,7 +78,7 @@ def test_the_maximum_is_one() -> None:
     assert fitted.evidence == pytest.approx(-there, abs=1e-6)
     for k in range(5):
         for step in (-0.3, 0.3):
-            low, high = (BOUNDS[0], BOUNDS[0], BOUNDS[0], BOUNDS[1], BOUNDS[2])[k]
+            low, high = (LOG_BOUNDS[0], LOG_BOUNDS[0], LOG_BOUNDS[0], LOG_BOUNDS[1], LOG_BOUNDS[2])[k]
             q = p.copy()
             q[k] = np.clip(q[k] + step, low, high)
             assert penalised(points, values, np.ones(60), SHAPE, ORDERED, q) > there - 0.01
@@ -145,7 +145,7 @@ def test_a_fixed_smoothness_stays() -> None:
 def test_tables_hold_the_product_of_the_factors() -> None:
     factors = factors_of(SHAPE, ORDERED, 0.1)
     theta = np.array([0.5, 2.0, 1.0])
-    tables = Tables.of([1.0 + t * k for t, k in zip(theta, factors, strict=True)])
+    tables = CovarianceTables.of([1.0 + t * k for t, k in zip(theta, factors, strict=True)])
     a, b = some(SHAPE, 12), some(SHAPE, 7, seed=1)
     b[2, 1], b[4, 0] = SHAPE[1], SHAPE[0]  # "does not exist here"
     np.testing.assert_allclose(tables.covariance(a, b), product(factors, theta, a, b), rtol=1e-12)

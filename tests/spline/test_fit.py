@@ -58,7 +58,7 @@ def test_pseudo_measurement_holds_for_long_gaps_and_extreme_alpha() -> None:
         found = fit(levels, values, n, alpha=alpha)
         for x in (2, 39, 1000, 300_000, 750_000, 999_999):
             more = fit([*levels, x], [*values, 0.0], n, alpha=alpha)
-            om = more._freedom[more.levels.index(x)]  # 1 - leverage, before it loses digits
+            om = more._residual_dof[more.levels.index(x)]  # 1 - leverage, before it loses digits
             assert found.variance(x) / found.sigma2 == pytest.approx((1.0 - om) / om, rel=1e-4)
 
 

@@ -139,6 +139,6 @@ def test_batches_that_do_not_fit_together() -> None:
 
 def test_kernels_repeat_the_constants_of_the_plain_path() -> None:
     """They cannot import them: numba's cache would not notice a change."""
-    assert (kernels.THIRD, kernels.SIXTH, kernels.STIFF) == (plain.THIRD, plain.SIXTH, plain.STIFF)
-    for name in ("FEW", "FIXED", "CENTRE", "FINE", "WORST"):
+    assert (kernels.THIRD, kernels.SIXTH, kernels.REFINE_FROM) == (plain.THIRD, plain.SIXTH, plain.REFINE_FROM)
+    for name in ("REML_KNOTS", "DEFAULT_LAM", "PRIOR_MEAN", "STEPS_PER_DECADE", "MAX_RATIO"):
         assert getattr(kernels, name) == getattr(smoothing, name)

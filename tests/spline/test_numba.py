@@ -25,7 +25,7 @@ SMALL = """
 import numpy as np
 from dsice.spline import kernels
 rows = np.array([[1.0, 2.0, 0.0, 0.0, 1.0], [3.0, 4.0, 0.0, 0.0, 1.0]])
-assert kernels.quadratic(4, rows) == 0.5 + 2.25
+assert kernels.quadratic_form(4, rows) == 0.5 + 2.25
 """
 """A program that compiles a small kernel."""
 
@@ -88,7 +88,8 @@ def test_each_kernel_has_one_signature() -> None:
 @needs_jit
 def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
     program = (
-        SMALL + "print(sum(kernels.quadratic.stats.cache_hits.values()), sum(kernels.quadratic.stats.cache_misses.values()))"
+        SMALL
+        + "print(sum(kernels.quadratic_form.stats.cache_hits.values()), sum(kernels.quadratic_form.stats.cache_misses.values()))"
     )
     assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == ["0", "1"]
     assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == ["1", "0"]
@@ -98,7 +99,7 @@ def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
 def test_read_only_installation_without_home(copy: Path) -> None:
     """Nowhere to write (files stand where folders would be made, which stops root too): compiled without a cache."""
     (copy / "dsice" / "spline" / "__pycache__").touch()
-    program = SMALL + "print(type(kernels.quadratic._cache).__name__)"
+    program = SMALL + "print(type(kernels.quadratic_form._cache).__name__)"
     out = finish(start(program, copy, HOME="/dev/null", XDG_CACHE_HOME="/dev/null"))
     assert out.strip() == "NullCache"
 
@@ -125,7 +126,7 @@ def test_eight_processes_start_at_once_on_one_cache(copy: Path, tmp_path: Path) 
     shared = str(tmp_path / "cache")
     for process in [start(SMALL, copy, NUMBA_CACHE_DIR=shared) for _ in range(8)]:
         finish(process)
-    finish(start(SMALL + "assert sum(kernels.quadratic.stats.cache_hits.values()) == 1", copy, NUMBA_CACHE_DIR=shared))
+    finish(start(SMALL + "assert sum(kernels.quadratic_form.stats.cache_hits.values()) == 1", copy, NUMBA_CACHE_DIR=shared))
 
 
 def test_jit_switched_off() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from dsice.errors import FitError
 from dsice.spline import fit, kernels
-from dsice.spline.evidence import JITTER, Hyperparameters, Tables
-from dsice.spline.surface import FIT, POSTERIOR, Surface, fit_surface, representative
+from dsice.spline.evidence import JITTER, CovarianceTables, Hyperparameters
+from dsice.spline.surface import MAX_FIT_POINTS, MAX_POSTERIOR_POINTS, Surface, fit_surface, representative
 from tests.spline.grids import Array, Ints, axis_covariance, factors_of, grid, posterior, product, some
 
 SHAPE, ORDERED = (7, 5, 4), (True, True, False)
@@ -152,7 +152,7 @@ def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
     values, counts = rng.normal(size=k), rng.integers(1, 4, k).astype(float)
     bends = np.diff(np.eye(n), 2, axis=0)
     inverse: Array = np.linalg.pinv(alpha**2 * bends.T @ bends, rcond=1e-12, hermitian=True)
-    tables = Tables.of([inverse])
+    tables = CovarianceTables.of([inverse])
     line = np.c_[np.ones(n), np.arange(n) - (n - 1) / 2]
     model = Surface(tables, levels[:, None], values, 1.0 / counts, basis=line[levels])
     found = model.predict(np.arange(n)[:, None], basis=line)
@@ -162,7 +162,7 @@ def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
 
 
 def test_unpenalised_functions_are_wanted_at_prediction_too() -> None:
-    tables = Tables.of([axis_covariance(6, 0.1)])
+    tables = CovarianceTables.of([axis_covariance(6, 0.1)])
     model = Surface(tables, np.array([[0], [2], [5]]), np.zeros(3), np.ones(3), basis=np.ones((3, 1)))
     with pytest.raises(FitError, match="basis"):
         model.predict(np.array([[1]]))
@@ -187,9 +187,9 @@ def test_thousands_of_points_are_thinned_and_the_best_stay() -> None:
     values = ((points - 7.0) ** 2).sum(axis=1)
     values = (values - values.mean()) / values.std()
     model = fit_surface(points, values, shape, (True,) * 3)
-    assert len(model.points) == POSTERIOR >= FIT
+    assert len(model.points) == MAX_POSTERIOR_POINTS >= MAX_FIT_POINTS
     kept = set(map(tuple, model.points.tolist()))
-    best = points[np.argsort(values, kind="stable")[: POSTERIOR // 2]]
+    best = points[np.argsort(values, kind="stable")[: MAX_POSTERIOR_POINTS // 2]]
     assert all(tuple(p) in kept for p in best.tolist())
     assert np.corrcoef(model.mean(points), values)[0, 1] > 0.95  # what was left out is predicted
 

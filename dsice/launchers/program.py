@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
+from dsice.journal.files import replace_file
 
 _FILE_PREFIX = "function-"
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -168,9 +169,8 @@ class FunctionProgram:
     def _write(self, home: Path) -> Path:
         # Written even if it is there: a pickle that somebody else left there is never loaded.
         file = self.path(home)
-        new = file.with_suffix(".new")
-        new.write_bytes(self._pickle)
-        return new.replace(file)
+        replace_file(file, self._pickle, fsync=False)
+        return file
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
+from dsice.journal.files import replace_file
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.worker import STOP, STOPPING
@@ -121,10 +122,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object by rename."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    new.replace(path)
+    """Write a JSON object into a file, by rename."""
+    replace_file(path, json.dumps(content) + "\n", fsync=False)
 
 
 def make(directory: Path, job: Job, program: str, slot: int) -> Submission:

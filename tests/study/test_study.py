@@ -262,7 +262,7 @@ def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
         ('kind = "batch"\npartition = "gpu"', r"\[launcher\]: unknown key 'partition'"),
         ('kind = "batch"\nscheduler = "lsf"', r"study.toml, \[launcher\]: scheduler must be one of slurm, pjm, pbs"),
         ('kind = "batch"\nresources = ["gpu"]', r"\[launcher\]: resources must be a mapping"),
-        ('kind = "batch"\nenv = ["A=1"]', r"\[launcher\]: env must map"),
+        ('kind = "batch"\nenv = ["A=1"]', r"\[launcher\]: Batch\(env=\[\'A=1\'\]\): expected a mapping"),
         ('kind = "local"\nscheduler = "slurm"', r"\[launcher\]: unknown key 'scheduler'"),
     ],
 )

@@ -225,16 +225,16 @@ class JobMonitor:
                     stacklevel=2,
                 )
             return
-        again = []
+        to_cancel = []  # the scheduler did not take the first command
         for trial in self._submitted():
             if trial.record.job in listed:
                 trial.note_listed()
                 if trial.cancelled and self._can_end_job(trial):
-                    again.append(str(trial.record.job))
+                    to_cancel.append(str(trial.record.job))
             elif is_complete(trial, self._home) or trial.missing_for(self._patience(trial)):
                 self._end_trial(trial)
-        if again:
-            self._cancel_jobs(again)
+        if to_cancel:
+            self._cancel_jobs(to_cancel)
 
     def _patience(self, trial: BatchTrial) -> float:
         """Seconds that the files of a trial may be late."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
+from dsice.journal.files import replace_file
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
 from dsice.launchers.batch.client import QueuedJob
@@ -183,9 +184,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copy by rename: a job that is starting reads the old file or the new one, never a part."""
     content = source.read_bytes()
     if not target.is_file() or target.read_bytes() != content:
-        new = target.with_suffix(".new")
-        new.write_bytes(content)
-        new.replace(target)
+        replace_file(target, content, fsync=False)
 
 
 @dataclass(eq=False)

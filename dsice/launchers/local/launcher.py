@@ -16,7 +16,7 @@ from typing import Any
 from dsice.errors import LaunchError
 from dsice.launchers import base, outcome, processes, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
-from dsice.launchers.local import pinning
+from dsice.launchers.local.pinning import pinning_of
 from dsice.launchers.local.process import Lifeline, TrialProcess, wait
 from dsice.launchers.program import Program, is_function_file, program_of
 
@@ -100,7 +100,7 @@ class Local(Launcher):
         gpus: int | Sequence[int | str] | None = None,
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
     ) -> None:
-        self._pinning = pinning.pinning(gpus, cpus_per_trial, slots, env or {})
+        self._pinning = pinning_of(gpus, cpus_per_trial, slots, env or {})
         self._slots = self._capacity = self._pinning.slots(slots)
         self._timeout = None if timeout is None else base.seconds("Local", "timeout", timeout)
         self._grace = base.seconds("Local", "grace", grace, least=0.0)
@@ -146,10 +146,10 @@ class Local(Launcher):
         self._check(jobs)
         home = self._open()
         try:
-            prepared = [self._prepared(job, home) for job in jobs]
+            starts = [self._start_of(job, home) for job in jobs]
         except OSError as error:
             raise LaunchError(f"directory {home} cannot be written to: {error}") from error
-        for job, work, directory, arguments in prepared:
+        for job, work, directory, arguments in starts:
             parent = trial_directory.parent_directory(directory, job)
             if parent is not None and not parent.is_dir():
                 reason = trial_directory.no_checkpoint(parent)
@@ -158,7 +158,7 @@ class Local(Launcher):
             else:
                 self._start(job, work, directory, arguments)
 
-    def _prepared(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
+    def _start_of(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
         """What starting a job needs; what is wrong with it is found before any job starts."""
         work = self._program_of(job)
         directory = home / trial_directory.directory_name(job.id, job.kind)

@@ -62,7 +62,7 @@ class Pinning:
         return self.cpus[slot % len(self.cpus)] if self.cpus else ()
 
 
-def pinning(
+def pinning_of(
     gpus: int | Sequence[int | str] | None,
     cpus_per_trial: int | Sequence[Sequence[int]] | None,
     slots: int | None,

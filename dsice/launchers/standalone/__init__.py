@@ -1,4 +1,7 @@
-"""The two scripts that run beside a trial, on machines that may have no dsice: standard library only.
+"""Two scripts that run beside a trial, also on machines without dsice: standard library only.
 
-They are started by bare name from this folder, or copied to the machine of a job; nothing else may live here.
+`_supervise` watches over a trial, `_call` calls a Python function as a trial. They are imported by
+their bare names from this folder, which is appended to ``sys.path`` in the trial's process, or
+copied to where a job runs. Nothing else may be put here: a user's module of the same name would be
+hidden, or hide it.
 """

@@ -1,6 +1,8 @@
-"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE, in a ``python -P``.
+"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE, in a
+``python -P``.
 
-The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by rename).
+The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by
+rename).
 It imports neither dsice nor numpy; the function brings what it needs.
 """
 
@@ -39,7 +41,8 @@ def number(value: Any, what: str) -> float:
 
 
 def record(returned: Any) -> dict[str, Any]:
-    """Returned value as what goes into ``result.json``: a number, a list of numbers or a mapping of named metrics."""
+    """Returned value as what goes into ``result.json``: a number, a list of numbers or a mapping
+    of named metrics."""
     if isinstance(returned, Mapping):
         if not returned:
             raise Unusable(
@@ -55,7 +58,8 @@ def record(returned: Any) -> dict[str, Any]:
         returned = returned.tolist()
     if returned is None:
         raise Unusable(
-            "the function returned None; return a number, a list of numbers or a mapping of named metrics"
+            "the function returned None; return a number, a list of numbers or a mapping of "
+            "named metrics"
         )
     if isinstance(returned, (list, tuple)):
         if not returned:
@@ -70,11 +74,15 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
         params = json.load(file)
     try:
         with open(program, "rb") as file:
-            sent = pickle.load(file)  # noqa: S301  (written by the coordinator that started this process)
+            # written by the coordinator that started this process
+            sent = pickle.load(file)  # noqa: S301
         sys.path[:] = sent["path"]
         function = pickle.loads(sent["function"])  # noqa: S301
     except Exception as error:
-        advice = "Its module must be importable in a fresh interpreter: install it, or define the function in the script itself."
+        advice = (
+            "Its module must be importable in a fresh interpreter: install it, or define the "
+            "function in the script itself."
+        )
         return {
             "error": f"the function cannot be loaded: {type(error).__name__}: {error}. {advice}",
             "traceback": story(error),
@@ -95,7 +103,8 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
 def prepared(
     function: Any, params: Mapping[str, Any], variables: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The argument `prepared`, where something was prepared and the function takes it: a directory, or several by name."""
+    """The argument `prepared`, where something was prepared and the function takes it: a
+    directory, or several by name."""
     found = {name: value for name, value in variables.items() if name.startswith("DSICE_PREPARED")}
     if not found or "prepared" in params:
         return {}

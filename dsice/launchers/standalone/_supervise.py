@@ -1,17 +1,22 @@
-"""Watch over one trial, with the arguments DIRECTORY TOKEN TIMEOUT GRACE CPUS LIFELINE PROGRAM..., in a ``python -I -S``.
+"""Watch over one trial, with the arguments DIRECTORY TOKEN TIMEOUT GRACE CPUS LIFELINE
+PROGRAM..., in a ``python -I -S``.
 
 It stands between the coordinator and the trial, for four reasons:
 
 - the exit status reaches the trial's directory even when the coordinator was killed meanwhile;
-- it is the reaper of its descendants (Linux), so a process that left the session and the parent is still found and ended;
-- it sits in another session than the trial, which may then kill its own process group and harm nobody;
+- it is the reaper of its descendants (Linux), so a process that left the session and the parent is
+  still found and ended;
+- it sits in another session than the trial, which may then kill its own process group and harm
+  nobody;
 - the time limit holds without the coordinator.
 
-LIFELINE: ``1``: stdin is a pipe whose end ends the trial; ``mark``: the file ``stop`` in the directory does, since no signal
-from the coordinator can reach this process; ``0``: neither. CPUS: the cores that the trial is bound to (``0,1``), or ``any``.
+LIFELINE: ``1``: stdin is a pipe whose end ends the trial; ``mark``: the file ``stop`` in the
+directory does, since no signal from the coordinator can reach this process; ``0``: neither. CPUS:
+the cores that the trial is bound to (``0,1``), or ``any``.
 
 Standard library only, few imports, no `json`: starting it is most of what a trial costs.
-It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone, both by rename.
+It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone,
+both by rename.
 """
 
 # pathlib would add a fifth to the start-up time
@@ -144,7 +149,8 @@ class Watch:
         return True
 
     def wait(self, seconds: float | None) -> str | None:
-        """Sleep until a signal, the coordinator's end or `seconds`: the reason to end the trial, if it is one."""
+        """Sleep until a signal, the coordinator's end or `seconds`: the reason to end the trial, if
+        it is one."""
         if self.mark is not None and os.path.exists(self.mark):  # noqa: PTH110
             return "cancel"
         brief = self.mark is not None and (seconds is None or seconds > LOOK_SECONDS)
@@ -182,7 +188,8 @@ class Watch:
                 os.kill(pid, number)
 
     def end(self, grace: float) -> int:
-        """SIGTERM, `grace` seconds, then SIGKILL until nothing is left; the number of processes that would not go."""
+        """SIGTERM, `grace` seconds, then SIGKILL until nothing is left; the number of processes
+        that would not go."""
         if not self.reap():
             return 0
         self.send(signal.SIGTERM)
@@ -273,8 +280,9 @@ def main(arguments: list[str]) -> None:
     number = str(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else "null"
     write(
         f"{directory}/exit.json",
-        f'{{"why": "{why}", "code": {code}, "signal": {number}, "pid": {watch.main}, "left": {left}, '
-        f'"started": {watch.started:.6f}, "ended": {ended:.6f}, "seconds": {seconds:.6f}, "token": "{token}"}}\n',
+        f'{{"why": "{why}", "code": {code}, "signal": {number}, "pid": {watch.main}, '
+        f'"left": {left}, "started": {watch.started:.6f}, "ended": {ended:.6f}, '
+        f'"seconds": {seconds:.6f}, "token": "{token}"}}\n',
     )
 
 

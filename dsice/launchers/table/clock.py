@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from dsice.launchers.base import Result, Step
+from dsice.checks import flag
+from dsice.errors import OptionError
+from dsice.launchers.base import Result, Step, seconds
 from dsice.typing import Curve
 
 
@@ -27,7 +29,7 @@ class Clock:
         Seconds that asking and telling took, part of `elapsed`; 0 unless the table counts them
         (``overhead=True``).
     idle
-        Worker-seconds without a trial while it was asked and told.
+        Worker-seconds without a trial while trials were asked and told.
     """
 
     workers: int
@@ -199,6 +201,24 @@ class VirtualClock:
     def read(self) -> Clock:
         """What the clock shows now."""
         return Clock(self._workers, self._now, self._busy(), self._asking, self._idle)
+
+
+def check_clock(overhead: bool, scale: float | None, *, timed: bool) -> None:
+    """Check the options of `Table` that are about its virtual clock.
+
+    Raises
+    ------
+    OptionError
+        They are of the wrong kind, or there is no clock.
+    """
+    flag("Table", "overhead", overhead)
+    if scale is not None:
+        seconds("Table", "scale", scale)
+    if not timed and (overhead or scale is not None):
+        name = f"overhead={overhead}" if overhead else f"scale={scale}"
+        raise OptionError(
+            f"{name} is about the virtual clock; give clock=True too, or leave it out"
+        )
 
 
 class ImmediateClock:

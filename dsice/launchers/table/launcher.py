@@ -13,7 +13,7 @@ from dsice.checks import choice, flag
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
 from dsice.launchers import base
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.table.clock import Clock, ImmediateClock, VirtualClock
+from dsice.launchers.table.clock import Clock, ImmediateClock, VirtualClock, check_clock
 from dsice.launchers.table.log import (
     ABSENT,
     Columns,
@@ -70,12 +70,14 @@ class Table(Launcher):
         time; without a clock each `collect` brings one step of every trial.
     slots
         How many trials are answered at a time: the batch of the replay; 1000 by default.
+    clock
+        Replay on a virtual clock, whose workers are the slots. A trial occupies a worker for its
+        logged seconds, repeats one after the other, and `collect` goes on to the next moment at
+        which a trial ends. What has no time in the log - mostly failed measurements, and with
+        ``missing="fail"`` points that are not in it - takes the median of the other times.
+        ``Result.times`` are those of the virtual clock, from 0.0; `clock` shows its state.
     workers
-        The slots of a replay on a virtual clock. A trial occupies a worker for its logged seconds,
-        repeats one after the other, and `collect` goes on to the next moment at which a trial ends.
-        What has no time in the log - mostly failed measurements, and with ``missing="fail"`` points
-        that are not in it - takes the median of the other times. ``Result.times`` are those of the
-        virtual clock, from 0.0; `clock` shows its state.
+        ``workers=8`` is short for ``slots=8, clock=True``.
     overhead
         Add the real seconds from the return of `collect` to the next `submit`, that is telling and
         asking, to the virtual clock (not those before the first `submit`).
@@ -85,13 +87,12 @@ class Table(Launcher):
     Raises
     ------
     TableError
-        The log cannot be read, or a column is missing or holds what it should not; with `workers`,
+        The log cannot be read, or a column is missing or holds what it should not; with `clock`,
         it has no seconds.
     MissingPackageError
         A Parquet file, and pyarrow is not installed.
     OptionError
-        One of `missing`, `curves`, `slots`, `workers`, `overhead` and `scale` is of the wrong kind,
-        or does not go with the others.
+        An option is of the wrong kind, or does not go with the others.
 
     Examples
     --------
@@ -115,12 +116,15 @@ class Table(Launcher):
         metrics: Sequence[str] = (),
         curves: Mapping[int, str] | bool = False,
         slots: int | None = None,
+        clock: bool = False,
         workers: int | None = None,
         overhead: bool = False,
         scale: float | None = None,
     ) -> None:
         choice("Table", "missing", missing, _MISSING)
-        self._slots = _slots_of(slots, workers, overhead, scale)
+        timed = flag("Table", "clock", clock) or workers is not None
+        self._slots = _slots_of(slots, workers, timed=timed)
+        check_clock(overhead, scale, timed=timed)
         check_curves(curves)
         self._log: Log = read_log(
             source, Columns(objective, params, seconds, valid, tuple(metrics), curves)
@@ -132,7 +136,7 @@ class Table(Launcher):
         self._seconds = self._log.seconds
         self._typical = float("nan")  # seconds of a trial without a run time
         self._trials: ImmediateClock | VirtualClock = ImmediateClock(self._slots)
-        if workers is not None:
+        if timed:
             self._set_clock("seconds" if seconds is None else seconds, overhead, scale)
         self._closed = False
 
@@ -291,7 +295,7 @@ class Table(Launcher):
         if isinstance(self._trials, ImmediateClock):
             raise LaunchError(
                 "this Table answers at once and has no clock; "
-                "make it with workers= for a virtual clock"
+                "make it with clock=True for a virtual clock"
             )
         return self._trials.read()
 
@@ -376,23 +380,18 @@ class Table(Launcher):
         self._trials.close()
 
 
-def _slots_of(slots: int | None, workers: int | None, overhead: bool, scale: float | None) -> int:
-    """How many trials are answered at a time; checks that these options go together."""
-    flag("Table", "overhead", overhead)
-    if scale is not None:
-        base.seconds("Table", "scale", scale)
-    if workers is None:
-        if overhead or scale is not None:
-            name = f"overhead={overhead}" if overhead else f"scale={scale}"
+def _slots_of(slots: int | None, workers: int | None, *, timed: bool) -> int:
+    """How many trials are answered at a time."""
+    if workers is not None:
+        if slots not in (None, workers):
             raise OptionError(
-                f"{name} is about the virtual clock; give workers= too, or leave it out"
+                f"slots={slots!r} and workers={workers!r}: the workers are the slots; "
+                "leave one of them out"
             )
-        return base.slots("Table", _SLOTS if slots is None else slots)
-    if slots not in (None, workers):
-        raise OptionError(
-            f"slots={slots!r} and workers={workers!r}: the workers are the slots; leave slots out"
-        )
-    return base.count("Table", "workers", workers)
+        return base.count("Table", "workers", workers)
+    if timed and slots is None:
+        raise OptionError("clock=True is about workers of a virtual clock: give slots=, too")
+    return base.slots("Table", _SLOTS if slots is None else slots)
 
 
 def _or_none(seconds: float) -> float | None:

@@ -97,9 +97,9 @@ def run_times(log: Log, column: str) -> Floats:
     good = np.isfinite(seconds)
     if not good.any():
         raise TableError(
-            f"{log.source} has no run times (column {column!r}), and workers= needs them for its "
-            "virtual clock: name their column with seconds= (dsice replay --seconds; in a journal "
-            "they are the seconds= told), or leave workers= out"
+            f"{log.source} has no run times (column {column!r}), and the virtual clock (workers=, "
+            "clock=True) needs them: name their column with seconds= (dsice replay --seconds; in a "
+            "journal they are the seconds= told), or leave that option out"
         )
     for row in np.flatnonzero(good & (seconds < 0))[:1]:
         raise TableError(

@@ -28,7 +28,8 @@ def read(path: Path, columns: Columns) -> Log:
     """
     if columns != Columns(columns.objective, curves=columns.curves is True):
         raise TableError(
-            f"{path} is a journal and names its parameters and metrics itself; leave out all but objective= and curves=True"
+            f"{path} is a journal and names its parameters and metrics itself; "
+            "leave out all but objective= and curves=True"
         )
     loader = JournalLoader.open(path)
     if loader.header is None:
@@ -53,7 +54,8 @@ def read(path: Path, columns: Columns) -> Log:
     rows = [row for trial in told for row in _rows(trial, metric, names, space)]
     if not any(math.isfinite(value) for _, value, _, _ in rows):
         raise TableError(
-            f"journal {path} has no told trial with the metric {metric!r}; choose another one with objective="
+            f"journal {path} has no told trial with the metric {metric!r}; "
+            "choose another one with objective="
         )
     keys, values, seconds, others = zip(*rows, strict=True)
     matrix = np.array(others, dtype=np.float64).reshape(len(rows), len(names))
@@ -66,7 +68,8 @@ def read(path: Path, columns: Columns) -> Log:
     )
     if columns.curves and not any(curves):
         raise TableError(
-            f"journal {path} has no learning curves (they come from dsice.step); leave out curves=True"
+            f"journal {path} has no learning curves (they come from dsice.step); "
+            "leave out curves=True"
         )
     return Log(
         str(path),

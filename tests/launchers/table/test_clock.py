@@ -197,10 +197,19 @@ def test_seconds_of_a_journal(tmp_path: Path) -> None:
     assert log.clock.elapsed == 8.0 and log.clock.busy == 12.0
 
 
+def test_workers_are_the_slots_of_a_virtual_clock() -> None:
+    logged_seconds = frame([2.0, 1.0, 3.0, 1.0])
+    clocks = []
+    for log in (Table(logged_seconds, workers=2), Table(logged_seconds, slots=2, clock=True)):
+        run(Tuner(log.space, Grid()), log, progress=False)
+        clocks.append(log.clock)
+    assert clocks[0] == clocks[1] and clocks[0].workers == 2
+
+
 def test_wrong_options_are_explained() -> None:
     bare = frame([1.0] * 3).drop(columns="seconds")
     wrong_tables: list[tuple[pd.DataFrame, dict[str, Any], str]] = [
-        (bare, {"workers": 4}, r"no run times \(column 'seconds'\).*seconds=.*leave workers= out"),
+        (bare, {"workers": 4}, r"no run times \(column 'seconds'\).*seconds=.*leave that option out"),
         (bare.assign(time=math.nan), {"workers": 4, "seconds": "time", "params": ["x"]}, r"no run times \(column 'time'\)"),
         (frame([1.0, -2.0]), {"workers": 4}, r"'seconds' holds -2.0 in row 1, expected seconds >= 0"),
         (frame([0.0, 0.0, 1.0]), {"workers": 4, "scale": 60.0}, r"half of the points .* took 0 seconds"),
@@ -211,17 +220,19 @@ def test_wrong_options_are_explained() -> None:
     wrong_options: list[tuple[dict[str, Any], str]] = [
         ({"workers": 0}, r"Table\(workers=0\): expected a whole number >= 1 \(how many"),
         ({"workers": True}, r"Table\(workers=True\): expected a whole number"),
-        ({"workers": 2, "slots": 3}, r"slots=3 and workers=2: .* leave slots out"),
-        ({"overhead": True}, r"overhead=True is about the virtual clock; give workers="),
-        ({"scale": 60.0}, r"scale=60.0 is about the virtual clock; give workers="),
+        ({"workers": 2, "slots": 3}, r"slots=3 and workers=2: .* leave one of them out"),
+        ({"overhead": True}, r"overhead=True is about the virtual clock; give clock=True"),
+        ({"scale": 60.0}, r"scale=60.0 is about the virtual clock; give clock=True"),
         ({"workers": 2, "scale": 0.0}, r"Table\(scale=0.0\): expected a number of seconds > 0"),
         ({"workers": 2, "scale": math.nan}, r"Table\(scale=nan\): expected"),
+        ({"clock": True}, r"clock=True .*: give slots="),
+        ({"clock": 1}, r"Table\(clock=1\): expected True or False"),
         ({"workers": 2, "overhead": 1}, r"Table\(overhead=1\): expected True or False"),
     ]
     for options, match in wrong_options:
         with pytest.raises(OptionError, match=match):
             table([1.0] * 3, **options)
-    with pytest.raises(LaunchError, match="make it with workers="):
+    with pytest.raises(LaunchError, match="make it with clock=True"):
         _ = table([1.0]).clock
 
 

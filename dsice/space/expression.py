@@ -13,7 +13,6 @@ import keyword
 import math
 import re
 import tokenize
-import unicodedata
 from collections.abc import Callable
 from typing import Final
 
@@ -174,11 +173,6 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
-
-
-def normal_name(name: str) -> str:
-    """Return a name as Python's parser spells it (NFKC), to find an axis called by it."""
-    return unicodedata.normalize("NFKC", name)
 
 
 def _parse(text: str) -> ast.Expression:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -116,23 +116,6 @@ class When:
 
 
 Rule: TypeAlias = Require | When
-
-
-def as_rules(where: object) -> tuple[Rule, ...]:
-    """Return the rules of a space, from what a user gives for them."""
-    if isinstance(where, (Require, When)):
-        return (where,)
-    if isinstance(where, str) or not isinstance(where, Sequence):
-        raise SpaceError(
-            f"where must be a list of Require and When, got {where!r}; "
-            "for example where=[Require('x * y <= 64')]"
-        )
-    for rule in where:
-        if not isinstance(rule, (Require, When)):
-            raise SpaceError(
-                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
-            )
-    return tuple(where)
 
 
 def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | None, str | None]:

@@ -15,9 +15,9 @@ from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space import sampling, serialise
 from dsice.space.axes import Axis, as_axes
-from dsice.space.rules import Predicate, Rule, as_rules
+from dsice.space.rules import Predicate, Rule
 from dsice.space.tabulated import MAX_CELLS
-from dsice.space.validity import Validity, describe_unknown
+from dsice.space.validity import Validity, as_rules, describe_unknown
 from dsice.space.values import Value, plain
 from dsice.typing import Array, Bools, Ints, Params, Point
 

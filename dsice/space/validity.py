@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -12,13 +13,29 @@ from numpy.typing import NDArray
 from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space.axes import Axis
-from dsice.space.expression import normal_name
 from dsice.space.rules import Require, Rule, When
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, TabulatedRule
 from dsice.typing import Bools, Ints
 
 _SAMPLED: Final = 4096
 """So many points are tried to find out which rules reject most."""
+
+
+def as_rules(where: object) -> tuple[Rule, ...]:
+    """Return the rules of a space, from what a user gives for them."""
+    if isinstance(where, (Require, When)):
+        return (where,)
+    if isinstance(where, str) or not isinstance(where, Sequence):
+        raise SpaceError(
+            f"where must be a list of Require and When, got {where!r}; "
+            "for example where=[Require('x * y <= 64')]"
+        )
+    for rule in where:
+        if not isinstance(rule, (Require, When)):
+            raise SpaceError(
+                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
+            )
+    return tuple(where)
 
 
 class Validity:
@@ -41,7 +58,7 @@ class Validity:
         self.axes = tuple(axes)
         self.shape = tuple(len(axis) for axis in axes)
         self._top = np.array(self.shape, dtype=np.int64)
-        self._index = {normal_name(name): j for j, name in enumerate(names)}
+        self._index = {_as_parsed(name): j for j, name in enumerate(names)}
         self._bound: dict[int, TabulatedRule] = {}
         self.conditions = self._bind_conditions([rule for rule in where if isinstance(rule, When)])
         everything = range(len(names))
@@ -203,6 +220,11 @@ class Validity:
                 columns = self._mentioned(rule)
             self._bound[id(rule)] = TabulatedRule(rule, self.names, self.axes, columns)
         return self._bound[id(rule)]
+
+
+def _as_parsed(name: str) -> str:
+    """A name as Python's parser spells it (NFKC) in an expression."""
+    return unicodedata.normalize("NFKC", name)
 
 
 def describe_unknown(name: object, names: Sequence[str]) -> str:

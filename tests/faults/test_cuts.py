@@ -36,11 +36,11 @@ SCRATCHES = scaled(2, 60)  # per line
 def opened(path: Path, strategy: object) -> Tuner:
     return Tuner(
         Space({name: range(5) for name in "abcd"}),
-        strategy,
+        strategy,  # type: ignore[arg-type]
         journal=path,
         max_trials=TRIALS,
         seed=5,
-    )  # type: ignore[arg-type]
+    )
 
 
 def finish(tuner: Tuner) -> list[str]:

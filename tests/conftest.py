@@ -29,7 +29,7 @@ def small() -> Space:
 
 
 def holes() -> Space:
-    """A grid of which rules exclude a part."""
+    """A grid of which rules exclude about half of the points."""
     return Space({"x": range(7), "y": range(7), "z": range(3)}, where=[Require("x * y <= 12"), Require("x + z != 4")])
 
 

@@ -71,7 +71,7 @@ def shuffled(
 
 
 class Matern(AxisPrior):
-    """In place of an ordered axis' d-spline prior: Matern 5/2, its length in place of the smoothness."""
+    """In place of an ordered axis' d-spline prior: Matern 5/2, with its length as smoothness."""
 
     def covariance(self, log_lam: float, at: Array) -> tuple[Array, Array]:
         """As `AxisPrior.covariance`, the slope by central differences."""

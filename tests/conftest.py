@@ -13,26 +13,28 @@ from dsice import Choice, Ordinal, Require, Space, Tuner, When
 pytest_plugins = ["tests.launchers.fixtures"]
 
 os.environ.setdefault("MPLBACKEND", "agg")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started with `&` from a script: tests that press Ctrl-C need it to work
+# the run was started with `&` from a script: tests that press Ctrl-C need the signal to work
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # started with nohup: tests that hang up need it to work
+# the run was started with nohup: tests that hang up need the signal to work
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Objective = Callable[[dict[str, object]], float]
 
 
 def small() -> Space:
-    """4 x 3 x 3 grid."""
+    """A grid of 4 x 3 x 3 points."""
     return Space({"a": [1, 2, 4, 8], "b": Ordinal.linear(0.0, 1.0, 3), "c": range(3)})
 
 
 def holes() -> Space:
-    """A constraint takes out about half of the grid."""
+    """A grid of which rules exclude about half of the points."""
     return Space({"x": range(7), "y": range(7), "z": range(3)}, where=[Require("x * y <= 12"), Require("x + z != 4")])
 
 
 def conditional() -> Space:
-    """A parameter that exists for one level of an unordered axis only."""
+    """A grid with a parameter that exists only for one level of an unordered axis."""
     return Space(
         {"opt": Choice(["adam", "sgd"]), "lr": Ordinal.log(1e-4, 1e-1, 4), "momentum": [0.0, 0.5, 0.9]},
         where=[When("opt == 'sgd'", "momentum")],
@@ -43,7 +45,7 @@ SPACES = {"small": small, "holes": holes, "conditional": conditional}
 
 
 def bowl(params: dict[str, object]) -> float:
-    """A smooth function of any params, its minimum inside."""
+    """A smooth function of any params with its minimum inside the grid."""
     total = 0.0
     for i, value in enumerate(params.values()):
         x = float(len(value)) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
@@ -66,5 +68,5 @@ def space(request: pytest.FixtureRequest) -> Space:
 
 
 def state(tuner: Tuner) -> list[str]:
-    """Everything a tuner knows, comparable also where there are NaNs."""
+    """Everything that a tuner knows, comparable even where values are NaN."""
     return [repr(trial) for trial in tuner.history]

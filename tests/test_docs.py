@@ -5,8 +5,8 @@ A page is run in a directory of its own that holds the repository's `benchmarks`
 - a block whose first line is ``# NAME.py`` or ``# NAME.toml`` is that file;
 - the other ``python`` blocks are one script, run in the order in which they stand;
 - then the lines ``$ ...`` of the ``console`` blocks are run by a shell, one after another;
-- the output shown - a ``text`` block right after a ``python`` block, or the lines below ``$ ...`` - must come out;
-  ``...`` stands for anything.
+- the output must be the one that the page shows: in a ``text`` block right after a ``python``
+  block, or in the lines below ``$ ...``; there ``...`` stands for anything.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w.-]+\.(?:py|toml))(?:\n|:)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 BREAK = "\x1e"  # between the outputs of two blocks
-SECONDS = 150  # of one page or command, on a machine that is busy
+SECONDS = 150  # for one page or command, on a busy machine
 
 
 @dataclass
 class Block:
-    """A fenced block of a page; `line` is that of its first line in the page."""
+    """A fenced block of a page; `line` is the number of its first line in the page."""
 
     kind: str
     text: str
     line: int
-    after: int  # characters between the block before and this one
+    after: int  # characters between the previous block and this one
 
     @property
     def file(self) -> str | None:
-        """Name of the file that this block is."""
+        """Name of the file that this block holds, if any."""
         found = FILE.match(self.text)
         return found[1] if found else None
 
@@ -62,12 +62,16 @@ def scripted(page: Path) -> list[Block]:
 
 
 def script(page: Path) -> str:
-    """The python blocks as one script, each line where it stands in the page, so that a traceback says where it is."""
+    """The python blocks as one script.
+
+    Each line keeps its number in the page, so that a traceback shows where it is.
+    """
     lines = [""] * (page.read_text(encoding="utf-8").count("\n") + 2)
     for block in scripted(page):
         code = block.text.splitlines()
         lines[block.line - 1 : block.line - 1 + len(code)] = code
-        lines[block.line - 1 + len(code)] = f"print({BREAK!r}, flush=True)"  # in the place of the fence
+        # in place of the fence below the block
+        lines[block.line - 1 + len(code)] = f"print({BREAK!r}, flush=True)"
     return "\n".join(lines)
 
 
@@ -91,7 +95,10 @@ def check(shown: str, came: str, where: str) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory as a reader has it: the data and examples of the repository, `python` and `dsice` on the path."""
+    """A directory as a reader has it.
+
+    It holds the data and examples of the repository; `python` and `dsice` are on the path.
+    """
     for name in ("benchmarks", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     programs = tmp_path / ".bin"

@@ -1,4 +1,4 @@
-"""Goal: from what was told to a score and to feasibility."""
+"""Goal: the score and the feasibility of what was told."""
 
 from __future__ import annotations
 
@@ -36,14 +36,16 @@ def test_no_score_without_a_done_trial_of_the_stage_that_has_the_metric() -> Non
     assert math.isnan(Goal().loss(replace(trial(), stage=1)))
     assert Goal(stage=1).loss(replace(trial(), stage=1)) == 1.0
     assert math.isnan(Goal("acc").loss(trial(loss=1.0)))
-    assert math.isnan(Goal("acc").loss(trial(acc=math.inf)))  # told before it became the goal's metric
+    # told before it became the goal's metric
+    assert math.isnan(Goal("acc").loss(trial(acc=math.inf)))
 
 
 def test_violation_is_relative_to_the_bounds_and_adds_up() -> None:
     goal = Goal(at_most={"memory": 8.0, "zero": 0.0}, at_least={"acc": 0.5})
     assert goal.violation(trial(memory=8.0, zero=0.0, acc=0.5)) == 0.0
     assert goal.violation(trial(memory=10.0, zero=0.0, acc=0.4)) == pytest.approx(0.25 + 0.2)
-    assert goal.violation(trial(memory=1.0, zero=3.0, acc=0.9)) == 3.0  # no relative excess over zero: absolute
+    # no relative excess over zero: absolute
+    assert goal.violation(trial(memory=1.0, zero=3.0, acc=0.9)) == 3.0
     assert Goal(at_most={"x": -2.0}).violation(trial(x=-1.0)) == 0.5
 
 
@@ -73,13 +75,14 @@ def test_auto_weight_is_the_ratio_of_spreads_of_the_first_ten_done_trials() -> N
     assert scores(Goal(time_weight="auto"), trials) == pytest.approx((values + weight * seconds).tolist())
     assert scores(Goal(time_weight="auto"), trials[:1]) == [values[0]]
     same = [trial(i, float(i), 3.0) for i in range(5)]
-    assert scores(Goal(time_weight="auto"), same) == [0, 1, 2, 3, 4]  # no spread of T: time says nothing
+    # no spread of T: time says nothing
+    assert scores(Goal(time_weight="auto"), same) == [0, 1, 2, 3, 4]
 
 
 def test_auto_weight_survives_the_largest_floats() -> None:
     trials = [trial(0, 1e308, 1.0), trial(1, -1e308, 2.0), trial(2, 1.0, 1e308)]
     assert all(map(math.isfinite, scores(Goal(time_weight="auto"), trials)))
-    assert np.isnan(scores(Goal(time_weight=10.0), trials)[2])  # 1e309 is no number
+    assert np.isnan(scores(Goal(time_weight=10.0), trials)[2])  # 1e309 overflows
 
 
 def test_until_turns_time_off_for_every_trial_at_once() -> None:
@@ -107,9 +110,11 @@ def test_a_share_without_a_budget_is_refused() -> None:
 
 
 WRONG: list[dict[str, Any]] = [
-    {"metric": ""}, {"metric": 3}, {"at_most": {"m": math.nan}}, {"at_most": {"m": True}}, {"at_least": {"m": "8"}},
-    {"at_least": {"m": 10**400}}, {"at_most": [("m", 1)]}, {"at_most": None}, {"at_most": {1: 1.0}}, {"time_weight": -1.0},
-    {"time_weight": "fast"}, {"time_weight": None}, {"time_weight": math.inf}, {"time_weight": True}, {"until": 30},
+    {"metric": ""}, {"metric": 3},
+    {"at_most": {"m": math.nan}}, {"at_most": {"m": True}}, {"at_least": {"m": "8"}},
+    {"at_least": {"m": 10**400}}, {"at_most": [("m", 1)]}, {"at_most": None}, {"at_most": {1: 1.0}},
+    {"time_weight": -1.0}, {"time_weight": "fast"}, {"time_weight": None},
+    {"time_weight": math.inf}, {"time_weight": True}, {"until": 30},
     {"stage": -1}, {"stage": 1.0}, {"maximize": "yes"},
 ]  # fmt: skip
 

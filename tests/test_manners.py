@@ -52,7 +52,8 @@ def test_asking_uses_one_thread() -> None:
 @pytest.mark.parametrize("fake", ["pjm"], indirect=True)
 def test_no_process_for_a_job_of_a_scheduler(fake: Fake, tmp_path: Path) -> None:
     fake.tell("hold")
-    before = {process.pid for process in psutil.Process().children(recursive=True)}  # of engines that other tests share
+    # processes of engines that other tests share
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
     with Batch("echo {x}", scheduler=fake.name, slots=8, directory=tmp_path / "t") as launcher:
         launcher.submit([Job(x, {"x": x}) for x in range(8)])
         launcher.collect(0.2)

@@ -1,4 +1,4 @@
-"""No pickle and no code of somebody else's is ever loaded from a journal or the directory of a trial."""
+"""No pickle and no foreign code is ever loaded from a journal or the directory of a trial."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "dsice"
 LOADERS = {"load", "loads", "Unpickler", "read_pickle", "eval", "exec"}
 ALLOWED = {
-    "launchers/standalone/_call.py": 2,  # the trial's own process: the function that its coordinator wrote for it
-    "launchers/futures/remote.py": 1,  # a worker of Futures: the function that its coordinator sends it
-    "space/expression.py": 1,  # a rule's syntax tree, checked node by node before (tests/space/test_expression.py)
+    # the trial's own process: the function that its coordinator wrote for it
+    "launchers/standalone/_call.py": 2,
+    # a worker of Futures: the function that its coordinator sends it
+    "launchers/futures/remote.py": 1,
+    # a rule's syntax tree, whose nodes were all checked before (tests/space/test_expression.py)
+    "space/expression.py": 1,
 }
 
 

@@ -1,4 +1,4 @@
-"""What `import dsice` gives and what it costs."""
+"""The public names of dsice, and the cost of `import dsice`."""
 
 from __future__ import annotations
 

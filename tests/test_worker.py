@@ -38,7 +38,8 @@ def test_a_trial_finds_its_directories(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("DSICE_DIR", str(tmp_path / "4"))
     monkeypatch.setenv("DSICE_PARENT_DIR", str(tmp_path / "1"))
     assert (dsice.trial_dir(), dsice.parent_dir()) == (tmp_path / "4", tmp_path / "1")
-    with in_trial(TrialContext(str(tmp_path / "5"))):  # one of several in a process: the environment is not its own
+    # one of several trials in a process: the environment variables are not its own
+    with in_trial(TrialContext(str(tmp_path / "5"))):
         assert (dsice.trial_dir(), dsice.parent_dir()) == (tmp_path / "5", None)
 
 
@@ -83,7 +84,8 @@ def test_lines_of_many_threads_do_not_mix(directory: Path) -> None:
 
 def test_the_worker_needs_the_standard_library_only() -> None:
     code = (
-        "import importlib.util, sys, types; package = types.ModuleType('dsice'); package.__path__ = [sys.argv[1]];"
+        "import importlib.util, sys, types; "
+        "package = types.ModuleType('dsice'); package.__path__ = [sys.argv[1]];"
         "sys.modules['dsice'] = package; import dsice.worker;"
         "known = sys.stdlib_module_names | {'dsice', '__main__'};"
         "print([m for m in sys.modules if m.split('.')[0] not in known])"

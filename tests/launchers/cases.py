@@ -5,8 +5,10 @@ A launcher joins by one `register(Case(...))` below, or in a module that `test_c
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -91,7 +93,6 @@ def clock() -> Table:
 
 
 _engines: dict[str, Any] = {}
-_short = tempfile.TemporaryDirectory(prefix="dsice-", dir="/tmp", ignore_cleanup_errors=True)
 
 
 def shared(name: str) -> Any:
@@ -104,7 +105,10 @@ def shared(name: str) -> Any:
         elif name == "ray":
             import ray
 
-            os.environ["RAY_TMPDIR"] = _short.name  # sockets go there, and the tests' own temporary directories have long names
+            # Sockets go there, and the tests' own temporary directories have long names.
+            short = tempfile.mkdtemp(prefix="dsice-", dir="/tmp")
+            atexit.register(shutil.rmtree, short, ignore_errors=True)
+            os.environ["RAY_TMPDIR"] = short
             ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, configure_logging=False)
             _engines[name] = ray
         else:

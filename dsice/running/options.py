@@ -78,19 +78,20 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _values(allowed: Allowed | None, *, in_study: Allowed | None = None) -> dict[str, Any]:
-    """What is known of an option beside its default.
+    """The values of an option of `run`, as the metadata of a field.
 
     Parameters
     ----------
     allowed
-        Its values beside None as a default; None: ``RunOptions.__post_init__`` checks it itself.
+        Its values; where None is the default, None is allowed, too. Without them
+        ``RunOptions.__post_init__`` checks the option in a way of its own.
     in_study
-        Its values in a study file; None: it is no key of study files.
+        Its values in a study file; without them it is no key of study files.
     """
     return {"allowed": allowed, "in_study": in_study}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """Validated options of `run`; its docstring says what they mean.
 

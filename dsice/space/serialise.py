@@ -100,7 +100,7 @@ def fingerprint(axes: Mapping[str, Axis], where: Sequence[Rule]) -> str:
         [name, type(axis).__name__, [_canonical_value(value) for value in axis.values]]
         for name, axis in axes.items()
     ]
-    rules = sorted(_canonical_rule(_nameless_record(rule)) for rule in where)
+    rules = sorted(_canonical_rule(_comparable_record(rule)) for rule in where)
     text = json.dumps([listed, rules], ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -153,7 +153,7 @@ def _first_difference(axis: Axis, stored: Axis) -> str:
 def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | None:
     try:
         theirs = {_canonical_rule(entry): entry for entry in record["where"]}
-        own = {_canonical_rule(_nameless_record(rule)): rule for rule in where}
+        own = {_canonical_rule(_comparable_record(rule)): rule for rule in where}
         for key, entry in theirs.items():
             if key not in own:
                 return f"the stored space has the rule {_describe(entry)}, which is missing here"
@@ -161,11 +161,11 @@ def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | Non
         raise _malformed(error) from error
     for key, rule in own.items():
         if key not in theirs:
-            return f"the rule {_describe(_nameless_record(rule))} is not in the stored space"
+            return f"the rule {_describe(_comparable_record(rule))} is not in the stored space"
     return None
 
 
-def _nameless_record(rule: Rule) -> dict[str, Any]:
+def _comparable_record(rule: Rule) -> dict[str, Any]:
     """Return a rule's record, also for a function without a name."""
     if rule.expression is None and rule.name is None:
         record: dict[str, Any] = {

@@ -23,13 +23,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dsice.checks import is_number
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal, goal_keys
 from dsice.launchers import Batch, Local
-from dsice.space import Axis, Choice, Ordinal, Require, Rule, Space, When
+from dsice.space import Axis, Ordinal, Require, Rule, Space, When
+from dsice.space.axes import AXIS_TYPES
 from dsice.stopping import Stopper, stopper_from_dict, stopper_names
 from dsice.strategies import Strategy, strategy_from_dict, strategy_names
 from dsice.study.toml import Section
@@ -55,28 +56,38 @@ def read_space(top: Section) -> Space:
     return Space({name: _read_axis(axes, name) for name in axes.data}, where=rules)
 
 
+_SPACED: Final = {"linear": Ordinal.linear, "log": Ordinal.log}
+"""Axes that are written as two ends and a number of values."""
+_LISTED: Final = {kind: axis for kind, axis in AXIS_TYPES.items() if kind != Ordinal.kind}
+"""Axes that are written as their values below their kind; a bare list is an Ordinal or a Choice."""
+
+
 def _read_axis(axes: Section, name: str) -> Axis | list[Any]:
     value = axes.data[name]
     if isinstance(value, list):
         return value
-    forms = "{linear = [lo, hi], n = 5}, {log = [lo, hi], n = 5} or {choice = [...]}"
+    *forms, last = (
+        *(f"{{{word} = [lo, hi], n = 5}}" for word in _SPACED),
+        *(f"{{{kind} = [...]}}" for kind in _LISTED),
+    )
+    expected = f"{', '.join(forms)} or {last}"
     if not isinstance(value, Mapping):
-        raise axes.wrong(name, f"a list of values, {forms}")
-    table = Section(axes.file, f"space.{name}", dict(value), known=("linear", "log", "choice", "n"))
-    kinds = [kind for kind in ("linear", "log", "choice") if kind in table.data]
-    if len(kinds) != 1 or (kinds[0] == "choice") == ("n" in table.data):
-        raise axes.wrong(name, forms)
+        raise axes.wrong(name, f"a list of values, {expected}")
+    words = (*_SPACED, *_LISTED)
+    table = Section(axes.file, f"space.{name}", dict(value), known=(*words, "n"))
+    kinds = [kind for kind in words if kind in table.data]
+    if len(kinds) != 1 or (kinds[0] in _LISTED) == ("n" in table.data):
+        raise axes.wrong(name, expected)
     kind = kinds[0]
     values = table.data[kind]
-    if kind == "choice":
+    if kind in _LISTED:
         if not isinstance(values, list):
             raise table.wrong(kind, "a list of values")
-        return Choice(values)
+        return _LISTED[kind](values)
     if not isinstance(values, list) or len(values) != 2:
         raise table.wrong(kind, "[lo, hi]")
-    make_axis = Ordinal.linear if kind == "linear" else Ordinal.log
     try:
-        return make_axis(values[0], values[1], table.data["n"])
+        return _SPACED[kind](values[0], values[1], table.data["n"])
     except DsiceError as error:
         raise OptionError(f"{table.location}: {error}") from error
 

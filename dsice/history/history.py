@@ -50,8 +50,9 @@ class History(TrialStore):
         return self._cached("losses", compute)
 
     def front(self, a: str, b: str) -> pd.DataFrame:
-        """The Pareto front of two metrics: done trials to which no other is as good in both.
+        """The Pareto front of two metrics: done trials that no other trial dominates.
 
+        One trial dominates another if it is at least as good in both metrics and not equal to it.
         Less is better, except where the goal says otherwise: more is better for its own metric
         under ``maximize``, and for metrics that have only an ``at_least`` bound. Only trials of
         the goal's stage count; whether they keep the bounds is in a column.

@@ -173,3 +173,11 @@ def test_a_history_followed_by_more_trials_leaves_the_first_as_it_was() -> None:
     assert (len(history), len(longer), history.best, longer.best and longer.best.id) == (2, 4, history[1], 2)
     assert history.id_of(((2,), 0, 0, 0)) is None and longer.id_of(((2,), 0, 0, 0)) == 2
     assert history.points().tolist() == [[0], [1]] and longer.taken() == {(0,), (1,), (2,)} and not history.has_repeats
+
+
+def test_the_old_names_of_properties_warn_and_work() -> None:
+    history = History(trials=[trial(0, (1.0, 2.0))])
+    with pytest.warns(DeprecationWarning, match=r"History.repeated\(\) is called .*has_repeats"):
+        assert history.repeated() is True
+    with pytest.warns(DeprecationWarning, match=r"History.time_counts\(\) is .*weighs_time"):
+        assert history.time_counts() is False

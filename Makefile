@@ -59,6 +59,7 @@ check: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.house.circles
 
 bench: bench-search bench-spline bench-published
 

@@ -17,10 +17,27 @@ from dsice.strategies import Random
 from tests.conftest import bowl, fill, small
 
 
-def trial(id: int, values: tuple[float, ...], *, point: int | None = None, repeat: int = 0, **metrics: float) -> Trial:
+def trial(
+    id: int,
+    values: tuple[float, ...],
+    *,
+    point: int | None = None,
+    repeat: int = 0,
+    **metrics: float,
+) -> Trial:
     mean = sum(values) / len(values)
     at = (id if point is None else point,)
-    return Trial(id, 0, {"x": at[0]}, at, repeat=repeat, state=State.DONE, values=values, value=mean, metrics=metrics)
+    return Trial(
+        id,
+        0,
+        {"x": at[0]},
+        at,
+        repeat=repeat,
+        state=State.DONE,
+        values=values,
+        value=mean,
+        metrics=metrics,
+    )
 
 
 def test_feasible_beats_infeasible_and_infeasible_ones_rank_by_violation() -> None:
@@ -43,24 +60,37 @@ def test_equal_scores_rank_by_id() -> None:
 
 
 def test_best_is_by_the_mean_over_all_measurements_of_a_point() -> None:
-    lucky = [trial(0, (1.0,), point=0), trial(1, (2.0,), point=1), trial(2, (5.0, 6.0), point=0, repeat=1)]
+    lucky = [
+        trial(0, (1.0,), point=0),
+        trial(1, (2.0,), point=1),
+        trial(2, (5.0, 6.0), point=0, repeat=1),
+    ]
     best = History(trials=lucky).best
     assert best is not None
     assert (best.id, best.value, best.values) == (1, 2.0, (2.0,))
-    better = [trial(0, (3.0,), point=0), trial(1, (2.0,), point=1), trial(2, (0.0, 0.0), point=0, repeat=1)]
+    better = [
+        trial(0, (3.0,), point=0),
+        trial(1, (2.0,), point=1),
+        trial(2, (0.0, 0.0), point=0, repeat=1),
+    ]
     best = History(trials=better).best
     assert best is not None
     assert (best.id, best.value, best.values) == (0, 1.0, (3.0, 0.0, 0.0))
 
 
 def test_best_of_the_largest_floats() -> None:
-    huge = [trial(0, (1.7e308,), point=0), replace(trial(1, (1.0,), point=0, repeat=1), values=(1.7e308,), value=1.7e308)]
+    huge = [
+        trial(0, (1.7e308,), point=0),
+        replace(trial(1, (1.0,), point=0, repeat=1), values=(1.7e308,), value=1.7e308),
+    ]
     best = History(trials=huge).best
     assert best is not None and best.value == pytest.approx(1.7e308)
 
 
 def test_best_shows_the_metric_of_todays_goal() -> None:
-    best = History(Goal("acc", maximize=True), trials=[trial(0, (0.3,), acc=0.8), trial(1, (0.9,), acc=0.7)]).best
+    best = History(
+        Goal("acc", maximize=True), trials=[trial(0, (0.3,), acc=0.8), trial(1, (0.9,), acc=0.7)]
+    ).best
     assert best is not None
     assert (best.id, best.value) == (0, 0.8)
 
@@ -68,7 +98,10 @@ def test_best_shows_the_metric_of_todays_goal() -> None:
 def test_no_best_before_anything_is_done() -> None:
     failed = Trial(0, 0, {}, (0,), state=State.FAILED, values=(1.0,), value=1.0)
     assert History().best is None
-    assert History(trials=[failed, Trial(1, 0, {}, (1,), state=State.STOPPED, curve=((1, 0.0),))]).best is None
+    assert (
+        History(trials=[failed, Trial(1, 0, {}, (1,), state=State.STOPPED, curve=((1, 0.0),))]).best
+        is None
+    )
 
 
 def test_a_gap_or_another_measurement_under_a_known_id_is_refused() -> None:
@@ -83,7 +116,14 @@ STATES = st.sampled_from(list(State))
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(STATES, STATES, st.floats(-9, 9), st.integers(0, 3), st.booleans(), st.booleans()), max_size=12))
+@given(
+    st.lists(
+        st.tuples(
+            STATES, STATES, st.floats(-9, 9), st.integers(0, 3), st.booleans(), st.booleans()
+        ),
+        max_size=12,
+    )
+)
 def test_what_write_keeps_up_to_date_equals_a_count_from_scratch(
     steps: list[tuple[State, State, float, int, bool, bool]],
 ) -> None:
@@ -91,7 +131,10 @@ def test_what_write_keeps_up_to_date_equals_a_count_from_scratch(
     history = History(goal)
     for id, (first, then, value, point, asked, staged) in enumerate(steps):
         t = replace(
-            trial(id, (value,), point=point, repeat=id, m=value), state=first, stage=int(staged), round=id if asked else None
+            trial(id, (value,), point=point, repeat=id, m=value),
+            state=first,
+            stage=int(staged),
+            round=id if asked else None,
         )
         history.write(t)
         _ = history.order()  # fills what must be forgotten by the next write
@@ -100,10 +143,12 @@ def test_what_write_keeps_up_to_date_equals_a_count_from_scratch(
     for name in ("scores", "violation", "order", "feasible", "failed", "points"):
         np.testing.assert_array_equal(getattr(history, name)(), getattr(again, name)())
     done = [t for t in history if t.state is State.DONE and t.stage == 0]
-    assert history.order().tolist() == [
-        t.id
-        for t in sorted(done, key=lambda t: (goal.violation(t), t.value + 0.5 * abs(t.value), t.id))  # type: ignore[operator, arg-type]
-    ]
+
+    def rank(t: Trial) -> tuple[float, float, int]:
+        assert t.value is not None
+        return (goal.violation(t), t.value + 0.5 * abs(t.value), t.id)
+
+    assert history.order().tolist() == [t.id for t in sorted(done, key=rank)]
     assert history.pending() == [t for t in history if t.state is State.PENDING]
     assert history.taken() == {t.point for t in history if t.stage == 0}
     assert history.asked == sum(t.round is not None for t in history)
@@ -112,20 +157,47 @@ def test_what_write_keeps_up_to_date_equals_a_count_from_scratch(
 def test_frame_has_its_columns_in_order_also_when_empty() -> None:
     tuner = Tuner(small(), Random())
     end = ["seconds", "queued", "started", "ended", "stage", "repeat", "member", "parent", "error"]
-    assert list(tuner.history.frame()) == ["id", "round", "state", "value", "score", "feasible", *end]
-    tuner.tell(tuner.ask()[0], 1.0, metrics={"loss": 2.0}, tags={"who": "me"}, times=(1.0, 2.0, 3.0))
+    assert list(tuner.history.frame()) == [
+        "id",
+        "round",
+        "state",
+        "value",
+        "score",
+        "feasible",
+        *end,
+    ]
+    tuner.tell(
+        tuner.ask()[0], 1.0, metrics={"loss": 2.0}, tags={"who": "me"}, times=(1.0, 2.0, 3.0)
+    )
     lead, middle = ["id", "round", "state", "a", "b", "c"], ["value", "score", "feasible", "loss"]
     frame: Any = tuner.history.frame()
     assert list(frame) == [*lead, *middle, *end, "note.phase", "tag.who"]
-    assert frame.loc[0, ["value", "loss", "queued", "tag.who", "note.phase"]].tolist() == [1.0, 2.0, 1.0, "me", "random"]
+    assert frame.loc[0, ["value", "loss", "queued", "tag.who", "note.phase"]].tolist() == [
+        1.0,
+        2.0,
+        1.0,
+        "me",
+        "random",
+    ]
 
 
 def test_frame_keeps_columns_apart_that_have_the_same_name() -> None:
-    space: dict[str, Any] = {"value": [1, 2], "loss": [3, 4], "id": [5], "param.value": [7], "note.phase": ["p"]}
+    space: dict[str, Any] = {
+        "value": [1, 2],
+        "loss": [3, 4],
+        "id": [5],
+        "param.value": [7],
+        "note.phase": ["p"],
+    }
     tuner = Tuner(space, Random())
     tuner.tell(tuner.ask()[0], 0.5, metrics={"loss": 9.0, "score": 8.0})
     row = tuner.history.frame().iloc[0]
-    assert (row["value"], row["param.id"], row["metric.loss"], row["metric.score"]) == (0.5, 5, 9.0, 8.0)
+    assert (row["value"], row["param.id"], row["metric.loss"], row["metric.score"]) == (
+        0.5,
+        5,
+        9.0,
+        8.0,
+    )
     assert row["param.param.value"] == 7 and row["param.value"] in (1, 2) and row["loss"] in (3, 4)
     assert row["note.phase"] == "p" and row["note.note.phase"] == "random"
     assert len(set(tuner.history.frame().columns)) == len(tuner.history.frame().columns)
@@ -133,7 +205,10 @@ def test_frame_keeps_columns_apart_that_have_the_same_name() -> None:
 
 def test_frame_of_a_conditional_space_keeps_the_parameters_together() -> None:
     tuner = fill(Tuner({"x": range(4)}, Random()), 4)
-    rows = [replace(t, params=dict(t.params) | ({"rare": 1} if t.id == 3 else {})) for t in tuner.history]
+    rows = [
+        replace(t, params=dict(t.params) | ({"rare": 1} if t.id == 3 else {}))
+        for t in tuner.history
+    ]
     frame = History(trials=rows).frame()
     assert list(frame)[:5] == ["id", "round", "state", "x", "rare"]
     assert frame["rare"].isna().tolist() == [True, True, True, False]
@@ -162,7 +237,9 @@ def test_tell_order_does_not_matter() -> None:
 
 
 def test_a_failed_list_of_values_is_no_repeated_measurement() -> None:
-    history = History(trials=[trial(0, (1.0,)), replace(trial(1, (1.0, math.nan)), state=State.FAILED)])
+    history = History(
+        trials=[trial(0, (1.0,)), replace(trial(1, (1.0, math.nan)), state=State.FAILED)]
+    )
     assert not history.has_repeats
     assert History(trials=[trial(0, (1.0, 2.0))]).has_repeats
 
@@ -170,9 +247,18 @@ def test_a_failed_list_of_values_is_no_repeated_measurement() -> None:
 def test_a_history_followed_by_more_trials_leaves_the_first_as_it_was() -> None:
     history = History(trials=[trial(0, (3.0,)), trial(1, (2.0,))])
     longer = history.followed_by([trial(2, (1.0,)), trial(3, (0.0,), point=0, repeat=1)])
-    assert (len(history), len(longer), history.best, longer.best and longer.best.id) == (2, 4, history[1], 2)
+    assert (len(history), len(longer), history.best, longer.best and longer.best.id) == (
+        2,
+        4,
+        history[1],
+        2,
+    )
     assert history.id_of(((2,), 0, 0, 0)) is None and longer.id_of(((2,), 0, 0, 0)) == 2
-    assert history.points().tolist() == [[0], [1]] and longer.taken() == {(0,), (1,), (2,)} and not history.has_repeats
+    assert (
+        history.points().tolist() == [[0], [1]]
+        and longer.taken() == {(0,), (1,), (2,)}
+        and not history.has_repeats
+    )
 
 
 def test_the_old_names_of_properties_warn_and_work() -> None:

@@ -22,7 +22,9 @@ def apply(line: Record, history: History, space: Space, queue: list[Point]) -> N
         case Kind.TELL:
             trial = history[line["id"]]
             if tuple(line.get("point", trial.point)) != trial.point:
-                raise ValueError(f"trial {trial.id} was asked at {list(trial.point)}, not at {line['point']}")
+                raise ValueError(
+                    f"trial {trial.id} was asked at {list(trial.point)}, not at {line['point']}"
+                )
             history.write(told_trial(trial, line))
         case Kind.ADD:
             trial = asked_trial(line["trial"], space, None)

@@ -151,7 +151,9 @@ def measure(tuner: Tuner, trials: Iterable[Trial]) -> None:
     for trial in trials:
         value = value_of(trial.params)
         metrics = {"memory": value + 3.0} | ({} if metric == "value" else {metric: value})
-        tuner.tell(trial, None if metric in metrics else value, metrics=metrics, seconds=1.0 + value / 8)
+        tuner.tell(
+            trial, None if metric in metrics else value, metrics=metrics, seconds=1.0 + value / 8
+        )
 
 
 def asked_and_told(options: Callable[[], Options], batch: int, rounds: int, **more: Any) -> Study:
@@ -204,7 +206,9 @@ def _told(path: Path) -> None:
         trials = tuner.ask(9)
         tuner.tell(trials[0], 2, metrics={"loss": [1, 2], "memory": math.nan, "speed": math.inf})
         tuner.tell(trials[1], [3.5, -4.0, 2e300], seconds=2, times=(1, None, 3.5))
-        tuner.tell(trials[2], math.nan, tags={"who": ["me", 1, None]}, where={"host": "node1", "job": "7"})
+        tuner.tell(
+            trials[2], math.nan, tags={"who": ["me", 1, None]}, where={"host": "node1", "job": "7"}
+        )
         tuner.tell(trials[3], error="out of memory")
         tuner.tell(trials[4], 1.5, state="timed_out", error="ran too long")
         tuner.tell(trials[5], state="invalid")
@@ -267,7 +271,9 @@ class AtOnce:
                 continue
             value, ran = value_of(job.params), (10.0, 11.0, 12.5)
             self.events += [Step(job.id, 1, value + 1.0), Step(job.id, 2, value + 0.5)]
-            self.events.append(Result(job.id, "done", value=value, seconds=1.5, times=ran, where=where))
+            self.events.append(
+                Result(job.id, "done", value=value, seconds=1.5, times=ran, where=where)
+            )
 
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         events, self.events = self.events, []
@@ -432,37 +438,53 @@ class TooHigh:
 
 def _dsice_options() -> Options:
     starts = [{"x": 2, "y": 1.0, "z": 1}, {"x": 4, "y": 2.0, "z": 2}]
-    search = DSICE(start=starts, max_width=2, alpha=0.5, noise=True, pending="ignore", tolerance=None)
+    search = DSICE(
+        start=starts, max_width=2, alpha=0.5, noise=True, pending="ignore", tolerance=None
+    )
     return {"space": block(), "strategy": search, "seed": 3}
 
 
 STUDIES: dict[str, Study] = {
-    "strategy-dsice": asked_and_told(lambda: {"space": block(), "strategy": DSICE(), "seed": 3}, 5, 3),
+    "strategy-dsice": asked_and_told(
+        lambda: {"space": block(), "strategy": DSICE(), "seed": 3}, 5, 3
+    ),
     "strategy-dsice-options": asked_and_told(_dsice_options, 5, 3),
     "strategy-random": of_strategy(Random),
     "strategy-grid": of_strategy(Grid),
-    "strategy-ippe": asked_and_told(lambda: {"space": {"x": range(1, 33)}, "strategy": IPPE()}, 1, 3),
+    "strategy-ippe": asked_and_told(
+        lambda: {"space": {"x": range(1, 33)}, "strategy": IPPE()}, 1, 3
+    ),
     "strategy-ippe-original": asked_and_told(
         lambda: {"space": {"x": range(1, 33)}, "strategy": IPPE(alpha=0.2, original=True)}, 1, 3
     ),
     "strategy-sequential2017": of_strategy(Sequential2017, batch=1, rounds=8),
-    "strategy-sequential2018": of_strategy(lambda: Sequential2018(start={"x": 1, "y": 2.0}), batch=1, rounds=8),
+    "strategy-sequential2018": of_strategy(
+        lambda: Sequential2018(start={"x": 1, "y": 2.0}), batch=1, rounds=8
+    ),
     "strategy-parallel2022": of_strategy(lambda: Parallel2022(batch=4), batch=4),
     "strategy-radial2024": of_strategy(lambda: Radial2024(batch=4, latin=5, alpha=0.3), batch=4),
-    "strategy-population": of_strategy(lambda: Population(members=4, stages=5, perturb=["y"]), batch=4, rounds=2),
+    "strategy-population": of_strategy(
+        lambda: Population(members=4, stages=5, perturb=["y"]), batch=4, rounds=2
+    ),
     "strategy-optuna": of_strategy(OptunaSampler),
     "strategy-optuna-options": of_strategy(
         lambda: OptunaSampler("NSGAIISampler", options={"population_size": 4}, pending="ignore")
     ),
-    "strategy-own": asked_and_told(lambda: {"space": plane(), "strategy": Zigzag()}, 3, 2, own=True),
+    "strategy-own": asked_and_told(
+        lambda: {"space": plane(), "strategy": Zigzag()}, 3, 2, own=True
+    ),
     "goal-metric": of_goal(Goal("loss", maximize=True)),
-    "goal-bounds": of_goal(Goal("loss", at_most={"memory": 6.0, "loss": 9}, at_least={"memory": 1.0})),
+    "goal-bounds": of_goal(
+        Goal("loss", at_most={"memory": 6.0, "loss": 9}, at_least={"memory": 1.0})
+    ),
     "goal-time-auto": of_goal(Goal(time_weight="auto", until=Trials(9))),
     "goal-time-seconds": of_goal(Goal(time_weight=0.5, until=Seconds(20))),
     "goal-time-share": of_goal(Goal(time_weight=2, until=Share(0.25))),
     "goal-stage": Study(_stages, _staged),
     "stopper-median": of_stopper(lambda: Median(complete=2)),
-    "stopper-matching": of_stopper(lambda: LearningCurveMatching([1, 2, 4], [2, 4], complete=2, stop_rank=0.4)),
+    "stopper-matching": of_stopper(
+        lambda: LearningCurveMatching([1, 2, 4], [2, 4], complete=2, stop_rank=0.4)
+    ),
     "stopper-own": of_stopper(TooHigh),
     "told": Study(_only_random, _told),
     "launched": Study(_launched_options, _launched),

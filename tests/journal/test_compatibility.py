@@ -166,7 +166,10 @@ def test_the_same_calls_write_the_lines_that_0_1_0_writes(both: Both) -> None:
 
 
 def test_a_journal_of_0_1_0_says_the_same_to_both_and_goes_on_alike(both: Both) -> None:
-    told = [json.loads((folder / "continued" / "known.json").read_text()) for folder in (both.old, both.new)]
+    told = [
+        json.loads((folder / "continued" / "known.json").read_text())
+        for folder in (both.old, both.new)
+    ]
     assert told[0] == told[1] and set(told[0]) == set(STUDIES)
     same(both.new / "continued", both.old / "continued")
     for name, path in RECORDED.items():
@@ -175,11 +178,18 @@ def test_a_journal_of_0_1_0_says_the_same_to_both_and_goes_on_alike(both: Both) 
 
 def test_0_1_0_goes_on_with_a_new_journal_and_this_version_after_it(both: Both) -> None:
     for name in STUDIES:
-        new, by_old, last = (folder / f"{name}.jsonl" for folder in (both.new / "studies", both.by_old, both.exchanged))
+        new, by_old, last = (
+            folder / f"{name}.jsonl"
+            for folder in (both.new / "studies", both.by_old, both.exchanged)
+        )
         assert by_old.read_bytes().startswith(new.read_bytes()), name
         assert last.read_bytes().startswith(by_old.read_bytes()), name
-    before, after = (json.loads((folder / "known.json").read_text()) for folder in (both.by_old, both.exchanged))
-    assert not [name for name in STUDIES if len(after[name]) <= len(before[name])], "0.1.0 asked nothing more of these"
+    before, after = (
+        json.loads((folder / "known.json").read_text()) for folder in (both.by_old, both.exchanged)
+    )
+    assert not [name for name in STUDIES if len(after[name]) <= len(before[name])], (
+        "0.1.0 asked nothing more of these"
+    )
     assert len(after["strategy-random"]) == len(before["strategy-random"]) + 4
 
 
@@ -193,7 +203,10 @@ def test_the_code_of_0_1_0_is_that_of_its_commit() -> None:
     )
     if asked.returncode:
         pytest.skip(f"commit {COMMIT} is not in this clone")
-    blobs = {name: about.split()[2] for about, _, name in (x.partition("\t") for x in asked.stdout.splitlines())}
+    blobs = {
+        name: about.split()[2]
+        for about, _, name in (x.partition("\t") for x in asked.stdout.splitlines())
+    }
     assert dict(packed()) == blobs
 
 
@@ -320,7 +333,9 @@ EDITS: dict[str, tuple[str, Edit]] = {
     ),
     "a gap in the ids": (
         "resume: JournalError",
-        lambda r: r.append({"kind": "ask", "round": 2, "trials": [{"id": NEXT + 1, "point": [0, 1]}]}),
+        lambda r: r.append(
+            {"kind": "ask", "round": 2, "trials": [{"id": NEXT + 1, "point": [0, 1]}]}
+        ),
     ),
     "an id asked twice": (
         "resume: JournalError",
@@ -362,7 +377,9 @@ def write_edited(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text(text)
 
 
-def test_what_is_read_passed_over_and_refused_is_the_same_for_both(both: Both, tmp_path: Path) -> None:
+def test_what_is_read_passed_over_and_refused_is_the_same_for_both(
+    both: Both, tmp_path: Path
+) -> None:
     from tests.journal.record import attempt
 
     expected = {name: outcome for name, (outcome, _) in EDITS.items()}

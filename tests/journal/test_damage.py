@@ -1,4 +1,7 @@
-"""Journals padded, scratched and mixed up: opened where nothing is lost, named where something is (cut: tests/faults)."""
+"""Journals padded, scratched and mixed up: opened where nothing is lost, named where it is.
+
+Journals that are cut are in tests/faults.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             trials = tuner.ask(5)
             tuner.step(trials[0], 0, float(round))
             for t in reversed(trials):
-                tuner.tell(t, bowl(dict(t.params)), seconds=1.0) if t.id % 7 else tuner.tell(t, error="crash")
+                tuner.tell(t, bowl(dict(t.params)), seconds=1.0) if t.id % 7 else tuner.tell(
+                    t, error="crash"
+                )
     return path
 
 
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.fsync", lambda fd: None)  # hundreds of openings; what is tested is not the disk
+    monkeypatch.setattr(
+        "os.fsync", lambda fd: None
+    )  # hundreds of openings; what is tested is not the disk
 
 
 @pytest.mark.parametrize("nuls", [1, 64, 5000])
@@ -46,7 +53,14 @@ def test_nul_bytes_at_the_end_are_cut_off(whole: Path, tmp_path: Path, nuls: int
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0" * 100, b'{"kind":"he', b'{"kind":"header","format":1,"spa', b'{"kind"\0\0\0\0\0\0\0\0\0\0\0\0']
+    "data",
+    [
+        b"",
+        b"\0" * 100,
+        b'{"kind":"he',
+        b'{"kind":"header","format":1,"spa',
+        b'{"kind"\0\0\0\0\0\0\0\0\0\0\0\0',
+    ],
 )
 def test_a_journal_that_never_began_begins(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "run.jsonl"
@@ -72,8 +86,14 @@ FOREIGN = [
 def test_a_file_that_is_no_journal_is_left_untouched_and_alone(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(data)
-    for open in (lambda: Tuner(small(), Grid(), journal=path), lambda: Tuner.read(path), lambda: repair(path)):
-        with pytest.raises(JournalError, match=r"is no dsice journal: it starts with .*give another file name"):
+    for open in (
+        lambda: Tuner(small(), Grid(), journal=path),
+        lambda: Tuner.read(path),
+        lambda: repair(path),
+    ):
+        with pytest.raises(
+            JournalError, match=r"is no dsice journal: it starts with .*give another file name"
+        ):
             open()
     assert path.read_bytes() == data and list(tmp_path.iterdir()) == [path]
 
@@ -82,10 +102,22 @@ def test_a_file_that_is_no_journal_is_left_untouched_and_alone(tmp_path: Path, d
 def test_another_format_is_refused_untouched(whole: Path, tmp_path: Path, version: object) -> None:
     path = tmp_path / "run.jsonl"
     header, rest = whole.read_text().split("\n", 1)
-    path.write_text(json.dumps(json.loads(header) | {"format": version}, separators=(",", ":")) + "\n" + rest + '{"kind":')
+    path.write_text(
+        json.dumps(json.loads(header) | {"format": version}, separators=(",", ":"))
+        + "\n"
+        + rest
+        + '{"kind":'
+    )
     data = path.read_bytes()
-    for open in (lambda: Tuner(small(), Random(), journal=path), lambda: Tuner.read(path), lambda: repair(path)):
-        with pytest.raises(JournalError, match=f"has format {version!r}, and this dsice reads format 1; .*update dsice"):
+    for open in (
+        lambda: Tuner(small(), Random(), journal=path),
+        lambda: Tuner.read(path),
+        lambda: repair(path),
+    ):
+        with pytest.raises(
+            JournalError,
+            match=f"has format {version!r}, and this dsice reads format 1; .*update dsice",
+        ):
             open()
     assert path.read_bytes() == data
 
@@ -97,14 +129,18 @@ def scratched(whole: Path, path: Path, number: int, change: Callable[[bytes], by
 
 
 CHANGES: dict[str, Callable[[bytes], bytes]] = {
-    "random bytes": lambda line: random.Random(0).randbytes(len(line) - 1).replace(b"\n", b"x") + b"\n",
+    "random bytes": lambda line: (
+        random.Random(0).randbytes(len(line) - 1).replace(b"\n", b"x") + b"\n"
+    ),
     "nuls": lambda line: b"\0" * (len(line) - 1) + b"\n",
     "half": lambda line: line[: len(line) // 2] + b"\n",
     "empty": lambda line: b"\n",
     "merged": lambda line: line[:-1],
     "no record": lambda line: b'{"id": 3}\n',
     "no fields": lambda line: json.dumps({"kind": json.loads(line)["kind"]}).encode() + b"\n",
-    "wrong types": lambda line: json.dumps(json.loads(line) | {"id": "x", "trials": 3}).encode() + b"\n",
+    "wrong types": lambda line: (
+        json.dumps(json.loads(line) | {"id": "x", "trials": 3}).encode() + b"\n"
+    ),
     "twice": lambda line: line + line,
 }
 
@@ -123,23 +159,37 @@ def test_a_bad_line_in_the_middle_is_named_and_repaired(
         scratched(whole, path, number, CHANGES[change])
         data = path.read_bytes()
         named = number + (change == "twice")
-        for open in (lambda path=path: Tuner(small(), Random(), journal=path), lambda path=path: Tuner.read(path)):
-            with pytest.raises(JournalError, match=rf"damaged in the middle \(line {named}: .*`dsice journal repair "):
+        for open in (
+            lambda path=path: Tuner(small(), Random(), journal=path),
+            lambda path=path: Tuner.read(path),
+        ):
+            with pytest.raises(
+                JournalError,
+                match=rf"damaged in the middle \(line {named}: .*`dsice journal repair ",
+            ):
                 open()
         assert path.read_bytes() == data
         done = repair(path)
         assert done.copy is not None and done.copy.read_bytes() == data
-        assert [n for n, _ in done.removed] == ([] if change == "merged" else [named]) and not read(path).bad
+        assert [n for n, _ in done.removed] == ([] if change == "merged" else [named]) and not read(
+            path
+        ).bad
         with Tuner(small(), Random(), journal=path) as tuner:
             told = {t.id: t for t in tuner.history if t.value is not None}
             lost = [json.loads(line)["id"]] if b'"tell"' in line else []
             for id, t in whole_told.items():
                 if t.value is not None and id not in lost:
-                    assert (told[id].point, told[id].values, told[id].seconds) == (t.point, t.values, t.seconds)
+                    assert (told[id].point, told[id].values, told[id].seconds) == (
+                        t.point,
+                        t.values,
+                        t.seconds,
+                    )
             while trials := tuner.ask(8):
                 for t in trials:
                     tuner.tell(t, 1.0)
-            assert {t.point for t in tuner.history if t.stage == 0} == set(map(tuple, small().points().tolist()))
+            assert {t.point for t in tuner.history if t.stage == 0} == set(
+                map(tuple, small().points().tolist())
+            )
 
 
 def test_repair_leaves_a_good_journal_alone(whole: Path, tmp_path: Path) -> None:
@@ -161,9 +211,14 @@ def test_repair_saves_a_line_between_nul_bytes(whole: Path, tmp_path: Path) -> N
 def test_a_damaged_header_is_named_and_can_be_put_back(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     scratched(whole, path, 1, CHANGES["random bytes"])
-    for open in (lambda: Tuner.read(path), lambda: repair(path), lambda: Tuner(small(), Random(), journal=path)):
+    for open in (
+        lambda: Tuner.read(path),
+        lambda: repair(path),
+        lambda: Tuner(small(), Random(), journal=path),
+    ):
         with pytest.raises(
-            JournalError, match=r"line 1, the header, is damaged, the lines after it are not; .*Put a good header"
+            JournalError,
+            match=r"line 1, the header, is damaged, the lines after .*Put a good header",
         ):
             open()
     with Tuner(small(), Random(), journal=tmp_path / "new.jsonl"):
@@ -172,14 +227,20 @@ def test_a_damaged_header_is_named_and_can_be_put_back(whole: Path, tmp_path: Pa
     assert state(Tuner.read(path)) == state(Tuner.read(whole))
 
 
-def test_random_bytes_anywhere_open_or_are_named(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_bytes_anywhere_open_or_are_named(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     no_sync(monkeypatch)
     data, rng = whole.read_bytes(), random.Random(1)
     path = tmp_path / "run.jsonl"
     for _ in range(150):
         place, length = rng.randrange(len(data)), rng.choice([1, 1, 2, 8, 64])
         path.write_bytes(data[:place] + rng.randbytes(length) + data[place + length :])
-        for open in (lambda: Tuner.read(path), lambda: repair(path), lambda: Tuner(small(), Random(), journal=path).close()):
+        for open in (
+            lambda: Tuner.read(path),
+            lambda: repair(path),
+            lambda: Tuner(small(), Random(), journal=path).close(),
+        ):
             try:
                 open()
             except DsiceError as error:

@@ -24,7 +24,11 @@ FREE = (
     "stopper",
     "given",
 )
-RECORDS = [json.loads(line) for path in sorted((HERE / "fixtures").glob("*.jsonl")) for line in path.read_text().splitlines()]
+RECORDS = [
+    json.loads(line)
+    for path in sorted((HERE / "fixtures").glob("*.jsonl"))
+    for line in path.read_text().splitlines()
+]
 
 
 def fields(about: Any, path: str = "") -> Iterator[str]:
@@ -52,7 +56,9 @@ def described(section: str, heading: str) -> set[str]:
     return found
 
 
-SECTIONS: dict[str, str] = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL))
+SECTIONS: dict[str, str] = dict(
+    re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+)
 
 
 def test_every_kind_has_a_section() -> None:
@@ -76,12 +82,20 @@ def test_every_key_of_a_note_is_described() -> None:
 @pytest.mark.parametrize("what", ["strategy", "stopper"])
 def test_every_option_is_described_with_its_default(what: str) -> None:
     table = PAGE.partition(f"| `{what}` | options")[2].partition("\n\n")[0]
-    rows = {name: row for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    rows = {
+        name: row
+        for row in table.splitlines()
+        for name in re.findall(r"`(\w+)`", row.split(" | ")[0])
+    }
     recorded = [record[what] for record in RECORDS if record.get(what)]
     for about in recorded:
         if about["name"] not in ("Zigzag", "TooHigh"):
-            assert set(about) - {"name"} <= set(re.findall(r"`(\w+)`", rows[about["name"]])), about["name"]
+            assert set(about) - {"name"} <= set(re.findall(r"`(\w+)`", rows[about["name"]])), about[
+                "name"
+            ]
 
 
 def test_every_key_of_a_goal_is_described() -> None:
-    assert {key for record in RECORDS for key in record.get("goal", ())} == described(PAGE, "key of `goal`")
+    assert {key for record in RECORDS for key in record.get("goal", ())} == described(
+        PAGE, "key of `goal`"
+    )

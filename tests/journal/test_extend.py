@@ -19,7 +19,7 @@ OLD: dict[str, Any] = {"x": [1, 2, 4, 8], "y": [0.0, 0.5, 1.0]}
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """12 points, most of them told; one pending, one lost, one added twice, one waiting to be asked."""
+    """12 points, most of them told; one pending, one lost, one added twice, one enqueued."""
     path = tmp_path / "run.jsonl"
     with Tuner(OLD, Random(), journal=path) as tuner:
         fill(tuner, 6)
@@ -38,7 +38,14 @@ def path(tmp_path: Path) -> Path:
 
 def known(tuner: Tuner, *names: str) -> list[Any]:
     return [
-        ({k: v for k, v in t.params.items() if not names or k in names}, t.state, t.values, t.curve, t.repeat, t.round)
+        (
+            {k: v for k, v in t.params.items() if not names or k in names},
+            t.state,
+            t.values,
+            t.curve,
+            t.repeat,
+            t.round,
+        )
         for t in tuner.history
     ]
 
@@ -61,7 +68,9 @@ def test_new_levels_on_both_sides_and_between(path: Path) -> None:
 def test_a_new_axis_needs_a_stated_value(path: Path) -> None:
     before, data = known(Tuner.read(path)), path.read_bytes()
     space = Space({"z": Choice(["a", "b"]), **OLD})
-    with pytest.raises(OtherStudyError, match=r"trial 0 at .*'z' is new; state the value.*Nothing was changed"):
+    with pytest.raises(
+        OtherStudyError, match=r"trial 0 at .*'z' is new; state the value.*Nothing was changed"
+    ):
         extend(path, space)
     with pytest.raises(SpaceError, match="the value of 'z' for the old trials"):
         extend(path, space, given={"z": "c"})
@@ -79,7 +88,10 @@ def test_a_new_axis_needs_a_stated_value(path: Path) -> None:
 
 REFUSED = [
     (Space({"x": [1, 2, 4, 8]}), "axis 'y' is missing in the new space"),
-    (Space({"x": [2, 4, 8, 16], "y": [0.0, 0.5, 1.0]}), r"trial \d+ at .*parameter 'x': 1 is not on the axis"),
+    (
+        Space({"x": [2, 4, 8, 16], "y": [0.0, 0.5, 1.0]}),
+        r"trial \d+ at .*parameter 'x': 1 is not on the axis",
+    ),
     (Space(OLD, where=[Require("x > 2")]), r"trial \d+ at .*break the rule Require\('x > 2'\)"),
     (Space(OLD, where=[When("x > 2", "y")]), r"trial \d+ at .*'y' is inactive here"),
 ]
@@ -113,28 +125,46 @@ def test_a_new_conditional_axis_counts_where_it_is_active(tmp_path: Path) -> Non
     extend(path, space, given={"beta": 0.99})
     seen = Tuner.read(path)
     assert known(seen, "opt", "lr", "momentum") == before
-    assert all(t.params.get("beta") == (0.99 if t.params["opt"] == "adam" else None) for t in seen.history)
+    assert all(
+        t.params.get("beta") == (0.99 if t.params["opt"] == "adam" else None) for t in seen.history
+    )
 
 
 def test_notes_starts_and_unknown_fields_come_along(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    fill(Tuner(OLD, DSICE(start={"x": 2, "y": 0.5}, tolerance=None), journal=path), 11, batch=3).close()
+    fill(
+        Tuner(OLD, DSICE(start={"x": 2, "y": 0.5}, tolerance=None), journal=path), 11, batch=3
+    ).close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines[1]["shard"] = 7
-    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in [*lines, {"kind": "sealed", "name": "d"}]))
+    path.write_text(
+        "".join(
+            json.dumps(line, separators=(",", ":")) + "\n"
+            for line in [*lines, {"kind": "sealed", "name": "d"}]
+        )
+    )
     before = [dict(t.note) for t in Tuner.read(path).history]
     assert any("direction" in note for note in before)
     extend(path, Space({"new": [1, 2], **OLD}), given={"new": 2})
     after = [json.loads(line) for line in path.read_text().splitlines()]
     assert after[1]["shard"] == 7 and after[-1] == {"kind": "sealed", "name": "d"}
-    assert after[0]["extended"][0]["given"] == {"new": 2} and after[0]["strategy"]["start"] == {"new": 2, "x": 2, "y": 0.5}
+    assert after[0]["extended"][0]["given"] == {"new": 2} and after[0]["strategy"]["start"] == {
+        "new": 2,
+        "x": 2,
+        "y": 0.5,
+    }
     for old, new in zip(before, Tuner.read(path).history, strict=True):
-        assert new.note == (old | {"direction": [0, *old["direction"]]} if "direction" in old else old)
+        assert new.note == (
+            old | {"direction": [0, *old["direction"]]} if "direction" in old else old
+        )
 
 
 def test_a_damaged_or_busy_journal_stays_as_it_is(path: Path) -> None:
     space = Space({**OLD, "z": [1, 2]})
-    with Tuner(OLD, Random(), journal=path), pytest.raises(JournalError, match="open in this process"):
+    with (
+        Tuner(OLD, Random(), journal=path),
+        pytest.raises(JournalError, match="open in this process"),
+    ):
         extend(path, space, given={"z": 1})
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], b"x\n", *lines[5:]]))
@@ -146,14 +176,19 @@ def test_a_damaged_or_busy_journal_stays_as_it_is(path: Path) -> None:
 
 def test_from_a_study_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tmp_path / "study.toml"
-    text = '[study]\ncommand = "true"\nmax_trials = 6\n[space]\nx = [1, 2, 4, 8]\n[strategy]\nname = "random"\n'
+    text = (
+        '[study]\ncommand = "true"\nmax_trials = 6\n[space]\nx = [1, 2, 4, 8]\n'
+        '[strategy]\nname = "random"\n'
+    )
     study.write_text(text)
     from dsice.study.file import read_study
 
     with read_study(study).tuner() as tuner:
         fill(tuner, 4, objective=bowl)
     study.write_text(
-        text.replace("8]", "8, 16]\nflag = [true, false]\nrate = {log = [1e-3, 1e-1], n = 3}").replace("= 6", "= 20")
+        text.replace(
+            "8]", "8, 16]\nflag = [true, false]\nrate = {log = [1e-3, 1e-1], n = 3}"
+        ).replace("= 6", "= 20")
     )
     assert main(["run", str(study)]) == 2
     assert "`dsice extend` carries them over" in capsys.readouterr().err
@@ -168,5 +203,7 @@ def test_from_a_study_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["extend", str(study), "--value", "flag=false", "--value", "rate=0.01"]) == 0
     assert "4 trials carried over to 30 grid points" in capsys.readouterr().out
     seen = Tuner.read(study.with_suffix(".jsonl"))
-    assert seen.max_trials == 20 and {(t.params["flag"], t.params["rate"]) for t in seen.history} == {(False, 0.01)}
+    assert seen.max_trials == 20 and {
+        (t.params["flag"], t.params["rate"]) for t in seen.history
+    } == {(False, 0.01)}
     assert main(["extend", str(study)]) == 0 and "nothing to do" in capsys.readouterr().out

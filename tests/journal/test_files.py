@@ -21,7 +21,9 @@ def test_the_new_content_takes_the_place_of_the_old_and_nothing_else_is_left(
 
 
 @pytest.mark.parametrize("fault", ["fsync", "replace"])
-def test_what_cannot_be_written_leaves_the_old_content_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_what_cannot_be_written_leaves_the_old_content_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -17,11 +17,15 @@ from dsice.trial import mean
 from tests.conftest import conditional, small
 from tests.journal.plainly import apply
 
-NUMBERS = st.floats() | st.sampled_from([1e308, -1e308, 5e-324, -0.0, math.nan, math.inf, -math.inf])
+NUMBERS = st.floats() | st.sampled_from(
+    [1e308, -1e308, 5e-324, -0.0, math.nan, math.inf, -math.inf]
+)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 TEXT = st.text(st.characters(), max_size=6)
 PLAIN = st.dictionaries(
-    TEXT, st.none() | st.booleans() | st.integers() | FINITE | TEXT | st.lists(st.integers(), max_size=2), max_size=3
+    TEXT,
+    st.none() | st.booleans() | st.integers() | FINITE | TEXT | st.lists(st.integers(), max_size=2),
+    max_size=3,
 )
 
 
@@ -34,12 +38,26 @@ def trials(draw: Any) -> Trial:
     values = tuple(draw(st.lists(NUMBERS, max_size=3)))
     stage, repeat, member = draw(st.tuples(*[st.integers(0, 3)] * 3))
     return Trial(
-        0, draw(st.integers(0, 9)), space.params(point) | overrides, point, stage, repeat, member,
-        parent=draw(st.none() | st.integers(0, 99)), overrides=overrides, note=draw(PLAIN),
-        state=draw(st.sampled_from([s for s in State if s is not State.PENDING])), values=values, value=mean(values),
-        metrics=draw(st.dictionaries(TEXT, NUMBERS, max_size=3)), seconds=draw(st.none() | FINITE),
-        times=draw(st.tuples(*[st.none() | FINITE] * 3)), error=draw(st.none() | TEXT), tags=draw(PLAIN), where=draw(PLAIN),
-    )  # fmt: skip
+        0,
+        draw(st.integers(0, 9)),
+        space.params(point) | overrides,
+        point,
+        stage,
+        repeat,
+        member,
+        parent=draw(st.none() | st.integers(0, 99)),
+        overrides=overrides,
+        note=draw(PLAIN),
+        state=draw(st.sampled_from([s for s in State if s is not State.PENDING])),
+        values=values,
+        value=mean(values),
+        metrics=draw(st.dictionaries(TEXT, NUMBERS, max_size=3)),
+        seconds=draw(st.none() | FINITE),
+        times=draw(st.tuples(*[st.none() | FINITE] * 3)),
+        error=draw(st.none() | TEXT),
+        tags=draw(PLAIN),
+        where=draw(PLAIN),
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -50,7 +68,9 @@ def test_a_trial_comes_back_from_its_lines_as_it_was(trial: Trial) -> None:
     history = History()
     for line in (json.dumps(record, allow_nan=False) for record in (asked, told)):
         apply(json.loads(line), history, conditional(), [])
-    assert [repr(getattr(history[0], f.name)) for f in fields(trial)] == [repr(getattr(trial, f.name)) for f in fields(trial)]
+    assert [repr(getattr(history[0], f.name)) for f in fields(trial)] == [
+        repr(getattr(trial, f.name)) for f in fields(trial)
+    ]
 
 
 @settings(max_examples=50, deadline=None)
@@ -77,7 +97,12 @@ def test_curves_grow_step_by_step() -> None:
 
 def test_unknown_kinds_and_fields_are_left_alone() -> None:
     history, queue = History(), list[tuple[int, ...]]()
-    asked = {"kind": "ask", "round": 0, "shard": 4, "trials": [{"id": 0, "point": [1, 1, 1], "colour": "red"}]}
+    asked = {
+        "kind": "ask",
+        "round": 0,
+        "shard": 4,
+        "trials": [{"id": 0, "point": [1, 1, 1], "colour": "red"}],
+    }
     for record in (
         {"kind": "prepared", "name": "x"},
         asked,
@@ -101,7 +126,12 @@ def test_a_queued_point_is_struck_off_by_its_own_measurement_only() -> None:
 def test_a_tell_line_of_another_point_is_an_error() -> None:
     history = History(trials=[Trial(0, 0, small().params((0, 0, 0)), (0, 0, 0))])
     with pytest.raises(ValueError, match=r"trial 0 was asked at \[0, 0, 0\], not at \[1, 0, 0\]"):
-        apply({"kind": "tell", "id": 0, "point": [1, 0, 0], "state": "done", "values": [1.0]}, history, small(), [])
+        apply(
+            {"kind": "tell", "id": 0, "point": [1, 0, 0], "state": "done", "values": [1.0]},
+            history,
+            small(),
+            [],
+        )
 
 
 @pytest.mark.parametrize("values", [(1.7e308, 1.7e308), (-1.7e308,) * 3, (1e-320, 3e-320)])
@@ -112,8 +142,17 @@ def test_the_mean_of_extreme_values(values: tuple[float, ...]) -> None:
 def test_the_mean_is_the_number_nearest_to_the_true_mean() -> None:
     assert mean((0.1, 0.2, 0.3, 0.4)) == 0.25 and mean((5.0, 3.5), [1, 2]) == 4.0
     assert mean(()) is None
-    assert [str(mean(v)) for v in ((math.inf, -math.inf), (math.inf, 1.0), (math.nan, 1.0))] == ["nan", "inf", "nan"]
+    assert [str(mean(v)) for v in ((math.inf, -math.inf), (math.inf, 1.0), (math.nan, 1.0))] == [
+        "nan",
+        "inf",
+        "nan",
+    ]
 
 
 def test_nan_and_infinity_as_json() -> None:
-    assert [format.encode_float(v) for v in (1.5, math.nan, math.inf, -math.inf)] == [1.5, None, "inf", "-inf"]
+    assert [format.encode_float(v) for v in (1.5, math.nan, math.inf, -math.inf)] == [
+        1.5,
+        None,
+        "inf",
+        "-inf",
+    ]

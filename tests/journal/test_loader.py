@@ -23,7 +23,13 @@ from tests.journal.plainly import apply
 GOALS = [
     Goal(),
     Goal("loss", maximize=True),
-    Goal("loss", at_most={"memory": 2.0}, at_least={"value": 0.0}, time_weight="auto", until=Seconds(30.0)),
+    Goal(
+        "loss",
+        at_most={"memory": 2.0},
+        at_least={"value": 0.0},
+        time_weight="auto",
+        until=Seconds(30.0),
+    ),
 ]
 
 
@@ -31,7 +37,18 @@ GOALS = [
 def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal with everything that a line can hold."""
     path, rng = tmp_path_factory.mktemp("eventful") / "run.jsonl", random.Random(3)
-    nasty: list[Any] = [1.0, -2.5, 1e308, -1e308, float("nan"), float("inf"), [1.0, 2.0], [0.5], 3, [float("nan"), 1.0]]
+    nasty: list[Any] = [
+        1.0,
+        -2.5,
+        1e308,
+        -1e308,
+        float("nan"),
+        float("inf"),
+        [1.0, 2.0],
+        [0.5],
+        3,
+        [float("nan"), 1.0],
+    ]
     with Tuner(conditional(), Random(), goal=Goal("loss"), journal=path) as tuner:
         points = list(map(tuple, conditional().points().tolist()))
         tuner.enqueue(tuner.space.params(points[3]))
@@ -43,10 +60,19 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     tuner.step(t, rng.randrange(5), rng.choice([0.5, float("nan"), float(step)]))
             for t in trials[:2]:
                 end = rng.choice([None, None, None, "lost", "stopped", "timed_out"])
-                extra: dict[str, Any] = {"tags": {"a": [1]}, "times": (1.0, None, 3.0), "where": {"job": "7"}}
+                extra: dict[str, Any] = {
+                    "tags": {"a": [1]},
+                    "times": (1.0, None, 3.0),
+                    "where": {"job": "7"},
+                }
                 with warnings.catch_warnings(action="ignore"):
                     tuner.tell(
-                        t, rng.choice(nasty), state=end, seconds=rng.choice([None, 1.0, 2]), metrics={"memory": t.id}, **extra
+                        t,
+                        rng.choice(nasty),
+                        state=end,
+                        seconds=rng.choice([None, 1.0, 2]),
+                        metrics={"memory": t.id},
+                        **extra,
                     )
                 if end == "lost" and rng.random() < 0.5:
                     tuner.tell(t, 2.0, metrics={"memory": 1.0})
@@ -65,7 +91,9 @@ def plainly(path: Path, goal: Goal) -> tuple[History, list[tuple[int, ...]]]:
 
 @pytest.mark.parametrize("goal", GOALS, ids=["plain", "maximize", "bounds"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0])
-def test_one_pass_says_what_the_lines_say_one_by_one(eventful: Path, tmp_path: Path, goal: Goal, share: float) -> None:
+def test_one_pass_says_what_the_lines_say_one_by_one(
+    eventful: Path, tmp_path: Path, goal: Goal, share: float
+) -> None:
     lines = eventful.read_bytes().splitlines(keepends=True)
     path = tmp_path / "run.jsonl"
     path.write_bytes(b"".join(lines[: int(share * len(lines))]))
@@ -75,16 +103,36 @@ def test_one_pass_says_what_the_lines_say_one_by_one(eventful: Path, tmp_path: P
     assert loader.queue == queue
 
     def numbers(h: History) -> list[Any]:
-        arrays = (h.points(), h.scores(), h.violation(), h.feasible(), h.failed(), h.order(), h.seconds(), h.taken_points())
+        arrays = (
+            h.points(),
+            h.scores(),
+            h.violation(),
+            h.feasible(),
+            h.failed(),
+            h.order(),
+            h.seconds(),
+            h.taken_points(),
+        )
         return [a.tolist() for a in map(np.nan_to_num, arrays)]
 
     def facts(h: History) -> list[Any]:
-        return [h.asked, h.rounds, h.taken(), h.has_repeats, h.weighs_time, repr(h.best), repr(h.pending()), len(h)]
+        return [
+            h.asked,
+            h.rounds,
+            h.taken(),
+            h.has_repeats,
+            h.weighs_time,
+            repr(h.best),
+            repr(h.pending()),
+            len(h),
+        ]
 
     assert numbers(history) == numbers(plain) and facts(history) == facts(plain)
     assert [repr(t) for t in reversed(history)] == [repr(t) for t in reversed(plain)]
     for t in plain:
-        assert history.id_of(t.identity) == plain.id_of(t.identity) and repr(history.at(t.point)) == repr(plain.at(t.point))
+        assert history.id_of(t.identity) == plain.id_of(t.identity) and repr(
+            history.at(t.point)
+        ) == repr(plain.at(t.point))
 
 
 def test_a_loaded_history_goes_on_like_any_other(eventful: Path) -> None:
@@ -93,26 +141,61 @@ def test_a_loaded_history_goes_on_like_any_other(eventful: Path) -> None:
     JournalLoader(JournalReader(eventful)).fill(history, conditional())
     for h in (history, plain):
         waiting = h.pending()[0]
-        h.write(told_trial(waiting, {"state": "done", "values": [-9.0], "metrics": {"loss": -9.0, "memory": 0.5}, "seconds": 1}))
-    assert repr(history.best) == repr(plain.best) and history.order().tolist() == plain.order().tolist()
+        h.write(
+            told_trial(
+                waiting,
+                {
+                    "state": "done",
+                    "values": [-9.0],
+                    "metrics": {"loss": -9.0, "memory": 0.5},
+                    "seconds": 1,
+                },
+            )
+        )
+    assert (
+        repr(history.best) == repr(plain.best)
+        and history.order().tolist() == plain.order().tolist()
+    )
 
 
 WRONG = [
-    ("tell", "metrics", 3), ("tell", "metrics", {"a": [1]}), ("tell", "metrics", {"a": "x"}), ("tell", "values", "12"),
+    ("tell", "metrics", 3),
+    ("tell", "metrics", {"a": [1]}),
+    ("tell", "metrics", {"a": "x"}),
+    ("tell", "values", "12"),
     ("tell", "values", [{}]),
-    ("tell", "values", [True]), ("tell", "values", 3), ("tell", "seconds", "x"), ("tell", "seconds", []),
-    ("tell", "seconds", 10**400), ("tell", "times", [1, 2]), ("tell", "times", 3), ("tell", "times", [1, 2, "x"]),
+    ("tell", "values", [True]),
+    ("tell", "values", 3),
+    ("tell", "seconds", "x"),
+    ("tell", "seconds", []),
+    ("tell", "seconds", 10**400),
+    ("tell", "times", [1, 2]),
+    ("tell", "times", 3),
+    ("tell", "times", [1, 2, "x"]),
     ("tell", "error", 3),
-    ("tell", "tags", []), ("tell", "where", "node"), ("tell", "state", "gone"), ("tell", "point", [9, 9, 9]),
-    ("tell", "point", 3), ("ask", "round", "x"), ("ask", "note", []), ("ask", "overrides", 3), ("ask", "parent", "x"),
+    ("tell", "tags", []),
+    ("tell", "where", "node"),
+    ("tell", "state", "gone"),
+    ("tell", "point", [9, 9, 9]),
+    ("tell", "point", 3),
+    ("ask", "round", "x"),
+    ("ask", "note", []),
+    ("ask", "overrides", 3),
+    ("ask", "parent", "x"),
     ("ask", "stage", "x"),
-    ("ask", "repeat", 1.5), ("ask", "member", []), ("ask", "point", [0, 0]), ("ask", "point", [0, 0, 10**30]),
-    ("step", "value", "x"), ("step", "step", 10**30),
-]  # fmt: skip
+    ("ask", "repeat", 1.5),
+    ("ask", "member", []),
+    ("ask", "point", [0, 0]),
+    ("ask", "point", [0, 0, 10**30]),
+    ("step", "value", "x"),
+    ("step", "step", 10**30),
+]
 
 
 @pytest.mark.parametrize(("kind", "field", "value"), WRONG)
-def test_a_field_of_the_wrong_kind_is_named_on_opening_not_later(tmp_path: Path, kind: str, field: str, value: object) -> None:
+def test_a_field_of_the_wrong_kind_is_named_on_opening_not_later(
+    tmp_path: Path, kind: str, field: str, value: object
+) -> None:
     path = tmp_path / "run.jsonl"
     with Tuner(small(), Random(), journal=path) as tuner:
         tuner.ask(2)
@@ -131,19 +214,43 @@ def test_a_field_of_the_wrong_kind_is_named_on_opening_not_later(tmp_path: Path,
 def test_lines_of_any_json_open_or_are_named(eventful: Path, tmp_path: Path) -> None:
     """Fields replaced by something of another kind: opened and whole, or refused with a message."""
     lines, rng, path = eventful.read_text().splitlines(), random.Random(0), tmp_path / "run.jsonl"
-    others: list[Any] = [None, True, -1, 10**40, 1e308, "x", "", [], [[]], {}, {"kind": "tell"}, [1, 2, 3], float("nan")]
+    others: list[Any] = [
+        None,
+        True,
+        -1,
+        10**40,
+        1e308,
+        "x",
+        "",
+        [],
+        [[]],
+        {},
+        {"kind": "tell"},
+        [1, 2, 3],
+        float("nan"),
+    ]
     for _ in range(400):
         number = rng.randrange(1, len(lines))
         record = json.loads(lines[number])
-        target = rng.choice([v for v in [record, *record.get("trials", []), record.get("trial")] if isinstance(v, dict)])
+        target = rng.choice(
+            [
+                v
+                for v in [record, *record.get("trials", []), record.get("trial")]
+                if isinstance(v, dict)
+            ]
+        )
         target[rng.choice(sorted(target))] = rng.choice(others)
-        path.write_text("\n".join([*lines[:number], json.dumps(record), *lines[number + 1 :]]) + "\n")
+        path.write_text(
+            "\n".join([*lines[:number], json.dumps(record), *lines[number + 1 :]]) + "\n"
+        )
         try:
             tuner = Tuner.read(path)
         except DsiceError as error:
             assert "run.jsonl" in str(error)
         else:
-            assert len(state(tuner)) == len(tuner.history) and tuner.history.frame().shape[0] == len(tuner.history)
+            assert len(state(tuner)) == len(tuner.history) and tuner.history.frame().shape[
+                0
+            ] == len(tuner.history)
             assert tuner.history.order().size >= 0
 
 

@@ -50,7 +50,9 @@ class Holder:
     def __init__(self, path: Path, lock: str) -> None:
         root = Path(__file__).parents[2]
         command = [sys.executable, "-c", HOLDER, str(path), lock]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+        )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "held\n"
 
@@ -76,10 +78,14 @@ def holders(path: Path) -> Iterator[Any]:
         holder.process.communicate()
 
 
-def test_a_second_coordinator_is_told_who_holds_the_journal_until_that_one_is_killed(path: Path, holders: Any) -> None:
+def test_a_second_coordinator_is_told_who_holds_the_journal_until_that_one_is_killed(
+    path: Path, holders: Any
+) -> None:
     holder = holders()
+    pid = holder.process.pid
     pattern = (
-        f"being written by another coordinator .*host {socket.gethostname()}, process {holder.process.pid}, since 20.*stop it"
+        f"being written by another coordinator .*host {socket.gethostname()}, process {pid}, "
+        "since 20.*stop it"
     )
     with pytest.raises(LockedError, match=pattern):
         Tuner(small(), Random(), journal=path)
@@ -112,7 +118,12 @@ def test_a_tuner_that_reads_cannot_write(path: Path) -> None:
     fill(Tuner(small(), Random(), journal=path, max_trials=9, seed=3), 4).close()
     before = sorted(path.parent.iterdir()), path.read_bytes()
     with Tuner.read(path) as tuner:
-        assert (tuner.max_trials, tuner.seed, tuner.strategy, len(tuner.history)) == (9, 3, Random(), 4)
+        assert (tuner.max_trials, tuner.seed, tuner.strategy, len(tuner.history)) == (
+            9,
+            3,
+            Random(),
+            4,
+        )
         assert tuner.best is not None and not tuner.finished
         for call in (lambda: tuner.ask(), lambda: tuner.add(tuner.space.params((0, 0, 0)), 1.0)):
             with pytest.raises(JournalError, match=r"was opened to look at \(Tuner.read\)"):
@@ -128,8 +139,14 @@ def test_without_locks_the_owner_record_stops_the_first_of_two(path: Path, holde
             break
     with tuner:
         error = first.ended()
-        assert "LockedError" in error and "was taken over by another coordinator" in error and f"process {os.getpid()}" in error
-        with contextlib.suppress(LockedError):  # the first may have written between two looks; then this one stops too
+        assert (
+            "LockedError" in error
+            and "was taken over by another coordinator" in error
+            and f"process {os.getpid()}" in error
+        )
+        with contextlib.suppress(
+            LockedError
+        ):  # the first may have written between two looks; then this one stops too
             fill(tuner, 4)
     assert len(Tuner.read(path).history) >= len(tuner.history)
 
@@ -144,7 +161,9 @@ def test_what_somebody_else_wrote_is_neither_written_over_nor_after(path: Path) 
     assert path.read_text().endswith(late + "\n") and len(tuner.history) == 3
 
 
-def test_locks_that_are_always_granted_do_not_break_the_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locks_that_are_always_granted_do_not_break_the_journal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fcntl, "lockf", lambda *_: None)
     first = fill(Tuner(small(), Random(), journal=path), 3)
     monkeypatch.setattr("dsice.journal.lock._mine", {})  # as on another machine
@@ -155,12 +174,16 @@ def test_locks_that_are_always_granted_do_not_break_the_journal(path: Path, monk
     assert [t.id for t in Tuner.read(path).history] == list(range(6))
 
 
-def test_a_file_system_that_refuses_locks_is_named_with_the_way_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_refuses_locks_is_named_with_the_way_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
-    with pytest.raises(JournalError, match=r"refuses locks \(No locks available\).*Journal\(path, lock=False\)") as caught:
+    with pytest.raises(
+        JournalError, match=r"refuses locks \(No locks available\).*Journal\(path, lock=False\)"
+    ) as caught:
         Tuner(small(), Grid(), journal=path)
     assert not isinstance(caught.value, LockedError)
     fill(Tuner(small(), Grid(), journal=Journal(path, lock=False)), 2).close()
@@ -169,7 +192,10 @@ def test_a_file_system_that_refuses_locks_is_named_with_the_way_out(path: Path, 
 def test_the_same_file_by_another_name_is_the_same_journal(path: Path, holders: Any) -> None:
     link = path.with_name("link.jsonl")
     link.symlink_to(path)
-    with Tuner(small(), Grid(), journal=path), pytest.raises(LockedError, match="open in this process already"):
+    with (
+        Tuner(small(), Grid(), journal=path),
+        pytest.raises(LockedError, match="open in this process already"),
+    ):
         Journal(link)
     path.unlink()
     holders()

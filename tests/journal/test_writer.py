@@ -31,7 +31,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_one_line_for_each_ask_and_tell(path: Path) -> None:
-    with Tuner(small(), Random(), goal=Goal("loss", until=Trials(3)), journal=path, max_trials=9, seed=4) as tuner:
+    with Tuner(
+        small(), Random(), goal=Goal("loss", until=Trials(3)), journal=path, max_trials=9, seed=4
+    ) as tuner:
         tuner.ask(3)
         tuner.tell(1, [0.5, 1.5], seconds=2.0, tags={"k": "v"})
         tuner.step(0, 7, float("nan"))
@@ -39,14 +41,26 @@ def test_one_line_for_each_ask_and_tell(path: Path) -> None:
         tuner.add(tuner.space.params((0, 0, 0)), 3.0)
         tuner.enqueue(tuner.space.params((3, 2, 1)))
     header, ask, tell, step, fail, add, queue = lines(path)
-    assert (header["kind"], header["format"], header["seed"], header["max_trials"]) == ("header", 1, 4, 9)
+    assert (header["kind"], header["format"], header["seed"], header["max_trials"]) == (
+        "header",
+        1,
+        4,
+        9,
+    )
     assert header["strategy"] == {"name": "Random"} and header["goal"]["metric"] == "loss"
     assert [a["name"] for a in header["space"]["axes"]] == ["a", "b", "c"]
     assert (ask["kind"], ask["round"], [t["id"] for t in ask["trials"]]) == ("ask", 0, [0, 1, 2])
-    assert {k: tell[k] for k in ("kind", "id", "state", "values", "seconds", "tags", "metrics")} == {
-        "kind": "tell", "id": 1, "state": "done", "values": [0.5, 1.5], "seconds": 2.0, "tags": {"k": "v"},
+    assert {
+        k: tell[k] for k in ("kind", "id", "state", "values", "seconds", "tags", "metrics")
+    } == {
+        "kind": "tell",
+        "id": 1,
+        "state": "done",
+        "values": [0.5, 1.5],
+        "seconds": 2.0,
+        "tags": {"k": "v"},
         "metrics": {"loss": 1.0},
-    }  # fmt: skip
+    }
     assert tell["point"] == ask["trials"][1]["point"]  # so that it survives without the ask line
     assert step == {"kind": "step", "id": 0, "step": 7, "value": None}
     assert (fail["state"], fail["error"], fail["times"]) == ("failed", "crash", [1.0, None, 2.0])
@@ -55,11 +69,18 @@ def test_one_line_for_each_ask_and_tell(path: Path) -> None:
     assert all(isinstance(line.get("at", 0), (int, float)) for line in lines(path)[1:])
 
 
-def test_every_line_is_synced_before_the_call_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_line_is_synced_before_the_call_returns(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[int] = []
     fsync = os.fsync
     with Tuner(small(), Grid(), journal=path) as tuner:
-        monkeypatch.setattr(os, "fsync", lambda fd: synced.append(path.stat().st_size) or fsync(fd))  # type: ignore[func-returns-value]
+
+        def noted(fd: int) -> None:
+            synced.append(path.stat().st_size)
+            fsync(fd)
+
+        monkeypatch.setattr(os, "fsync", noted)
         tuner.ask(2)
         assert synced == [path.stat().st_size]
         tuner.tell(0, 1.0)
@@ -91,7 +112,9 @@ CALLS: dict[str, Callable[[Tuner], object]] = {
 
 @pytest.mark.parametrize("call", sorted(CALLS))
 @pytest.mark.parametrize("fault", ["full", "nearly full", "quota", "fsync", "truncate too"])
-def test_what_cannot_be_written_is_not_remembered_and_works_later(path: Path, call: str, fault: str) -> None:
+def test_what_cannot_be_written_is_not_remembered_and_works_later(
+    path: Path, call: str, fault: str
+) -> None:
     tuner = Tuner(small(), Grid(), journal=path)
     tuner.ask(3)
     before, data = state(tuner), path.read_bytes()
@@ -107,7 +130,8 @@ def test_what_cannot_be_written_is_not_remembered_and_works_later(path: Path, ca
         if fault in ("quota", "fsync"):
             patch.setattr(os, "write" if fault == "quota" else "fsync", fail)
         with pytest.raises(
-            JournalError, match=r"run.jsonl: cannot write \((No space|Disk quota).*nothing before it is lost.*call again"
+            JournalError,
+            match=r"run.jsonl: cannot write \((No space|Disk quota).*nothing before .*call again",
         ):
             CALLS[call](tuner)
     assert state(tuner) == before
@@ -116,10 +140,14 @@ def test_what_cannot_be_written_is_not_remembered_and_works_later(path: Path, ca
     tuner.close()
     assert state(Tuner.read(path)) == state(tuner)
     with Tuner(small(), Grid(), journal=path, orphans="keep") as again:
-        assert [t.id for t in again.ask(2)] == [t.id for t in tuner.history][-1:] or len(again.history) > len(before)
+        assert [t.id for t in again.ask(2)] == [t.id for t in tuner.history][-1:] or len(
+            again.history
+        ) > len(before)
 
 
-def test_an_interrupt_in_the_middle_of_a_write_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_in_the_middle_of_a_write_leaves_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tuner = Tuner(small(), Grid(), journal=path)
     data = path.read_bytes()
 
@@ -137,7 +165,10 @@ def test_a_file_removed_or_replaced_underneath_stops_the_writer(path: Path) -> N
     tuner = fill(Tuner(small(), Grid(), journal=path), 3)
     kept = path.with_name("kept")
     shutil.move(path, kept)
-    with pytest.raises(JournalError, match=r"was removed or cannot be reached.*still in this tuner \(history.frame\(\)\)"):
+    with pytest.raises(
+        JournalError,
+        match=r"was removed or cannot be reached.*still in this tuner \(history.frame\(\)\)",
+    ):
         tuner.ask()
     shutil.copy(kept, path)
     with pytest.raises(JournalError, match="was replaced by another file"):
@@ -154,7 +185,8 @@ def test_another_owner_stops_the_writer_and_nothing_is_lost(path: Path) -> None:
     record = json.loads(owner.read_text())
     owner.write_text(json.dumps(record | {"nonce": "other", "host": "login2", "pid": 77}))
     with pytest.raises(
-        LockedError, match=r"taken over by another coordinator .*host login2, process 77, since .*nothing that was told"
+        LockedError,
+        match=r"taken over by another coordinator .*host login2, process 77, since .*nothing that",
     ):
         tuner.ask()
     owner.unlink()
@@ -181,7 +213,10 @@ def test_a_forked_child_may_not_write_and_takes_nothing_from_its_parent(path: Pa
     child = multiprocessing.get_context("fork").Process(target=_tell_in_child, args=(tuner, there))
     child.start()
     child.join(30)
-    assert f"belongs to process {os.getpid()}; this forked process ({child.pid}) may not write it" in here.recv()
+    assert (
+        f"belongs to process {os.getpid()}; this forked process ({child.pid}) may not write it"
+        in here.recv()
+    )
     assert tuner.tell(0, 2.0).state is State.DONE
     tuner.close()
     assert Tuner.read(path).history[0].value == 2.0
@@ -198,7 +233,9 @@ def test_a_closed_tuner_says_how_to_go_on(path: Path) -> None:
 
 def test_a_forgotten_tuner_lets_go_of_its_journal(path: Path) -> None:
     tuner = Tuner(small(), Grid(), journal=path)
-    with pytest.raises(LockedError, match=r"is open in this process already; close\(\) the other Tuner"):
+    with pytest.raises(
+        LockedError, match=r"is open in this process already; close\(\) the other Tuner"
+    ):
         Tuner(small(), Grid(), journal=path)
     del tuner
     gc.collect()
@@ -230,7 +267,10 @@ def test_another_study_is_refused_and_the_first_difference_named(path: Path) -> 
     fill(Tuner(small(), Grid(), journal=path), 2).close()
     data = path.read_bytes()
     other: dict[str, Any] = {"a": [1, 2, 4, 16], "b": Ordinal.linear(0.0, 1.0, 3), "c": range(3)}
-    with pytest.raises(OtherStudyError, match=r"another study: axis 'a' is .*\(value 3: 16 and 8\).*journal of its own"):
+    with pytest.raises(
+        OtherStudyError,
+        match=r"another study: axis 'a' is .*\(value 3: 16 and 8\).*journal of its own",
+    ):
         Tuner(other, Grid(), journal=path)
     assert path.read_bytes() == data
     Tuner(small(), Grid(), journal=path).close()  # the refused one holds nothing

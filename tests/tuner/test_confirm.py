@@ -26,19 +26,25 @@ def trained(job: Job) -> Result:
     return Result(job.id, "done", value=value, seconds=10.0 if job.stage else 1.0)
 
 
-def test_the_best_are_run_again_as_stage_1_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_best_are_run_again_as_stage_1_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     launcher = InMemory(trained, slots=2)
     with Tuner({"x": range(9)}, Grid(), journal=tmp_path / "j.jsonl", max_trials=7) as tuner:
         run(tuner, launcher, confirm=4)
         found = tuner.confirmation
-        assert [(short.params["x"], full.params["x"], full.value) for short, full in found.pairs] == [
+        assert [
+            (short.params["x"], full.params["x"], full.value) for short, full in found.pairs
+        ] == [
             (1, 1, 1.0),
             (3, 3, 2.0),
             (2, 2, 3.0),
             (0, 0, 5.0),
         ]
         assert found.best == tuner.history[found.pairs[0][1].id] and found.best.stage == 1
-        assert found.rank_correlation == pytest.approx(stats.spearmanr([0, 1, 2, 3], [5, 1, 3, 2]).statistic)
+        assert found.rank_correlation == pytest.approx(
+            stats.spearmanr([0, 1, 2, 3], [5, 1, 3, 2]).statistic
+        )
         assert tuner.best is not None and tuner.best.params == {"x": 0}  # the search's own
         assert tuner.asked == 7 and len(tuner.history) == 11 and tuner.finished
     err = capsys.readouterr().err
@@ -49,7 +55,9 @@ def test_the_best_are_run_again_as_stage_1_and_compared(tmp_path: Path, capsys: 
 
 def test_going_on_confirms_only_what_is_new(tmp_path: Path) -> None:
     def tune(trials: int, confirm: int) -> Tuner:
-        with Tuner({"x": range(8, -1, -1)}, Grid(), journal=tmp_path / "j.jsonl", max_trials=trials) as tuner:
+        with Tuner(
+            {"x": range(8, -1, -1)}, Grid(), journal=tmp_path / "j.jsonl", max_trials=trials
+        ) as tuner:
             return run(tuner, InMemory(trained), confirm=confirm, progress=False)
 
     assert len(tune(5, 2).history) == 7
@@ -63,12 +71,18 @@ def test_going_on_confirms_only_what_is_new(tmp_path: Path) -> None:
 @pytest.mark.parametrize("strategy", [DSICE(tolerance=None), Sequential2018(), Random(), Grid()])
 def test_every_strategy_goes_on_beside_confirmed_trials(strategy: object) -> None:
     tuner = Tuner({"x": range(6), "y": range(6)}, strategy, max_trials=12)  # type: ignore[arg-type]
-    launcher = InMemory(lambda job: Result(job.id, "done", value=float(job.params["x"] - job.params["y"]) + 50 * job.stage))
+    launcher = InMemory(
+        lambda job: Result(
+            job.id, "done", value=float(job.params["x"] - job.params["y"]) + 50 * job.stage
+        )
+    )
     run(tuner, launcher, confirm=3, progress=False)
     tuner.max_trials = 20
     run(tuner, launcher, confirm=3, progress=False)
     short = [t for t in tuner.history if t.stage == 0]
-    assert len(short) == len({t.point for t in short}) and (len(short) == 20 or isinstance(strategy, Sequential2018))
+    assert len(short) == len({t.point for t in short}) and (
+        len(short) == 20 or isinstance(strategy, Sequential2018)
+    )
     assert tuner.best is not None and tuner.best.stage == 0 and len(tuner.confirmation.pairs) >= 3
 
 
@@ -77,8 +91,10 @@ def test_the_program_learns_of_its_stage_and_a_killed_coordinator_goes_on(tmp_pa
 from dsice import Tuner, run
 from dsice.launchers import Local
 from dsice.strategies import Grid
-command = 'echo $DSICE_STAGE >> runs; test $DSICE_STAGE = 1 && {{ touch full; sleep 1; }}; echo $(({x} + 10 * $DSICE_STAGE))'
-with Tuner({'x': range(4)}, Grid(), journal='j.jsonl') as tuner, Local(command, slots=1, directory='t') as launcher:
+full = 'test $DSICE_STAGE = 1 && {{ touch full; sleep 1; }}'
+command = f'echo $DSICE_STAGE >> runs; {full}; echo $(({{x}} + 10 * $DSICE_STAGE))'
+launcher = Local(command, slots=1, directory='t')
+with Tuner({'x': range(4)}, Grid(), journal='j.jsonl') as tuner, launcher:
     run(tuner, launcher, confirm=2, progress=False)
 """
     first = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
@@ -104,12 +120,23 @@ def test_maximised_metrics_bounds_and_failures() -> None:
         x = int(job.params["x"])
         if job.stage and x == 4:
             return Result(job.id, "failed", error="diverged")
-        return Result(job.id, "done", metrics={"accuracy": float(x), "memory": 9.0 if job.stage and x == 3 else 1.0})
+        return Result(
+            job.id,
+            "done",
+            metrics={"accuracy": float(x), "memory": 9.0 if job.stage and x == 3 else 1.0},
+        )
 
-    tuner = Tuner({"x": range(5)}, Grid(), goal=Goal("accuracy", maximize=True, at_most={"memory": 5.0}))
+    tuner = Tuner(
+        {"x": range(5)}, Grid(), goal=Goal("accuracy", maximize=True, at_most={"memory": 5.0})
+    )
     run(tuner, InMemory(answer), confirm=4, progress=False)
     found = tuner.confirmation
-    assert [full.params["x"] for _, full in found.pairs] == [2, 1, 3, 4]  # the one that breaks a bound, then the failed one
+    assert [full.params["x"] for _, full in found.pairs] == [
+        2,
+        1,
+        3,
+        4,
+    ]  # the one that breaks a bound, then the failed one
     assert found.pairs[-1][1].state is State.FAILED and found.rank_correlation == pytest.approx(1.0)
     assert found.best is not None and found.best.params == {"x": 2}
     assert "failed" in str(found)
@@ -118,7 +145,11 @@ def test_maximised_metrics_bounds_and_failures() -> None:
 def test_nothing_to_confirm() -> None:
     tuner = Tuner({"x": range(3)}, Grid())
     run(tuner, InMemory(lambda job: Result(job.id, "done", value=1.0)), progress=False)
-    assert tuner.confirmation.pairs == () and tuner.confirmation.best is None and tuner.confirmation.rank_correlation is None
+    assert (
+        tuner.confirmation.pairs == ()
+        and tuner.confirmation.best is None
+        and tuner.confirmation.rank_correlation is None
+    )
     with pytest.warns(UserWarning, match="none of the 3 trials"):
         failed = run(
             Tuner({"x": range(3)}, Grid()),
@@ -131,8 +162,14 @@ def test_nothing_to_confirm() -> None:
 
 def test_the_rank_correlation_where_it_is_defined() -> None:
     assert spearman([1.0, 2.0, 9.0], [5.0, 4.0, -1.0]) == pytest.approx(-1.0)
-    assert spearman([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]) == pytest.approx(0.8)  # 1 - 6 (1 + 1) / (4 (16 - 1))
-    assert spearman([1.0, 1.0], [1.0, 2.0]) is None and spearman([1.0], [1.0]) is None and spearman([], []) is None
+    assert spearman([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]) == pytest.approx(
+        0.8
+    )  # 1 - 6 (1 + 1) / (4 (16 - 1))
+    assert (
+        spearman([1.0, 1.0], [1.0, 2.0]) is None
+        and spearman([1.0], [1.0]) is None
+        and spearman([], []) is None
+    )
 
 
 def test_local_functions_see_the_stage() -> None:

@@ -1,4 +1,7 @@
-"""Random sequences of calls against a plain model in memory: what the tuner knows, and what its journal gives back."""
+"""Random sequences of calls against a plain model in memory.
+
+Compared are what the tuner knows, and what its journal gives back.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,11 @@ VALUES = st.floats(-1e3, 1e3) | st.lists(st.floats(-1e3, 1e3), min_size=1, max_s
 class Model(RuleBasedStateMachine):
     """Lists and dicts that say what must be in the history."""
 
-    @initialize(strategy=st.sampled_from([Random(), Grid()]), budget=st.none() | st.integers(1, 20), seed=st.integers(0, 2))
+    @initialize(
+        strategy=st.sampled_from([Random(), Grid()]),
+        budget=st.none() | st.integers(1, 20),
+        seed=st.integers(0, 2),
+    )
     def start(self, strategy: Any, budget: int | None, seed: int) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "run.jsonl"
@@ -60,7 +67,11 @@ class Model(RuleBasedStateMachine):
         self.asked += wanted
 
     @precondition(lambda self: bool(getattr(self, "points", None)))
-    @rule(data=st.data(), value=VALUES, state=st.sampled_from([None, None, "failed", "lost", "stopped"]))
+    @rule(
+        data=st.data(),
+        value=VALUES,
+        state=st.sampled_from([None, None, "failed", "lost", "stopped"]),
+    )
     def tell(self, data: Any, value: Any, state: str | None) -> None:
         id = data.draw(st.integers(0, len(self.points)))
         if id == len(self.points) or self.told.get(id, ("lost",))[0] != "lost":
@@ -75,7 +86,10 @@ class Model(RuleBasedStateMachine):
     def add(self, point: tuple[int, ...], value: Any) -> None:
         trial = self.tuner.add(holes().params(point), value)
         assert trial.repeat == self.points.count(point)
-        self.told[len(self.points)] = ("done", tuple(value) if isinstance(value, list) else (value,))
+        self.told[len(self.points)] = (
+            "done",
+            tuple(value) if isinstance(value, list) else (value,),
+        )
         self.points.append(point)
         self.queue = [other for other in self.queue if other != point]
 
@@ -98,7 +112,10 @@ class Model(RuleBasedStateMachine):
         else:
             self.tuner.step(id, step, value)
             curve = self.curves.get(id, [])
-            if (step, value) not in curve:  # a step at or before an earlier one starts the curve anew from there
+            if (
+                step,
+                value,
+            ) not in curve:  # a step at or before an earlier one starts the curve anew from there
                 self.curves[id] = [point for point in curve if point[0] < step] + [(step, value)]
 
     @rule(bad=st.sampled_from([None, "x", [], {}, True, 1j]))
@@ -125,12 +142,16 @@ class Model(RuleBasedStateMachine):
         for tuner in (self.tuner, Tuner.read(self.path)):
             history = tuner.history
             assert [t.point for t in history] == self.points
-            assert {t.id: (str(t.state), t.values) for t in history if t.state is not State.PENDING} == self.told
+            assert {
+                t.id: (str(t.state), t.values) for t in history if t.state is not State.PENDING
+            } == self.told
             assert {t.id: list(t.curve) for t in history if t.curve} == self.curves
             assert history.asked == self.asked and [t.id for t in tuner.pending] == [
                 id for id in range(len(self.points)) if id not in self.told
             ]
-            assert history.best == (tuner.best) and (history.best is None) == ("done" not in {s for s, _ in self.told.values()})
+            assert history.best == (tuner.best) and (history.best is None) == (
+                "done" not in {s for s, _ in self.told.values()}
+            )
         assert [t.id for t in self.tuner.orphans] == self.orphans
 
 

@@ -48,8 +48,13 @@ def test_a_program_that_returns_odd_things_is_tuned_by_its_good_values(tmp_path:
     for t in history:
         if t.id % 2:
             assert t.state is State.FAILED and t.error, t
-    assert tuner.best is not None and tuner.best.value == min(bowl(dict(t.params)) for t in history if t.id in good)
-    assert np.isfinite(effects(tuner)["effect"]).all() and np.isfinite(importance(tuner)["share"]).all()
+    assert tuner.best is not None and tuner.best.value == min(
+        bowl(dict(t.params)) for t in history if t.id in good
+    )
+    assert (
+        np.isfinite(effects(tuner)["effect"]).all()
+        and np.isfinite(importance(tuner)["share"]).all()
+    )
     tuner.close()
     assert state(Tuner.read(path)) == state(tuner)
 
@@ -72,7 +77,9 @@ def test_the_model_sees_an_odd_value_as_it_sees_a_failed_trial() -> None:
     assert asked[0] == asked[1]
 
 
-@pytest.mark.parametrize("goal", [Goal(), Goal(maximize=True), Goal(at_most={"m": 1.0})], ids=["min", "max", "bound"])
+@pytest.mark.parametrize(
+    "goal", [Goal(), Goal(maximize=True), Goal(at_most={"m": 1.0})], ids=["min", "max", "bound"]
+)
 def test_values_near_the_largest_float_are_ranked_and_break_nothing(goal: Goal) -> None:
     tuner = Tuner(holes(), DSICE(), goal=goal, max_trials=70)
     huge = [1e308, -1e308, 1.7e308, 5e-324, -1.7e308]
@@ -82,18 +89,26 @@ def test_values_near_the_largest_float_are_ranked_and_break_nothing(goal: Goal) 
             tuner.tell(t, value, metrics={"m": huge[t.id % 5]} if goal.bounded else None)
     assert len(tuner.history.order()) == len(tuner.history)
     values = [t.value for t in tuner.history if t.value is not None and not goal.violation(t)]
-    assert tuner.best is not None and tuner.best.value == (max(values) if goal.maximize else min(values))
+    assert tuner.best is not None and tuner.best.value == (
+        max(values) if goal.maximize else min(values)
+    )
     if not goal.bounded:
-        assert np.isfinite(effects(tuner)["effect"]).all() and np.isfinite(importance(tuner)["share"]).all()
+        assert (
+            np.isfinite(effects(tuner)["effect"]).all()
+            and np.isfinite(importance(tuner)["share"]).all()
+        )
 
 
 def test_a_metric_that_a_bound_needs_and_a_program_does_not_give_is_named(tmp_path: Path) -> None:
     goal = Goal("loss", at_most={"memory": 2.0})
 
     def answer(job: Job) -> Result:
-        given: dict[str, Any] = [{"loss": 1.0}, {"memory": 1.0}, {"loss": 1.0, "memory": math.nan}, {"loss": 1.0, "memory": 1.0}][
-            job.id % 4
-        ]
+        given: dict[str, Any] = [
+            {"loss": 1.0},
+            {"memory": 1.0},
+            {"loss": 1.0, "memory": math.nan},
+            {"loss": 1.0, "memory": 1.0},
+        ][job.id % 4]
         return Result(job.id, "done", metrics=given)
 
     tuner = run(Tuner({"x": range(8)}, goal=goal), InMemory(answer), progress=False)

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from dsice import DsiceWarning, Goal, History, Proposal, Require, Seconds, Share, Space, State, Tuner
+from dsice import (
+    DsiceWarning,
+    Goal,
+    History,
+    Proposal,
+    Require,
+    Seconds,
+    Share,
+    Space,
+    State,
+    Tuner,
+)
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError, TellError
 from dsice.strategies import DSICE, Grid, Random
 from tests.conftest import bowl, conditional, fill, small, state
@@ -30,13 +41,23 @@ def test_everything_comes_back(path: Path) -> None:
         fill(tuner, 4)
         tuner.ask(4)
         tuner.step(5, 0, float("inf"))
-        tuner.tell(5, [1.0, 2.0], metrics={"m": float("nan")}, seconds=1.5, tags={"t": [1]}, times=(1, 2, 3), where={"job": "7"})
+        tuner.tell(
+            5,
+            [1.0, 2.0],
+            metrics={"m": float("nan")},
+            seconds=1.5,
+            tags={"t": [1]},
+            times=(1, 2, 3),
+            where={"job": "7"},
+        )
         tuner.tell(6, error="crash")
         tuner.tell(7, state="lost")
         tuner.add({"opt": "adam", "lr": 1e-4}, 3.0)
         tuner.add({"opt": "sgd", "lr": 1e-4, "momentum": 0.9}, error="bad")
         asked = {t.point for t in tuner.history}
-        waiting = conditional().params(next(p for p in map(tuple, conditional().points().tolist()) if p not in asked))
+        waiting = conditional().params(
+            next(p for p in map(tuple, conditional().points().tolist()) if p not in asked)
+        )
         tuner.enqueue(waiting)
     with Tuner(conditional(), Random(), journal=path, max_trials=11, orphans="keep") as again:
         assert state(again) == state(tuner) and again.asked == 8
@@ -79,7 +100,9 @@ def test_the_future_is_the_same_with_and_without_a_break(path: Path, strategy: A
             fill(tuner, n - n % 5 or 5, batch=5)
             if n != 40:
                 tuner.ask(5)  # killed here: the batch is asked again by its ids
-    assert [(t.id, t.point, t.value) for t in tuner.history] == [(t.id, t.point, t.value) for t in unbroken.history]
+    assert [(t.id, t.point, t.value) for t in tuner.history] == [
+        (t.id, t.point, t.value) for t in unbroken.history
+    ]
 
 
 def test_what_may_change_changes_by_an_options_line(path: Path) -> None:
@@ -90,10 +113,19 @@ def test_what_may_change_changes_by_an_options_line(path: Path) -> None:
     goal = Goal(maximize=True, until=Seconds(9))
     with Tuner(small(), Grid(), journal=path, max_trials=20, seed=9, goal=goal) as tuner:
         best = tuner.best
-        assert best is not None and best.value == max(t.value for t in tuner.history if t.value is not None)
+        assert best is not None and best.value == max(
+            t.value for t in tuner.history if t.value is not None
+        )
         fill(tuner, 2)
     options = json.loads(path.read_text().splitlines()[-4])
-    assert options["kind"] == "options" and set(options) == {"kind", "at", "strategy", "goal", "max_trials", "seed"}
+    assert options["kind"] == "options" and set(options) == {
+        "kind",
+        "at",
+        "strategy",
+        "goal",
+        "max_trials",
+        "seed",
+    }
     seen = Tuner.read(path)
     assert (seen.strategy, seen.seed, seen.max_trials, seen.history.goal) == (Grid(), 9, 20, goal)
     Tuner(small(), Grid(), journal=path, max_trials=20, seed=9, goal=goal).close()
@@ -109,10 +141,13 @@ def test_the_metric_may_change_to_one_that_the_trials_carry(path: Path) -> None:
         data = path.read_bytes()
     for metric in ("accuracy", "diverged"):
         with pytest.raises(
-            OtherStudyError, match=f"none of its 3 done trials .*'{metric}'; they carry diverged, err, loss, value"
+            OtherStudyError,
+            match=f"none of its 3 done trials .*'{metric}'; they carry diverged, err, loss, value",
         ):
             Tuner(small(), Grid(), journal=path, goal=Goal(metric))
-    with pytest.raises(OtherStudyError, match=r"weighs run time .*none of its 3 done trials was told with seconds"):
+    with pytest.raises(
+        OtherStudyError, match=r"weighs run time .*none of its 3 done trials was told with seconds"
+    ):
         Tuner(small(), Grid(), journal=path, goal=Goal("loss", time_weight=1.0))
     assert path.read_bytes() == data
     with Tuner(small(), Grid(), journal=path, goal=Goal("err")) as again:
@@ -125,7 +160,10 @@ CHANGED: list[tuple[Space | dict[str, Sequence[Any]], str]] = [
     ({"a": [1, 2, 4], "b": [0.0, 0.5, 1.0], "c": range(3)}, "axis 'a'"),
     ({"a": [1, 2, 4, 8], "b": [0.0, 0.5, 1.0]}, "axis 'c' of the stored space is missing"),
     ({"c": range(3), "a": [1, 2, 4, 8], "b": [0.0, 0.5, 1.0]}, "order"),
-    (Space({"a": [1, 2, 4, 8], "b": [0.0, 0.5, 1.0], "c": range(3)}, where=[Require("a > 1")]), r"Require\('a > 1'\)"),
+    (
+        Space({"a": [1, 2, 4, 8], "b": [0.0, 0.5, 1.0], "c": range(3)}, where=[Require("a > 1")]),
+        r"Require\('a > 1'\)",
+    ),
 ]
 
 
@@ -133,7 +171,9 @@ CHANGED: list[tuple[Space | dict[str, Sequence[Any]], str]] = [
 def test_the_space_may_not_change(path: Path, space: Any, message: str) -> None:
     fill(Tuner(small(), Grid(), journal=path), 2).close()
     data = path.read_bytes()
-    with pytest.raises(OtherStudyError, match=f"belongs to another study: .*{message}.*journal of its own"):
+    with pytest.raises(
+        OtherStudyError, match=f"belongs to another study: .*{message}.*journal of its own"
+    ):
         Tuner(space, Grid(), journal=path)
     assert path.read_bytes() == data
 
@@ -148,7 +188,11 @@ def test_callable_rules_go_by_name(path: Path) -> None:
         Tuner.read(path)
     assert len(Tuner.read(path, rules={"fits": fits}).history) == 2
     with pytest.raises(SpaceError, match="name"):
-        Tuner(Space(axes, where=[Require(lambda p: p["a"] < 9)]), Grid(), journal=path.with_name("other.jsonl"))
+        Tuner(
+            Space(axes, where=[Require(lambda p: p["a"] < 9)]),
+            Grid(),
+            journal=path.with_name("other.jsonl"),
+        )
 
 
 @dataclass(frozen=True)
@@ -188,7 +232,9 @@ def test_a_line_that_does_not_fit_the_space_is_named(path: Path) -> None:
     with path.open("a") as file:
         file.write('{"kind":"ask","round":2,"trials":[{"id":2,"point":[0,0,99]}]}\n')
     for open in (lambda: Tuner(small(), Grid(), journal=path), lambda: Tuner.read(path)):
-        with pytest.raises(JournalError, match=r"line 5: this ask line cannot be used .*'c' must be 0 to 2, got 99"):
+        with pytest.raises(
+            JournalError, match=r"line 5: this ask line cannot be used .*'c' must be 0 to 2, got 99"
+        ):
             open()
 
 
@@ -217,9 +263,12 @@ def test_a_share_of_a_raised_budget_counts_time_again_and_says_so(path: Path) ->
     with Tuner(small(), Grid(), journal=path, goal=goal, max_trials=8) as tuner:
         for t in tuner.ask(8):
             tuner.tell(t, float(t.id), seconds=10.0 - t.id if t.id < 4 else None)
-        assert not tuner.history.weighs_time and tuner.history.scores().tolist() == [float(i) for i in range(8)]
+        assert not tuner.history.weighs_time and tuner.history.scores().tolist() == [
+            float(i) for i in range(8)
+        ]
     with pytest.warns(
-        DsiceWarning, match=r"counts again: with max_trials=20 \(before: 8\).*; 4 trials .*without seconds have no score"
+        DsiceWarning,
+        match=r"counts again: with max_trials=20 \(before: 8\).*; 4 trials .*seconds have no score",
     ):
         again = Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20)
     assert again.history.weighs_time and len(again.history.order()) == 4
@@ -229,6 +278,8 @@ def test_a_share_of_a_raised_budget_counts_time_again_and_says_so(path: Path) ->
         again.tell(t, 50.0, seconds=1.0)  # 10 of 20 are told: from here on Z = L again, for all
     assert not again.history.weighs_time and len(again.history.order()) == 10
     again.close()
-    Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20).close()  # nothing to say: nothing changed
+    Tuner(
+        small(), Grid(), journal=path, goal=goal, max_trials=20
+    ).close()  # nothing to say: nothing changed
     with pytest.raises(OptionError, match="max_trials"):
         Tuner(small(), Grid(), journal=path, goal=goal)

@@ -38,7 +38,9 @@ def test_ids_rounds_and_params() -> None:
 def test_a_batch_in_two_parts_holds_the_same_points() -> None:
     whole, parts = Tuner(small(), Random(), seed=5), Tuner(small(), Random(), seed=5)
     assert [t.point for t in whole.ask(9)] == [t.point for t in parts.ask(4) + parts.ask(5)]
-    assert [t.point for t in Tuner(small(), Random(), seed=6).ask(9)] != [t.point for t in whole.history]
+    assert [t.point for t in Tuner(small(), Random(), seed=6).ask(9)] != [
+        t.point for t in whole.history
+    ]
 
 
 def test_max_trials_counts_what_was_asked_and_nothing_else() -> None:
@@ -50,8 +52,15 @@ def test_max_trials_counts_what_was_asked_and_nothing_else() -> None:
     for t in trials:
         tuner.tell(t, state="lost")
     assert tuner.finished and tuner.ask() == []
-    tuner.enqueue(next({"a": a, "b": b, "c": c} for a in (8, 4) for b in (0.0, 0.5, 1.0) for c in range(3)
-                       if tuner.history.id_of((small().point({"a": a, "b": b, "c": c}), 0, 0, 0)) is None))  # fmt: skip
+    tuner.enqueue(
+        next(
+            {"a": a, "b": b, "c": c}
+            for a in (8, 4)
+            for b in (0.0, 0.5, 1.0)
+            for c in range(3)
+            if tuner.history.id_of((small().point({"a": a, "b": b, "c": c}), 0, 0, 0)) is None
+        )
+    )
     assert tuner.finished and tuner.ask() == []  # what waits cannot be asked any more
 
 
@@ -82,7 +91,9 @@ def test_only_a_lost_trial_may_be_told_once_more() -> None:
         tuner.tell(0, 4.0)
 
 
-@pytest.mark.parametrize("id", [2, -1, 10**5000, 1.0, "0", None, True, np.float64(0)], ids=lambda i: type(i).__name__)
+@pytest.mark.parametrize(
+    "id", [2, -1, 10**5000, 1.0, "0", None, True, np.float64(0)], ids=lambda i: type(i).__name__
+)
 def test_unknown_trials_are_named(id: Any) -> None:
     tuner = Tuner(small(), Grid())
     with pytest.raises(UnknownTrialError, match="nothing was asked yet"):
@@ -108,10 +119,20 @@ def test_added_trials_are_measured_and_repeat_a_known_point() -> None:
     tuner = Tuner(small(), Grid())
     params = {"a": 1, "b": 0.0, "c": 1}
     added = tuner.add(params, 5.0, metrics={"m": 1.0}, tags={"who": "paper"}, seconds=2.0)
-    assert (added.id, added.round, added.params, added.repeat, added.tags) == (0, None, params, 0, {"who": "paper"})
+    assert (added.id, added.round, added.params, added.repeat, added.tags) == (
+        0,
+        None,
+        params,
+        0,
+        {"who": "paper"},
+    )
     assert tuner.add(params, [3.0, 4.0]).repeat == 1
     assert tuner.best is not None and (tuner.best.id, tuner.best.value) == (0, 4.0)
-    assert all(t.point != added.point for t in tuner.ask(35)) and len(tuner.history) == 37 and tuner.asked == 35
+    assert (
+        all(t.point != added.point for t in tuner.ask(35))
+        and len(tuner.history) == 37
+        and tuner.asked == 35
+    )
     with pytest.raises(SpaceError, match="'a'"):
         tuner.add(params | {"a": 3}, 1.0)
     with pytest.raises(TypeError):
@@ -120,7 +141,11 @@ def test_added_trials_are_measured_and_repeat_a_known_point() -> None:
 
 def test_enqueued_points_come_first_in_their_order() -> None:
     tuner = Tuner(small(), Grid())
-    wanted: list[dict[str, Any]] = [{"a": 8, "b": 1.0, "c": 2}, {"a": 4, "b": 0.5, "c": 1}, {"a": 1, "b": 0.0, "c": 0}]
+    wanted: list[dict[str, Any]] = [
+        {"a": 8, "b": 1.0, "c": 2},
+        {"a": 4, "b": 0.5, "c": 1},
+        {"a": 1, "b": 0.0, "c": 0},
+    ]
     for params in wanted:
         tuner.enqueue(params)
     assert not tuner.finished
@@ -187,10 +212,16 @@ def test_many_threads_may_tell_and_look() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not errors and len(tuner.history) == 320 == len({t.point for t in tuner.history}) and not tuner.pending
+    assert (
+        not errors
+        and len(tuner.history) == 320 == len({t.point for t in tuner.history})
+        and not tuner.pending
+    )
 
 
-def test_ctrl_c_in_the_middle_of_a_tell_waits_for_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_in_the_middle_of_a_tell_waits_for_the_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tuner = Tuner(small(), Grid())
     tuner.ask(2)
     write = History.write
@@ -206,7 +237,9 @@ def test_ctrl_c_in_the_middle_of_a_tell_waits_for_the_record(monkeypatch: pytest
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_in_the_middle_of_a_tell_writes_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_in_the_middle_of_a_tell_writes_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tuner = Tuner(small(), Grid(), journal=tmp_path / "j.jsonl")
     tuner.ask(2)
     append = Journal.append
@@ -226,4 +259,6 @@ def test_ctrl_c_in_the_middle_of_a_tell_writes_it_once(tmp_path: Path, monkeypat
 
 
 def test_same_calls_same_trials() -> None:
-    assert state(fill(Tuner(small(), Random(), seed=2), 20)) == state(fill(Tuner(small(), Random(), seed=2), 20))
+    assert state(fill(Tuner(small(), Random(), seed=2), 20)) == state(
+        fill(Tuner(small(), Random(), seed=2), 20)
+    )

@@ -61,7 +61,9 @@ def saved(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO], ids=errno.errorcode.get
+)
 def test_results_in_hand_are_kept_saved_elsewhere_and_written_when_it_works_again(
     path: Path, tmp_path: Path, disk: Disk, code: int
 ) -> None:
@@ -70,12 +72,22 @@ def test_results_in_hand_are_kept_saved_elsewhere_and_written_when_it_works_agai
     before = path.read_bytes()
     disk.error = code
     for id in (2, 3):
-        with pytest.raises(JournalError, match=rf"cannot write \({os.strerror(code)}\).*{tmp_path}/tmp/.*`dsice tell .*--from"):
+        with pytest.raises(
+            JournalError,
+            match=rf"cannot write \({os.strerror(code)}\).*{tmp_path}/tmp/.*`dsice tell .*--from",
+        ):
             tuner.tell(id, 10.0 + id, seconds=2.0)
     with pytest.raises(JournalError, match="2 results in hand"):
         tuner.ask()
-    assert path.read_bytes() == before and [t.id for t in tuner.pending] == [2, 3, 4] and tuner.unwritten == 2
-    assert [(r["id"], r["values"], r["seconds"]) for r in saved(tmp_path)] == [(2, [12.0], 2.0), (3, [13.0], 2.0)]
+    assert (
+        path.read_bytes() == before
+        and [t.id for t in tuner.pending] == [2, 3, 4]
+        and tuner.unwritten == 2
+    )
+    assert [(r["id"], r["values"], r["seconds"]) for r in saved(tmp_path)] == [
+        (2, [12.0], 2.0),
+        (3, [13.0], 2.0),
+    ]
     disk.error = 0
     assert tuner.tell(4, 14.0).value == 14.0 and tuner.unwritten == 0
     assert [t.value for t in tuner.history][2:] == [12.0, 13.0, 14.0] and saved(tmp_path) == []
@@ -120,7 +132,9 @@ def test_a_failed_ask_asks_nothing(path: Path, disk: Disk) -> None:
     assert [t.id for t in tuner.ask(3)] == [0, 1, 2]
 
 
-def test_what_could_not_be_written_up_to_the_end_is_told_from_the_file(path: Path, tmp_path: Path, disk: Disk) -> None:
+def test_what_could_not_be_written_up_to_the_end_is_told_from_the_file(
+    path: Path, tmp_path: Path, disk: Disk
+) -> None:
     from dsice.cli.main import main
 
     tuner = Tuner(small(), Grid(), journal=path)
@@ -135,14 +149,22 @@ def test_what_could_not_be_written_up_to_the_end_is_told_from_the_file(path: Pat
     for _ in range(2):  # the second time it is there already
         assert main(["tell", str(path), "--from", str(file)]) == 0
     told = Tuner.read(path).history[1]
-    assert (told.values, told.metrics, told.seconds, told.tags) == ((1.0, 2.0), {"m": 3.0}, 4.0, {"a": 1})
+    assert (told.values, told.metrics, told.seconds, told.tags) == (
+        (1.0, 2.0),
+        {"m": 3.0},
+        4.0,
+        {"a": 1},
+    )
 
 
 def test_a_journal_deleted_underneath_is_saved_whole(path: Path, tmp_path: Path) -> None:
     tuner = fill(Tuner(small(), Grid(), journal=path), 4)
     tuner.ask(2)
     path.unlink()
-    with pytest.raises(JournalError, match=r"was removed .*The whole journal as it was, with the result in hand, is saved in"):
+    with pytest.raises(
+        JournalError,
+        match=r"was removed .*The whole journal as it was, with the result in hand, is saved in",
+    ):
         tuner.tell(4, 0.5)
     (file,) = path.parent.glob("*.unwritten-*")
     with Tuner(small(), Grid(), journal=file) as again:
@@ -156,14 +178,18 @@ def test_a_coordinator_that_was_replaced_saves_what_it_has(path: Path) -> None:
     owner = path.with_name("run.jsonl.owner")
     owner.write_text(json.dumps(json.loads(owner.read_text()) | {"nonce": "other"}))
     before = path.read_bytes()
-    with pytest.raises(LockedError, match=r"taken over by another coordinator.*`dsice tell .* --from "):
+    with pytest.raises(
+        LockedError, match=r"taken over by another coordinator.*`dsice tell .* --from "
+    ):
         tuner.tell(0, 0.5)
     assert path.read_bytes() == before
     (file,) = path.parent.glob("*.unwritten-*")
     assert json.loads(file.read_text())["values"] == [0.5]
 
 
-def test_without_any_room_results_stay_in_memory(path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_room_results_stay_in_memory(
+    path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tuner = Tuner(small(), Grid(), journal=path)
     tuner.ask()
     disk.error = errno.ENOSPC
@@ -184,7 +210,9 @@ def test_a_closed_tuner_keeps_nothing(path: Path) -> None:
     assert tuner.unwritten == 0 and not list(path.parent.glob("*.unwritten-*"))
 
 
-def test_run_goes_on_with_what_runs_while_the_disk_is_full(path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_goes_on_with_what_runs_while_the_disk_is_full(
+    path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dsice.running.loop.RETRY", 0.0)
     answered: list[int] = []
 
@@ -195,16 +223,23 @@ def test_run_goes_on_with_what_runs_while_the_disk_is_full(path: Path, disk: Dis
 
     launcher = InMemory(answer)
     tuner = Tuner(small(), Grid(), journal=path, max_trials=12)
-    with pytest.warns(DsiceWarning, match="What runs goes on; nothing new is started until the journal can be written") as warned:
+    with pytest.warns(
+        DsiceWarning,
+        match="What runs goes on; nothing new is started until the journal can be written",
+    ) as warned:
         run(tuner, launcher, progress=False)
     assert len(warned) == 1 and not launcher.closed
-    assert sorted(launcher.submitted) == list(range(12)) == sorted(answered)  # nothing was measured twice
+    assert (
+        sorted(launcher.submitted) == list(range(12)) == sorted(answered)
+    )  # nothing was measured twice
     tuner.close()
     seen = Tuner.read(path).history
     assert [(t.value, t.curve) for t in seen] == [(float(i), ((0, 1.0),)) for i in range(12)]
 
 
-def test_run_ends_when_nothing_runs_and_the_disk_stays_full(path: Path, tmp_path: Path, disk: Disk) -> None:
+def test_run_ends_when_nothing_runs_and_the_disk_stays_full(
+    path: Path, tmp_path: Path, disk: Disk
+) -> None:
     def answer(job: Job) -> Result:
         disk.error = errno.ENOSPC
         return Result(job.id, "done", value=float(job.id))
@@ -213,7 +248,9 @@ def test_run_ends_when_nothing_runs_and_the_disk_stays_full(path: Path, tmp_path
     tuner = Tuner(small(), Grid(), journal=path)
     with (
         pytest.warns(DsiceWarning),
-        pytest.raises(JournalError, match=r"No space left.*4 results in hand .*tmp/run\.jsonl\.unwritten"),
+        pytest.raises(
+            JournalError, match=r"No space left.*4 results in hand .*tmp/run\.jsonl\.unwritten"
+        ),
     ):
         run(tuner, launcher, progress=False)
     assert launcher.closed and sorted(launcher.submitted) == [0, 1, 2, 3]

@@ -44,6 +44,7 @@ class Space:
 
     Examples
     --------
+    >>> from dsice import Require
     >>> space = Space({"x": [1, 2, 4, 8], "y": range(3)}, where=[Require("x * y <= 8")])
     >>> space.params((2, 1))
     {'x': 4, 'y': 1}
@@ -302,10 +303,9 @@ class Space:
         return hash(self.fingerprint)
 
     def __repr__(self) -> str:
-        size = _large(self.size)
         axes = ", ".join(f"{name!r}: {axis!r}" for name, axis in self._axes.items())
         rules = f", where={list(self._where)!r}" if self._where else ""
-        return f"<Space {{{axes}}}{rules}; {size} grid points>"
+        return f"<Space {{{axes}}}{rules}; {_large(self.size)} grid points>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # without tables: they are quick to make again

@@ -1,4 +1,22 @@
-"""The d-spline on a line, usable alone: one fit (:func:`fit`) or tens of thousands at once (:func:`fit_many`)."""
+"""The d-spline on a line and on a grid: smoothing splines over levels.
+
+A d-spline is the curve over the levels of a line that passes near the measurements and whose
+second differences are small (Tanaka, Katagiri and Yuba, PARA 2006): the discrete form of the cubic
+smoothing spline. :func:`fit` fits one line and :func:`fit_many` tens of thousands at once; both can
+be used alone. The search uses the n-dimensional form, a Gaussian process on a grid
+(smoothing-spline analysis of variance; Wahba 1990, Gu 2013). Only integers and arrays enter.
+
+- `line`: `fit` and `SplineFit`; `plain`: its linear system; `smoothing`: REML, residual degrees of
+  freedom, posterior variance; `knots`: measured levels, and the grids of levels.
+- `many`: `fit_many`, `ManyFits`, `score_alphas`; `packing`: lines one after the other in flat
+  arrays.
+- `evidence`: prior of an axis, hyperparameters by marginal likelihood; `tables`: covariances of the
+  axes; `surface`: the model of a grid and its predictions; `anova`: main effects and Sobol indices.
+- `kernels`: all compiled code; `numerics`: the decorator of kernels, threads of BLAS.
+
+The noise variance is `SplineFit.sigma2` on a line (method.md, eq. (16)) and
+`Hyperparameters.noise_variance` on a grid (eqs. (5) and (7)).
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -14,7 +32,7 @@ _LATER = {"ManyFits": "many", "Scores": "many", "fit_many": "many", "score_alpha
 
 
 def __getattr__(name: str) -> Any:
-    """Load what works on many lines or alphas when it is first asked for."""
+    """Load the functions for many lines or alphas on first access."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -1,21 +1,28 @@
-"""Analysis of variance of the n-dimensional d-spline: main effects with bands and Sobol indices, in closed form.
- The covariance of the surface is scale * prod_j (1 + theta_j K_j) with K_j centred over the levels
-of axis j (`evidence`), so its functional decomposition over the grid, all levels alike, can be read
-off the product: the main effect of axis j at level l has the covariance theta_j K_j(l, x_j) with a
-measurement at x, all other factors average to 1, and its posterior mean is that row times the
+"""Analysis of variance of the n-dimensional d-spline, in closed form.
+
+The results are main effects with their bands and Sobol indices. The covariance of the surface is
+scale * prod_j (1 + theta_j K_j), method.md, eq. (4), with K_j centred over the levels of axis j
+(`evidence`), so that the functional decomposition over the grid, all levels alike, follows from the
+product: the main effect of axis j at level l has the covariance theta_j K_j(l, x_j) with a
+measurement at x, since all other factors average to 1, and its posterior mean is that row times the
 coefficients of the surface. The interaction of j and k has theta_j K_j theta_k K_k. The mean square
-of the whole surface over the grid is
+of the surface over the grid is
 
-    a' [prod_j G_j] a,    G_j(x, x') = mean over l of F_j(l, x_j) F_j(l, x'_j),    F_j = 1 + theta_j
-    K_j,
+    a' [prod_j G_j] a,    G_j(x, x') = mean over l of F_j(l, x_j) F_j(l, x'_j)
+    F_j = 1 + theta_j K_j
 
-a the coefficients; without axis j in the product it is that of the surface averaged over axis j.
- A parameter that does not exist at a point has F = 1 there. Which exist follows from few axes, the
-deciding ones; all combinations of their levels are gone through one by one (cells), and the other
+with a the coefficients; without axis j in the product it is that of the surface averaged over axis
+j.
+
+A parameter that does not exist at a point has F = 1 there. Which parameters exist follows from few
+axes, the deciding ones; all combinations of their levels, the cells, are enumerated, and the other
 axes are averaged over as above.
- Sources: Gu, Smoothing Spline ANOVA Models, 2013 (the decomposition); Durrande, Ginsbourger,
-Roustant and Carraro, J. Multivariate Analysis 115, 2013 (Sobol indices of such a kernel); Sobol,
-Math. Comput. Simul. 55, 2001.
+
+References
+----------
+Gu, Smoothing Spline ANOVA Models, 2013 (the decomposition).
+Durrande, Ginsbourger, Roustant and Carraro, J. Multivariate Analysis 115, 2013 (Sobol indices of
+such a kernel). Sobol, Math. Comput. Simul. 55, 2001.
 """
 
 from __future__ import annotations
@@ -27,8 +34,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.spline.evidence import CovarianceTables
 from dsice.spline.surface import Surface
+from dsice.spline.tables import CovarianceTables
 from dsice.typing import Floats, Ints
 
 Bools = NDArray[np.bool_]
@@ -37,12 +44,12 @@ TINY = 1e-14  # variance of a flat surface, relative to its mean square
 
 @dataclass(frozen=True, eq=False)
 class SobolIndices:
-    """SobolIndices of the variance of the surface over the grid.
+    """Sobol indices: shares of the variance of the surface over the grid.
 
     Attributes
     ----------
     variance
-        Of the surface, in the units of its values squared.
+        Variance of the surface, in the units of its values squared.
     first, total
         Share of each axis alone, and with all its interactions; shape (axes,).
     pairs
@@ -65,7 +72,7 @@ class SobolIndices:
 
 
 class Anova:
-    """Decomposition of a surface over its whole grid, whatever points rules forbid.
+    """Decomposition of a surface over its whole grid, including points that rules forbid.
 
     Parameters
     ----------
@@ -97,16 +104,15 @@ class Anova:
         cells = np.zeros((1, len(shape)), dtype=np.int64) if cells is None else cells
         self._grid = tuple(self._shape[j] for j in self._deciding)
         self._levels = np.stack(np.unravel_index(np.arange(len(cells)), self._grid or (1,)))
-        self._there: Bools = cells < np.array(self._shape)
+        self._exists: Bools = cells < np.array(self._shape)
         t = surface.tables
         self._factors = [
             t.values[s : s + m * m].reshape(m, m) for s, m in zip(t.starts, t.sizes, strict=True)
         ]
         fixed = self._tables(self._factors, self._deciding)
         entries = surface.entries(cells)
-        self._rows = fixed.covariance(
-            entries, surface.points
-        )  # (cells, measured): the factors of the deciding axes
+        # the factors of the deciding axes, shape (cells, measured)
+        self._rows = fixed.covariance(entries, surface.points)
         self._prior = fixed.covariance(entries, entries)
         self._squares = [
             factor[:-1].T @ factor[:-1] / max(len(factor) - 1, 1) for factor in self._factors
@@ -117,32 +123,35 @@ class Anova:
         return float(self._rows.mean(axis=0) @ self._surface.coefficients)
 
     def main_effect(self, axis: int) -> tuple[Floats, Floats]:
-        """Main effect of an axis at each of its levels and its posterior variance relative to the scale: shapes (levels,).
+        """Main effect of an axis and its posterior variance relative to the scale: (levels,) each.
 
         That is the mean over the part of the grid where the parameter exists and has that level,
         less the mean over the whole part where it exists. NaN where there is no such part.
         """
-        there = self._there[:, axis].astype(float)
+        exists = self._exists[:, axis].astype(float)
         if axis not in self._deciding:
-            if not there.any():
+            if not exists.any():
                 return np.full(self._shape[axis], np.nan), np.full(self._shape[axis], np.nan)
-            weights = there / there.sum()
-            curves = self._curves(axis)
+            weights = exists / exists.sum()
+            curves = self._axis_covariance(axis)
             own = np.diag(self._factors[axis])[:-1] - 1.0
             mean, variance = self._surface.linear_functional(
                 curves * (weights @ self._rows), own * (weights @ self._prior @ weights)
             )
             nodes = self._nodes(axis)
             return mean[nodes], variance[nodes]
-        at = (self._level(axis) == np.arange(self._shape[axis])[:, None]) * there
+        at = (self._level(axis) == np.arange(self._shape[axis])[:, None]) * exists
         count = at.sum(axis=1, keepdims=True)
-        sums = at / np.where(count, count, np.nan) - there / max(there.sum(), 1.0)
+        sums = at / np.where(count, count, np.nan) - exists / max(exists.sum(), 1.0)
         return self._surface.linear_functional(
             sums @ self._rows, np.einsum("ij,jk,ik->i", sums, self._prior, sums)
         )
 
     def sobol_indices(self) -> SobolIndices:
-        """Sobol indices of the posterior mean, a parameter that does not exist counted as making no difference."""
+        """Sobol indices of the posterior mean.
+
+        A parameter that does not exist at a point makes no difference there.
+        """
         d, overall = len(self._shape), self.overall()
         square = self._mean_square(None)
         variance = square - overall**2
@@ -158,7 +167,6 @@ class Anova:
             variance, first / variance, np.maximum(total, 0.0) / variance, pairs / variance
         )
 
-    # ------------------------------------------------------------------ inside
     @staticmethod
     def _tables(factors: Sequence[Floats], axes: Sequence[int]) -> CovarianceTables:
         """CovarianceTables with these factors on `axes` and 1 on all others."""
@@ -176,22 +184,25 @@ class Anova:
         """Level of a deciding axis in each cell."""
         return np.asarray(self._levels[self._deciding.index(axis)], dtype=np.int64)
 
-    def _curves(self, axis: int) -> Floats:
-        """theta_j K_j between the nodes of an axis and the measured points, shape (nodes, measured)."""
+    def _axis_covariance(self, axis: int) -> Floats:
+        """theta_j K_j between nodes of an axis and measured points, shape (nodes, measured)."""
         return np.asarray((self._factors[axis][:-1] - 1.0)[:, self._surface.points[:, axis]])
 
-    def _spread(self, axis: int, rows: Floats) -> Floats:
-        """Mean of rows (cells, measured) at each level of a deciding axis less the mean of all: shape (levels, measured)."""
+    def _level_effects(self, axis: int, rows: Floats) -> Floats:
+        """Mean of rows at each level of a deciding axis less the mean of all rows.
+
+        Rows have shape (cells, measured), the result (levels, measured).
+        """
         at = self._level(axis) == np.arange(self._shape[axis])[:, None]
         return np.asarray(at @ rows / at.sum(axis=1, keepdims=True) - rows.mean(axis=0))
 
     def _component(self, axis: int) -> Floats:
-        """Main effect over the whole grid, where the parameter does not exist too."""
+        """Main effect over the whole grid, including where the parameter does not exist."""
         a = self._surface.coefficients
         if axis in self._deciding:
-            return np.asarray(self._spread(axis, self._rows) @ a)
+            return np.asarray(self._level_effects(axis, self._rows) @ a)
         return np.asarray(
-            self._curves(axis) @ (a * (self._rows * self._there[:, [axis]]).mean(axis=0))
+            self._axis_covariance(axis) @ (a * (self._rows * self._exists[:, [axis]]).mean(axis=0))
         )
 
     def _interaction(self, j: int, k: int) -> float:
@@ -205,12 +216,12 @@ class Anova:
             return float(np.mean(both**2))
         j, k = (j, k) if j in self._deciding else (k, j)  # k decides nothing
         if j in self._deciding:
-            left = self._spread(j, self._rows * self._there[:, [k]]) * a
+            left = self._level_effects(j, self._rows * self._exists[:, [k]]) * a
         else:
-            left = self._curves(j) * (
-                a * (self._rows * (self._there[:, [j]] & self._there[:, [k]])).mean(axis=0)
+            left = self._axis_covariance(j) * (
+                a * (self._rows * (self._exists[:, [j]] & self._exists[:, [k]])).mean(axis=0)
             )
-        return float(np.mean((left @ self._curves(k).T) ** 2))
+        return float(np.mean((left @ self._axis_covariance(k).T) ** 2))
 
     def _mean_square(self, averaged: int | None) -> float:
         """Mean over the grid of the square of the surface, after averaging it over one axis."""
@@ -225,7 +236,7 @@ class Anova:
                 else np.zeros_like(groups)
             )
         free = [j for j in range(len(self._shape)) if j not in self._deciding and j != averaged]
-        patterns, which = np.unique(self._there[:, free], axis=0, return_inverse=True)
+        patterns, which = np.unique(self._exists[:, free], axis=0, return_inverse=True)
         parts = []
         for p in range(len(patterns)):
             part = np.zeros((int(groups.max()) + 1, self._rows.shape[1]))
@@ -241,7 +252,7 @@ class Anova:
         ) / len(parts[0])
 
     def _cross(self, left: Floats, right: Floats, axes: Sequence[int]) -> float:
-        """Sum over rows of left' [prod of G_j over the axes] right; 0 at once where no row is in both."""
+        """Sum over rows of left' [prod of G_j over the axes] right."""
         used = left.any(axis=1) & right.any(axis=1)
         if not used.any():
             return 0.0

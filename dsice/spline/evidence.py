@@ -1,13 +1,15 @@
-"""How smooth and how noisy: parameters of the n-dimensional d-spline by penalised marginal likelihood.
+"""Prior and hyperparameters of the n-dimensional d-spline, by penalised marginal likelihood.
 
-The model (smoothing-spline analysis of variance; Wahba 1990, Gu 2013): values at points of a grid
-are a Gaussian process with covariance
+The model is a smoothing-spline analysis of variance (Wahba 1990; Gu 2013): values at points of a
+grid are a Gaussian process with the covariance of method.md, eq. (4),
 
     scale * prod_j (1 + theta_j K_j(lam)),
- K_j the prior covariance of axis j (`prior`): a constant, a main effect of every axis, and all
-interactions. theta_j says how much axis j matters, lam how smooth all axes are, noise / count is
-the variance of a measurement relative to scale. scale is profiled out. The penalties are normal
-priors: log theta ~ N(-1.5, 1.5^2), log lam ~ N(-4, 2^2), log noise ~ N(-4, 2^2).
+
+K_j the prior covariance of axis j (`AxisPrior`): a constant, a main effect of every axis, and all
+interactions. theta_j says how much axis j matters, and lam how smooth all axes are. The noise
+variance of one measurement, relative to scale, enters on the diagonal, divided by the number of
+measurements (eqs. (5) and (7)). scale is profiled out. The penalties are normal priors: log theta ~
+N(-1.5, 1.5^2), log lam ~ N(-4, 2^2), log noise variance ~ N(-4, 2^2).
 """
 
 from __future__ import annotations
@@ -19,13 +21,27 @@ from functools import lru_cache
 
 import numpy as np
 
+from dsice.spline.tables import CovarianceTables
 from dsice.typing import Floats, Ints
 
 MAX_MODES = 128
+"""Modes kept of the prior of an axis, the smoothest ones."""
+LOG_THETA_PRIOR = (-1.5, 1.5)
+LOG_LAM_PRIOR = (-4.0, 2.0)
+LOG_NOISE_PRIOR = (-4.0, 2.0)
+"""Mean and standard deviation of the normal priors of the logarithms."""
+LOG_BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
+"""Limits of the logarithms of theta, lam and the noise variance."""
+MAX_ITERATIONS = 30
+"""Further iterations change the search by less than one more measurement does."""
+JITTER = 1e-8
+"""Added to the diagonal of the covariance, against rounding."""
+TINY = 1e-12
+"""Least sum of squares, for values that are all alike."""
 
 
 class AxisPrior:
-    """Prior covariance of the effect of one axis.
+    """Prior covariance of the effect of one axis: method.md, eqs. (1) to (3).
 
     Parameters
     ----------
@@ -46,17 +62,18 @@ class AxisPrior:
         covariance 0.
         """
         m = self.levels
-        here = (at >= 0) & (at < m)
-        level = np.where(here, at, 0)
+        exists = (at >= 0) & (at < m)
+        level = np.where(exists, at, 0)
         if self._modes is None:
             same = (level[:, None] == level[None, :]).astype(float)
             value = (same - 1.0 / m) * (m / (m - 1.0)) if m > 1 else np.zeros_like(same)
-            return value * np.outer(here, here), np.zeros_like(value)
-        lam, (bending, shapes, size) = math.exp(log_lam), self._modes
+            return value * np.outer(exists, exists), np.zeros_like(value)
+        lam = math.exp(log_lam)
+        bending, shapes, size = self._modes
         share = 1.0 / (1.0 + lam * bending)
         change = -lam * bending * share * share
         total = float(share @ size)
-        modes = np.where(here[:, None], shapes[level], 0.0)
+        modes = np.where(exists[:, None], shapes[level], 0.0)
         value = (modes * share) @ modes.T / total
         slope = (modes * change) @ modes.T / total - value * (float(change @ size) / total)
         return value, slope
@@ -78,20 +95,9 @@ def _modes(m: int) -> tuple[Floats, Floats, Floats]:
     return np.maximum(bending, 0.0), np.ascontiguousarray(modes), (modes**2).mean(axis=0)
 
 
-LOG_THETA_PRIOR, LOG_LAM_PRIOR, LOG_NOISE_PRIOR = (
-    (-1.5, 1.5),
-    (-4.0, 2.0),
-    (-4.0, 2.0),
-)  # mean and standard deviation of the logarithms
-LOG_BOUNDS = ((-6.0, 4.0), (-8.0, 3.0), (-9.0, 2.0))
-MAX_ITERATIONS = 30  # further ones change what is chosen by less than one more measurement does
-JITTER = 1e-8
-TINY = 1e-12  # of values that are all alike
-
-
 @dataclass(frozen=True, eq=False)
 class Hyperparameters:
-    """What the marginal likelihood says of a grid.
+    """Hyperparameters of the model of a grid, estimated by the marginal likelihood.
 
     Attributes
     ----------
@@ -100,13 +106,13 @@ class Hyperparameters:
     lam
         Smoothness: weight of bending against slope.
     noise_variance
-        Variance of one measurement relative to the scale.
+        Noise variance of one measurement, relative to the scale: method.md, eq. (5).
     evidence
         Penalised log marginal likelihood reached, up to a constant.
     nugget
-        Variance relative to the scale of what is a point's own and no noise: no neighbour knows of
-        it, and measuring again does not change it. Told from noise by repeated measurements; 0
-        where there are none.
+        Variance, relative to the scale, that belongs to a single point and is no noise: no
+        neighbour knows of it, and measuring again does not change it (method.md, eq. (24)).
+        Repeated measurements tell it from noise; 0 where there are none.
     """
 
     theta: Floats
@@ -114,31 +120,6 @@ class Hyperparameters:
     noise_variance: float
     evidence: float
     nugget: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class CovarianceTables:
-    """Covariance factors of all axes, packed for the kernels: axis j has sizes[j]^2 entries from starts[j] on."""
-
-    values: Floats
-    starts: Ints
-    sizes: Ints
-
-    @classmethod
-    def of(cls, factors: Sequence[Floats]) -> CovarianceTables:
-        """Pack one square table per axis."""
-        sizes = np.array([len(factor) for factor in factors], dtype=np.int64)
-        starts = np.zeros(len(factors), dtype=np.int64)
-        np.cumsum(sizes[:-1] ** 2, out=starts[1:])
-        return cls(np.concatenate([factor.ravel() for factor in factors]), starts, sizes)
-
-    def covariance(self, a: Ints, b: Ints) -> Floats:
-        """Covariance between points a (k, axes) and b (n, axes), entries of the tables: shape (k, n)."""
-        from dsice.spline import kernels
-
-        out = np.empty((len(a), len(b)))
-        kernels.grid_covariance(a, b, self.values, self.starts, self.sizes, out)
-        return out
 
 
 def maximise_evidence(
@@ -150,7 +131,7 @@ def maximise_evidence(
     log_lam: float | None = None,
     within: tuple[float, int] = (0.0, 0),
 ) -> Hyperparameters:
-    """Maximise the penalised marginal likelihood.
+    """Maximise the penalised marginal likelihood: method.md, eqs. (6) and (7).
 
     Parameters
     ----------
@@ -163,7 +144,7 @@ def maximise_evidence(
         Fixes the smoothness.
     within
         Sum of squares of the single measurements around the means of their points, and its degrees
-        of freedom (measurements less points): what tells noise from roughness.
+        of freedom (measurements less points); they tell noise from the nugget.
     """
     from scipy.optimize import minimize
 
@@ -197,7 +178,10 @@ def maximise_evidence(
 
 
 class _Evidence:
-    """Negative penalised log likelihood with its gradient, over (log theta, log lam, log noise and, with repeats, log rough)."""
+    """Negative penalised log likelihood and its gradient: method.md, eqs. (6) to (8), (23), (24).
+
+    The parameters are log theta, log lam, log noise variance and, with repeats, log nugget.
+    """
 
     def __init__(
         self,
@@ -223,16 +207,18 @@ class _Evidence:
         factors, slopes = self._factors(p)
         tables = CovarianceTables.of(factors)
         covariance = tables.covariance(self._places, self._places)
-        noise = math.exp(p[d + 1]) / self._counts
-        rough = math.exp(p[d + 2]) if len(p) > d + 2 else 0.0
-        covariance[np.diag_indices(n)] += noise + rough + JITTER
+        noise_variance = math.exp(p[d + 1]) / self._counts
+        nugget = math.exp(p[d + 2]) if len(p) > d + 2 else 0.0
+        # the noise variance enters here: method.md, eqs. (7) and (24)
+        covariance[np.diag_indices(n)] += noise_variance + nugget + JITTER
         lower, info = dpotrf(covariance, lower=1)
         if info:
             return 1e10, np.zeros_like(p)
         half = np.tril(dpotri(lower, lower=1)[0])
         inverse = half + np.tril(half, -1).T
         weights = inverse @ self._values
-        squares, dof = self._within[0] / math.exp(p[d + 1]), self._within[1]
+        squares = self._within[0] / math.exp(p[d + 1])
+        dof = self._within[1]
         energy = max(float(self._values @ weights) + squares, TINY)
         total = n + dof
         value = (
@@ -240,6 +226,7 @@ class _Evidence:
             + float(np.log(np.diag(lower)).sum())
             + 0.5 * dof * p[d + 1]
         )
+        # S of eq. (8)
         sensitivity = np.ascontiguousarray(
             0.5 * inverse - (0.5 * total / energy) * np.outer(weights, weights)
         )
@@ -252,9 +239,11 @@ class _Evidence:
             part = out[tables.starts[j] : tables.starts[j] + tables.sizes[j] ** 2]
             gradient[j] = part @ (factors[j] - 1.0).ravel()
             gradient[d] += part @ slopes[j].ravel()
-        gradient[d + 1] = np.diag(sensitivity) @ noise + 0.5 * dof - 0.5 * total * squares / energy
-        if rough:
-            gradient[d + 2] = rough * np.trace(sensitivity)
+        gradient[d + 1] = (
+            np.diag(sensitivity) @ noise_variance + 0.5 * dof - 0.5 * total * squares / energy
+        )
+        if nugget:
+            gradient[d + 2] = nugget * np.trace(sensitivity)
         for k, (middle, spread) in enumerate(
             ([LOG_THETA_PRIOR] * d + [LOG_LAM_PRIOR, LOG_NOISE_PRIOR, LOG_NOISE_PRIOR])[: len(p)]
         ):
@@ -263,7 +252,7 @@ class _Evidence:
         return value, gradient
 
     def _factors(self, p: Floats) -> tuple[list[Floats], list[Floats]]:
-        """1 + theta_j K_j over the measured levels of each axis, and the derivatives by log(lam)."""
+        """1 + theta_j K_j over the measured levels of each axis, and derivatives by log(lam)."""
         factors, slopes = [], []
         for prior, levels, log_theta in zip(self._priors, self._levels, p, strict=False):
             value, slope = prior.covariance(float(p[len(self._priors)]), levels)

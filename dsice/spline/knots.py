@@ -1,4 +1,4 @@
-"""From what a caller passes to knots: distinct sorted levels with mean values, weights and checks."""
+"""Knots (distinct measured levels, sorted and merged) and the grids on which levels lie."""
 
 from __future__ import annotations
 
@@ -11,24 +11,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dsice.errors import FitError
+from dsice.spline.plain import FloatList
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-Floats = list[float]
-
 
 class Knots(NamedTuple):
-    """Measurements merged per level: ``value = (mean + y) * unit``.
+    """Measurements merged per level; ``value = (mean + y) * unit``.
 
-    ``n_measured`` is the number of measurements, ``within`` the weighted sum of squares of repeats
-    around their means (in units of y), ``weight`` the mean weight of one measurement as it was
-    given, ``unweighted`` whether every w is known to be 1.
+    Attributes
+    ----------
+    levels
+        The k distinct levels, increasing.
+    y, w
+        Scaled and centred mean value, and sum of the weights, at each level.
+    mean, unit
+        Centre and scale of the values.
+    n_measured
+        Number of measurements.
+    within
+        Weighted sum of squares of repeats around their means, in units of y.
+    weight
+        Mean weight of one measurement as it was given.
+    unweighted
+        Whether every w is known to be 1.
     """
 
     levels: list[int]
-    y: Floats
-    w: Floats
+    y: FloatList
+    w: FloatList
     mean: float
     unit: float
     n_measured: int
@@ -40,7 +52,7 @@ class Knots(NamedTuple):
 def read_knots(levels: Any, values: Any, n: int, weights: ArrayLike | None) -> Knots:
     """Check and merge; see :func:`dsice.spline.fit` for what is accepted."""
     ts: list[int] = levels if type(levels) is list else _as_list(levels, "levels")
-    ys: Floats = values if type(values) is list else _as_list(values, "values")
+    ys: FloatList = values if type(values) is list else _as_list(values, "values")
     k = len(ts)
     if k != len(ys):
         raise FitError(f"values: expected one value per level, got {len(ys)} values for {k} levels")
@@ -48,7 +60,7 @@ def read_knots(levels: Any, values: Any, n: int, weights: ArrayLike | None) -> K
         n = _whole(n, "n")
     if weights is None and k and _strictly_increasing(ts, n):
         total = _sum(ys)
-        # plain numbers, finite and of ordinary size : nothing else to do
+        # plain numbers, finite and of ordinary size: nothing else to do
         if type(total) is float and isfinite(total):
             mean = total / k
             y = [v - mean for v in ys]
@@ -58,13 +70,13 @@ def read_knots(levels: Any, values: Any, n: int, weights: ArrayLike | None) -> K
     return merge_line(ts, ys, n, weights)
 
 
-def merge_line(levels: list[int], values: Floats, n: int, weights: ArrayLike | None) -> Knots:
-    """The thorough way: check every entry, then sort, merge and scale."""
+def merge_line(levels: list[int], values: FloatList, n: int, weights: ArrayLike | None) -> Knots:
+    """Check every entry, then sort, merge and scale."""
     return _merge(*_checked(levels, values, n, weights))
 
 
 def _strictly_increasing(ts: list[int], n: int) -> bool:
-    """Whether the levels are plain ints on the line in strictly rising order: nothing to sort or merge."""
+    """Whether the levels are plain ints on the line, strictly increasing."""
     last = -1
     for t in ts:
         if type(t) is not int or t <= last:
@@ -82,7 +94,7 @@ def _as_list(data: ArrayLike, name: str) -> list[Any]:  # the elements are check
     return list(listed)
 
 
-def _sum(ys: Floats) -> float:
+def _sum(ys: FloatList) -> float:
     try:
         return sum(ys)
     except TypeError:
@@ -110,14 +122,15 @@ def _number(value: object, name: str) -> float:
 
 
 def _checked(
-    ts: list[int], ys: Floats, n: int, weights: ArrayLike | None
-) -> tuple[list[int], Floats, Floats]:
+    ts: list[int], ys: FloatList, n: int, weights: ArrayLike | None
+) -> tuple[list[int], FloatList, FloatList]:
     """Every entry checked, measurements of weight zero left out."""
     if n < 1:
         raise FitError(f"n: expected the number of levels on the line, at least 1, got {n}")
     if not ts:
         raise FitError(
-            "levels: expected at least one measured level, got none; a curve through nothing is undefined"
+            "levels: expected at least one measured level, got none; "
+            "a curve through nothing is undefined"
         )
     ws = [1.0] * len(ts) if weights is None else _as_list(weights, "weights")
     if len(ws) != len(ts):
@@ -126,21 +139,7 @@ def _checked(
         )
     levels, values, kept = [], [], []
     for i, (t, y, w) in enumerate(zip(ts, ys, ws, strict=True)):
-        level, value, weight = (
-            _whole(t, f"levels[{i}]"),
-            _number(y, f"values[{i}]"),
-            _number(w, f"weights[{i}]"),
-        )
-        if not 0 <= level < n:
-            raise FitError(f"levels[{i}]: expected a level of the line, 0 to {n - 1}, got {level}")
-        if not math.isfinite(value):
-            raise FitError(
-                f"values[{i}]: expected a finite value, got {value}; leave failed measurements out"
-            )
-        if not 0.0 <= weight < math.inf:
-            raise FitError(
-                f"weights[{i}]: expected a count or an inverse variance, 0 or more, got {weight}"
-            )
+        level, value, weight = _checked_entry(i, t, y, w, n)
         if weight > 0.0:
             levels.append(level)
             values.append(value)
@@ -149,19 +148,44 @@ def _checked(
         raise FitError(
             "weights: all are zero, so nothing was measured; give at least one a positive weight"
         )
-    if not 1e-50 <= min(kept) <= max(kept) <= 1e50:
-        raise FitError(
-            f"weights: expected 0 or 1e-50 to 1e50, got {min(kept)} to {max(kept)}; only their ratios matter to REML"
-        )
-    if max(kept) > 1e6 * min(kept):
-        raise FitError(
-            f"weights: expected them within a factor of 1e6 of each other, got {min(kept)} to {max(kept)}"
-        )
+    _check_range(kept)
     return levels, values, kept
 
 
-def _merge(levels: list[int], values: Floats, weights: Floats) -> Knots:
-    """Sort, merge repeats into weighted means, and scale values whose squares would leave double precision."""
+def _checked_entry(i: int, t: object, y: object, w: object, n: int) -> tuple[int, float, float]:
+    """Level, value and weight of measurement i."""
+    level = _whole(t, f"levels[{i}]")
+    value = _number(y, f"values[{i}]")
+    weight = _number(w, f"weights[{i}]")
+    if not 0 <= level < n:
+        raise FitError(f"levels[{i}]: expected a level of the line, 0 to {n - 1}, got {level}")
+    if not math.isfinite(value):
+        raise FitError(
+            f"values[{i}]: expected a finite value, got {value}; leave failed measurements out"
+        )
+    if not 0.0 <= weight < math.inf:
+        raise FitError(
+            f"weights[{i}]: expected a count or an inverse variance, 0 or more, got {weight}"
+        )
+    return level, value, weight
+
+
+def _check_range(kept: FloatList) -> None:
+    """Refuse positive weights that are extreme, or too far from each other."""
+    if not 1e-50 <= min(kept) <= max(kept) <= 1e50:
+        raise FitError(
+            f"weights: expected 0 or 1e-50 to 1e50, got {min(kept)} to {max(kept)}; "
+            "only their ratios matter to REML"
+        )
+    if max(kept) > 1e6 * min(kept):
+        raise FitError(
+            "weights: expected them within a factor of 1e6 of each other, "
+            f"got {min(kept)} to {max(kept)}"
+        )
+
+
+def _merge(levels: list[int], values: FloatList, weights: FloatList) -> Knots:
+    """Sort, merge repeats into weighted means, and scale values whose squares would overflow."""
     unit = _unit(values)
     groups: dict[int, list[tuple[float, float]]] = {}
     for t, v, w in zip(levels, values, weights, strict=True):
@@ -192,7 +216,7 @@ def _mean(group: list[tuple[float, float]], total: float) -> float:
     return math.fsum(v * w for v, w in group) / total
 
 
-def _unit(values: Floats) -> float:
+def _unit(values: FloatList) -> float:
     """A power of two that brings the spread of extreme values near 1; 1.0 for all ordinary ones."""
     half = max(values) / 2.0 - min(values) / 2.0
     if half == 0.0 or 1e-100 < half < 1e100:
@@ -201,7 +225,7 @@ def _unit(values: Floats) -> float:
 
 
 class MarkerGrid(NamedTuple):
-    """Level i lies at position ``before + step * i`` (or ``positions[i]``) of a grid 0, 1, .., last.
+    """A grid of positions 0, 1, .., last: level i at ``before + step * i`` or ``positions[i]``.
 
     ``discrete`` is 1.0 when every grid position carries a second difference, 0.0 for the natural
     cubic spline over real positions.
@@ -219,8 +243,23 @@ class MarkerGrid(NamedTuple):
             return self.positions[-1]
         return float(self.before + self.step * (n - 1) + self.after)
 
+    def position(self, level: int) -> float:
+        """Position of a level."""
+        if self.positions is not None:
+            return self.positions[level]
+        return float(self.before + self.step * level)
+
+    def knot_positions(self, levels: list[int]) -> FloatList:
+        """Positions of levels."""
+        if self is UNIT_GRID:
+            return list(map(float, levels))
+        return [self.position(level) for level in levels]
+
     def level(self, position: float, n: int) -> int:
-        """The level nearest to a marker; on the refined grids marker 3i + 1 belongs to i and 3i + 2 to i + 1."""
+        """The level nearest to a marker.
+
+        On the refined grids marker 3 i + 1 belongs to level i and marker 3 i + 2 to level i + 1.
+        """
         nearest = (round(position) - self.before + self.step // 2) // self.step
         return min(max(nearest, 0), n - 1)
 
@@ -232,7 +271,8 @@ CONVENTIONS = {
     "ppopen-at": MarkerGrid(3, 0, 2, 1.0),
 }
 """Published grids by name.
- ``refined``: the authors' library DSICE 1.0.1, two markers between neighbouring levels and two
+
+``refined``: the authors' library DSICE 1.0.1, two markers between neighbouring levels and two
 beyond each end (3 n + 2 markers; level i at marker 2 + 3 i). ``ppopen-at``: the original IPPE of
 ppOpen-AT, 3 n markers, level i (from 1) at marker 3 i - 2. On both, alpha weighs second differences
 over a third of a level, so that ``alpha**2`` acts like ``alpha**2 / 27`` on the unit grid.
@@ -240,7 +280,7 @@ over a third of a level, so that ``alpha**2`` acts like ``alpha**2 / 27`` on the
 
 
 def make_grid(spacing: str | Iterable[float] | None, n: int) -> MarkerGrid:
-    """The grid for a public ``spacing``; real positions are counted in units of their mean distance."""
+    """The grid of a public ``spacing``; real positions are in units of their mean distance."""
     if spacing is None:
         return UNIT_GRID
     if isinstance(spacing, str):
@@ -260,7 +300,8 @@ def make_grid(spacing: str | Iterable[float] | None, n: int) -> MarkerGrid:
     for i in range(n):
         if not math.isfinite(raw[i]) or (i and raw[i] <= raw[i - 1]):
             raise FitError(
-                f"spacing: positions must be finite and strictly increasing, but position {i} is {raw[i]}"
+                "spacing: positions must be finite and strictly increasing, "
+                f"but position {i} is {raw[i]}"
             )
     unit = (raw[-1] - raw[0]) / (n - 1) if n > 1 else 1.0
     if not (0.0 < unit < math.inf):

@@ -12,22 +12,22 @@ import numpy as np
 
 from dsice.errors import FitError
 from dsice.spline.knots import UNIT_GRID, Knots, MarkerGrid, make_grid, read_knots
-from dsice.spline.plain import Floats, Row, factor, lowest, lowest_of_positions, solve
+from dsice.spline.plain import FloatList, Row, factor, lowest, lowest_of_positions, solve
 from dsice.spline.smoothing import (
-    LineData,
-    choose_lam,
+    MAX_ALPHA,
+    MIN_ALPHA,
     inverse_band,
+    lam_of,
     quadratic_form,
     reml,
     residual_dof,
     variances,
 )
+from dsice.typing import Floats
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-MIN_ALPHA, MAX_ALPHA = 1e-8, 1e8
-"""Bounds of alpha; beyond them the curve interpolates or is a straight line to every digit anyway."""
 BULK_LEVELS = 100_000
 """Levels from which numba is worth loading to write a curve."""
 
@@ -90,7 +90,7 @@ def fit(
 
 
 class SplineFit:
-    """A d-spline through the k distinct measured levels (knots) of a line of n levels; made by :func:`fit`.
+    """A d-spline with k knots (distinct measured levels) on a line of n levels; see :func:`fit`.
 
     Attributes
     ----------
@@ -112,13 +112,11 @@ class SplineFit:
     def __init__(self, knots: Knots, n: int, grid: MarkerGrid, alpha: float | str) -> None:
         self.n = n
         self._knots, self._grid = knots, grid
-        self._x = x = (
-            list(map(float, knots.levels)) if grid is UNIT_GRID else _places(knots.levels, grid)
-        )
+        self._x = x = grid.knot_positions(knots.levels)
         if type(alpha) is float and MIN_ALPHA <= alpha <= MAX_ALPHA:
             self.alpha, lam = alpha, alpha * alpha
         else:
-            lam = _lam(alpha, knots, grid, x)
+            lam = lam_of(alpha, knots, grid, x)
             self.alpha = math.sqrt(lam)
         self._lam = lam
         if knots.unweighted:
@@ -154,16 +152,16 @@ class SplineFit:
     @overload
     def at(self, x: float) -> float: ...
     @overload
-    def at(self, x: Sequence[float] | NDArray[np.generic]) -> NDArray[np.float64]: ...
-    def at(self, x: ArrayLike) -> float | NDArray[np.float64]:
-        """The curve at level(s) x, 0 to n - 1; fractional x (for drawing) lie on the cubic between two levels."""
+    def at(self, x: Sequence[float] | NDArray[np.generic]) -> Floats: ...
+    def at(self, x: ArrayLike) -> float | Floats:
+        """The curve at level(s) x, 0 to n - 1; fractional x lie on the cubic between two levels."""
         if isinstance(x, int) and 0 <= x < self.n:
-            return self._at(self._place(x))
+            return self._value_at(self._grid.position(x))
         where = self._positions(x)
         y = self._values(where)
         return y if where.ndim else float(y)
 
-    def curve(self, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    def curve(self, out: Floats | None = None) -> Floats:
         """The curve at all n levels, shape (n,); into out (C-contiguous float64) if given.
 
         From 100 000 levels on compiled code writes them at memory bandwidth (not over real
@@ -178,10 +176,11 @@ class SplineFit:
             or not out.flags.writeable
         ):
             raise FitError(
-                f"out: expected a writeable C-contiguous float64 array of shape ({self.n},), got {out.dtype} {out.shape}"
+                f"out: expected a writeable C-contiguous float64 array of shape ({self.n},), "
+                f"got {out.dtype} {out.shape}"
             )
-        if self.n <= 64:  # numpy would only begin
-            out[:] = [self._at(self._place(level)) for level in range(self.n)]
+        if self.n <= 64:  # faster than the overhead of numpy
+            out[:] = [self._value_at(self._grid.position(level)) for level in range(self.n)]
             return out
         if self.n < BULK_LEVELS or self._grid.positions is not None:
             out[:] = self.at(np.arange(self.n))
@@ -196,8 +195,8 @@ class SplineFit:
             out *= knots.unit
         return out
 
-    def markers(self) -> NDArray[np.float64]:
-        """The curve on the grid it was fitted on: 3 n + 2 or 3 n markers of a published refined grid, else the n levels."""
+    def markers(self) -> Floats:
+        """The curve on its own grid: the markers of a published refined grid, else the n levels."""
         if self._grid.positions is not None or self._grid.step == 1:
             return self.curve()
         where = np.arange(self._grid.last(self.n) + 1.0)
@@ -206,9 +205,11 @@ class SplineFit:
     @overload
     def variance(self, x: float) -> float: ...
     @overload
-    def variance(self, x: Sequence[float] | NDArray[np.generic]) -> NDArray[np.float64]: ...
-    def variance(self, x: ArrayLike) -> float | NDArray[np.float64]:
-        """Posterior variance of the curve at level(s) x (not of a new measurement there, which adds sigma2 / weight).
+    def variance(self, x: Sequence[float] | NDArray[np.generic]) -> Floats: ...
+    def variance(self, x: ArrayLike) -> float | Floats:
+        """Posterior variance of the curve at level(s) x: method.md, eq. (17).
+
+        A new measurement there varies by sigma2 / weight more.
 
         Infinite where nothing is known: without a spare measurement to estimate the noise from (N
         <= 2), and off the only knot.
@@ -226,27 +227,33 @@ class SplineFit:
         return v.reshape(where.shape) if where.ndim else float(v.ravel()[0])
 
     @cached_property
-    def residuals(self) -> NDArray[np.float64]:
+    def residuals(self) -> Floats:
         """Mean value minus curve at each knot, shape (k,)."""
         return np.array([e * self._knots.unit for e in self._knot_residuals])
 
     @cached_property
-    def _knot_residuals(self) -> Floats:
+    def _knot_residuals(self) -> FloatList:
         return [y - f for y, f in zip(self._knots.y, self._f, strict=True)]
 
     @cached_property
-    def leverages(self) -> NDArray[np.float64]:
-        """How much of a change of the value at each knot the curve follows there, shape (k,), 0 to 1."""
+    def leverages(self) -> Floats:
+        """Change of the curve by a unit change of the value at each knot, shape (k,), 0 to 1."""
         return 1.0 - self._residual_dof
 
     @property
     def dof(self) -> float:
-        """Effective degrees of freedom of the curve: the sum of the leverages, 2 (a line) to k (interpolation)."""
+        """Effective degrees of freedom of the curve: the sum of the leverages.
+
+        From 2 for a straight line to k for interpolation.
+        """
         return len(self.levels) - float(self._residual_dof.sum())
 
     @cached_property
     def sigma2(self) -> float:
-        """Noise variance of a measurement of weight 1, estimated; infinite when nothing is left to estimate it from."""
+        """Estimated noise variance of a measurement of weight 1: method.md, eq. (16).
+
+        Infinite without residual degrees of freedom.
+        """
         count, k = self._knots.n_measured, len(self.levels)
         if count <= min(k, 2):
             return math.inf
@@ -260,19 +267,31 @@ class SplineFit:
 
     @property
     def gcv(self) -> float:
-        """Generalised cross-validation score over all N measurements; infinite when the curve interpolates all of them."""
-        dof = self._knots.n_measured - len(self.levels) + float(self._residual_dof.sum())
-        if len(self.levels) < 3 or dof <= 0.0:
+        """Generalised cross-validation score over all N measurements.
+
+        Infinite where the curve interpolates all of them.
+        """
+        residual_dof = self._knots.n_measured - len(self.levels) + float(self._residual_dof.sum())
+        if len(self.levels) < 3 or residual_dof <= 0.0:
             return math.inf
         rss = (
             sum(w * e * e for w, e in zip(self._knots.w, self._knot_residuals, strict=True))
             + self._knots.within
         )
-        return self._knots.n_measured * rss / (dof * dof) * self._knots.unit * self._knots.unit
+        return (
+            self._knots.n_measured
+            * rss
+            / (residual_dof * residual_dof)
+            * self._knots.unit
+            * self._knots.unit
+        )
 
     @property
     def loo(self) -> float:
-        """Weighted mean square of each knot's value against the curve fitted without it; infinite below 3 knots."""
+        """Leave-one-out score; infinite below 3 knots.
+
+        Weighted mean square of the value at each knot less the curve fitted without it.
+        """
         if len(self.levels) < 3 or not self._residual_dof.all():
             return math.inf
         w = np.array(self._knots.w)
@@ -281,7 +300,10 @@ class SplineFit:
 
     @property
     def reml(self) -> float:
-        """-2 log restricted likelihood of alpha up to a constant, lower is better; infinite below 3 knots and on a line."""
+        """-2 log restricted likelihood of alpha up to a constant: method.md, eq. (14).
+
+        Lower is better; infinite below 3 knots and on a straight line.
+        """
         if not self._rows:
             return math.inf
         count = self._knots.n_measured
@@ -296,24 +318,17 @@ class SplineFit:
         )
 
     @cached_property
-    def _band(self) -> list[Floats] | None:
+    def _band(self) -> list[FloatList] | None:
         return inverse_band(self._rows) if self._rows else None
 
     @cached_property
-    def _residual_dof(self) -> NDArray[np.float64]:
+    def _residual_dof(self) -> Floats:
+        """Residual degrees of freedom of each knot, 1 - leverage, shape (k,)."""
         if self._band is None:
             return np.zeros(len(self.levels))
         return np.array(residual_dof(self._band, self._x, self._g))
 
-    def _place(self, level: int) -> float:
-        grid = self._grid
-        return (
-            grid.positions[level]
-            if grid.positions is not None
-            else float(grid.before + grid.step * level)
-        )
-
-    def _positions(self, x: ArrayLike) -> NDArray[np.float64]:
+    def _positions(self, x: ArrayLike) -> Floats:
         try:
             where = np.asarray(x, dtype=np.float64)
         except (TypeError, ValueError):
@@ -325,7 +340,7 @@ class SplineFit:
             return np.asarray(np.interp(where, np.arange(self.n), grid.positions))
         return where if grid is UNIT_GRID else grid.before + grid.step * where
 
-    def _at(self, place: float) -> float:
+    def _value_at(self, place: float) -> float:
         x, f, m = self._x, self._f, self._m
         if len(x) == 1:
             return (self._knots.mean + f[0]) * self._knots.unit
@@ -341,15 +356,13 @@ class SplineFit:
             y = f[j] + s * (c1 + s * (0.5 * m[j] + s * c3))
         return (self._knots.mean + y) * self._knots.unit
 
-    def _values(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The curve at grid positions; infinite where extreme values leave the range of floating point."""
+    def _values(self, where: Floats) -> Floats:
+        """The curve at grid positions; infinite where extreme values overflow."""
         with np.errstate(over="ignore"):
-            values: NDArray[np.float64] = (
-                self._knots.mean + self._evaluate(where)
-            ) * self._knots.unit
+            values: Floats = (self._knots.mean + self._evaluate(where)) * self._knots.unit
         return values
 
-    def _evaluate(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _evaluate(self, where: Floats) -> Floats:
         """The curve without its mean at grid positions."""
         x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
         if len(x) == 1:
@@ -359,7 +372,7 @@ class SplineFit:
         c1 = np.diff(f) / h - h * (2.0 * m[:-1] + m[1:]) / 6.0
         j = np.clip(np.searchsorted(x, where, side="right") - 1, 0, len(x) - 2)
         s = where - x[j]
-        y: NDArray[np.float64] = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
+        y: Floats = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
         c = self._grid.discrete
         left = f[0] + (where - x[0]) * (c1[0] + c * c3[0])
         right = f[-1] + (where - x[-1]) * (c1[-1] + 0.5 * h[-1] * m[-2] + c * c3[-1])
@@ -371,33 +384,6 @@ class SplineFit:
             return lowest_of_positions(grid.positions, self._x, self._f, self._m)
         place, _ = lowest(self._x, self._f, self._m, grid.discrete, grid.last(self.n))
         level = grid.level(place, self.n)
-        return level, self._at(self._place(level)) / self._knots.unit - self._knots.mean
-
-
-def _places(levels: list[int], grid: MarkerGrid) -> Floats:
-    if grid.positions is not None:
-        return [grid.positions[t] for t in levels]
-    return [float(grid.before + grid.step * t) for t in levels]
-
-
-def _lam(alpha: float | str, knots: Knots, grid: MarkerGrid, x: Floats) -> float:
-    if isinstance(alpha, str) and alpha == "reml":
-        line = LineData(
-            x, knots.y, [1.0 / w for w in knots.w], grid.discrete, knots.n_measured, knots.within
-        )
-        size = max(max(knots.y), -min(knots.y)) + abs(knots.mean)
-        return choose_lam(line, knots.weight * float(grid.step) ** 3, size)
-    return fixed_lam(alpha)
-
-
-def fixed_lam(alpha: object) -> float:
-    """alpha squared, checked."""
-    try:
-        number = math.nan if isinstance(alpha, str | bool) else float(alpha)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not MIN_ALPHA <= number <= MAX_ALPHA:
-        raise FitError(
-            f'alpha: expected "reml" or a number from {MIN_ALPHA} to {MAX_ALPHA}, got {alpha!r}; small interpolates'
-        )
-    return number * number
+        return level, self._value_at(
+            self._grid.position(level)
+        ) / self._knots.unit - self._knots.mean

@@ -1,11 +1,15 @@
-"""Fit tens of thousands of lines at once: :func:`fit_many` and its result :class:`ManyFits`."""
+"""d-splines on many lines in one call, and the scores of many alphas on one line.
+
+:func:`fit_many` returns :class:`ManyFits`, :func:`score_alphas` returns :class:`Scores`. Small
+inputs are fitted in plain Python, large ones by the compiled code of `kernels`.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,159 +19,28 @@ from dsice.errors import FitError
 from dsice.spline.knots import (
     CONVENTIONS,
     UNIT_GRID,
-    Knots,
     MarkerGrid,
     make_grid,
-    merge_line,
     read_knots,
 )
-from dsice.spline.line import SplineFit, fixed_lam
+from dsice.spline.line import SplineFit
+from dsice.spline.packing import PackedLines, merge_flagged, read_batch, read_line
+from dsice.spline.smoothing import fixed_lam
 from dsice.typing import Floats, Ints
 
-
-@dataclass(frozen=True)
-class PackedLines:
-    """Line i has measurements offsets[i] to offsets[i + 1] of levels, values and weights, on sizes[i] levels.
-
-    No weights: all 1. starts: where the levels of each line begin when the grids of all lines are
-    packed, shape (L + 1,). Tidied, the levels of each line rise strictly; ``repeats[i]`` then holds
-    the number of measurements, their weighted sum of squares within repeats and their mean weight,
-    and the real values are ``values * units[i]`` (None: all 1).
-    """
-
-    offsets: Ints
-    levels: Ints
-    values: Floats
-    weights: Floats
-    sizes: Ints
-    starts: Ints
-    repeats: Floats
-    units: Floats | None = None
-
-
-def read_batch(
-    offsets: ArrayLike,
-    levels: ArrayLike,
-    values: ArrayLike,
-    n: ArrayLike,
-    weights: ArrayLike | None,
-) -> PackedLines:
-    """Convert and check what concerns the batch as a whole; see :func:`dsice.spline.fit_many` for what is accepted."""
-    ends, places = whole(offsets, "offsets"), whole(levels, "levels")
-    y = _floats(values, "values")
-    w = np.empty(0) if weights is None else _floats(weights, "weights")
-    if not len(places) == len(y) == (len(y) if weights is None else len(w)):
-        raise FitError(
-            f"levels, values, weights: expected equal lengths, got {len(places)}, {len(y)} and {len(w)}"
-        )
-    if len(ends) < 1 or ends[0] != 0 or ends[-1] != len(places):
-        raise FitError(
-            f"offsets: expected them to run from 0 to the number of measurements, {len(places)}, got {ends}"
-        )
-    counts = np.diff(ends)
-    if (counts < 1).any():
-        raise FitError(
-            f"offsets: expected at least one measurement on each line, but line {int(np.argmax(counts < 1))} has none"
-        )
-    sizes = whole(n, "n")
-    if len(sizes) not in (1, len(counts)):
-        raise FitError(
-            f"n: expected one number of levels or one for each of the {len(counts)} lines, got {len(sizes)}"
-        )
-    repeats = np.zeros((len(counts), 3))
-    repeats[:, 0], repeats[:, 2] = counts, 1.0
-    if weights is not None and len(counts):
-        repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
-    sizes = np.broadcast_to(sizes, counts.shape).copy()
-    return PackedLines(ends, places, y, w, sizes, _cumulated(sizes), repeats)
-
-
-def _cumulated(counts: Ints) -> Ints:
-    """0 and the running sums."""
-    out = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=out[1:])
-    return out
-
-
-def merge_flagged(batch: PackedLines, untidy: NDArray[np.bool_]) -> PackedLines:
-    """The batch with flagged lines sorted, merged and scaled (or the error of the first that cannot be)."""
-    pieces: list[tuple[NDArray[np.generic], ...]] = []
-    if not len(batch.weights):
-        batch = replace(batch, weights=np.ones(len(batch.values)))
-    counts, repeats, units = np.diff(batch.offsets), batch.repeats.copy(), np.ones(len(batch.sizes))
-    done = 0
-    for i in np.flatnonzero(untidy).tolist():
-        begin, end = batch.offsets[i], batch.offsets[i + 1]
-        knots = read_line(batch, i)
-        pieces.append(
-            (batch.levels[done:begin], batch.values[done:begin], batch.weights[done:begin])
-        )
-        pieces.append(
-            (np.array(knots.levels, np.int64), np.array(knots.y) + knots.mean, np.array(knots.w))
-        )
-        counts[i], units[i] = len(knots.levels), knots.unit
-        repeats[i] = knots.n_measured, knots.within, knots.weight
-        done = end
-    pieces.append((batch.levels[done:], batch.values[done:], batch.weights[done:]))
-    levels, values, weights = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    return replace(
-        batch,
-        offsets=_cumulated(counts),
-        levels=levels,
-        values=values,
-        weights=weights,
-        repeats=repeats,
-        units=units,
-    )
-
-
-def read_line(batch: PackedLines, i: int) -> Knots:
-    """Line i checked and merged on its own."""
-    part = slice(batch.offsets[i], batch.offsets[i + 1])
-    levels, values = batch.levels[part].tolist(), batch.values[part].tolist()
-    weights = batch.weights[part].tolist() if len(batch.weights) else None
-    try:
-        return merge_line(levels, values, int(batch.sizes[i]), weights)
-    except FitError as error:
-        raise FitError(f"line {i}: {error}") from None
-
-
-def whole(data: ArrayLike, name: str) -> Ints:
-    """Whole numbers as kernels take them: int64, C-contiguous, writeable (or of another signature), one dimension."""
-    array = np.atleast_1d(np.asarray(data))
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if (
-        array.ndim != 1
-        or array.dtype.kind not in "iuf"
-        or (array.dtype.kind == "f" and not (array == np.rint(array)).all())
-    ):
-        raise FitError(
-            f"{name}: expected whole numbers in one dimension, got shape {array.shape} of {array.dtype}"
-        )
-    return np.require(array, np.int64, ["C", "A", "W"])
-
-
-def _floats(data: ArrayLike, name: str) -> Floats:
-    try:
-        array = np.require(data, np.float64, ["C", "A", "W"])
-    except (TypeError, ValueError):
-        raise FitError(f"{name}: expected numbers, got {data!r}") from None
-    if array.ndim != 1:
-        raise FitError(f"{name}: expected one dimension, got shape {array.shape}")
-    return array
-
-
 ResultArrays = tuple[Ints, Floats, Floats, Floats]
+"""argmin; minimum, lam, sigma2 and dof, shape (L, 4); curves; posterior variances."""
 
 BULK_FROM = 1000
-"""Measurements from which numba is worth loading; smaller batches are fitted in plain Python (some 20 ms)."""
+"""Measurements from which numba is worth loading; plain Python needs some 20 ms for fewer."""
 PARALLEL_FROM = 20_000
 """Measurements and grid points from which threads pay for starting them."""
 
-_threads = (
-    threading.Lock()
-)  # numba's simplest threading layer ends the process when two threads enter it at once
+SCORES_BULK_FROM = 2000
+"""Knots times alphas from which numba is worth loading."""
+
+# numba's simplest threading layer ends the process when two threads enter it at once
+_threads = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -231,7 +104,7 @@ def fit_many(
     variances: bool = False,
     parallel: bool = True,
 ) -> ManyFits:
-    """Fit L lines in one call of compiled code, each as :func:`dsice.spline.fit` would (to rounding).
+    """Fit L lines in one call of compiled code, each as :func:`dsice.spline.fit` to rounding.
 
     Parameters
     ----------
@@ -256,12 +129,15 @@ def fit_many(
         As :func:`dsice.spline.fit`, naming the line; offsets that do not fit the measurements.
 
     Notes
+    -----
     ----- The first call in a process imports numba and loads the machine code (about a second), the
     first on a machine compiles it (several seconds).
 
     Examples
     --------
-    >>> fits = fit_many([0, 4, 7], [0, 5, 7, 12, 0, 2, 3], [3.0, 1.0, 1.5, 9.0, 5.0, 4.0, 4.5], [16, 4], alpha=0.1)
+    >>> levels = [0, 5, 7, 12, 0, 2, 3]
+    >>> values = [3.0, 1.0, 1.5, 9.0, 5.0, 4.0, 4.5]
+    >>> fits = fit_many([0, 4, 7], levels, values, [16, 4], alpha=0.1)
     >>> fits.argmin.tolist()
     [5, 2]
     """
@@ -269,7 +145,8 @@ def fit_many(
     if spacing is not None:
         if not isinstance(spacing, str) or spacing not in CONVENTIONS:
             raise FitError(
-                f"spacing: expected None or one of {sorted(CONVENTIONS)}, got {spacing!r}; for real positions use fit"
+                f"spacing: expected None or one of {sorted(CONVENTIONS)}, got {spacing!r}; "
+                "for real positions use fit"
             )
         grid = CONVENTIONS[spacing]
     lam = 0.0 if isinstance(alpha, str) and alpha == "reml" else fixed_lam(alpha)
@@ -348,7 +225,7 @@ def _lines(batch: PackedLines) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints
 
 
 def _scale(units: Floats, sizes: Ints, results: ResultArrays) -> None:
-    """Back from the scale in which lines with extreme values were fitted."""
+    """Undo the scaling of lines with extreme values."""
     _, stats, curve, band = results
     with np.errstate(over="ignore", under="ignore"):
         stats[:, 0] *= units
@@ -362,12 +239,8 @@ def _scale(units: Floats, sizes: Ints, results: ResultArrays) -> None:
             band *= each
 
 
-SCORES_BULK_FROM = 2000
-"""Knots times alphas from which numba is worth loading."""
-
-
 class Scores(NamedTuple):
-    """Lower is better; each of shape (A,), defined as the properties of the same names of ``SplineFit``."""
+    """Scores of A alphas, each of shape (A,), as those of ``SplineFit``; lower is better."""
 
     reml: NDArray[np.float64]
     gcv: NDArray[np.float64]
@@ -383,11 +256,14 @@ def score_alphas(
     weights: ArrayLike | None = None,
     spacing: str | Iterable[float] | None = None,
 ) -> Scores:
-    """REML, GCV and leave-one-out score of A alphas on one line; arguments as in :func:`dsice.spline.fit`.
+    """REML, GCV and leave-one-out score of A alphas on one line.
+
+    The arguments are those of :func:`dsice.spline.fit`.
 
     Examples
     --------
-    >>> scores = score_alphas(range(8), [5.0, 3.1, 2.2, 0.9, 1.1, 1.8, 3.3, 4.7], 8, [0.1, 1.0, 10.0])
+    >>> values = [5.0, 3.1, 2.2, 0.9, 1.1, 1.8, 3.3, 4.7]
+    >>> scores = score_alphas(range(8), values, 8, [0.1, 1.0, 10.0])
     >>> scores.loo.round(2).tolist()
     [0.23, 0.35, 4.17]
     """

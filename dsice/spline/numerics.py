@@ -1,4 +1,7 @@
-"""The one decorator of all compiled kernels: a cache where there is one, no failure where there is none."""
+"""Numerical libraries behind the splines: numba (`kernel`) and the threads of BLAS (`one_thread`).
+
+Neither numba nor scipy is imported before it is used.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Function], Function]:
-    """Compile a function with numba on its first call and keep the machine code on disk where that is possible.
+    """Compile a function with numba on its first call and cache the machine code where possible.
 
     ``parallel``: loops over ``prange`` run on all threads; ``inline``: merged into the kernels that
     call it. With the JIT switched off (``NUMBA_DISABLE_JIT=1``) the function stays plain Python.
@@ -49,7 +52,7 @@ def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Functio
 
 
 class ForgivingCache:
-    """A numba function cache whose failures to load or save mean "not cached" instead of a failed call."""
+    """A numba function cache whose failures mean "not cached" instead of a failed call."""
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
@@ -60,9 +63,8 @@ class ForgivingCache:
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return self._cache.load_overload(sig, target_context)
-        except (
-            Exception
-        ):  # an unreadable or damaged cache raises anything from OSError to UnpicklingError
+        except Exception:
+            # an unreadable or damaged cache raises anything from OSError to UnpicklingError
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -74,14 +76,14 @@ class ForgivingCache:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let the linear algebra libraries of this process use one thread meanwhile."""
+    """Limit the linear algebra libraries of this process to one thread inside the context."""
     with _libraries().limit(limits=1, user_api="blas"):
         yield
 
 
 @lru_cache(maxsize=1)
 def _libraries() -> ThreadpoolController:
-    """The libraries of numpy and scipy, which are different ones: both must be loaded before."""
+    """Controller of the libraries of numpy and scipy, which differ: both must be loaded first."""
     import scipy.linalg.lapack  # noqa: F401
     from threadpoolctl import ThreadpoolController
 

@@ -1,5 +1,6 @@
 """The d-spline on one line in plain Python, without numpy: some 10 microseconds for a small line.
- The minimiser of ``sum w (y - f)^2 + lam |D f|^2`` (method.md, eq. (11); D: second differences over
+
+The minimiser of ``sum w (y - f)^2 + lam |D f|^2`` (method.md, eq. (11); D: second differences over
 all grid positions) is found from the ``k - 2`` second differences ``m`` at the inner knots
 (measured positions) alone, however far apart they lie: the discrete form of Reinsch's smoothing
 spline. With gaps ``h``, ``r = 1 / h`` and ``c = 1`` (``c = 0``: the natural cubic smoothing spline
@@ -10,7 +11,8 @@ over real positions), method.md, eqs. (12) and (13) read::
     R[j, j] = (h[j] + h[j+1]) / 3 + c (r[j] + r[j+1]) / 6
     R[j, j+1] = (h[j+1] - c r[j+1]) / 6
     column j of Q = (r[j], -(r[j] + r[j+1]), r[j+1])
- B is factored as ``L diag(d) L'``. Where lam is so large that forming ``Q' W^-1 Q`` loses digits,
+
+B is factored as ``L diag(d) L'``. Where lam is so large that forming ``Q' W^-1 Q`` loses digits,
 one step of iterative refinement on the pair ``W e = lam Q m``, ``Q' (y - e) = R m`` (e = y - f)
 restores them.
 
@@ -28,7 +30,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import floor, inf, sqrt
 
-Floats = list[float]
+FloatList = list[float]
+"""One number per knot; plain lists are faster than arrays for small lines."""
 
 THIRD = 1.0 / 3.0
 SIXTH = 1.0 / 6.0
@@ -36,7 +39,7 @@ SIXTH = 1.0 / 6.0
 REFINE_RATIO = 1e4
 """Ratio of lam's share of B to R's beyond which plain elimination may lose more than 1e-12."""
 REFINE_FROM = REFINE_RATIO / 9.0
-"""The solution is refined from this ``lam / w`` on: the ratio above where all gaps are 1 or more."""
+"""The ``lam / w`` from which the solution is refined: that ratio where all gaps are 1 or more."""
 
 Row = tuple[float, float, float, float, float]
 """Row j of ``B = L diag(d) L'`` (L unit lower triangular) and of ``u = L^-1 z``.
@@ -45,7 +48,7 @@ Its entries are u, d, L[j, j-1], L[j, j-2] and r[j].
 """
 
 
-def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
+def factor(x: FloatList, y: FloatList, g: FloatList, c: float) -> list[Row]:
     """The k - 2 rows of the factored system, for k >= 3 knots; ``g = lam / w`` at each knot."""
     sixth = c * SIXTH
     x2, y2, g1, g2 = x[2], y[2], g[1], g[2]
@@ -58,7 +61,7 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
     u1 = s1 - r0 * (y[1] - y[0])
     d2, u2, a = inf, 0.0, 0.0  # an infinite pivot before the first row switches its coupling off
     rows = [(u1, d1, 0.0, 0.0, r0)]
-    for x3, y3, g3 in zip(x[3:], y[3:], g[3:]):  # noqa: B905 - one length by construction, here and below
+    for x3, y3, g3 in zip(x[3:], y[3:], g[3:]):  # noqa: B905 - equal lengths, also below
         h2 = x3 - x2
         r2 = 1.0 / h2
         s2 = r2 * (y3 - y2)
@@ -72,7 +75,7 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
         a = t1 / d1
         d = (h1 + h2) * THIRD + p * rs + q * r1 + g3 * r2 * r2 - t1 * a - t2 * b
         if d <= 0.0:
-            # every digit lost, only beyond what fit accepts: keep what no rounding can make negative
+            # every digit lost, only beyond what fit accepts: keep what cannot become negative
             d = (h1 + h2) * THIRD + p * rs
         u = s2 - s1 - a * u1 - b * u2
         rows.append((u, d, a, b, r1))
@@ -92,7 +95,9 @@ def factor(x: Floats, y: Floats, g: Floats, c: float) -> list[Row]:
     return rows
 
 
-def solve(x: Floats, y: Floats, g: Floats, c: float, stiffest: float) -> tuple[Floats, Floats]:
+def solve(
+    x: FloatList, y: FloatList, g: FloatList, c: float, stiffest: float
+) -> tuple[FloatList, FloatList]:
     """Curve f and second differences m, zero at both ends, at the k knots; stiffest: largest g."""
     if len(y) < 3:
         return y, [0.0] * len(y)
@@ -102,7 +107,9 @@ def solve(x: Floats, y: Floats, g: Floats, c: float, stiffest: float) -> tuple[F
     return back_substitute(rows, x, g, y)
 
 
-def back_substitute(rows: list[Row], x: Floats, g: Floats, y: Floats) -> tuple[Floats, Floats]:
+def back_substitute(
+    rows: list[Row], x: FloatList, g: FloatList, y: FloatList
+) -> tuple[FloatList, FloatList]:
     """``f = y - lam W^-1 Q m`` and m at the k knots, by back substitution."""
     f, m = [], [0.0]
     m1 = m2 = a1 = b1 = b2 = pull = 0.0
@@ -129,9 +136,9 @@ def back_substitute(rows: list[Row], x: Floats, g: Floats, y: Floats) -> tuple[F
 
 
 def solve_refined(
-    rows: list[Row], x: Floats, y: Floats, g: Floats, c: float
-) -> tuple[Floats, Floats]:
-    """f and m with one step of iterative refinement on the residuals ``e = y - f`` and m together.
+    rows: list[Row], x: FloatList, y: FloatList, g: FloatList, c: float
+) -> tuple[FloatList, FloatList]:
+    """Curve f and m with one step of iterative refinement on ``e = y - f`` and m together.
 
     The step, A. Bjorck's for augmented least-squares systems, is on the equations ``W e = lam Q m``
     and ``Q' (y - e) = R m``. It keeps e apart from y and reduces an error of 1e-8 to 1e-12.
@@ -159,7 +166,7 @@ def solve_refined(
     return f, [p + q for p, q in zip(m, dm)]  # noqa: B905
 
 
-def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[float, float]:
+def lowest(x: FloatList, f: FloatList, m: FloatList, c: float, last: float) -> tuple[float, float]:
     """Lowest of the grid positions 0, 1, .., last, the first of equal ones, and the curve there.
 
     Inside a gap the curve stays above ``min(f0, f1) - h^2 max(m0, m1) / 8``, so that most gaps
@@ -195,7 +202,7 @@ def lowest(x: Floats, f: Floats, m: Floats, c: float, last: float) -> tuple[floa
 
 
 def lowest_of_positions(
-    places: Sequence[float], x: Floats, f: Floats, m: Floats
+    places: Sequence[float], x: FloatList, f: FloatList, m: FloatList
 ) -> tuple[int, float]:
     """Lowest level on the natural cubic spline over rising real positions, and the curve there."""
     if len(x) == 1:
@@ -219,20 +226,20 @@ def lowest_of_positions(
     return level, value
 
 
-def extrapolate_left(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
+def extrapolate_left(x: FloatList, f: FloatList, m: FloatList, c: float, p: float) -> float:
     """The curve at p <= x[0]: a straight line outside the knots (two knots or more)."""
     h = x[1] - x[0]
     return f[0] + (p - x[0]) * ((f[1] - f[0]) / h - (h - c / h) * m[1] / 6.0)
 
 
-def extrapolate_right(x: Floats, f: Floats, m: Floats, c: float, p: float) -> float:
+def extrapolate_right(x: FloatList, f: FloatList, m: FloatList, c: float, p: float) -> float:
     """The curve at p >= x[-1]: a straight line."""
     h = x[-1] - x[-2]
     return f[-1] + (p - x[-1]) * ((f[-1] - f[-2]) / h + (h - c / h) * m[-2] / 6.0)
 
 
 def turning(h: float, c1: float, m0: float, c3: float) -> float:
-    """Position in (0, h) of the local minimum of ``c1 s + m0 s^2 / 2 + c3 s^3``; -2 if there is none."""
+    """Local minimum of ``c1 s + m0 s^2 / 2 + c3 s^3`` for s in (0, h); -2 if there is none."""
     disc = m0 * m0 - 12.0 * c3 * c1
     if disc <= 0.0:
         return -2.0

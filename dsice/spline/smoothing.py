@@ -13,18 +13,19 @@ constant. `choose_lam` minimises it together with a weak prior on lam (eq. (15))
 from __future__ import annotations
 
 from itertools import pairwise
-from math import ceil, exp, floor, inf, log, log10
-from typing import TYPE_CHECKING, NamedTuple
+from math import ceil, exp, floor, inf, log, log10, nan
+from typing import NamedTuple
 
 import numpy as np
 
-from dsice.spline.plain import Floats, Row, factor
+from dsice.errors import FitError
+from dsice.spline.knots import Knots, MarkerGrid
+from dsice.spline.plain import FloatList, Row, factor
+from dsice.typing import Floats
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
-
+MIN_ALPHA = 1e-8
+MAX_ALPHA = 1e8
+"""Bounds of alpha; beyond them the curve interpolates or is straight to every digit."""
 REML_KNOTS = 6
 """Fewest knots that REML is used for; below, a fixed alpha serves better."""
 DEFAULT_LAM = 0.25
@@ -34,7 +35,7 @@ PRIOR_MEAN = -0.5
 STEPS_PER_DECADE = 32
 """Steps per decade of the grid of lam: a fixed grid makes the choice reproducible."""
 MAX_RATIO = 1e13
-"""Largest ratio of lam's share of B to R's in the search; beyond it the curve is a straight line."""
+"""Largest ratio of lam's share of B to R's in the search; beyond it the curve is straight."""
 
 
 class LineData(NamedTuple):
@@ -52,16 +53,42 @@ class LineData(NamedTuple):
         Sum of squares of repeated measurements around their means.
     """
 
-    x: Floats
-    y: Floats
-    iw: Floats
+    x: FloatList
+    y: FloatList
+    iw: FloatList
     discrete: float
     n_measured: int
     within: float
 
 
+def lam_of(alpha: float | str, knots: Knots, grid: MarkerGrid, x: FloatList) -> float:
+    """lam, alpha squared: fixed, or chosen by REML for the knots at grid positions x."""
+    if isinstance(alpha, str) and alpha == "reml":
+        line = LineData(
+            x, knots.y, [1.0 / w for w in knots.w], grid.discrete, knots.n_measured, knots.within
+        )
+        size = max(max(knots.y), -min(knots.y)) + abs(knots.mean)
+        return choose_lam(line, knots.weight * float(grid.step) ** 3, size)
+    return fixed_lam(alpha)
+
+
+def fixed_lam(alpha: object) -> float:
+    """lam, alpha squared, of a checked alpha."""
+    try:
+        is_number = not isinstance(alpha, str | bool)
+        number = float(alpha) if is_number else nan  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = nan
+    if not MIN_ALPHA <= number <= MAX_ALPHA:
+        raise FitError(
+            f'alpha: expected "reml" or a number from {MIN_ALPHA} to {MAX_ALPHA}, got {alpha!r}; '
+            "small interpolates"
+        )
+    return number * number
+
+
 def choose_lam(data: LineData, scale: float, size: float) -> float:
-    """lam with the lowest REML plus prior on a grid of 32 steps a decade.
+    """The lam with the lowest REML plus prior on a grid of 32 steps a decade.
 
     Whole decades come first; then the step is halved around the best so far.
 
@@ -94,7 +121,7 @@ def choose_lam(data: LineData, scale: float, size: float) -> float:
 
 
 def _straight(data: LineData, size: float) -> bool:
-    """Whether the values lie on a straight line up to rounding, so that REML would fit the rounding."""
+    """Whether the values lie on a straight line, so that REML would fit their rounding errors."""
     r = [1.0 / (q - p) for p, q in pairwise(data.x)]
     slopes = [p * (v - u) for p, (u, v) in zip(r, pairwise(data.y), strict=True)]
     return max(abs(v - u) for u, v in pairwise(slopes)) <= 1e-13 * size * max(r)
@@ -136,7 +163,7 @@ def penalised_reml(i: int, data: LineData, scale: float) -> float:
 
 
 def reml(rows: list[Row], lam: float, count: int, within: float) -> float:
-    """REML(lam) from the rows of B: method.md, eq. (14); infinite where all values lie on a line."""
+    """REML(lam) from the rows of B, method.md, eq. (14); infinite on a straight line."""
     k = len(rows) + 2
     q = quadratic_form(rows)
     if count == k:
@@ -164,7 +191,7 @@ def log_det(rows: list[Row]) -> float:
     return total + log(product)
 
 
-def inverse_band(rows: list[Row]) -> list[Floats]:
+def inverse_band(rows: list[Row]) -> list[FloatList]:
     """Diagonals 0 to 3 of ``B^-1`` from element 2 on, with zeros around for the columns outside B.
 
     The recurrence is M. F. Hutchinson and F. R. de Hoog's (Numerische Mathematik 47, 1985).
@@ -182,7 +209,7 @@ def inverse_band(rows: list[Row]) -> list[Floats]:
     return [s0, s1, s2, s3]
 
 
-def residual_dof(band: list[Floats], x: Floats, g: Floats) -> Floats:
+def residual_dof(band: list[FloatList], x: FloatList, g: FloatList) -> FloatList:
     """Residual degrees of freedom at each of k >= 3 knots: ``1 - leverage``.
 
     Computed directly, without the cancellation of that difference.
@@ -200,8 +227,8 @@ def residual_dof(band: list[Floats], x: Floats, g: Floats) -> Floats:
 
 
 def variances(
-    position: Array, x: Array, w: Array, lam: float, c: float, band: list[Floats] | None
-) -> Array:
+    position: Floats, x: Floats, w: Floats, lam: float, c: float, band: list[FloatList] | None
+) -> Floats:
     """Posterior variance over sigma^2 at grid positions, for two knots or more; never negative.
 
     sigma^2 is the noise variance of a measurement of weight 1: method.md, eqs. (16) and (17).
@@ -235,7 +262,7 @@ def variances(
     return np.maximum(out, 0.0)
 
 
-def _gap_prior(s: Array, h: Array, c: float) -> tuple[Array, Array, Array]:
+def _gap_prior(s: Floats, h: Floats, c: float) -> tuple[Floats, Floats, Floats]:
     """Prior variance g of the curve less the chord at distance s into a gap h, and two covariances.
 
     They are g and the covariances with the second differences at both ends of the gap, for

@@ -1,18 +1,20 @@
-"""The n-dimensional d-spline: one model over the whole grid, whose restriction to a line is a d-spline.
- `fit_surface` takes measured points of a grid and gives a `Surface`, which predicts mean and
-variance at any points (`at`) or at every point of many lines in one compiled call (`score`). The
-mathematics is in `evidence` and `prior`; docs/method.md has it in full.
- The cost stays flat with thousands of measurements: smoothness and noise are fitted to at most
-MAX_FIT_POINTS points and the surface is drawn through at most MAX_POSTERIOR_POINTS, in both cases
-the better half in full and an even choice, by rank, of the rest. What is left out is where the
-values are bad, and there the model needs the coarse shape only.
+"""The n-dimensional d-spline: one model of a whole grid, from which every line gets its prediction.
+
+`fit_surface` takes measured points of a grid and gives a `Surface`, which predicts mean and
+variance at any points (`predict`) or at every point of many lines in one compiled call
+(`predict_lines`): method.md, eqs. (9) and (10). The prior and its hyperparameters are in
+`evidence`.
+
+The cost stays flat with thousands of measurements: the hyperparameters are fitted to at most
+MAX_FIT_POINTS points and the surface is conditioned on at most MAX_POSTERIOR_POINTS. In both cases
+the lower half is kept in full, and of the rest an even choice by rank: points that are left out
+have bad values, and there the model needs the coarse shape only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,22 +22,23 @@ from dsice.errors import FitError
 from dsice.spline.evidence import (
     JITTER,
     AxisPrior,
-    CovarianceTables,
     Hyperparameters,
     maximise_evidence,
 )
+from dsice.spline.tables import CovarianceTables, table_codes, table_entries
 from dsice.typing import Floats, Ints
 
 MAX_FIT_POINTS = 200
+"""Points that the hyperparameters are fitted to, at most."""
 MAX_POSTERIOR_POINTS = 400
-MAX_NODES = 1024  # an axis with more levels is modelled on this many
-MAX_ENTRIES = 2_000_000  # of all tables together; beyond, the long axes get fewer nodes
-MIN_VARIANCE = 1e-10  # variance
+"""Points that a surface is conditioned on, at most."""
+MIN_VARIANCE = 1e-10
+"""Floor of variances, relative to the scale."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Prediction at the points of a batch of lines, packed in the order of the lines.
+    """Prediction at k points: those of a call, or of packed lines in their order.
 
     Attributes
     ----------
@@ -60,24 +63,30 @@ class Surface:
         Covariance factors of the axes.
     points, values, noise_variance
         Measured points as entries of the tables, int64 of shape (n, axes), their values and the
-        variances of these, both of shape (n,), in units of the covariance.
+        noise variances of these, both of shape (n,), in units of the covariance.
     pending
-        Points that are being measured, shape (p, axes), with `pending_noise` (p,): they narrow the
-        variance and say nothing of the mean.
+        Points that are being measured, shape (p, axes), and their noise variances `pending_noise`,
+        shape (p,): they reduce the variance and do not change the mean.
     basis
         Values of unpenalised functions at the points, shape (n, functions); not together with
         `pending`.
     codes
         Entry of the table for each level, by axis; levels are their own entries by default.
     hyperparameters
-        How the tables came about.
+        What the tables were made with.
     indices
-        Which of the caller's points these are, shape (n,); all by default.
+        Indices of the points among those of the caller, shape (n,); all by default.
 
     Attributes
     ----------
     single_noise
-        Variance of a single measurement, in units of the covariance.
+        Noise variance of a single measurement, in units of the covariance.
+    n_observed
+        Number of measured points; in `points` the pending ones follow them.
+    coefficients
+        M^-1 y of method.md, eq. (9), shape (n + p,); 0 at pending points.
+    scale
+        s^2 of method.md, eq. (10): turns variances relative to it into those of the values.
     """
 
     def __init__(
@@ -96,21 +105,24 @@ class Surface:
     ) -> None:
         from scipy.linalg.lapack import dpotrf, dtrtri
 
-        self.tables, self.hyperparameters, self._codes = tables, hyperparameters, codes
+        self.tables = tables
+        self.hyperparameters = hyperparameters
+        self._codes = codes
         k = len(points)
+        self.n_observed = k
         self.indices = np.arange(k) if indices is None else indices
         if pending is not None and len(pending):
+            if pending_noise is None:
+                pending_noise = np.ones(len(pending))
             points = np.concatenate([points, pending])
-            noise_variance = np.concatenate(
-                [noise_variance, np.ones(len(pending)) if pending_noise is None else pending_noise]
-            )
+            noise_variance = np.concatenate([noise_variance, pending_noise])
         self.points = np.array(points, dtype=np.int64, order="C")
-        self.noise_variance, self.n_observed = noise_variance, k
-        self.single_noise = (
-            hyperparameters.noise_variance + hyperparameters.nugget + JITTER
-            if hyperparameters
-            else float(noise_variance.max())
-        )
+        self.noise_variance = noise_variance
+        if hyperparameters:
+            self.single_noise = hyperparameters.noise_variance + hyperparameters.nugget + JITTER
+        else:
+            self.single_noise = float(noise_variance.max())
+        # M of method.md, eq. (7): the noise variance enters here
         covariance = tables.covariance(self.points, self.points)
         covariance[np.diag_indices(len(points))] += noise_variance
         lower, info = dpotrf(covariance, lower=1)
@@ -134,10 +146,9 @@ class Surface:
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""
         if self._codes is None:
-            return np.array(
-                points, dtype=np.int64, order="C"
-            )  # a copy: read-only arrays would be another signature
-        return _entries(points, self._codes)
+            # a copy: read-only arrays would be another signature of the kernels
+            return np.array(points, dtype=np.int64, order="C")
+        return table_entries(points, self._codes)
 
     def predict(self, points: Ints, basis: Floats | None = None) -> Prediction:
         """Mean and variance at points, int of shape (k, axes).
@@ -146,10 +157,8 @@ class Surface:
         """
         covariance = self.tables.covariance(self.entries(points), self.points)
         projected = covariance @ self._inverse
-        mean, variance = (
-            covariance @ self.coefficients,
-            self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected),
-        )
+        mean = covariance @ self.coefficients
+        variance = self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected)
         if self._basis is None:
             return Prediction(mean, np.maximum(variance, MIN_VARIANCE), projected)
         if basis is None:
@@ -169,7 +178,7 @@ class Surface:
         return np.asarray(np.prod(t.values[t.starts + entries * (t.sizes + 1)], axis=1))
 
     def linear_functional(self, covariance: Floats, prior: Floats) -> tuple[Floats, Floats]:
-        """Mean and variance of weighted sums of the surface, such as averages over a part of the grid: shapes (k,).
+        """Mean and variance of weighted sums of the surface, such as averages: shapes (k,).
 
         Parameters
         ----------
@@ -185,7 +194,10 @@ class Surface:
         )
 
     def loo_residuals(self) -> Floats:
-        """Error at each measured point of the surface through all others, in its standard deviations: shape (n,)."""
+        """Standardised leave-one-out residuals at the measured points, shape (n,).
+
+        Each is the error of the surface through all other points, in its standard deviations.
+        """
         return np.asarray(
             self.coefficients
             / np.sqrt(np.einsum("ij,ij->i", self._inverse, self._inverse) * self.scale)
@@ -198,14 +210,15 @@ class Surface:
         )
 
     def predict_observed(self) -> tuple[Floats, Floats]:
-        """Mean and variance of the true values at the measured points, those of pending points left out: shapes (n,).
+        """Mean and variance of the true values at the measured points, shapes (n_observed,).
 
-        Here a point's own roughness counts, which no other point knows of: where it was measured
+        The nugget of a point counts here, of which no other point knows: where a point was measured
         often, the mean of its measurements outweighs its neighbours.
         """
-        k, rough = self.n_observed, self.hyperparameters.nugget if self.hyperparameters else 0.0
+        k = self.n_observed
+        nugget = self.hyperparameters.nugget if self.hyperparameters else 0.0
         prior = self.tables.covariance(self.points[:k], self.points[:k])
-        prior[np.diag_indices(k)] += rough
+        prior[np.diag_indices(k)] += nugget
         projected = prior @ self._inverse[:k, :k]
         return prior @ self.coefficients[:k], np.maximum(
             np.diag(prior) - np.einsum("ij,ij->i", projected, projected), MIN_VARIANCE
@@ -222,9 +235,7 @@ class Surface:
         scores = Prediction(np.empty(k), np.empty(k), np.empty((k, n)))
         t = self.tables
         kernels.grid_score(
-            np.array(
-                offsets, dtype=np.int64
-            ),  # a copy: a read-only one would be another signature of the kernel
+            np.array(offsets, dtype=np.int64),  # a copy, as in `entries`
             self.entries(points),
             self.points,
             t.values,
@@ -271,9 +282,9 @@ def fit_surface(
     log_lam
         Fixes log(lam) in place of fitting it.
     hyperparameters
-        Of an earlier fit: nothing is fitted.
+        Hyperparameters of an earlier fit, used in place of fitting them.
     max_points
-        Points that the surface is drawn through at most.
+        Points that the surface is conditioned on, at most.
 
     Raises
     ------
@@ -284,39 +295,32 @@ def fit_surface(
     ----------
     Wahba, Spline Models for Observational Data, 1990; Gu, Smoothing Spline ANOVA Models, 2013.
     """
-    places, y, weights = _checked(points, values, counts, len(shape))
+    points, y, weights = _checked(points, values, counts, len(shape))
     fitted = hyperparameters or fit_hyperparameters(
-        places, y, shape, ordered, counts=weights, log_lam=log_lam
+        points, y, shape, ordered, counts=weights, log_lam=log_lam
     )
-    codes, log = _codes(shape), float(np.log(fitted.lam))
-    priors = _priors(codes, ordered)
+    codes = table_codes(shape)
+    log = float(np.log(fitted.lam))
     tables = CovarianceTables.of(
         [
-            1.0 + t * p.covariance(log, np.arange(p.levels + 1))[0]
-            for t, p in zip(fitted.theta, priors, strict=True)
+            1.0 + theta * prior.covariance(log, np.arange(prior.levels + 1))[0]
+            for theta, prior in zip(fitted.theta, _priors(codes, ordered), strict=True)
         ]
     )
-    some = representative(y, max_points)
-    noise = fitted.noise_variance / weights[some] + fitted.nugget + JITTER
-    pending = (
-        np.empty((0, len(shape)), dtype=np.int64)
-        if pending is None
-        else np.asarray(pending, dtype=np.int64)
-    )
-    single = np.full(len(pending), fitted.noise_variance + fitted.nugget + JITTER)
-    options: dict[str, Any] = {
-        "pending": _entries(pending, codes),
-        "pending_noise": single,
-        "indices": some,
-    }
+    subset = representative(y, max_points)
+    if pending is None:
+        pending = np.empty((0, len(shape)), dtype=np.int64)
     return Surface(
         tables,
-        _entries(places[some], codes),
-        y[some],
-        noise,
+        table_entries(points[subset], codes),
+        y[subset],
+        # the variance of the mean of the measurements of a point: method.md, eqs. (5) and (24)
+        fitted.noise_variance / weights[subset] + fitted.nugget + JITTER,
+        pending=table_entries(np.asarray(pending, dtype=np.int64), codes),
+        pending_noise=np.full(len(pending), fitted.noise_variance + fitted.nugget + JITTER),
         codes=codes,
         hyperparameters=fitted,
-        **options,
+        indices=subset,
     )
 
 
@@ -331,76 +335,62 @@ def fit_hyperparameters(
     squares: Floats | None = None,
     dof: Floats | None = None,
 ) -> Hyperparameters:
-    """The hyperparameters alone; the arguments are those of `fit_surface`.
+    """Fit the hyperparameters alone; the arguments are those of `fit_surface`.
 
-    `squares`, `dof`: of the single measurements of each point, the sum of squares around their mean
-    and its degrees of freedom, shape (n,).
+    Parameters
+    ----------
+    squares, dof
+        Of the single measurements of each point: sum of squares around their mean and residual
+        degrees of freedom, both of shape (n,).
     """
-    places, y, weights = _checked(points, values, counts, len(shape))
-    codes = _codes(shape)
-    some = representative(y, MAX_FIT_POINTS)
-    within = (
-        (0.0, 0)
-        if squares is None or dof is None
-        else (float(squares[some].sum()), int(dof[some].sum()))
-    )
-    entries, priors = _entries(places[some], codes), _priors(codes, ordered)
+    points, y, weights = _checked(points, values, counts, len(shape))
+    codes = table_codes(shape)
+    subset = representative(y, MAX_FIT_POINTS)
+    within = (0.0, 0)
+    if squares is not None and dof is not None:
+        within = (float(squares[subset].sum()), int(dof[subset].sum()))
     return maximise_evidence(
-        entries, y[some], weights[some], priors, log_lam=log_lam, within=within
+        table_entries(points[subset], codes),
+        y[subset],
+        weights[subset],
+        _priors(codes, ordered),
+        log_lam=log_lam,
+        within=within,
     )
 
 
 def _priors(codes: Sequence[Ints], ordered: Sequence[bool]) -> list[AxisPrior]:
-    """One per axis; the last entry, "does not exist here", lies beyond the levels."""
+    """The prior of each axis; the last entry, "does not exist here", lies beyond its levels."""
     return [AxisPrior(int(code[-1]), o) for code, o in zip(codes, ordered, strict=True)]
 
 
-def _entries(points: Ints, codes: Sequence[Ints]) -> Ints:
-    return np.ascontiguousarray(
-        np.stack([code[points[:, j]] for j, code in enumerate(codes)], axis=1)
-    )
-
-
-def representative(values: Floats, most: int) -> Ints:
-    """Places of at most `most` values, ascending: the lowest, and an even choice by rank of the others."""
-    if len(values) <= most:
+def representative(values: Floats, max_points: int) -> Ints:
+    """Increasing indices of the lowest values and of an even choice, by rank, of the others."""
+    if len(values) <= max_points:
         return np.arange(len(values))
     order = np.argsort(values, kind="stable")
-    low, rest = order[: most // 2], order[most // 2 :]
-    even = np.linspace(0, len(rest) - 1, most - len(low)).astype(np.int64)
+    low, rest = order[: max_points // 2], order[max_points // 2 :]
+    even = np.linspace(0, len(rest) - 1, max_points - len(low)).astype(np.int64)
     return np.sort(np.concatenate([low, rest[even]]))
-
-
-def _codes(shape: Sequence[int]) -> list[Ints]:
-    """Entry of the table for each level and for "does not exist here"; very long axes share entries."""
-    most = MAX_NODES
-    while sum(min(m, most) ** 2 for m in shape) > MAX_ENTRIES and most > 2:
-        most = most * 3 // 4
-    codes = []
-    for m in shape:
-        size = min(m, most)
-        nodes = np.rint(np.arange(m) * ((size - 1) / max(m - 1, 1))).astype(np.int64)
-        codes.append(np.append(nodes, size))
-    return codes
 
 
 def _checked(
     points: Ints, values: Floats, counts: Floats | None, ndim: int
 ) -> tuple[Ints, Floats, Floats]:
-    places, y = np.asarray(points, dtype=np.int64), np.asarray(values, dtype=float)
+    levels, y = np.asarray(points, dtype=np.int64), np.asarray(values, dtype=float)
     weights = np.ones(len(y)) if counts is None else np.asarray(counts, dtype=float)
     if (
-        places.ndim != 2
-        or places.shape[1] != ndim
-        or not len(places) == len(y) == len(weights)
+        levels.ndim != 2
+        or levels.shape[1] != ndim
+        or not len(levels) == len(y) == len(weights)
         or not len(y)
     ):
         raise FitError(
             f"points, values, counts: expected shapes (n, {ndim}), (n,) and (n,) with n >= 1, "
-            f"got {places.shape}, {y.shape} and {weights.shape}"
+            f"got {levels.shape}, {y.shape} and {weights.shape}"
         )
     if not np.isfinite(y).all():
         raise FitError(
             "values: expected finite numbers; leave failed points out, or give them a bad value"
         )
-    return places, y, weights
+    return levels, y, weights

@@ -118,7 +118,7 @@ def back_substitute(
 def solve_refined(
     k: int, rows: Floats, x: Floats, y: Floats, g: Floats, f: Floats, m: Floats
 ) -> float:
-    """f and m with one step of iterative refinement, for large lam. Returns z' B^-1 z."""
+    """Curve f and m with one step of iterative refinement, for large lam. Returns z' B^-1 z."""
     e, de, dm, zero, steps = (
         np.empty(k),
         np.empty(k),
@@ -283,7 +283,7 @@ def write_curve(
 
 @kernel(inline=True)
 def quadratic_form(k: int, rows: Floats) -> float:
-    """z' B^-1 z."""
+    """Quadratic form z' B^-1 z."""
     total = 0.0
     for j in range(k - 2):
         total += rows[j, 0] * rows[j, 0] / rows[j, 1]
@@ -350,7 +350,7 @@ def choose_lam(
     g: Floats,
     rows: Floats,
 ) -> float:
-    """lam by REML with the weak prior, as `smoothing.choose_lam`; g and rows are work space."""
+    """The lam by REML with the weak prior, as `smoothing.choose_lam`; g and rows are work space."""
     if k < REML_KNOTS:
         return DEFAULT_LAM * scale
     tr = tq = steepest = heaviest = bend = 0.0

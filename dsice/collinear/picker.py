@@ -55,6 +55,8 @@ class Picker:
     def best(self, beta: float, blocked: Array) -> int:
         """Number of the candidate with the lowest mean - beta * sd; -1: all are blocked.
 
+        This is method.md, eq. (21).
+
         Parameters
         ----------
         beta
@@ -69,7 +71,7 @@ class Picker:
         return int(np.argmin(merit))
 
     def take(self, chosen: int) -> None:
-        """Narrow all variances as if this candidate were measured (a rank-one update)."""
+        """Narrow all variances as if this candidate were measured: method.md, eq. (22)."""
         rows = self._rows[:, : self._used]
         prior = self._surface.covariance(self.points, self.points[chosen])
         shared = prior - rows @ rows[chosen]

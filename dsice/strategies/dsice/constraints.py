@@ -51,7 +51,8 @@ class ConstraintModel:
     def penalty(self, points: Ints) -> Floats:
         """What is added to the model's mean at points, int of shape (k, axes): shape (k,).
 
-        It is 4 (1 - p), where p is the product of the chances that each bound holds.
+        It is 4 (1 - p), where p is the product of the chances that each bound holds (method.md,
+        eq. (19)).
         """
         from scipy.special import ndtr
 

@@ -57,7 +57,10 @@ class InitialDesign:
         self._before.append(point)
 
     def _similarity(self, candidates: Ints, before: Ints) -> Floats:
-        """Half the similarity to itself plus that to all points before, shape (candidates,)."""
+        """Half the similarity to itself plus that to all points before, shape (candidates,).
+
+        This is method.md, eq. (20).
+        """
         own = np.ones(len(candidates))
         others = np.ones((len(candidates), len(before)))
         for axis, kernel in enumerate(self._kernels):

@@ -46,7 +46,7 @@ class Measurements:
         Mean score of each point, shape (k,); NaN where none is known.
     squares, dof
         Of the trials of each point: the sum of squares around their mean, in units of `metric`, and
-        its residual degrees of freedom, both of shape (k,).
+        its residual degrees of freedom, both of shape (k,): SS and nu of method.md, eq. (23).
     """
 
     points: Ints
@@ -188,7 +188,7 @@ def _rounded(values: Floats) -> Floats:
 def normal_scores(values: Array) -> Floats:
     """Phi^-1((r - 1/2) / n) of each value's place r, centred, with standard deviation 1.
 
-    Equal values share their mean place.
+    Equal values share their mean place (method.md, eq. (18)).
     """
     from scipy.special import ndtri
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from dsice import spline
-from dsice.collinear.lines import MAX_LISTED
+from dsice.collinear.lines import MAX_LISTED, WidthSchedule
 from dsice.directions import Line, line
 from dsice.directions.ladder import Direction
 from dsice.directions.lines import PackedLines
@@ -19,8 +19,13 @@ from dsice.history import History
 from dsice.space import Space
 from dsice.spline.evidence import AxisPrior
 from dsice.strategies import DSICE, Strategy, Stream
-from dsice.strategies.dsice.candidates import CENTRES, NEW_CENTRES, Centres, SearchModel
-from dsice.strategies.dsice.search import LineSearch, WidthSchedule
+from dsice.strategies.dsice.search import (
+    CENTRES,
+    NEW_CENTRES,
+    Centres,
+    LineSearch,
+    SearchModel,
+)
 from dsice.trial import Proposal
 from dsice.typing import Point
 
@@ -47,7 +52,7 @@ def no_lines(centres: Sequence[Point], shape: Sequence[int], *_: Any) -> PackedL
     return PackedLines.empty(len(shape))
 
 
-def at_once(_: History, limit: int) -> WidthSchedule:
+def at_once(ndim: int, probes: object, losses: object, limit: int) -> WidthSchedule:
     """In place of `WidthSchedule.of`: up to four axes from the first line on."""
     width = min(limit, 4)
     return WidthSchedule(width, width, 0, 0, limit)

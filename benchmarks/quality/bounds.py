@@ -61,7 +61,7 @@ def main() -> None:
     print(f"rank after {SHOWN} trials, geometric mean of {PROBLEMS} problems")
     for share in SHARES:
         _show("with a model of the bound", share, search)
-        with mock.patch("dsice.strategies.dsice.candidates.ConstraintModel", lambda *_: None):
+        with mock.patch("dsice.strategies.dsice.search.ConstraintModel", lambda *_: None):
             _show("infeasible ones are bad ones", share, search)
         _show("random", share, Random())
 

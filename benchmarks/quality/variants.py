@@ -50,15 +50,15 @@ VARIANTS: dict[str, Kind] = {
     "no lines": strategy(
         lambda batch: Altered(
             {
-                "dsice.strategies.dsice.candidates.open_lines": no_lines,
-                "dsice.strategies.dsice.candidates.SCAN": 4000,
-                "dsice.strategies.dsice.candidates.SINGLES": 2000,
+                "dsice.strategies.dsice.search.open_lines": no_lines,
+                "dsice.strategies.dsice.search.SCAN": 4000,
+                "dsice.strategies.dsice.search.SINGLES": 2000,
             }
         ),
         "4000 random points of the grid are the candidates",
     ),
     "all widths at once": strategy(
-        lambda batch: Altered({"dsice.strategies.dsice.search.WidthSchedule.of": at_once}),
+        lambda batch: Altered({"dsice.collinear.lines.WidthSchedule.of": at_once}),
         "directions of up to four axes from the first line on",
     ),
     "random directions": strategy(
@@ -70,7 +70,7 @@ VARIANTS: dict[str, Kind] = {
             {
                 "dsice.strategies.dsice.strategy.LineSearch": OneLine,
                 "dsice.strategies.dsice.search.choose_centres": random_centres,
-                "dsice.strategies.dsice.candidates.SHORTLIST": 10**6,
+                "dsice.strategies.dsice.search.SHORTLIST": 10**6,
             }
         ),
         "a d-spline of alpha 0.1 on each line by itself, random new centres",

@@ -6,8 +6,8 @@ through the points that are best so far; unlike it, the lines may change several
 chosen on them before any is measured, as batch Bayesian optimisation does (GP-BUCB; Desautels,
 Krause and Burdick, JMLR 2014).
 
-- `lines`: which lines to open through given centres.
+- `lines`: which lines to open through given centres, and when lines get wider.
 - `picker`: which of the points on them to measure, one after the other.
 
-The search around it - which points are centres, when lines get wider - is `dsice.strategies.dsice`.
+The search around it - which points are centres, what is minimised - is `dsice.strategies.dsice`.
 """

@@ -1,17 +1,17 @@
 """Lines through centres: narrow ones first, each once, as many as there is room for.
 
-See "Lines" in docs/method.md.
+See "Lines" and "Widening" in docs/method.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
 
 import numpy as np
 
-from dsice.directions import directions
+from dsice.directions import count, directions
 from dsice.directions.lines import PackedLines, ends, packed
 from dsice.typing import Ints, Point
 
@@ -111,7 +111,7 @@ def _ladder(
     axes = tuple(int(j) for j in movable)
     for w in range(1, width + 1):
         pool = tuple(range(ndim)) if w == 1 else axes
-        if comb(len(pool), w) << (w - 1) > MAX_LISTED:
+        if count(len(pool), w) > MAX_LISTED:
             yield _drawn(ndim, np.array(pool), w, rng)
             continue
         found = _listed(ndim, w, pool)
@@ -136,3 +136,76 @@ def _drawn(ndim: int, pool: Ints, width: int, rng: np.random.Generator) -> Ints:
     found = np.zeros((MAX_LISTED, ndim), dtype=np.int64)
     np.put_along_axis(found, axes, signs, axis=1)
     return found
+
+
+@dataclass
+class WidthSchedule:
+    """How wide directions are, counted over the proposals.
+
+    Width 2 opens after two proposals per axis on axis lines: one probe of each both ways. Width
+    w + 1 > 2 opens after a stretch without improvement of the best at width w: 2 told trials per
+    axis, at least 20. Nothing closes again.
+
+    Attributes
+    ----------
+    width
+        Widest directions in use now.
+    widest
+        Widest that this batch may come to.
+    """
+
+    width: int
+    widest: int
+    _probes: int
+    _enough: int
+    _limit: int
+
+    @classmethod
+    def of(
+        cls,
+        ndim: int,
+        probes: Sequence[bool],
+        losses: Sequence[tuple[float, float] | None],
+        limit: int,
+    ) -> WidthSchedule:
+        """What the trials so far say.
+
+        Parameters
+        ----------
+        ndim
+            Number of axes.
+        probes
+            Which trials were proposed on lines.
+        losses
+            What each trial is ordered by, such as (violation, score); None: it has no score.
+        limit
+            Directions are never wider.
+        """
+        enough = 2 * ndim
+        width = 1
+        if sum(probes) >= enough:
+            width = 2 + _stretches(probes, losses, enough)
+        return cls(min(width, limit), min(max(width, 2), limit), sum(probes), enough, limit)
+
+    def count(self) -> None:
+        """Count a proposal on a line."""
+        self._probes += 1
+        if self.width == 1 and self._probes >= self._enough:
+            self.width = min(2, self._limit)
+
+
+def _stretches(
+    probes: Sequence[bool], losses: Sequence[tuple[float, float] | None], enough: int
+) -> int:
+    """How many stretches without improvement there were since `enough` proposals on lines."""
+    probed = stale = stretches = 0
+    best = (np.inf, np.inf)
+    for probe, loss in zip(probes, losses, strict=True):
+        if loss is not None and loss < best:
+            best, stale = loss, 0
+        elif loss is not None and probed >= enough:
+            stale += 1
+        probed += probe
+        if stale >= max(20, enough):
+            stretches, stale = stretches + 1, 0
+    return stretches

@@ -10,8 +10,7 @@ docs/method.md has the method in full.
 - `initial_design`: where the first batch is chosen.
 - `model`: normal scores of what was measured, and the d-spline through them.
 - `constraints`: a model of each bound of the goal.
-- `candidates`: centres, the lines through them, and the points that may be chosen.
-- `search`: how wide lines are, and the choice of a batch.
+- `search`: one ask, from centres and the lines through them to the batch.
 - `replicates`: which points to measure again under noise.
 - `convergence`: when to stop.
 """

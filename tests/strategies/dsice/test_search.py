@@ -15,8 +15,7 @@ import pytest
 from dsice import Choice, Require, Space, Trial, Tuner, When
 from dsice.spline import kernels
 from dsice.strategies import DSICE
-from dsice.strategies.dsice.candidates import NEW_CENTRES
-from dsice.strategies.dsice.search import LineSearch
+from dsice.strategies.dsice.search import NEW_CENTRES, LineSearch
 
 Objective = Callable[[Mapping[str, Any]], float]
 

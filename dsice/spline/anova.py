@@ -34,8 +34,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from dsice.spline.evidence import CovarianceTables
 from dsice.spline.surface import Surface
-from dsice.spline.tables import CovarianceTables
 from dsice.typing import Floats, Ints
 
 Bools = NDArray[np.bool_]

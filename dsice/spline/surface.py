@@ -22,10 +22,12 @@ from dsice.errors import FitError
 from dsice.spline.evidence import (
     JITTER,
     AxisPrior,
+    CovarianceTables,
     Hyperparameters,
     maximise_evidence,
+    table_codes,
+    table_entries,
 )
-from dsice.spline.tables import CovarianceTables, table_codes, table_entries
 from dsice.typing import Floats, Ints
 
 MAX_FIT_POINTS = 200

@@ -6,8 +6,7 @@ with it; the journal beside it holds what was measured. For example, ``[strategy
 ``name = "random"`` makes the study a random search.
 
 `file` reads a file into a `Study`, which makes the tuner and the launcher; `sections` reads each
-section into the object that it describes; `toml` reads a table key by key, with errors that name
-file, section and key.
+section, key by key, into the object that it describes, with errors that name file, section and key.
 """
 
 from dsice.study.file import Study, read_study

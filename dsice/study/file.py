@@ -49,6 +49,7 @@ from dsice.stopping import Stopper
 from dsice.strategies import Strategy
 from dsice.study.sections import (
     LauncherSection,
+    Section,
     make_importable,
     read_goal,
     read_launcher,
@@ -56,7 +57,6 @@ from dsice.study.sections import (
     read_stopper,
     read_strategy,
 )
-from dsice.study.toml import Section
 from dsice.tuner import Tuner
 from dsice.typing import PathLike
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -47,8 +48,6 @@ class OpenStudy:
         As in `Tuner`.
     history
         All trials.
-    runs
-        Lost runs and preparations, for whoever launches trials.
     """
 
     def _begin(
@@ -68,9 +67,8 @@ class OpenStudy:
         self._recorder = recorder
         self._mutex = threading.RLock()
         self._queue = [] if loaded is None else loaded.queue
-        lost = Counter[int]() if loaded is None else loaded.lost_runs
-        prepared = {} if loaded is None else loaded.preparations
-        self.runs = Runs(self.history, recorder, self._mutex, lost, prepared)
+        self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
+        self._prepared = {} if loaded is None else loaded.preparations
         self._again = [t.id for t in self.history.pending()] if orphans == "again" else []
 
     @classmethod
@@ -125,6 +123,11 @@ class OpenStudy:
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
         return opened
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Lost runs and preparations, for whoever launches trials."""
+        return Runs(self.history, self._recorder, self._mutex, self._lost_runs, self._prepared)
 
     @property
     def journal(self) -> Path | None:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from dsice.spline.evidence import LOG_BOUNDS, AxisPrior, _Evidence, maximise_evidence
-from dsice.spline.tables import CovarianceTables
+from dsice.spline.evidence import LOG_BOUNDS, AxisPrior, CovarianceTables, _Evidence, maximise_evidence
 from tests.spline.grids import Array, factors_of, penalised, product, some
 
 SHAPE, ORDERED = (6, 9, 4), (True, True, False)

@@ -13,9 +13,8 @@ import pytest
 
 from dsice.errors import FitError
 from dsice.spline import fit, kernels
-from dsice.spline.evidence import JITTER, Hyperparameters
+from dsice.spline.evidence import JITTER, CovarianceTables, Hyperparameters
 from dsice.spline.surface import MAX_FIT_POINTS, MAX_POSTERIOR_POINTS, Surface, fit_surface, representative
-from dsice.spline.tables import CovarianceTables
 from tests.spline.grids import Array, Ints, axis_covariance, factors_of, grid, posterior, product, some
 
 SHAPE, ORDERED = (7, 5, 4), (True, True, False)

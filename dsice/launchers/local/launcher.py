@@ -16,7 +16,7 @@ from typing import Any
 from dsice.errors import LaunchError
 from dsice.launchers import base, outcome, processes, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
-from dsice.launchers.local.pinning import pinning_of
+from dsice.launchers.local.pinning import Pinning, pinning_of
 from dsice.launchers.local.process import Lifeline, TrialProcess, wait
 from dsice.launchers.program import Program, is_function_file, program_of
 
@@ -100,8 +100,13 @@ class Local(Launcher):
         gpus: int | Sequence[int | str] | None = None,
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
     ) -> None:
-        self._pinning = pinning_of(gpus, cpus_per_trial, slots, env or {})
-        self._slots = self._capacity = self._pinning.slots(slots)
+        self._pinning: Pinning | None = None
+        if gpus is not None or cpus_per_trial is not None:
+            self._pinning = pinning_of(gpus, cpus_per_trial, slots, env or {})
+            self._slots = self._pinning.slots(slots)
+        else:
+            self._slots = base.slots("Local", slots)
+        self._capacity = self._slots
         self._timeout = None if timeout is None else base.seconds("Local", "timeout", timeout)
         self._grace = base.seconds("Local", "grace", grace, least=0.0)
         self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
@@ -182,7 +187,8 @@ class Local(Launcher):
             )
             self._running[job.id] = trial
             lifeline = self._lifeline.reader if self._lifeline else None
-            environment, cpus = self._environment(job, directory, slot), self._pinning.cores(slot)
+            environment = self._environment(job, directory, slot)
+            cpus = () if self._pinning is None else self._pinning.cores(slot)
             trial.start(arguments, environment, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
         except OSError as error:
             # no memory or processes left, disk full: the machine's fault, and the others go on
@@ -207,7 +213,7 @@ class Local(Launcher):
         parent = trial_directory.parent_directory(directory, job)
         variables: dict[str, str | None] = {
             **inherited,
-            **self._pinning.variables(slot),
+            **({} if self._pinning is None else self._pinning.variables(slot)),
             "DSICE_PARENT_DIR": None if parent is None else str(parent),
             **self._env,
             **job.variables,

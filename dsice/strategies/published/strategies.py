@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from dsice.checks import flag, number, whole, wrong
 from dsice.errors import OptionError
 from dsice.history import History
@@ -125,7 +127,8 @@ class FromStart(Published):
     def __post_init__(self) -> None:
         name = type(self).__name__
         _check_alpha(self, self.alpha)
-        whole(name, "latin", self.latin, 0, "0 means no Latin hypercube")
+        latin_points = whole(name, "latin", self.latin, 0, "0 means no Latin hypercube")
+        object.__setattr__(self, "latin", latin_points)
         if self.start is None:
             return
         if not isinstance(self.start, Mapping):
@@ -172,7 +175,7 @@ class Batched(FromStart):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(type(self).__name__, "batch", self.batch, 1)
+        object.__setattr__(self, "batch", whole(type(self).__name__, "batch", self.batch, 1))
 
     @property
     def _batch_size(self) -> int:
@@ -261,3 +264,5 @@ class Radial2024(Batched):
 def _check_alpha(owner: Strategy, alpha: object) -> None:
     name = type(owner).__name__
     number(name, "alpha", alpha, "a finite number > 0", above=0.0)
+    if isinstance(alpha, np.generic):  # a journal takes Python's own numbers
+        object.__setattr__(owner, "alpha", alpha.item())

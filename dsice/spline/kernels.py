@@ -570,10 +570,9 @@ def fit_lines(
                 lightest = min(lightest, weights[at + j])
         used = lam
         if lam == 0.0:
-            repeat_stats = (repeats[i, 0], repeats[i, 1], size + abs(mean))
-            used = choose_lam(
-                k, x, y, iw, repeats[i, 2] * grid[1] * grid[1] * grid[1], repeat_stats, g, rows
-            )
+            scale = repeats[i, 2] * grid[1] * grid[1] * grid[1]
+            known = (repeats[i, 0], repeats[i, 1], size + abs(mean))
+            used = choose_lam(k, x, y, iw, scale, known, g, rows)
         if lam == 0.0 or len(weights) > 0:
             for j in range(k):
                 g[j] = used * iw[j]
@@ -584,8 +583,7 @@ def fit_lines(
             argmin[i] = min(max(int((place - grid[0] + 1.0) // grid[1]), 0), n - 1)
             low = value_at(k, x, f, m, grid[0] + grid[1] * argmin[i])
         dof = repeats[i, 0] - min(k, 2)
-        # the noise variance of a measurement of weight 1: method.md, eq. (16)
-        sigma2 = (used * q + repeats[i, 1]) / dof if dof > 0.0 else math.inf
+        sigma2 = (used * q + repeats[i, 1]) / dof if dof > 0.0 else math.inf  # noise variance, (16)
         stats[i, 0], stats[i, 1], stats[i, 2], stats[i, 3] = mean + low, used, sigma2, k
         if len(curves) > 0:
             write_curve(k, x, f, m, mean, grid, curves, starts[i], starts[i + 1], starts[end])

@@ -20,7 +20,11 @@ def axis_covariance(m: int, lam: float) -> Array:
     h = 1.0 / (m - 1)
     first, second = np.diff(np.eye(m), 1, axis=0), np.diff(np.eye(m), 2, axis=0)
     centre = np.eye(m) - 1.0 / m
-    raw = centre @ np.linalg.inv(lam * second.T @ second / h**3 + first.T @ first / h + h * np.eye(m)) @ centre
+    raw = (
+        centre
+        @ np.linalg.inv(lam * second.T @ second / h**3 + first.T @ first / h + h * np.eye(m))
+        @ centre
+    )
     return raw / np.diag(raw).mean()
 
 
@@ -44,21 +48,37 @@ def product(factors: Sequence[Array], theta: Array, a: Ints, b: Ints) -> Array:
 
 def factors_of(shape: Sequence[int], ordered: Sequence[bool], lam: float) -> list[Array]:
     """One table per axis, "does not exist here" last."""
-    return [with_absent(axis_covariance(m, lam) if o else exchangeable(m)) for m, o in zip(shape, ordered, strict=True)]
+    return [
+        with_absent(axis_covariance(m, lam) if o else exchangeable(m))
+        for m, o in zip(shape, ordered, strict=True)
+    ]
 
 
-def penalised(points: Ints, values: Array, counts: Array, shape: Sequence[int], ordered: Sequence[bool], p: Array) -> float:
+def penalised(
+    points: Ints,
+    values: Array,
+    counts: Array,
+    shape: Sequence[int],
+    ordered: Sequence[bool],
+    p: Array,
+) -> float:
     """Minus the log likelihood at (log theta, log lam, log noise), its scale profiled out, minus the log priors; no constant."""
     d, n = len(shape), len(values)
     covariance = product(factors_of(shape, ordered, math.exp(p[d])), np.exp(p[:d]), points, points)
     covariance = covariance + np.diag(math.exp(p[d + 1]) / counts + JITTER)
     energy = values @ np.linalg.solve(covariance, values)
     priors = [*[LOG_THETA_PRIOR] * d, LOG_LAM_PRIOR, LOG_NOISE_PRIOR]
-    penalty = sum(((x - middle) / spread) ** 2 for x, (middle, spread) in zip(p, priors, strict=True))
-    return float(0.5 * n * np.log(energy / n) + 0.5 * np.linalg.slogdet(covariance)[1] + 0.5 * penalty)
+    penalty = sum(
+        ((x - middle) / spread) ** 2 for x, (middle, spread) in zip(p, priors, strict=True)
+    )
+    return float(
+        0.5 * n * np.log(energy / n) + 0.5 * np.linalg.slogdet(covariance)[1] + 0.5 * penalty
+    )
 
 
-def posterior(covariance: Array, noise: Array, cross: Array, own: Array, values: Array) -> tuple[Array, Array]:
+def posterior(
+    covariance: Array, noise: Array, cross: Array, own: Array, values: Array
+) -> tuple[Array, Array]:
     """Mean and variance of a Gaussian process of mean 0; cross: covariance of the wanted points with the data."""
     solved = np.linalg.solve(covariance + np.diag(noise), np.c_[values, cross.T])
     return cross @ solved[:, 0], own - np.einsum("ij,ji->i", cross, solved[:, 1:])

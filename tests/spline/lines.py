@@ -41,10 +41,14 @@ class Batch(NamedTuple):
         """Line i by ``fit``."""
         part = slice(self.offsets[i], self.offsets[i + 1])
         weights = self.weights[part] if weighted else None
-        return fit(self.levels[part], self.values[part], int(self.sizes[i]), weights=weights, **options)  # type: ignore[arg-type]
+        return fit(
+            self.levels[part], self.values[part], int(self.sizes[i]), weights=weights, **options
+        )  # type: ignore[arg-type]
 
 
-def ragged(lines: int, rng: np.random.Generator, *, repeats: bool = False, fewest: int = 1) -> Batch:
+def ragged(
+    lines: int, rng: np.random.Generator, *, repeats: bool = False, fewest: int = 1
+) -> Batch:
     """Random walks on lines of up to 64 levels with up to 16 measurements."""
     levels, values, counts, sizes = [], [], [], []
     for _ in range(lines):

@@ -22,7 +22,9 @@ def test_it_is_the_d_spline_of_the_refined_grid(m: int, k: int, buffer: int, spa
     curve = MarkerFit(m, buffer=buffer)
     for level, value in data:
         curve.add(level, value)
-    other = fit([level for level, _ in data], [value for _, value in data], m, alpha=0.1, spacing=spacing)
+    other = fit(
+        [level for level, _ in data], [value for _, value in data], m, alpha=0.1, spacing=spacing
+    )
     scale = 1 + max(abs(value) for value in curve.levels())
     assert np.allclose(curve.levels(), other.at(range(m)), rtol=0, atol=1e-9 * scale)
     if buffer:
@@ -40,7 +42,9 @@ def test_it_minimises_the_published_sum_on_all_markers() -> None:
     for i in range(n - 2):
         rows.append(alpha * (np.eye(n)[i] - 2 * np.eye(n)[i + 1] + np.eye(n)[i + 2]))
         right.append(0.0)
-    assert np.allclose(curve.markers(), np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0], atol=1e-10)
+    assert np.allclose(
+        curve.markers(), np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0], atol=1e-10
+    )
 
 
 def test_markers_belong_to_the_level_before_and_the_two_around_the_next() -> None:

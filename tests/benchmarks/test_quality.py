@@ -1,4 +1,4 @@
-"""The comparison of search quality: its scores against plain twins, its rounds, its peers, its pages."""
+"""The comparison of search quality: scores against plain twins, rounds, peers and pages."""
 
 from __future__ import annotations
 

@@ -65,8 +65,10 @@ def test_ask_and_tell_make_a_study_without_a_coordinator(
     ]
     seen = Tuner.read(journal)
     assert [(str(t.state), t.values, t.seconds, t.error) for t in seen.history] == [
-        ("failed", (), None, "diverged"), ("done", (0.5,), 2.5, None), ("done", (-1.5, 2.0), None, None),
-    ]  # fmt: skip
+        ("failed", (), None, "diverged"),
+        ("done", (0.5,), 2.5, None),
+        ("done", (-1.5, 2.0), None, None),
+    ]
     assert seen.best is not None and seen.best.id == 2
 
 
@@ -188,7 +190,10 @@ def test_waiting_has_an_end_and_says_who_holds_it(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked(capsys, study)
-    program = "import sys, time; from dsice import Journal; j = Journal(sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    program = (
+        "import sys, time; from dsice import Journal; j = Journal(sys.argv[1]); "
+        "print('held', flush=True); time.sleep(60)"
+    )
     journal = str(study.with_suffix(".jsonl"))
     holder = subprocess.Popen([sys.executable, "-c", program, journal], stdout=subprocess.PIPE)
     try:

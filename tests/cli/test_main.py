@@ -531,7 +531,8 @@ def test_step_reports_a_point_and_says_when_to_stop(
 def test_a_shell_command_reports_its_curve(tmp_path: Path) -> None:
     step = f"{sys.executable} -m dsice.cli step"
     (tmp_path / "s.toml").write_text(
-        f"[study]\ncommand = '{step} 1 0.5 && {step} 2 0.25 && echo {{x}}'\nslots = 1\n[space]\nx = [1]\n[goal]\n"
+        f"[study]\ncommand = '{step} 1 0.5 && {step} 2 0.25 && echo {{x}}'\nslots = 1\n"
+        "[space]\nx = [1]\n[goal]\n"
     )
     assert main(["run", str(tmp_path / "s.toml"), "--no-progress"]) == 0
     assert Tuner.read(tmp_path / "s.jsonl").history[0].curve == ((1, 0.5), (2, 0.25))
@@ -583,7 +584,11 @@ def test_every_command_has_its_arguments(name: str, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("argv", [["--help"], ["step", "--help"]])
 def test_nothing_heavy_is_imported_for_help_or_a_step(argv: list[str]) -> None:
-    code = f"import sys; from dsice.cli.main import main\ntry:\n    main({argv})\nexcept SystemExit:\n    print(*sys.modules)"
+    code = (
+        "import sys; from dsice.cli.main import main\n"
+        f"try:\n    main({argv})\n"
+        "except SystemExit:\n    print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"scipy", "pandas", "rich", "dsice.tuner", "dsice.launchers"}.intersection(
         done.stdout.split()

@@ -69,7 +69,7 @@ def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
 
 
 def test_a_narrowed_point_gives_way_to_another() -> None:
-    """What keeps a batch useful together: after a few choices the same place is no longer the most promising."""
+    """A batch stays diverse: after a few choices the same place is no longer the most promising."""
     lines, surface = candidates(), model()
     picker = Picker(
         surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=8

@@ -15,7 +15,7 @@ TRACES = Path(__file__).parents[2].parent / "shared" / "traces"
 
 
 def plain(ndim: int, width: int) -> list[tuple[int, ...]]:
-    """All directions of a width by the words of the paper: axes as a bit mask, signs as a bit mask, + first."""
+    """All directions of a width as the paper has them: axes and signs as bit masks, + first."""
     found = []
     for mask in range(1, 2**ndim):
         axes = [axis for axis in range(ndim) if mask >> axis & 1]

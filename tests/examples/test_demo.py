@@ -1,4 +1,4 @@
-"""The demo: killed with -9 at ten moments and resumed, it loses nothing and measures nothing twice that was told."""
+"""The demo, killed with -9 ten times and resumed, loses nothing and measures nothing twice."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ KILLS = 10
 TRAIN = """
 import json, os, sys, time
 with open({runs!r}, "a") as file:
-    file.write(os.environ["DSICE_TRIAL"] + "\\n")  # one short write to an append-only file: whole lines
+    # one short write to an append-only file: whole lines
+    file.write(os.environ["DSICE_TRIAL"] + "\\n")
 named = dict(zip(sys.argv[1::2], map(float, sys.argv[2::2])))
 time.sleep({seconds})
 lr, batch = named["--lr"], named["--batch"]
-print(json.dumps({{"loss": abs(lr - 0.1) + batch / 1000 + abs(named["--dropout"] - 0.2), "test_error": lr / 10}}))
+loss = abs(lr - 0.1) + batch / 1000 + abs(named["--dropout"] - 0.2)
+print(json.dumps({{"loss": loss, "test_error": lr / 10}}))
 """
 
 

@@ -1,4 +1,4 @@
-"""The examples run as they stand; those for a batch scheduler on a real Slurm, or on the fake of PJM."""
+"""The examples run unchanged; those for batch schedulers on a real Slurm or a fake of PJM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""effects and importance: known functions, what a user may hand in, and what may not change the answer."""
+"""effects and importance: known functions, the inputs a user may give, and invariances."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_search_gives_about_the_same_answer_as_random_points() -> None:
 
 
 def test_the_alternatives_of_a_choice_have_no_order() -> None:
-    """Values of a zigzag are found as well as those of a slope, and the same for any order of the alternatives."""
+    """A zigzag is found as well as a slope, and alike for every order of the alternatives."""
     worth = dict(zip("abcdef", [0.0, 5.0, 1.0, 6.0, 2.0, 4.0], strict=True))
     frames = []
     for names in ("abcdef", "fadceb"):
@@ -173,7 +173,7 @@ def test_the_alternatives_of_a_choice_have_no_order() -> None:
 
 
 def test_bands_cover_the_truth_and_narrow() -> None:
-    """Smooth random functions with noise: most true effects lie inside bands that are narrow beside the effects."""
+    """Smooth random functions with noise: narrow bands contain most of the true effects."""
     space, inside, width = (
         Space({"x": range(9), "y": range(9), "z": range(9)}),
         [],
@@ -188,7 +188,10 @@ def test_bands_cover_the_truth_and_narrow() -> None:
         f = main[0][:, None, None] + main[1][:, None] + main[2] + mixed[:, :, None]
         for n in width:
             tuner = measured(
-                space, lambda p: float((f + noise)[p["x"], p["y"], p["z"]]), n, seed=seed
+                space,
+                lambda p: float((f + noise)[p["x"], p["y"], p["z"]]),  # noqa: B023
+                n,
+                seed=seed,
             )
             frame = effects(tuner)
             truth = np.concatenate(exact(f)[0])
@@ -216,7 +219,7 @@ def test_noise_is_that_of_one_measurement() -> None:
     assert importance(tuner).attrs["noise_sd"] == pytest.approx(2.0, rel=0.3)
 
 
-# ---------------------------------------------------------------------- parameters that exist only sometimes
+# ---------------------------------------------------------------------- conditional parameters
 def test_a_parameter_that_exists_only_sometimes() -> None:
     def loss(p: dict[str, Any]) -> float:
         return float(
@@ -277,7 +280,7 @@ def test_a_parameter_that_never_exists() -> None:
     assert share_of(importance(tuner), "m", "total") == pytest.approx(0.0, abs=1e-12)
 
 
-# ---------------------------------------------------------------------- what may not change the answer
+# ---------------------------------------------------------------------- invariances
 @pytest.mark.parametrize(("factor", "shift"), [(1e-9, 0.0), (1e6, -3.0), (1e305, 0.0)])
 def test_units(factor: float, shift: float) -> None:
     base = measured(small(), lambda p: bowl(p) / 100, 30)

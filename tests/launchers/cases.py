@@ -96,7 +96,7 @@ _engines: dict[str, Any] = {}
 
 
 def shared(name: str) -> Any:
-    """A dask client, ray or an MPI pool for the whole run of the tests: starting one takes seconds."""
+    """A dask client, ray or an MPI pool, started once for all tests: starting takes seconds."""
     if name not in _engines:
         if name == "dask":
             from dsice.launchers.futures.dask import local_client

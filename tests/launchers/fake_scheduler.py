@@ -1,6 +1,7 @@
-"""Fakes of PJM (pjsub, pjstat, pjdel) and PBS (qsub, qstat, qdel): their documented replies, jobs as processes of this machine.
+"""Fakes of PJM (pjsub, pjstat, pjdel) and PBS (qsub, qstat, qdel).
 
-A script, installed under those names. What it does is steered by files in ``$FAKE``, so that a test can change its mind:
+They give the documented replies and run jobs as processes of this machine. This script is
+installed under those names. Files in ``$FAKE`` steer what it does; a test may change them anytime:
 
 =============  ==========================================================================
 ``limit``      that many jobs in the queue at most; one more is refused as by a full queue

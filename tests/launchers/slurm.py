@@ -1,6 +1,7 @@
-"""A real Slurm on this machine: controller, node daemon and munge on the loopback interface, for as long as it is needed.
+"""A real Slurm on this machine, started and ended by the tests.
 
-``python -m tests.launchers.slurm COMMAND...`` runs a command with it, for instance ``sinfo`` or a shell.
+Controller, node daemon and munge use the loopback interface. ``python -m tests.launchers.slurm
+COMMAND...`` runs a command with it, for instance ``sinfo`` or a shell.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def missing() -> str:
 
 
 class Slurm:
-    """A cluster of one node with 40 CPUs and 4 GPUs that are not there; jobs wait for each other's turn beyond them."""
+    """A cluster of one node that pretends to have 40 CPUs and 4 GPUs; further jobs wait."""
 
     def __init__(self) -> None:
         self.place = Path(

@@ -1,4 +1,4 @@
-"""Population-based training through every launcher that has checkpoints, and what becomes of it where they are lost."""
+"""Population-based training through every launcher with checkpoints, and after their loss."""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ def test_one_look_collects_tells_submits_and_exits(
 @one_fake
 def test_the_last_line_of_each_job_can_go_on_with_the_tuning(fake: Fake, tmp_path: Path) -> None:
     call = f"{sys.executable} -m dsice.cli advance s.toml --wait 30 >> advances 2>&1"
-    variables = f'env = {{PYTHONPATH = "{Path.cwd()}", FAKE = "{os.environ["FAKE"]}", PATH = "{os.environ["PATH"]}"}}'
+    fake_dir, path = os.environ["FAKE"], os.environ["PATH"]
+    variables = f'env = {{PYTHONPATH = "{Path.cwd()}", FAKE = "{fake_dir}", PATH = "{path}"}}'
     file = study(fake, tmp_path, "echo {x}", trials=6, launcher=f"after = ['{call}']\n{variables}")
     file.write_text(file.read_text().replace("slots = 4", "slots = 2"))
     advanced(file)

@@ -1,4 +1,4 @@
-"""prepare=: what all trials depend on runs once, is in the journal, and stops everything where it fails."""
+"""prepare=: preparations run once, are in the journal, and stop everything if they fail."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def test_one_that_fails_stops_all_and_is_repeated_when_corrected(here: Path) -> 
     both = {"good": "echo >> good", "bad": "test -e fixed || (echo no such data >&2; exit 3)"}
     with pytest.raises(
         LaunchError,
-        match=r"(?s)preparation 'bad' failed, so no trial was started: exit code 3.*no such data.*logs",
+        match=r"(?s)preparation 'bad' failed, so no trial was started: "
+        r"exit code 3.*no such data.*logs",
     ):
         tune("echo {x}", both)
     assert len(Tuner.read("j.jsonl").history) == 0
@@ -146,7 +147,8 @@ def test_one_that_vanishes_while_trials_run_is_an_error_too(here: Path) -> None:
 def test_a_coordinator_killed_meanwhile_finds_it_again(here: Path) -> None:
     script = (
         "from dsice import Tuner, run\nfrom dsice.launchers import Local\n"
-        "with Tuner({'x': range(3)}, journal='j.jsonl') as tuner, Local('echo {x}', slots=2, directory='trials') as launcher:\n"
+        "with Tuner({'x': range(3)}, journal='j.jsonl') as tuner, "
+        "Local('echo {x}', slots=2, directory='trials') as launcher:\n"
         "    run(tuner, launcher, prepare='echo >> count; touch begun; sleep 1', progress=False)\n"
     )
     first = subprocess.Popen([sys.executable, "-c", script])

@@ -1,4 +1,4 @@
-"""run and minimize: every result is told once, lost trials come again, and nothing stops the tuning."""
+"""run and minimize: each result is told once, lost trials return, and nothing stops the tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new type of axis needs one class and one entry of the registry; nothing else asks for the class of an axis."""
+"""A new axis type needs one class and one registry entry; nothing else checks axis classes."""
 
 from __future__ import annotations
 

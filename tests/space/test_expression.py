@@ -1,4 +1,4 @@
-"""The string form of rules: what it computes, what it refuses, and that nothing can escape or explode."""
+"""The string form of rules: what it computes, what it refuses, and limits to what it can do."""
 
 from __future__ import annotations
 
@@ -215,7 +215,8 @@ def test_common_slips_get_a_hint() -> None:
 def test_an_unknown_name_lists_the_axes_and_the_nearest() -> None:
     with pytest.raises(
         SpaceError,
-        match=r"unknown parameter 'tile_z'; did you mean 'tile_.'\? the parameters are tile_x, tile_y",
+        match=r"unknown parameter 'tile_z'; did you mean 'tile_.'\? "
+        "the parameters are tile_x, tile_y",
     ):
         Space({"tile_x": [1, 2], "tile_y": [1, 2]}, where=Require("tile_x * tile_z < 4"))
     with pytest.raises(SpaceError, match="mentions no parameter; the axes are x"):
@@ -238,10 +239,8 @@ def test_a_rule_that_raises_names_itself_and_the_params(rule: object) -> None:
     with pytest.raises(
         SpaceError, match=r"Require\(.*ZeroDivisionError.*\{'a': \d, 'b': 0\}"
     ) as caught:
-        Space(
-            {"a": [1, 2], "b": [0, 1]},
-            where=Require(rule, name=None if isinstance(rule, str) else "ratio"),
-        )  # type: ignore[arg-type]
+        name = None if isinstance(rule, str) else "ratio"
+        Space({"a": [1, 2], "b": [0, 1]}, where=Require(rule, name=name))  # type: ignore[arg-type]
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 

@@ -109,7 +109,8 @@ def other(axes: dict[str, Any] | None = None, where: list[Rule] | None = None) -
         ),
         (
             other({"x": [1, 2, 3]}),
-            r"axis 'x' is Ordinal\(\[1, 2, 3\]\) here and Ordinal\(\[1, 2, 4\]\) .* \(value 2: 3 and 4\)",
+            r"axis 'x' is Ordinal\(\[1, 2, 3\]\) here and Ordinal\(\[1, 2, 4\]\) .* "
+            r"\(value 2: 3 and 4\)",
         ),
         (other({"x": [1, 2]}), r"axis 'x' .* \(2 and 3 values\)"),
         (other({"x": Choice([1, 2, 4])}), r"axis 'x' is Choice.* and Ordinal"),

@@ -49,7 +49,8 @@ def random_space(seed: int) -> Space:
                 f"{one} * {two} != {three}",
                 f"{one} in (-2, 0, 1, 3, 5) or {two} > 0",
                 f"{one} < {two} <= {three} or {one} % 2 == 0",
-                f"max({one}, {two}) - min({two}, {three}) <= {rng.randint(1, 8)} if {one} > 0 else {two} >= -3",
+                f"max({one}, {two}) - min({two}, {three}) <= {rng.randint(1, 8)} "
+                f"if {one} > 0 else {two} >= -3",
             ]
         )
 
@@ -282,16 +283,16 @@ def test_a_function_cannot_change_the_params_of_others() -> None:
         params.clear()
         return True
 
-    space = Space(
-        {"a": [1, 2]}, where=[Require(greedy, name="g"), Require(lambda p: p["a"] == 1, name="h")]
-    )  # type: ignore[arg-type]
+    clearing = Require(greedy, name="g")  # type: ignore[arg-type]
+    space = Space({"a": [1, 2]}, where=[clearing, Require(lambda p: p["a"] == 1, name="h")])
     assert space.points().tolist() == [[0]]
 
 
 def test_rules_that_nothing_satisfies_are_named_with_their_shares() -> None:
     with pytest.raises(
         SpaceError,
-        match=r"no point of the space .* Require\('x \* y > 1000'\) rejects most, 100 % .* Require\('x > 2'\) 50 %",
+        match=r"no point of the space .* Require\('x \* y > 1000'\) rejects most, 100 % "
+        r".* Require\('x > 2'\) 50 %",
     ):
         Space({"x": [1, 2, 3, 4], "y": [1, 2]}, where=[Require("x > 2"), Require("x * y > 1000")])
     with pytest.raises(SpaceError, match=r"Require\(impossible\) rejects most, 100 %"):

@@ -1,4 +1,4 @@
-"""Conditional parameters: chains of conditions, functions, circles, and rules that mention what is inactive."""
+"""Conditional parameters: chains, functions, circles, and rules that mention inactive ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def every(space: Space) -> list[dict[str, Any]]:
 
 
 def expected() -> list[dict[str, Any]]:
-    """What AXES holds if width2 needs two layers, width3 three, and layers a kind, written as loops."""
+    """Points of AXES where width2 needs two layers, width3 three, layers a kind: as plain loops."""
     found: list[dict[str, Any]] = [{"kind": "none"}]
     for kind, layers in itertools.product(["cnn", "mlp"], [1, 2, 3]):
         for widths in itertools.product([16, 32], repeat=layers - 1):
@@ -157,7 +157,7 @@ def test_a_parameter_without_a_name_in_python_can_be_conditional() -> None:
 
 
 def test_branches_of_a_large_space_are_drawn_by_the_number_of_their_points() -> None:
-    """1e6 grid points for each branch, of which rejection from the grid would hardly ever find one."""
+    """Rejection sampling from the 1e6 grid points of each branch would hardly ever find one."""
     branches = {"a": (100, 100), "b": (50, 100), "c": (100, 50)}
     axes: dict[str, Any] = {"kind": list(branches)}
     axes |= {
@@ -179,9 +179,9 @@ def test_a_large_space_with_function_conditions_is_sampled_too() -> None:
         f"{kind}{i}": range(100) for kind in "abcde" for i in range(2)
     }
     where = [
-        When(lambda p, kind=kind: p["kind"] == kind, f"{kind}0", f"{kind}1", name=kind)
+        When(lambda p, kind=kind: p["kind"] == kind, f"{kind}0", f"{kind}1", name=kind)  # type: ignore[misc]
         for kind in "abcde"
-    ]  # type: ignore[misc]
+    ]
     points = np.array(Space(axes, where=where).sample(np.random.default_rng(0), 200))
     assert len({tuple(point) for point in points.tolist()}) == 200
     assert set(points[:, 0].tolist()) == {0, 1, 2, 3, 4}

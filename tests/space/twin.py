@@ -1,4 +1,4 @@
-"""A slow, plain twin of Space: every point of the grid in turn, every rule in turn, with Python's own eval.
+"""A slow, plain twin of Space: all grid points and all rules in turn, with Python's own eval.
 
 It shares no code with the package except the axes' values.
 """

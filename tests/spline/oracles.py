@@ -1,4 +1,4 @@
-"""Slow, plain ways to the same numbers: dense linear algebra on all grid positions, and 60 digits."""
+"""Slow, plain ways to the same numbers: dense linear algebra on all levels, and 60 digits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Numbers = Sequence[float] | NDArray[Any]
 def dense(
     levels: Numbers, values: Numbers, n: int, lam: float, weights: Numbers
 ) -> tuple[Array, Array]:
-    """Curve at all n levels and the posterior covariance over sigma^2, one row per measurement, repeats and all."""
+    """Curve at all n levels and the posterior covariance over sigma^2.
+
+    Every measurement has a row of its own, repeats too.
+    """
     penalty = np.diff(np.eye(n), 2, axis=0)
     rows = np.eye(n)[np.asarray(levels)]
     w = np.asarray(weights, float)
@@ -25,9 +28,10 @@ def dense(
 
 
 def restricted_likelihood(levels: Numbers, values: Numbers, n: int, lam: float) -> float:
-    """-2 log restricted likelihood over the contrasts of all measurements, the noise variance profiled out.
+    """-2 log restricted likelihood over the contrasts of all measurements.
 
-    The curve is a straight line (eliminated) plus second differences of variance 1 / lam; one row per measurement.
+    The noise variance is profiled out. The curve is a straight line (eliminated) plus second
+    differences of variance 1 / lam; every measurement has a row of its own.
     """
     grid = np.arange(n)
     steps = np.maximum(
@@ -44,7 +48,7 @@ def restricted_likelihood(levels: Numbers, values: Numbers, n: int, lam: float) 
 
 
 def exact_grid(levels: Numbers, values: Numbers, n: int, lam: float) -> list[mpmath.mpf]:
-    """Curve at all n levels to 60 digits, from the n x n pentadiagonal system itself (no knot form)."""
+    """Curve at all n levels to 60 digits, from the n x n pentadiagonal system (no knot form)."""
     with mpmath.workdps(60 + n // 20):
         stencil = {0: 1, 1: -2, 2: 1}
         band = [[mpmath.mpf(0)] * 3 for _ in range(n)]  # band[i][d]: row i, column i - d
@@ -60,7 +64,10 @@ def exact_grid(levels: Numbers, values: Numbers, n: int, lam: float) -> list[mpm
 
 
 def solve_band(band: list[list[mpmath.mpf]], right: list[mpmath.mpf]) -> list[mpmath.mpf]:
-    """Solve a symmetric pentadiagonal system by textbook elimination; ``band[i][d]``: row i, column i - d."""
+    """Solve a symmetric pentadiagonal system by textbook elimination.
+
+    ``band[i][d]`` is row i, column i - d.
+    """
     n = len(right)
     pivots: list[mpmath.mpf] = []
     lower = [[mpmath.mpf(0)] * 3 for _ in range(n)]
@@ -82,7 +89,10 @@ def solve_band(band: list[list[mpmath.mpf]], right: list[mpmath.mpf]) -> list[mp
 def exact_knots(
     levels: Numbers, values: Numbers, lam: float, at: Numbers, *, continuous: bool = False
 ) -> list[mpmath.mpf]:
-    """Curve at levels between the first and the last knot to 60 digits, from the knot form (continuous: natural cubic)."""
+    """Curve between the first and the last knot to 60 digits, from the knot form.
+
+    With `continuous`, the natural cubic spline.
+    """
     with mpmath.workdps(60):
         k, c = len(levels), 0 if continuous else 1
         y = [mpmath.mpf(v) for v in values]

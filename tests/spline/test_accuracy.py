@@ -85,7 +85,7 @@ def test_batch_is_as_accurate() -> None:
 
 
 def test_dense_data_with_extreme_alpha() -> None:
-    """The weak corner of the knot form without refinement: 1e-7 for every level measured and alpha 1e6."""
+    """The weak corner of the unrefined knot form: 1e-7 if all levels are measured, alpha 1e6."""
     rng = np.random.default_rng(5)
     values = rng.normal(size=300)
     exact = exact_grid(range(300), values, 300, 1e12)

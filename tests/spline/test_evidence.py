@@ -1,4 +1,4 @@
-"""The marginal likelihood against dense linear algebra, and what its maximum says of functions whose nature is known."""
+"""The marginal likelihood against dense linear algebra; its maximum on known functions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measured(n: int = 25, absent: bool = True) -> tuple[Array, Array, Array]:
 def at_points(
     f: Callable[..., Any], shape: tuple[int, ...], n: int, noise: float = 0.0, seed: int = 0
 ) -> tuple[Array, Array]:
-    """n points of a grid and the function there, over axes of length 1; standardised, then noise is added."""
+    """n points of a grid and standardised values of f on axes of length 1, plus noise."""
     points = some(shape, n, seed)
     values = np.asarray(f(*(points / (np.array(shape) - 1)).T), dtype=float)
     values = (values - values.mean()) / values.std()
@@ -58,8 +58,11 @@ def test_gradient_is_that_of_finite_differences(p: list[float]) -> None:
     points, values, counts = measured()
     evidence = _Evidence(points, values, counts, PRIORS)
     error = check_grad(
-        lambda q: evidence(q)[0], lambda q: evidence(q)[1], np.array(p), epsilon=1e-6
-    )  # type: ignore[misc]
+        lambda q: evidence(q)[0],  # type: ignore[misc]
+        lambda q: evidence(q)[1],  # type: ignore[misc]
+        np.array(p),
+        epsilon=1e-6,
+    )
     assert error < 1e-3 * max(1.0, float(np.linalg.norm(evidence(np.array(p))[1])))
     for k in range(len(p)):  # central differences, one parameter after the other
         step = np.zeros(len(p))
@@ -69,7 +72,7 @@ def test_gradient_is_that_of_finite_differences(p: list[float]) -> None:
 
 
 def test_gradient_holds_where_a_factor_of_the_covariance_is_zero() -> None:
-    """theta = 1/2 with three unordered levels: 1 + theta K is 0 between two of them, and nothing may be divided by it."""
+    """theta = 1/2, three unordered levels: 1 + theta K is 0 between two; no division by it."""
     points, values = (
         np.array([[0, 0], [1, 3], [2, 3], [0, 5], [1, 1]]),
         np.array([0.3, -1.0, 0.5, 1.2, -0.4]),
@@ -87,7 +90,7 @@ def test_gradient_holds_where_a_factor_of_the_covariance_is_zero() -> None:
 
 
 def test_the_maximum_is_one() -> None:
-    """No step in any parameter is better by more than what the iterations left out are worth, and the bounds hold."""
+    """No step in a parameter gains more than the convergence tolerance, and the bounds hold."""
     points, values = at_points(
         lambda x, y, z: np.sin(5 * x) + y * y + 0.3 * (z > 0.5), SHAPE, 60, noise=0.1
     )
@@ -140,7 +143,7 @@ def test_an_unordered_axis_that_matters_is_found() -> None:
 
 
 def noise_sd(points: np.ndarray, values: np.ndarray, counts: np.ndarray) -> float:
-    """Of one measurement, in units of the values: noise times the scale that the likelihood profiles out."""
+    """Standard deviation of one measurement: noise times the profiled scale, in units of values."""
     fitted = maximise_evidence(points, values, counts, [AxisPrior(15, True), AxisPrior(15, True)])
     factors = factors_of((15, 15), (True, True), fitted.lam)
     covariance = product(factors, fitted.theta, points, points) + np.diag(
@@ -160,7 +163,7 @@ def test_the_noise_is_found(sd: float) -> None:
 
 
 def test_counts_say_how_exact_the_values_are() -> None:
-    """The same errors: of single measurements, or of means of 25 that are each 5 times as uncertain."""
+    """The same errors, of single measurements or of means of 25 with 5 times the uncertainty."""
     points, values = at_points(
         lambda x, y: np.sin(4 * x) + (y - 0.5) ** 2, (15, 15), 150, noise=0.3
     )
@@ -190,7 +193,7 @@ def test_tables_hold_the_product_of_the_factors() -> None:
 
 
 def test_repeats_tell_noise_from_roughness() -> None:
-    """The same ragged values: noise where single measurements scatter as much, a rough function where they agree."""
+    """Ragged values are noise if repeats scatter as much, a rough function if repeats agree."""
     points = np.array(list(np.ndindex(12, 12)))[::2]
     values = np.random.default_rng(1).normal(size=72)
     counts, priors = np.full(72, 3.0), [AxisPrior(12, True), AxisPrior(12, True)]

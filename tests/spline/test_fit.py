@@ -52,7 +52,7 @@ def test_curve_minimum_and_bands_are_those_of_the_full_system(seed: int) -> None
 
 @pytest.mark.parametrize("seed", range(10))
 def test_variance_is_that_of_a_pseudo_measurement(seed: int) -> None:
-    """1 - leverage om of an extra measurement of weight 1 gives the variance (1 - om) / om without it."""
+    """If a further measurement has weight 1 and leverage 1 - om, the variance is (1 - om) / om."""
     n, levels, values, weights = line(seed, 300)
     found = fit(levels, values, n, alpha=0.7, weights=weights)
     for x in set(range(0, n, 17)) - set(levels.tolist()):
@@ -99,7 +99,7 @@ def test_leave_one_out_and_gcv(seed: int) -> None:
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_reml_is_the_restricted_likelihood_of_all_measurements(repeats: bool) -> None:
-    """Differences between alphas, since constants do not count; repeated measurements count one by one."""
+    """Compare differences between alphas (constants do not count); repeats count one by one."""
     rng = np.random.default_rng(7)
     levels = [0, 3, 4, 9, 10, 14, 19] + ([3, 9, 9] if repeats else [])
     values = rng.normal(size=len(levels))
@@ -203,7 +203,10 @@ def test_real_spacing_is_the_natural_cubic_smoothing_spline() -> None:
     ("name", "size", "first"), [("refined", 3 * 20 + 2, 2), ("ppopen-at", 3 * 20, 0)]
 )
 def test_published_grids(name: str, size: int, first: int) -> None:
-    """The curve on all markers, and the level nearest to the lowest marker (next marker: this level; after: the next)."""
+    """The curve on all markers, and the level nearest to the lowest marker.
+
+    The first marker after a level belongs to that level, the second to the next.
+    """
     rng = np.random.default_rng(12)
     for _ in range(30):
         levels = np.sort(rng.choice(20, int(rng.integers(3, 10)), replace=False))
@@ -219,7 +222,10 @@ def test_published_grids(name: str, size: int, first: int) -> None:
 
 
 def test_uneven_weights_and_the_stiffest_curves_stay_finite() -> None:
-    """Clusters of levels, weights a million apart, alpha up to 1e8: no digits are promised, but no NaN and no nonsense."""
+    """Clusters of levels, weights a million apart, alpha up to 1e8.
+
+    No digits are promised here, but the result is finite and sane.
+    """
     rng = np.random.default_rng(16)
     for _ in range(150):
         n = 10 ** int(rng.integers(2, 7))

@@ -1,4 +1,4 @@
-"""``fit_many`` gives line by line what ``fit`` gives, however the batch is packed and wherever it is computed."""
+"""``fit_many`` equals ``fit`` line by line, however the batch is packed or computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.spline.lines import Batch, ragged
 
 
 def agree(fits: Any, batch: Batch, weighted: bool, **options: object) -> None:
-    """Every output of every line equals that of ``fit`` to 1e-12 (variances, ill-conditioned, to 1e-9)."""
+    """All outputs of every line equal ``fit`` to 1e-12 (ill-conditioned variances: to 1e-9)."""
     for i in range(len(batch.sizes)):
         one = batch.line(i, weighted, **options)
         size = max(1.0, np.abs(one.curve()).max())
@@ -37,8 +37,13 @@ def test_bulk_equals_single_fits(
     options = {"alpha": alpha, "spacing": spacing}
     weights = batch.weights if weighted else None
     fits = fit_many(
-        *batch[:3], batch.sizes, weights=weights, curves=True, variances=True, **options
-    )  # type: ignore[arg-type]
+        *batch[:3],
+        batch.sizes,
+        weights=weights,
+        curves=True,
+        variances=True,
+        **options,  # type: ignore[arg-type]
+    )
     agree(fits, batch, weighted, **options)
 
 

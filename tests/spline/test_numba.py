@@ -1,4 +1,4 @@
-"""Compiled code appears on first bulk use only, is cached once, and a machine that cannot cache it still works."""
+"""Code is compiled on first bulk use only and cached once; without a cache it works, too."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ print([name for name in ("numba", "scipy", "pandas", "matplotlib") if name in sy
 
 @needs_jit
 def test_each_kernel_has_one_signature() -> None:
-    """Whatever the types of the input: two signatures of one kernel could be swapped by numba's cache."""
+    """For all types of input: numba's cache could swap two signatures of one kernel."""
     batch = ragged(130, np.random.default_rng(1))
     fit_many(*batch[:3], 64, alpha=0.5, curves=True)
     fit_many(
@@ -104,8 +104,8 @@ def test_each_kernel_has_one_signature() -> None:
 @needs_jit
 def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
     program = (
-        SMALL
-        + "print(sum(kernels.quadratic_form.stats.cache_hits.values()), sum(kernels.quadratic_form.stats.cache_misses.values()))"
+        SMALL + "stats = kernels.quadratic_form.stats\n"
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
     )
     assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == [
         "0",
@@ -119,7 +119,10 @@ def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
 
 @needs_jit
 def test_read_only_installation_without_home(copy: Path) -> None:
-    """Nowhere to write (files stand where folders would be made, which stops root too): compiled without a cache."""
+    """With no place to write, code is compiled without a cache.
+
+    Files stand where folders would be made, which stops root, too.
+    """
     (copy / "dsice" / "spline" / "__pycache__").touch()
     program = SMALL + "print(type(kernels.quadratic_form._cache).__name__)"
     out = finish(start(program, copy, HOME="/dev/null", XDG_CACHE_HOME="/dev/null"))

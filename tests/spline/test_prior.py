@@ -21,7 +21,7 @@ def test_covariance_is_the_inverse_of_the_precision_centred_and_scaled(
 
 
 def test_seven_hundred_levels() -> None:
-    """Bending of 700 levels beside their slope: here the plain inverse itself is right to about 1e-6 only."""
+    """700 levels, bending beside slope: the plain inverse itself is right to only about 1e-6."""
     value, slope = AxisPrior(700, True).covariance(-3.0, np.arange(700))
     np.testing.assert_allclose(value, axis_covariance(700, np.exp(-3.0)), atol=1e-5)
     assert np.isfinite(slope).all()

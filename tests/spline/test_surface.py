@@ -89,7 +89,7 @@ def test_mean_and_variance_are_those_of_dense_matrices(n: int) -> None:
 
 
 def test_mean_and_variance_are_those_of_scikit_learn() -> None:
-    """Its Gaussian process over point numbers, with our covariance of the whole grid as the kernel."""
+    """Its Gaussian process over point numbers has our covariance of the whole grid as kernel."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Kernel
 
@@ -134,7 +134,7 @@ def test_score_of_packed_lines_is_at() -> None:
 
 
 def test_rows_of_projected_give_the_posterior_covariance() -> None:
-    """Prior covariance less the product of two rows, as the docstring says: against a Schur complement."""
+    """Prior covariance less the product of two rows equals a Schur complement."""
     points, _ = measured()
     factors, wanted = factors_of(SHAPE, ORDERED, FIXED.lam), everywhere()[::9]
     own, cross = (product(factors, FIXED.theta, wanted, b) for b in (wanted, points))
@@ -161,7 +161,7 @@ def test_points_to_come_narrow_the_variance_and_leave_the_mean() -> None:
 
 
 def test_counts_are_repeated_measurements() -> None:
-    """The mean of c measurements is told as one point with count c: the same as c rows of the dense system."""
+    """One point with the mean of c measurements and count c equals c rows of the dense system."""
     points, _ = measured()
     rng = np.random.default_rng(5)
     counts = rng.integers(1, 5, len(points))
@@ -186,7 +186,7 @@ def test_counts_are_repeated_measurements() -> None:
     "n, k, alpha", [(8, 4, 0.3), (16, 7, 1.0), (40, 12, 5.0), (40, 40, 0.1), (64, 9, 0.05)]
 )
 def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
-    """K the pseudo-inverse of lam D2'D2, the straight line unpenalised, noise variance 1 per measurement."""
+    """K is the pseudo-inverse of lam D2'D2; the straight line is free; each noise variance is 1."""
     rng = np.random.default_rng(n + k)
     levels = np.sort(rng.permutation(n)[:k])
     values, counts = rng.normal(size=k), rng.integers(1, 4, k).astype(float)
@@ -325,7 +325,8 @@ from dsice.spline.surface import fit_hyperparameters
 model, wanted = surface(pending=np.array([[0, 0, 0]])), everywhere()
 scores = model.predict_lines(np.array([0, 40, len(wanted)]), wanted)
 fitted = fit_hyperparameters(*measured(), SHAPE, ORDERED)
-np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, np.log(fitted.theta), np.log([fitted.lam, fitted.noise_variance])])
+logs = np.log([*fitted.theta, fitted.lam, fitted.noise_variance])
+np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, logs])
 """
     root = Path(__file__).parents[2]
     found = []

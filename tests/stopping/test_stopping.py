@@ -1,4 +1,7 @@
-"""Learning-curve matching and the median rule: by hand, beside plain twins, and through tuner, journal and launchers."""
+"""Learning-curve matching and the median rule.
+
+By hand, beside plain twins, and through tuner, journal and launchers.
+"""
 
 from __future__ import annotations
 

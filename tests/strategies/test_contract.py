@@ -1,7 +1,7 @@
-"""What every strategy promises, over every kind of space, and what those promise that fill every batch.
+"""Promises of every strategy on every kind of space, and of those that fill every batch.
 
-The published algorithms decide batch by batch and end by themselves: an ask may bring fewer
-points than asked for, and none at last. IPPE takes spaces of one axis only and has tests of its own.
+The published algorithms decide batch by batch and end on their own: an ask may return fewer
+points than asked for, and finally none. IPPE takes only spaces of one axis and has its own tests.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def test_names_of_the_axes_do_not_matter(strategy: Strategy) -> None:
     one = fill(
         Tuner({"x": range(6), "y": range(6)}, strategy),
         24,
-        objective=lambda p: sum((v - 2) ** 2 for v in p.values()),
-    )  # type: ignore[operator,misc]
+        objective=lambda p: sum((v - 2) ** 2 for v in p.values()),  # type: ignore[operator,misc]
+    )
     two = fill(
         Tuner({"tile": range(6), "warp": range(6)}, strategy),
         24,
@@ -252,7 +252,7 @@ def test_under_a_bound_the_best_is_the_best_feasible_and_parts_are_the_batch(
     assert len(whole.history) >= 5
 
 
-# ---------------------------------------------------------------------- those that end by themselves
+# ---------------------------------------------------------------------- those that end on their own
 def test_a_search_that_ends_is_finished_and_kept_to_valid_points(
     ending: Strategy, space: Space
 ) -> None:

@@ -1,4 +1,4 @@
-"""The plain sweep: all of one axis, every n-th level of several, finer later, and where it was interrupted."""
+"""The plain sweep: all of one axis, every n-th level of several, refinement and resumption."""
 
 from __future__ import annotations
 

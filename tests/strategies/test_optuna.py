@@ -1,4 +1,4 @@
-"""Samplers of Optuna behind the tuner: what they are told, generations, constraints, pending points, the journal."""
+"""Samplers of Optuna: what they are told, generations, constraints, pending points, journal."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_what_cannot_work_is_named(make: Any, message: str) -> None:
         make()
 
 
-# ---------------------------------------------------------------------- Bayesian optimisation: needs torch
+# ---------------------------------------------------------------------- Gaussian process: torch
 SMALL = {"x": range(12), "y": range(9)}
 NEEDS_TORCH = "GPSampler needs torch: pip install 'dsice[bench-gp]'"
 
@@ -260,18 +260,15 @@ def stream(tuner: Tuner, trials: int, workers: int) -> Tuner:
     return tuner
 
 
-def test_a_gaussian_process_finds_the_bottom_asynchronously_without_predicting_what_is_pending() -> (
-    None
-):
+def test_a_gaussian_process_finds_the_bottom_without_predicting_pending_points() -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     gaps: list[Any] = []
     for seed in range(3):
         tuner = stream(Tuner(SMALL, gaussian(), seed=seed), 20, workers=4)
         assert len(set(asked(tuner))) == 20 and tuner.best is not None
         gaps.append(tuner.best.value)
-    assert (
-        sorted(gaps)[1] == 0.0
-    )  # the bottom, one of 108 points; 20 at random find it with a chance of 19 %
+    # the bottom, one of 108 points; 20 random points find it with a chance of 19 %
+    assert sorted(gaps)[1] == 0.0
 
 
 def test_a_gaussian_process_goes_on_from_a_cut_journal_and_parts_are_the_batch(
@@ -295,9 +292,7 @@ def test_a_gaussian_process_goes_on_from_a_cut_journal_and_parts_are_the_batch(
     assert [t.point for t in one.ask(4)] == [t.point for t in [*two.ask(1), *two.ask(3)]]
 
 
-def test_the_first_candidates_of_a_gaussian_process_are_random_and_the_next_follow_from_what_is_told() -> (
-    None
-):
+def test_a_gaussian_process_starts_at_random_and_then_follows_what_is_told() -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
 
     def after(value: float) -> list[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""A journal that comes from somebody else: it names samplers and holds what they noted, and runs nothing."""
+"""A journal from somebody else names samplers and holds their notes, but runs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Population-based training: who copies whom, what is perturbed, and checkpoints through a launcher."""
+"""Population-based training: who copies whom, what is perturbed, checkpoints of launchers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Z = L + b*T behind every strategy: while time counts they search by Z, from the switch on by L alone."""
+"""Every strategy searches by Z = L + b*T while time counts, and by L after the switch."""
 
 from __future__ import annotations
 

@@ -109,7 +109,10 @@ def test_strategy_names_ignore_case(tmp_path: Path) -> None:
 
 def test_a_population_and_a_stopper_can_be_written_in_a_study_file(tmp_path: Path) -> None:
     population = "[strategy]\nname = 'population'\nmembers = 4\nstages = 3\nperturb = ['x']\n"
-    matching = "[stopper]\nname = 'LearningCurveMatching'\npoints = [1, 2]\ncheckpoints = [2]\nstop_rank = 0.25\n"
+    matching = (
+        "[stopper]\nname = 'LearningCurveMatching'\n"
+        "points = [1, 2]\ncheckpoints = [2]\nstop_rank = 0.25\n"
+    )
     study = read_study(written(tmp_path, SHORT + population + matching))
     assert study.strategy == Population(members=4, stages=3, perturb=["x"]) and study.goal == Goal(
         stage=2

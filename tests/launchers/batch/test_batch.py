@@ -1,4 +1,4 @@
-"""`Batch` on fakes of PJM and PBS; on a real Slurm in test_batch_slurm.py."""
+"""`Batch` on fakes of PJM and PBS; test_slurm.py tests it on a real Slurm."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ from dsice.launchers.batch.scheduler import PJM, SLURM
 from tests.launchers import programs
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain, eventually, mark, marked, steps
+
+WAITING = (
+    'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+)
+"""A command that notes its run and waits for a file."""
 
 
 def batch(fake: Fake, program: Any, place: Path, **options: Any) -> Batch:
@@ -50,9 +55,8 @@ def test_trials_come_back_once_with_value_times_and_job(fake: Fake, tmp_path: Pa
         queued, started, ended = results[2].times
         assert queued is not None and started is not None and ended is not None
         assert before <= queued <= started < ended <= time.time()
-        assert results[2].seconds == pytest.approx(
-            ended - started, abs=0.1
-        )  # run time, not the wait
+        # run time, not the wait
+        assert results[2].seconds == pytest.approx(ended - started, abs=0.1)
         assert results[2].where["job"] == "101" and results[2].where["host"] == os.uname().nodename
         assert list(launcher.collect(0.05)) == []
     assert json.loads((tmp_path / "trials" / "2" / "params.json").read_text()) == {"x": 2}
@@ -73,7 +77,10 @@ def test_the_environment_is_written_into_the_script(
 ) -> None:
     monkeypatch.setenv("FROM_HERE", "it's here")
     monkeypatch.setenv("STAYS", "never seen")
-    show = 'echo "$FROM_HERE|$GIVEN|$STAYS|$SET|$DSICE_TRIAL|$DSICE_STAGE|$(basename $DSICE_PARENT_DIR)|$PWD" >&2; echo 1'
+    show = (
+        'echo "$FROM_HERE|$GIVEN|$STAYS|$SET|$DSICE_TRIAL|$DSICE_STAGE|'
+        '$(basename $DSICE_PARENT_DIR)|$PWD" >&2; echo 1'
+    )
     options: dict[str, Any] = {
         "env": {"GIVEN": "a b", "HOME": None},
         "forward": ["FROM_HERE", "MISSING"],
@@ -95,9 +102,10 @@ def test_a_learning_curve_arrives_before_the_result(fake: Fake, tmp_path: Path) 
         events: list[Any] = []
         assert eventually(
             lambda: (
-                events.extend(launcher.collect(0.2)) or any(isinstance(e, Result) for e in events)
+                events.extend(launcher.collect(0.2))  # type: ignore[func-returns-value]
+                or any(isinstance(e, Result) for e in events)
             )
-        )  # type: ignore[func-returns-value]
+        )
         assert steps(events) == [(0, 1.0), (1, 0.5), (2, 1 / 3)] and isinstance(events[-1], Result)
 
 
@@ -152,9 +160,8 @@ def test_a_submission_that_only_seemed_to_fail_is_not_repeated(
     fake: Fake, tmp_path: Path, early: bool
 ) -> None:
     fake.tell("swallow")
-    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
     place = tmp_path / "trials" / "3"
-    with batch(fake, command, tmp_path) as launcher:
+    with batch(fake, WAITING, tmp_path) as launcher:
         with pytest.warns(DsiceWarning, match="queue is full"):
             launcher.submit(jobs(3))
         if early:
@@ -313,7 +320,8 @@ def test_a_trial_cut_short_is_submitted_again_and_finds_its_checkpoint(
     fake: Fake, tmp_path: Path
 ) -> None:
     command = (
-        'n=$(cat "$DSICE_DIR/checkpoint" 2>/dev/null || echo 0); echo $((n + 1)) > "$DSICE_DIR/checkpoint"; echo 77; '
+        'n=$(cat "$DSICE_DIR/checkpoint" 2>/dev/null || echo 0); '
+        'echo $((n + 1)) > "$DSICE_DIR/checkpoint"; echo 77; '
         "test $n = 2 || sleep 60; echo $n"
     )
     with batch(fake, command, tmp_path, timeout=0.4, requeue=2) as launcher:
@@ -386,8 +394,7 @@ def test_a_waiting_job_is_taken_out_of_the_queue(fake: Fake, tmp_path: Path) -> 
 def test_close_leaves_the_jobs_and_says_how_to_go_on(
     fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
-    launcher = batch(fake, command, tmp_path)
+    launcher = batch(fake, WAITING, tmp_path)
     launcher.submit(jobs(0, 1))
     assert eventually(lambda: all((tmp_path / "trials" / id / "runs").exists() for id in "01"))
     launcher.close()
@@ -401,7 +408,7 @@ def test_close_leaves_the_jobs_and_says_how_to_go_on(
     )
     (tmp_path / "trials" / "0" / "go").touch()
     assert eventually((tmp_path / "trials" / "0" / "exit.json").exists)
-    with batch(fake, command, tmp_path) as again:
+    with batch(fake, WAITING, tmp_path) as again:
         assert again.attach(jobs(0, 1, 2)) == [0, 1]
         assert again.attach(jobs(0, 1)) == []
         assert drain(again, 1)[0].value == 0.0
@@ -414,8 +421,7 @@ def test_close_leaves_the_jobs_and_says_how_to_go_on(
 def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(
     fake: Fake, tmp_path: Path
 ) -> None:
-    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
-    with batch(fake, command, tmp_path) as launcher:
+    with batch(fake, WAITING, tmp_path) as launcher:
         launcher.submit(jobs(0, 1))
     for id in "01":
         record = tmp_path / "trials" / id / "batch.json"
@@ -424,7 +430,7 @@ def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(
     assert eventually(
         (tmp_path / "trials" / "1" / "exit.json").exists
     )  # and one that ended without anybody knowing its id
-    with batch(fake, command, tmp_path) as again:
+    with batch(fake, WAITING, tmp_path) as again:
         assert again.attach(jobs(0, 1)) == [0, 1]
         (tmp_path / "trials" / "0" / "go").touch()
         results = drain(again, 2)
@@ -472,9 +478,13 @@ import sys, warnings
 from dsice import Tuner, run
 from dsice.launchers import Batch
 name, place = sys.argv[1:]
-command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+command = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    'while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+)
+launcher = Batch(command, scheduler=name, slots=2, directory=place + "/trials", poll=0.3)
 with Tuner({"x": range(2)}, journal=place + "/journal.jsonl") as tuner:
-    run(tuner, Batch(command, scheduler=name, slots=2, directory=place + "/trials", poll=0.3), progress=False)
+    run(tuner, launcher, progress=False)
 print(sorted((trial.id, trial.value) for trial in tuner.history))
 """
 
@@ -544,7 +554,8 @@ def test_a_refused_job_shows_command_answer_and_script(fake: Fake, tmp_path: Pat
     with batch(fake, "echo {x}", tmp_path) as launcher:
         with pytest.raises(
             LaunchError,
-            match=r"refused the job\ncommand: (pj|q)sub .*\.sh\n.*greater than the upper limit[\s\S]*script: ",
+            match=r"refused the job\ncommand: (pj|q)sub .*\.sh\n"
+            r".*greater than the upper limit[\s\S]*script: ",
         ):
             launcher.submit(jobs(0, 1))
         assert launcher.collect(0.0) == []

@@ -34,24 +34,25 @@ def jobs(*ids: int) -> list[Job]:
 
 
 def test_forty_at_once_one_of_which_kills_its_worker(slurm: Slurm, tmp_path: Path) -> None:
-    command = 'test {x} = 7 && test ! -e "$DSICE_DIR/../killed" && touch "$DSICE_DIR/../killed" && kill -9 $PPID; sleep 1; echo {x}'
+    command = (
+        'test {x} = 7 && test ! -e "$DSICE_DIR/../killed" && touch "$DSICE_DIR/../killed" '
+        "&& kill -9 $PPID; sleep 1; echo {x}"
+    )
     with Tuner({"x": range(40)}, max_trials=40) as tuner, batch(command, tmp_path) as launcher:
         run(tuner, launcher, progress=False)  # the lost one is started again
     assert sorted(trial.value for trial in tuner.history if trial.value is not None) == list(
         range(40)
     )
     assert [str(path.name) for path in (tmp_path / "trials" / "jobs").glob("*.sh")]
-    assert (
-        len({str(trial.where["job"]).partition("_")[0] for trial in tuner.history}) == 2
-    )  # an array, and the lost one
+    # an array, and the lost one
+    assert len({str(trial.where["job"]).partition("_")[0] for trial in tuner.history}) == 2
 
 
 def test_a_killed_worker_is_lost_with_its_reason(slurm: Slurm, tmp_path: Path) -> None:
     with batch("kill -9 $PPID; sleep 60 # {x}", tmp_path, lost_after=60.0) as launcher:
         launcher.submit(jobs(0))
-        result = drain(launcher, 1, 20.0)[
-            0
-        ]  # at once, not after the time of grace: its script saw it
+        # at once, since its script saw it, not after the time of grace
+        result = drain(launcher, 1, 20.0)[0]
         assert (
             result.state == "lost"
             and "lost its supervisor" in str(result.error)
@@ -103,7 +104,10 @@ def test_a_waiting_trial_is_cancelled_in_the_queue(slurm: Slurm, tmp_path: Path)
 def test_the_wall_time_of_the_queue_is_survived_by_its_checkpoint(
     slurm: Slurm, tmp_path: Path
 ) -> None:
-    command = 'test -e "$DSICE_DIR/checkpoint" && {{ echo {x}; exit; }}; touch "$DSICE_DIR/checkpoint"; scancel $SLURM_JOB_ID; sleep 60'
+    command = (
+        'test -e "$DSICE_DIR/checkpoint" && {{ echo {x}; exit; }}; '
+        'touch "$DSICE_DIR/checkpoint"; scancel $SLURM_JOB_ID; sleep 60'
+    )
     with batch(command, tmp_path, requeue=1) as launcher:
         launcher.submit(jobs(5))
         result = drain(launcher, 1)[5]
@@ -118,7 +122,8 @@ def test_what_slurm_refuses_is_shown(slurm: Slurm, tmp_path: Path) -> None:
         with batch("echo {x}", tmp_path, resources=resources) as launcher:
             with pytest.raises(
                 LaunchError,
-                match=rf"slurm refused the job\ncommand: sbatch --parsable \S+\n[\s\S]*{reason}[\s\S]*script: ",
+                match=r"slurm refused the job\ncommand: sbatch --parsable \S+\n"
+                rf"[\s\S]*{reason}[\s\S]*script: ",
             ):
                 launcher.submit(jobs(0, 1))
             assert launcher.collect(0.0) == [] and launcher.attach(jobs(0)) == []
@@ -145,9 +150,13 @@ COORDINATOR = """
 import sys
 from dsice import Tuner, run
 from dsice.launchers import Batch
-command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/../go"; do sleep 0.2; done; echo {x}'
+command = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    'while test ! -e "$DSICE_DIR/../go"; do sleep 0.2; done; echo {x}'
+)
+launcher = Batch(command, slots=40, directory=sys.argv[1] + "/trials", poll=1.0)
 with Tuner({"x": range(40)}, journal=sys.argv[1] + "/journal.jsonl") as tuner:
-    run(tuner, Batch(command, slots=40, directory=sys.argv[1] + "/trials", poll=1.0), progress=False)
+    run(tuner, launcher, progress=False)
 print(sorted(int(trial.value) for trial in tuner.history))
 """
 

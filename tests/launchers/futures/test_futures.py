@@ -267,9 +267,14 @@ def cost(x, y):
     return (x - 3) ** 2 + y
 
 if __name__ == "__main__":
-    with MPIPoolExecutor() as pool, Tuner({"x": range(5), "y": range(3)}) as tuner, Futures(cost, pool) as launcher:
+    with (
+        MPIPoolExecutor() as pool,
+        Tuner({"x": range(5), "y": range(3)}) as tuner,
+        Futures(cost, pool) as launcher,
+    ):
         run(tuner, launcher, progress=False)
-        print(launcher.slots, len(tuner.history), dict(tuner.best.params), len({t.where["pid"] for t in tuner.history}) > 1)
+        pids = {t.where["pid"] for t in tuner.history}
+        print(launcher.slots, len(tuner.history), dict(tuner.best.params), len(pids) > 1)
 """
 
 

@@ -93,7 +93,10 @@ def test_cancel_ends_the_whole_tree() -> None:
 
 
 def test_a_cancelled_program_may_say_goodbye(tmp_path: Path) -> None:
-    command = 'trap \'echo saved > "$DSICE_DIR/checkpoint"; exit\' TERM; touch "$DSICE_DIR/up"; while :; do sleep 0.05; done'
+    command = (
+        "trap 'echo saved > \"$DSICE_DIR/checkpoint\"; exit' TERM; "
+        'touch "$DSICE_DIR/up"; while :; do sleep 0.05; done'
+    )
     with Local(command, directory=tmp_path, slots=1, grace=5.0) as launcher:
         launcher.submit([Job(0)])
         assert eventually((tmp_path / "0" / "up").exists)
@@ -144,10 +147,12 @@ def test_a_cancelled_trial_that_is_deaf_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_shell_trial_that_listens_gives_its_last_value(tmp_path: Path) -> None:
-    command = 'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
-    with Local(
-        command + 'touch "$DSICE_DIR/stopping"; echo 7', directory=tmp_path, slots=1
-    ) as launcher:
+    command = (
+        'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; '
+        'until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
+        'touch "$DSICE_DIR/stopping"; echo 7'
+    )
+    with Local(command, directory=tmp_path, slots=1) as launcher:
         launcher.submit([Job(0)])
         assert eventually((tmp_path / "0" / "steps").exists)
         launcher.cancel(0)
@@ -247,7 +252,8 @@ def test_trials_without_a_directory_end_with_their_coordinator(how: str) -> None
 
 def test_ctrl_c_at_the_terminal_reaches_the_coordinator_only(tmp_path: Path) -> None:
     code = (
-        "import signal, sys; from dsice.launchers import Job, Local; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "import signal, sys; from dsice.launchers import Job, Local; "
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "with Local('sleep 0.7; echo 5', directory=sys.argv[1], slots=1) as launcher:\n"
         "    launcher.submit([Job(0)]); print('up', flush=True)\n"
         "    while not (news := launcher.collect(1)): pass\n"

@@ -16,7 +16,8 @@ from tests.launchers.helpers import drain
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 linux = pytest.mark.skipif(not CORES, reason="only Linux binds processes to cores")
 SHOW = (
-    f"{sys.executable} -c \"import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['HIP_VISIBLE_DEVICES'],"
+    f'{sys.executable} -c "import os; '
+    "print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['HIP_VISIBLE_DEVICES'],"
     " os.environ['DSICE_SLOT'], sep='|')\" > $DSICE_DIR/seen; sleep 0.3; echo 1"
 )
 
@@ -54,7 +55,7 @@ def test_the_gpus_that_a_scheduler_gave_are_the_ones_to_use(
 
 
 def bound() -> dict[str, float]:
-    """Where this process may run, also after another program was started, and how many threads it is told to use."""
+    """Cores of this process and of a program it starts, and how many threads it is told to use."""
     import subprocess
 
     text = "import os; print(min(os.sched_getaffinity(0)), len(os.sched_getaffinity(0)))"

@@ -248,7 +248,8 @@ def answer(log: Table, x: int) -> Result:
 def test_what_has_no_time_takes_the_median_of_the_log() -> None:
     log = Table(logged(), params={"x": range(1, 8)}, missing="fail", workers=2)
     typical = median([2.0, 3.0, 40.0, 7.0, 9.0])
-    # repeats one after the other; a failure with its own time; one without; a value without; a plain one; not in the log
+    # in this order: repeats one after the other; a failure with its own time; a failure without;
+    # a value without; a plain value; what is not in the log
     assert ran(log) == {1: 5.0, 2: 40.0, 3: typical, 4: typical, 5: 7.0, 6: typical, 7: 9.0}
     assert (
         answer(log, 6).state == "failed"
@@ -348,9 +349,10 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def second_by_second(seconds: Sequence[int], workers: int, asking: int) -> tuple[int, int, int]:
-    """(elapsed, seconds of asking, worker-seconds idle in them) of a stream whose asks take `asking` seconds each.
+    """(elapsed, seconds of asking, worker-seconds idle meanwhile) of a stream.
 
-    One coordinator: it waits until trials are over, thinks, and then starts one for each of them.
+    Each ask takes `asking` seconds. One coordinator waits until trials are over, thinks, and then
+    starts one for each of them.
     """
     left, waiting = (
         list(seconds[:workers]),

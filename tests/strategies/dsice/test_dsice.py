@@ -141,7 +141,7 @@ def test_max_width_keeps_the_lines_on_the_axes() -> None:
 
 
 def test_it_is_no_local_search_from_one_start() -> None:
-    """The start sits in a wide basin; the better one is far away and not joined to it by a slope."""
+    """The start is in a wide basin; the better basin is far away, and no slope leads there."""
 
     def two_basins(p: dict[str, object]) -> float:
         x, y = (float(v) for v in p.values())  # type: ignore[arg-type]

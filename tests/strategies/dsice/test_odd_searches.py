@@ -54,8 +54,11 @@ def test_the_size_of_a_penalty_does_not_matter(penalty: float) -> None:
 
 def test_very_long_axes_are_searched() -> None:
     tuner = fill(
-        Tuner({"x": range(90_000)}), 12, batch=6, objective=lambda p: (p["x"] - 40_000) ** 2
-    )  # type: ignore[operator]
+        Tuner({"x": range(90_000)}),
+        12,
+        batch=6,
+        objective=lambda p: (p["x"] - 40_000) ** 2,  # type: ignore[operator]
+    )
     assert len(tuner.history) == 12
 
 

@@ -1,4 +1,4 @@
-"""The search on lines: what is on a line, when lines get wider, batches in parts, and spaces of every kind."""
+"""The search on lines: points of a line, wider lines, batches in parts, spaces of every kind."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def on_lines(trials: list[Trial]) -> list[Trial]:
 
 
 def lies_on_its_line(tuner: Tuner, trial: Trial) -> bool:
-    """A whole number of steps of the direction away from the trial that the note calls the centre."""
+    """The trial is a whole number of steps of its direction away from the centre in its note."""
     direction = np.array(trial.note["direction"])
     step = np.array(trial.point) - np.array(tuner.history[trial.note["centre"]].point)
     steps = {
@@ -91,7 +91,7 @@ def lies_on_its_line(tuner: Tuner, trial: Trial) -> bool:
     )
 
 
-# ----------------------------------------------------------------------- directions -> lines -> kernel -> batch
+# ---------------------------------------------------------------------- from directions to a batch
 def test_one_call_of_the_kernel_scores_all_lines_of_an_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, calls = kernels.grid_score, []
 
@@ -137,7 +137,7 @@ def test_lines_are_oblique_too_and_open_for_centres_asked_in_the_same_batch() ->
 
 
 def test_steps_to_levels_without_a_parameter_are_on_the_line_of_what_is_left() -> None:
-    """Where a step switches a parameter off, the line goes on with that parameter at its first level."""
+    """If a step switches a parameter off, the line goes on at its first level."""
     space = conditional()
     tuner = rounds(Tuner(space), 4)
     for trial in on_lines(list(tuner.history)):
@@ -161,7 +161,7 @@ def test_width_two_opens_after_two_proposals_per_axis(axes: int, batch: int) -> 
 
 
 def test_width_three_opens_after_a_stretch_without_improvement() -> None:
-    """At least 20 told trials in a row, after width 2 opened, were no better than the best before them."""
+    """After width 2 opened, at least 20 told trials in a row did not improve on the best before."""
     tuner = Tuner(cube(6, 5), seed=2)
     opened = None
     while opened is None:
@@ -300,7 +300,7 @@ def test_the_part_that_works_is_found_among_failures() -> None:
 
 
 def test_new_centres_can_be_chosen_however_few_points_are_measured() -> None:
-    """Two points with a value: the most promising points of the scan are candidates, and their lines are there."""
+    """With two values only, promising points of the scan and their lines are candidates."""
     tuner = Tuner(cube(30, 3))
     for x in range(12):
         params = {"x0": x, "x1": 2 * x, "x2": 29 - x}
@@ -335,8 +335,8 @@ def test_the_grid_may_be_renamed_scaled_and_shifted() -> None:
             tuner,
             3,
             25,
-            lambda p, unit=unit: 5.0 + 1e6 * valley({k: v / unit for k, v in p.items()}),
-        )  # type: ignore[misc]
+            lambda p, unit=unit: 5.0 + 1e6 * valley({k: v / unit for k, v in p.items()}),  # type: ignore[misc]
+        )
         runs.append([t.point for t in tuner.history])
     assert runs[0] == runs[1]
 
@@ -347,7 +347,8 @@ def test_switched_off_the_compiler_changes_no_trial() -> None:
 import sys
 from dsice import Choice, Tuner
 from tests.strategies.dsice.test_search import rounds
-tuner = rounds(Tuner({"x": range(9), "y": range(8), "z": Choice(["p", "qq", "rrr"])}, seed=1), 4, 15)
+space = {"x": range(9), "y": range(8), "z": Choice(["p", "qq", "rrr"])}
+tuner = rounds(Tuner(space, seed=1), 4, 15)
 for t in tuner.history:
     print(t.point, t.note["phase"], t.note.get("centre"), t.note.get("direction"))
 """
@@ -395,7 +396,7 @@ def test_linear_algebra_has_one_thread_while_asked_and_its_own_again_after(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_failures_beside_it_do_not_hide_the_best_where_measurements_repeat(seed: int) -> None:
-    """Without noise the recommended point is the lowest one, however many trials failed around it."""
+    """Without noise the recommended point is the lowest, however many trials failed around it."""
     space = Space({"x": range(12), "y": range(12), "z": range(5)})
     tuner, chance = Tuner(space, seed=seed), np.random.default_rng(seed)
     for _ in range(3):

@@ -42,7 +42,7 @@ CASES = [
 
 
 def valley(point: Sequence[int]) -> float:
-    """An oblique valley with waves; only + and * of small numbers, so that every machine gets the same bits."""
+    """An oblique valley with waves; + and * of small numbers give the same bits everywhere."""
     total = 0.0
     for axis, level in enumerate(point):
         before = point[axis - 1] if axis else 3

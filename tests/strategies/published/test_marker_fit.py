@@ -1,4 +1,4 @@
-"""The authors' row-by-row fit, against `dsice.spline.fit` and a dense solution of the same problem."""
+"""The authors' row-by-row fit against `dsice.spline.fit` and a dense solution."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def test_order_of_the_suggestions() -> None:
     #        level 2  3    4    5    6    7    8
     for level, value in zip(range(2, 9), [0.5, 0.2, 4.0, 5.0, 5.0, 2.0, 1.0], strict=True):
         markers[2 + 3 * level] = value
-    # below 1 ascending: 3, 2; above 3 descending, the higher level first: 6, 5, 4; the rest by curvature: 7 (4), 8 (2)
+    # below 1 ascending: 3, 2; above 3 descending, the higher level first: 6, 5, 4;
+    # the rest by curvature: 7 (4), 8 (2)
     assert ranking(markers, known, known, 9) == [3, 2, 6, 5, 4, 7, 8]
 
 

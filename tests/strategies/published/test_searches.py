@@ -153,8 +153,8 @@ def test_ippe_takes_one_axis_only() -> None:
         lambda: IPPE(alpha=0.0),
         lambda: Sequential2018(latin=-1),
         lambda: Radial2024(batch=0),
-        lambda: Parallel2022(start=3),
-    ],  # type: ignore[arg-type]
+        lambda: Parallel2022(start=3),  # type: ignore[arg-type]
+    ],
 )
 def test_bad_options_are_refused(make: object) -> None:
     with pytest.raises(OptionError, match="expected"):

@@ -308,9 +308,8 @@ def test_replay_of_several_seeds_stands_beside_random(
         row[0]: row for row in rows if row and row[0] in ("dsice", "random") and len(row) == 6
     }
     assert [row[1] for row in medians.values()] == ["3", "3"]
-    assert float(medians["dsice"][3]) <= float(
-        medians["random"][3]
-    )  # rounds to within 1 %, on a plain bowl
+    # rounds to within 1 %, on a plain bowl
+    assert float(medians["dsice"][3]) <= float(medians["random"][3])
 
 
 def test_replay_of_a_maximum_is_the_replay_of_the_mirrored_minimum(
@@ -565,9 +564,8 @@ def test_limits_and_preparations_of_a_study_file(
     )
     assert main(["run", str(study), "--no-progress"]) == 0
     assert (study.parent / "data").exists() and (study.parent / "build").exists()
-    assert (
-        len(Tuner.read(study.with_suffix(".jsonl")).history) == 2
-    )  # what fits in before a first run time is known
+    # as many as start before a first run time is known
+    assert len(Tuner.read(study.with_suffix(".jsonl")).history) == 2
     for wrong in ("max_cost = -1", "prepare = 3", "prepare = {A = 'true'}", "prepare = ''"):
         study.write_text(text.replace("slots = 2", wrong))
         assert main(["run", str(study)]) == 2

@@ -104,15 +104,13 @@ def test_room_bounds_the_points_of_a_centre() -> None:
     lines = opened(centres, shape, 2, max_points=300)
     for centre in (0, 1):
         there = lines.centres == centre
-        assert (
-            300 <= np.diff(lines.offsets)[there].sum() - there.sum() < 300 + 30
-        )  # the line that fills it up is whole
+        # the line that reaches the limit is kept whole
+        assert 300 <= np.diff(lines.offsets)[there].sum() - there.sum() < 300 + 30
         assert (lines.widths[there] == 1).sum() == 6  # narrow ones first: all of them fit in
         assert np.diff(whole.offsets)[whole.centres == centre].sum() > 2 * 300
     others = opened(centres, shape, 2, max_points=300, seed=1)
-    assert (
-        others.directions != lines.directions
-    )  # which oblique ones is a matter of chance, other ones every time
+    # oblique directions are drawn at random, anew for every seed
+    assert others.directions != lines.directions
     assert opened(centres, shape, 2, max_points=300).directions == lines.directions
 
 

@@ -105,9 +105,8 @@ def test_an_additive_function() -> None:
     frame = effects(tuner)
     assert list(frame.columns) == ["parameter", "level", "value", "effect", "low", "high", "count"]
     assert frame["value"].tolist() == [v for axis in space.axes.values() for v in axis.values]
-    np.testing.assert_allclose(
-        frame["effect"], np.concatenate(curves), atol=0.25
-    )  # of values that range over 28
+    # the values range over 28
+    np.testing.assert_allclose(frame["effect"], np.concatenate(curves), atol=0.25)
     assert frame.attrs["mean"] == pytest.approx(full(space, additive).mean(), abs=0.2)
     shares = importance(tuner)
     np.testing.assert_allclose(alone(shares).loc[list(AXES), "share"], first, atol=0.02)
@@ -232,9 +231,8 @@ def test_a_parameter_that_exists_only_sometimes() -> None:
     tuner = fill(Tuner(space, Random()), 16, batch=16, objective=loss)  # all there are
     frame = effects(tuner)
     curve = 10.0 * (np.array([0.0, 0.5, 0.9]) - 0.5) ** 2
-    np.testing.assert_allclose(
-        of(frame, "momentum")["effect"], curve - curve.mean(), atol=0.1
-    )  # where it exists
+    # over the trials in which it exists
+    np.testing.assert_allclose(of(frame, "momentum")["effect"], curve - curve.mean(), atol=0.1)
     assert of(frame, "momentum")["count"].tolist() == [4, 4, 4]
     assert of(frame, "opt")["count"].tolist() == [4, 12]
     np.testing.assert_allclose(

@@ -97,9 +97,8 @@ def submit(script: str) -> int:
     name = re.search(r"^#P\w+ -N (\S+)$", told(script) or "", re.MULTILINE)
     assert name is not None and len(name[1]) <= 15
     held = os.path.exists(os.path.join(PLACE, "hold"))
-    copy = os.path.join(
-        PLACE, f"script.{number}"
-    )  # as the real ones do: the file may change afterwards
+    # real schedulers copy the script, too: the file may change afterwards
+    copy = os.path.join(PLACE, f"script.{number}")
     with open(script) as source, open(copy, "w") as target:
         target.write(source.read())
     with open(os.path.join(PLACE, "jobs", str(number)), "w") as file:

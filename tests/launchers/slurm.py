@@ -72,9 +72,8 @@ class Slurm:
     """A cluster of one node that pretends to have 40 CPUs and 4 GPUs; further jobs wait."""
 
     def __init__(self) -> None:
-        self.place = Path(
-            tempfile.mkdtemp(prefix="dsice-slurm-", dir="/tmp")
-        )  # short: sockets have short names
+        # a short path, since names of sockets must be short
+        self.place = Path(tempfile.mkdtemp(prefix="dsice-slurm-", dir="/tmp"))
         self.conf = self.place / "slurm.conf"
         self._daemons: list[subprocess.Popen[bytes]] = []
 

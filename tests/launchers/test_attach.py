@@ -68,9 +68,8 @@ def test_an_adopted_trial_can_be_cancelled_and_closed(tmp_path: Path) -> None:
         assert drain(launcher, 1)[1].state == "stopped"
     assert marked(sign) == []
     with Local(command, slots=4, directory=tmp_path) as launcher:
-        assert launcher.attach(jobs(0, 1, 2)) == [
-            1
-        ]  # closed ones run again, a cancelled one is done with
+        # trials that close ended run again, a cancelled one does not
+        assert launcher.attach(jobs(0, 1, 2)) == [1]
         assert drain(launcher, 1)[1].state == "stopped"
 
 
@@ -143,9 +142,8 @@ def test_a_killed_supervisor_leaves_a_trial_to_be_submitted_again(tmp_path: Path
     sign = mark()
     killed(f"sleep {sign}; echo {{x}}", tmp_path)
     assert eventually(lambda: (tmp_path / "0" / "process.json").exists())
-    assert eventually(
-        lambda: len(marked(f"sleep {sign}")) == 6 and len(marked(sign)) == 9
-    )  # supervisors, shells, sleeps
+    # supervisors, shells, sleeps
+    assert eventually(lambda: len(marked(f"sleep {sign}")) == 6 and len(marked(sign)) == 9)
     record = json.loads((tmp_path / "0" / "process.json").read_text())
     os.kill(record["pid"], signal.SIGKILL)
     assert eventually(lambda: not alive(record["pid"], record["birth"]))
@@ -158,9 +156,8 @@ def test_a_killed_supervisor_leaves_a_trial_to_be_submitted_again(tmp_path: Path
 
 def test_a_submission_ends_what_an_earlier_one_left_running(tmp_path: Path) -> None:
     sign = mark()
-    killed(
-        f"sleep {sign}; echo {{x}}", tmp_path
-    )  # perhaps not even started yet: the late ones see that they are not wanted
+    # some may not have started yet: late ones see that they are not wanted
+    killed(f"sleep {sign}; echo {{x}}", tmp_path)
     with Local("echo {x}", slots=3, directory=tmp_path) as launcher:
         assert launcher.attach(jobs(0, 1, 2)) == []
         launcher.submit(jobs(0, 1, 2))

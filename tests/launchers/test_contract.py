@@ -267,9 +267,8 @@ def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(
         (i, i / 2) for i in range(len(steps))
     ]
     assert isinstance(result, Result) and result.state == "stopped"
-    late = (
-        [None] if case.leaves else []
-    )  # a scheduler ends the job at once, before or after the program has seen that it is to stop
+    # a scheduler ends the job at once, before or after the program has seen that it is to stop
+    late = [None] if case.leaves else []
     assert result.value in [len(steps) - 1, *late]
 
 

@@ -65,9 +65,8 @@ def all_done(tuner: Tuner) -> bool:
 
 
 # ---------------------------------------------------------------------- through every launcher
-def test_local_in_a_temporary_directory() -> (
-    None
-):  # in one of its own: tests/strategies/test_population.py
+# tests/strategies/test_population.py has a test in a directory that the user names
+def test_local_in_a_temporary_directory() -> None:
     tuner = Tuner(LR, LEAST)
     with tuner, Local(train, slots=2) as launcher:
         run(tuner, launcher, progress=False)
@@ -151,9 +150,8 @@ def test_a_checkpoint_that_is_lost_fails_its_members_and_the_population_goes_on(
 
     def spoil(tuner: Tuner, trial: dsice.Trial) -> None:
         if not harmed and len(tuner.history) == 4 and not tuner.pending:
-            worst = sorted(tuner.history, key=lambda t: t.value or 0.0)[
-                1
-            ]  # neither the best, which is copied, nor the worst
+            # neither the best, which is copied, nor the worst
+            worst = sorted(tuner.history, key=lambda t: t.value or 0.0)[1]
             harmed.append(worst.id)
             file = tmp_path / str(worst.id) / "state.json"
             if harm == "torn":

@@ -84,9 +84,8 @@ def test_importance_shows_the_shares() -> None:
     np.testing.assert_allclose(
         np.sort(pixels[np.isfinite(pixels)]), np.sort(frame[frame["other"].notna()]["share"])
     )
-    assert (
-        len(plots.importance(fill(Tuner({"x": range(9)}, Random()), 5)).axes) == 1
-    )  # one parameter: no pairs
+    # one parameter: no pairs
+    assert len(plots.importance(fill(Tuner({"x": range(9)}, Random()), 5)).axes) == 1
 
 
 def test_units_are_said() -> None:

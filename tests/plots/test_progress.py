@@ -76,9 +76,8 @@ def test_single_asks_are_banded_in_equal_groups() -> None:
     edges = [edge for band in bands(below) for edge in band]
     assert set(np.diff(edges)) <= {2.0, 3.0}
     assert len(dots(below, "best of each band")) == 12
-    assert set(line(below, "initial value")[:, 1]) == {
-        bowl(dict(tuner.history[0].params))
-    }  # no start: the first
+    # without a start, the first trial
+    assert set(line(below, "initial value")[:, 1]) == {bowl(dict(tuner.history[0].params))}
 
 
 def test_more_is_better() -> None:
@@ -106,13 +105,11 @@ def test_failed_pending_and_infeasible_trials() -> None:
     assert [x for x, _ in dots(below, "failed")] == [1, 5, 9, 13]
     assert [x for x, _ in dots(below, "trial")] == [0, 2, 3, 4, 6, 7]
     assert [x for x, _ in dots(below, "breaks a bound")] == [8, 10, 11, 12, 14, 15]
-    assert [x for x, _ in dots(below, "best of each round")] == [
-        7
-    ]  # not 15, which is lower and not allowed
+    # not 15, which is lower but infeasible
+    assert [x for x, _ in dots(below, "best of each round")] == [7]
     assert line(below, "best so far")[-1][1] == pytest.approx(9.3)
-    assert (
-        "31% of 16 trials" in below.get_title()
-    )  # 2, 3, 4, 6, 7: the infeasible ones are not better
+    # 2, 3, 4, 6, 7: the infeasible ones are not better
+    assert "31% of 16 trials" in below.get_title()
 
 
 def test_trials_of_other_stages_are_not_counted() -> None:

@@ -66,9 +66,8 @@ def read(file: Path) -> Tuner:
     return Tuner.read(file.with_suffix(".jsonl"))
 
 
-one_fake = pytest.mark.parametrize(
-    "fake", ["pjm"], indirect=True
-)  # where the scheduler makes no difference
+# for tests in which the scheduler makes no difference
+one_fake = pytest.mark.parametrize("fake", ["pjm"], indirect=True)
 COUNT = 'echo run >> "$DSICE_DIR/../runs"; sleep 0.2; echo {x}'
 
 
@@ -81,9 +80,8 @@ def test_short_calls_measure_everything_once_and_leave_no_slot_empty(
         tuner = read(file)
         if not tuner.pending:
             break
-        assert len(tuner.pending) == min(
-            4, 12 - (len(tuner.history) - len(tuner.pending))
-        )  # all slots have work meanwhile
+        # all slots have work meanwhile
+        assert len(tuner.pending) == min(4, 12 - (len(tuner.history) - len(tuner.pending)))
     assert [trial.value for trial in tuner.history] == [float(x) for x in range(12)]
     assert (
         tmp_path / "s.jsonl.trials" / "runs"
@@ -383,9 +381,8 @@ def test_doctor_names_the_step_that_fails(
     assert main(["doctor", str(study(fake, tmp_path, "echo {x}")), "--wait", "1"]) == 1
     out = capsys.readouterr().out
     assert re.search(rf"^{step} +FAILED: [^$]*{re.escape(said)}", out, re.MULTILINE), out
-    assert fault != "hold" or not list(
-        (fake.place / "jobs").iterdir()
-    )  # the job does not stay behind
+    # no job is left behind
+    assert fault != "hold" or not list((fake.place / "jobs").iterdir())
 
 
 @one_fake

@@ -152,10 +152,8 @@ def test_a_restarted_coordinator_follows_what_still_runs_and_starts_the_rest_aga
     with tuner(journal=tmp_path / "j.jsonl") as second:
         run(second, launcher, progress=False)
         assert sorted(launcher.submitted) == [0, 2, *range(4, 12)]
-        assert second.history[1].curve == (
-            (1, 0.5),
-            (2, 0.4),
-        )  # the whole curve came again, and counts once
+        # the whole curve came again, and counts once
+        assert second.history[1].curve == ((1, 0.5), (2, 0.4))
 
 
 def test_callbacks_see_every_told_trial_in_order() -> None:

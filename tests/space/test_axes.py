@@ -154,9 +154,8 @@ def test_floats_find_their_level_after_a_trip_through_text() -> None:
         assert axis.level(np.float64(value)) == level
     with pytest.raises(SpaceError, match="nearest"):
         axis.level(axis.values[3] * (1 + 1e-7))
-    with pytest.raises(
-        SpaceError, match="nearest"
-    ):  # float32 keeps 7 digits only: not the same number
+    # float32 keeps only 7 digits, so this is another number
+    with pytest.raises(SpaceError, match="nearest"):
         axis.level(np.float32(axis.values[3]))
 
 

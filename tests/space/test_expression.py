@@ -224,9 +224,8 @@ def test_an_unknown_name_lists_the_axes_and_the_nearest() -> None:
 
 
 def test_a_name_that_python_normalises_finds_its_axis() -> None:
-    space = Space(
-        {"µ": [1, 2, 3]}, where=Require("µ < 3")
-    )  # micro sign, which the parser turns into the Greek letter
+    # the parser turns the micro sign into the Greek letter
+    space = Space({"µ": [1, 2, 3]}, where=Require("µ < 3"))
     assert space.count == 2
 
 

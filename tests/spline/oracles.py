@@ -34,9 +34,8 @@ def restricted_likelihood(levels: Numbers, values: Numbers, n: int, lam: float) 
     differences of variance 1 / lam; every measurement has a row of its own.
     """
     grid = np.arange(n)
-    steps = np.maximum(
-        grid[:, None] - grid[None, 1:-1], 0.0
-    )  # level i from second differences at levels 1 .. n - 2
+    # level i from second differences at levels 1 .. n - 2
+    steps = np.maximum(grid[:, None] - grid[None, 1:-1], 0.0)
     covariance = (
         np.eye(len(levels))
         + (steps @ steps.T)[np.ix_(np.asarray(levels), np.asarray(levels))] / lam
@@ -97,10 +96,11 @@ def exact_knots(
         k, c = len(levels), 0 if continuous else 1
         y = [mpmath.mpf(v) for v in values]
         h = [mpmath.mpf(int(levels[j + 1]) - int(levels[j])) for j in range(k - 1)]
+        # columns
         q = [
             {j: 1 / h[j], j + 1: -1 / h[j] - 1 / h[j + 1], j + 2: 1 / h[j + 1]}
             for j in range(k - 2)
-        ]  # columns
+        ]
         band = [[mpmath.mpf(0)] * 3 for _ in range(k - 2)]
         for i in range(k - 2):
             for d in range(min(i, 2) + 1):

@@ -122,9 +122,8 @@ def test_reml_choice_is_the_lowest_score_plus_prior() -> None:
 def test_few_knots_get_the_fixed_alpha() -> None:
     assert fit([0, 4, 9, 12, 15], [3.0, 1.0, 2.0, 4.0, 8.0], 16).alpha == 0.5
     assert fit([0, 4, 9, 12, 15], [3.0, 1.0, 2.0, 4.0, 8.0], 16, weights=[100.0] * 5).alpha == 5.0
-    assert (
-        fit(range(16), [0.1 * i for i in range(16)], 16).alpha == 0.5
-    )  # a straight line: only rounding to go by
+    # on a straight line the residuals are rounding only
+    assert fit(range(16), [0.1 * i for i in range(16)], 16).alpha == 0.5
 
 
 def test_chosen_curve_does_not_depend_on_units() -> None:
@@ -194,9 +193,8 @@ def test_real_spacing_is_the_natural_cubic_smoothing_spline() -> None:
         fit(levels, values, 30, spacing=places),
         fit(levels, values, 30, spacing=1e6 * places - 4),
     )
-    np.testing.assert_allclose(
-        alike[0].curve(), alike[1].curve(), atol=1e-9
-    )  # the unit of the positions does not matter
+    # the unit of the positions does not matter
+    np.testing.assert_allclose(alike[0].curve(), alike[1].curve(), atol=1e-9)
 
 
 @pytest.mark.parametrize(

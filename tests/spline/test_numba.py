@@ -94,9 +94,8 @@ def test_each_kernel_has_one_signature() -> None:
     assert len(dispatchers) > 15
     for name, dispatcher in dispatchers.items():
         seen = set(dispatcher.signatures)
-        if hasattr(
-            dispatcher._cache, "_cache_file"
-        ):  # those that only other kernels call are known to the cache alone
+        # kernels that only other kernels call appear only in the cache
+        if hasattr(dispatcher._cache, "_cache_file"):
             seen |= {key[0] for key in dispatcher._cache._cache_file._load_index()}
         assert len(seen) <= 1, (name, seen)
 

@@ -176,9 +176,8 @@ def test_counts_are_repeated_measurements() -> None:
     own = np.diag(product(factors, FIXED.theta, everywhere(), everywhere()))
     inner = product(factors, FIXED.theta, points[repeats], points[repeats])
     mean, variance = posterior(inner, np.full(len(raw), FIXED.noise_variance), cross, own, raw)
-    np.testing.assert_allclose(
-        found.mean, mean, atol=1e-5
-    )  # the jitter is there once a point, not once a row
+    # the jitter is added once per point, not once per row
+    np.testing.assert_allclose(found.mean, mean, atol=1e-5)
     np.testing.assert_allclose(found.variance, variance, atol=1e-6)
 
 
@@ -222,9 +221,8 @@ def test_a_smooth_function_of_four_axes_is_predicted() -> None:
     found = model.predict(points[120:])
     assert np.corrcoef(found.mean, values[120:])[0, 1] > 0.98
     sds = np.abs(found.mean - values[120:]) / np.sqrt(model.scale * found.variance)
-    assert (
-        np.mean(sds < 2.0) > 0.9 and np.median(sds) > 0.03
-    )  # the bands are neither too narrow nor idle
+    # the bands are neither too narrow nor too wide
+    assert np.mean(sds < 2.0) > 0.9 and np.median(sds) > 0.03
 
 
 def test_thousands_of_points_are_thinned_and_the_best_stay() -> None:
@@ -342,6 +340,5 @@ np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, logs])
         assert done.returncode == 0, done.stderr
         found.append(np.array(done.stdout.split(), dtype=float))
     np.testing.assert_allclose(found[0][:-5], found[1][:-5], atol=1e-10)
-    np.testing.assert_allclose(
-        found[0][-5:], found[1][-5:], atol=1e-3
-    )  # the same maximum, by another last digit
+    # the same maximum up to rounding
+    np.testing.assert_allclose(found[0][-5:], found[1][-5:], atol=1e-3)

@@ -90,9 +90,8 @@ def test_it_is_the_plain_loop() -> None:
 
 
 def test_median_is_the_rule_of_the_paper() -> None:
-    known = history(
-        TWELVE[:5]
-    )  # running averages at step 2: level + 1.5 / 2 + ... of 5, 3, 9, 1, 7
+    # running averages at step 2: level + 1.5 / 2 + ... of 5, 3, 9, 1, 7
+    known = history(TWELVE[:5])
     averages = sorted((c[0][1] + c[1][1]) / 2 for c in (t.curve for t in TWELVE[:5]))
     at = Median([2]).decide([(1, 99.0), (2, averages[2])], known)
     above = Median([2]).decide([(1, 99.0), (2, averages[2] + 1e-9)], known)
@@ -169,9 +168,8 @@ def test_every_decision_is_journaled_with_its_inputs(tmp_path: Path) -> None:
         and found[6]["inputs"]["rank"] == 1.0
     )
     again = stopper.decide(curve(2.9)[:2], history([trial(0, 3.0), trial(1, 1.0), trial(2, 2.0)]))
-    assert (
-        again and dict(again.inputs) == found[6]["inputs"]
-    )  # the decision follows from what is written
+    # the decision follows from what is written
+    assert again and dict(again.inputs) == found[6]["inputs"]
     with Tuner({"x": range(20)}, Grid(), journal=path, stopper=stopper) as resumed:
         assert [t.curve for t in resumed.history] == [t.curve for t in tuner.history]
         assert feed(resumed, 2.8)
@@ -255,9 +253,8 @@ def test_forty_at_once_on_the_virtual_clock_save_epochs_and_keep_the_best(
     assert len(tuner.history) == 80 and all(len(t.curve) == 6 for t in plain.history)
     stopped = [t for t in tuner.history if t.state == "stopped"]
     assert 10 < len(stopped) < 40 and sum(len(t.curve) for t in tuner.history) < 470
-    assert all(
-        t.seconds == pytest.approx(len(t.curve)) for t in tuner.history
-    )  # one second for each epoch, also of those
+    # one second for each epoch, in stopped trials, too
+    assert all(t.seconds == pytest.approx(len(t.curve)) for t in tuner.history)
     assert tuner.best is not None and tuner.best.value == 0.0 and fast.busy < slow.busy
     assert fast.elapsed <= slow.elapsed
     asked_to_stop = {line["id"] for line in lines(path, "decision") if line["stop"]}
@@ -324,9 +321,8 @@ def test_savings_are_counted_by_the_usual_length() -> None:
         (1, "failed"),
         (3, "pending"),
     ]
-    for asked, (length, end) in zip(
-        tuner.ask(7), ends, strict=True
-    ):  # a failed and a running one count for nothing
+    # a failed and a running trial do not count
+    for asked, (length, end) in zip(tuner.ask(7), ends, strict=True):
         for step in range(length):
             tuner.step(asked, step, 1.0)
         if end != "pending":
@@ -363,10 +359,8 @@ def test_steps_come_in_time_and_a_cancelled_trial_frees_its_worker() -> None:
     table.cancel(0)
     (ended,) = table.collect()
     assert (ended.state, ended.seconds, ended.times) == ("stopped", 2.0, (0.0, 0.0, 2.0))  # type: ignore[union-attr]
-    assert [type(e).__name__ for e in table.collect()] == [
-        "Step",
-        "Result",
-    ]  # its only step is its last
+    # the only step is the last one
+    assert [type(e).__name__ for e in table.collect()] == ["Step", "Result"]
     assert (table.clock.elapsed, table.clock.busy) == (10.0, 12.0)
 
 

@@ -42,9 +42,8 @@ ENDING: dict[str, Strategy] = {
     "parallel2022": Parallel2022(batch=9),
     "radial2024": Radial2024(batch=9, latin=4),
 }
-STAGED: dict[str, Strategy] = {
-    "population": Population(members=6, stages=4)
-}  # a point is measured in several stages
+# a point is measured in several stages
+STAGED: dict[str, Strategy] = {"population": Population(members=6, stages=4)}
 EVERY = FILLING | ENDING | STAGED
 
 
@@ -207,9 +206,8 @@ def test_huge_spaces_are_never_enumerated(strategy: Strategy) -> None:
     )
     assert len(set(asked(tuner))) == len(tuner.history)
     assert strategy not in FILLING.values() or len(tuner.history) == 60
-    assert len(tuner.history) >= (
-        24 if strategy in STAGED.values() else 45
-    )  # the widest first batch of those that end is cut short by 20 and 60
+    # 20 and 60 cut the widest first batch of the algorithms that end
+    assert len(tuner.history) >= (24 if strategy in STAGED.values() else 45)
 
 
 def test_one_point_and_one_axis_are_spaces_too(filling: Strategy) -> None:

@@ -82,9 +82,8 @@ def test_an_interrupted_sweep_goes_on_after_what_was_out(tmp_path: Path) -> None
         for trial in tuner.ask(4)[1:]:
             tuner.tell(trial, 1.0)
     with Tuner({"batch": BATCHES}, Grid(stride=70), journal=path) as tuner:
-        assert [t.params["batch"] for t in tuner.ask(4)] == [
-            1
-        ]  # the trial that was out comes again, alone
+        # the interrupted trial comes again, alone
+        assert [t.params["batch"] for t in tuner.ask(4)] == [1]
         assert [t.params["batch"] for t in tuner.ask(4)] == [281, 351, 421, 491]
 
 

@@ -72,9 +72,8 @@ def test_gaussian_processes_go_on_from_a_journal_in_parts_and_know_the_bounds(
     with Tuner(GRID, strategy, goal=goal, seed=2, journal=tmp_path / "j.jsonl") as whole:
         tell(whole, 10)
         tell(whole, 4)
-    cut = (
-        (tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)[:12]
-    )  # the header, the first ask and its results
+    # the header, the first ask and its results
+    cut = (tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)[:12]
     (tmp_path / "cut.jsonl").write_bytes(b"".join(cut))
     with Tuner(GRID, strategy, goal=goal, seed=2, journal=tmp_path / "cut.jsonl") as again:
         tell(again, 3, 1)
@@ -116,9 +115,8 @@ def test_ignored_pending_points_change_nothing_and_a_liar_spreads() -> None:
     alone = strategy.ask(1, told.space, told.history, told._stream)[0].point
     told.ask(6)
     beside = strategy.ask(1, told.space, told.history, lambda *key: told._stream(24, *key[1:]))[0]
-    assert (
-        beside.note["phase"] == "near" or beside.point == alone
-    )  # the same answer, or a free point near it
+    # the same answer, or a free point near it
+    assert beside.note["phase"] == "near" or beside.point == alone
     assert after("ignore", 12) != after("liar", 12)
 
 

@@ -177,9 +177,8 @@ def test_a_submission_that_only_seemed_to_fail_is_not_repeated(
 @pytest.mark.parametrize(
     "down", [False, True], ids=["the queue answers", "it does not answer at first"]
 )
-@pytest.mark.filterwarnings(
-    "ignore:pjm does not answer:dsice.errors.DsiceWarning"
-)  # if it was asked meanwhile
+# they warn if they were asked meanwhile
+@pytest.mark.filterwarnings("ignore:pjm does not answer:dsice.errors.DsiceWarning")
 @pytest.mark.filterwarnings("ignore:pbs does not answer:dsice.errors.DsiceWarning")
 def test_cancelling_ends_the_job_of_a_submission_that_only_seemed_to_fail(
     fake: Fake, tmp_path: Path, down: bool
@@ -242,9 +241,8 @@ def test_late_files_are_waited_for(fake: Fake, tmp_path: Path) -> None:
         place = tmp_path / "trials" / "2"
         assert eventually(lambda: (place / "exit.json").exists())
         hidden = [(place / name).rename(tmp_path / name) for name in ("exit.json", "result.json")]
-        assert eventually(
-            lambda: not fake.calls("x") and launcher.collect(1.5) == [], 5.0
-        )  # gone from the queue, and no file
+        # it left the queue, but there is no file
+        assert eventually(lambda: not fake.calls("x") and launcher.collect(1.5) == [], 5.0)
         for path in reversed(hidden):
             path.rename(place / path.name)
             if path.name == "result.json":
@@ -329,9 +327,8 @@ def test_a_trial_cut_short_is_submitted_again_and_finds_its_checkpoint(
         result = drain(launcher, 1)[0]
     assert (result.state, result.value) == ("done", 2.0)
     assert fake.submissions == 3
-    assert (
-        result.seconds is not None and 0.8 < result.seconds < 5
-    )  # the time that it ran, over all three
+    # the run time of all three submissions
+    assert result.seconds is not None and 0.8 < result.seconds < 5
     queued, started, ended = result.times
     assert (
         queued is not None
@@ -427,9 +424,8 @@ def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(
         record = tmp_path / "trials" / id / "batch.json"
         record.write_text(json.dumps(json.loads(record.read_text()) | {"job": None}))
         (tmp_path / "trials" / id / "go").touch() if id == "1" else None
-    assert eventually(
-        (tmp_path / "trials" / "1" / "exit.json").exists
-    )  # and one that ended without anybody knowing its id
+    # trial 1 ended while nobody knew its id
+    assert eventually((tmp_path / "trials" / "1" / "exit.json").exists)
     with batch(fake, WAITING, tmp_path) as again:
         assert again.attach(jobs(0, 1)) == [0, 1]
         (tmp_path / "trials" / "0" / "go").touch()
@@ -461,9 +457,8 @@ def test_a_submission_that_was_forgotten_does_not_run_beside_its_successor(
         launcher.submit(jobs(0))
     held = fake.place / "script.100"
     fake.forget("hold")
-    (
-        fake.place / "jobs" / "100"
-    ).unlink()  # the queue does not show it for a while, and it starts all the same, late
+    # the queue does not show it for a while, but it starts nevertheless, late
+    (fake.place / "jobs" / "100").unlink()
     (tmp_path / "trials" / "0" / "batch.json").unlink()
     with batch(fake, command, tmp_path) as again:
         assert again.attach(jobs(0)) == []

@@ -371,9 +371,8 @@ def test_a_coordinator_that_is_terminated_leaves_no_workers_of_its_own_pool(
 
 def test_workers_of_a_pool_end_on_a_signal_as_ever() -> None:
     """What the coordinator does on SIGTERM is not inherited by workers that it forks."""
-    before = signal.signal(
-        signal.SIGTERM, signal.SIG_DFL
-    )  # ray, which other tests start here, has one of its own
+    # ray, which other tests start in this process, has its own handler
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = "__import__('os').kill(__import__('os').getpid(), 15)"
     try:
         with Futures(programs.returns, lambda: ProcessPoolExecutor(1)) as launcher:

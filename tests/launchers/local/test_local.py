@@ -200,10 +200,8 @@ def test_a_work_of_its_own_replaces_the_program(tmp_path: Path) -> None:
         launcher.submit(
             [Job(0, kind="prepare", work="echo 5"), Job(1, {"x": 3}, work=programs.square)]
         )
-        assert {id: r.value for id, r in drain(launcher, 2).items()} == {
-            0: None,
-            1: 9.0,
-        }  # a preparation measures nothing
+        # a preparation measures nothing
+        assert {id: r.value for id, r in drain(launcher, 2).items()} == {0: None, 1: 9.0}
     assert (tmp_path / "prepare-0" / "stdout").read_text() == "5\n"
 
 

@@ -111,9 +111,8 @@ def test_the_figures_keep_the_bounds_of_any_schedule(seconds: list[float], worke
             clock.utilisation == pytest.approx(clock.speedup / workers)
             and 0 < clock.utilisation <= 1 + 1e-9
         )
-    assert (
-        stream.elapsed <= sum(seconds) / workers + max(seconds) * (1 - 1 / workers) + 1e-6
-    )  # Graham 1969
+    # Graham 1969
+    assert stream.elapsed <= sum(seconds) / workers + max(seconds) * (1 - 1 / workers) + 1e-6
     assert rounds.elapsed == pytest.approx(
         sum(max(seconds[i : i + workers]) for i in range(0, len(seconds), workers))
     )
@@ -134,14 +133,8 @@ def test_equal_times_in_full_batches_use_the_workers_fully() -> None:
 
 
 def test_a_stream_does_not_wait_for_the_slowest() -> None:
-    seconds = [
-        8.0,
-        1.0,
-        1.0,
-        1.0,
-        8.0,
-        1.0,
-    ]  # two workers: rounds of 8 + 1 + 8 s; in a stream the short ones go beside the first
+    # two workers: rounds take 8 + 1 + 8 s; in a stream short trials run beside the first one
+    seconds = [8.0, 1.0, 1.0, 1.0, 8.0, 1.0]
     (_, rounds), (told, stream) = in_order(seconds, 2, "rounds"), in_order(seconds, 2, "async")
     assert rounds.elapsed == 17.0 and stream.elapsed == 11.0
     assert [t.id for t in told] == [1, 2, 3, 0, 5, 4]
@@ -180,11 +173,8 @@ def test_collect_goes_to_the_next_end_and_gives_all_that_end_then() -> None:
         (1, (0, 0, 1.0), 1.0),
         (2, (0, 0, 1.0), 1.0),
     ]
-    assert (log.clock.elapsed, log.clock.busy, log.clock.utilisation) == (
-        1.0,
-        3.0,
-        1.0,
-    )  # with the part of the one that runs
+    # busy includes the finished part of the running trial
+    assert (log.clock.elapsed, log.clock.busy, log.clock.utilisation) == (1.0, 3.0, 1.0)
     with pytest.raises(LaunchError, match="2 of 3 slots free"):
         log.submit(jobs(1, 2, 3))
     log.submit(jobs(3))
@@ -354,10 +344,8 @@ def second_by_second(seconds: Sequence[int], workers: int, asking: int) -> tuple
     Each ask takes `asking` seconds. One coordinator waits until trials are over, thinks, and then
     starts one for each of them.
     """
-    left, waiting = (
-        list(seconds[:workers]),
-        list(seconds[workers:]),
-    )  # left: what running trials still need
+    # left: the seconds that running trials still need
+    left, waiting = list(seconds[:workers]), list(seconds[workers:])
     elapsed = asked = idle = 0
     while left:
         if all(left):  # the coordinator waits
@@ -370,9 +358,8 @@ def second_by_second(seconds: Sequence[int], workers: int, asking: int) -> tuple
             for _ in range(asking):
                 elapsed, asked = elapsed + 1, asked + 1
                 idle += workers - sum(s > 0 for s in left)
-                left = [
-                    max(0, s - 1) for s in left
-                ]  # what ends meanwhile stays there until it has thought
+                # a trial that ends meanwhile waits until the coordinator has thought
+                left = [max(0, s - 1) for s in left]
             started, waiting = waiting[:ended], waiting[ended:]
             left += started
     return elapsed, asked, idle
@@ -438,10 +425,8 @@ def test_what_ended_during_an_ask_comes_next_in_the_order_of_the_ends(watch: Wat
     watch.now += 10
     log.submit(jobs(3))
     assert [(r.id, r.times[2]) for r in ended(log)] == [(2, 3.0), (1, 5.0)]
-    assert (log.clock.elapsed, log.clock.idle) == (
-        11.0,
-        10.0 + 6.0 + 8.0,
-    )  # worker 0 all along, the others since their ends
+    # worker 0 is idle during the whole ask, the others from the ends of their trials
+    assert (log.clock.elapsed, log.clock.idle) == (11.0, 10.0 + 6.0 + 8.0)
     assert [(r.id, r.times, r.where["worker"]) for r in ended(log)] == [
         (3, (11.0, 11.0, 13.0), "0")
     ]

@@ -67,9 +67,8 @@ def test_files_give_the_same_as_the_frame(name: str, tmp_path: Path) -> None:
     if name.endswith("parquet"):
         full().to_parquet(path)
     else:
-        full().to_csv(
-            path, sep="\t" if "tsv" in name else ","
-        )  # with the row numbers, as it is often saved
+        # with row numbers, as tables are often saved
+        full().to_csv(path, sep="\t" if "tsv" in name else ",")
     table = Table(str(path))
     assert table.space == Table(full()).space
     assert ask(table, x=4, y=0.01, opt="sgd").value == 40.51

@@ -101,9 +101,8 @@ def study(seed: int) -> tuple[Tuner, np.ndarray[tuple[int, ...], np.dtype[np.flo
 
 def test_fifty_trials_find_one_of_the_best_feasible_points() -> None:
     ranks = []
-    for seed in range(
-        5
-    ):  # ranks of 1000 feasible points; with infeasible trials as bad ones only, the median is 10
+    # ranks among 1000 feasible points; the median is 10 if infeasible trials only count as bad
+    for seed in range(5):
         tuner, feasible = study(seed)
         assert tuner.best is not None and tuner.best.value is not None
         ranks.append(

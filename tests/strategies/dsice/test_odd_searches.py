@@ -24,9 +24,8 @@ def test_lines_are_searched_although_most_trials_fail() -> None:
                 tuner.tell(trial, sum((v - 4) ** 2 for v in trial.params.values()))
     late = tuner.history[75:]
     assert sum(t.note["phase"] == "line" for t in late) > 0.6 * len(late)
-    assert (
-        sum(t.params["x0"] == 0 for t in late) > 3 * len(late) / 10
-    )  # the region that fails is avoided
+    # the search avoids the region that fails
+    assert sum(t.params["x0"] == 0 for t in late) > 3 * len(late) / 10
 
 
 def test_stopped_trials_count_as_not_good() -> None:

@@ -313,9 +313,8 @@ def test_new_centres_can_be_chosen_however_few_points_are_measured() -> None:
     )
     new = search.centres.points[2:]
     assert len(new) == NEW_CENTRES
-    assert all(
-        search.candidates.widths[search.candidates.places[centre]] == 0 for centre in new
-    )  # alone, not on another centre's line
+    # each is a candidate alone, not on another centre's line
+    assert all(search.candidates.widths[search.candidates.places[centre]] == 0 for centre in new)
     search.choose(new[0], 12, {"phase": "distant"})
     notes = []
     for id in range(13, 52):

@@ -30,13 +30,20 @@ def small() -> Space:
 
 def holes() -> Space:
     """A grid of which rules exclude about half of the points."""
-    return Space({"x": range(7), "y": range(7), "z": range(3)}, where=[Require("x * y <= 12"), Require("x + z != 4")])
+    return Space(
+        {"x": range(7), "y": range(7), "z": range(3)},
+        where=[Require("x * y <= 12"), Require("x + z != 4")],
+    )
 
 
 def conditional() -> Space:
     """A grid with a parameter that exists only for one level of an unordered axis."""
     return Space(
-        {"opt": Choice(["adam", "sgd"]), "lr": Ordinal.log(1e-4, 1e-1, 4), "momentum": [0.0, 0.5, 0.9]},
+        {
+            "opt": Choice(["adam", "sgd"]),
+            "lr": Ordinal.log(1e-4, 1e-1, 4),
+            "momentum": [0.0, 0.5, 0.9],
+        },
         where=[When("opt == 'sgd'", "momentum")],
     )
 

@@ -112,9 +112,20 @@ def place(tmp_path: Path) -> Path:
 def shell(command: str | list[str], place: Path) -> subprocess.CompletedProcess[str]:
     ranks = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
     env = {name: value for name, value in os.environ.items() if name not in ranks}
-    env |= {"PATH": f"{place / '.bin'}:{env.get('PATH', '')}", "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "COLUMNS": "120"}
+    env |= {
+        "PATH": f"{place / '.bin'}:{env.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "agg",
+        "COLUMNS": "120",
+    }
     return subprocess.run(
-        command, shell=isinstance(command, str), cwd=place, env=env, capture_output=True, text=True, timeout=SECONDS
+        command,
+        shell=isinstance(command, str),
+        cwd=place,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
     )
 
 
@@ -129,8 +140,12 @@ def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path, p
         source = place / f"{page.stem.replace('-', '_')}_page.py"
         source.write_text(script(page))
         done = shell([sys.executable, source.name], place)
-        assert done.returncode == 0, f"{page.name} (the line numbers are those of the page):\n{done.stderr[-3000:]}"
-        for block, shown, came in zip(scripted(page), expected(page), done.stdout.split(BREAK), strict=False):
+        assert done.returncode == 0, (
+            f"{page.name} (the line numbers are those of the page):\n{done.stderr[-3000:]}"
+        )
+        for block, shown, came in zip(
+            scripted(page), expected(page), done.stdout.split(BREAK), strict=False
+        ):
             if shown is not None:
                 check(shown, came, f"{page.name}, line {block.line}")
     for block in blocks(page):
@@ -151,7 +166,11 @@ def run_console(block: Block, place: Path, name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    links = [found[1] for found in LINK.finditer(page.read_text(encoding="utf-8")) if "://" not in found[1]]
+    links = [
+        found[1]
+        for found in LINK.finditer(page.read_text(encoding="utf-8"))
+        if "://" not in found[1]
+    ]
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing, f"{page.name} links to {missing}"
 
@@ -161,14 +180,22 @@ def test_the_readme_shows_its_loop_first() -> None:
     assert first.startswith("from dsice import Ordinal, Tuner\n") and "tuner.ask(40)" in first
 
 
-MODULES = [path for path in sorted((ROOT / "dsice").rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
+MODULES = [
+    path
+    for path in sorted((ROOT / "dsice").rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_examples_in_docstrings(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_in_docstrings(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     # as typed at a prompt: functions that an example defines belong to __main__
-    result = doctest.testmod(module, extraglobs={"__name__": "__main__"}, optionflags=flags, report=True)
+    result = doctest.testmod(
+        module, extraglobs={"__name__": "__main__"}, optionflags=flags, report=True
+    )
     assert result.attempted and not result.failed

@@ -16,9 +16,21 @@ from dsice import Goal, History, Seconds, Share, State, Trial, Trials
 from dsice.errors import OptionError
 
 
-def trial(id: int = 0, value: float | None = 1.0, seconds: float | None = None, **metrics: float) -> Trial:
+def trial(
+    id: int = 0, value: float | None = 1.0, seconds: float | None = None, **metrics: float
+) -> Trial:
     values = () if value is None else (value,)
-    return Trial(id, 0, {}, (id,), state=State.DONE, values=values, value=value, metrics=metrics, seconds=seconds)
+    return Trial(
+        id,
+        0,
+        {},
+        (id,),
+        state=State.DONE,
+        values=values,
+        value=value,
+        metrics=metrics,
+        seconds=seconds,
+    )
 
 
 def scores(goal: Goal, trials: list[Trial], budget: int | None = None) -> list[float]:
@@ -49,7 +61,9 @@ def test_violation_is_relative_to_the_bounds_and_adds_up() -> None:
     assert Goal(at_most={"x": -2.0}).violation(trial(x=-1.0)) == 0.5
 
 
-@pytest.mark.parametrize("told", [{}, {"memory": math.nan}, {"memory": math.inf}, {"memory": -math.inf}])
+@pytest.mark.parametrize(
+    "told", [{}, {"memory": math.nan}, {"memory": math.inf}, {"memory": -math.inf}]
+)
 def test_a_missing_or_infinite_bounded_metric_is_never_feasible(told: dict[str, Any]) -> None:
     assert Goal(at_most={"memory": 8.0}).violation(trial(**told)) == math.inf
     assert Goal(at_least={"memory": 8.0}).violation(trial(**told)) == math.inf
@@ -70,9 +84,14 @@ def test_a_trial_without_seconds_has_no_score_while_time_counts() -> None:
 def test_auto_weight_is_the_ratio_of_spreads_of_the_first_ten_done_trials() -> None:
     rng = np.random.default_rng(0)
     values, seconds = rng.random(15), rng.random(15) * 100
-    trials = [trial(i, v, s) for i, (v, s) in enumerate(zip(values.tolist(), seconds.tolist(), strict=True))]
+    trials = [
+        trial(i, v, s)
+        for i, (v, s) in enumerate(zip(values.tolist(), seconds.tolist(), strict=True))
+    ]
     weight = np.std(values[:10]) / np.std(seconds[:10])
-    assert scores(Goal(time_weight="auto"), trials) == pytest.approx((values + weight * seconds).tolist())
+    assert scores(Goal(time_weight="auto"), trials) == pytest.approx(
+        (values + weight * seconds).tolist()
+    )
     assert scores(Goal(time_weight="auto"), trials[:1]) == [values[0]]
     same = [trial(i, float(i), 3.0) for i in range(5)]
     # no spread of T: time says nothing
@@ -133,7 +152,15 @@ def test_wrong_options_are_named(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("until", "option"),
-    [(Trials, -1), (Trials, 2.5), (Seconds, -1), (Seconds, math.nan), (Share, 1.5), (Share, "0.5"), (Share, True)],
+    [
+        (Trials, -1),
+        (Trials, 2.5),
+        (Seconds, -1),
+        (Seconds, math.nan),
+        (Share, 1.5),
+        (Share, "0.5"),
+        (Share, True),
+    ],
 )
 def test_wrong_until_is_refused(until: Any, option: Any) -> None:
     with pytest.raises(OptionError, match="expected"):
@@ -159,7 +186,13 @@ def test_json_there_and_back(goal: Goal) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [{"metrik": "x"}, {"until": {"hours": 3}}, {"until": "noon"}, {"until": {"trials": 1, "share": 1}}]
+    "record",
+    [
+        {"metrik": "x"},
+        {"until": {"hours": 3}},
+        {"until": "noon"},
+        {"until": {"trials": 1, "share": 1}},
+    ],
 )
 def test_an_unknown_word_in_a_stored_goal_is_named(record: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"metrik|hours|noon|share"):

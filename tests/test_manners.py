@@ -44,9 +44,13 @@ print(spent.pop(os.getpid()), sum(spent.values()))
 def test_asking_uses_one_thread() -> None:
     limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     env = {name: value for name, value in os.environ.items() if name not in limits}
-    done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True
+    )
     own, others = map(int, done.stdout.split())
-    assert own > 30 and others <= 1 + own / 50, f"{own} ticks in the main thread, {others} in others"
+    assert own > 30 and others <= 1 + own / 50, (
+        f"{own} ticks in the main thread, {others} in others"
+    )
 
 
 @pytest.mark.parametrize("fake", ["pjm"], indirect=True)

@@ -24,8 +24,13 @@ def test_pickles_and_code_are_loaded_in_known_places_only() -> None:
             if not isinstance(node, ast.Call):
                 continue
             called = ast.unparse(node.func)
-            safe = called.startswith(("json.", "tomllib.")) or called in ("self.load", "history.load")
+            safe = called.startswith(("json.", "tomllib.")) or called in (
+                "self.load",
+                "history.load",
+            )
             allows = any(word.arg == "allow_pickle" for word in node.keywords)
             if (called.rpartition(".")[2] in LOADERS and not safe) or allows:
-                found[file.relative_to(ROOT).as_posix()] = found.get(file.relative_to(ROOT).as_posix(), 0) + 1
+                found[file.relative_to(ROOT).as_posix()] = (
+                    found.get(file.relative_to(ROOT).as_posix(), 0) + 1
+                )
     assert found == ALLOWED

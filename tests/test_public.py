@@ -11,7 +11,16 @@ import pytest
 
 import dsice
 
-HEAVY = ("numba", "scipy", "pandas", "matplotlib", "rich", "psutil", "cloudpickle", "dsice.launchers")
+HEAVY = (
+    "numba",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "rich",
+    "psutil",
+    "cloudpickle",
+    "dsice.launchers",
+)
 
 
 @pytest.mark.parametrize("name", dsice.__all__)
@@ -36,7 +45,9 @@ def test_type_checkers_see_the_public_names() -> None:
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     }
-    assert seen == {(module.split(".")[0], name) for module, names in dsice._PUBLIC.items() for name in names}
+    assert seen == {
+        (module.split(".")[0], name) for module, names in dsice._PUBLIC.items() for name in names
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,7 +60,10 @@ def test_type_checkers_see_the_public_names() -> None:
 )
 def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
     seen = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = set(seen.stdout.split())
     assert "numpy" in loaded

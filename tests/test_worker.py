@@ -24,7 +24,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_outside_of_a_trial_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_of_a_trial_nothing_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DSICE_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
     assert dsice.step(0, 1.0) is False
@@ -46,7 +48,12 @@ def test_a_trial_finds_its_directories(tmp_path: Path, monkeypatch: pytest.Monke
 def test_steps_arrive_as_they_were_given(directory: Path) -> None:
     given: list[Any] = [(0, 0.5), (1, np.float32(0.25)), (np.int64(2), math.inf), (3, 1)]
     assert not any(dsice.step(step, value) for step, value in given)
-    assert [(s.step, s.value) for s in CurveReader(7, directory).new_steps()] == [(0, 0.5), (1, 0.25), (2, math.inf), (3, 1.0)]
+    assert [(s.step, s.value) for s in CurveReader(7, directory).new_steps()] == [
+        (0, 0.5),
+        (1, 0.25),
+        (2, math.inf),
+        (3, 1.0),
+    ]
     dsice.step(4, math.nan)
     assert math.isnan(CurveReader(7, directory).new_steps()[-1].value)
 
@@ -58,8 +65,13 @@ def test_true_once_the_trial_is_to_stop(directory: Path) -> None:
     assert [s.step for s in CurveReader(0, directory).new_steps()] == [0, 1]
 
 
-@pytest.mark.parametrize(("step", "value"), [(-1, 0.5), (1.5, 0.5), ("1", 0.5), (1, "0.5"), (1, None), (1, 1j), (1, [1.0])])
-def test_what_is_no_step_is_refused_and_not_written(directory: Path, step: object, value: object) -> None:
+@pytest.mark.parametrize(
+    ("step", "value"),
+    [(-1, 0.5), (1.5, 0.5), ("1", 0.5), (1, "0.5"), (1, None), (1, 1j), (1, [1.0])],
+)
+def test_what_is_no_step_is_refused_and_not_written(
+    directory: Path, step: object, value: object
+) -> None:
     with pytest.raises(dsice.DsiceError, match=r"step must|value must"):
         dsice.step(step, value)  # type: ignore[arg-type]
     assert list(directory.iterdir()) == []
@@ -79,7 +91,9 @@ def test_a_torn_line_waits_for_its_end_and_a_broken_one_is_passed_over(directory
 def test_lines_of_many_threads_do_not_mix(directory: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: dsice.step(i, i / 3), range(400)))
-    assert sorted((s.step, s.value) for s in CurveReader(0, directory).new_steps()) == [(i, i / 3) for i in range(400)]
+    assert sorted((s.step, s.value) for s in CurveReader(0, directory).new_steps()) == [
+        (i, i / 3) for i in range(400)
+    ]
 
 
 def test_the_worker_needs_the_standard_library_only() -> None:
@@ -91,5 +105,10 @@ def test_the_worker_needs_the_standard_library_only() -> None:
         "print([m for m in sys.modules if m.split('.')[0] not in known])"
     )
     package = str(Path(dsice.__file__).parent)
-    shown = subprocess.run([sys.executable, "-I", "-S", "-c", code, package], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, package],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert json.loads(shown.replace("'", '"')) == []

@@ -79,8 +79,8 @@ VARIANTS: dict[str, Kind] = {
         lambda batch: Altered(
             {
                 "dsice.spline.surface.AxisPrior": Matern,
-                "dsice.strategies.dsice.model._FITTED": OrderedDict(),
-            }  # its own memory
+                "dsice.strategies.dsice.model._FITTED": OrderedDict(),  # a cache of its own
+            }
         ),
         "Matern 5/2 in place of the d-spline prior",
     ),

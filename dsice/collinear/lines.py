@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 
-from dsice.directions import count, directions
+from dsice.directions import directions
 from dsice.directions.lines import PackedLines, ends, packed
 from dsice.typing import Ints, Point
 
@@ -111,7 +112,7 @@ def _ladder(
     axes = tuple(int(j) for j in movable)
     for w in range(1, width + 1):
         pool = tuple(range(ndim)) if w == 1 else axes
-        if count(len(pool), w) > MAX_LISTED:
+        if comb(len(pool), w) << (w - 1) > MAX_LISTED:  # as many directions has this width
             yield _drawn(ndim, np.array(pool), w, rng)
             continue
         found = _listed(ndim, w, pool)

@@ -10,7 +10,7 @@ iWAPT 2017).
 - `lines`: the points of a line, and of many lines packed one after the other.
 """
 
-from dsice.directions.ladder import count, directions
+from dsice.directions.ladder import directions
 from dsice.directions.lines import Line, axis_line, line
 
-__all__ = ["Line", "axis_line", "count", "directions", "line"]
+__all__ = ["Line", "axis_line", "directions", "line"]

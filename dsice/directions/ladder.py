@@ -12,15 +12,9 @@ axis; within a set the signs count in binary, the lowest changed axis as bit 0 a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import comb
 
 Direction = tuple[int, ...]
 """Change of each axis in one step: -1, 0 or +1."""
-
-
-def count(axes: int, width: int) -> int:
-    """How many directions of a width there are."""
-    return comb(axes, width) << (width - 1) if width >= 1 else 0
 
 
 def directions(ndim: int, width: int, axes: Sequence[int] | None = None) -> Iterator[Direction]:

@@ -27,7 +27,7 @@ from dsice.journal.format import (
     told_trial,
     with_curve,
 )
-from dsice.journal.reader import JournalReader, Line, garbage_uncollected
+from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
 from dsice.space import Require, Space
 from dsice.space.rules import Predicate
 from dsice.trial import State, Trial, mean
@@ -153,7 +153,7 @@ class JournalLoader:
         )
 
     # ------------------------------------------------------------------ the pass
-    def _take(self, line: Line) -> None:
+    def _take(self, line: JournalLine) -> None:
         record = line.record
         try:
             match record["kind"]:
@@ -184,7 +184,7 @@ class JournalLoader:
     def _change_options(self, record: Mapping[str, Any]) -> None:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
 
-    def _ask(self, trials: list[Record], round: int | None, line: Line) -> None:
+    def _ask(self, trials: list[Record], round: int | None, line: JournalLine) -> None:
         points = [tuple(asked["point"]) for asked in trials]
         keys = [_NEW if len(asked) == 2 else _key(asked) for asked in trials]
         self._columns.extend(points, round, keys)

@@ -18,7 +18,7 @@ _DECODER = json.JSONDecoder()
 _SHOWN = 5  # bad lines that a message names
 
 
-class Line(NamedTuple):
+class JournalLine(NamedTuple):
     """A good line: its number, where its text stands in `JournalReader.text`, and what it says."""
 
     number: int
@@ -101,7 +101,7 @@ class JournalReader:
             "that can be saved"
         )
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[JournalLine]:
         text = self.text
         length = len(text)
         start = self._body
@@ -139,7 +139,7 @@ class JournalReader:
             if record is None or problem:
                 self.bad.append((number, problem))
             else:
-                yield Line(number, start, stop, record)
+                yield JournalLine(number, start, stop, record)
             start = stop + 1
         self.exhausted = True
 

@@ -11,7 +11,8 @@ be used alone. The search uses the n-dimensional form, a Gaussian process on a g
 - `many`: `fit_many`, `ManyFits`, `score_alphas`; `packing`: lines one after the other in flat
   arrays.
 - `evidence`: prior of an axis and covariance tables of all axes, hyperparameters by marginal
-  likelihood; `surface`: the model of a grid and its predictions; `anova`: main effects and Sobol indices.
+  likelihood; `surface`: the model of a grid and its predictions; `anova`: main effects and Sobol
+  indices.
 - `kernels`: all compiled code; `numerics`: the decorator of kernels, threads of BLAS.
 
 The noise variance is `SplineFit.sigma2` on a line (method.md, eq. (16)) and

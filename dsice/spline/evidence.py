@@ -11,9 +11,10 @@ variance of one measurement, relative to scale, enters on the diagonal, divided 
 measurements (eqs. (5) and (7)). scale is profiled out. The penalties are normal priors: log theta ~
 N(-1.5, 1.5^2), log lam ~ N(-4, 2^2), log noise variance ~ N(-4, 2^2).
 
-The covariances of all axes are kept as one square table per axis (`CovarianceTables`), whose product
-over the axes is the covariance. An entry of a table is a level of its axis or, on very long axes, a
-node that several levels share; the last entry stands for "this parameter does not exist here".
+The covariances of all axes are kept as one square table per axis (`CovarianceTables`). The product
+of the tables over the axes is the covariance. An entry of a table is a level of its axis or, on
+very long axes, a node that several levels share; the last entry stands for "this parameter does
+not exist here".
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from dsice.spline.knots import (
     read_knots,
 )
 from dsice.spline.line import SplineFit
-from dsice.spline.packing import PackedLines, merge_flagged, read_batch, read_line
+from dsice.spline.packing import PackedData, merge_flagged, read_batch, read_line
 from dsice.spline.smoothing import fixed_lam
 from dsice.typing import Floats, Ints
 
@@ -174,7 +174,7 @@ def fit_many(
 
 
 def _fit_plainly(
-    batch: PackedLines, alpha: float | str, grid: MarkerGrid, results: ResultArrays
+    batch: PackedData, alpha: float | str, grid: MarkerGrid, results: ResultArrays
 ) -> None:
     """One line after the other, without numba."""
     argmin, stats, curve, band = results
@@ -191,7 +191,7 @@ def _fit_plainly(
 
 
 def _fit_in_bulk(
-    batch: PackedLines, lam: float, grid: MarkerGrid, parallel: bool, results: ResultArrays
+    batch: PackedData, lam: float, grid: MarkerGrid, parallel: bool, results: ResultArrays
 ) -> None:
     """One call of compiled code, on several threads where the work pays for it."""
     from dsice.spline import kernels
@@ -212,7 +212,7 @@ def _fit_in_bulk(
         _scale(batch.units, np.diff(batch.starts), results)
 
 
-def _lines(batch: PackedLines) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]:
+def _lines(batch: PackedData) -> tuple[Ints, Ints, Floats, Floats, Floats, Ints, Ints]:
     return (
         batch.offsets,
         batch.levels,

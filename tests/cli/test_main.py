@@ -85,14 +85,18 @@ def test_trials_run_where_the_study_file_is(
     assert Tuner.read(study.with_suffix(".jsonl")).best is not None
 
 
-def test_status_shows_what_stopping_early_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_what_stopping_early_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Tuner({"x": range(5)}, journal=tmp_path / "j.jsonl") as tuner:
         for asked, length in zip(tuner.ask(4), (4, 4, 1, 1), strict=True):
             for epoch in range(length):
                 tuner.step(asked, epoch, 1.0)
             tuner.tell(asked, 1.0) if length == 4 else tuner.tell(asked, state="stopped")
     assert main(["status", str(tmp_path / "j.jsonl")]) == 0
-    assert re.search(r"stopped early +2 trials, which saved 38% of the epochs", capsys.readouterr().out)
+    assert re.search(
+        r"stopped early +2 trials, which saved 38% of the epochs", capsys.readouterr().out
+    )
 
 
 def test_status_while_another_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +105,14 @@ def test_status_while_another_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
         tuner.tell(first, 1.5)
         assert main(["status", str(tmp_path / "j.jsonl")]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    for word in ("pending 2", "done 1", "3 of 6 asked (50%)", "best value 1.5", "running", f"x = {tuner.pending[0].params['x']}"):
+    for word in (
+        "pending 2",
+        "done 1",
+        "3 of 6 asked (50%)",
+        "best value 1.5",
+        "running",
+        f"x = {tuner.pending[0].params['x']}",
+    ):
         assert word in out
 
 
@@ -115,7 +126,9 @@ def test_nothing_measured_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.filterwarnings("default::dsice.DsiceWarning")
-def test_a_program_that_always_fails_is_reported(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_always_fails_is_reported(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (study.parent / "program.py").write_text("print('no metrics')")
     write_study(study.parent, 3)
     assert main(["run", str(study), "--no-progress"]) == 1
@@ -129,7 +142,10 @@ def test_interrupted_and_resumed(study: Path, capsys: pytest.CaptureFixture[str]
     (study.parent / "program.py").write_text("import time; time.sleep(0.2)\n" + PROGRAM)
     journal = study.with_suffix(".jsonl")
     process = subprocess.Popen(
-        [sys.executable, "-m", "dsice.cli", "run", str(study)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "dsice.cli", "run", str(study)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     wait_for_told(journal, 2)
     process.send_signal(signal.SIGINT)
@@ -157,7 +173,9 @@ def wait_for_told(journal: Path, count: int) -> None:
 
 
 # ---------------------------------------------------------------------- bad input
-def test_bad_input_is_one_message_and_exit_code_2(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_message_and_exit_code_2(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "text.jsonl").write_text("hello\n")
     (tmp_path / "t.csv").write_text("x,loss\n1,2\n")
     for arguments, word in [
@@ -176,7 +194,9 @@ def test_bad_input_is_one_message_and_exit_code_2(study: Path, tmp_path: Path, c
         assert "Traceback" not in captured.err
 
 
-def test_a_journal_of_another_study_is_refused_and_kept(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_journal_of_another_study_is_refused_and_kept(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_study(study.parent, 2)
     assert main(["run", str(study), "--no-progress"]) == 0
     before = study.with_suffix(".jsonl").read_bytes()
@@ -211,16 +231,41 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
 @pytest.fixture
 def log(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
     """A 7 x 7 x 5 bowl, a sixth of it not logged."""
-    grid = pd.MultiIndex.from_product([range(7), range(7), range(5)], names=["x", "y", "z"]).to_frame(index=False)
-    grid["loss"] = (grid.x - 4) ** 2 + (grid.y - 2) ** 2 + 0.5 * (grid.z - 3) ** 2 + 0.01 * np.arange(len(grid))
+    grid = pd.MultiIndex.from_product(
+        [range(7), range(7), range(5)], names=["x", "y", "z"]
+    ).to_frame(index=False)
+    grid["loss"] = (
+        (grid.x - 4) ** 2
+        + (grid.y - 2) ** 2
+        + 0.5 * (grid.z - 3) ** 2
+        + 0.01 * np.arange(len(grid))
+    )
     frame = grid.sample(frac=5 / 6, random_state=0)
     frame.to_csv(tmp_path / "log.csv", index=False)
     return tmp_path / "log.csv", frame
 
 
-def test_replay_reports_coverage_rounds_and_ranks(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_reports_coverage_rounds_and_ranks(
+    log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
     path, frame = log
-    assert main(["replay", str(path), "--objective", "loss", "--batch", "10", "--strategy", "random", "--trials", "50"]) == 0
+    assert (
+        main(
+            [
+                "replay",
+                str(path),
+                "--objective",
+                "loss",
+                "--batch",
+                "10",
+                "--strategy",
+                "random",
+                "--trials",
+                "50",
+            ]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert f"{len(frame) / 245:.1%} of it logged, {len(frame)} measured points" in out
     assert f"{frame.loss.min():.6g} at x = " in out
@@ -237,13 +282,34 @@ def test_replay_reports_coverage_rounds_and_ranks(log: tuple[Path, pd.DataFrame]
     assert next(line for line in out.splitlines() if line.startswith("within 5%")).endswith(words)
 
 
-def test_replay_of_several_seeds_stands_beside_random(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_of_several_seeds_stands_beside_random(
+    log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
     path, _ = log
-    assert main(["replay", str(path), "--objective", "loss", "--batch", "8", "--seeds", "3", "--params", "x,y,z"]) == 0
+    assert (
+        main(
+            [
+                "replay",
+                str(path),
+                "--objective",
+                "loss",
+                "--batch",
+                "8",
+                "--seeds",
+                "3",
+                "--params",
+                "x,y,z",
+            ]
+        )
+        == 0
+    )
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    medians = {row[0]: row for row in rows if row and row[0] in ("dsice", "random") and len(row) == 6}
+    medians = {
+        row[0]: row for row in rows if row and row[0] in ("dsice", "random") and len(row) == 6
+    }
     assert [row[1] for row in medians.values()] == ["3", "3"]
-    assert float(medians["dsice"][3]) <= float(medians["random"][3])  # rounds to within 1 %, on a plain bowl
+    # rounds to within 1 %, on a plain bowl
+    assert float(medians["dsice"][3]) <= float(medians["random"][3])
 
 
 def test_replay_of_a_maximum_is_the_replay_of_the_mirrored_minimum(
@@ -254,16 +320,51 @@ def test_replay_of_a_maximum_is_the_replay_of_the_mirrored_minimum(
     frame.assign(loss=-frame.loss).to_csv(mirrored, index=False)
     ranks = []
     for arguments in ([str(path)], [str(mirrored), "--maximize"]):
-        assert main(["replay", *arguments, "--objective", "loss", "--batch", "10", "--seed", "3", "--trials", "40"]) == 0
-        ranks.append([line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.strip()[:1].isdigit()])
+        assert (
+            main(
+                [
+                    "replay",
+                    *arguments,
+                    "--objective",
+                    "loss",
+                    "--batch",
+                    "10",
+                    "--seed",
+                    "3",
+                    "--trials",
+                    "40",
+                ]
+            )
+            == 0
+        )
+        ranks.append(
+            [
+                line.split()[-1]
+                for line in capsys.readouterr().out.splitlines()
+                if line.strip()[:1].isdigit()
+            ]
+        )
     assert ranks[0] == ranks[1]
 
 
-def test_replay_on_a_clock_says_how_long_and_how_busy(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_on_a_clock_says_how_long_and_how_busy(
+    log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
     path, frame = log
     frame = frame.sort_index().assign(time=lambda f: 1.0 + f.index % 7)  # in the order of the grid
     frame.to_csv(path, index=False)
-    arguments = ["replay", str(path), "--objective", "loss", "--seconds", "time", "--strategy", "grid", "--workers", "4"]
+    arguments = [
+        "replay",
+        str(path),
+        "--objective",
+        "loss",
+        "--seconds",
+        "time",
+        "--strategy",
+        "grid",
+        "--workers",
+        "4",
+    ]
     times, values = frame.time.tolist()[:42], frame.loss.tolist()[:42]
     ends: list[float] = []  # of each trial, in a stream
     for took in times:
@@ -272,9 +373,16 @@ def test_replay_on_a_clock_says_how_long_and_how_busy(log: tuple[Path, pd.DataFr
     for mode, elapsed in (("async", max(ends)), ("rounds", sum(rounds))):
         assert main([*arguments, "--mode", mode, "--trials", "42"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        facts = {line.split()[0]: line.split()[1] for line in lines if line[:1].isalpha() and len(line.split()) > 1}
+        facts = {
+            line.split()[0]: line.split()[1]
+            for line in lines
+            if line[:1].isalpha() and len(line.split()) > 1
+        }
         assert facts["workers"] == "4," and float(facts["elapsed"]) == elapsed
-        assert facts["utilisation"] == f"{sum(times) / elapsed / 4:.1%}" and facts["speed-up"] == f"{sum(times) / elapsed:.3g}"
+        assert (
+            facts["utilisation"] == f"{sum(times) / elapsed / 4:.1%}"
+            and facts["speed-up"] == f"{sum(times) / elapsed:.3g}"
+        )
         rows = [line.split() for line in lines if line.strip()[:1].isdigit()]
         place = 1 if mode == "rounds" else 0
         assert [int(row[place]) for row in rows] == [*range(4, 41, 4), 42]
@@ -285,21 +393,55 @@ def test_replay_on_a_clock_says_how_long_and_how_busy(log: tuple[Path, pd.DataFr
             assert [float(row[1]) for row in rows] == [*sorted(ends)[3:40:4], max(ends)]
 
 
-def test_replay_in_a_stream_says_when_it_was_close(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_in_a_stream_says_when_it_was_close(
+    log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
     path, frame = log
     frame.assign(seconds=2.0).to_csv(path, index=False)
-    assert main(["replay", str(path), "--params", "x,y,z", "--objective", "loss", "--workers", "8", "--mode", "async"]) == 0
+    assert (
+        main(
+            [
+                "replay",
+                str(path),
+                "--params",
+                "x,y,z",
+                "--objective",
+                "loss",
+                "--workers",
+                "8",
+                "--mode",
+                "async",
+            ]
+        )
+        == 0
+    )
     reached = re.findall(r"within .*: (\d+) trials, (\S+) s", capsys.readouterr().out)
     assert len(reached) == 2
     for trials, moment in reached:  # 8 end every 2 seconds
         assert float(moment) == 2.0 * math.ceil(int(trials) / 8)
-    arguments = ["--params", "x,y,z", "--objective", "loss", "--workers", "8", "--seeds", "2", "--trials", "40"]
+    arguments = [
+        "--params",
+        "x,y,z",
+        "--objective",
+        "loss",
+        "--workers",
+        "8",
+        "--seeds",
+        "2",
+        "--trials",
+        "40",
+    ]
     assert main(["replay", str(path), *arguments]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [row[-1] for row in rows if row and row[0] in ("dsice", "random") and row[1] == "2"] == ["100.0%", "100.0%"]
+    assert [row[-1] for row in rows if row and row[0] in ("dsice", "random") and row[1] == "2"] == [
+        "100.0%",
+        "100.0%",
+    ]
 
 
-def test_replay_on_a_clock_explains_what_does_not_go(log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_on_a_clock_explains_what_does_not_go(
+    log: tuple[Path, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments, word in [
         (["--workers", "4"], "column 'seconds'"),
         (["--workers", "0"], "--workers 0"),
@@ -357,7 +499,10 @@ def test_importance_and_effects(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["importance", str(journal)]) == 2
         assert "at least 3 distinct points" in capsys.readouterr().err
         for trial in tuner.ask(40):
-            tuner.tell(trial, 4.0 * trial.params["x"] + (trial.params["x"] - 2.5) * (trial.params["y"] - 2.5))
+            tuner.tell(
+                trial,
+                4.0 * trial.params["x"] + (trial.params["x"] - 2.5) * (trial.params["y"] - 2.5),
+            )
         assert main(["importance", str(journal), "--plot", str(tmp_path / "i.png")]) == 0
         out = capsys.readouterr().out
         assert re.search(r"^x +8\d\.\d % +(9\d\.\d|100\.0) %$", out, re.MULTILINE)
@@ -369,7 +514,9 @@ def test_importance_and_effects(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (tmp_path / "i.png").exists() and (tmp_path / "e.png").exists()
 
 
-def test_step_reports_a_point_and_says_when_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_reports_a_point_and_says_when_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DSICE_DIR", str(tmp_path))
     assert main(["step", "3", "0.41"]) == 0
     assert json.loads((tmp_path / "steps").read_text()) == {"step": 3, "value": 0.41}
@@ -383,7 +530,8 @@ def test_step_reports_a_point_and_says_when_to_stop(tmp_path: Path, monkeypatch:
 def test_a_shell_command_reports_its_curve(tmp_path: Path) -> None:
     step = f"{sys.executable} -m dsice.cli step"
     (tmp_path / "s.toml").write_text(
-        f"[study]\ncommand = '{step} 1 0.5 && {step} 2 0.25 && echo {{x}}'\nslots = 1\n[space]\nx = [1]\n[goal]\n"
+        f"[study]\ncommand = '{step} 1 0.5 && {step} 2 0.25 && echo {{x}}'\nslots = 1\n"
+        "[space]\nx = [1]\n[goal]\n"
     )
     assert main(["run", str(tmp_path / "s.toml"), "--no-progress"]) == 0
     assert Tuner.read(tmp_path / "s.jsonl").history[0].curve == ((1, 0.5), (2, 0.25))
@@ -404,14 +552,20 @@ def test_status_watch_shows_it_again_until_ctrl_c(study: Path) -> None:
     assert main(["status", str(study), "--watch", "0"]) == 2
 
 
-def test_limits_and_preparations_of_a_study_file(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_limits_and_preparations_of_a_study_file(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = study.read_text()
     study.write_text(
-        text.replace("slots = 2", "slots = 2\nmax_cost = 1e-9\nprepare = {data = 'touch data', build = 'touch build'}")
+        text.replace(
+            "slots = 2",
+            "slots = 2\nmax_cost = 1e-9\nprepare = {data = 'touch data', build = 'touch build'}",
+        )
     )
     assert main(["run", str(study), "--no-progress"]) == 0
     assert (study.parent / "data").exists() and (study.parent / "build").exists()
-    assert len(Tuner.read(study.with_suffix(".jsonl")).history) == 2  # what fits in before a first run time is known
+    # as many as start before a first run time is known
+    assert len(Tuner.read(study.with_suffix(".jsonl")).history) == 2
     for wrong in ("max_cost = -1", "prepare = 3", "prepare = {A = 'true'}", "prepare = ''"):
         study.write_text(text.replace("slots = 2", wrong))
         assert main(["run", str(study)]) == 2
@@ -428,6 +582,12 @@ def test_every_command_has_its_arguments(name: str, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("argv", [["--help"], ["step", "--help"]])
 def test_nothing_heavy_is_imported_for_help_or_a_step(argv: list[str]) -> None:
-    code = f"import sys; from dsice.cli.main import main\ntry:\n    main({argv})\nexcept SystemExit:\n    print(*sys.modules)"
+    code = (
+        "import sys; from dsice.cli.main import main\n"
+        f"try:\n    main({argv})\n"
+        "except SystemExit:\n    print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"scipy", "pandas", "rich", "dsice.tuner", "dsice.launchers"}.intersection(done.stdout.split())
+    assert not {"scipy", "pandas", "rich", "dsice.tuner", "dsice.launchers"}.intersection(
+        done.stdout.split()
+    )

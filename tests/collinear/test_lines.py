@@ -45,13 +45,19 @@ def points_of(lines: PackedLines, i: int) -> list[Point]:
 def test_all_lines_of_a_centre_are_there_whole_and_packed() -> None:
     centre = (2, 3, 1)
     lines = opened([centre], SHAPE, 3)
-    assert lines.offsets[0] == 0 and lines.offsets[-1] == len(lines.points) and (np.diff(lines.offsets) > 1).all()
+    assert (
+        lines.offsets[0] == 0
+        and lines.offsets[-1] == len(lines.points)
+        and (np.diff(lines.offsets) > 1).all()
+    )
     every = [d for w in (1, 2, 3) for d in directions(3, w)]
     assert lines.directions == [d for d in every if len(walked(centre, d, SHAPE)) > 1]
     for i, direction in enumerate(lines.directions):
         assert points_of(lines, i) == walked(centre, direction, SHAPE)
         assert lines.widths[i] == sum(step != 0 for step in direction) and lines.centres[i] == 0
-    np.testing.assert_array_equal(lines.line_of(), np.repeat(np.arange(len(every)), np.diff(lines.offsets)))
+    np.testing.assert_array_equal(
+        lines.line_of(), np.repeat(np.arange(len(every)), np.diff(lines.offsets))
+    )
 
 
 def test_narrow_lines_come_first_for_each_centre() -> None:
@@ -79,10 +85,16 @@ def test_a_line_through_two_centres_is_opened_once() -> None:
     lines = opened(centres, SHAPE, 3)
     keys = [(frozenset(points_of(lines, i)), lines.directions[i]) for i in range(len(lines.widths))]
     assert len(set(keys)) == len(keys)
-    every = {frozenset(walked(c, d, SHAPE)) for c in centres for w in (1, 2, 3) for d in directions(3, w)}
+    every = {
+        frozenset(walked(c, d, SHAPE)) for c in centres for w in (1, 2, 3) for d in directions(3, w)
+    }
     assert {key for key, _ in keys} == {line for line in every if len(line) > 1}
     for i, direction in enumerate(lines.directions):
-        first = next(n for n, c in enumerate(centres) if set(walked(c, direction, SHAPE)) == set(points_of(lines, i)))
+        first = next(
+            n
+            for n, c in enumerate(centres)
+            if set(walked(c, direction, SHAPE)) == set(points_of(lines, i))
+        )
         assert lines.centres[i] == first
 
 
@@ -92,11 +104,13 @@ def test_room_bounds_the_points_of_a_centre() -> None:
     lines = opened(centres, shape, 2, max_points=300)
     for centre in (0, 1):
         there = lines.centres == centre
-        assert 300 <= np.diff(lines.offsets)[there].sum() - there.sum() < 300 + 30  # the line that fills it up is whole
+        # the line that reaches the limit is kept whole
+        assert 300 <= np.diff(lines.offsets)[there].sum() - there.sum() < 300 + 30
         assert (lines.widths[there] == 1).sum() == 6  # narrow ones first: all of them fit in
         assert np.diff(whole.offsets)[whole.centres == centre].sum() > 2 * 300
     others = opened(centres, shape, 2, max_points=300, seed=1)
-    assert others.directions != lines.directions  # which oblique ones is a matter of chance, other ones every time
+    # oblique directions are drawn at random, anew for every seed
+    assert others.directions != lines.directions
     assert opened(centres, shape, 2, max_points=300).directions == lines.directions
 
 
@@ -116,7 +130,11 @@ def test_more_directions_than_can_be_listed_are_drawn() -> None:
 def test_no_centres_and_grids_of_one_point_have_no_lines() -> None:
     assert opened([], SHAPE, 2).points.shape == (0, 3)
     lonely = opened([(0, 0)], (1, 1), 2)
-    assert lonely.points.shape == (0, 2) and lonely.offsets.tolist() == [0] and len(lonely.line_of()) == 0
+    assert (
+        lonely.points.shape == (0, 2)
+        and lonely.offsets.tolist() == [0]
+        and len(lonely.line_of()) == 0
+    )
 
 
 def test_keep_takes_points_off_their_own_lines() -> None:
@@ -126,5 +144,7 @@ def test_keep_takes_points_off_their_own_lines() -> None:
     kept = lines.keep(wanted)
     number = lines.line_of()
     for i in range(len(lines.widths)):
-        assert points_of(kept, i) == [tuple(p) for p in lines.points[wanted & (number == i)].tolist()]
+        assert points_of(kept, i) == [
+            tuple(p) for p in lines.points[wanted & (number == i)].tolist()
+        ]
     np.testing.assert_array_equal(kept.line_of(), number[wanted])

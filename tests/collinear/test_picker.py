@@ -41,7 +41,9 @@ def test_taking_a_point_is_the_posterior_with_that_point_to_come(counts: np.ndar
     """Also beside one that is pending already, and where the others were measured several times."""
     taken: list[Point] = [(6, 4, 3)]
     lines, surface = candidates(), model(taken, counts)
-    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=6)
+    picker = Picker(
+        surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=6
+    )
     for beta in (0.5, 1.0, 2.0, 3.0, 0.5, 1.0):
         chosen = picker.best(beta, np.zeros(len(lines.points), dtype=bool))
         taken.append(tuple(lines.points[chosen].tolist()))
@@ -54,7 +56,9 @@ def test_taking_a_point_is_the_posterior_with_that_point_to_come(counts: np.ndar
 
 def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
     lines, surface = candidates(), model()
-    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=1)
+    picker = Picker(
+        surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=1
+    )
     scores = surface.predict(lines.points)
     for beta in (0.0, 1.0, 3.0):
         merit = scores.mean - beta * np.sqrt(surface.scale * scores.variance)
@@ -65,9 +69,11 @@ def test_the_best_is_the_lowest_that_is_not_blocked() -> None:
 
 
 def test_a_narrowed_point_gives_way_to_another() -> None:
-    """What keeps a batch useful together: after a few choices the same place is no longer the most promising."""
+    """A batch stays diverse: after a few choices the same place is no longer the most promising."""
     lines, surface = candidates(), model()
-    picker = Picker(surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=8)
+    picker = Picker(
+        surface, lines.points, surface.predict_lines(lines.offsets, lines.points), max_picks=8
+    )
     nothing = np.zeros(len(lines.points), dtype=bool)
     seen = []
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""The demo: killed with -9 at ten moments and resumed, it loses nothing and measures nothing twice that was told."""
+"""The demo, killed with -9 ten times and resumed, loses nothing and measures nothing twice."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ KILLS = 10
 TRAIN = """
 import json, os, sys, time
 with open({runs!r}, "a") as file:
-    file.write(os.environ["DSICE_TRIAL"] + "\\n")  # one short write to an append-only file: whole lines
+    # one short write to an append-only file: whole lines
+    file.write(os.environ["DSICE_TRIAL"] + "\\n")
 named = dict(zip(sys.argv[1::2], map(float, sys.argv[2::2])))
 time.sleep({seconds})
 lr, batch = named["--lr"], named["--batch"]
-print(json.dumps({{"loss": abs(lr - 0.1) + batch / 1000 + abs(named["--dropout"] - 0.2), "test_error": lr / 10}}))
+loss = abs(lr - 0.1) + batch / 1000 + abs(named["--dropout"] - 0.2)
+print(json.dumps({{"loss": loss, "test_error": lr / 10}}))
 """
 
 
@@ -43,15 +45,32 @@ class Demo:
         self.journal = folder / "demo" / "digits.jsonl"
         self.picture = folder / "demo" / "progress.png"
         train = shlex.join([sys.executable, "-S", "-E", str(folder / "train.py")])
-        options = ["--trials", str(trials), "--slots", str(slots), "--directory", str(folder / "demo"), "--command", train]
+        options = [
+            "--trials",
+            str(trials),
+            "--slots",
+            str(slots),
+            "--directory",
+            str(folder / "demo"),
+            "--command",
+            train,
+        ]
         self.command = [sys.executable, str(TUNE), *options]
         self.env = {**os.environ, "NO_COLOR": "1"}
 
     def start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.command, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        return subprocess.Popen(
+            self.command,
+            env=self.env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
 
     def finish(self) -> str:
-        done = subprocess.run(self.command, env=self.env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            self.command, env=self.env, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -94,11 +113,14 @@ def test_killed_ten_times(tmp_path: Path, slots: int, trials: int) -> None:
     assert sorted(demo.told()) == list(range(trials))
     assert all(demo.counts()[id] == counts[id] for id in told)
     assert set(demo.counts()) == set(range(trials))
-    assert demo.counts().total() <= trials + KILLS * slots  # at most what was running at a kill is run again
+    # only trials that ran at a kill run again
+    assert demo.counts().total() <= trials + KILLS * slots
     if slots == 1:  # one at a time: the order of asks and tells is the same, so the points are
         uncut = Demo(tmp_path / "uncut", slots=1, trials=trials, seconds=0.0)
         uncut.finish()
-        assert [(t.point, t.value) for t in uncut.told().values()] == [(t.point, t.value) for t in demo.told().values()]
+        assert [(t.point, t.value) for t in uncut.told().values()] == [
+            (t.point, t.value) for t in demo.told().values()
+        ]
         assert set(uncut.counts().values()) == {1}
 
 
@@ -120,7 +142,11 @@ def test_what_the_demo_prints_and_that_it_measures_once(tmp_path: Path) -> None:
     assert "24 of the 3125 points" in out
     told = demo.told()
     best = min(told.values(), key=lambda t: (t.value or 0.0, t.id))
-    rows = {words[0]: words for words in map(str.split, out.splitlines()) if words and words[0] in ("initial", "best")}
+    rows = {
+        words[0]: words
+        for words in map(str.split, out.splitlines())
+        if words and words[0] in ("initial", "best")
+    }
     assert rows["initial"][1:3] == [f"{told[0].value:.4f}", f"{told[0].metrics['test_error']:.1%}"]
     assert rows["best"][1:3] == [f"{best.value:.4f}", f"{best.metrics['test_error']:.1%}"]
     better = sum((t.value or 0.0) < (told[0].value or 0.0) for t in told.values())
@@ -138,7 +164,9 @@ def test_what_the_demo_prints_and_that_it_measures_once(tmp_path: Path) -> None:
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "stopped", slots=2, trials=60, seconds=0.1)
-    process = subprocess.Popen(demo.command, env=demo.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        demo.command, env=demo.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     _wait_until(lambda: len(demo.told()) >= 2, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -153,7 +181,9 @@ def test_the_real_training_once(tmp_path: Path) -> None:
     command = [sys.executable, str(TUNE), "--trials", "2", "--directory", str(tmp_path / "demo")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in (tmp_path / "demo" / "digits.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "demo" / "digits.jsonl").read_text().splitlines()
+    ]
     metrics = [record["metrics"] for record in lines if record["kind"] == "tell"]
     assert len(metrics) == 2
     assert all(0 < m["loss"] < 3 and 0 < m["test_error"] < 1 for m in metrics)

@@ -28,7 +28,9 @@ def test_the_sweep_finds_a_good_batch_size_with_a_tenth_of_the_trials(tmp_path: 
     assert search[:2] == ["search", "70"] and int(search[-1]) <= 35  # of 700
 
 
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="distributed is not installed"
+)
 def test_dask_measures_stops_and_finds(tmp_path: Path) -> None:
     shown = example(["dask/tune.py", "--trials", "40"], tmp_path)
     assert shown.startswith("40 trials, ") and "stopped early" in shown

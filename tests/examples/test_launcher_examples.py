@@ -1,4 +1,4 @@
-"""The examples run as they stand; those for a batch scheduler on a real Slurm, or on the fake of PJM."""
+"""The examples run unchanged; those for batch schedulers on a real Slurm or a fake of PJM."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def folder(tmp_path: Path) -> Path:
 
 def example(folder: Path, *command: str) -> str:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    done = subprocess.run([sys.executable, *command], cwd=folder, env=env, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=env, capture_output=True, text=True, timeout=110
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -50,4 +52,8 @@ def test_a_study_on_a_fujitsu_machine(fake: Fake, folder: Path) -> None:
     said = example(folder, "-m", "dsice.cli", "run", "pjm.toml")
     assert "best loss" in said and "20 trials" in said
     script = next((folder / "pjm.jsonl.trials" / "jobs").glob("*.sh")).read_text()
-    assert '#PJM -L "rscgrp=small"\n' in script and "#PJM -g hp123456\n" in script and "export OMP_NUM_THREADS=12\n" in script
+    assert (
+        '#PJM -L "rscgrp=small"\n' in script
+        and "#PJM -g hp123456\n" in script
+        and "export OMP_NUM_THREADS=12\n" in script
+    )

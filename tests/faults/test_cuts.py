@@ -101,9 +101,8 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
             assert [copy.read_bytes() for copy in copies] == (
                 [data[start:cut]] if cut > start else []
             )
-            if (
-                complete
-            ):  # all cuts within a line leave the same trials, from which the future follows
+            # all cuts within a line leave the same trials, and thus the same future
+            if complete:
                 assert path.read_bytes() == b"".join(data.splitlines(keepends=True)[:complete])
                 assert state(tuner) == known.setdefault(complete, state(tuner))
             if near or cut // SHARES % CONTINUED == 0:

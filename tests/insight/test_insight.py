@@ -1,4 +1,4 @@
-"""effects and importance: known functions, what a user may hand in, and what may not change the answer."""
+"""effects and importance: known functions, the inputs a user may give, and invariances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ import pandas as pd
 import pytest
 
 import dsice
-from dsice import Choice, DsiceError, DsiceWarning, Goal, Ordinal, Space, Tuner, When, effects, importance
+from dsice import (
+    Choice,
+    DsiceError,
+    DsiceWarning,
+    Goal,
+    Ordinal,
+    Space,
+    Tuner,
+    When,
+    effects,
+    importance,
+)
 from dsice.errors import FitError, OptionError
 from dsice.strategies import DSICE, Random
 from tests.conftest import bowl, conditional, fill, small
@@ -22,7 +33,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Values = Callable[[dict[str, Any]], float]
 
 
-def measured(space: Space | dict[str, Any], function: Values, n: int, *, seed: int = 0, goal: Goal | None = None) -> Tuner:
+def measured(
+    space: Space | dict[str, Any],
+    function: Values,
+    n: int,
+    *,
+    seed: int = 0,
+    goal: Goal | None = None,
+) -> Tuner:
     tuner = Tuner(space, Random(), seed=seed, goal=goal)
     for trial in tuner.ask(n):
         tuner.tell(trial, function(dict(trial.params)))
@@ -32,7 +50,9 @@ def measured(space: Space | dict[str, Any], function: Values, n: int, *, seed: i
 def full(space: Space, function: Values) -> Array:
     """The function on the whole grid."""
     cells = np.stack(np.unravel_index(np.arange(space.size), space.shape), axis=1)
-    return np.array([function(space.params(tuple(row))) for row in space.collapse(cells).tolist()]).reshape(space.shape)
+    return np.array(
+        [function(space.params(tuple(row))) for row in space.collapse(cells).tolist()]
+    ).reshape(space.shape)
 
 
 def exact(f: Array) -> tuple[list[Array], Array, Array]:
@@ -57,12 +77,19 @@ def share_of(frame: pd.DataFrame, name: str, column: str = "share") -> float:
 
 
 def pair(frame: pd.DataFrame, a: str, b: str) -> float:
-    found = frame[[{p, o} == {a, b} for p, o in zip(frame["parameter"], frame["other"], strict=True)]]
+    found = frame[
+        [{p, o} == {a, b} for p, o in zip(frame["parameter"], frame["other"], strict=True)]
+    ]
     assert len(found) == 1
     return float(found["share"].iloc[0])
 
 
-AXES: dict[str, Any] = {"x": range(8), "y": Ordinal.log(1, 64, 7), "z": ["p", "q", "r"], "idle": range(5)}
+AXES: dict[str, Any] = {
+    "x": range(8),
+    "y": Ordinal.log(1, 64, 7),
+    "z": ["p", "q", "r"],
+    "idle": range(5),
+}
 WORTH = {"p": 0.0, "q": 3.0, "r": 1.0}
 
 
@@ -78,7 +105,8 @@ def test_an_additive_function() -> None:
     frame = effects(tuner)
     assert list(frame.columns) == ["parameter", "level", "value", "effect", "low", "high", "count"]
     assert frame["value"].tolist() == [v for axis in space.axes.values() for v in axis.values]
-    np.testing.assert_allclose(frame["effect"], np.concatenate(curves), atol=0.25)  # of values that range over 28
+    # the values range over 28
+    np.testing.assert_allclose(frame["effect"], np.concatenate(curves), atol=0.25)
     assert frame.attrs["mean"] == pytest.approx(full(space, additive).mean(), abs=0.2)
     shares = importance(tuner)
     np.testing.assert_allclose(alone(shares).loc[list(AXES), "share"], first, atol=0.02)
@@ -96,7 +124,10 @@ def test_a_pair_that_interacts_is_found() -> None:
 
     frame = importance(measured(space, product, 90))
     _, first, total = exact(full(space, product))
-    assert frame["parameter"].tolist()[:2] == ["x", "y"] or frame["parameter"].tolist()[:2] == ["y", "x"]
+    assert frame["parameter"].tolist()[:2] == ["x", "y"] or frame["parameter"].tolist()[:2] == [
+        "y",
+        "x",
+    ]
     assert pair(frame, "x", "y") > 0.9 and max(pair(frame, "x", "z"), pair(frame, "y", "z")) < 0.02
     np.testing.assert_allclose(alone(frame).loc[["x", "y", "z"], "total"], total, atol=0.05)
     np.testing.assert_allclose(alone(frame).loc[["x", "y", "z"], "share"], first, atol=0.05)
@@ -107,7 +138,12 @@ def test_three_that_interact_are_left_to_higher() -> None:
     space = Space({name: [-1, 1] for name in "abc"} | {"d": range(4)})
     frame = importance(measured(space, lambda p: float(p["a"] * p["b"] * p["c"]), 32))
     assert frame.attrs["higher"] > 0.9
-    assert min(share_of(frame, name, "total") for name in "abc") > 0.9 > 0.1 > share_of(frame, "d", "total")
+    assert (
+        min(share_of(frame, name, "total") for name in "abc")
+        > 0.9
+        > 0.1
+        > share_of(frame, "d", "total")
+    )
 
 
 def test_a_search_gives_about_the_same_answer_as_random_points() -> None:
@@ -119,7 +155,7 @@ def test_a_search_gives_about_the_same_answer_as_random_points() -> None:
 
 
 def test_the_alternatives_of_a_choice_have_no_order() -> None:
-    """Values of a zigzag are found as well as those of a slope, and the same for any order of the alternatives."""
+    """A zigzag is found as well as a slope, and alike for every order of the alternatives."""
     worth = dict(zip("abcdef", [0.0, 5.0, 1.0, 6.0, 2.0, 4.0], strict=True))
     frames = []
     for names in ("abcdef", "fadceb"):
@@ -130,12 +166,18 @@ def test_the_alternatives_of_a_choice_have_no_order() -> None:
         frames.append(of(effects(tuner), "c").set_index("value"))
     np.testing.assert_allclose(frames[0]["effect"], [worth[n] - 3.0 for n in "abcdef"], atol=0.2)
     columns = ["effect", "low", "high", "count"]
-    np.testing.assert_allclose(frames[0][columns], frames[1].loc[list("abcdef"), columns], atol=1e-6)
+    np.testing.assert_allclose(
+        frames[0][columns], frames[1].loc[list("abcdef"), columns], atol=1e-6
+    )
 
 
 def test_bands_cover_the_truth_and_narrow() -> None:
-    """Smooth random functions with noise: most true effects lie inside bands that are narrow beside the effects."""
-    space, inside, width = Space({"x": range(9), "y": range(9), "z": range(9)}), [], {40: [0.0], 160: [0.0]}
+    """Smooth random functions with noise: narrow bands contain most of the true effects."""
+    space, inside, width = (
+        Space({"x": range(9), "y": range(9), "z": range(9)}),
+        [],
+        {40: [0.0], 160: [0.0]},
+    )
     grid = np.linspace(0.0, 1.0, 9)
     for seed in range(6):
         rng = np.random.default_rng(seed)
@@ -144,7 +186,12 @@ def test_bands_cover_the_truth_and_narrow() -> None:
         noise = rng.normal(scale=0.2, size=(9, 9, 9))
         f = main[0][:, None, None] + main[1][:, None] + main[2] + mixed[:, :, None]
         for n in width:
-            tuner = measured(space, lambda p: float((f + noise)[p["x"], p["y"], p["z"]]), n, seed=seed)  # noqa: B023
+            tuner = measured(
+                space,
+                lambda p: float((f + noise)[p["x"], p["y"], p["z"]]),  # noqa: B023
+                n,
+                seed=seed,
+            )
             frame = effects(tuner)
             truth = np.concatenate(exact(f)[0])
             inside.append(((frame["low"] <= truth) & (truth <= frame["high"])).mean())
@@ -171,19 +218,28 @@ def test_noise_is_that_of_one_measurement() -> None:
     assert importance(tuner).attrs["noise_sd"] == pytest.approx(2.0, rel=0.3)
 
 
-# ---------------------------------------------------------------------- parameters that exist only sometimes
+# ---------------------------------------------------------------------- conditional parameters
 def test_a_parameter_that_exists_only_sometimes() -> None:
     def loss(p: dict[str, Any]) -> float:
-        return float(4.0 * (p["opt"] == "adam") + np.log10(p["lr"]) + 10.0 * (p.get("momentum", 0.5) - 0.5) ** 2)
+        return float(
+            4.0 * (p["opt"] == "adam")
+            + np.log10(p["lr"])
+            + 10.0 * (p.get("momentum", 0.5) - 0.5) ** 2
+        )
 
     space = conditional()
     tuner = fill(Tuner(space, Random()), 16, batch=16, objective=loss)  # all there are
     frame = effects(tuner)
     curve = 10.0 * (np.array([0.0, 0.5, 0.9]) - 0.5) ** 2
-    np.testing.assert_allclose(of(frame, "momentum")["effect"], curve - curve.mean(), atol=0.1)  # where it exists
+    # over the trials in which it exists
+    np.testing.assert_allclose(of(frame, "momentum")["effect"], curve - curve.mean(), atol=0.1)
     assert of(frame, "momentum")["count"].tolist() == [4, 4, 4]
     assert of(frame, "opt")["count"].tolist() == [4, 12]
-    np.testing.assert_allclose(of(frame, "opt")["effect"], np.array([4.0, curve.mean()]) - (4.0 + curve.mean()) / 2, atol=0.1)
+    np.testing.assert_allclose(
+        of(frame, "opt")["effect"],
+        np.array([4.0, curve.mean()]) - (4.0 + curve.mean()) / 2,
+        atol=0.1,
+    )
     curves, first, total = exact(full(space, loss))
     shares = importance(tuner)
     np.testing.assert_allclose(alone(shares).loc[list(space.names), "share"], first, atol=0.01)
@@ -194,8 +250,12 @@ def test_a_parameter_that_exists_only_sometimes() -> None:
 
 def test_conditions_given_as_functions() -> None:
     text = Space({"a": range(3), "b": range(4), "m": range(3)}, where=[When("a > 0", "m")])
-    function = Space({"a": range(3), "b": range(4), "m": range(3)}, where=[When(lambda p: p["a"] > 0, "m")])
-    pd.testing.assert_frame_equal(effects(measured(text, bowl, 20)), effects(measured(function, bowl, 20)))
+    function = Space(
+        {"a": range(3), "b": range(4), "m": range(3)}, where=[When(lambda p: p["a"] > 0, "m")]
+    )
+    pd.testing.assert_frame_equal(
+        effects(measured(text, bowl, 20)), effects(measured(function, bowl, 20))
+    )
 
 
 def test_conditions_on_too_many_combinations_are_said() -> None:
@@ -218,13 +278,15 @@ def test_a_parameter_that_never_exists() -> None:
     assert share_of(importance(tuner), "m", "total") == pytest.approx(0.0, abs=1e-12)
 
 
-# ---------------------------------------------------------------------- what may not change the answer
+# ---------------------------------------------------------------------- invariances
 @pytest.mark.parametrize(("factor", "shift"), [(1e-9, 0.0), (1e6, -3.0), (1e305, 0.0)])
 def test_units(factor: float, shift: float) -> None:
     base = measured(small(), lambda p: bowl(p) / 100, 30)
     other = measured(small(), lambda p: factor * bowl(p) / 100 + shift, 30)
     columns = ["effect", "low", "high"]
-    np.testing.assert_allclose(effects(other)[columns] / factor, effects(base)[columns], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        effects(other)[columns] / factor, effects(base)[columns], rtol=1e-3, atol=1e-4
+    )
     np.testing.assert_allclose(importance(other)["share"], importance(base)["share"], atol=1e-4)
 
 
@@ -259,12 +321,16 @@ def test_a_run_that_went_astray_does_not_drown_the_rest() -> None:
         return 1e9 if (p["x"], p["y"]) == (6, 8) else additive(p)
 
     frames = [alone(importance(measured(AXES, f, 400))) for f in (additive, loss)]
-    np.testing.assert_allclose(frames[1].loc[list(AXES), "share"], frames[0].loc[list(AXES), "share"], atol=0.1)
+    np.testing.assert_allclose(
+        frames[1].loc[list(AXES), "share"], frames[0].loc[list(AXES), "share"], atol=0.1
+    )
 
 
 def test_scores_that_are_all_alike() -> None:
     tuner = measured(small(), lambda p: 7.25, 20)
-    assert effects(tuner)["effect"].abs().max() < 1e-9 and effects(tuner).attrs["mean"] == pytest.approx(7.25)
+    assert effects(tuner)["effect"].abs().max() < 1e-9 and effects(tuner).attrs[
+        "mean"
+    ] == pytest.approx(7.25)
     frame = importance(tuner)
     assert (alone(frame)[["share", "total"]] == 0.0).all(axis=None) and frame.attrs["higher"] == 0.0
 
@@ -281,11 +347,17 @@ def test_more_points_than_the_surface_takes() -> None:
 def test_a_tuner_a_history_with_its_space_and_a_journal(tmp_path: Path) -> None:
     with Tuner(small(), journal=tmp_path / "j.jsonl") as tuner:
         fill(tuner, 20)
-    frames = [effects(tuner), effects(tuner.history, small()), effects(Tuner.read(tmp_path / "j.jsonl"))]
+    frames = [
+        effects(tuner),
+        effects(tuner.history, small()),
+        effects(Tuner.read(tmp_path / "j.jsonl")),
+    ]
     for frame in frames[1:]:
         pd.testing.assert_frame_equal(frames[0], frame)
     pd.testing.assert_frame_equal(importance(tuner), importance(tuner.history, tuner.space))
-    assert effects(tuner.history, {"a": [1, 2, 4, 8], "b": [0.0, 0.5, 1.0], "c": range(3)}).equals(frames[0])
+    assert effects(tuner.history, {"a": [1, 2, 4, 8], "b": [0.0, 0.5, 1.0], "c": range(3)}).equals(
+        frames[0]
+    )
 
 
 @pytest.mark.parametrize("function", [effects, importance])
@@ -294,7 +366,11 @@ def test_wrong_input_is_named(function: Callable[..., pd.DataFrame]) -> None:
     for arguments, kind, words in [
         ((tuner.history,), OptionError, "does not know its space"),
         ((tuner.history, {"a": range(4)}), OptionError, "expected that of the history"),
-        ((tuner.history, {"a": range(4), "b": range(2), "c": range(3)}), OptionError, "expected that of the history"),
+        (
+            (tuner.history, {"a": range(4), "b": range(2), "c": range(3)}),
+            OptionError,
+            "expected that of the history",
+        ),
         (("run.jsonl",), OptionError, "Tuner.read"),
         ((Tuner(small()),), FitError, "at least 3 distinct points"),
         ((measured(small(), bowl, 2),), FitError, "has 2"),
@@ -312,10 +388,16 @@ def test_three_points_are_enough() -> None:
 
 def test_every_pair_is_there_once() -> None:
     frame = dsice.importance(measured(small(), bowl, 12))
-    pairs = {frozenset(p) for p in zip(frame["parameter"], frame["other"], strict=True) if p[1] is not None}
+    pairs = {
+        frozenset(p)
+        for p in zip(frame["parameter"], frame["other"], strict=True)
+        if p[1] is not None
+    }
     assert pairs == {frozenset(p) for p in combinations("abc", 2)} and len(frame) == 6
 
 
 def test_values_stay_what_they_are() -> None:
-    frame = effects(measured({"x": [1, 2], "c": Choice([None, True, "on"])}, lambda p: float(p["x"]), 6))
+    frame = effects(
+        measured({"x": [1, 2], "c": Choice([None, True, "on"])}, lambda p: float(p["x"]), 6)
+    )
     assert frame["value"].tolist() == [1, 2, None, True, "on"]

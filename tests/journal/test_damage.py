@@ -37,9 +37,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "os.fsync", lambda fd: None
-    )  # hundreds of openings; what is tested is not the disk
+    # journals are opened hundreds of times, and the disk is not under test
+    monkeypatch.setattr("os.fsync", lambda fd: None)
 
 
 @pytest.mark.parametrize("nuls", [1, 64, 5000])

@@ -144,9 +144,8 @@ def test_without_locks_the_owner_record_stops_the_first_of_two(path: Path, holde
             and "was taken over by another coordinator" in error
             and f"process {os.getpid()}" in error
         )
-        with contextlib.suppress(
-            LockedError
-        ):  # the first may have written between two looks; then this one stops too
+        # if the first wrote between two checks, this one stops, too
+        with contextlib.suppress(LockedError):
             fill(tuner, 4)
     assert len(Tuner.read(path).history) >= len(tuner.history)
 

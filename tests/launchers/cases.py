@@ -96,7 +96,7 @@ _engines: dict[str, Any] = {}
 
 
 def shared(name: str) -> Any:
-    """A dask client, ray or an MPI pool for the whole run of the tests: starting one takes seconds."""
+    """A dask client, ray or an MPI pool, started once for all tests: starting takes seconds."""
     if name not in _engines:
         if name == "dask":
             from dsice.launchers.futures.dask import local_client
@@ -109,7 +109,12 @@ def shared(name: str) -> Any:
             short = tempfile.mkdtemp(prefix="dsice-", dir="/tmp")
             atexit.register(shutil.rmtree, short, ignore_errors=True)
             os.environ["RAY_TMPDIR"] = short
-            ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, configure_logging=False)
+            ray.init(
+                num_cpus=SLOTS,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
             _engines[name] = ray
         else:
             from dsice.launchers.futures.engines import local_pool
@@ -138,7 +143,9 @@ def loky() -> Executor:
 
 
 def on(executor: Callable[[], object], **options: Any) -> Callable[[str, Path], Launcher]:
-    return lambda program, place: Futures(FUNCTIONS[program], executor(), directory=place, **options)
+    return lambda program, place: Futures(
+        FUNCTIONS[program], executor(), directory=place, **options
+    )
 
 
 def threads() -> ThreadPoolExecutor:
@@ -153,7 +160,13 @@ ONLY = frozenset({"square"})
 ALIVE = frozenset(FUNCTIONS) - {"kill"}
 register(Case("table", lambda program, place: Table(table(), slots=SLOTS), ONLY))
 register(Case("clock", lambda program, place: clock(), ONLY))
-register(Case("shell", lambda program, place: Local(COMMANDS[program], slots=SLOTS, directory=place), frozenset(COMMANDS)))
+register(
+    Case(
+        "shell",
+        lambda program, place: Local(COMMANDS[program], slots=SLOTS, directory=place),
+        frozenset(COMMANDS),
+    )
+)
 register(
     Case(
         "function",
@@ -162,7 +175,9 @@ register(
     )
 )
 register(Case("threads", on(lambda: threads), ALIVE))
-register(Case("processes", on(lambda: processes), pickles=lambda function: Futures(function, processes)))
+register(
+    Case("processes", on(lambda: processes), pickles=lambda function: Futures(function, processes))
+)
 register(
     Case(
         "no directory",
@@ -171,7 +186,11 @@ register(
         logs=False,
     )
 )
-register(Case("loky", on(lambda: loky), needs=("loky",), pickles=lambda function: Futures(function, loky)))
+register(
+    Case(
+        "loky", on(lambda: loky), needs=("loky",), pickles=lambda function: Futures(function, loky)
+    )
+)
 register(
     Case(
         "dask",
@@ -180,20 +199,45 @@ register(
         pickles=lambda function: Futures(function, shared("dask")),
     )
 )
-register(Case("ray", on(lambda: shared("ray")), needs=("ray",), pickles=lambda function: Futures(function, shared("ray"))))
 register(
-    Case("mpi", on(lambda: shared("mpi")), ALIVE, needs=("mpi4py",), pickles=lambda function: Futures(function, shared("mpi")))
+    Case(
+        "ray",
+        on(lambda: shared("ray")),
+        needs=("ray",),
+        pickles=lambda function: Futures(function, shared("ray")),
+    )
+)
+register(
+    Case(
+        "mpi",
+        on(lambda: shared("mpi")),
+        ALIVE,
+        needs=("mpi4py",),
+        pickles=lambda function: Futures(function, shared("mpi")),
+    )
 )
 
 
 def batch(scheduler: str, work: Mapping[str, Any]) -> Callable[[str, Path], Launcher]:
-    quick: dict[str, Any] = {"poll": 0.3, "throttle": 0.0} if scheduler != "slurm" else {"poll": 1.0}
+    quick: dict[str, Any] = (
+        {"poll": 0.3, "throttle": 0.0} if scheduler != "slurm" else {"poll": 1.0}
+    )
     return lambda program, place: Batch(
-        work[program], scheduler=scheduler, slots=SLOTS, directory=place, lost_after=3.0, python=sys.executable, **quick
+        work[program],
+        scheduler=scheduler,
+        slots=SLOTS,
+        directory=place,
+        lost_after=3.0,
+        python=sys.executable,
+        **quick,
     )
 
 
-for _name, _fixture, _kind in (("slurm", "slurm", "function"), ("pjm", "commands", "shell"), ("pbs", "commands", "function")):
+for _name, _fixture, _kind in (
+    ("slurm", "slurm", "function"),
+    ("pjm", "commands", "shell"),
+    ("pbs", "commands", "function"),
+):
     register(
         Case(
             f"{_name}, {_kind}",

@@ -1,6 +1,7 @@
-"""Fakes of PJM (pjsub, pjstat, pjdel) and PBS (qsub, qstat, qdel): their documented replies, jobs as processes of this machine.
+"""Fakes of PJM (pjsub, pjstat, pjdel) and PBS (qsub, qstat, qdel).
 
-A script, installed under those names. What it does is steered by files in ``$FAKE``, so that a test can change its mind:
+They give the documented replies and run jobs as processes of this machine. This script is
+installed under those names. Files in ``$FAKE`` steer what it does; a test may change them anytime:
 
 =============  ==========================================================================
 ``limit``      that many jobs in the queue at most; one more is refused as by a full queue
@@ -68,7 +69,12 @@ def start(script: str) -> int:
     with open(log[1], "ab") as out:
         clean = {"PATH": "/usr/bin:/bin", "HOME": "/"}
         job = subprocess.Popen(
-            ["/bin/bash", script], env=clean, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            ["/bin/bash", script],
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     return job.pid
 
@@ -91,7 +97,8 @@ def submit(script: str) -> int:
     name = re.search(r"^#P\w+ -N (\S+)$", told(script) or "", re.MULTILINE)
     assert name is not None and len(name[1]) <= 15
     held = os.path.exists(os.path.join(PLACE, "hold"))
-    copy = os.path.join(PLACE, f"script.{number}")  # as the real ones do: the file may change afterwards
+    # real schedulers copy the script, too: the file may change afterwards
+    copy = os.path.join(PLACE, f"script.{number}")
     with open(script) as source, open(copy, "w") as target:
         target.write(source.read())
     with open(os.path.join(PLACE, "jobs", str(number)), "w") as file:
@@ -99,7 +106,14 @@ def submit(script: str) -> int:
     if told("swallow") is not None:
         print(FULL[ME], file=sys.stderr)
         return 1
-    print(told("submit") or (f"[INFO] PJM 0000 pjsub Job {number} submitted." if ME == "pjsub" else f"{number}.server"))
+    print(
+        told("submit")
+        or (
+            f"[INFO] PJM 0000 pjsub Job {number} submitted."
+            if ME == "pjsub"
+            else f"{number}.server"
+        )
+    )
     return 0
 
 

@@ -21,7 +21,11 @@ FAKE_SCHEDULER = Path(__file__).with_name("fake_scheduler.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits for a real Slurm is long, and the second of the two fakes."""
     for item in items:
-        if {"slurm", "cluster"} & set(getattr(item, "fixturenames", ())) or "[slurm" in item.name or "[pbs" in item.name:
+        if (
+            {"slurm", "cluster"} & set(getattr(item, "fixturenames", ()))
+            or "[slurm" in item.name
+            or "[pbs" in item.name
+        ):
             item.add_marker(pytest.mark.long)
 
 
@@ -55,7 +59,11 @@ class Fake:
 
     def calls(self, command: str) -> list[str]:
         log = self.place / "log"
-        return [line for line in (log.read_text().splitlines() if log.exists() else []) if line.startswith(command)]
+        return [
+            line
+            for line in (log.read_text().splitlines() if log.exists() else [])
+            if line.startswith(command)
+        ]
 
     @property
     def submissions(self) -> int:

@@ -42,7 +42,10 @@ def marked(text: str) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if any(text in argument for argument in process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                any(text in argument for argument in process.cmdline())
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process.pid)
         except psutil.Error:
             continue

@@ -1,6 +1,7 @@
-"""A real Slurm on this machine: controller, node daemon and munge on the loopback interface, for as long as it is needed.
+"""A real Slurm on this machine, started and ended by the tests.
 
-``python -m tests.launchers.slurm COMMAND...`` runs a command with it, for instance ``sinfo`` or a shell.
+Controller, node daemon and munge use the loopback interface. ``python -m tests.launchers.slurm
+COMMAND...`` runs a command with it, for instance ``sinfo`` or a shell.
 """
 
 from __future__ import annotations
@@ -62,14 +63,17 @@ def missing() -> str:
     lacking = [name for name in NEEDED if shutil.which(name) is None]
     if lacking:
         return f"no {', '.join(lacking)} on this machine (Debian: apt-get install slurm-wlm munge)"
-    return "" if os.geteuid() == 0 else "only root can start slurmd and submit to it as in production"
+    return (
+        "" if os.geteuid() == 0 else "only root can start slurmd and submit to it as in production"
+    )
 
 
 class Slurm:
-    """A cluster of one node with 40 CPUs and 4 GPUs that are not there; jobs wait for each other's turn beyond them."""
+    """A cluster of one node that pretends to have 40 CPUs and 4 GPUs; further jobs wait."""
 
     def __init__(self) -> None:
-        self.place = Path(tempfile.mkdtemp(prefix="dsice-slurm-", dir="/tmp"))  # short: sockets have short names
+        # a short path, since names of sockets must be short
+        self.place = Path(tempfile.mkdtemp(prefix="dsice-slurm-", dir="/tmp"))
         self.conf = self.place / "slurm.conf"
         self._daemons: list[subprocess.Popen[bytes]] = []
 
@@ -77,18 +81,28 @@ class Slurm:
         try:
             self._write()
             socket_file = self.place / "munge" / "socket"
-            files = [f"--{name}-file={self.place}/munge/{name}" for name in ("key", "pid", "log", "seed")]
+            files = [
+                f"--{name}-file={self.place}/munge/{name}" for name in ("key", "pid", "log", "seed")
+            ]
             self._start("munged", "--foreground", f"--socket={socket_file}", *files)
             self._until(socket_file.exists, "munged")
             self._start("slurmctld", "-D")
             self._start("slurmd", "-D")
-            self._until(lambda: "idle" in self.ask("sinfo", "--noheader", "--format=%T"), "slurmctld and slurmd")
+            self._until(
+                lambda: "idle" in self.ask("sinfo", "--noheader", "--format=%T"),
+                "slurmctld and slurmd",
+            )
         except BaseException:
             self.end()
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.end()
 
     @property
@@ -98,7 +112,13 @@ class Slurm:
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm prints."""
-        done = subprocess.run(command, env={**os.environ, **self.variables}, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            command,
+            env={**os.environ, **self.variables},
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
         return done.stdout
 
     def jobs(self) -> list[str]:
@@ -132,7 +152,9 @@ class Slurm:
         """Processes of this cluster's jobs, recognised by their environment."""
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == str(self.conf):
+                if process.pid != os.getpid() and process.environ().get("SLURM_CONF") == str(
+                    self.conf
+                ):
                     yield process
 
     def _write(self) -> None:
@@ -144,7 +166,13 @@ class Slurm:
         key.chmod(0o600)
         host = socket.gethostname().split(".")[0]
         first, second = _free_ports()
-        names = {"host": host, "user": getpass.getuser(), "place": self.place, "cpus": CPUS, "gpus": GPUS}
+        names = {
+            "host": host,
+            "user": getpass.getuser(),
+            "place": self.place,
+            "cpus": CPUS,
+            "gpus": GPUS,
+        }
         self.conf.write_text(CONF.format(controller_port=first, node_port=second, **names))
         for number in range(GPUS):
             (self.place / f"gpu{number}").symlink_to("/dev/null")
@@ -168,7 +196,10 @@ class Slurm:
         until = time.monotonic() + seconds
         while not check():
             if time.monotonic() > until:
-                said = "\n".join(f"{path.name}: {path.read_text(errors='replace')[-800:]}" for path in self.place.glob("*.*"))
+                said = "\n".join(
+                    f"{path.name}: {path.read_text(errors='replace')[-800:]}"
+                    for path in self.place.glob("*.*")
+                )
                 raise RuntimeError(f"waited {seconds} s for {what}\n{said}")
             time.sleep(0.05)
 
@@ -189,4 +220,8 @@ if __name__ == "__main__":
     if reason := missing():
         sys.exit(reason)
     with Slurm() as cluster:
-        sys.exit(subprocess.run(sys.argv[1:] or ["sinfo"], env={**os.environ, **cluster.variables}).returncode)
+        sys.exit(
+            subprocess.run(
+                sys.argv[1:] or ["sinfo"], env={**os.environ, **cluster.variables}
+            ).returncode
+        )

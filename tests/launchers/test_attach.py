@@ -38,13 +38,19 @@ def test_what_ran_on_is_adopted_and_what_ended_delivers(tmp_path: Path) -> None:
     waits = 'while test ! -e "$DSICE_DIR/go"; do test {x} = 0 && break; sleep 0.02; done'
     command = f'echo run >> "$DSICE_DIR/runs"; test {{x}} = 2 && exit 5; {waits}; echo {{x}}'
     killed(command, tmp_path)
-    assert eventually(lambda: (tmp_path / "0" / "exit.json").exists() and (tmp_path / "2" / "exit.json").exists())
+    assert eventually(
+        lambda: (tmp_path / "0" / "exit.json").exists() and (tmp_path / "2" / "exit.json").exists()
+    )
     assert eventually((tmp_path / "1" / "runs").exists)
     with Local(command, slots=4, directory=tmp_path) as launcher:
         assert launcher.attach(jobs(0, 1, 2, 3)) == [0, 1, 2]
         assert launcher.attach(jobs(0, 1)) == []  # once
         first = drain(launcher, 2)
-        assert first[0].value == 0.0 and first[2].state == "failed" and "exit code 5" in str(first[2].error)
+        assert (
+            first[0].value == 0.0
+            and first[2].state == "failed"
+            and "exit code 5" in str(first[2].error)
+        )
         assert first[0].times[0] is not None and first[0].seconds is not None
         (tmp_path / "1" / "go").touch()
         assert drain(launcher, 1)[1].value == 1.0
@@ -62,7 +68,8 @@ def test_an_adopted_trial_can_be_cancelled_and_closed(tmp_path: Path) -> None:
         assert drain(launcher, 1)[1].state == "stopped"
     assert marked(sign) == []
     with Local(command, slots=4, directory=tmp_path) as launcher:
-        assert launcher.attach(jobs(0, 1, 2)) == [1]  # closed ones run again, a cancelled one is done with
+        # trials that close ended run again, a cancelled one does not
+        assert launcher.attach(jobs(0, 1, 2)) == [1]
         assert drain(launcher, 1)[1].state == "stopped"
 
 
@@ -72,7 +79,9 @@ def test_a_trial_cancelled_while_it_starts_is_done_with(tmp_path: Path) -> None:
         for id in range(3):
             launcher.cancel(id)  # its supervisor is an interpreter that is still starting
         assert [result.state for result in drain(launcher, 3).values()] == ["stopped"] * 3
-    assert [json.loads((tmp_path / id / "exit.json").read_text())["why"] for id in "012"] == ["cancel"] * 3
+    assert [json.loads((tmp_path / id / "exit.json").read_text())["why"] for id in "012"] == [
+        "cancel"
+    ] * 3
     with Local("sleep 60; echo {x}", slots=3, directory=tmp_path) as launcher:
         assert launcher.attach(jobs(0, 1, 2)) == [0, 1, 2]
 
@@ -97,7 +106,9 @@ def test_the_learning_curve_comes_whole_from_the_start(tmp_path: Path) -> None:
         ("echo  {x}", Job(0, {"x": 0})),
     ],
 )
-def test_a_trial_of_another_study_is_not_taken_for_ours(command: str, job: Job, tmp_path: Path) -> None:
+def test_a_trial_of_another_study_is_not_taken_for_ours(
+    command: str, job: Job, tmp_path: Path
+) -> None:
     killed("echo {x}", tmp_path)
     assert eventually((tmp_path / "0" / "exit.json").exists)
     with Local(command, directory=tmp_path) as launcher:
@@ -131,7 +142,8 @@ def test_a_killed_supervisor_leaves_a_trial_to_be_submitted_again(tmp_path: Path
     sign = mark()
     killed(f"sleep {sign}; echo {{x}}", tmp_path)
     assert eventually(lambda: (tmp_path / "0" / "process.json").exists())
-    assert eventually(lambda: len(marked(f"sleep {sign}")) == 6 and len(marked(sign)) == 9)  # supervisors, shells, sleeps
+    # supervisors, shells, sleeps
+    assert eventually(lambda: len(marked(f"sleep {sign}")) == 6 and len(marked(sign)) == 9)
     record = json.loads((tmp_path / "0" / "process.json").read_text())
     os.kill(record["pid"], signal.SIGKILL)
     assert eventually(lambda: not alive(record["pid"], record["birth"]))
@@ -144,7 +156,8 @@ def test_a_killed_supervisor_leaves_a_trial_to_be_submitted_again(tmp_path: Path
 
 def test_a_submission_ends_what_an_earlier_one_left_running(tmp_path: Path) -> None:
     sign = mark()
-    killed(f"sleep {sign}; echo {{x}}", tmp_path)  # perhaps not even started yet: the late ones see that they are not wanted
+    # some may not have started yet: late ones see that they are not wanted
+    killed(f"sleep {sign}; echo {{x}}", tmp_path)
     with Local("echo {x}", slots=3, directory=tmp_path) as launcher:
         assert launcher.attach(jobs(0, 1, 2)) == []
         launcher.submit(jobs(0, 1, 2))
@@ -153,7 +166,9 @@ def test_a_submission_ends_what_an_earlier_one_left_running(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["", '{"id": 0, "ki'])
-def test_a_coordinator_killed_while_it_claimed_a_directory_leaves_it_usable(tmp_path: Path, text: str) -> None:
+def test_a_coordinator_killed_while_it_claimed_a_directory_leaves_it_usable(
+    tmp_path: Path, text: str
+) -> None:
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "job.json.new").write_text(text)
     with Local("echo {x}", slots=1, directory=tmp_path) as launcher:
@@ -165,7 +180,10 @@ def test_a_coordinator_killed_while_it_claimed_a_directory_leaves_it_usable(tmp_
 def test_two_launchers_never_share_a_directory(tmp_path: Path) -> None:
     with Local("echo 1", directory=tmp_path) as first:
         first.submit([Job(0)])
-        with Local("echo 1", directory=tmp_path) as second, pytest.raises(LaunchError, match=f"in use.*pid {os.getpid()}"):
+        with (
+            Local("echo 1", directory=tmp_path) as second,
+            pytest.raises(LaunchError, match=f"in use.*pid {os.getpid()}"),
+        ):
             second.submit([Job(1)])
         assert drain(first, 1)[0].value == 1.0
     with Local("echo 1", directory=tmp_path) as third:

@@ -1,4 +1,4 @@
-"""The hooks of a launcher: all named in one protocol, each with a default for an object without it."""
+"""The hooks of a launcher: one protocol names them all; each has a default where it is missing."""
 
 from __future__ import annotations
 

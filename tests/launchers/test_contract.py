@@ -23,7 +23,9 @@ Maker = Callable[[str], Launcher]
 
 def over(which: Callable[[Case], bool]) -> pytest.MarkDecorator:
     """Run a test over those launchers only."""
-    return pytest.mark.parametrize("case", [name for name in sorted(CASES) if which(CASES[name])], indirect=True)
+    return pytest.mark.parametrize(
+        "case", [name for name in sorted(CASES) if which(CASES[name])], indirect=True
+    )
 
 
 def running(program: str) -> pytest.MarkDecorator:
@@ -35,7 +37,9 @@ def case_of(name: str) -> Case:
     case = CASES[name]
     if case.missing:
         if os.environ.get("DSICE_NEEDS_ENGINES"):
-            pytest.fail(f"DSICE_NEEDS_ENGINES is set, and {', '.join(case.missing)} is not installed")
+            pytest.fail(
+                f"DSICE_NEEDS_ENGINES is set, and {', '.join(case.missing)} is not installed"
+            )
         pytest.skip(f"{', '.join(case.missing)} is not installed")
     return case
 
@@ -79,7 +83,9 @@ def test_each_trial_comes_back_exactly_once_with_its_own_value(launcher: Launche
     assert list(launcher.collect(0.05)) == []
 
 
-def test_a_failing_trial_is_a_result_with_its_reason_and_harms_no_other(case: Case, launcher: Launcher) -> None:
+def test_a_failing_trial_is_a_result_with_its_reason_and_harms_no_other(
+    case: Case, launcher: Launcher
+) -> None:
     launcher.submit(jobs(3, 93))
     results = drain(launcher, 2)
     assert (results[103].state, results[103].value) == ("done", 9)
@@ -158,7 +164,9 @@ def test_no_more_trials_run_at_a_time_than_there_are_slots(make: Maker) -> None:
         assert queued is not None and started is not None and ended is not None
         assert queued - 0.05 <= started <= ended
         assert ended - started >= 0.25
-        assert sum(s <= started < e for _, s, e in times if s is not None and e is not None) <= SLOTS
+        assert (
+            sum(s <= started < e for _, s, e in times if s is not None and e is not None) <= SLOTS
+        )
 
 
 @over(lambda case: "beat" in case.programs and not case.leaves)
@@ -174,7 +182,9 @@ def test_nothing_runs_on_after_close(make: Maker, tmp_path: Path) -> None:
 
 
 @over(lambda case: case.leaves)
-def test_everything_runs_on_after_close_and_is_found_again(case: Case, make: Maker, tmp_path: Path) -> None:
+def test_everything_runs_on_after_close_and_is_found_again(
+    case: Case, make: Maker, tmp_path: Path
+) -> None:
     files = [tmp_path / f"beats{i}" for i in range(2)]
     beats = [Job(i, {"x": i, "path": str(file)}) for i, file in enumerate(files)]
     first = make("beat")
@@ -182,7 +192,10 @@ def test_everything_runs_on_after_close_and_is_found_again(case: Case, make: Mak
     assert eventually(lambda: all(file.exists() for file in files), 30.0)
     first.close()
     sizes = [file.stat().st_size for file in files]
-    assert eventually(lambda: all(file.stat().st_size > size for file, size in zip(files, sizes, strict=True)), 5.0)
+    assert eventually(
+        lambda: all(file.stat().st_size > size for file, size in zip(files, sizes, strict=True)),
+        5.0,
+    )
     second = make("beat")
     assert sorted(second.attach([*beats, Job(2, {"x": 2, "path": "never submitted"})])) == [0, 1]
     for job in beats:
@@ -201,7 +214,9 @@ def test_an_interrupt_loses_no_result_and_gives_none_twice(make: Maker) -> None:
     with pytest.raises(KeyboardInterrupt):
         ctrl_c.start()
         while len(results) < 2:  # a slow machine may have the first result before
-            results |= {event.id: event for event in launcher.collect(5.0) if isinstance(event, Result)}
+            results |= {
+                event.id: event for event in launcher.collect(5.0) if isinstance(event, Result)
+            }
         ctrl_c.join()
         time.sleep(1.0)
     late = drain(launcher, 2 - len(results))
@@ -211,7 +226,9 @@ def test_an_interrupt_loses_no_result_and_gives_none_twice(make: Maker) -> None:
 
 
 @running("kill")
-def test_one_that_kills_its_worker_is_lost_or_failed_and_the_others_are_measured(make: Maker) -> None:
+def test_one_that_kills_its_worker_is_lost_or_failed_and_the_others_are_measured(
+    make: Maker,
+) -> None:
     launcher = make("kill")
     waiting, results, again = jobs(*range(7)), {}, set()
     running = 0
@@ -228,11 +245,15 @@ def test_one_that_kills_its_worker_is_lost_or_failed_and_the_others_are_measured
                 results[result.id] = result
     bad = results.pop(101)
     assert bad.state in ("lost", "failed") and bad.error
-    assert {id: result.value for id, result in results.items()} == {100 + x: x for x in (0, 2, 3, 4, 5, 6)}
+    assert {id: result.value for id, result in results.items()} == {
+        100 + x: x for x in (0, 2, 3, 4, 5, 6)
+    }
 
 
 @running("climb")
-def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(case: Case, make: Maker) -> None:
+def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(
+    case: Case, make: Maker
+) -> None:
     launcher = make("climb")
     launcher.submit(jobs(1))
     events: list[Result | Step] = []
@@ -242,11 +263,12 @@ def test_learning_curves_arrive_and_a_cancelled_trial_ends_with_its_last_value(c
     while not isinstance(events[-1], Result):
         events += launcher.collect(1.0)
     *steps, result = events
-    assert [(s.step, s.value) for s in steps if isinstance(s, Step)] == [(i, i / 2) for i in range(len(steps))]
+    assert [(s.step, s.value) for s in steps if isinstance(s, Step)] == [
+        (i, i / 2) for i in range(len(steps))
+    ]
     assert isinstance(result, Result) and result.state == "stopped"
-    late = (
-        [None] if case.leaves else []
-    )  # a scheduler ends the job at once, before or after the program has seen that it is to stop
+    # a scheduler ends the job at once, before or after the program has seen that it is to stop
+    late = [None] if case.leaves else []
     assert result.value in [len(steps) - 1, *late]
 
 

@@ -1,4 +1,4 @@
-"""Population-based training through every launcher that has checkpoints, and what becomes of it where they are lost."""
+"""Population-based training through every launcher with checkpoints, and after their loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def train(lr: float) -> float:
     assert own is not None
     if parent is not None and not (parent / "state.json").exists():
         raise FileNotFoundError(f"no checkpoint in {parent.name}")
-    state: dict[str, Any] = json.loads((parent / "state.json").read_text()) if parent else {"x": 1.0, "rates": []}
+    state: dict[str, Any] = (
+        json.loads((parent / "state.json").read_text()) if parent else {"x": 1.0, "rates": []}
+    )
     if os.environ.get("KILLED_IN") == own.name and not (own.parent / "killed").exists():
         (own.parent / "killed").touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -63,7 +65,8 @@ def all_done(tuner: Tuner) -> bool:
 
 
 # ---------------------------------------------------------------------- through every launcher
-def test_local_in_a_temporary_directory() -> None:  # in one of its own: tests/strategies/test_population.py
+# tests/strategies/test_population.py has a test in a directory that the user names
+def test_local_in_a_temporary_directory() -> None:
     tuner = Tuner(LR, LEAST)
     with tuner, Local(train, slots=2) as launcher:
         run(tuner, launcher, progress=False)
@@ -78,7 +81,12 @@ def test_futures_of_threads_and_processes(pool: Any, tmp_path: Path) -> None:
 
 def test_jobs_of_a_scheduler(fake: Fake, tmp_path: Path) -> None:
     options: dict[str, Any] = {"scheduler": fake.name, "slots": 4, "poll": 0.3, "throttle": 0.0}
-    with Batch(train, directory=tmp_path / "trials", env={"PYTHONPATH": os.pathsep.join(_paths())}, **options) as launcher:
+    with Batch(
+        train,
+        directory=tmp_path / "trials",
+        env={"PYTHONPATH": os.pathsep.join(_paths())},
+        **options,
+    ) as launcher:
         assert all_done(trained(launcher, tmp_path / "trials", Tuner(LR, LEAST)))
 
 
@@ -90,7 +98,9 @@ def test_a_table_and_futures_without_directories_say_so_before_anything_is_asked
     frame = pd.DataFrame({"lr": LR["lr"], "objective": [4.0, 3.0, 2.0, 1.0], "seconds": 1.0})
     for launcher in (Table(frame), Table(frame, workers=4)):
         tuner = Tuner(launcher.space, SMALL)
-        with pytest.raises(OptionError, match=r"Population trains in stages.*a Table answers with whole trainings"):
+        with pytest.raises(
+            OptionError, match=r"Population trains in stages.*a Table answers with whole trainings"
+        ):
             run(tuner, launcher, progress=False)
         assert len(tuner.history) == 0
         with pytest.raises(LaunchError, match=r"trial 4 continues from the checkpoint of trial 0"):
@@ -107,13 +117,17 @@ def test_a_table_and_futures_without_directories_say_so_before_anything_is_asked
 
 # ---------------------------------------------------------------------- what is lost
 @pytest.mark.parametrize("kind", ["local", "threads", "batch"])
-def test_a_directory_that_is_gone_fails_the_job_and_no_other(kind: str, tmp_path: Path, fake: Fake) -> None:
+def test_a_directory_that_is_gone_fails_the_job_and_no_other(
+    kind: str, tmp_path: Path, fake: Fake
+) -> None:
     place = tmp_path / "trials"
     (place / "0").mkdir(parents=True)
     makers: dict[str, Any] = {
         "local": lambda: Local("echo 1", slots=2, directory=place),
         "threads": lambda: Futures(echo, lambda: ThreadPoolExecutor(2), directory=place),
-        "batch": lambda: Batch("echo 1", slots=2, directory=place, scheduler=fake.name, poll=0.3, throttle=0.0),
+        "batch": lambda: Batch(
+            "echo 1", slots=2, directory=place, scheduler=fake.name, poll=0.3, throttle=0.0
+        ),
     }
     with makers[kind]() as launcher:
         launcher.submit([Job(4, {}, parent=0, stage=1), Job(5, {}, parent=1, stage=1)])
@@ -128,13 +142,16 @@ def echo() -> float:
 
 
 @pytest.mark.parametrize("harm", ["missing", "torn", "directory"])
-def test_a_checkpoint_that_is_lost_fails_its_members_and_the_population_goes_on(harm: str, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_lost_fails_its_members_and_the_population_goes_on(
+    harm: str, tmp_path: Path
+) -> None:
     tuner = Tuner(LR, SMALL)
     harmed: list[int] = []
 
     def spoil(tuner: Tuner, trial: dsice.Trial) -> None:
         if not harmed and len(tuner.history) == 4 and not tuner.pending:
-            worst = sorted(tuner.history, key=lambda t: t.value or 0.0)[1]  # neither the best, which is copied, nor the worst
+            # neither the best, which is copied, nor the worst
+            worst = sorted(tuner.history, key=lambda t: t.value or 0.0)[1]
             harmed.append(worst.id)
             file = tmp_path / str(worst.id) / "state.json"
             if harm == "torn":
@@ -148,7 +165,11 @@ def test_a_checkpoint_that_is_lost_fails_its_members_and_the_population_goes_on(
         run(tuner, launcher, callbacks=[spoil], progress=False)
     failed = [t for t in tuner.history if t.state == "failed"]
     assert len(failed) == 1 and failed[0].parent == harmed[0] and failed[0].stage == 1
-    reason = {"missing": "no checkpoint in", "torn": "JSONDecodeError", "directory": f"continues trial {harmed[0]}"}[harm]
+    reason = {
+        "missing": "no checkpoint in",
+        "torn": "JSONDecodeError",
+        "directory": f"continues trial {harmed[0]}",
+    }[harm]
     assert reason in str(failed[0].error)
     after = next(t for t in tuner.history if (t.stage, t.member) == (2, failed[0].member))
     assert after.state == "done" and after.note["phase"] == "copy" and after.parent != failed[0].id
@@ -178,7 +199,9 @@ def test_a_member_lost_for_good_fails_with_the_reason_and_copies_another_in_the_
     assert after.note["phase"] == "copy" and tuner.history[after.parent or 0].state == "done"
 
 
-def test_a_population_cut_in_the_middle_goes_on_from_the_checkpoints_that_are_there(tmp_path: Path) -> None:
+def test_a_population_cut_in_the_middle_goes_on_from_the_checkpoints_that_are_there(
+    tmp_path: Path,
+) -> None:
     class Cut(Exception):
         pass
 
@@ -194,10 +217,22 @@ def test_a_population_cut_in_the_middle_goes_on_from_the_checkpoints_that_are_th
         assert all_done(trained(launcher, place, Tuner(LR, LEAST, journal=journal)))
 
 
-def test_without_a_directory_of_its_own_a_restart_fails_the_stage_with_the_reason(tmp_path: Path) -> None:
+def test_without_a_directory_of_its_own_a_restart_fails_the_stage_with_the_reason(
+    tmp_path: Path,
+) -> None:
     journal = tmp_path / "j.jsonl"
-    with Tuner(LR, LEAST, journal=journal) as tuner, Local("echo {lr}", slots=4) as launcher, pytest.warns(match="of stage 1"):
+    with (
+        Tuner(LR, LEAST, journal=journal) as tuner,
+        Local("echo {lr}", slots=4) as launcher,
+        pytest.warns(match="of stage 1"),
+    ):
         run(tuner, launcher, max_trials=2, progress=False)
-    with Tuner(LR, LEAST, journal=journal) as tuner, Local("echo {lr}", slots=4) as launcher, pytest.warns(match="no best"):
+    with (
+        Tuner(LR, LEAST, journal=journal) as tuner,
+        Local("echo {lr}", slots=4) as launcher,
+        pytest.warns(match="no best"),
+    ):
         run(tuner, launcher, progress=False)
-    assert len(tuner.history) == 4 and all("give the launcher a directory=" in str(t.error) for t in tuner.history[2:])
+    assert len(tuner.history) == 4 and all(
+        "give the launcher a directory=" in str(t.error) for t in tuner.history[2:]
+    )

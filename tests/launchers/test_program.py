@@ -26,7 +26,9 @@ def test_values_are_written_as_in_python() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30))
 def test_the_shell_sees_any_string_as_one_argument(text: str) -> None:
-    shown = subprocess.run(["/bin/sh", "-c", render("printf %s {x}", x=text)], capture_output=True, check=True).stdout
+    shown = subprocess.run(
+        ["/bin/sh", "-c", render("printf %s {x}", x=text)], capture_output=True, check=True
+    ).stdout
     assert shown.decode() == text
 
 

@@ -22,29 +22,49 @@ def test_effects_are_drawn_with_bands_and_measured_means() -> None:
     for name, part in frame.groupby("parameter"):
         axes = panels[str(name)]
         curve = next(
-            line for line in axes.lines if len(np.asarray(line.get_xydata())) == len(part) and line.get_linestyle() == "-"
+            line
+            for line in axes.lines
+            if len(np.asarray(line.get_xydata())) == len(part) and line.get_linestyle() == "-"
         )
-        np.testing.assert_allclose(np.asarray(curve.get_ydata()), frame.attrs["mean"] + part["effect"])
+        np.testing.assert_allclose(
+            np.asarray(curve.get_ydata()), frame.attrs["mean"] + part["effect"]
+        )
         band = axes.collections[0].get_paths()[0].vertices
         assert np.min(band[:, 1]) == pytest.approx(frame.attrs["mean"] + part["low"].min())  # type: ignore[index]
         dots = np.asarray(axes.collections[1].get_offsets())
         seen = tuner.history.frame().groupby(str(name))["score"].mean()
         np.testing.assert_allclose(dots[:, 1], seen)
-        assert [label.get_text() for label in axes.get_xticklabels()] == [str(v) for v in part["value"]]
+        assert [label.get_text() for label in axes.get_xticklabels()] == [
+            str(v) for v in part["value"]
+        ]
     ranges = frame.groupby("parameter")["effect"].agg(np.ptp).sort_values(ascending=False)
     assert list(panels) == list(ranges.index)  # the largest first
 
 
 def test_levels_without_an_order_are_not_joined() -> None:
     space = Space({"c": Choice(["a", "b", "c"]), "x": range(5)})
-    figure = plots.effects(fill(Tuner(space, Random()), 12, objective=lambda p: float(str(p["x"])) + 3.0 * (p["c"] == "b")))
+    figure = plots.effects(
+        fill(
+            Tuner(space, Random()),
+            12,
+            objective=lambda p: float(str(p["x"])) + 3.0 * (p["c"] == "b"),
+        )
+    )
     panels = {axes.get_title(): axes for axes in figure.axes}
-    assert any(line.get_linestyle() == "-" and len(np.asarray(line.get_xydata())) == 5 for line in panels["x"].lines)
-    assert not any(line.get_linestyle() == "-" and len(np.asarray(line.get_xydata())) == 3 for line in panels["c"].lines)
+    assert any(
+        line.get_linestyle() == "-" and len(np.asarray(line.get_xydata())) == 5
+        for line in panels["x"].lines
+    )
+    assert not any(
+        line.get_linestyle() == "-" and len(np.asarray(line.get_xydata())) == 3
+        for line in panels["c"].lines
+    )
 
 
 def test_long_axes_and_long_names_leave_the_labels_readable() -> None:
-    space = Space({"x": range(1000, 1200), "c": Choice([f"a very long name, number {i}" for i in range(4)])})
+    space = Space(
+        {"x": range(1000, 1200), "c": Choice([f"a very long name, number {i}" for i in range(4)])}
+    )
     figure = plots.effects(fill(Tuner(space, Random()), 20, objective=lambda p: float(str(p["x"]))))
     for axes in figure.axes:
         labels = [label.get_text() for label in axes.get_xticklabels()]
@@ -61,8 +81,11 @@ def test_importance_shows_the_shares() -> None:
     np.testing.assert_allclose(widths, [*alone["total"], *alone["share"]])
     assert [label.get_text() for label in bars.get_yticklabels()] == alone["parameter"].tolist()
     pixels = np.asarray(heat.images[0].get_array())
-    np.testing.assert_allclose(np.sort(pixels[np.isfinite(pixels)]), np.sort(frame[frame["other"].notna()]["share"]))
-    assert len(plots.importance(fill(Tuner({"x": range(9)}, Random()), 5)).axes) == 1  # one parameter: no pairs
+    np.testing.assert_allclose(
+        np.sort(pixels[np.isfinite(pixels)]), np.sort(frame[frame["other"].notna()]["share"])
+    )
+    # one parameter: no pairs
+    assert len(plots.importance(fill(Tuner({"x": range(9)}, Random()), 5)).axes) == 1
 
 
 def test_units_are_said() -> None:

@@ -19,7 +19,14 @@ from dsice.strategies import Grid, Population
 
 def replayed() -> Tuner:
     rng = np.random.default_rng(1)
-    log = pd.DataFrame({"x": range(30), "objective": rng.random(30), "m": rng.random(30), "seconds": rng.exponential(50.0, 30)})
+    log = pd.DataFrame(
+        {
+            "x": range(30),
+            "objective": rng.random(30),
+            "m": rng.random(30),
+            "seconds": rng.exponential(50.0, 30),
+        }
+    )
     table = Table(log, params=["x"], metrics=["m"], workers=5)
     return run(Tuner(table.space, Grid(), goal=Goal(at_most={"m": 0.5})), table, progress=False)
 
@@ -42,7 +49,10 @@ def test_jobs_without_a_worker_take_the_first_free_row() -> None:
 def test_tradeoff_draws_every_trial_the_front_and_the_bound(tmp_path: Path) -> None:
     tuner = replayed()
     (axes,) = tradeoff(tuner, "value", "m", tmp_path / "t.svg").axes
-    sizes = {str(c.get_label()).partition(" (")[0]: len(np.asarray(c.get_offsets())) for c in axes.collections}
+    sizes = {
+        str(c.get_label()).partition(" (")[0]: len(np.asarray(c.get_offsets()))
+        for c in axes.collections
+    }
     good = int(tuner.history.feasible().sum())
     front = len(tuner.history.front("value", "m"))
     assert sizes == {"trial": good, "breaks a bound": 30 - good, "front": front, "best": 1}
@@ -89,4 +99,8 @@ def test_anything_with_a_history_is_drawn() -> None:
 
 def test_figures_know_no_tuner() -> None:
     folder = Path(plots.__file__).parent
-    assert not [file.name for file in folder.glob("*.py") if "dsice.tuner" in file.read_text(encoding="utf-8")]
+    assert not [
+        file.name
+        for file in folder.glob("*.py")
+        if "dsice.tuner" in file.read_text(encoding="utf-8")
+    ]

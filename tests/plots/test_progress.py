@@ -54,7 +54,9 @@ def test_rounds_values_best_and_share() -> None:
     assert [v for _, v in best] == pytest.approx([min(values[i : i + 8]) for i in range(0, 24, 8)])
     assert [values[int(i)] for i, _ in best] == pytest.approx([v for _, v in best])
     steps = line(below, "best so far")
-    np.testing.assert_allclose(steps[:24], np.column_stack([range(24), np.minimum.accumulate(values)]))
+    np.testing.assert_allclose(
+        steps[:24], np.column_stack([range(24), np.minimum.accumulate(values)])
+    )
     assert set(line(below, "initial value")[:, 1]) == {bowl(START)}
     assert bands(below) == bands(above) == [(-0.5, 7.5), (15.5, 23.5)]
     assert f"{sum(v < bowl(START) for v in values) / 24:.0%} of 24 trials" in below.get_title()
@@ -74,7 +76,8 @@ def test_single_asks_are_banded_in_equal_groups() -> None:
     edges = [edge for band in bands(below) for edge in band]
     assert set(np.diff(edges)) <= {2.0, 3.0}
     assert len(dots(below, "best of each band")) == 12
-    assert set(line(below, "initial value")[:, 1]) == {bowl(dict(tuner.history[0].params))}  # no start: the first
+    # without a start, the first trial
+    assert set(line(below, "initial value")[:, 1]) == {bowl(dict(tuner.history[0].params))}
 
 
 def test_more_is_better() -> None:
@@ -95,14 +98,18 @@ def test_failed_pending_and_infeasible_trials() -> None:
         if trial.id % 4 == 1:
             tuner.tell(trial, error="crashed")
         else:
-            tuner.tell(trial, 10.0 - trial.id / 10, metrics={"memory": 2.0 if trial.id >= 8 else 0.5})
+            tuner.tell(
+                trial, 10.0 - trial.id / 10, metrics={"memory": 2.0 if trial.id >= 8 else 0.5}
+            )
     below, _ = panels(progress(tuner))
     assert [x for x, _ in dots(below, "failed")] == [1, 5, 9, 13]
     assert [x for x, _ in dots(below, "trial")] == [0, 2, 3, 4, 6, 7]
     assert [x for x, _ in dots(below, "breaks a bound")] == [8, 10, 11, 12, 14, 15]
-    assert [x for x, _ in dots(below, "best of each round")] == [7]  # not 15, which is lower and not allowed
+    # not 15, which is lower but infeasible
+    assert [x for x, _ in dots(below, "best of each round")] == [7]
     assert line(below, "best so far")[-1][1] == pytest.approx(9.3)
-    assert "31% of 16 trials" in below.get_title()  # 2, 3, 4, 6, 7: the infeasible ones are not better
+    # 2, 3, 4, 6, 7: the infeasible ones are not better
+    assert "31% of 16 trials" in below.get_title()
 
 
 def test_trials_of_other_stages_are_not_counted() -> None:

@@ -46,9 +46,15 @@ throttle = 0.01
 """
 
 
-def study(fake: Fake, place: Path, command: str, *, trials: int = 12, more: str = "", launcher: str = "") -> Path:
+def study(
+    fake: Fake, place: Path, command: str, *, trials: int = 12, more: str = "", launcher: str = ""
+) -> Path:
     file = place / "s.toml"
-    file.write_text(STUDY.format(command=command, trials=trials, more=more, scheduler=fake.name, launcher=launcher))
+    file.write_text(
+        STUDY.format(
+            command=command, trials=trials, more=more, scheduler=fake.name, launcher=launcher
+        )
+    )
     return file
 
 
@@ -60,7 +66,8 @@ def read(file: Path) -> Tuner:
     return Tuner.read(file.with_suffix(".jsonl"))
 
 
-one_fake = pytest.mark.parametrize("fake", ["pjm"], indirect=True)  # where the scheduler makes no difference
+# for tests in which the scheduler makes no difference
+one_fake = pytest.mark.parametrize("fake", ["pjm"], indirect=True)
 COUNT = 'echo run >> "$DSICE_DIR/../runs"; sleep 0.2; echo {x}'
 
 
@@ -73,19 +80,32 @@ def test_short_calls_measure_everything_once_and_leave_no_slot_empty(
         tuner = read(file)
         if not tuner.pending:
             break
-        assert len(tuner.pending) == min(4, 12 - (len(tuner.history) - len(tuner.pending)))  # all slots have work meanwhile
+        # all slots have work meanwhile
+        assert len(tuner.pending) == min(4, 12 - (len(tuner.history) - len(tuner.pending)))
     assert [trial.value for trial in tuner.history] == [float(x) for x in range(12)]
-    assert (tmp_path / "s.jsonl.trials" / "runs").read_text() == "run\n" * 12 and fake.submissions == 12
+    assert (
+        tmp_path / "s.jsonl.trials" / "runs"
+    ).read_text() == "run\n" * 12 and fake.submissions == 12
     out, err = capfd.readouterr()
-    assert re.fullmatch(r"0 ended, 4 new, 4 running|\d+ ended, \d+ new, 4 running, best .*", out.splitlines()[0])
+    assert re.fullmatch(
+        r"0 ended, 4 new, 4 running|\d+ ended, \d+ new, 4 running, best .*", out.splitlines()[0]
+    )
     assert out.splitlines()[-1].endswith("finished, best value 0 (trial 0)")
     assert not err, "nothing for cron to mail"
     advanced(file)  # once more, when all is over
     assert capfd.readouterr().out == "0 ended, 0 new, finished, best value 0 (trial 0)\n"
 
 
-def test_one_look_collects_tells_submits_and_exits(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = study(fake, tmp_path, 'test -e "$DSICE_DIR/../go" && echo {x} || { sleep 60; }'.replace("{ sleep 60; }", "sleep 60"))
+def test_one_look_collects_tells_submits_and_exits(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = study(
+        fake,
+        tmp_path,
+        'test -e "$DSICE_DIR/../go" && echo {x} || { sleep 60; }'.replace(
+            "{ sleep 60; }", "sleep 60"
+        ),
+    )
     (tmp_path / "s.jsonl.trials").mkdir()
     (tmp_path / "s.jsonl.trials" / "go").touch()
     advanced(file)
@@ -100,17 +120,22 @@ def test_one_look_collects_tells_submits_and_exits(fake: Fake, tmp_path: Path, c
 @one_fake
 def test_the_last_line_of_each_job_can_go_on_with_the_tuning(fake: Fake, tmp_path: Path) -> None:
     call = f"{sys.executable} -m dsice.cli advance s.toml --wait 30 >> advances 2>&1"
-    variables = f'env = {{PYTHONPATH = "{Path.cwd()}", FAKE = "{os.environ["FAKE"]}", PATH = "{os.environ["PATH"]}"}}'
+    fake_dir, path = os.environ["FAKE"], os.environ["PATH"]
+    variables = f'env = {{PYTHONPATH = "{Path.cwd()}", FAKE = "{fake_dir}", PATH = "{path}"}}'
     file = study(fake, tmp_path, "echo {x}", trials=6, launcher=f"after = ['{call}']\n{variables}")
     file.write_text(file.read_text().replace("slots = 4", "slots = 2"))
     advanced(file)
-    assert eventually(lambda: len(read(file).history) == 6 and not read(file).pending, 60), (tmp_path / "advances").read_text()
+    assert eventually(lambda: len(read(file).history) == 6 and not read(file).pending, 60), (
+        tmp_path / "advances"
+    ).read_text()
     assert eventually(lambda: "finished" in (tmp_path / "advances").read_text())
     assert fake.submissions == 6
 
 
 @one_fake
-def test_a_job_that_vanishes_between_the_calls_is_lost_and_not_retried_for_ever(fake: Fake, tmp_path: Path) -> None:
+def test_a_job_that_vanishes_between_the_calls_is_lost_and_not_retried_for_ever(
+    fake: Fake, tmp_path: Path
+) -> None:
     file = study(fake, tmp_path, "sleep 60; echo {x}", trials=1)
     advanced(file)
     until = time.monotonic() + 40
@@ -119,7 +144,11 @@ def test_a_job_that_vanishes_between_the_calls_is_lost_and_not_retried_for_ever(
         for job in (fake.place / "jobs").iterdir():
             pid = int(job.read_text().split()[1])
             if eventually(lambda: (tmp_path / "s.jsonl.trials" / "0" / "process.json").exists()):
-                supervisor = [p for p in marked("supervise.py") if str(tmp_path) in Path(f"/proc/{p}/cmdline").read_text()]
+                supervisor = [
+                    p
+                    for p in marked("supervise.py")
+                    if str(tmp_path) in Path(f"/proc/{p}/cmdline").read_text()
+                ]
                 for process in supervisor:
                     os.kill(process, signal.SIGKILL)
             job.unlink()
@@ -133,11 +162,17 @@ def test_a_job_that_vanishes_between_the_calls_is_lost_and_not_retried_for_ever(
 
 @one_fake
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_leaves_the_jobs_running_and_says_how_to_go_on(fake: Fake, tmp_path: Path, number: int) -> None:
-    file = study(fake, tmp_path, 'while test ! -e "$DSICE_DIR/../go"; do sleep 0.1; done; echo {x}', trials=4)
+def test_a_signal_leaves_the_jobs_running_and_says_how_to_go_on(
+    fake: Fake, tmp_path: Path, number: int
+) -> None:
+    file = study(
+        fake, tmp_path, 'while test ! -e "$DSICE_DIR/../go"; do sleep 0.1; done; echo {x}', trials=4
+    )
     command = [sys.executable, "-m", "dsice.cli", "advance", str(file), "--for", "60"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert eventually(lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 4, 40)
+    assert eventually(
+        lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 4, 40
+    )
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
@@ -145,12 +180,19 @@ def test_a_signal_leaves_the_jobs_running_and_says_how_to_go_on(fake: Fake, tmp_
     assert number != signal.SIGINT or f"go on with: dsice advance {file}" in err
     (tmp_path / "s.jsonl.trials" / "go").touch()
     advanced(file, "--for", "20")
-    assert [trial.value for trial in read(file).history] == [0.0, 1.0, 2.0, 3.0] and fake.submissions == 4
+    assert [trial.value for trial in read(file).history] == [
+        0.0,
+        1.0,
+        2.0,
+        3.0,
+    ] and fake.submissions == 4
 
 
 def test_prepare_through_the_scheduler_by_short_calls(fake: Fake, tmp_path: Path) -> None:
     prepare = "prepare = 'echo >> prepared; sleep 0.5; echo 7 > \"$DSICE_DIR/model\"'"
-    file = study(fake, tmp_path, "echo $(($(cat $DSICE_PREPARED/model) * {x}))", trials=3, more=prepare)
+    file = study(
+        fake, tmp_path, "echo $(($(cat $DSICE_PREPARED/model) * {x}))", trials=3, more=prepare
+    )
     advanced(file)
     assert len(read(file).history) == 0  # nothing is asked before it is there
     for _ in range(40):
@@ -177,7 +219,9 @@ def test_a_function_is_prepared_by_batch(fake: Fake, tmp_path: Path) -> None:
 
 
 @one_fake
-def test_what_cannot_be_advanced(tmp_path: Path, fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_advanced(
+    tmp_path: Path, fake: Fake, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Tuner({"x": [1, 2]}, journal=tmp_path / "j.jsonl") as tuner, Local("true") as local:
         with pytest.raises(OptionError, match="its trials would end with this call"):
             advance(tuner, local)
@@ -190,9 +234,17 @@ def test_what_cannot_be_advanced(tmp_path: Path, fake: Fake, capsys: pytest.Capt
     assert "no such resource group" in capsys.readouterr().err
 
 
-def test_all_that_waits_for_the_throttle_is_submitted_before_leaving(fake: Fake, tmp_path: Path) -> None:
+def test_all_that_waits_for_the_throttle_is_submitted_before_leaving(
+    fake: Fake, tmp_path: Path
+) -> None:
     with Tuner({"x": range(9)}, Grid(), journal=tmp_path / "j.jsonl") as tuner:
-        launcher = Batch("sleep 60; echo {x}", scheduler=fake.name, slots=4, throttle=0.05, directory=tmp_path / "t")
+        launcher = Batch(
+            "sleep 60; echo {x}",
+            scheduler=fake.name,
+            slots=4,
+            throttle=0.05,
+            directory=tmp_path / "t",
+        )
         assert advance(tuner, launcher)
     assert fake.submissions == 4
     with pytest.raises(LaunchError, match="closed"):
@@ -200,14 +252,27 @@ def test_all_that_waits_for_the_throttle_is_submitted_before_leaving(fake: Fake,
 
 
 # ---------------------------------------------------------------------- cancel
-def test_cancel_ends_trials_and_records_them(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_ends_trials_and_records_them(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = study(fake, tmp_path, "sleep 60; echo {x}", trials=4)
     advanced(file)
     assert eventually(lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 4)
     assert main(["cancel", str(file), "1", "2"]) == 0
-    assert "2 of 2 pending trials had a job, which was ended\n2 recorded as stopped" in capsys.readouterr().out
-    assert [str(t.state) for t in read(file).history] == ["pending", "stopped", "stopped", "pending"]
-    assert main(["cancel", str(file), "1"]) == 2 and "told already (stopped)" in capsys.readouterr().err
+    assert (
+        "2 of 2 pending trials had a job, which was ended\n2 recorded as stopped"
+        in capsys.readouterr().out
+    )
+    assert [str(t.state) for t in read(file).history] == [
+        "pending",
+        "stopped",
+        "stopped",
+        "pending",
+    ]
+    assert (
+        main(["cancel", str(file), "1"]) == 2
+        and "told already (stopped)" in capsys.readouterr().err
+    )
     assert main(["cancel", str(file), "9"]) == 2 and "there are 4 trials" in capsys.readouterr().err
     assert main(["cancel", str(file)]) == 0
     assert [str(t.state) for t in read(file).history] == ["stopped"] * 4
@@ -224,10 +289,16 @@ def test_cancel_of_jobs_that_wait_in_the_queue(fake: Fake, tmp_path: Path) -> No
 
 
 @one_fake
-def test_cancel_beside_a_coordinator_at_work(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_beside_a_coordinator_at_work(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = study(fake, tmp_path, "sleep 60; echo {x}", trials=4)
-    process = subprocess.Popen([sys.executable, "-m", "dsice.cli", "advance", str(file), "--for", "60"])
-    assert eventually(lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 4, 40)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dsice.cli", "advance", str(file), "--for", "60"]
+    )
+    assert eventually(
+        lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 4, 40
+    )
     assert main(["cancel", str(file), "3"]) == 0
     assert "a coordinator is at work" in capsys.readouterr().out
     assert eventually(lambda: read(file).history[3].state == "stopped", 20)
@@ -237,12 +308,22 @@ def test_cancel_beside_a_coordinator_at_work(fake: Fake, tmp_path: Path, capsys:
 
 
 @one_fake
-@pytest.mark.parametrize("gone", [False, True], ids=["a coordinator at work", "one that records them and leaves meanwhile"])
-def test_cancel_of_local_trials(tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, gone: bool) -> None:
+@pytest.mark.parametrize(
+    "gone",
+    [False, True],
+    ids=["a coordinator at work", "one that records them and leaves meanwhile"],
+)
+def test_cancel_of_local_trials(
+    tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
     file = study(fake, tmp_path, "sleep 60; echo {x}", trials=2)
     file.write_text(file.read_text().partition("[launcher]")[0])
-    process = subprocess.Popen([sys.executable, "-m", "dsice.cli", "run", str(file), "--no-progress"])
-    assert eventually(lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 2, 40)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dsice.cli", "run", str(file), "--no-progress"]
+    )
+    assert eventually(
+        lambda: len(list((tmp_path / "s.jsonl.trials").glob("*/process.json"))) == 2, 40
+    )
     stop = Local.stop
 
     def slow(launcher: Local, ids: Sequence[int]) -> list[int]:
@@ -259,16 +340,22 @@ def test_cancel_of_local_trials(tmp_path: Path, fake: Fake, monkeypatch: pytest.
 
 # ---------------------------------------------------------------------- doctor
 @pytest.mark.parametrize("program", ["command", "function"])
-def test_doctor_follows_a_job(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], program: str) -> None:
+def test_doctor_follows_a_job(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], program: str
+) -> None:
     file = study(fake, tmp_path, "no such program {x}")
     if program == "function":
-        file.write_text(file.read_text().replace("command = 'no such program {x}'", 'function = "os.path:join"'))
+        file.write_text(
+            file.read_text().replace("command = 'no such program {x}'", 'function = "os.path:join"')
+        )
     assert main(["doctor", str(file)]) == 0
     out = capsys.readouterr().out
     for step in ("study file", "journal", "scheduler", "submit", "start", "result", "machine"):
         assert re.search(rf"^{step} +ok: ", out, re.MULTILINE), out
     assert os.uname().nodename in out and "all is well" in out
-    assert fake.submissions == 1 and [p.name for p in tmp_path.iterdir() if "doctor" in p.name] == []
+    assert (
+        fake.submissions == 1 and [p.name for p in tmp_path.iterdir() if "doctor" in p.name] == []
+    )
     assert not file.with_suffix(".jsonl").exists()
 
 
@@ -282,22 +369,45 @@ def test_doctor_follows_a_job(fake: Fake, tmp_path: Path, capsys: pytest.Capture
     ],
 )
 def test_doctor_names_the_step_that_fails(
-    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, text: str, step: str, said: str
+    fake: Fake,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    text: str,
+    step: str,
+    said: str,
 ) -> None:
     fake.tell(fault, text)
     assert main(["doctor", str(study(fake, tmp_path, "echo {x}")), "--wait", "1"]) == 1
     out = capsys.readouterr().out
     assert re.search(rf"^{step} +FAILED: [^$]*{re.escape(said)}", out, re.MULTILINE), out
-    assert fault != "hold" or not list((fake.place / "jobs").iterdir())  # the job does not stay behind
+    # no job is left behind
+    assert fault != "hold" or not list((fake.place / "jobs").iterdir())
 
 
 @one_fake
-def test_doctor_sees_a_job_that_fails(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", str(study(fake, tmp_path, "echo {x}", launcher="setup = ['exit 1']")), "--wait", "20"]) == 1
-    assert re.search(r"^(start|result) +FAILED: the job ended as lost", capsys.readouterr().out, re.MULTILINE)
+def test_doctor_sees_a_job_that_fails(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            [
+                "doctor",
+                str(study(fake, tmp_path, "echo {x}", launcher="setup = ['exit 1']")),
+                "--wait",
+                "20",
+            ]
+        )
+        == 1
+    )
+    assert re.search(
+        r"^(start|result) +FAILED: the job ended as lost", capsys.readouterr().out, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("seconds", ["-1", "nan"])
-def test_a_time_that_is_none_is_refused(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+def test_a_time_that_is_none_is_refused(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str
+) -> None:
     assert main(["advance", str(study(fake, tmp_path, "echo {x}")), "--for", seconds]) == 2
     assert "expected a number of seconds >= 0" in capsys.readouterr().err and fake.submissions == 0

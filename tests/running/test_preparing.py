@@ -1,4 +1,4 @@
-"""prepare=: what all trials depend on runs once, is in the journal, and stops everything where it fails."""
+"""prepare=: preparations run once, are in the journal, and stop everything if they fail."""
 
 from __future__ import annotations
 
@@ -34,14 +34,19 @@ def tune(program: Any, prepare: Any, trials: int = 3, **options: Any) -> Tuner:
 def test_it_runs_once_and_every_trial_gets_its_directory(here: Path) -> None:
     program = "echo $(($(cat $DSICE_PREPARED/model) + {x}))"
     tuner = tune(program, COUNTED)
-    assert [trial.value for trial in tuner.history] == [40.0 + trial.params["x"] for trial in tuner.history]
+    assert [trial.value for trial in tuner.history] == [
+        40.0 + trial.params["x"] for trial in tuner.history
+    ]
     assert tuner.preparations == {"prepare": str(here / "trials" / "prepare-0")}
 
     again = tune(program, COUNTED, trials=5)  # a run that goes on
     assert (here / "count").read_text() == "once\n"
-    assert [trial.value for trial in again.history] == [40.0 + trial.params["x"] for trial in again.history]
+    assert [trial.value for trial in again.history] == [
+        40.0 + trial.params["x"] for trial in again.history
+    ]
     assert Tuner.read("j.jsonl").preparations == tuner.preparations
-    assert len([t for t in Tuner.read("j.jsonl").history if t.value is not None]) == 5  # it is no trial
+    # the preparation is no trial
+    assert len([t for t in Tuner.read("j.jsonl").history if t.value is not None]) == 5
 
 
 def test_functions_prepare_and_get_what_was_prepared() -> None:
@@ -58,13 +63,19 @@ def test_functions_prepare_and_get_what_was_prepared() -> None:
 
 def test_several_have_names(here: Path) -> None:
     def train(x: int, prepared: dict[str, str]) -> float:
-        assert prepared["data"] == os.environ["DSICE_PREPARED_DATA"] != os.environ["DSICE_PREPARED_BUILD"]
+        assert (
+            prepared["data"]
+            == os.environ["DSICE_PREPARED_DATA"]
+            != os.environ["DSICE_PREPARED_BUILD"]
+        )
         assert "DSICE_PREPARED" not in os.environ
         return float(sorted(prepared) == ["build", "data"])
 
     tuner = tune(train, {"data": "true", "build": "true"}, trials=1)
     assert tuner.history[0].value == 1.0
-    assert tune(train, {"build": "true", "data": "true"}, trials=2).preparations == tuner.preparations
+    assert (
+        tune(train, {"build": "true", "data": "true"}, trials=2).preparations == tuner.preparations
+    )
 
 
 def test_a_function_without_that_argument_and_a_parameter_of_that_name_are_left_alone() -> None:
@@ -73,20 +84,26 @@ def test_a_function_without_that_argument_and_a_parameter_of_that_name_are_left_
 
     assert tune(train, "true", trials=1).history[0].value == 0.0
     with Tuner({"prepared": [1, 2]}, Grid()) as tuner, Local(lambda prepared: prepared) as launcher:
-        assert [t.value for t in run(tuner, launcher, prepare="true", progress=False).history] == [1.0, 2.0]
+        assert [t.value for t in run(tuner, launcher, prepare="true", progress=False).history] == [
+            1.0,
+            2.0,
+        ]
 
 
 def test_one_that_fails_stops_all_and_is_repeated_when_corrected(here: Path) -> None:
     both = {"good": "echo >> good", "bad": "test -e fixed || (echo no such data >&2; exit 3)"}
     with pytest.raises(
-        LaunchError, match=r"(?s)preparation 'bad' failed, so no trial was started: exit code 3.*no such data.*logs"
+        LaunchError,
+        match=r"(?s)preparation 'bad' failed, so no trial was started: "
+        r"exit code 3.*no such data.*logs",
     ):
         tune("echo {x}", both)
     assert len(Tuner.read("j.jsonl").history) == 0
     (here / "fixed").touch()
     assert len(tune("echo {x}", both).history) == 3
     tune("echo {x}", both, trials=4)
-    assert (here / "good").read_text().count("\n") <= 2  # at most cut short by the other one, then once
+    # once, and perhaps once more if the failure of the other one cut it short
+    assert (here / "good").read_text().count("\n") <= 2
 
 
 def test_the_others_end_with_the_one_that_fails(here: Path) -> None:
@@ -97,17 +114,24 @@ def test_the_others_end_with_the_one_that_fails(here: Path) -> None:
 
 def test_more_than_there_are_slots(here: Path) -> None:
     tuner = tune("echo {x}", dict.fromkeys(("a", "b", "c", "d", "e"), "true"), trials=1)
-    assert {Path(place).name for place in tuner.preparations.values()} == {f"prepare-{i}" for i in range(5)}
+    assert {Path(place).name for place in tuner.preparations.values()} == {
+        f"prepare-{i}" for i in range(5)
+    }
 
 
 def test_a_directory_that_vanished_is_an_error_before_anything_is_asked(here: Path) -> None:
     tuner = tune("echo {x}", "true")
     place = Path(tuner.preparations["prepare"])
     moved = place.rename(here / "moved")
-    with pytest.raises(LaunchError, match=r"prepared directory .*prepare-0 of prepare='prepare' has vanished.*prepare_again"):
+    with pytest.raises(
+        LaunchError,
+        match=r"prepared directory .*prepare-0 of prepare='prepare' has vanished.*prepare_again",
+    ):
         tune("echo {x}", "true", trials=6)
     assert len(Tuner.read("j.jsonl").history) == 3
-    assert tune("echo {x}", {"again": "true"}, trials=4).preparations["again"] == str(here / "trials" / "prepare-1")
+    assert tune("echo {x}", {"again": "true"}, trials=4).preparations["again"] == str(
+        here / "trials" / "prepare-1"
+    )
     moved.rename(place)
     assert len(tune("echo {x}", "true", trials=6).history) == 6
 
@@ -121,7 +145,8 @@ def test_one_that_vanishes_while_trials_run_is_an_error_too(here: Path) -> None:
 def test_a_coordinator_killed_meanwhile_finds_it_again(here: Path) -> None:
     script = (
         "from dsice import Tuner, run\nfrom dsice.launchers import Local\n"
-        "with Tuner({'x': range(3)}, journal='j.jsonl') as tuner, Local('echo {x}', slots=2, directory='trials') as launcher:\n"
+        "with Tuner({'x': range(3)}, journal='j.jsonl') as tuner, "
+        "Local('echo {x}', slots=2, directory='trials') as launcher:\n"
         "    run(tuner, launcher, prepare='echo >> count; touch begun; sleep 1', progress=False)\n"
     )
     first = subprocess.Popen([sys.executable, "-c", script])
@@ -143,13 +168,17 @@ def test_a_journal_names_no_temporary_directory() -> None:
         run(tuner, launcher, prepare="true", progress=False)
 
 
-@pytest.mark.parametrize("prepare", [3, "", " ", {"A": "true"}, {"a b": "true"}, {1: "true"}, {"a": None}, ["true"]])
+@pytest.mark.parametrize(
+    "prepare", [3, "", " ", {"A": "true"}, {"a b": "true"}, {1: "true"}, {"a": None}, ["true"]]
+)
 def test_what_is_no_preparation(prepare: Any) -> None:
     with pytest.raises(OptionError, match=r"run\(prepare="):
         tune("echo {x}", prepare)
 
 
-@pytest.mark.parametrize(("name", "directory"), [("", "d"), (3, "d"), ("a", ""), ("a", None), ("a", b"d")])
+@pytest.mark.parametrize(
+    ("name", "directory"), [("", "d"), (3, "d"), ("a", ""), ("a", None), ("a", b"d")]
+)
 def test_what_the_journal_does_not_take(name: Any, directory: Any) -> None:
     with Tuner({"x": range(3)}, journal="j.jsonl") as tuner:
         with pytest.raises(TellError, match="prepared"):

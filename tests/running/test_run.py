@@ -1,4 +1,4 @@
-"""run and minimize: every result is told once, lost trials come again, and nothing stops the tuning."""
+"""run and minimize: each result is told once, lost trials return, and nothing stops the tuning."""
 
 from __future__ import annotations
 
@@ -87,19 +87,25 @@ def test_a_lost_trial_is_started_again_and_then_counts_as_failed() -> None:
     launcher = InMemory(answer)
     result = run(tuner(), launcher, retries=2, progress=False)
     assert launcher.submitted.count(2) == 3 and result.history[2].state == "failed"
-    assert "lost 3 times" in str(result.history[2].error) and "node down" in str(result.history[2].error)
+    assert "lost 3 times" in str(result.history[2].error) and "node down" in str(
+        result.history[2].error
+    )
     assert all(t.state == "done" for t in result.history if t.id != 2)
 
 
 def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
     answers = {
-        1: Result(1, "done", metrics={"accuracy": 0.9}, where={"log": "trial-1.log"}),  # the goal's metric is missing
+        1: Result(
+            1, "done", metrics={"accuracy": 0.9}, where={"log": "trial-1.log"}
+        ),  # the goal's metric is missing
         2: Result(2, "done", value=float("nan")),
         3: Result(3, "timed_out", error="over 5 s"),
     }
     result = run(tuner(), InMemory(lambda job: answers.get(job.id, done(job))), progress=False)
     assert [t.state for t in result.history[1:4]] == ["failed", "failed", "timed_out"]
-    assert "accuracy" in str(result.history[1].error) and "trial-1.log" in str(result.history[1].error)
+    assert "accuracy" in str(result.history[1].error) and "trial-1.log" in str(
+        result.history[1].error
+    )
     assert "nan" in str(result.history[2].error)
     assert len(result.history) == 12
 
@@ -112,29 +118,42 @@ def test_curves_reach_the_stopper_and_stopped_trials_are_cancelled() -> None:
     def answer(job: Job) -> list[Result | Step]:
         x = float(job.params["x"])
         steps: list[Result | Step] = [Step(job.id, 1, x), Step(job.id, 2, x / 2)]
-        return [*steps, Result(job.id, "stopped" if x > 20 else "done", value=None if x > 20 else x)]
+        return [
+            *steps,
+            Result(job.id, "stopped" if x > 20 else "done", value=None if x > 20 else x),
+        ]
 
     launcher = InMemory(answer)
     result = run(tuner(stopper=Impatient()), launcher, progress=False)
     bad = [t.id for t in result.history if t.params["x"] > 20]
-    assert launcher.cancelled == sorted(bad, key=launcher.cancelled.index) and set(launcher.cancelled) == set(bad)
-    assert all(t.state == ("stopped" if t.id in bad else "done") and len(t.curve) == 2 for t in result.history)
+    assert launcher.cancelled == sorted(bad, key=launcher.cancelled.index) and set(
+        launcher.cancelled
+    ) == set(bad)
+    assert all(
+        t.state == ("stopped" if t.id in bad else "done") and len(t.curve) == 2
+        for t in result.history
+    )
 
 
-def test_a_restarted_coordinator_follows_what_still_runs_and_starts_the_rest_again(tmp_path: Path) -> None:
+def test_a_restarted_coordinator_follows_what_still_runs_and_starts_the_rest_again(
+    tmp_path: Path,
+) -> None:
     with tuner(journal=tmp_path / "j.jsonl") as first:
         first.ask(4)
         first.step(1, 1, 0.5)
 
     def answer(job: Job) -> list[Result | Step]:
-        return [Step(job.id, 1, 0.5), Step(job.id, 2, 0.4), done(job)] if job.id == 1 else [done(job)]
+        return (
+            [Step(job.id, 1, 0.5), Step(job.id, 2, 0.4), done(job)] if job.id == 1 else [done(job)]
+        )
 
     launcher = InMemory(answer)
     launcher.left = [1, 3]
     with tuner(journal=tmp_path / "j.jsonl") as second:
         run(second, launcher, progress=False)
         assert sorted(launcher.submitted) == [0, 2, *range(4, 12)]
-        assert second.history[1].curve == ((1, 0.5), (2, 0.4))  # the whole curve came again, and counts once
+        # the whole curve came again, and counts once
+        assert second.history[1].curve == ((1, 0.5), (2, 0.4))
 
 
 def test_callbacks_see_every_told_trial_in_order() -> None:
@@ -183,14 +202,20 @@ def test_a_replay_of_a_table_measures_every_logged_point() -> None:
     frame = pd.DataFrame({"x": [1, 2, 3, 1], "y": [1, 1, 2, 1], "objective": [3.0, 2.0, 1.0, 5.0]})
     table = Table(frame)
     result = run(Tuner(table.space, Grid()), table, progress=False)
-    assert {(t.params["x"], t.params["y"]): t.value for t in result.history} == {(1, 1): 4.0, (2, 1): 2.0, (3, 2): 1.0}
+    assert {(t.params["x"], t.params["y"]): t.value for t in result.history} == {
+        (1, 1): 4.0,
+        (2, 1): 2.0,
+        (3, 2): 1.0,
+    }
 
 
 def test_the_time_weight_uses_the_run_time_of_the_results() -> None:
     goal = Goal(time_weight=10.0)
 
     def answer(job: Job) -> Result:
-        return Result(job.id, "done", value=float(job.params["x"]), seconds=float(30 - job.params["x"]))
+        return Result(
+            job.id, "done", value=float(job.params["x"]), seconds=float(30 - job.params["x"])
+        )
 
     result = run(Tuner({"x": range(30)}, Grid(), goal=goal), InMemory(answer), progress=False)
     assert result.best is not None and result.best.params["x"] == 29
@@ -209,7 +234,9 @@ def test_minimize_runs_a_function_in_processes_and_resumes(tmp_path: Path) -> No
     assert len(first.history) == 8 and len(second.history) == 24
     assert second.best is not None and second.best.params == {"x": 3, "lr": 0.01}
     failed = [t for t in second.history if t.params["x"] == 7]
-    assert len(failed) == 3 and all(t.state == "failed" and "too big" in str(t.error) for t in failed)
+    assert len(failed) == 3 and all(
+        t.state == "failed" and "too big" in str(t.error) for t in failed
+    )
     with pytest.raises(DsiceError, match="objective"):
         minimize(3, space)  # type: ignore[arg-type]
 
@@ -248,16 +275,32 @@ def test_budgets_that_are_none(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "lacking"), [(Goal(at_most={"memory": 3.0}), "memory"), (Goal("loss", at_least={"speed": 1.0, "acc": 0.5}), "acc")]
+    ("goal", "lacking"),
+    [
+        (Goal(at_most={"memory": 3.0}), "memory"),
+        (Goal("loss", at_least={"speed": 1.0, "acc": 0.5}), "acc"),
+    ],
 )
-def test_a_metric_that_no_trial_reports_is_named_at_the_end(goal: Goal, lacking: str, capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table(pd.DataFrame({"x": range(6), "objective": 1.0, "speed": 2.0}), params=["x"], metrics=["speed"])
+def test_a_metric_that_no_trial_reports_is_named_at_the_end(
+    goal: Goal, lacking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Table(
+        pd.DataFrame({"x": range(6), "objective": 1.0, "speed": 2.0}),
+        params=["x"],
+        metrics=["speed"],
+    )
     tuner = Tuner(table.space, goal=goal)
     with pytest.warns(match=rf"no best \(no trial reported '{lacking}', which the goal needs\)"):
         run(tuner, table, progress=False)
     assert tuner.history.unreported() == [lacking]
-    assert all(f"the goal needs '{lacking}'" in str(t.error) and t.metrics["speed"] == 2.0 for t in tuner.history)
-    assert output.best(tuner) == 1 and f"none reported '{lacking}', which the goal needs" in capsys.readouterr().out
+    assert all(
+        f"the goal needs '{lacking}'" in str(t.error) and t.metrics["speed"] == 2.0
+        for t in tuner.history
+    )
+    assert (
+        output.best(tuner) == 1
+        and f"none reported '{lacking}', which the goal needs" in capsys.readouterr().out
+    )
 
 
 def test_trials_that_crash_are_no_missing_metric() -> None:
@@ -269,5 +312,7 @@ def test_trials_that_crash_are_no_missing_metric() -> None:
 def test_a_best_that_breaks_a_bound_is_said() -> None:
     log = pd.DataFrame({"x": range(6), "objective": 1.0, "memory": 9.0})
     table = Table(log, params=["x"], metrics=["memory"])
-    with pytest.warns(match="no trial keeps all bounds of the goal.*beyond them by 2 of their size"):
+    with pytest.warns(
+        match="no trial keeps all bounds of the goal.*beyond them by 2 of their size"
+    ):
         run(Tuner(table.space, goal=Goal(at_most={"memory": 3.0})), table, progress=False)

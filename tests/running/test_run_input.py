@@ -17,7 +17,10 @@ from dsice.running.options import RunOptions
 
 def table(**columns: list[float]) -> Table:
     return Table(
-        pd.DataFrame({"x": [1, 2, 3], **columns}), objective=next(iter(columns)), params=["x"], metrics=list(columns)[1:]
+        pd.DataFrame({"x": [1, 2, 3], **columns}),
+        objective=next(iter(columns)),
+        params=["x"],
+        metrics=list(columns)[1:],
     )
 
 
@@ -34,7 +37,9 @@ def table(**columns: list[float]) -> Table:
         ({"callbacks": ["print"]}, r"callbacks=.*list of functions"),
     ],
 )
-def test_a_wrong_option_is_named_before_anything_is_asked(options: dict[str, Any], words: str) -> None:
+def test_a_wrong_option_is_named_before_anything_is_asked(
+    options: dict[str, Any], words: str
+) -> None:
     tuner = Tuner({"x": [1, 2, 3]})
     with pytest.raises(OptionError, match=words):
         run(tuner, table(loss=[3.0, 1.0, 2.0]), progress=False, **options)
@@ -51,7 +56,10 @@ def test_the_program_in_the_place_of_a_launcher_is_told_so() -> None:
 
 
 def test_minimize_takes_the_old_name_of_slots_and_warns() -> None:
-    with pytest.warns(DeprecationWarning, match="slots"), pytest.raises(OptionError, match="slots=0"):
+    with (
+        pytest.warns(DeprecationWarning, match="slots"),
+        pytest.raises(OptionError, match="slots=0"),
+    ):
         minimize(lambda x: x, {"x": [1, 2, 3]}, workers=0)
 
 
@@ -67,10 +75,16 @@ def test_what_a_program_measured_is_kept_where_the_goal_needs_more() -> None:
     with pytest.warns(DsiceWarning, match=r"none of the 3 trials has a value.*'memory'"):
         run(tuner, table(loss=[3.0, 1.0, 2.0], speed=[1.0, 2.0, 3.0]), progress=False)
     trial = tuner.history[0]
-    assert trial.state == "failed" and trial.metrics["speed"] == trial.params["x"] and "'memory'" in str(trial.error)
+    assert (
+        trial.state == "failed"
+        and trial.metrics["speed"] == trial.params["x"]
+        and "'memory'" in str(trial.error)
+    )
 
 
 def test_no_warning_where_one_trial_has_a_value(recwarn: pytest.WarningsRecorder) -> None:
-    tuner = run(Tuner({"x": [1, 2, 3]}), table(loss=[float("nan"), 1.0, float("inf")]), progress=False)
+    tuner = run(
+        Tuner({"x": [1, 2, 3]}), table(loss=[float("nan"), 1.0, float("inf")]), progress=False
+    )
     assert tuner.best is not None and tuner.best.params == {"x": 2}
     assert not [w for w in recwarn if issubclass(w.category, DsiceWarning)]

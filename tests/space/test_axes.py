@@ -41,7 +41,9 @@ def test_an_ordinal_keeps_the_order_given_and_turns_numpy_scalars_into_python_nu
         (np.ones((2, 2)), "one-dimensional"),
     ],
 )
-def test_an_ordinal_refuses_what_is_no_ordered_list_of_numbers(values: object, message: str) -> None:
+def test_an_ordinal_refuses_what_is_no_ordered_list_of_numbers(
+    values: object, message: str
+) -> None:
     with pytest.raises(SpaceError, match=message):
         Ordinal(values)  # type: ignore[arg-type]
 
@@ -73,7 +75,19 @@ def test_a_choice_tells_bools_from_numbers() -> None:
 
 
 def test_linear_and_log_give_the_values_one_writes_by_hand() -> None:
-    assert Ordinal.linear(0.0, 1.0, 11).values == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    assert Ordinal.linear(0.0, 1.0, 11).values == (
+        0.0,
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        1.0,
+    )
     assert Ordinal.linear(-1.0, 1.0, 21).values[10] == 0.0
     assert Ordinal.log(1e-5, 1e-1, 5).values == (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     assert Ordinal.log(0.1, 1e-3, 3).values == (0.1, 0.01, 0.001)
@@ -90,7 +104,9 @@ def test_integers_that_round_to_the_same_are_moved_apart() -> None:
 
 
 @given(st.integers(-50, 5000), st.integers(-50, 5000), st.integers(2, 60))
-def test_integer_ends_always_give_distinct_integers_in_order_with_both_ends(lo: int, hi: int, n: int) -> None:
+def test_integer_ends_always_give_distinct_integers_in_order_with_both_ends(
+    lo: int, hi: int, n: int
+) -> None:
     if lo == hi:
         return
     for make in (Ordinal.linear, Ordinal.log) if min(lo, hi) > 0 else (Ordinal.linear,):
@@ -138,7 +154,8 @@ def test_floats_find_their_level_after_a_trip_through_text() -> None:
         assert axis.level(np.float64(value)) == level
     with pytest.raises(SpaceError, match="nearest"):
         axis.level(axis.values[3] * (1 + 1e-7))
-    with pytest.raises(SpaceError, match="nearest"):  # float32 keeps 7 digits only: not the same number
+    # float32 keeps only 7 digits, so this is another number
+    with pytest.raises(SpaceError, match="nearest"):
         axis.level(np.float32(axis.values[3]))
 
 
@@ -157,7 +174,9 @@ def test_values_closer_than_the_tolerance_stay_apart() -> None:
 
 def test_a_value_off_the_axis_is_shown_with_its_neighbours() -> None:
     axis = Ordinal([16, 32, 64, 128])
-    with pytest.raises(SpaceError, match=r"50 is not on the axis; the nearest values are 32 and 64"):
+    with pytest.raises(
+        SpaceError, match=r"50 is not on the axis; the nearest values are 32 and 64"
+    ):
         axis.level(50)
     with pytest.raises(SpaceError, match=r"1000 .* 64 and 128"):
         axis.level(1000)
@@ -170,7 +189,15 @@ def test_a_value_off_the_axis_is_shown_with_its_neighbours() -> None:
 
 def test_what_an_axis_given_as_a_sequence_becomes() -> None:
     space = Space(
-        {"a": [1, 2], "b": ["x", "y"], "c": range(3), "d": [True, False], "e": (0.5, 0.25), "f": np.arange(2), "g": [None, "z"]}
+        {
+            "a": [1, 2],
+            "b": ["x", "y"],
+            "c": range(3),
+            "d": [True, False],
+            "e": (0.5, 0.25),
+            "f": np.arange(2),
+            "g": [None, "z"],
+        }
     )
     assert space.ordered == (True, False, True, False, True, True, False)
     assert space.shape == (2, 2, 3, 2, 2, 2, 2)

@@ -1,4 +1,4 @@
-"""The string form of rules: what it computes, what it refuses, and that nothing can escape or explode."""
+"""The string form of rules: what it computes, what it refuses, and limits to what it can do."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ _ATOMS = st.sampled_from(["a", "b", "c", "1", "2", "0.5", "-3"])
 
 
 def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    operator = st.sampled_from(["+", "-", "*", "/", "//", "%", "<", "<=", "==", "!=", ">", "and", "or"])
+    operator = st.sampled_from(
+        ["+", "-", "*", "/", "//", "%", "<", "<=", "==", "!=", ">", "and", "or"]
+    )
     return st.one_of(
         st.tuples(inner, operator, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         inner.map(lambda t: f"not {t}").map("({})".format),
@@ -69,7 +71,12 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 @settings(max_examples=200)
-@given(st.recursive(_ATOMS, _grow, max_leaves=12), st.integers(-3, 3), st.integers(-3, 3), st.integers(-3, 3))
+@given(
+    st.recursive(_ATOMS, _grow, max_leaves=12),
+    st.integers(-3, 3),
+    st.integers(-3, 3),
+    st.integers(-3, 3),
+)
 def test_random_expressions_agree_with_python(text: str, a: int, b: int, c: int) -> None:
     params = {"a": a, "b": b, "c": c}
     try:
@@ -151,7 +158,14 @@ def test_powers_of_reasonable_size_are_fine() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 300 + "1" + ")" * 300, "-" * 900 + "x", "not " * 400 + "x", "+".join(["x"] * 900), "x<" * 5000 + "1"]
+    "text",
+    [
+        "(" * 300 + "1" + ")" * 300,
+        "-" * 900 + "x",
+        "not " * 400 + "x",
+        "+".join(["x"] * 900),
+        "x<" * 5000 + "1",
+    ],
 )
 def test_deep_or_long_text_is_refused_and_does_not_crash(text: str) -> None:
     with pytest.raises(SpaceError):
@@ -200,7 +214,9 @@ def test_common_slips_get_a_hint() -> None:
 
 def test_an_unknown_name_lists_the_axes_and_the_nearest() -> None:
     with pytest.raises(
-        SpaceError, match=r"unknown parameter 'tile_z'; did you mean 'tile_.'\? the parameters are tile_x, tile_y"
+        SpaceError,
+        match=r"unknown parameter 'tile_z'; did you mean 'tile_.'\? "
+        "the parameters are tile_x, tile_y",
     ):
         Space({"tile_x": [1, 2], "tile_y": [1, 2]}, where=Require("tile_x * tile_z < 4"))
     with pytest.raises(SpaceError, match="mentions no parameter; the axes are x"):
@@ -208,7 +224,8 @@ def test_an_unknown_name_lists_the_axes_and_the_nearest() -> None:
 
 
 def test_a_name_that_python_normalises_finds_its_axis() -> None:
-    space = Space({"µ": [1, 2, 3]}, where=Require("µ < 3"))  # micro sign, which the parser turns into the Greek letter
+    # the parser turns the micro sign into the Greek letter
+    space = Space({"µ": [1, 2, 3]}, where=Require("µ < 3"))
     assert space.count == 2
 
 
@@ -218,8 +235,11 @@ def test_an_axis_may_be_called_like_a_function() -> None:
 
 @pytest.mark.parametrize("rule", ["a / b > 1", lambda p: p["a"] / p["b"] > 1])
 def test_a_rule_that_raises_names_itself_and_the_params(rule: object) -> None:
-    with pytest.raises(SpaceError, match=r"Require\(.*ZeroDivisionError.*\{'a': \d, 'b': 0\}") as caught:
-        Space({"a": [1, 2], "b": [0, 1]}, where=Require(rule, name=None if isinstance(rule, str) else "ratio"))  # type: ignore[arg-type]
+    with pytest.raises(
+        SpaceError, match=r"Require\(.*ZeroDivisionError.*\{'a': \d, 'b': 0\}"
+    ) as caught:
+        name = None if isinstance(rule, str) else "ratio"
+        Space({"a": [1, 2], "b": [0, 1]}, where=Require(rule, name=name))  # type: ignore[arg-type]
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 

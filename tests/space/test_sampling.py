@@ -1,4 +1,4 @@
-"""Samples: valid, distinct, uniform, complete, the same for the same generator, and quick where points are rare."""
+"""Samples: valid, distinct, uniform, complete, reproducible, and quick where points are rare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from dsice.space import Require, Space, When, sampling
 from tests.space.test_space import ALGORITHM, spaces
 
 
-def chi_square(space: Space, draws: list[tuple[int, ...]], possible: list[tuple[int, ...]]) -> float:
+def chi_square(
+    space: Space, draws: list[tuple[int, ...]], possible: list[tuple[int, ...]]
+) -> float:
     """The p-value of draws being uniform over the possible points."""
     counts = Counter(draws)
     assert set(counts) <= set(possible)
@@ -25,7 +27,10 @@ def test_samples_are_distinct_valid_and_not_excluded_and_run_out_exactly_at_the_
     for seed, space in enumerate(spaces()):
         points = {tuple(point) for point in space.points().tolist()}
         rng = np.random.default_rng(seed)
-        exclude = set(space.sample(rng, len(points) // 2)) | {(99,) * space.ndim, (-1,) * space.ndim}
+        exclude = set(space.sample(rng, len(points) // 2)) | {
+            (99,) * space.ndim,
+            (-1,) * space.ndim,
+        }
         some = space.sample(rng, 3, exclude=exclude)
         assert len(some) == min(3, len(points - exclude))
         rest = space.sample(rng, len(points) + 5, exclude=exclude)
@@ -52,12 +57,31 @@ RARE: dict[str, tuple[dict[str, Any], list[Any]]] = {
         [Require("a * b == 12"), Require("b + c <= 7 and d == c")],
     ),
     "weights": (
-        {"k": ["p", "q", "r"], "p0": range(15), "p1": range(20), "q0": range(25), "q1": range(2), "x": range(20)},
-        [When("k == 'p'", "p0", "p1"), When("k == 'q'", "q0"), When("q0 > 20", "q1"), Require("p0 == p1"), Require("x < 3")],
+        {
+            "k": ["p", "q", "r"],
+            "p0": range(15),
+            "p1": range(20),
+            "q0": range(25),
+            "q1": range(2),
+            "x": range(20),
+        },
+        [
+            When("k == 'p'", "p0", "p1"),
+            When("k == 'q'", "q0"),
+            When("q0 > 20", "q1"),
+            Require("p0 == p1"),
+            Require("x < 3"),
+        ],
     ),
     "nested": (
         {"k": range(20), "m": range(20), "y": range(20), "z": range(30)},
-        [When("k == 3", "m"), When("m > 17", "y"), When("y < 5", "z"), Require("k in (2, 3)"), Require("z == 2 or y == 0")],
+        [
+            When("k == 3", "m"),
+            When("m > 17", "y"),
+            When("y < 5", "z"),
+            Require("k in (2, 3)"),
+            Require("z == 2 or y == 0"),
+        ],
     ),
 }
 
@@ -87,15 +111,25 @@ def test_a_sample_depends_on_the_generator_and_the_space_only() -> None:
         cold, warm = (Space(axes, where=Require(rule)) for _ in range(2))
         warm.sample(np.random.default_rng(9), 100)
         warm.valid(np.zeros((1, 5), dtype=int))
-        assert cold.sample(np.random.default_rng([1, 2]), 40) == warm.sample(np.random.default_rng([1, 2]), 40)
-    assert ALGORITHM.sample(np.random.default_rng(3), 9) == ALGORITHM.sample(np.random.default_rng(3), 9)
+        assert cold.sample(np.random.default_rng([1, 2]), 40) == warm.sample(
+            np.random.default_rng([1, 2]), 40
+        )
+    assert ALGORITHM.sample(np.random.default_rng(3), 9) == ALGORITHM.sample(
+        np.random.default_rng(3), 9
+    )
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        [Require("x0 * x1 == 64"), Require("x2 * x3 == 64"), Require("x3 + x4 == 33")],  # 1 of 30,000, tied by strings
-        [Require("x0 + x1 + x2 + x3 + x4 + x5 <= 36")],  # 1 of 1,300 or so, over an untabulated sub-grid
+        [
+            Require("x0 * x1 == 64"),
+            Require("x2 * x3 == 64"),
+            Require("x3 + x4 == 33"),
+        ],  # 1 of 30,000, tied by strings
+        [
+            Require("x0 + x1 + x2 + x3 + x4 + x5 <= 36")
+        ],  # 1 of 1,300 or so, over an untabulated sub-grid
         [Require(lambda p: sum(p.values()) <= 40, name="light")],
     ],
 )
@@ -110,22 +144,33 @@ def test_no_valid_point_among_a_million_names_the_rule(monkeypatch: pytest.Monke
     monkeypatch.setattr(sampling, "TRIES", 20_000)
     names = [f"x{i}" for i in range(8)]
     all_of_them = " + ".join(names)
-    space = Space(dict.fromkeys(names, range(10)), where=[Require("x0 > 2"), Require(f"{all_of_them} > 72")])
+    space = Space(
+        dict.fromkeys(names, range(10)), where=[Require("x0 > 2"), Require(f"{all_of_them} > 72")]
+    )
     with pytest.raises(
-        SpaceError, match=r"20,000 random points were tried.*> 72'\) rejects most, 100 %.*'x0 > 2'\) (28|29|3[0-2])"
+        SpaceError,
+        match=r"20,000 random points were tried.*> 72'\) rejects most, 100 %"
+        r".*'x0 > 2'\) (28|29|3[0-2])",
     ):
         space.sample(np.random.default_rng(0), 1)
 
 
 def test_a_large_space_that_cannot_have_a_point_says_so_at_once() -> None:
-    space = Space({f"x{i}": range(100) for i in range(10)}, where=[Require("x0 + x1 > 500"), Require("x2 > 3")])
+    space = Space(
+        {f"x{i}": range(100) for i in range(10)},
+        where=[Require("x0 + x1 > 500"), Require("x2 > 3")],
+    )
     with pytest.raises(SpaceError, match=r"'x0 \+ x1 > 500'\) rejects most, 100 %"):
         space.sample(np.random.default_rng(0), 1)
 
 
-def test_a_large_space_gives_what_it_has_when_points_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_space_gives_what_it_has_when_points_run_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sampling, "TRIES", 50_000)
-    space = Space({f"x{i}": range(101) for i in range(4)}, where=[Require(f"x{i} < 2") for i in range(4)])
+    space = Space(
+        {f"x{i}": range(101) for i in range(4)}, where=[Require(f"x{i} < 2") for i in range(4)]
+    )
     first = space.sample(np.random.default_rng(0), 10)
     rest = space.sample(np.random.default_rng(1), 40, exclude=first)
     assert len(first) == 10

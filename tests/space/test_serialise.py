@@ -45,7 +45,9 @@ def test_a_space_survives_json() -> None:
     assert again.fingerprint == ALGORITHM.fingerprint
     assert again.difference(stored(ALGORITHM)) is None
     assert again.points().tolist() == ALGORITHM.points().tolist()
-    assert Space.from_dict(stored(Space({"b": [True, False], "n": Choice([1, 0])}))).params((0, 0)) == {"b": True, "n": 1}
+    assert Space.from_dict(stored(Space({"b": [True, False], "n": Choice([1, 0])}))).params(
+        (0, 0)
+    ) == {"b": True, "n": 1}
 
 
 def test_functions_come_back_by_name() -> None:
@@ -61,19 +63,29 @@ def test_a_function_without_a_name_cannot_be_written() -> None:
     with pytest.raises(SpaceError, match=r"without a name.*name="):
         space.to_dict()
     assert len(space.fingerprint) == 12  # without a journal nothing needs the name
-    twice = Space(AXES, where=[Require(lambda p: True, name="f"), Require(lambda p: p["x"] < 4, name="f")])
+    twice = Space(
+        AXES, where=[Require(lambda p: True, name="f"), Require(lambda p: p["x"] < 4, name="f")]
+    )
     with pytest.raises(SpaceError, match="two different function rules are called 'f'"):
         twice.to_dict()
 
 
-@pytest.mark.parametrize("broken", [{}, {"axes": []}, {"axes": [{"name": "x"}], "where": []}, {"axes": [1], "where": []}])
+@pytest.mark.parametrize(
+    "broken", [{}, {"axes": []}, {"axes": [{"name": "x"}], "where": []}, {"axes": [1], "where": []}]
+)
 def test_a_record_that_is_none_is_an_error(broken: dict[str, Any]) -> None:
     with pytest.raises(SpaceError):
         Space.from_dict(broken)
 
 
 @pytest.mark.parametrize(
-    "broken", [{"kind": "require"}, {"rule": "x < 2"}, {"kind": "other", "rule": "x < 2"}, {"kind": "when", "rule": "x < 2"}]
+    "broken",
+    [
+        {"kind": "require"},
+        {"rule": "x < 2"},
+        {"kind": "other", "rule": "x < 2"},
+        {"kind": "when", "rule": "x < 2"},
+    ],
 )
 def test_a_stored_rule_that_is_none_is_an_error(broken: dict[str, Any]) -> None:
     record = stored(Space(AXES)) | {"where": [broken]}
@@ -95,14 +107,30 @@ def other(axes: dict[str, Any] | None = None, where: list[Rule] | None = None) -
             Space({"x": [1, 2, 4], "why": [0.1, 0.2], "z": ["a", None, True]}),
             "axis 'y' .* missing here; 'why' has the same values, was it renamed?",
         ),
-        (other({"x": [1, 2, 3]}), r"axis 'x' is Ordinal\(\[1, 2, 3\]\) here and Ordinal\(\[1, 2, 4\]\) .* \(value 2: 3 and 4\)"),
+        (
+            other({"x": [1, 2, 3]}),
+            r"axis 'x' is Ordinal\(\[1, 2, 3\]\) here and Ordinal\(\[1, 2, 4\]\) .* "
+            r"\(value 2: 3 and 4\)",
+        ),
         (other({"x": [1, 2]}), r"axis 'x' .* \(2 and 3 values\)"),
         (other({"x": Choice([1, 2, 4])}), r"axis 'x' is Choice.* and Ordinal"),
         (other({"z": ["a", None, False]}), "axis 'z' .*False and True"),
-        (Space({"y": [0.1, 0.2], "x": [1, 2, 4], "z": ["a", None, True]}, where=WHERE), "order y, x, z here and x, y, z"),
-        (other(where=WHERE[1:]), r"the stored space has the rule Require\('x \* y < 1'\), which is missing here"),
-        (other(where=[*WHERE, Require("x > 1")]), r"the rule Require\('x > 1'\) is not in the stored space"),
-        (other(where=[*WHERE[:2], When("x > 1", "y", "z")]), r"has the rule When\('x > 1', 'y'\), which is missing"),
+        (
+            Space({"y": [0.1, 0.2], "x": [1, 2, 4], "z": ["a", None, True]}, where=WHERE),
+            "order y, x, z here and x, y, z",
+        ),
+        (
+            other(where=WHERE[1:]),
+            r"the stored space has the rule Require\('x \* y < 1'\), which is missing here",
+        ),
+        (
+            other(where=[*WHERE, Require("x > 1")]),
+            r"the rule Require\('x > 1'\) is not in the stored space",
+        ),
+        (
+            other(where=[*WHERE[:2], When("x > 1", "y", "z")]),
+            r"has the rule When\('x > 1', 'y'\), which is missing",
+        ),
         (other(where=[WHERE[0], *WHERE[2:]]), r"has the rule Require\(fits\)"),
     ],
 )
@@ -115,8 +143,16 @@ def test_the_first_difference_is_a_sentence(space: Space, sentence: str) -> None
 
 
 def test_what_makes_no_difference() -> None:
-    where: list[Rule] = [WHERE[3], When("x>1", "y"), Require("x*y  < 1"), Require(lambda p: p["x"] < 4, name="fits")]
-    space = Space({"x": Ordinal([1.0, 2.0, 4.0]), "y": [0.1 + 1e-14, 0.2], "z": Choice(["a", None, True])}, where=where)
+    where: list[Rule] = [
+        WHERE[3],
+        When("x>1", "y"),
+        Require("x*y  < 1"),
+        Require(lambda p: p["x"] < 4, name="fits"),
+    ]
+    space = Space(
+        {"x": Ordinal([1.0, 2.0, 4.0]), "y": [0.1 + 1e-14, 0.2], "z": Choice(["a", None, True])},
+        where=where,
+    )
     assert space.difference(stored(SPACE)) is None
     assert space.fingerprint == SPACE.fingerprint
     one, two = (Space(AXES, where=When("x > 1", *names)) for names in (("y", "z"), ("z", "y")))
@@ -125,9 +161,16 @@ def test_what_makes_no_difference() -> None:
 
 
 def test_the_fingerprint_is_the_same_in_every_process() -> None:
-    space = "Space({'x': [1, 2.5], 'y': ['ä', True]}, where=[Require('x<2'), When(\"y == 'ä'\", 'x')])"
+    space = (
+        "Space({'x': [1, 2.5], 'y': ['ä', True]}, where=[Require('x<2'), When(\"y == 'ä'\", 'x')])"
+    )
     code = f"from dsice.space import *; print({space}.fingerprint)"
-    outputs = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
     assert outputs == {"6fcf6e38506a\n"}  # changing this number makes old job names unknown
 
 

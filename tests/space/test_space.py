@@ -49,7 +49,8 @@ def random_space(seed: int) -> Space:
                 f"{one} * {two} != {three}",
                 f"{one} in (-2, 0, 1, 3, 5) or {two} > 0",
                 f"{one} < {two} <= {three} or {one} % 2 == 0",
-                f"max({one}, {two}) - min({two}, {three}) <= {rng.randint(1, 8)} if {one} > 0 else {two} >= -3",
+                f"max({one}, {two}) - min({two}, {three}) <= {rng.randint(1, 8)} "
+                f"if {one} > 0 else {two} >= -3",
             ]
         )
 
@@ -57,7 +58,9 @@ def random_space(seed: int) -> Space:
     for place in range(1, len(names)):  # conditions on earlier axes only: no circles
         if rng.random() < 0.5:
             own = rng.choice(names[:place])
-            where.append(When(f"{own} {rng.choice(['<', '>=', '!='])} {rng.randint(-2, 5)}", names[place]))
+            where.append(
+                When(f"{own} {rng.choice(['<', '>=', '!='])} {rng.randint(-2, 5)}", names[place])
+            )
     where += [Require(text()) for _ in range(rng.randint(0, 3))]
     if rng.random() < 0.4:
         modulus = rng.randint(2, 4)
@@ -95,7 +98,9 @@ def test_validity_enumeration_params_and_points_agree_with_the_twin() -> None:
             assert space.point(params) == point
             assert space.is_valid(point)
             assert tuple(space.collapse(np.array([point]))[0].tolist()) == point
-            assert [name for name, on in zip(space.names, space.active(point), strict=True) if on] == list(params)
+            assert [
+                name for name, on in zip(space.names, space.active(point), strict=True) if on
+            ] == list(params)
 
 
 def test_a_cold_space_and_a_warm_one_answer_alike_in_any_order() -> None:
@@ -125,7 +130,8 @@ def test_points_off_the_grid_are_not_valid() -> None:
     space = Space({"x": [1, 2], "y": [1, 2, 3]}, where=Require("x * y < 6"))
     points = np.array([[0, 0], [-1, 0], [0, 3], [2, 0], [1, 2], [1, 1]])
     assert space.valid(points).tolist() == [True, False, False, False, False, True]
-    assert space.valid(points.astype(np.uint8)).tolist() == [True, False, False, False, False, True]  # -1 is 255 there
+    # -1 becomes 255
+    assert space.valid(points.astype(np.uint8)).tolist() == [True, False, False, False, False, True]
     assert space.valid(np.empty((0, 2), dtype=int)).shape == (0,)
     assert not space.is_valid((10**12, 0))
 
@@ -146,7 +152,8 @@ def test_valid_takes_rows_of_integers(points: np.ndarray[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("point", "message"), [((0,), "shape"), ((0, 5), "level of 'y' must be 0 to 2, got 5"), ((0.5, 1), "integer levels")]
+    ("point", "message"),
+    [((0,), "shape"), ((0, 5), "level of 'y' must be 0 to 2, got 5"), ((0.5, 1), "integer levels")],
 )
 def test_params_of_what_is_no_point_is_an_error(point: tuple[int, ...], message: str) -> None:
     space = Space({"x": [1, 2], "y": [1, 2, 3]})
@@ -159,11 +166,17 @@ def test_params_of_what_is_no_point_is_an_error(point: tuple[int, ...], message:
     ("change", "message"),
     [
         ({"lr": None}, "parameter 'lr': expected one of the numbers"),
-        ({"lr": 0.005}, r"parameter 'lr': 0.005 is not on the axis; the nearest values are 0.001 and 0.01"),
+        (
+            {"lr": 0.005},
+            r"parameter 'lr': 0.005 is not on the axis; the nearest values are 0.001 and 0.01",
+        ),
         ({"opt": "SGD"}, r"parameter 'opt': expected one of \['sgd', 'adam'\], got 'SGD'"),
         ({"momm": 0.9}, "unknown parameter 'momm'; did you mean 'mom'"),
         ({"zzz": 1}, "unknown parameter 'zzz'; the parameters are lr, opt"),
-        ({"beta": 0.9}, r"parameter 'beta' is inactive here by When\(\"opt == 'adam'\", 'beta'\); leave it out"),
+        (
+            {"beta": 0.9},
+            r"parameter 'beta' is inactive here by When\(\"opt == 'adam'\", 'beta'\); leave it out",
+        ),
         ({"mom": 0.0}, "parameter 'nesterov' is inactive here by When"),
         ({"mom": 0.99, "lr": 0.1}, "break the rule Require.'mom < 0.99 or lr < 0.01'"),
     ],
@@ -189,7 +202,11 @@ def test_missing_params_are_named() -> None:
 def test_points_are_plain_integers_and_params_plain_python() -> None:
     point = ALGORITHM.point({"lr": np.float64(0.01), "opt": np.str_("adam"), "beta": 0.9})
     assert all(type(level) is int for level in point)
-    assert all(type(level) is int for sample in ALGORITHM.sample(np.random.default_rng(0), 3) for level in sample)
+    assert all(
+        type(level) is int
+        for sample in ALGORITHM.sample(np.random.default_rng(0), 3)
+        for level in sample
+    )
     params = Space({"b": np.array([True, False]), "n": np.arange(3)}).params((0, 1))
     assert params == {"b": True, "n": 1}
     assert [type(value) for value in params.values()] == [bool, int]
@@ -197,7 +214,8 @@ def test_points_are_plain_integers_and_params_plain_python() -> None:
 
 def test_a_huge_grid_is_made_and_asked_without_being_enumerated() -> None:
     space = Space(
-        {f"x{i}": range(100) for i in range(20)}, where=[Require("x0 * x1 <= 50 * x2"), Require(lambda p: p["x3"] > 2, name="f")]
+        {f"x{i}": range(100) for i in range(20)},
+        where=[Require("x0 * x1 <= 50 * x2"), Require(lambda p: p["x3"] > 2, name="f")],
     )
     assert space.size == 10**40
     assert (space.count, space.enumerable, space.ndim) == (None, False, 20)
@@ -207,7 +225,9 @@ def test_a_huge_grid_is_made_and_asked_without_being_enumerated() -> None:
     with pytest.raises(SpaceError, match="about 1e40 points is not enumerated"):
         space.points()
     assert "1e40" in repr(space)
-    wide = Space({f"x{i}": range(1000) for i in range(200)}, where=Require(lambda p: True, name="all"))
+    wide = Space(
+        {f"x{i}": range(1000) for i in range(200)}, where=Require(lambda p: True, name="all")
+    )
     assert "1e600" in repr(wide)
     assert wide.is_valid((999,) * 200)
 
@@ -257,13 +277,16 @@ def test_a_function_cannot_change_the_params_of_others() -> None:
         params.clear()
         return True
 
-    space = Space({"a": [1, 2]}, where=[Require(greedy, name="g"), Require(lambda p: p["a"] == 1, name="h")])  # type: ignore[arg-type]
+    clearing = Require(greedy, name="g")  # type: ignore[arg-type]
+    space = Space({"a": [1, 2]}, where=[clearing, Require(lambda p: p["a"] == 1, name="h")])
     assert space.points().tolist() == [[0]]
 
 
 def test_rules_that_nothing_satisfies_are_named_with_their_shares() -> None:
     with pytest.raises(
-        SpaceError, match=r"no point of the space .* Require\('x \* y > 1000'\) rejects most, 100 % .* Require\('x > 2'\) 50 %"
+        SpaceError,
+        match=r"no point of the space .* Require\('x \* y > 1000'\) rejects most, 100 % "
+        r".* Require\('x > 2'\) 50 %",
     ):
         Space({"x": [1, 2, 3, 4], "y": [1, 2]}, where=[Require("x > 2"), Require("x * y > 1000")])
     with pytest.raises(SpaceError, match=r"Require\(impossible\) rejects most, 100 %"):

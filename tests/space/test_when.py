@@ -1,4 +1,4 @@
-"""Conditional parameters: chains of conditions, functions, circles, and rules that mention what is inactive."""
+"""Conditional parameters: chains, functions, circles, and rules that mention inactive ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import pytest
 from dsice.errors import SpaceError
 from dsice.space import Require, Space, When
 
-AXES: dict[str, Any] = {"kind": ["none", "cnn", "mlp"], "layers": [1, 2, 3], "width2": [16, 32], "width3": [16, 32]}
+AXES: dict[str, Any] = {
+    "kind": ["none", "cnn", "mlp"],
+    "layers": [1, 2, 3],
+    "width2": [16, 32],
+    "width3": [16, 32],
+}
 
 
 def every(space: Space) -> list[dict[str, Any]]:
@@ -21,15 +26,22 @@ def every(space: Space) -> list[dict[str, Any]]:
 
 
 def expected() -> list[dict[str, Any]]:
-    """What AXES holds if width2 needs two layers, width3 three, and layers a kind, written as loops."""
+    """Points of AXES where width2 needs two layers, width3 three, layers a kind: as plain loops."""
     found: list[dict[str, Any]] = [{"kind": "none"}]
     for kind, layers in itertools.product(["cnn", "mlp"], [1, 2, 3]):
         for widths in itertools.product([16, 32], repeat=layers - 1):
-            found.append({"kind": kind, "layers": layers} | {f"width{i + 2}": width for i, width in enumerate(widths)})
+            found.append(
+                {"kind": kind, "layers": layers}
+                | {f"width{i + 2}": width for i, width in enumerate(widths)}
+            )
     return found
 
 
-STRINGS = [When("layers >= 3", "width3"), When("kind != 'none'", "layers"), When("layers >= 2", "width2")]
+STRINGS = [
+    When("layers >= 3", "width3"),
+    When("kind != 'none'", "layers"),
+    When("layers >= 2", "width2"),
+]
 
 
 def three(params: Mapping[str, Any]) -> bool:
@@ -82,7 +94,9 @@ def test_collapsing_maps_the_grid_onto_the_points_that_differ() -> None:
 
 def test_a_rule_that_mentions_an_inactive_parameter_holds() -> None:
     for rule in ("width2 > 16", lambda p: p["width2"] > 16):
-        space = Space(AXES, where=[*STRINGS, Require(rule, name=None if isinstance(rule, str) else "wide")])
+        space = Space(
+            AXES, where=[*STRINGS, Require(rule, name=None if isinstance(rule, str) else "wide")]
+        )
         assert all(params.get("width2", 32) > 16 for params in every(space))
         assert {"kind": "none"} in every(space)
         assert {"kind": "cnn", "layers": 1} in every(space)
@@ -113,7 +127,9 @@ def test_a_key_error_that_is_not_about_an_inactive_parameter_is_an_error() -> No
         ([When("zz > 1", "a")], "unknown parameter 'zz'"),
     ],
 )
-def test_conditions_in_a_circle_or_on_unknown_names_are_errors(where: list[When], message: str) -> None:
+def test_conditions_in_a_circle_or_on_unknown_names_are_errors(
+    where: list[When], message: str
+) -> None:
     with pytest.raises(SpaceError, match=message):
         Space({"a": [1, 2], "b": [1, 2], "c": [1, 2]}, where=where)
 
@@ -125,21 +141,31 @@ def test_when_needs_names(names: tuple[Any, ...]) -> None:
 
 
 def test_a_condition_that_raises_is_named() -> None:
-    with pytest.raises(SpaceError, match=r"When\('1 / a > 0', 'b'\) cannot be evaluated \(ZeroDivisionError.*\{'a': 0\}"):
+    with pytest.raises(
+        SpaceError,
+        match=r"When\('1 / a > 0', 'b'\) cannot be evaluated \(ZeroDivisionError.*\{'a': 0\}",
+    ):
         Space({"a": [0, 1], "b": [1, 2]}, where=When("1 / a > 0", "b"))
 
 
 def test_a_parameter_without_a_name_in_python_can_be_conditional() -> None:
-    space = Space({"use-x": [False, True], "x-1": [1, 2]}, where=When(lambda p: p["use-x"], "x-1", name="uses_x"))
+    space = Space(
+        {"use-x": [False, True], "x-1": [1, 2]},
+        where=When(lambda p: p["use-x"], "x-1", name="uses_x"),
+    )
     assert every(space) == [{"use-x": False}, {"use-x": True, "x-1": 1}, {"use-x": True, "x-1": 2}]
 
 
 def test_branches_of_a_large_space_are_drawn_by_the_number_of_their_points() -> None:
-    """1e6 grid points for each branch, of which rejection from the grid would hardly ever find one."""
+    """Rejection sampling from the 1e6 grid points of each branch would hardly ever find one."""
     branches = {"a": (100, 100), "b": (50, 100), "c": (100, 50)}
     axes: dict[str, Any] = {"kind": list(branches)}
-    axes |= {f"{kind}{i}": range(n) for kind, sizes in branches.items() for i, n in enumerate(sizes)}
-    space = Space(axes, where=[When(f"kind == '{kind}'", f"{kind}0", f"{kind}1") for kind in branches])
+    axes |= {
+        f"{kind}{i}": range(n) for kind, sizes in branches.items() for i, n in enumerate(sizes)
+    }
+    space = Space(
+        axes, where=[When(f"kind == '{kind}'", f"{kind}0", f"{kind}1") for kind in branches]
+    )
     points = np.array(space.sample(np.random.default_rng(0), 3000))
     assert space.valid(points).all()
     counts = np.bincount(points[:, 0], minlength=3)
@@ -149,8 +175,13 @@ def test_branches_of_a_large_space_are_drawn_by_the_number_of_their_points() -> 
 
 
 def test_a_large_space_with_function_conditions_is_sampled_too() -> None:
-    axes: dict[str, Any] = {"kind": list("abcde")} | {f"{kind}{i}": range(100) for kind in "abcde" for i in range(2)}
-    where = [When(lambda p, kind=kind: p["kind"] == kind, f"{kind}0", f"{kind}1", name=kind) for kind in "abcde"]  # type: ignore[misc]
+    axes: dict[str, Any] = {"kind": list("abcde")} | {
+        f"{kind}{i}": range(100) for kind in "abcde" for i in range(2)
+    }
+    where = [
+        When(lambda p, kind=kind: p["kind"] == kind, f"{kind}0", f"{kind}1", name=kind)  # type: ignore[misc]
+        for kind in "abcde"
+    ]
     points = np.array(Space(axes, where=where).sample(np.random.default_rng(0), 200))
     assert len({tuple(point) for point in points.tolist()}) == 200
     assert set(points[:, 0].tolist()) == {0, 1, 2, 3, 4}

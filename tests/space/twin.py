@@ -1,4 +1,4 @@
-"""A slow, plain twin of Space: every point of the grid in turn, every rule in turn, with Python's own eval.
+"""A slow, plain twin of Space: all grid points and all rules in turn, with Python's own eval.
 
 It shares no code with the package except the axes' values.
 """
@@ -21,7 +21,10 @@ _SCOPE = {
 
 def params_of(space: Space, point: tuple[int, ...]) -> dict[str, Any] | None:
     """The params of a point, None if an inactive parameter is off level 0."""
-    full = {name: axis.values[level] for (name, axis), level in zip(space.axes.items(), point, strict=True)}
+    full = {
+        name: axis.values[level]
+        for (name, axis), level in zip(space.axes.items(), point, strict=True)
+    }
     conditions: dict[str, list[When]] = {}
     for rule in space.where:
         if isinstance(rule, When):
@@ -36,7 +39,9 @@ def params_of(space: Space, point: tuple[int, ...]) -> dict[str, Any] | None:
     return {name: value for name, value in full.items() if active(name)}
 
 
-def holds(rule: Require | When, full: Mapping[str, Any], active: Callable[[str], bool], vacuous: bool) -> bool:
+def holds(
+    rule: Require | When, full: Mapping[str, Any], active: Callable[[str], bool], vacuous: bool
+) -> bool:
     """Whether a string rule holds; `vacuous` if it mentions something inactive."""
     assert isinstance(rule.rule, str)
     mentioned = [name for name in full if name in compile(rule.rule, "", "eval").co_names]
@@ -52,10 +57,15 @@ def valid_points(space: Space) -> list[tuple[int, ...]]:
         params = params_of(space, point)
         if params is None:
             continue
-        full = {name: axis.values[level] for (name, axis), level in zip(space.axes.items(), point, strict=True)}
+        full = {
+            name: axis.values[level]
+            for (name, axis), level in zip(space.axes.items(), point, strict=True)
+        }
         rules = [rule for rule in space.where if isinstance(rule, Require)]
         if all(
-            rule.rule(params) if callable(rule.rule) else holds(rule, full, lambda n, p=params: n in p, True)  # type: ignore[misc]
+            rule.rule(params)
+            if callable(rule.rule)
+            else holds(rule, full, lambda n, p=params: n in p, True)  # type: ignore[misc]
             for rule in rules
         ):
             found.append(point)

@@ -1,4 +1,4 @@
-"""Plain twins of the n-dimensional d-spline: dense matrices, one loop per axis, textbook formulas."""
+"""Plain twins of the n-dimensional d-spline: dense matrices, loops over axes, textbook formulas."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ Ints = NDArray[np.int64]
 
 
 def axis_covariance(m: int, lam: float) -> Array:
-    """Inverse of Q = lam D2'D2 / h^3 + D1'D1 / h + h I, centred over the levels and scaled to mean variance 1."""
+    """Inverse of Q = lam D2'D2 / h^3 + D1'D1 / h + h I, centred, scaled to mean variance 1."""
     h = 1.0 / (m - 1)
     first, second = np.diff(np.eye(m), 1, axis=0), np.diff(np.eye(m), 2, axis=0)
     centre = np.eye(m) - 1.0 / m
-    raw = centre @ np.linalg.inv(lam * second.T @ second / h**3 + first.T @ first / h + h * np.eye(m)) @ centre
+    raw = (
+        centre
+        @ np.linalg.inv(lam * second.T @ second / h**3 + first.T @ first / h + h * np.eye(m))
+        @ centre
+    )
     return raw / np.diag(raw).mean()
 
 
@@ -44,22 +48,44 @@ def product(factors: Sequence[Array], theta: Array, a: Ints, b: Ints) -> Array:
 
 def factors_of(shape: Sequence[int], ordered: Sequence[bool], lam: float) -> list[Array]:
     """One table per axis, "does not exist here" last."""
-    return [with_absent(axis_covariance(m, lam) if o else exchangeable(m)) for m, o in zip(shape, ordered, strict=True)]
+    return [
+        with_absent(axis_covariance(m, lam) if o else exchangeable(m))
+        for m, o in zip(shape, ordered, strict=True)
+    ]
 
 
-def penalised(points: Ints, values: Array, counts: Array, shape: Sequence[int], ordered: Sequence[bool], p: Array) -> float:
-    """Minus the log likelihood at (log theta, log lam, log noise), its scale profiled out, minus the log priors; no constant."""
+def penalised(
+    points: Ints,
+    values: Array,
+    counts: Array,
+    shape: Sequence[int],
+    ordered: Sequence[bool],
+    p: Array,
+) -> float:
+    """Minus log likelihood minus log priors at p = (log theta, log lam, log noise).
+
+    The scale is profiled out; constants are left out.
+    """
     d, n = len(shape), len(values)
     covariance = product(factors_of(shape, ordered, math.exp(p[d])), np.exp(p[:d]), points, points)
     covariance = covariance + np.diag(math.exp(p[d + 1]) / counts + JITTER)
     energy = values @ np.linalg.solve(covariance, values)
     priors = [*[LOG_THETA_PRIOR] * d, LOG_LAM_PRIOR, LOG_NOISE_PRIOR]
-    penalty = sum(((x - middle) / spread) ** 2 for x, (middle, spread) in zip(p, priors, strict=True))
-    return float(0.5 * n * np.log(energy / n) + 0.5 * np.linalg.slogdet(covariance)[1] + 0.5 * penalty)
+    penalty = sum(
+        ((x - middle) / spread) ** 2 for x, (middle, spread) in zip(p, priors, strict=True)
+    )
+    return float(
+        0.5 * n * np.log(energy / n) + 0.5 * np.linalg.slogdet(covariance)[1] + 0.5 * penalty
+    )
 
 
-def posterior(covariance: Array, noise: Array, cross: Array, own: Array, values: Array) -> tuple[Array, Array]:
-    """Mean and variance of a Gaussian process of mean 0; cross: covariance of the wanted points with the data."""
+def posterior(
+    covariance: Array, noise: Array, cross: Array, own: Array, values: Array
+) -> tuple[Array, Array]:
+    """Mean and variance of a Gaussian process of mean 0.
+
+    `cross` is the covariance of the wanted points with the data.
+    """
     solved = np.linalg.solve(covariance + np.diag(noise), np.c_[values, cross.T])
     return cross @ solved[:, 0], own - np.einsum("ij,ji->i", cross, solved[:, 1:])
 

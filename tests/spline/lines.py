@@ -11,7 +11,7 @@ from dsice.spline import SplineFit, fit
 
 
 def arrangements(n: int, k: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
-    """k levels or fewer out of n: even, random, in far-apart clusters, packed at one end, ever farther apart."""
+    """At most k levels of n: even, random, clusters far apart, packed at one end, ever farther."""
 
     def around(centres: NDArray[np.float64], size: int) -> NDArray[np.int64]:
         return np.unique(np.add.outer(centres.astype(int), np.arange(size)))
@@ -41,10 +41,13 @@ class Batch(NamedTuple):
         """Line i by ``fit``."""
         part = slice(self.offsets[i], self.offsets[i + 1])
         weights = self.weights[part] if weighted else None
-        return fit(self.levels[part], self.values[part], int(self.sizes[i]), weights=weights, **options)  # type: ignore[arg-type]
+        levels, values = self.levels[part], self.values[part]
+        return fit(levels, values, int(self.sizes[i]), weights=weights, **options)  # type: ignore[arg-type]
 
 
-def ragged(lines: int, rng: np.random.Generator, *, repeats: bool = False, fewest: int = 1) -> Batch:
+def ragged(
+    lines: int, rng: np.random.Generator, *, repeats: bool = False, fewest: int = 1
+) -> Batch:
     """Random walks on lines of up to 64 levels with up to 16 measurements."""
     levels, values, counts, sizes = [], [], [], []
     for _ in range(lines):

@@ -36,7 +36,13 @@ def test_oracles_agree() -> None:
     at = range(levels[0], levels[-1] + 1)
     for lam in (1e-12, 0.25, 1e12):
         grid = exact_grid(levels, values, 400, lam)
-        assert max(abs(a - grid[i]) for a, i in zip(exact_knots(levels, values, lam, at), at, strict=True)) < 1e-40
+        assert (
+            max(
+                abs(a - grid[i])
+                for a, i in zip(exact_knots(levels, values, lam, at), at, strict=True)
+            )
+            < 1e-40
+        )
 
 
 @pytest.mark.parametrize("n", [1024, 65_536, 1_000_000])
@@ -70,14 +76,16 @@ def test_batch_is_as_accurate() -> None:
     lines = [levels for _ in range(12) for levels in arrangements(n, 30, rng).values()]
     values = [rng.normal(size=len(levels)) for levels in lines]
     offsets = np.concatenate([[0], np.cumsum([len(levels) for levels in lines])])
-    fits = fit_many(offsets, np.concatenate(lines), np.concatenate(values), n, alpha=1e6, curves=True)
+    fits = fit_many(
+        offsets, np.concatenate(lines), np.concatenate(values), n, alpha=1e6, curves=True
+    )
     for i in range(0, len(lines), 5):
         at = np.unique(np.r_[lines[i], rng.integers(lines[i][0], lines[i][-1] + 1, 12)])
         assert error(fits.curve(i)[at], exact_knots(lines[i], values[i], 1e12, at)) < 1e-10
 
 
 def test_dense_data_with_extreme_alpha() -> None:
-    """The weak corner of the knot form without refinement: 1e-7 for every level measured and alpha 1e6."""
+    """The weak corner of the unrefined knot form: 1e-7 if all levels are measured, alpha 1e6."""
     rng = np.random.default_rng(5)
     values = rng.normal(size=300)
     exact = exact_grid(range(300), values, 300, 1e12)

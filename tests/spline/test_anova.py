@@ -18,11 +18,28 @@ CASES = {
     "plain": (Space({"a": [1, 2, 4, 8], "b": ["x", "y", "z"], "c": range(3)}), []),
     "one level": (Space({"a": [1, 2, 4, 8], "b": [1], "c": range(5)}), []),
     "one axis": (Space({"a": range(12)}), []),
-    "conditional": (Space({"opt": ["adam", "sgd"], "lr": range(4), "m": range(3)}, where=[When("opt == 'sgd'", "m")]), [0]),
+    "conditional": (
+        Space(
+            {"opt": ["adam", "sgd"], "lr": range(4), "m": range(3)},
+            where=[When("opt == 'sgd'", "m")],
+        ),
+        [0],
+    ),
     "chain": (
         Space(
-            {"w": range(3), "opt": Choice(["a", "b", "c"]), "depth": range(3), "m": range(3), "n": range(3), "k": range(2)},
-            where=[When("opt != 'a'", "m"), When("m > 0 and depth > 0", "n"), When("depth == 1", "k")],
+            {
+                "w": range(3),
+                "opt": Choice(["a", "b", "c"]),
+                "depth": range(3),
+                "m": range(3),
+                "n": range(3),
+                "k": range(2),
+            },
+            where=[
+                When("opt != 'a'", "m"),
+                When("m > 0 and depth > 0", "n"),
+                When("depth == 1", "k"),
+            ],
         ),
         [1, 2, 3],
     ),
@@ -41,7 +58,9 @@ def case(request: pytest.FixtureRequest) -> tuple[Space, Surface, Anova]:
     points = points[rng.permutation(len(points))[: max(6, min(40, len(points) // 2))]]
     values = rng.normal(size=len(points)) + points @ np.arange(1.0, space.ndim + 1)
     counts = rng.integers(1, 4, size=len(points)).astype(float)
-    surface = fit_surface(points, (values - values.mean()) / values.std(), space.shape, space.ordered, counts=counts)
+    surface = fit_surface(
+        points, (values - values.mean()) / values.std(), space.shape, space.ordered, counts=counts
+    )
     levels = np.array(list(product(*(range(space.shape[j]) for j in deciding))), dtype=np.int64)
     cells = np.zeros((len(levels), space.ndim), dtype=np.int64)
     cells[:, deciding] = levels
@@ -61,15 +80,21 @@ def test_shares_are_those_of_sums_over_the_grid(case: tuple[Space, Surface, Anov
     assert shares.variance == pytest.approx(f.var(), abs=1e-8)
     first = [explained({j}) / f.var() for j in range(f.ndim)]
     np.testing.assert_allclose(shares.first, first, atol=1e-8)
-    np.testing.assert_allclose(shares.total, [1 - explained(every - {j}) / f.var() for j in range(f.ndim)], atol=1e-8)
+    np.testing.assert_allclose(
+        shares.total, [1 - explained(every - {j}) / f.var() for j in range(f.ndim)], atol=1e-8
+    )
     for j, k in combinations(range(f.ndim), 2):
-        assert shares.pairs[j, k] == pytest.approx(explained({j, k}) / f.var() - first[j] - first[k], abs=1e-8)
+        assert shares.pairs[j, k] == pytest.approx(
+            explained({j, k}) / f.var() - first[j] - first[k], abs=1e-8
+        )
         assert shares.pairs[j, k] == shares.pairs[k, j]
     if f.ndim < 3:
         assert shares.higher == pytest.approx(0.0, abs=1e-8)
 
 
-def test_effects_and_their_variance_are_those_of_sums_over_the_grid(case: tuple[Space, Surface, Anova]) -> None:
+def test_effects_and_their_variance_are_those_of_sums_over_the_grid(
+    case: tuple[Space, Surface, Anova],
+) -> None:
     space, surface, anova = case
     grid = grid_of(space)
     points = space.coded(grid)
@@ -94,7 +119,11 @@ def test_more_levels_than_nodes() -> None:
     surface = fit_surface(points, (values - values.mean()) / values.std(), shape, (True, True))
     f = surface.mean(np.stack(np.unravel_index(np.arange(9000), shape), axis=1)).reshape(shape)
     anova = Anova(surface, shape)
-    np.testing.assert_allclose(anova.sobol_indices().first, [f.mean(axis=1 - j).var() / f.var() for j in range(2)], atol=1e-3)
+    np.testing.assert_allclose(
+        anova.sobol_indices().first,
+        [f.mean(axis=1 - j).var() / f.var() for j in range(2)],
+        atol=1e-3,
+    )
     assert anova.main_effect(0)[0].shape == (3000,)
     np.testing.assert_allclose(anova.main_effect(0)[0], f.mean(axis=1) - f.mean(), atol=0.01)
 
@@ -109,10 +138,14 @@ def test_a_flat_surface_has_no_shares() -> None:
 def test_errors_at_points_left_out(case: tuple[Space, Surface, Anova]) -> None:
     """Those of surfaces drawn through all other points."""
     surface = case[1]
-    covariance = surface.tables.covariance(surface.points, surface.points) + np.diag(surface.noise_variance)
+    covariance = surface.tables.covariance(surface.points, surface.points) + np.diag(
+        surface.noise_variance
+    )
     values = covariance @ surface.coefficients
     for i, error in enumerate(surface.loo_residuals()):
         rest = np.delete(np.arange(len(values)), i)
         row = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, i])
         variance = (covariance[i, i] - row @ covariance[rest, i]) * surface.scale
-        assert error == pytest.approx((values[i] - row @ values[rest]) / np.sqrt(variance), abs=1e-7)
+        assert error == pytest.approx(
+            (values[i] - row @ values[rest]) / np.sqrt(variance), abs=1e-7
+        )

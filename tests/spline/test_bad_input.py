@@ -37,8 +37,20 @@ NAN, INF = math.nan, math.inf
         ([0], [1.0], 0, {}, "n: expected the number of levels on the line, at least 1, got 0"),
         ([0], [1.0], 2.5, {}, "n: expected a whole number, got 2.5"),
         ([0], [1.0], "4", {}, "n: expected a whole number, got '4'"),
-        ([0, 1], [1.0, 2.0], 4, {"weights": [1.0, -1.0]}, r"weights\[1\]: expected a count or an inverse variance"),
-        ([0, 1], [1.0, 2.0], 4, {"weights": [1.0, NAN]}, r"weights\[1\]: expected a count or an inverse variance"),
+        (
+            [0, 1],
+            [1.0, 2.0],
+            4,
+            {"weights": [1.0, -1.0]},
+            r"weights\[1\]: expected a count or an inverse variance",
+        ),
+        (
+            [0, 1],
+            [1.0, 2.0],
+            4,
+            {"weights": [1.0, NAN]},
+            r"weights\[1\]: expected a count or an inverse variance",
+        ),
         ([0, 1], [1.0, 2.0], 4, {"weights": [1.0]}, "weights: expected one weight per level"),
         ([0, 1], [1.0, 2.0], 4, {"weights": [0, 0]}, "weights: all are zero"),
         ([0, 1], [1.0, 2.0], 4, {"weights": [1e-4, 1e4]}, "weights: expected them within a factor"),
@@ -47,15 +59,35 @@ NAN, INF = math.nan, math.inf
         ([0, 1], [1.0, 2.0], 4, {"alpha": NAN}, 'alpha: expected "reml" or a number'),
         ([0, 1], [1.0, 2.0], 4, {"alpha": "gcv"}, "alpha: expected .* got 'gcv'"),
         ([0, 1], [1.0, 2.0], 4, {"alpha": None}, "alpha: expected .* got None"),
-        ([0, 1], [1.0, 2.0], 4, {"spacing": "fine"}, "spacing: expected one of .'ppopen-at', 'refined'. or 4 positions"),
-        ([0, 1], [1.0, 2.0], 4, {"spacing": [0, 1, 2]}, "spacing: expected one position for each of the 4 levels, got 3"),
-        ([0, 1], [1.0, 2.0], 4, {"spacing": [0, 1, 1, 2]}, "spacing: positions must be finite and strictly increasing"),
+        (
+            [0, 1],
+            [1.0, 2.0],
+            4,
+            {"spacing": "fine"},
+            "spacing: expected one of .'ppopen-at', 'refined'. or 4 positions",
+        ),
+        (
+            [0, 1],
+            [1.0, 2.0],
+            4,
+            {"spacing": [0, 1, 2]},
+            "spacing: expected one position for each of the 4 levels, got 3",
+        ),
+        (
+            [0, 1],
+            [1.0, 2.0],
+            4,
+            {"spacing": [0, 1, 1, 2]},
+            "spacing: positions must be finite and strictly increasing",
+        ),
         ([0, 1], [1.0, 2.0], 4, {"spacing": [0, 1, NAN, 2]}, "spacing: positions must be finite"),
         ([0, 1], [1.0, 2.0], 4, {"spacing": [0, 1e-12, 1, 2]}, "spacing: two positions are closer"),
         ([0, 1], [1.0, 2.0], 4, {"spacing": 3.0}, "spacing: expected 4 numbers"),
     ],
 )
-def test_refused(levels: object, values: object, n: object, options: dict[str, object], message: str) -> None:
+def test_refused(
+    levels: object, values: object, n: object, options: dict[str, object], message: str
+) -> None:
     with pytest.raises(FitError, match=message) as caught:
         fit(levels, values, n, **options)  # type: ignore[arg-type]
     assert isinstance(caught.value, DsiceError | ValueError)
@@ -95,7 +127,14 @@ def test_accepted_in_many_shapes() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[0.1] * 7, [1e308] * 7, [0.1 * i for i in range(7)], [1e308, -1e308] + [0.0] * 5, [5e-324, 0, 0, 0, 0, 0, 0]]
+    "values",
+    [
+        [0.1] * 7,
+        [1e308] * 7,
+        [0.1 * i for i in range(7)],
+        [1e308, -1e308] + [0.0] * 5,
+        [5e-324, 0, 0, 0, 0, 0, 0],
+    ],
 )
 def test_constant_straight_and_extreme_values_give_finite_curves(values: list[float]) -> None:
     for alpha in ("reml", 1e-8, 1.0, 1e8):

@@ -19,7 +19,12 @@ def line(seed: int, most: int = 40) -> tuple[int, Array, Array, Array]:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(4, most))
     levels = np.r_[0, n // 2, n - 1, rng.integers(0, n, rng.integers(0, 9))]
-    return n, rng.permutation(levels), 5.0 + rng.normal(size=len(levels)), rng.uniform(0.3, 3.0, len(levels))
+    return (
+        n,
+        rng.permutation(levels),
+        5.0 + rng.normal(size=len(levels)),
+        rng.uniform(0.3, 3.0, len(levels)),
+    )
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -36,14 +41,18 @@ def test_curve_minimum_and_bands_are_those_of_the_full_system(seed: int) -> None
         leverages = np.diag(covariance)[list(found.levels)] * found.weights
         np.testing.assert_allclose(found.leverages, leverages, atol=1e-8)
         assert found.dof == pytest.approx(leverages.sum(), abs=1e-7)
-        np.testing.assert_allclose(found.variance(np.arange(n)), found.sigma2 * np.diag(covariance), rtol=1e-6)
+        np.testing.assert_allclose(
+            found.variance(np.arange(n)), found.sigma2 * np.diag(covariance), rtol=1e-6
+        )
         assert found.variance(n - 1) == pytest.approx(found.sigma2 * covariance[-1, -1], rel=1e-6)
-        np.testing.assert_allclose(found.residuals, np.array(found.values) - curve[list(found.levels)], atol=1e-9)
+        np.testing.assert_allclose(
+            found.residuals, np.array(found.values) - curve[list(found.levels)], atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_variance_is_that_of_a_pseudo_measurement(seed: int) -> None:
-    """1 - leverage om of an extra measurement of weight 1 gives the variance (1 - om) / om without it."""
+    """If a further measurement has weight 1 and leverage 1 - om, the variance is (1 - om) / om."""
     n, levels, values, weights = line(seed, 300)
     found = fit(levels, values, n, alpha=0.7, weights=weights)
     for x in set(range(0, n, 17)) - set(levels.tolist()):
@@ -53,7 +62,11 @@ def test_variance_is_that_of_a_pseudo_measurement(seed: int) -> None:
 
 
 def test_pseudo_measurement_holds_for_long_gaps_and_extreme_alpha() -> None:
-    n, levels, values = 1_000_000, [0, 1, 40, 77_000, 500_000, 500_001, 999_990], [1.0, 2.0, 0.0, 4.0, 3.0, 1.0, 5.0]
+    n, levels, values = (
+        1_000_000,
+        [0, 1, 40, 77_000, 500_000, 500_001, 999_990],
+        [1.0, 2.0, 0.0, 4.0, 3.0, 1.0, 5.0],
+    )
     for alpha in (1e-3, 0.5, 1e3, 1e6):
         found = fit(levels, values, n, alpha=alpha)
         for x in (2, 39, 1000, 300_000, 750_000, 999_999):
@@ -74,7 +87,9 @@ def test_leave_one_out_and_gcv(seed: int) -> None:
     away = []
     for i, level in enumerate(levels):
         others = [j for j in range(len(levels)) if j != i]
-        less = fit([levels[j] for j in others], values[others], n, alpha=0.6, weights=weights[others])
+        less = fit(
+            [levels[j] for j in others], values[others], n, alpha=0.6, weights=weights[others]
+        )
         away.append(values[i] - less.at(level))
     assert found.loo == pytest.approx(np.average(np.square(away), weights=weights), rel=1e-8)
     k = len(levels)
@@ -84,7 +99,7 @@ def test_leave_one_out_and_gcv(seed: int) -> None:
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_reml_is_the_restricted_likelihood_of_all_measurements(repeats: bool) -> None:
-    """Differences between alphas, since constants do not count; repeated measurements count one by one."""
+    """Compare differences between alphas (constants do not count); repeats count one by one."""
     rng = np.random.default_rng(7)
     levels = [0, 3, 4, 9, 10, 14, 19] + ([3, 9, 9] if repeats else [])
     values = rng.normal(size=len(levels))
@@ -107,7 +122,8 @@ def test_reml_choice_is_the_lowest_score_plus_prior() -> None:
 def test_few_knots_get_the_fixed_alpha() -> None:
     assert fit([0, 4, 9, 12, 15], [3.0, 1.0, 2.0, 4.0, 8.0], 16).alpha == 0.5
     assert fit([0, 4, 9, 12, 15], [3.0, 1.0, 2.0, 4.0, 8.0], 16, weights=[100.0] * 5).alpha == 5.0
-    assert fit(range(16), [0.1 * i for i in range(16)], 16).alpha == 0.5  # a straight line: only rounding to go by
+    # on a straight line the residuals are rounding only
+    assert fit(range(16), [0.1 * i for i in range(16)], 16).alpha == 0.5
 
 
 def test_chosen_curve_does_not_depend_on_units() -> None:
@@ -115,7 +131,15 @@ def test_chosen_curve_does_not_depend_on_units() -> None:
     rng = np.random.default_rng(9)
     levels, values = np.sort(rng.choice(50, 12, replace=False)), rng.normal(size=12)
     plain = fit(levels, values, 50)
-    for scale, shift in [(1e6, -3e6), (1e-9, 0.0), (1e150, 0.0), (1e-150, 0.0), (3.0, 1e4), (1e305, 0.0), (1e-300, 0.0)]:
+    for scale, shift in [
+        (1e6, -3e6),
+        (1e-9, 0.0),
+        (1e150, 0.0),
+        (1e-150, 0.0),
+        (3.0, 1e4),
+        (1e305, 0.0),
+        (1e-300, 0.0),
+    ]:
         other = fit(levels, values * scale + shift, 50)
         assert (other.argmin, other.alpha) == (plain.argmin, plain.alpha)
         np.testing.assert_allclose((other.curve() - shift) / scale, plain.curve(), atol=1e-9)
@@ -129,9 +153,13 @@ def test_mirrored_line_gives_the_mirrored_curve() -> None:
     levels, values = np.sort(rng.choice(50, 12, replace=False)), rng.normal(size=12)
     for spacing in (None, np.cumsum(rng.uniform(0.1, 3.0, 50))):
         there = fit(levels, values, 50, alpha=0.8, spacing=spacing)
-        back = fit(49 - levels, values, 50, alpha=0.8, spacing=None if spacing is None else -spacing[::-1])
+        back = fit(
+            49 - levels, values, 50, alpha=0.8, spacing=None if spacing is None else -spacing[::-1]
+        )
         np.testing.assert_allclose(back.curve()[::-1], there.curve(), atol=1e-10)
-        np.testing.assert_allclose(back.variance(range(50))[::-1], there.variance(range(50)), rtol=1e-8)
+        np.testing.assert_allclose(
+            back.variance(range(50))[::-1], there.variance(range(50)), rtol=1e-8
+        )
 
 
 def test_repeats_are_weights() -> None:
@@ -141,7 +169,9 @@ def test_repeats_are_weights() -> None:
     assert apart.values == once.values
     assert apart.weights == once.weights
     np.testing.assert_allclose(apart.curve(), once.curve(), atol=1e-12)
-    unmeasured = fit([2, 5, 8, 11, 3], [1.0, 2.5, 0.0, 4.0, 99.0], 12, alpha=0.9, weights=[1, 2, 1, 3, 0])
+    unmeasured = fit(
+        [2, 5, 8, 11, 3], [1.0, 2.5, 0.0, 4.0, 99.0], 12, alpha=0.9, weights=[1, 2, 1, 3, 0]
+    )
     np.testing.assert_array_equal(unmeasured.curve(), once.curve())
 
 
@@ -159,13 +189,22 @@ def test_real_spacing_is_the_natural_cubic_smoothing_spline() -> None:
         np.testing.assert_allclose(curve[levels[0] : levels[-1] + 1], scipys(inside), atol=1e-9)
         assert found.minimum == pytest.approx(curve.min(), abs=1e-12)
         assert curve[found.argmin] == pytest.approx(curve.min(), abs=1e-12)
-    alike = fit(levels, values, 30, spacing=places), fit(levels, values, 30, spacing=1e6 * places - 4)
-    np.testing.assert_allclose(alike[0].curve(), alike[1].curve(), atol=1e-9)  # the unit of the positions does not matter
+    alike = (
+        fit(levels, values, 30, spacing=places),
+        fit(levels, values, 30, spacing=1e6 * places - 4),
+    )
+    # the unit of the positions does not matter
+    np.testing.assert_allclose(alike[0].curve(), alike[1].curve(), atol=1e-9)
 
 
-@pytest.mark.parametrize(("name", "size", "first"), [("refined", 3 * 20 + 2, 2), ("ppopen-at", 3 * 20, 0)])
+@pytest.mark.parametrize(
+    ("name", "size", "first"), [("refined", 3 * 20 + 2, 2), ("ppopen-at", 3 * 20, 0)]
+)
 def test_published_grids(name: str, size: int, first: int) -> None:
-    """The curve on all markers, and the level nearest to the lowest marker (next marker: this level; after: the next)."""
+    """The curve on all markers, and the level nearest to the lowest marker.
+
+    The first marker after a level belongs to that level, the second to the next.
+    """
     rng = np.random.default_rng(12)
     for _ in range(30):
         levels = np.sort(rng.choice(20, int(rng.integers(3, 10)), replace=False))
@@ -181,7 +220,10 @@ def test_published_grids(name: str, size: int, first: int) -> None:
 
 
 def test_uneven_weights_and_the_stiffest_curves_stay_finite() -> None:
-    """Clusters of levels, weights a million apart, alpha up to 1e8: no digits are promised, but no NaN and no nonsense."""
+    """Clusters of levels, weights a million apart, alpha up to 1e8.
+
+    No digits are promised here, but the result is finite and sane.
+    """
     rng = np.random.default_rng(16)
     for _ in range(150):
         n = 10 ** int(rng.integers(2, 7))
@@ -253,7 +295,9 @@ def test_smoothness_runs_from_interpolation_to_the_regression_line() -> None:
     assert fit(levels, values, 40, alpha=1e-8).dof == pytest.approx(10.0)
     np.testing.assert_allclose(fit(levels, values, 40, alpha=1e-8).curve()[::4], values, atol=1e-12)
     stiff = fit(levels, values, 40, alpha=1e8)
-    np.testing.assert_allclose(stiff.curve(), np.polyval(np.polyfit(levels, values, 1), np.arange(40)), atol=1e-8)
+    np.testing.assert_allclose(
+        stiff.curve(), np.polyval(np.polyfit(levels, values, 1), np.arange(40)), atol=1e-8
+    )
     dofs = [fit(levels, values, 40, alpha=10.0**i).dof for i in range(-4, 5)]
     assert dofs == sorted(dofs, reverse=True)
 
@@ -267,11 +311,17 @@ def test_curve_of_very_many_levels_is_compiled_and_the_same() -> None:
 
 def test_scores_of_many_alphas() -> None:
     rng = np.random.default_rng(14)
-    levels, values, weights = np.sort(rng.choice(64, 30, replace=False)), rng.normal(size=30), rng.uniform(0.5, 2.0, 30)
+    levels, values, weights = (
+        np.sort(rng.choice(64, 30, replace=False)),
+        rng.normal(size=30),
+        rng.uniform(0.5, 2.0, 30),
+    )
     alphas = np.geomspace(1e-3, 1e3, 80)
     bulk = score_alphas(levels, values, 64, alphas, weights=weights)
     for name, packed in bulk._asdict().items():
-        one_by_one = [getattr(fit(levels, values, 64, alpha=float(a), weights=weights), name) for a in alphas]
+        one_by_one = [
+            getattr(fit(levels, values, 64, alpha=float(a), weights=weights), name) for a in alphas
+        ]
         np.testing.assert_allclose(packed, one_by_one, rtol=1e-8)
     few = score_alphas([3, 3, 5], [1.0, 2.0, 3.0], 9, [0.1])
     assert np.isinf(few.gcv).all()

@@ -1,4 +1,4 @@
-"""``fit_many`` gives line by line what ``fit`` gives, however the batch is packed and wherever it is computed."""
+"""``fit_many`` equals ``fit`` line by line, however the batch is packed or computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.spline.lines import Batch, ragged
 
 
 def agree(fits: Any, batch: Batch, weighted: bool, **options: object) -> None:
-    """Every output of every line equals that of ``fit`` to 1e-12 (variances, ill-conditioned, to 1e-9)."""
+    """All outputs of every line equal ``fit`` to 1e-12 (ill-conditioned variances: to 1e-9)."""
     for i in range(len(batch.sizes)):
         one = batch.line(i, weighted, **options)
         size = max(1.0, np.abs(one.curve()).max())
@@ -29,12 +29,21 @@ def agree(fits: Any, batch: Batch, weighted: bool, **options: object) -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("spacing", [None, "refined"])
 @pytest.mark.parametrize("alpha", ["reml", 0.1])
-def test_bulk_equals_single_fits(repeats: bool, weighted: bool, spacing: str | None, alpha: float | str) -> None:
+def test_bulk_equals_single_fits(
+    repeats: bool, weighted: bool, spacing: str | None, alpha: float | str
+) -> None:
     batch = ragged(130, np.random.default_rng(1), repeats=repeats)
     assert len(batch.levels) >= many.BULK_FROM
     options = {"alpha": alpha, "spacing": spacing}
     weights = batch.weights if weighted else None
-    fits = fit_many(*batch[:3], batch.sizes, weights=weights, curves=True, variances=True, **options)  # type: ignore[arg-type]
+    fits = fit_many(
+        *batch[:3],
+        batch.sizes,
+        weights=weights,
+        curves=True,
+        variances=True,
+        **options,  # type: ignore[arg-type]
+    )
     agree(fits, batch, weighted, **options)
 
 
@@ -47,7 +56,12 @@ def test_small_batches_do_not_need_numba_and_agree_too() -> None:
 
 def test_stiff_curves_agree() -> None:
     batch = ragged(130, np.random.default_rng(3))
-    agree(fit_many(*batch[:3], batch.sizes, alpha=1e5, curves=True, variances=True), batch, weighted=False, alpha=1e5)
+    agree(
+        fit_many(*batch[:3], batch.sizes, alpha=1e5, curves=True, variances=True),
+        batch,
+        weighted=False,
+        alpha=1e5,
+    )
 
 
 def test_threads_change_nothing() -> None:
@@ -62,7 +76,9 @@ def test_extreme_values_in_some_lines() -> None:
     batch = ragged(130, np.random.default_rng(5), fewest=3)
     plainly = fit_many(*batch[:3], batch.sizes, curves=True, variances=True)
     factor = np.repeat(np.where(np.arange(130) % 3 == 0, 1e200, 1.0), np.diff(batch.offsets))
-    found = fit_many(batch.offsets, batch.levels, batch.values * factor, batch.sizes, curves=True, variances=True)
+    found = fit_many(
+        batch.offsets, batch.levels, batch.values * factor, batch.sizes, curves=True, variances=True
+    )
     np.testing.assert_array_equal(found.argmin, plainly.argmin)
     np.testing.assert_allclose(found.curve(3), plainly.curve(3) * 1e200, rtol=1e-9)
     np.testing.assert_allclose(found.curve(4), plainly.curve(4))
@@ -76,7 +92,12 @@ def test_input_is_left_alone_and_may_be_read_only_strided_or_lists() -> None:
     for array in batch:
         array.setflags(write=False)
     again = fit_many(*batch[:3], batch.sizes)
-    strided = fit_many(np.repeat(batch.offsets, 2)[::2], np.repeat(batch.levels, 2)[::2], batch.values[::-1][::-1], batch.sizes)
+    strided = fit_many(
+        np.repeat(batch.offsets, 2)[::2],
+        np.repeat(batch.levels, 2)[::2],
+        batch.values[::-1][::-1],
+        batch.sizes,
+    )
     offsets, levels, values = (array.tolist() for array in batch[:3])
     lists = fit_many(offsets, levels, values, batch.sizes.astype(np.int16))
     for other in (again, strided, lists):
@@ -103,7 +124,9 @@ def test_bad_lines_are_named(bulk: bool) -> None:
     at = int(batch.offsets[7])
 
     def changed(name: str, value: float) -> Batch:
-        return batch._replace(**{name: np.where(np.arange(len(batch.levels)) == at, value, getattr(batch, name))})
+        return batch._replace(
+            **{name: np.where(np.arange(len(batch.levels)) == at, value, getattr(batch, name))}
+        )
 
     for name, value, message in [
         ("levels", 99, "line 7: levels.0.: expected a level of the line"),
@@ -139,6 +162,10 @@ def test_batches_that_do_not_fit_together() -> None:
 
 def test_kernels_repeat_the_constants_of_the_plain_path() -> None:
     """They cannot import them: numba's cache would not notice a change."""
-    assert (kernels.THIRD, kernels.SIXTH, kernels.REFINE_FROM) == (plain.THIRD, plain.SIXTH, plain.REFINE_FROM)
+    assert (kernels.THIRD, kernels.SIXTH, kernels.REFINE_FROM) == (
+        plain.THIRD,
+        plain.SIXTH,
+        plain.REFINE_FROM,
+    )
     for name in ("REML_KNOTS", "DEFAULT_LAM", "PRIOR_MEAN", "STEPS_PER_DECADE", "MAX_RATIO"):
         assert getattr(kernels, name) == getattr(smoothing, name)

@@ -1,4 +1,4 @@
-"""Compiled code appears on first bulk use only, is cached once, and a machine that cannot cache it still works."""
+"""Code is compiled on first bulk use only and cached once; without a cache it works, too."""
 
 from __future__ import annotations
 
@@ -44,10 +44,16 @@ def copy(tmp_path: Path) -> Path:
 
 def start(program: str, site: Path, **environment: str) -> subprocess.Popen[str]:
     """Run a program that sees that installation only."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "XDG_", "COV_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NUMBA_", "XDG_", "COV_"))
+    }
     clean |= {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"} | environment
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", program], env=clean, cwd=site, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", program], env=clean, cwd=site, stdout=pipe, stderr=pipe, text=True
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -70,17 +76,26 @@ print([name for name in ("numba", "scipy", "pandas", "matplotlib") if name in sy
 
 @needs_jit
 def test_each_kernel_has_one_signature() -> None:
-    """Whatever the types of the input: two signatures of one kernel could be swapped by numba's cache."""
+    """For all types of input: numba's cache could swap two signatures of one kernel."""
     batch = ragged(130, np.random.default_rng(1))
     fit_many(*batch[:3], 64, alpha=0.5, curves=True)
-    fit_many(batch.offsets.astype(np.int32), batch.levels.astype(float), batch.values.astype(np.float32), [64] * 130, alpha=1)
+    fit_many(
+        batch.offsets.astype(np.int32),
+        batch.levels.astype(float),
+        batch.values.astype(np.float32),
+        [64] * 130,
+        alpha=1,
+    )
     fit([0, 9], [1.0, 2.0], 100_000).curve()
     kernels.fit_one(batch.levels, batch.values, 64, 0.25, np.empty(64))
-    dispatchers = {name: value for name, value in vars(kernels).items() if hasattr(value, "signatures")}
+    dispatchers = {
+        name: value for name, value in vars(kernels).items() if hasattr(value, "signatures")
+    }
     assert len(dispatchers) > 15
     for name, dispatcher in dispatchers.items():
         seen = set(dispatcher.signatures)
-        if hasattr(dispatcher._cache, "_cache_file"):  # those that only other kernels call are known to the cache alone
+        # kernels that only other kernels call appear only in the cache
+        if hasattr(dispatcher._cache, "_cache_file"):
             seen |= {key[0] for key in dispatcher._cache._cache_file._load_index()}
         assert len(seen) <= 1, (name, seen)
 
@@ -88,16 +103,25 @@ def test_each_kernel_has_one_signature() -> None:
 @needs_jit
 def test_compiled_once_per_machine(copy: Path, tmp_path: Path) -> None:
     program = (
-        SMALL
-        + "print(sum(kernels.quadratic_form.stats.cache_hits.values()), sum(kernels.quadratic_form.stats.cache_misses.values()))"
+        SMALL + "stats = kernels.quadratic_form.stats\n"
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
     )
-    assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == ["0", "1"]
-    assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == ["1", "0"]
+    assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == [
+        "0",
+        "1",
+    ]
+    assert finish(start(program, copy, NUMBA_CACHE_DIR=str(tmp_path / "cache"))).split() == [
+        "1",
+        "0",
+    ]
 
 
 @needs_jit
 def test_read_only_installation_without_home(copy: Path) -> None:
-    """Nowhere to write (files stand where folders would be made, which stops root too): compiled without a cache."""
+    """With no place to write, code is compiled without a cache.
+
+    Files stand where folders would be made, which stops root, too.
+    """
     (copy / "dsice" / "spline" / "__pycache__").touch()
     program = SMALL + "print(type(kernels.quadratic_form._cache).__name__)"
     out = finish(start(program, copy, HOME="/dev/null", XDG_CACHE_HOME="/dev/null"))
@@ -105,7 +129,9 @@ def test_read_only_installation_without_home(copy: Path) -> None:
 
 
 @needs_jit
-@pytest.mark.parametrize("damage", ["index", *(pytest.param(name, marks=pytest.mark.long) for name in ("data", "gone"))])
+@pytest.mark.parametrize(
+    "damage", ["index", *(pytest.param(name, marks=pytest.mark.long) for name in ("data", "gone"))]
+)
 def test_damaged_or_vanished_cache_counts_as_none(copy: Path, tmp_path: Path, damage: str) -> None:
     cache = tmp_path / "cache"
     finish(start(SMALL, copy, NUMBA_CACHE_DIR=str(cache)))
@@ -126,7 +152,13 @@ def test_eight_processes_start_at_once_on_one_cache(copy: Path, tmp_path: Path) 
     shared = str(tmp_path / "cache")
     for process in [start(SMALL, copy, NUMBA_CACHE_DIR=shared) for _ in range(8)]:
         finish(process)
-    finish(start(SMALL + "assert sum(kernels.quadratic_form.stats.cache_hits.values()) == 1", copy, NUMBA_CACHE_DIR=shared))
+    finish(
+        start(
+            SMALL + "assert sum(kernels.quadratic_form.stats.cache_hits.values()) == 1",
+            copy,
+            NUMBA_CACHE_DIR=shared,
+        )
+    )
 
 
 def test_jit_switched_off() -> None:

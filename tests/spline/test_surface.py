@@ -14,8 +14,23 @@ import pytest
 from dsice.errors import FitError
 from dsice.spline import fit, kernels
 from dsice.spline.evidence import JITTER, CovarianceTables, Hyperparameters
-from dsice.spline.surface import MAX_FIT_POINTS, MAX_POSTERIOR_POINTS, Surface, fit_surface, representative
-from tests.spline.grids import Array, Ints, axis_covariance, factors_of, grid, posterior, product, some
+from dsice.spline.surface import (
+    MAX_FIT_POINTS,
+    MAX_POSTERIOR_POINTS,
+    Surface,
+    fit_surface,
+    representative,
+)
+from tests.spline.grids import (
+    Array,
+    Ints,
+    axis_covariance,
+    factors_of,
+    grid,
+    posterior,
+    product,
+    some,
+)
 
 SHAPE, ORDERED = (7, 5, 4), (True, True, False)
 FIXED = Hyperparameters(np.array([0.8, 1.5, 0.4]), 0.1, 0.02, 0.0)
@@ -34,7 +49,9 @@ def everywhere() -> Ints:
     return grid((SHAPE[0], SHAPE[1] + 1, SHAPE[2]))
 
 
-def twin(points: Ints, values: Array, counts: Array, wanted: Ints, coming: Ints | None = None) -> tuple[Array, Array]:
+def twin(
+    points: Ints, values: Array, counts: Array, wanted: Ints, coming: Ints | None = None
+) -> tuple[Array, Array]:
     """Mean by the told points, variance by all of them, from dense matrices."""
     factors = factors_of(SHAPE, ORDERED, FIXED.lam)
 
@@ -43,10 +60,17 @@ def twin(points: Ints, values: Array, counts: Array, wanted: Ints, coming: Ints 
 
     own = np.diag(covariance(wanted, wanted))
     noise = FIXED.noise_variance / counts + JITTER
-    mean, variance = posterior(covariance(points, points), noise, covariance(wanted, points), own, values)
+    mean, variance = posterior(
+        covariance(points, points), noise, covariance(wanted, points), own, values
+    )
     if coming is not None:
-        both, noise = np.r_[points, coming], np.r_[noise, np.full(len(coming), FIXED.noise_variance + JITTER)]
-        variance = posterior(covariance(both, both), noise, covariance(wanted, both), own, np.zeros(len(both)))[1]
+        both, noise = (
+            np.r_[points, coming],
+            np.r_[noise, np.full(len(coming), FIXED.noise_variance + JITTER)],
+        )
+        variance = posterior(
+            covariance(both, both), noise, covariance(wanted, both), own, np.zeros(len(both))
+        )[1]
     return mean, variance
 
 
@@ -65,7 +89,7 @@ def test_mean_and_variance_are_those_of_dense_matrices(n: int) -> None:
 
 
 def test_mean_and_variance_are_those_of_scikit_learn() -> None:
-    """Its Gaussian process over point numbers, with our covariance of the whole grid as the kernel."""
+    """Its Gaussian process over point numbers has our covariance of the whole grid as kernel."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Kernel
 
@@ -76,7 +100,9 @@ def test_mean_and_variance_are_those_of_scikit_learn() -> None:
             """No parameters, and scikit-learn wants to read so here."""
 
         def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Array:
-            return np.asarray(table[np.ix_(X[:, 0].astype(int), (X if Y is None else Y)[:, 0].astype(int))])
+            return np.asarray(
+                table[np.ix_(X[:, 0].astype(int), (X if Y is None else Y)[:, 0].astype(int))]
+            )
 
         def diag(self, X: Array) -> Array:
             return np.diag(table)[X[:, 0].astype(int)]
@@ -87,7 +113,9 @@ def test_mean_and_variance_are_those_of_scikit_learn() -> None:
     points, values = measured()
     number = {tuple(p): i for i, p in enumerate(everywhere().tolist())}
     places = np.array([[number[tuple(p)]] for p in points.tolist()], dtype=float)
-    process = GaussianProcessRegressor(Table(), alpha=FIXED.noise_variance + JITTER, optimizer=None).fit(places, values)
+    process = GaussianProcessRegressor(
+        Table(), alpha=FIXED.noise_variance + JITTER, optimizer=None
+    ).fit(places, values)
     mean, sd = process.predict(np.arange(float(len(table)))[:, None], return_std=True)
     found = surface().predict(everywhere())
     np.testing.assert_allclose(found.mean, mean, atol=1e-9)
@@ -106,13 +134,17 @@ def test_score_of_packed_lines_is_at() -> None:
 
 
 def test_rows_of_projected_give_the_posterior_covariance() -> None:
-    """Prior covariance less the product of two rows, as the docstring says: against a Schur complement."""
+    """Prior covariance less the product of two rows equals a Schur complement."""
     points, _ = measured()
     factors, wanted = factors_of(SHAPE, ORDERED, FIXED.lam), everywhere()[::9]
     own, cross = (product(factors, FIXED.theta, wanted, b) for b in (wanted, points))
-    inner = product(factors, FIXED.theta, points, points) + (FIXED.noise_variance + JITTER) * np.eye(len(points))
+    inner = product(factors, FIXED.theta, points, points) + (
+        FIXED.noise_variance + JITTER
+    ) * np.eye(len(points))
     rows = surface().predict(wanted).projected
-    np.testing.assert_allclose(own - rows @ rows.T, own - cross @ np.linalg.solve(inner, cross.T), atol=1e-9)
+    np.testing.assert_allclose(
+        own - rows @ rows.T, own - cross @ np.linalg.solve(inner, cross.T), atol=1e-9
+    )
 
 
 def test_points_to_come_narrow_the_variance_and_leave_the_mean() -> None:
@@ -123,30 +155,37 @@ def test_points_to_come_narrow_the_variance_and_leave_the_mean() -> None:
     np.testing.assert_allclose(found.mean, plain.mean, atol=1e-10)
     np.testing.assert_allclose(found.mean, mean, atol=1e-9)
     np.testing.assert_allclose(found.variance, variance, atol=1e-9)
-    assert (found.variance <= plain.variance + 1e-12).all() and (found.variance < 0.5 * plain.variance).any()
+    assert (found.variance <= plain.variance + 1e-12).all() and (
+        found.variance < 0.5 * plain.variance
+    ).any()
 
 
 def test_counts_are_repeated_measurements() -> None:
-    """The mean of c measurements is told as one point with count c: the same as c rows of the dense system."""
+    """One point with the mean of c measurements and count c equals c rows of the dense system."""
     points, _ = measured()
     rng = np.random.default_rng(5)
     counts = rng.integers(1, 5, len(points))
     repeats = np.repeat(np.arange(len(points)), counts)
     raw = rng.normal(size=len(repeats))
     means = np.bincount(repeats, weights=raw) / counts
-    found = fit_surface(points, means, SHAPE, ORDERED, counts=counts.astype(float), hyperparameters=FIXED).predict(everywhere())
+    found = fit_surface(
+        points, means, SHAPE, ORDERED, counts=counts.astype(float), hyperparameters=FIXED
+    ).predict(everywhere())
     factors = factors_of(SHAPE, ORDERED, FIXED.lam)
     cross = product(factors, FIXED.theta, everywhere(), points[repeats])
     own = np.diag(product(factors, FIXED.theta, everywhere(), everywhere()))
     inner = product(factors, FIXED.theta, points[repeats], points[repeats])
     mean, variance = posterior(inner, np.full(len(raw), FIXED.noise_variance), cross, own, raw)
-    np.testing.assert_allclose(found.mean, mean, atol=1e-5)  # the jitter is there once a point, not once a row
+    # the jitter is added once per point, not once per row
+    np.testing.assert_allclose(found.mean, mean, atol=1e-5)
     np.testing.assert_allclose(found.variance, variance, atol=1e-6)
 
 
-@pytest.mark.parametrize("n, k, alpha", [(8, 4, 0.3), (16, 7, 1.0), (40, 12, 5.0), (40, 40, 0.1), (64, 9, 0.05)])
+@pytest.mark.parametrize(
+    "n, k, alpha", [(8, 4, 0.3), (16, 7, 1.0), (40, 12, 5.0), (40, 40, 0.1), (64, 9, 0.05)]
+)
 def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
-    """K the pseudo-inverse of lam D2'D2, the straight line unpenalised, noise variance 1 per measurement."""
+    """K is the pseudo-inverse of lam D2'D2; the straight line is free; each noise variance is 1."""
     rng = np.random.default_rng(n + k)
     levels = np.sort(rng.permutation(n)[:k])
     values, counts = rng.normal(size=k), rng.integers(1, 4, k).astype(float)
@@ -158,12 +197,16 @@ def test_on_one_axis_it_is_the_d_spline(n: int, k: int, alpha: float) -> None:
     found = model.predict(np.arange(n)[:, None], basis=line)
     spline = fit(levels, values, n, alpha=alpha, weights=counts)
     np.testing.assert_allclose(found.mean, spline.curve(), atol=1e-8)
-    np.testing.assert_allclose(found.variance, spline.variance(np.arange(n)) / spline.sigma2, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        found.variance, spline.variance(np.arange(n)) / spline.sigma2, rtol=1e-8, atol=1e-8
+    )
 
 
 def test_unpenalised_functions_are_wanted_at_prediction_too() -> None:
     tables = CovarianceTables.of([axis_covariance(6, 0.1)])
-    model = Surface(tables, np.array([[0], [2], [5]]), np.zeros(3), np.ones(3), basis=np.ones((3, 1)))
+    model = Surface(
+        tables, np.array([[0], [2], [5]]), np.zeros(3), np.ones(3), basis=np.ones((3, 1))
+    )
     with pytest.raises(FitError, match="basis"):
         model.predict(np.array([[1]]))
 
@@ -178,7 +221,8 @@ def test_a_smooth_function_of_four_axes_is_predicted() -> None:
     found = model.predict(points[120:])
     assert np.corrcoef(found.mean, values[120:])[0, 1] > 0.98
     sds = np.abs(found.mean - values[120:]) / np.sqrt(model.scale * found.variance)
-    assert np.mean(sds < 2.0) > 0.9 and np.median(sds) > 0.03  # the bands are neither too narrow nor idle
+    # the bands are neither too narrow nor too wide
+    assert np.mean(sds < 2.0) > 0.9 and np.median(sds) > 0.03
 
 
 def test_thousands_of_points_are_thinned_and_the_best_stay() -> None:
@@ -215,14 +259,18 @@ def test_very_long_axes_share_nodes_and_still_show_their_shape() -> None:
     x = points / np.array(shape)
     values = (x[:, 0] - 0.4) ** 2 + (x[:, 2] - 0.7) ** 2
     model = fit_surface(points, (values - values.mean()) / values.std(), shape, (True,) * 3)
-    probes = np.array([[round(a * 89_999), 25_000, round(b * 699)] for a in (0, 0.4, 1) for b in (0, 0.7, 1)])
+    probes = np.array(
+        [[round(a * 89_999), 25_000, round(b * 699)] for a in (0, 0.4, 1) for b in (0, 0.7, 1)]
+    )
     assert int(np.argmin(model.mean(probes))) == 4 and model.tables.values.size < 3_000_000
 
 
 @pytest.mark.parametrize("shape", [(1,), (1, 6, 1), (2, 2)])
 def test_axes_of_one_and_two_levels(shape: tuple[int, ...]) -> None:
     points = grid(shape)
-    found = fit_surface(points, np.arange(float(len(points))), shape, (True,) * len(shape)).predict(points)
+    found = fit_surface(points, np.arange(float(len(points))), shape, (True,) * len(shape)).predict(
+        points
+    )
     assert np.isfinite(found.mean).all() and (found.variance > 0).all()
 
 
@@ -242,17 +290,24 @@ def test_what_cannot_be_fitted_is_refused(points: object, values: object, counts
         fit_surface(points, np.array(values), SHAPE, ORDERED, counts=counts)  # type: ignore[arg-type]
 
 
-def test_integers_of_any_kind_and_read_only_arrays_are_taken_with_one_signature_per_kernel() -> None:
+def test_integers_of_any_kind_and_read_only_arrays_are_taken_with_one_signature_per_kernel() -> (
+    None
+):
     points, values = measured()
     plain = surface().predict(everywhere())
     kinds: list[Any] = [np.int32, np.uint8, np.int64]
     for kind in kinds:
         odd = np.asfortranarray(points.astype(kind))
         odd.setflags(write=False)
-        wanted, offsets = np.asfortranarray(everywhere().astype(kind)), np.array([0, len(everywhere())], dtype=kind)
+        wanted, offsets = (
+            np.asfortranarray(everywhere().astype(kind)),
+            np.array([0, len(everywhere())], dtype=kind),
+        )
         wanted.setflags(write=False)
         offsets.setflags(write=False)
-        model = fit_surface(odd, values.astype(np.float32).astype(float), SHAPE, ORDERED, hyperparameters=FIXED)
+        model = fit_surface(
+            odd, values.astype(np.float32).astype(float), SHAPE, ORDERED, hyperparameters=FIXED
+        )
         np.testing.assert_allclose(model.predict_lines(offsets, wanted).mean, plain.mean, atol=1e-5)
         fit_surface(odd, values, SHAPE, ORDERED)
         model.covariance(wanted, wanted[0])
@@ -268,14 +323,22 @@ from dsice.spline.surface import fit_hyperparameters
 model, wanted = surface(pending=np.array([[0, 0, 0]])), everywhere()
 scores = model.predict_lines(np.array([0, 40, len(wanted)]), wanted)
 fitted = fit_hyperparameters(*measured(), SHAPE, ORDERED)
-np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, np.log(fitted.theta), np.log([fitted.lam, fitted.noise_variance])])
+logs = np.log([*fitted.theta, fitted.lam, fitted.noise_variance])
+np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, logs])
 """
     root = Path(__file__).parents[2]
     found = []
     for off in ("0", "1"):
         environment = os.environ | {"NUMBA_DISABLE_JIT": off, "PYTHONPATH": str(root)}
-        done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         found.append(np.array(done.stdout.split(), dtype=float))
     np.testing.assert_allclose(found[0][:-5], found[1][:-5], atol=1e-10)
-    np.testing.assert_allclose(found[0][-5:], found[1][-5:], atol=1e-3)  # the same maximum, by another last digit
+    # the same maximum up to rounding
+    np.testing.assert_allclose(found[0][-5:], found[1][-5:], atol=1e-3)

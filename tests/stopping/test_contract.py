@@ -42,7 +42,12 @@ def curve(level: float, length: int = 8) -> tuple[tuple[int, float], ...]:
 
 
 def trial(id: int, level: float, length: int = 8, **changes: Any) -> Trial:
-    known: dict[str, Any] = {"state": State.DONE, "values": (level,), "value": level, "curve": curve(level, length)} | changes
+    known: dict[str, Any] = {
+        "state": State.DONE,
+        "values": (level,),
+        "value": level,
+        "curve": curve(level, length),
+    } | changes
     return Trial(id, 0, {"x": id}, (id,), **known)
 
 
@@ -73,8 +78,12 @@ def test_stop_and_decide_say_the_same(stopper: Any) -> None:
 
 def test_nothing_stops_before_enough_complete_curves(stopper: Any) -> None:
     for count in range(stopper.complete):
-        assert not any(d.stop for d in decisions(stopper, curve(99.0), history(TWELVE[:count])) if d)
-    assert any(d.stop for d in decisions(stopper, curve(99.0), history(TWELVE[: stopper.complete])) if d)
+        assert not any(
+            d.stop for d in decisions(stopper, curve(99.0), history(TWELVE[:count])) if d
+        )
+    assert any(
+        d.stop for d in decisions(stopper, curve(99.0), history(TWELVE[: stopper.complete])) if d
+    )
 
 
 def test_without_a_curve_there_is_nothing_to_decide(stopper: Any) -> None:
@@ -82,7 +91,11 @@ def test_without_a_curve_there_is_nothing_to_decide(stopper: Any) -> None:
 
 
 def test_inputs_are_flat_json(stopper: Any) -> None:
-    for running in (curve(3.3), ((1, math.nan), (2, math.inf), (4, math.nan), (7, math.nan)), ((9, 4.0),)):
+    for running in (
+        curve(3.3),
+        ((1, math.nan), (2, math.inf), (4, math.nan), (7, math.nan)),
+        ((9, 4.0),),
+    ):
         for decision in decisions(stopper, running, history(TWELVE)):
             if decision:
                 assert json.loads(json.dumps(decision.inputs, allow_nan=False)) == decision.inputs
@@ -104,19 +117,34 @@ def test_curves_of_any_length_and_with_gaps_and_nan_never_fail(stopper: Any) -> 
         trials = []
         for i in range(14):
             told = tuple(
-                (s, rng.choice([rng.random(), math.nan, math.inf])) for s in sorted(rng.sample(range(12), rng.randint(0, 9)))
+                (s, rng.choice([rng.random(), math.nan, math.inf]))
+                for s in sorted(rng.sample(range(12), rng.randint(0, 9)))
             )
             trials.append(trial(i, rng.random(), curve=told))
-        running = tuple((s, rng.choice([rng.random(), math.nan, -math.inf])) for s in sorted(rng.sample(range(12), 5)))
+        running = tuple(
+            (s, rng.choice([rng.random(), math.nan, -math.inf]))
+            for s in sorted(rng.sample(range(12), 5))
+        )
         for decision in decisions(stopper, running, history(trials)):
             assert decision is None or isinstance(decision.stop, bool)
 
 
 def test_short_curves_and_such_with_nan_are_left_out_and_counted(stopper: Any) -> None:
-    spoilt = [trial(12, 0.2, length=1), trial(13, 0.2, curve=((1, math.nan), *curve(0.2)[1:])), trial(14, 0.2, length=2)]
+    spoilt = [
+        trial(12, 0.2, length=1),
+        trial(13, 0.2, curve=((1, math.nan), *curve(0.2)[1:])),
+        trial(14, 0.2, length=2),
+    ]
     plain = decide(stopper, curve(6.5, 6 if stopper != STOPPERS["strict"] else 3), history(TWELVE))
-    both = decide(stopper, curve(6.5, 6 if stopper != STOPPERS["strict"] else 3), history(TWELVE + spoilt))
-    assert plain and both and both.inputs == {**plain.inputs, "left_out": 3} and both.stop == plain.stop
+    both = decide(
+        stopper, curve(6.5, 6 if stopper != STOPPERS["strict"] else 3), history(TWELVE + spoilt)
+    )
+    assert (
+        plain
+        and both
+        and both.inputs == {**plain.inputs, "left_out": 3}
+        and both.stop == plain.stop
+    )
 
 
 def test_a_training_that_is_all_nan_stops(stopper: Any) -> None:
@@ -125,21 +153,34 @@ def test_a_training_that_is_all_nan_stops(stopper: Any) -> None:
 
 
 def test_maximising_is_minimising_the_negative(stopper: Any) -> None:
-    negative = [replace(t, values=(-t.values[0],), value=-t.values[0], curve=tuple((s, -v) for s, v in t.curve)) for t in TWELVE]
+    negative = [
+        replace(
+            t, values=(-t.values[0],), value=-t.values[0], curve=tuple((s, -v) for s, v in t.curve)
+        )
+        for t in TWELVE
+    ]
     for level in (0.5, 5.2, 6.6, 7.3, 30.0):
         low = decisions(stopper, curve(level), history(TWELVE))
-        high = decisions(stopper, [(s, -v) for s, v in curve(level)], history(negative, Goal(maximize=True)))
+        high = decisions(
+            stopper, [(s, -v) for s, v in curve(level)], history(negative, Goal(maximize=True))
+        )
         assert [d and d.stop for d in low] == [d and d.stop for d in high]
 
 
 def test_scale_and_shift_do_not_matter(stopper: Any) -> None:
     def moved(t: Trial) -> Trial:
         value = 1000 * (t.value or 0.0) + 7
-        return replace(t, values=(value,), value=value, curve=tuple((s, 1000 * v + 7) for s, v in t.curve))
+        return replace(
+            t, values=(value,), value=value, curve=tuple((s, 1000 * v + 7) for s, v in t.curve)
+        )
 
     for level in (0.5, 5.2, 7.3, 30.0):
         plain = decisions(stopper, curve(level), history(TWELVE))
-        other = decisions(stopper, [(s, 1000 * v + 7) for s, v in curve(level)], history([moved(t) for t in TWELVE]))
+        other = decisions(
+            stopper,
+            [(s, 1000 * v + 7) for s, v in curve(level)],
+            history([moved(t) for t in TWELVE]),
+        )
         assert [d and d.stop for d in plain] == [d and d.stop for d in other]
 
 
@@ -161,7 +202,9 @@ class Reasoned(ReasonedStopper):
 def test_an_object_with_stop_alone_gets_the_default_of_decide() -> None:
     adapted, known = as_stopper(StopAlone()), history(TWELVE)
     assert adapted.decide(curve(1.0)[:2], known) is None and not adapted.stop(curve(1.0)[:2], known)
-    assert adapted.decide(curve(1.0)[:3], known) == Decision(True, {}) and adapted.stop(curve(1.0)[:3], known)
+    assert adapted.decide(curve(1.0)[:3], known) == Decision(True, {}) and adapted.stop(
+        curve(1.0)[:3], known
+    )
 
 
 def test_a_stopper_with_both_methods_is_used_as_it_is(stopper: Any) -> None:
@@ -170,7 +213,13 @@ def test_a_stopper_with_both_methods_is_used_as_it_is(stopper: Any) -> None:
 
 def test_stop_of_a_reasoned_stopper_follows_from_its_decision() -> None:
     known = history(TWELVE)
-    assert [Reasoned().stop(curve(1.0)[:n], known) for n in range(5)] == [False, False, False, True, True]
+    assert [Reasoned().stop(curve(1.0)[:n], known) for n in range(5)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
     assert as_stopper(Reasoned()).decide((), known) is None
 
 
@@ -181,5 +230,8 @@ def test_the_tuner_keeps_the_users_own_object() -> None:
 
 @pytest.mark.parametrize("wrong", [object(), StopAlone, "median", 3])
 def test_what_is_no_stopper_is_refused(wrong: Any) -> None:
-    with pytest.raises(OptionError, match=r"Tuner\(stopper=.*expected an object with a method stop\(curve, history\)"):
+    with pytest.raises(
+        OptionError,
+        match=r"Tuner\(stopper=.*expected an object with a method stop\(curve, history\)",
+    ):
         Tuner({"x": range(3)}, stopper=wrong)

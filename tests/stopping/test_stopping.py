@@ -1,4 +1,7 @@
-"""Learning-curve matching and the median rule: by hand, beside plain twins, and through tuner, journal and launchers."""
+"""Learning-curve matching and the median rule.
+
+By hand, beside plain twins, and through tuner, journal and launchers.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +40,20 @@ def test_the_most_similar_curve_predicts_and_its_rank_decides() -> None:
         "matched": 1, "distance": pytest.approx(0.8), "predicted": 3.0, "rank": 1.0,
     }  # fmt: skip
     better = stopper.decide([(1, 9.0), (2, 5.9)], known)
-    assert better and not better.stop and (better.inputs["matched"], better.inputs["rank"]) == (0, 1 / 3)
-    middle = LearningCurveMatching([1, 2], [2], complete=3, stop_rank=2 / 3).decide([(1, 4.0), (2, 4.1)], known)
+    assert (
+        better
+        and not better.stop
+        and (better.inputs["matched"], better.inputs["rank"]) == (0, 1 / 3)
+    )
+    middle = LearningCurveMatching([1, 2], [2], complete=3, stop_rank=2 / 3).decide(
+        [(1, 4.0), (2, 4.1)], known
+    )
     assert middle and not middle.stop and middle.inputs["rank"] == 2 / 3  # above, not at
 
 
-def matched_by_a_loop(running: dict[int, float], known: list[tuple[dict[int, float], float]], points: list[int]) -> float:
+def matched_by_a_loop(
+    running: dict[int, float], known: list[tuple[dict[int, float], float]], points: list[int]
+) -> float:
     """Rank percentage, written out."""
     best = None
     for values, final in known:
@@ -60,15 +71,27 @@ def test_it_is_the_plain_loop() -> None:
     for _ in range(40):
         curves = [{s: float(v) for s, v in enumerate(rng.random(6), 1)} for _ in range(9)]
         finals = [float(v) for v in rng.integers(0, 5, 9)]  # with ties
-        known = history([trial(i, f, curve=tuple(c.items())) for i, (c, f) in enumerate(zip(curves, finals, strict=True))])
+        known = history(
+            [
+                trial(i, f, curve=tuple(c.items()))
+                for i, (c, f) in enumerate(zip(curves, finals, strict=True))
+            ]
+        )
         running = {s: float(v) for s, v in enumerate(rng.random(6), 1)}
-        decision = LearningCurveMatching([1, 3, 4], [4], complete=9).decide(list(running.items())[:4], known)
+        decision = LearningCurveMatching([1, 3, 4], [4], complete=9).decide(
+            list(running.items())[:4], known
+        )
         expected = matched_by_a_loop(running, list(zip(curves, finals, strict=True)), [1, 3, 4])
-        assert decision and decision.inputs["rank"] == pytest.approx(expected) and decision.stop is (expected > 0.5)
+        assert (
+            decision
+            and decision.inputs["rank"] == pytest.approx(expected)
+            and decision.stop is (expected > 0.5)
+        )
 
 
 def test_median_is_the_rule_of_the_paper() -> None:
-    known = history(TWELVE[:5])  # running averages at step 2: level + 1.5 / 2 + ... of 5, 3, 9, 1, 7
+    # running averages at step 2: level + 1.5 / 2 + ... of 5, 3, 9, 1, 7
+    known = history(TWELVE[:5])
     averages = sorted((c[0][1] + c[1][1]) / 2 for c in (t.curve for t in TWELVE[:5]))
     at = Median([2]).decide([(1, 99.0), (2, averages[2])], known)
     above = Median([2]).decide([(1, 99.0), (2, averages[2] + 1e-9)], known)
@@ -127,17 +150,26 @@ def feed(tuner: Tuner, level: float, n: int = 8) -> bool:
 def test_every_decision_is_journaled_with_its_inputs(tmp_path: Path) -> None:
     path, stopper = tmp_path / "j.jsonl", LearningCurveMatching([1, 2, 4], [2, 4], complete=3)
     with Tuner({"x": range(20)}, Grid(), journal=path, stopper=stopper) as tuner:
-        assert [feed(tuner, level) for level in (3.0, 1.0, 2.0, 2.9, 1.1)] == [False, False, False, True, False]
+        assert [feed(tuner, level) for level in (3.0, 1.0, 2.0, 2.9, 1.1)] == [
+            False,
+            False,
+            False,
+            True,
+            False,
+        ]
     found = lines(path, "decision")
     assert [(r["id"], r["step"], r["stop"]) for r in found] == [
         (0, 2, False), (0, 4, False), (1, 2, False), (1, 4, False), (2, 2, False), (2, 4, False),
         (3, 2, True), (4, 2, False), (4, 4, False),
     ]  # fmt: skip
     assert (
-        found[6]["by"] == "LearningCurveMatching" and found[6]["inputs"]["predicted"] == 3.0 and found[6]["inputs"]["rank"] == 1.0
+        found[6]["by"] == "LearningCurveMatching"
+        and found[6]["inputs"]["predicted"] == 3.0
+        and found[6]["inputs"]["rank"] == 1.0
     )
     again = stopper.decide(curve(2.9)[:2], history([trial(0, 3.0), trial(1, 1.0), trial(2, 2.0)]))
-    assert again and dict(again.inputs) == found[6]["inputs"]  # the decision follows from what is written
+    # the decision follows from what is written
+    assert again and dict(again.inputs) == found[6]["inputs"]
     with Tuner({"x": range(20)}, Grid(), journal=path, stopper=stopper) as resumed:
         assert [t.curve for t in resumed.history] == [t.curve for t in tuner.history]
         assert feed(resumed, 2.8)
@@ -188,7 +220,13 @@ def logged(count: int = 80, epochs: int = 6) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     levels = rng.permutation(count) / count
     rows = {"x": range(count), "objective": levels, "seconds": float(epochs)}
-    return pd.DataFrame(rows | {f"e{k}": levels + 0.7**k + 0.01 * rng.standard_normal(count) for k in range(1, epochs + 1)})
+    return pd.DataFrame(
+        rows
+        | {
+            f"e{k}": levels + 0.7**k + 0.01 * rng.standard_normal(count)
+            for k in range(1, epochs + 1)
+        }
+    )
 
 
 CURVES = {k: f"e{k}" for k in range(1, 7)}
@@ -196,7 +234,10 @@ CURVES = {k: f"e{k}" for k in range(1, 7)}
 
 @pytest.mark.parametrize(
     ("mode", "stopper"),
-    [("async", LearningCurveMatching([1, 2, 3], [3], complete=30)), ("rounds", Median(complete=30, warmup=4))],
+    [
+        ("async", LearningCurveMatching([1, 2, 3], [3], complete=30)),
+        ("rounds", Median(complete=30, warmup=4)),
+    ],
 )
 def test_forty_at_once_on_the_virtual_clock_save_epochs_and_keep_the_best(
     mode: Any, stopper: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,7 +253,8 @@ def test_forty_at_once_on_the_virtual_clock_save_epochs_and_keep_the_best(
     assert len(tuner.history) == 80 and all(len(t.curve) == 6 for t in plain.history)
     stopped = [t for t in tuner.history if t.state == "stopped"]
     assert 10 < len(stopped) < 40 and sum(len(t.curve) for t in tuner.history) < 470
-    assert all(t.seconds == pytest.approx(len(t.curve)) for t in tuner.history)  # one second for each epoch, also of those
+    # one second for each epoch, in stopped trials, too
+    assert all(t.seconds == pytest.approx(len(t.curve)) for t in tuner.history)
     assert tuner.best is not None and tuner.best.value == 0.0 and fast.busy < slow.busy
     assert fast.elapsed <= slow.elapsed
     asked_to_stop = {line["id"] for line in lines(path, "decision") if line["stop"]}
@@ -221,7 +263,13 @@ def test_forty_at_once_on_the_virtual_clock_save_epochs_and_keep_the_best(
 
 def test_without_a_clock_curves_come_step_by_step() -> None:
     frame = pd.DataFrame(
-        {"x": [0, 1, 2], "objective": [1.0, 2.0, 3.0], "a": [5.0, 6.0, None], "b": [None, 4.0, None], "c": [None, 3.0, None]}
+        {
+            "x": [0, 1, 2],
+            "objective": [1.0, 2.0, 3.0],
+            "a": [5.0, 6.0, None],
+            "b": [None, 4.0, None],
+            "c": [None, 3.0, None],
+        }
     )
     table = Table(frame, params=["x"], curves={1: "a", 2: "b", 5: "c"})
     table.submit([Job(i, {"x": i}) for i in range(3)])
@@ -233,7 +281,9 @@ def test_without_a_clock_curves_come_step_by_step() -> None:
     assert (ended.id, ended.state) == (1, "stopped")  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("stopper", [LearningCurveMatching([1, 2, 3], [2, 3, 5], complete=5), Median(complete=5)])
+@pytest.mark.parametrize(
+    "stopper", [LearningCurveMatching([1, 2, 3], [2, 3, 5], complete=5), Median(complete=5)]
+)
 @pytest.mark.parametrize("options", [{"workers": 8}, {"slots": 8}])
 def test_curves_of_unequal_length_and_with_gaps_go_through(stopper: Any, options: Any) -> None:
     frame = logged(60)
@@ -251,14 +301,28 @@ def test_curves_of_unequal_length_and_with_gaps_go_through(stopper: Any, options
         for step, value in one.curve:
             assert value == pytest.approx(row[f"e{step}"], nan_ok=True)
     saved = savings(tuner.history)
-    assert saved.stopped > 10 and 0.05 < saved.share < 0.9 and tuner.best is not None and tuner.best.value == 0.0
+    assert (
+        saved.stopped > 10
+        and 0.05 < saved.share < 0.9
+        and tuner.best is not None
+        and tuner.best.value == 0.0
+    )
 
 
 def test_savings_are_counted_by_the_usual_length() -> None:
     tuner = Tuner({"x": range(20)}, Grid())
     assert math.isnan(savings(tuner.history).share)
-    ends = [(6, "done"), (8, "done"), (8, "done"), (2, "stopped"), (9, "stopped"), (1, "failed"), (3, "pending")]
-    for asked, (length, end) in zip(tuner.ask(7), ends, strict=True):  # a failed and a running one count for nothing
+    ends = [
+        (6, "done"),
+        (8, "done"),
+        (8, "done"),
+        (2, "stopped"),
+        (9, "stopped"),
+        (1, "failed"),
+        (3, "pending"),
+    ]
+    # a failed and a running trial do not count
+    for asked, (length, end) in zip(tuner.ask(7), ends, strict=True):
         for step in range(length):
             tuner.step(asked, step, 1.0)
         if end != "pending":
@@ -271,20 +335,32 @@ def test_savings_are_counted_by_the_usual_length() -> None:
 def test_a_stopper_on_a_table_without_curves_is_refused_before_anything_is_asked() -> None:
     table = Table(logged(), params=["x"], workers=4)
     tuner = Tuner(table.space, Grid(), stopper=Median())
-    with pytest.raises(OptionError, match=r"has a stopper, Median.*this Table has none: name their columns with curves="):
+    with pytest.raises(
+        OptionError,
+        match=r"has a stopper, Median.*this Table has none: name their columns with curves=",
+    ):
         run(tuner, table, progress=False)
     assert len(tuner.history) == 0
 
 
 def test_steps_come_in_time_and_a_cancelled_trial_frees_its_worker() -> None:
-    frame = pd.DataFrame({"x": [0, 1], "objective": [1.0, 2.0], "seconds": [4.0, 10.0], "a": [5.0, 6.0], "b": [4.0, math.nan]})
+    frame = pd.DataFrame(
+        {
+            "x": [0, 1],
+            "objective": [1.0, 2.0],
+            "seconds": [4.0, 10.0],
+            "a": [5.0, 6.0],
+            "b": [4.0, math.nan],
+        }
+    )
     table = Table(frame, params=["x"], curves={1: "a", 2: "b"}, workers=2)
     table.submit([Job(0, {"x": 0}), Job(1, {"x": 1})])
     assert table.collect() == [Step(0, 1, 5.0)] and table.clock.elapsed == 2.0  # step 1 of 2 in 4 s
     table.cancel(0)
     (ended,) = table.collect()
     assert (ended.state, ended.seconds, ended.times) == ("stopped", 2.0, (0.0, 0.0, 2.0))  # type: ignore[union-attr]
-    assert [type(e).__name__ for e in table.collect()] == ["Step", "Result"]  # its only step is its last
+    # the only step is the last one
+    assert [type(e).__name__ for e in table.collect()] == ["Step", "Result"]
     assert (table.clock.elapsed, table.clock.busy) == (10.0, 12.0)
 
 
@@ -295,7 +371,9 @@ def test_the_curves_of_a_journal_are_replayed(tmp_path: Path) -> None:
             feed(tuner, level)
     log = Table(path, curves=True)
     replayed = run(Tuner(log.space, Grid()), log, progress=False)
-    assert [(t.value, t.curve) for t in replayed.history] == [(t.value, t.curve) for t in tuner.history]
+    assert [(t.value, t.curve) for t in replayed.history] == [
+        (t.value, t.curve) for t in tuner.history
+    ]
 
 
 def test_a_log_without_curves_says_so(tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ def test_the_tuner_keeps_the_object_that_it_was_given(tmp_path: Path) -> None:
     with Tuner(SPACE, mine, journal=tmp_path / "j.jsonl") as tuner:
         assert tuner.strategy is mine
     assert strategy_dict(mine) == {"name": "Plain", "start": 4}
-    assert '"strategy":{"name":"Plain","start":4}' in (tmp_path / "j.jsonl").read_text().replace(" ", "")
+    assert '"strategy":{"name":"Plain","start":4}' in (tmp_path / "j.jsonl").read_text().replace(
+        " ", ""
+    )
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def test_hooks_that_an_object_has_are_used() -> None:
     assert (hooks.last_stage, hooks.foreign) == (2, True)
     tuner = Tuner(SPACE, Full())
     assert tuner.history.goal == Goal(stage=2)
-    with pytest.raises(OptionError, match=r"Goal\(stage=1\): Full trains in stages and its last one is 2"):
+    with pytest.raises(
+        OptionError, match=r"Goal\(stage=1\): Full trains in stages and its last one is 2"
+    ):
         Tuner(SPACE, Full(), goal=Goal(stage=1))
     with pytest.raises(OptionError, match="one axis, please"):
         Tuner({"x": range(3), "y": range(3)}, Full())

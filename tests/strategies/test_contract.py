@@ -1,7 +1,7 @@
-"""What every strategy promises, over every kind of space, and what those promise that fill every batch.
+"""Promises of every strategy on every kind of space, and of those that fill every batch.
 
-The published algorithms decide batch by batch and end by themselves: an ask may bring fewer
-points than asked for, and none at last. IPPE takes spaces of one axis only and has tests of its own.
+The published algorithms decide batch by batch and end on their own: an ask may return fewer
+points than asked for, and finally none. IPPE takes only spaces of one axis and has its own tests.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ ENDING: dict[str, Strategy] = {
     "parallel2022": Parallel2022(batch=9),
     "radial2024": Radial2024(batch=9, latin=4),
 }
-STAGED: dict[str, Strategy] = {"population": Population(members=6, stages=4)}  # a point is measured in several stages
+# a point is measured in several stages
+STAGED: dict[str, Strategy] = {"population": Population(members=6, stages=4)}
 EVERY = FILLING | ENDING | STAGED
 
 
@@ -67,7 +68,9 @@ def asked(tuner: Tuner) -> list[tuple[int, ...]]:
     return [(*t.point, t.stage, t.repeat, t.member) if staged else t.point for t in tuner.history]
 
 
-def test_every_valid_point_is_asked_exactly_once_until_the_space_is_used_up(filling: Strategy, space: Space) -> None:
+def test_every_valid_point_is_asked_exactly_once_until_the_space_is_used_up(
+    filling: Strategy, space: Space
+) -> None:
     tuner = fill(Tuner(space, filling), 10_000, batch=7)
     assert sorted(asked(tuner)) == sorted(map(tuple, space.points().tolist()))
     assert tuner.finished and tuner.ask(3) == []
@@ -90,7 +93,9 @@ def test_pending_points_are_never_proposed_again(strategy: Strategy, space: Spac
     assert strategy not in FILLING.values() or len(points) == min(36, space.count or 0)
 
 
-def test_same_seed_and_calls_give_the_same_trials_in_any_tell_order(strategy: Strategy, space: Space) -> None:
+def test_same_seed_and_calls_give_the_same_trials_in_any_tell_order(
+    strategy: Strategy, space: Space
+) -> None:
     runs = []
     for order in (0, 1):
         tuner = Tuner(space, strategy, seed=3)
@@ -115,14 +120,20 @@ def test_a_batch_asked_in_two_parts_holds_the_same_points(strategy: Strategy, sp
 
 
 @pytest.mark.parametrize("scale, shift", [(1e-12, 0.0), (3.0, 1e4), (1e290, 0.0)])
-def test_scale_and_shift_of_the_values_do_not_matter(filling: Strategy, scale: float, shift: float) -> None:
+def test_scale_and_shift_of_the_values_do_not_matter(
+    filling: Strategy, scale: float, shift: float
+) -> None:
     plain = fill(Tuner(holes(), filling), 40)
     other = fill(Tuner(holes(), filling), 40, objective=lambda p: bowl(p) * scale + shift)
     assert asked(plain) == asked(other)
 
 
 def test_names_of_the_axes_do_not_matter(strategy: Strategy) -> None:
-    one = fill(Tuner({"x": range(6), "y": range(6)}, strategy), 24, objective=lambda p: sum((v - 2) ** 2 for v in p.values()))  # type: ignore[operator,misc]
+    one = fill(
+        Tuner({"x": range(6), "y": range(6)}, strategy),
+        24,
+        objective=lambda p: sum((v - 2) ** 2 for v in p.values()),  # type: ignore[operator,misc]
+    )
     two = fill(
         Tuner({"tile": range(6), "warp": range(6)}, strategy),
         24,
@@ -132,24 +143,34 @@ def test_names_of_the_axes_do_not_matter(strategy: Strategy) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, 0.0])
-def test_constant_huge_and_failing_values_never_freeze_the_search(filling: Strategy, value: float) -> None:
+def test_constant_huge_and_failing_values_never_freeze_the_search(
+    filling: Strategy, value: float
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tuner = fill(Tuner(conditional(), filling), 10_000, objective=lambda p: value)
     assert len(tuner.history) == conditional().count
 
 
-def test_failed_trials_among_good_ones_are_not_asked_again_and_the_rest_goes_on(filling: Strategy) -> None:
+def test_failed_trials_among_good_ones_are_not_asked_again_and_the_rest_goes_on(
+    filling: Strategy,
+) -> None:
     tuner = Tuner(holes(), filling)
     for _ in range(5):
         for i, trial in enumerate(tuner.ask(8)):
-            tuner.tell(trial, error="out of memory") if i % 3 == 0 else tuner.tell(trial, bowl(dict(trial.params)))
+            tuner.tell(trial, error="out of memory") if i % 3 == 0 else tuner.tell(
+                trial, bowl(dict(trial.params))
+            )
     points = asked(tuner)
     assert len(points) == len(set(points)) == 40
-    assert tuner.best is not None and tuner.best.value == min(t.value for t in tuner.history if t.value is not None)
+    assert tuner.best is not None and tuner.best.value == min(
+        t.value for t in tuner.history if t.value is not None
+    )
 
 
-def test_resuming_the_journal_after_any_line_continues_as_if_never_cut(strategy: Strategy, tmp_path: Path) -> None:
+def test_resuming_the_journal_after_any_line_continues_as_if_never_cut(
+    strategy: Strategy, tmp_path: Path
+) -> None:
     whole = tmp_path / "whole.jsonl"
     with Tuner(holes(), strategy, journal=whole, seed=5) as tuner:
         fill(tuner, 32)
@@ -160,7 +181,9 @@ def test_resuming_the_journal_after_any_line_continues_as_if_never_cut(strategy:
         part.write_bytes(b"".join(lines[:cut]))
         with Tuner(holes(), strategy, journal=part, seed=5) as tuner:
             for trial in tuner.orphans:
-                assert (*trial.point, trial.stage, trial.repeat, trial.member)[: len(points[0])] == points[trial.id]
+                assert (*trial.point, trial.stage, trial.repeat, trial.member)[
+                    : len(points[0])
+                ] == points[trial.id]
             while len(tuner.history) < 32 or tuner.pending:
                 trials = tuner.ask(8)
                 for trial in trials:
@@ -171,13 +194,20 @@ def test_resuming_the_journal_after_any_line_continues_as_if_never_cut(strategy:
 
 
 def test_huge_spaces_are_never_enumerated(strategy: Strategy) -> None:
-    space = Space({f"x{i}": range(100) for i in range(20)} | {"kind": Choice(["a", "b"]), "lr": Ordinal.log(1e-6, 1, 30)})
-    tuner = fill(Tuner(space, strategy), 60, batch=20, objective=lambda p: sum(v for v in p.values() if isinstance(v, int)))
+    space = Space(
+        {f"x{i}": range(100) for i in range(20)}
+        | {"kind": Choice(["a", "b"]), "lr": Ordinal.log(1e-6, 1, 30)}
+    )
+    tuner = fill(
+        Tuner(space, strategy),
+        60,
+        batch=20,
+        objective=lambda p: sum(v for v in p.values() if isinstance(v, int)),
+    )
     assert len(set(asked(tuner))) == len(tuner.history)
     assert strategy not in FILLING.values() or len(tuner.history) == 60
-    assert len(tuner.history) >= (
-        24 if strategy in STAGED.values() else 45
-    )  # the widest first batch of those that end is cut short by 20 and 60
+    # 20 and 60 cut the widest first batch of the algorithms that end
+    assert len(tuner.history) >= (24 if strategy in STAGED.values() else 45)
 
 
 def test_one_point_and_one_axis_are_spaces_too(filling: Strategy) -> None:
@@ -199,7 +229,9 @@ def test_maximising_is_minimising_the_negative(strategy: Strategy) -> None:
 
 
 @pytest.mark.parametrize("most", [4.0, -1.0])  # some trials keep the bound, or none
-def test_under_a_bound_the_best_is_the_best_feasible_and_parts_are_the_batch(strategy: Strategy, most: float) -> None:
+def test_under_a_bound_the_best_is_the_best_feasible_and_parts_are_the_batch(
+    strategy: Strategy, most: float
+) -> None:
     from dsice import Goal
 
     goal = Goal(at_most={"m": most}, stage=strategy.last_stage or 0)
@@ -218,8 +250,10 @@ def test_under_a_bound_the_best_is_the_best_feasible_and_parts_are_the_batch(str
     assert len(whole.history) >= 5
 
 
-# ---------------------------------------------------------------------- those that end by themselves
-def test_a_search_that_ends_is_finished_and_kept_to_valid_points(ending: Strategy, space: Space) -> None:
+# ---------------------------------------------------------------------- those that end on their own
+def test_a_search_that_ends_is_finished_and_kept_to_valid_points(
+    ending: Strategy, space: Space
+) -> None:
     tuner = fill(Tuner(space, ending), 10_000)
     assert tuner.finished and tuner.best is not None
     assert all(space.is_valid(point) for point in asked(tuner))
@@ -227,7 +261,9 @@ def test_a_search_that_ends_is_finished_and_kept_to_valid_points(ending: Strateg
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, 0.0])
-def test_constant_huge_and_failing_values_do_not_stop_it_before_its_end(ending: Strategy, value: float) -> None:
+def test_constant_huge_and_failing_values_do_not_stop_it_before_its_end(
+    ending: Strategy, value: float
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tuner = fill(Tuner(conditional(), ending), 10_000, objective=lambda p: value)
@@ -250,14 +286,18 @@ def test_failures_on_the_way_do_not_freeze_it(ending: Strategy) -> None:
     tuner = Tuner(holes(), ending)
     while trials := tuner.ask(8):
         for trial in trials:
-            tuner.tell(trial, error="out of memory") if trial.id % 3 == 2 else tuner.tell(trial, bowl(dict(trial.params)))
+            tuner.tell(trial, error="out of memory") if trial.id % 3 == 2 else tuner.tell(
+                trial, bowl(dict(trial.params))
+            )
     assert tuner.finished and tuner.best is not None
     assert len(asked(tuner)) == len(set(asked(tuner))) > 12
 
 
 def test_powers_of_two_in_the_values_do_not_matter(ending: Strategy) -> None:
     plain = fill(Tuner(holes(), ending), 40)
-    assert asked(plain) == asked(fill(Tuner(holes(), ending), 40, objective=lambda p: bowl(p) * 2.0**-60))
+    assert asked(plain) == asked(
+        fill(Tuner(holes(), ending), 40, objective=lambda p: bowl(p) * 2.0**-60)
+    )
 
 
 def test_a_warm_ask_answers_like_a_cold_one(ending: Strategy, tmp_path: Path) -> None:
@@ -270,7 +310,9 @@ def test_a_warm_ask_answers_like_a_cold_one(ending: Strategy, tmp_path: Path) ->
                 warm.tell(trial, bowl(dict(trial.params)))
             cold = Tuner.read(tmp_path / "j.jsonl")
             proposed = [p.point for p in ending.ask(4, warm.space, warm.history, warm._stream)]
-            assert proposed == [p.point for p in ending.ask(4, cold.space, cold.history, warm._stream)]
+            assert proposed == [
+                p.point for p in ending.ask(4, cold.space, cold.history, warm._stream)
+            ]
 
 
 def test_points_added_from_elsewhere_are_not_measured_again(ending: Strategy) -> None:

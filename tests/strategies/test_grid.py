@@ -1,4 +1,4 @@
-"""The plain sweep: all of one axis, every n-th level of several, finer later, and where it was interrupted."""
+"""The plain sweep: all of one axis, every n-th level of several, refinement and resumption."""
 
 from __future__ import annotations
 
@@ -35,8 +35,12 @@ def test_a_sweep_of_700_batch_sizes_takes_each_once_in_order(batch: int) -> None
     assert tuner.finished and tuner.best and tuner.best.params == {"batch": 1}
 
 
-@pytest.mark.parametrize("stride, expected", [(20, list(range(1, 701, 20))), (699, [1, 700]), (700, [1]), (10**9, [1])])
-def test_a_strided_sweep_takes_every_nth_level_from_the_first(stride: int, expected: list[int]) -> None:
+@pytest.mark.parametrize(
+    "stride, expected", [(20, list(range(1, 701, 20))), (699, [1, 700]), (700, [1]), (10**9, [1])]
+)
+def test_a_strided_sweep_takes_every_nth_level_from_the_first(
+    stride: int, expected: list[int]
+) -> None:
     assert asked(swept(Tuner({"batch": BATCHES}, Grid(stride=stride)), 7)) == expected
 
 
@@ -49,7 +53,9 @@ def test_a_strided_sweep_leaves_out_what_breaks_a_rule() -> None:
     space = holes()
     tuner = swept(Tuner(space, Grid(stride=2)), 3)
     levels = product(range(0, 7, 2), range(0, 7, 2), range(0, 3, 2))
-    assert [t.point for t in tuner.history] == [p for p in levels if p[0] * p[1] <= 12 and p[0] + p[2] != 4]
+    assert [t.point for t in tuner.history] == [
+        p for p in levels if p[0] * p[1] <= 12 and p[0] + p[2] != 4
+    ]
 
 
 def test_a_sweep_without_a_valid_point_has_ended_before_it_began() -> None:
@@ -58,7 +64,9 @@ def test_a_sweep_without_a_valid_point_has_ended_before_it_began() -> None:
 
 
 @pytest.mark.parametrize("finer", [Grid(stride=50), Grid()])
-def test_a_sweep_made_finer_in_its_journal_measures_only_what_is_new(tmp_path: Path, finer: Grid) -> None:
+def test_a_sweep_made_finer_in_its_journal_measures_only_what_is_new(
+    tmp_path: Path, finer: Grid
+) -> None:
     path = tmp_path / "sweep.jsonl"
     with Tuner({"batch": BATCHES}, Grid(stride=100), journal=path) as tuner:
         coarse = asked(swept(tuner, 4))
@@ -74,7 +82,8 @@ def test_an_interrupted_sweep_goes_on_after_what_was_out(tmp_path: Path) -> None
         for trial in tuner.ask(4)[1:]:
             tuner.tell(trial, 1.0)
     with Tuner({"batch": BATCHES}, Grid(stride=70), journal=path) as tuner:
-        assert [t.params["batch"] for t in tuner.ask(4)] == [1]  # the trial that was out comes again, alone
+        # the interrupted trial comes again, alone
+        assert [t.params["batch"] for t in tuner.ask(4)] == [1]
         assert [t.params["batch"] for t in tuner.ask(4)] == [281, 351, 421, 491]
 
 
@@ -100,15 +109,24 @@ def test_one_strategy_serves_two_studies_and_one_history_two_strategies() -> Non
 def test_what_was_proposed_and_not_taken_is_proposed_again() -> None:
     tuner = Tuner({"x": range(5)}, Grid())
     tuner.add({"x": 1}, 0.5)
-    proposed = [[p.point for p in tuner.strategy.ask(3, tuner.space, tuner.history, tuner._stream)] for _ in range(2)]
+    proposed = [
+        [p.point for p in tuner.strategy.ask(3, tuner.space, tuner.history, tuner._stream)]
+        for _ in range(2)
+    ]
     assert proposed == [[(0,), (2,), (3,)]] * 2
 
 
 def test_a_sweep_by_rounds_of_a_launcher(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("batch,loss,seconds\n" + "".join(f"{b},{abs(b - 120)},2\n" for b in BATCHES))
+    (tmp_path / "log.csv").write_text(
+        "batch,loss,seconds\n" + "".join(f"{b},{abs(b - 120)},2\n" for b in BATCHES)
+    )
     log = Table(tmp_path / "log.csv", objective="loss", params=["batch"], workers=40)
     tuner = run(Tuner(log.space, Grid(stride=7)), log, mode="rounds", progress=False)
-    assert asked(tuner) == list(range(1, 701, 7)) and tuner.best and tuner.best.params == {"batch": 120}
+    assert (
+        asked(tuner) == list(range(1, 701, 7))
+        and tuner.best
+        and tuner.best.params == {"batch": 120}
+    )
     assert log.clock.elapsed == 3 * 2  # 100 trainings of 2 s, 40 at a time
 
 

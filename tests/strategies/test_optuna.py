@@ -1,4 +1,4 @@
-"""Samplers of Optuna behind the tuner: what they are told, generations, constraints, pending points, the journal."""
+"""Samplers of Optuna: what they are told, generations, constraints, pending points, journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from dsice.errors import OptionError
 from dsice.strategies import OptunaSampler
 from tests.conftest import Objective, fill
 
-optuna = pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'")
+optuna = pytest.importorskip(
+    "optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'"
+)
 
 GRID = {"x": range(30), "y": range(30)}
 SAMPLERS = {
@@ -32,7 +34,9 @@ def asked(tuner: Tuner) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
-def test_a_cut_journal_goes_on_with_the_same_points_and_parts_are_the_batch(name: str, tmp_path: Path) -> None:
+def test_a_cut_journal_goes_on_with_the_same_points_and_parts_are_the_batch(
+    name: str, tmp_path: Path
+) -> None:
     pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
     strategy = SAMPLERS[name]
     whole = fill(Tuner(GRID, strategy, seed=2), 40)
@@ -52,9 +56,14 @@ def bowl_of_conftest(params: Any) -> float:
     return shared(dict(params))
 
 
-def test_gaussian_processes_go_on_from_a_journal_in_parts_and_know_the_bounds(tmp_path: Path) -> None:
+def test_gaussian_processes_go_on_from_a_journal_in_parts_and_know_the_bounds(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("torch", reason="GPSampler needs torch: pip install 'dsice[bench-gp]'")
-    strategy, goal = OptunaSampler("GPSampler", options={"n_startup_trials": 8}), Goal(at_most={"m": 8.0})
+    strategy, goal = (
+        OptunaSampler("GPSampler", options={"n_startup_trials": 8}),
+        Goal(at_most={"m": 8.0}),
+    )
 
     def tell(tuner: Tuner, *parts: int) -> None:
         for t in [trial for n in parts for trial in tuner.ask(n)]:
@@ -63,7 +72,8 @@ def test_gaussian_processes_go_on_from_a_journal_in_parts_and_know_the_bounds(tm
     with Tuner(GRID, strategy, goal=goal, seed=2, journal=tmp_path / "j.jsonl") as whole:
         tell(whole, 10)
         tell(whole, 4)
-    cut = (tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)[:12]  # the header, the first ask and its results
+    # the header, the first ask and its results
+    cut = (tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)[:12]
     (tmp_path / "cut.jsonl").write_bytes(b"".join(cut))
     with Tuner(GRID, strategy, goal=goal, seed=2, journal=tmp_path / "cut.jsonl") as again:
         tell(again, 3, 1)
@@ -87,7 +97,9 @@ def test_cma_es_goes_through_its_generations_and_no_pickle_is_written(tmp_path: 
     objective: Objective = bowl
     with Tuner(GRID, OptunaSampler("CmaEsSampler"), journal=path) as tuner:
         fill(tuner, 48, objective=objective)
-    generations = [t.note["optuna.cma:generation"] for t in tuner.history if "optuna.cma:generation" in t.note]
+    generations = [
+        t.note["optuna.cma:generation"] for t in tuner.history if "optuna.cma:generation" in t.note
+    ]
     assert generations == sorted(generations) and max(generations) >= 4
     assert "optimizer" not in path.read_text()
 
@@ -103,7 +115,8 @@ def test_ignored_pending_points_change_nothing_and_a_liar_spreads() -> None:
     alone = strategy.ask(1, told.space, told.history, told._stream)[0].point
     told.ask(6)
     beside = strategy.ask(1, told.space, told.history, lambda *key: told._stream(24, *key[1:]))[0]
-    assert beside.note["phase"] == "near" or beside.point == alone  # the same answer, or a free point near it
+    # the same answer, or a free point near it
+    assert beside.note["phase"] == "near" or beside.point == alone
     assert after("ignore", 12) != after("liar", 12)
 
 
@@ -114,7 +127,9 @@ def test_the_first_candidates_are_random_one_for_each_worker() -> None:
     assert len(set(first)) == 12 and len(set(random)) == 12
 
 
-@pytest.mark.parametrize("name", ["cmaes", *(pytest.param(name, marks=pytest.mark.long) for name in ("tpe", "nsga2"))])
+@pytest.mark.parametrize(
+    "name", ["cmaes", *(pytest.param(name, marks=pytest.mark.long) for name in ("tpe", "nsga2"))]
+)
 def test_infeasible_trials_keep_the_search_away(name: str) -> None:
     pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if name == "cmaes" else None
 
@@ -127,7 +142,9 @@ def test_infeasible_trials_keep_the_search_away(name: str) -> None:
         return sum(t.params["x"] > 8 for t in tuner.history[30:])
 
     seeds = (3, 4, 5)
-    assert sum(infeasible(SAMPLERS[name], s) for s in seeds) < sum(infeasible(SAMPLERS["random"], s) for s in seeds)
+    assert sum(infeasible(SAMPLERS[name], s) for s in seeds) < sum(
+        infeasible(SAMPLERS["random"], s) for s in seeds
+    )
 
 
 def test_optuna_is_told_every_bound_by_its_signed_distance() -> None:
@@ -143,7 +160,11 @@ def test_optuna_is_told_every_bound_by_its_signed_distance() -> None:
 
     spies = globals()
     spies["Spy"], Spy.__qualname__, Spy.__module__ = Spy, "Spy", __name__
-    tuner = Tuner({"x": range(9)}, OptunaSampler(f"{__name__}:Spy"), goal=Goal(at_most={"m": 4.0}, at_least={"n": -2.0}))
+    tuner = Tuner(
+        {"x": range(9)},
+        OptunaSampler(f"{__name__}:Spy"),
+        goal=Goal(at_most={"m": 4.0}, at_least={"n": -2.0}),
+    )
     tuner.add({"x": 0}, 1.0, metrics={"m": 6.0, "n": -1.0})
     tuner.add({"x": 1}, 3.0, metrics={"m": 2.0, "n": -3.0})
     tuner.ask(2)
@@ -168,9 +189,15 @@ def test_conditional_parameters_and_choices() -> None:
         (lambda: OptunaSampler(lambda seed: None), "importable"),
         (lambda: OptunaSampler(options={"seed": 1}), "other than seed"),
         (lambda: OptunaSampler(pending="model"), "'liar' or 'ignore'"),  # type: ignore[arg-type]
-        (lambda: Tuner(GRID, OptunaSampler("PTESampler")), "there is no 'PTESampler' in optuna.samplers"),
+        (
+            lambda: Tuner(GRID, OptunaSampler("PTESampler")),
+            "there is no 'PTESampler' in optuna.samplers",
+        ),
         (lambda: Tuner(GRID, OptunaSampler(options={"startups": 1})), "startups"),
-        (lambda: OptunaSampler(options={"gamma": lambda n: n // 4}), "a journal could not hold that .*a function of your own"),
+        (
+            lambda: OptunaSampler(options={"gamma": lambda n: n // 4}),
+            "a journal could not hold that .*a function of your own",
+        ),
     ],
 )
 def test_what_cannot_work_is_named(make: Any, message: str) -> None:
@@ -178,7 +205,7 @@ def test_what_cannot_work_is_named(make: Any, message: str) -> None:
         make()
 
 
-# ---------------------------------------------------------------------- Bayesian optimisation: needs torch
+# ---------------------------------------------------------------------- Gaussian process: torch
 SMALL = {"x": range(12), "y": range(9)}
 NEEDS_TORCH = "GPSampler needs torch: pip install 'dsice[bench-gp]'"
 
@@ -201,8 +228,12 @@ def breaking(seed: int) -> Any:
         ("CmaEsSampler", {"popsize": -1}, "AssertionError: popsize .*nothing was asked"),
     ],
 )
-def test_what_a_sampler_raises_names_it_also_when_it_is_asked(sampler: Any, options: dict[str, Any], message: str) -> None:
-    pytest.importorskip("cmaes", reason="CmaEsSampler needs cmaes") if sampler == "CmaEsSampler" else None
+def test_what_a_sampler_raises_names_it_also_when_it_is_asked(
+    sampler: Any, options: dict[str, Any], message: str
+) -> None:
+    pytest.importorskip(
+        "cmaes", reason="CmaEsSampler needs cmaes"
+    ) if sampler == "CmaEsSampler" else None
     with pytest.raises(OptionError, match=message):
         fill(Tuner(GRID, OptunaSampler(sampler, options=options)), 16)
 
@@ -227,17 +258,20 @@ def stream(tuner: Tuner, trials: int, workers: int) -> Tuner:
     return tuner
 
 
-def test_a_gaussian_process_finds_the_bottom_asynchronously_without_predicting_what_is_pending() -> None:
+def test_a_gaussian_process_finds_the_bottom_without_predicting_pending_points() -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     gaps: list[Any] = []
     for seed in range(3):
         tuner = stream(Tuner(SMALL, gaussian(), seed=seed), 20, workers=4)
         assert len(set(asked(tuner))) == 20 and tuner.best is not None
         gaps.append(tuner.best.value)
-    assert sorted(gaps)[1] == 0.0  # the bottom, one of 108 points; 20 at random find it with a chance of 19 %
+    # the bottom, one of 108 points; 20 random points find it with a chance of 19 %
+    assert sorted(gaps)[1] == 0.0
 
 
-def test_a_gaussian_process_goes_on_from_a_cut_journal_and_parts_are_the_batch(tmp_path: Path) -> None:
+def test_a_gaussian_process_goes_on_from_a_cut_journal_and_parts_are_the_batch(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     whole = stream(Tuner(SMALL, gaussian("liar"), seed=2), 14, workers=3)
     path = tmp_path / "j.jsonl"
@@ -256,7 +290,7 @@ def test_a_gaussian_process_goes_on_from_a_cut_journal_and_parts_are_the_batch(t
     assert [t.point for t in one.ask(4)] == [t.point for t in [*two.ask(1), *two.ask(3)]]
 
 
-def test_the_first_candidates_of_a_gaussian_process_are_random_and_the_next_follow_from_what_is_told() -> None:
+def test_a_gaussian_process_starts_at_random_and_then_follows_what_is_told() -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
 
     def after(value: float) -> list[tuple[int, ...]]:

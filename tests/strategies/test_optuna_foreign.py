@@ -1,4 +1,4 @@
-"""A journal that comes from somebody else: it names samplers and holds what they noted, and runs nothing."""
+"""A journal from somebody else names samplers and holds their notes, but runs nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from dsice.errors import MissingPackageError, OptionError
 from dsice.strategies import OptunaSampler
 from tests.conftest import fill
 
-optuna = pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'")
+optuna = pytest.importorskip(
+    "optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'"
+)
 
 GRID = {"x": range(30), "y": range(30)}
 CALLED: list[int] = []
@@ -67,7 +69,10 @@ def test_a_function_that_a_journal_names_is_not_called(tmp_path: Path) -> None:
     fill(Tuner(GRID, strategy, journal=path), 4).close()
     CALLED.clear()
     assert len(Tuner.read(path).history) == 4
-    with Tuner.resume(path) as tuner, pytest.raises(OptionError, match=r"sampler_of_mine.* not part of dsice; give it to Tuner"):
+    with (
+        Tuner.resume(path) as tuner,
+        pytest.raises(OptionError, match=r"sampler_of_mine.* not part of dsice; give it to Tuner"),
+    ):
         tuner.ask()
     assert not CALLED
     with Tuner(GRID, strategy, journal=path) as tuner:
@@ -81,7 +86,9 @@ def test_a_name_is_that_of_a_sampler() -> None:
             Tuner(GRID, OptunaSampler(name))
 
 
-def test_a_journal_is_looked_at_where_optuna_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_is_looked_at_where_optuna_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "j.jsonl"
     fill(Tuner(GRID, OptunaSampler("TPESampler"), journal=path), 4).close()
     monkeypatch.setitem(sys.modules, "optuna", None)

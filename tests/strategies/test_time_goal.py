@@ -1,4 +1,4 @@
-"""Z = L + b*T behind every strategy: while time counts they search by Z, from the switch on by L alone."""
+"""Every strategy searches by Z = L + b*T while time counts, and by L after the switch."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def timed(strategy: Strategy, until: Until | None, told: int, **options: Any) ->
 
 
 def proposed(tuner: Tuner, strategy: Strategy, history: History) -> list[tuple[Any, ...]]:
-    return [(p.point, p.stage, p.member, p.parent) for p in strategy.ask(6, tuner.space, history, tuner._stream)]
+    return [
+        (p.point, p.stage, p.member, p.parent)
+        for p in strategy.ask(6, tuner.space, history, tuner._stream)
+    ]
 
 
 def by_loss_alone(tuner: Tuner) -> History:
@@ -66,17 +69,23 @@ def test_while_time_counts_the_search_is_that_of_a_plain_goal_told_z(strategy: S
 
 
 @pytest.mark.parametrize("until", [Trials(12), Seconds(20.0), Share(0.125)], ids=repr)
-def test_from_the_switch_on_the_search_is_that_of_the_loss_alone(strategy: Strategy, until: Until) -> None:
+def test_from_the_switch_on_the_search_is_that_of_the_loss_alone(
+    strategy: Strategy, until: Until
+) -> None:
     tuner = timed(strategy, until, 13, max_trials=96)
     assert not tuner.history.weighs_time
-    assert proposed(tuner, strategy, tuner.history) == proposed(tuner, strategy, by_loss_alone(tuner))
+    assert proposed(tuner, strategy, tuner.history) == proposed(
+        tuner, strategy, by_loss_alone(tuner)
+    )
 
 
 def test_time_changes_what_is_searched() -> None:
     """Else the two tests above show nothing."""
     for strategy in (DSICE(tolerance=None), Population(members=6, stages=4)):
         tuner = timed(strategy, None, 18)
-        assert proposed(tuner, strategy, tuner.history) != proposed(tuner, strategy, by_loss_alone(tuner))
+        assert proposed(tuner, strategy, tuner.history) != proposed(
+            tuner, strategy, by_loss_alone(tuner)
+        )
     grid = timed(Grid(), None, 18)
     assert proposed(grid, Grid(), grid.history) == proposed(grid, Grid(), by_loss_alone(grid))
 
@@ -93,7 +102,9 @@ def test_at_the_switch_the_best_is_chosen_anew_by_loss() -> None:
     tuner.tell(tuner.ask()[0], 3.0)  # seconds are not needed any more
 
 
-def test_a_journal_goes_on_with_the_same_points_before_and_after_the_switch(strategy: Strategy, tmp_path: Path) -> None:
+def test_a_journal_goes_on_with_the_same_points_before_and_after_the_switch(
+    strategy: Strategy, tmp_path: Path
+) -> None:
     whole = [t.identity for t in timed(strategy, Trials(20), 36).history]
     path = tmp_path / "j.jsonl"
     timed(strategy, Trials(20), 12, journal=path).close()
@@ -125,7 +136,11 @@ def test_a_weight_that_is_none_is_refused_wherever_it_comes_from(weight: Any) ->
 
 
 def test_a_table_without_seconds_fails_its_trials_by_name_where_time_counts() -> None:
-    table = Table(pd.DataFrame({"x": range(6), "loss": [float(x) for x in range(6)]}), objective="loss")
+    table = Table(
+        pd.DataFrame({"x": range(6), "loss": [float(x) for x in range(6)]}), objective="loss"
+    )
     with pytest.warns(DsiceWarning, match="none of the 6 trials has a value"):
-        tuner = run(Tuner(table.space, Random(), goal=Goal("loss", time_weight=1.0)), table, progress=False)
+        tuner = run(
+            Tuner(table.space, Random(), goal=Goal("loss", time_weight=1.0)), table, progress=False
+        )
     assert all("add seconds=" in str(trial.error) for trial in tuner.history)

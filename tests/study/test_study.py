@@ -70,10 +70,21 @@ def test_everything_a_study_file_says_arrives(tmp_path: Path) -> None:
         where=[Require("batch * lr <= 1"), When("opt == 'sgd'", "momentum")],
     )
     assert study.space.to_dict() == space.to_dict()
-    assert study.goal == Goal("loss", maximize=True, at_most={"memory": 16}, time_weight="auto", until=Share(0.5))
-    assert study.strategy == DSICE(max_width=3, start={"batch": 32, "lr": 1e-3, "opt": "adam", "depth": 8})
+    assert study.goal == Goal(
+        "loss", maximize=True, at_most={"memory": 16}, time_weight="auto", until=Share(0.5)
+    )
+    assert study.strategy == DSICE(
+        max_width=3, start={"batch": 32, "lr": 1e-3, "opt": "adam", "depth": 8}
+    )
     assert study.journal == tmp_path / "runs/a.jsonl"
-    options = (study.max_trials, study.options.max_seconds, study.seed, study.slots, study.timeout, study.options.mode)
+    options = (
+        study.max_trials,
+        study.options.max_seconds,
+        study.seed,
+        study.slots,
+        study.timeout,
+        study.options.mode,
+    )
     assert options == (50, 3600, 4, 3, 20.5, "rounds")
     assert not study.is_function
     assert study.launcher().slots == 3
@@ -82,18 +93,30 @@ def test_everything_a_study_file_says_arrives(tmp_path: Path) -> None:
 def test_defaults(tmp_path: Path) -> None:
     study = read_study(written(tmp_path, SHORT))
     assert study.journal == tmp_path / "study.jsonl"
-    assert (study.strategy, study.goal, study.options.mode, study.max_trials) == (DSICE(), Goal(), "async", None)
+    assert (study.strategy, study.goal, study.options.mode, study.max_trials) == (
+        DSICE(),
+        Goal(),
+        "async",
+        None,
+    )
 
 
 def test_strategy_names_ignore_case(tmp_path: Path) -> None:
-    assert read_study(written(tmp_path, SHORT + '[strategy]\nname = "grid"\nstride = 2\n')).strategy == Grid(stride=2)
+    assert read_study(
+        written(tmp_path, SHORT + '[strategy]\nname = "grid"\nstride = 2\n')
+    ).strategy == Grid(stride=2)
 
 
 def test_a_population_and_a_stopper_can_be_written_in_a_study_file(tmp_path: Path) -> None:
     population = "[strategy]\nname = 'population'\nmembers = 4\nstages = 3\nperturb = ['x']\n"
-    matching = "[stopper]\nname = 'LearningCurveMatching'\npoints = [1, 2]\ncheckpoints = [2]\nstop_rank = 0.25\n"
+    matching = (
+        "[stopper]\nname = 'LearningCurveMatching'\n"
+        "points = [1, 2]\ncheckpoints = [2]\nstop_rank = 0.25\n"
+    )
     study = read_study(written(tmp_path, SHORT + population + matching))
-    assert study.strategy == Population(members=4, stages=3, perturb=["x"]) and study.goal == Goal(stage=2)
+    assert study.strategy == Population(members=4, stages=3, perturb=["x"]) and study.goal == Goal(
+        stage=2
+    )
     assert study.stopper == LearningCurveMatching([1, 2], [2], stop_rank=0.25)
     with study.tuner() as tuner:
         assert len(tuner.ask(9)) == 4
@@ -107,7 +130,10 @@ def test_a_population_and_a_stopper_can_be_written_in_a_study_file(tmp_path: Pat
 def test_a_sampler_of_optuna_beside_the_study_file_is_found(tmp_path: Path) -> None:
     pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'dsice[optuna]'")
     (tmp_path / "my_samplers.py").write_text("from optuna.samplers import RandomSampler as mine\n")
-    text = SHORT + "[strategy]\nname = 'optunasampler'\nsampler = 'my_samplers:mine'\npending = 'ignore'\n"
+    text = (
+        SHORT
+        + "[strategy]\nname = 'optunasampler'\nsampler = 'my_samplers:mine'\npending = 'ignore'\n"
+    )
     study = read_study(written(tmp_path, text))
     assert study.strategy == OptunaSampler("my_samplers:mine", pending="ignore")
     with study.tuner() as tuner:
@@ -127,12 +153,20 @@ def train(x):
     return x
 """
     (tmp_path / "early_end.py").write_text(program)
-    text = SHORT.replace('command = "prog {x}"', 'function = "early_end:train"').replace("[1, 2, 3]", "[1, 2, 3, 4, 5]")
+    text = SHORT.replace('command = "prog {x}"', 'function = "early_end:train"').replace(
+        "[1, 2, 3]", "[1, 2, 3, 4, 5]"
+    )
     stopper = "[strategy]\nname = 'grid'\n[stopper]\nname = 'median'\ncomplete = 2\n"
     study = read_study(written(tmp_path, text.replace("[space]", "slots = 1\n[space]") + stopper))
     with study.tuner() as tuner, study.launcher() as launcher:
         run(tuner, launcher, progress=False)
-    assert [str(t.state) for t in tuner.history] == ["done", "done", "stopped", "stopped", "stopped"]
+    assert [str(t.state) for t in tuner.history] == [
+        "done",
+        "done",
+        "stopped",
+        "stopped",
+        "stopped",
+    ]
     assert tuner.best is not None and tuner.best.value == 1
 
 
@@ -140,10 +174,16 @@ WRONG = [
     (SHORT + "[stopper]\ncomplete = 2\n", ["[stopper]", "name is missing"]),
     (SHORT + "[stopper]\nname = 'medain'\n", ["[stopper]", "medain", "'median'"]),
     (SHORT + "[stopper]\nname = 'median'\nquantile = 2\n", ["[stopper]", "quantile", "warmup"]),
-    (SHORT + "[stopper]\nname = 'learningcurvematching'\npoints = [1]\n", ["[stopper]", "checkpoints missing"]),
+    (
+        SHORT + "[stopper]\nname = 'learningcurvematching'\npoints = [1]\n",
+        ["[stopper]", "checkpoints missing"],
+    ),
     (SHORT + "[stopper]\nname = 'median'\ncomplete = 'two'\n", ["[stopper]", "complete", "'two'"]),
     (SHORT + "[stoper]\nname = 'median'\n", ["stoper", "'stopper'"]),
-    (SHORT + "[strategy]\nname = 'population'\nstages = 3\n[goal]\nstage = 1\n", ["[goal]", "stage = 1", "expected 2"]),
+    (
+        SHORT + "[strategy]\nname = 'population'\nstages = 3\n[goal]\nstage = 1\n",
+        ["[goal]", "stage = 1", "expected 2"],
+    ),
     (SHORT + "[strategy]\nname = 'population'\nperturb = ['y']\n", ["[strategy]", "'y'", "['x']"]),
     (SHORT + "[strategy]\nname = 'population'\nperturb = 3\n", ["[strategy]", "perturb=3"]),
     (SHORT + "[strategy]\nname = 'population'\nmembers = 1\n", ["[strategy]", "members=1"]),
@@ -180,7 +220,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG)
-def test_wrong_study_files_are_refused_with_the_reason(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_wrong_study_files_are_refused_with_the_reason(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
     with pytest.raises(DsiceError) as caught:
         read_study(written(tmp_path, text))
     assert isinstance(caught.value, ValueError | RuntimeError)
@@ -200,16 +242,25 @@ def test_a_missing_study_file(tmp_path: Path) -> None:
 
 def test_a_function_beside_the_study_file_is_found_and_run(tmp_path: Path) -> None:
     (tmp_path / "beside_the_study.py").write_text("def cost(x):\n    return 10.0 * x\n")
-    study = read_study(written(tmp_path, SHORT.replace('command = "prog {x}"', "function = 'beside_the_study:cost'\nslots = 1")))
+    study = read_study(
+        written(
+            tmp_path,
+            SHORT.replace('command = "prog {x}"', "function = 'beside_the_study:cost'\nslots = 1"),
+        )
+    )
     with study.launcher() as launcher:
         launcher.submit([Job(0, {"x": 3})])
         (result,) = launcher.collect(timeout=60)
     assert result.value == 30.0
 
 
-@pytest.mark.parametrize(("name", "word"), [("no_such_module:f", "no_such_module"), ("math:no_such", "no_such")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("no_such_module:f", "no_such_module"), ("math:no_such", "no_such")]
+)
 def test_a_function_that_is_not_there(tmp_path: Path, name: str, word: str) -> None:
-    study = read_study(written(tmp_path, SHORT.replace('command = "prog {x}"', f"function = '{name}'")))
+    study = read_study(
+        written(tmp_path, SHORT.replace('command = "prog {x}"', f"function = '{name}'"))
+    )
     with pytest.raises(OptionError, match=word):
         study.launcher()
 
@@ -245,11 +296,18 @@ python = "python3"
 
 
 def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
-    launcher = read_study(written(tmp_path, SHORT.replace("[space]", "slots = 7\n[space]") + BATCH)).launcher()
+    launcher = read_study(
+        written(tmp_path, SHORT.replace("[space]", "slots = 7\n[space]") + BATCH)
+    ).launcher()
     assert isinstance(launcher, Batch) and launcher.slots == 7
     assert launcher.directory == tmp_path / "study.jsonl.trials"
     text = launcher.dry_run([Job(3, {"x": 2})])[0].text
-    for line in ('#PJM -L "rscgrp=small"', "#PJM -g hp123456", "export OMP_NUM_THREADS=12", "module load python"):
+    for line in (
+        '#PJM -L "rscgrp=small"',
+        "#PJM -g hp123456",
+        "export OMP_NUM_THREADS=12",
+        "module load python",
+    ):
         assert line in text.splitlines()
     assert "prog 2" in text
     assert isinstance(read_study(written(tmp_path, SHORT)).launcher(), Local)
@@ -258,14 +316,25 @@ def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ('kind = "btach"', r"study.toml, \[launcher\]: unknown kind 'btach' \(did you mean 'batch'"),
+        (
+            'kind = "btach"',
+            r"study.toml, \[launcher\]: unknown kind 'btach' \(did you mean 'batch'",
+        ),
         ('kind = "batch"\npartition = "gpu"', r"\[launcher\]: unknown key 'partition'"),
-        ('kind = "batch"\nscheduler = "lsf"', r"study.toml, \[launcher\]: scheduler must be one of slurm, pjm, pbs"),
+        (
+            'kind = "batch"\nscheduler = "lsf"',
+            r"study.toml, \[launcher\]: scheduler must be one of slurm, pjm, pbs",
+        ),
         ('kind = "batch"\nresources = ["gpu"]', r"\[launcher\]: resources must be a mapping"),
-        ('kind = "batch"\nenv = ["A=1"]', r"\[launcher\]: Batch\(env=\[\'A=1\'\]\): expected a mapping"),
+        (
+            'kind = "batch"\nenv = ["A=1"]',
+            r"\[launcher\]: Batch\(env=\[\'A=1\'\]\): expected a mapping",
+        ),
         ('kind = "local"\nscheduler = "slurm"', r"\[launcher\]: unknown key 'scheduler'"),
     ],
 )
-def test_a_wrong_launcher_is_found_when_the_file_is_read(section: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_launcher_is_found_when_the_file_is_read(
+    section: str, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(OptionError, match=message):
         read_study(written(tmp_path, f"{SHORT}\n[launcher]\n{section}\n"))

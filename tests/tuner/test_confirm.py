@@ -131,12 +131,8 @@ def test_maximised_metrics_bounds_and_failures() -> None:
     )
     run(tuner, InMemory(answer), confirm=4, progress=False)
     found = tuner.confirmation
-    assert [full.params["x"] for _, full in found.pairs] == [
-        2,
-        1,
-        3,
-        4,
-    ]  # the one that breaks a bound, then the failed one
+    # last the trial that breaks a bound, then the failed one
+    assert [full.params["x"] for _, full in found.pairs] == [2, 1, 3, 4]
     assert found.pairs[-1][1].state is State.FAILED and found.rank_correlation == pytest.approx(1.0)
     assert found.best is not None and found.best.params == {"x": 2}
     assert "failed" in str(found)
@@ -162,9 +158,8 @@ def test_nothing_to_confirm() -> None:
 
 def test_the_rank_correlation_where_it_is_defined() -> None:
     assert spearman([1.0, 2.0, 9.0], [5.0, 4.0, -1.0]) == pytest.approx(-1.0)
-    assert spearman([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]) == pytest.approx(
-        0.8
-    )  # 1 - 6 (1 + 1) / (4 (16 - 1))
+    # 1 - 6 (1 + 1) / (4 (16 - 1))
+    assert spearman([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]) == pytest.approx(0.8)
     assert (
         spearman([1.0, 1.0], [1.0, 2.0]) is None
         and spearman([1.0], [1.0]) is None

@@ -112,10 +112,8 @@ class Model(RuleBasedStateMachine):
         else:
             self.tuner.step(id, step, value)
             curve = self.curves.get(id, [])
-            if (
-                step,
-                value,
-            ) not in curve:  # a step at or before an earlier one starts the curve anew from there
+            # a step at or before an earlier one starts the curve anew from there
+            if (step, value) not in curve:
                 self.curves[id] = [point for point in curve if point[0] < step] + [(step, value)]
 
     @rule(bad=st.sampled_from([None, "x", [], {}, True, 1j]))

@@ -278,8 +278,7 @@ def test_a_share_of_a_raised_budget_counts_time_again_and_says_so(path: Path) ->
         again.tell(t, 50.0, seconds=1.0)  # 10 of 20 are told: from here on Z = L again, for all
     assert not again.history.weighs_time and len(again.history.order()) == 10
     again.close()
-    Tuner(
-        small(), Grid(), journal=path, goal=goal, max_trials=20
-    ).close()  # nothing to say: nothing changed
+    # no warning, since nothing changed
+    Tuner(small(), Grid(), journal=path, goal=goal, max_trials=20).close()
     with pytest.raises(OptionError, match="max_trials"):
         Tuner(small(), Grid(), journal=path, goal=goal)

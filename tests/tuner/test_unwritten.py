@@ -229,9 +229,8 @@ def test_run_goes_on_with_what_runs_while_the_disk_is_full(
     ) as warned:
         run(tuner, launcher, progress=False)
     assert len(warned) == 1 and not launcher.closed
-    assert (
-        sorted(launcher.submitted) == list(range(12)) == sorted(answered)
-    )  # nothing was measured twice
+    # nothing was measured twice
+    assert sorted(launcher.submitted) == list(range(12)) == sorted(answered)
     tuner.close()
     seen = Tuner.read(path).history
     assert [(t.value, t.curve) for t in seen] == [(float(i), ((0, 1.0),)) for i in range(12)]

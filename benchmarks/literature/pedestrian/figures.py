@@ -92,9 +92,8 @@ class Found:
 
     def summary(self) -> dict[str, object]:
         """The contents of summary.json."""
-        usual = float(
-            self.again.loc[self.again["point"] == "initial", "validation"].mean()
-        )  # the seed of the trials may be a bad one
+        # measured again, since the seed of the trials may be a bad one
+        usual = float(self.again.loc[self.again["point"] == "initial", "validation"].mean())
         quality = {
             "published": PAPER,
             "data": self.data.source,

@@ -97,9 +97,8 @@ def searches(size: Size) -> list[Search]:
     DSICE and random search have the same number of trials; the published parallel and sequential
     algorithms go on until they end.
     """
-    tuned = DSICE(
-        start=START, tolerance=None
-    )  # never stops itself: as many trials as random search
+    # it never stops on its own, so it has as many trials as random search
+    tuned = DSICE(start=START, tolerance=None)
     found = []
     for seed in range(size.seeds):
         found.append(Search("DSICE", tuned, seed, size.batch, size.trials))

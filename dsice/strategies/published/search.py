@@ -73,7 +73,7 @@ class Search(ABC):
             self._close()
 
 
-class Replay:
+class ReplayedSearch:
     """A search that is told what the history knows.
 
     - A point with inactive parameters is the point that has them at level 0.

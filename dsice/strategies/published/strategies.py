@@ -19,14 +19,14 @@ from dsice.strategies.published.ippe import OneLine, Original
 from dsice.strategies.published.lattice import Designed, latin, middle
 from dsice.strategies.published.parallel import Parallel
 from dsice.strategies.published.radial import Radial
-from dsice.strategies.published.search import Replay, Search
+from dsice.strategies.published.search import ReplayedSearch, Search
 from dsice.strategies.published.sequential import Sequential
 from dsice.trial import Proposal
 from dsice.typing import Point
 
 # Where the replay of a history stands, so that an ask need not begin at the first trial; without it
 # the answer is the same.
-_STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], Replay]] = (
+_STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], ReplayedSearch]] = (
     WeakKeyDictionary()
 )
 
@@ -56,7 +56,7 @@ class Published(Strategy):
         starts = self._starts(space, stream)
         stand = _STANDS.get(history)
         if stand is None or stand[:3] != (self, space, starts) or not stand[3].holds(history):
-            replay = Replay(self._search(space, starts), space, self._batch_size)
+            replay = ReplayedSearch(self._search(space, starts), space, self._batch_size)
             stand = (self, space, starts, replay)
         _STANDS[history] = stand
         return stand[3].next(n, history)

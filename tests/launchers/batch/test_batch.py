@@ -1,4 +1,4 @@
-"""`Batch` on fakes of PJM and PBS; on a real Slurm in test_batch_slurm.py."""
+"""`Batch` on fakes of PJM and PBS; test_slurm.py tests it on a real Slurm."""
 
 from __future__ import annotations
 
@@ -24,9 +24,20 @@ from tests.launchers import programs
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain, eventually, mark, marked, steps
 
+WAITING = (
+    'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+)
+"""A command that notes its run and waits for a file."""
+
 
 def batch(fake: Fake, program: Any, place: Path, **options: Any) -> Batch:
-    settings: dict[str, Any] = {"slots": 4, "poll": 0.3, "lost_after": 1.0, "throttle": 0.0, "scheduler": fake.name}
+    settings: dict[str, Any] = {
+        "slots": 4,
+        "poll": 0.3,
+        "lost_after": 1.0,
+        "throttle": 0.0,
+        "scheduler": fake.name,
+    }
     return Batch(program, directory=place / "trials", **(settings | options))
 
 
@@ -44,7 +55,8 @@ def test_trials_come_back_once_with_value_times_and_job(fake: Fake, tmp_path: Pa
         queued, started, ended = results[2].times
         assert queued is not None and started is not None and ended is not None
         assert before <= queued <= started < ended <= time.time()
-        assert results[2].seconds == pytest.approx(ended - started, abs=0.1)  # run time, not the wait
+        # run time, not the wait
+        assert results[2].seconds == pytest.approx(ended - started, abs=0.1)
         assert results[2].where["job"] == "101" and results[2].where["host"] == os.uname().nodename
         assert list(launcher.collect(0.05)) == []
     assert json.loads((tmp_path / "trials" / "2" / "params.json").read_text()) == {"x": 2}
@@ -60,10 +72,15 @@ def test_a_function_needs_nothing_but_the_directory(fake: Fake, tmp_path: Path) 
         assert str(results[93].where["log"]) in str(results[93].error)
 
 
-def test_the_environment_is_written_into_the_script(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_written_into_the_script(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FROM_HERE", "it's here")
     monkeypatch.setenv("STAYS", "never seen")
-    show = 'echo "$FROM_HERE|$GIVEN|$STAYS|$SET|$DSICE_TRIAL|$DSICE_STAGE|$(basename $DSICE_PARENT_DIR)|$PWD" >&2; echo 1'
+    show = (
+        'echo "$FROM_HERE|$GIVEN|$STAYS|$SET|$DSICE_TRIAL|$DSICE_STAGE|'
+        '$(basename $DSICE_PARENT_DIR)|$PWD" >&2; echo 1'
+    )
     options: dict[str, Any] = {
         "env": {"GIVEN": "a b", "HOME": None},
         "forward": ["FROM_HERE", "MISSING"],
@@ -83,7 +100,12 @@ def test_a_learning_curve_arrives_before_the_result(fake: Fake, tmp_path: Path) 
     with batch(fake, programs.curve, tmp_path) as launcher:
         launcher.submit([Job(0, {"steps": 3})])
         events: list[Any] = []
-        assert eventually(lambda: events.extend(launcher.collect(0.2)) or any(isinstance(e, Result) for e in events))  # type: ignore[func-returns-value]
+        assert eventually(
+            lambda: (
+                events.extend(launcher.collect(0.2))  # type: ignore[func-returns-value]
+                or any(isinstance(e, Result) for e in events)
+            )
+        )
         assert steps(events) == [(0, 1.0), (1, 0.5), (2, 1 / 3)] and isinstance(events[-1], Result)
 
 
@@ -94,13 +116,19 @@ def test_trials_that_share_a_job_have_their_own_gpus(fake: Fake, tmp_path: Path)
         (["export CUDA_VISIBLE_DEVICES=7,5,3,2,1,0"], ["7,5 0", "3,2 1"]),
     ):
         count = len(expected)
-        with batch(fake, show, tmp_path, per_job=3, gpus=2, setup=setup, resources={"-x": "gpus"}) as launcher:
+        with batch(
+            fake, show, tmp_path, per_job=3, gpus=2, setup=setup, resources={"-x": "gpus"}
+        ) as launcher:
             before = fake.submissions
             launcher.submit(jobs(*range(count)))
             results = drain(launcher, count)
-            assert [results[id].state for id in range(count)] == ["done", "failed", "done", "done"][:count]
+            assert [results[id].state for id in range(count)] == ["done", "failed", "done", "done"][
+                :count
+            ]
             assert fake.submissions - before == -(-count // 3)
-        assert [(tmp_path / "trials" / str(id) / "stderr").read_text().strip() for id in range(count)] == [
+        assert [
+            (tmp_path / "trials" / str(id) / "stderr").read_text().strip() for id in range(count)
+        ] == [
             # one that is alone in its job has all of the job's devices
             said if id != 3 else "0"
             for id, said in enumerate(expected)
@@ -108,7 +136,10 @@ def test_trials_that_share_a_job_have_their_own_gpus(fake: Fake, tmp_path: Path)
 
 
 def test_run_tunes_through_it(fake: Fake, tmp_path: Path) -> None:
-    with Tuner({"x": range(5)}, max_trials=5) as tuner, batch(fake, "echo $(({x} - 3))", tmp_path) as launcher:
+    with (
+        Tuner({"x": range(5)}, max_trials=5) as tuner,
+        batch(fake, "echo $(({x} - 3))", tmp_path) as launcher,
+    ):
         run(tuner, launcher, progress=False)
     assert tuner.best is not None and tuner.best.params == {"x": 0} and len(tuner.history) == 5
 
@@ -116,17 +147,21 @@ def test_run_tunes_through_it(fake: Fake, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- a queue as it is
 def test_a_full_queue_means_wait(fake: Fake, tmp_path: Path) -> None:
     fake.tell("limit", "1")
-    with batch(fake, "sleep 0.2; echo {x}", tmp_path) as launcher, pytest.warns(DsiceWarning, match=r"queue is full[\s\S]*limit"):
+    with (
+        batch(fake, "sleep 0.2; echo {x}", tmp_path) as launcher,
+        pytest.warns(DsiceWarning, match=r"queue is full[\s\S]*limit"),
+    ):
         launcher.submit(jobs(0, 1))
         assert {id: result.value for id, result in drain(launcher, 2).items()} == {0: 0.0, 1: 1.0}
 
 
 @pytest.mark.parametrize("early", [False, True], ids=["it still runs", "it has ended"])
-def test_a_submission_that_only_seemed_to_fail_is_not_repeated(fake: Fake, tmp_path: Path, early: bool) -> None:
+def test_a_submission_that_only_seemed_to_fail_is_not_repeated(
+    fake: Fake, tmp_path: Path, early: bool
+) -> None:
     fake.tell("swallow")
-    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
     place = tmp_path / "trials" / "3"
-    with batch(fake, command, tmp_path) as launcher:
+    with batch(fake, WAITING, tmp_path) as launcher:
         with pytest.warns(DsiceWarning, match="queue is full"):
             launcher.submit(jobs(3))
         if early:
@@ -139,15 +174,23 @@ def test_a_submission_that_only_seemed_to_fail_is_not_repeated(fake: Fake, tmp_p
     assert (place / "runs").read_text() == "run\n" and fake.submissions == 1
 
 
-@pytest.mark.parametrize("down", [False, True], ids=["the queue answers", "it does not answer at first"])
-@pytest.mark.filterwarnings("ignore:pjm does not answer:dsice.errors.DsiceWarning")  # if it was asked meanwhile
+@pytest.mark.parametrize(
+    "down", [False, True], ids=["the queue answers", "it does not answer at first"]
+)
+# they warn if they were asked meanwhile
+@pytest.mark.filterwarnings("ignore:pjm does not answer:dsice.errors.DsiceWarning")
 @pytest.mark.filterwarnings("ignore:pbs does not answer:dsice.errors.DsiceWarning")
-def test_cancelling_ends_the_job_of_a_submission_that_only_seemed_to_fail(fake: Fake, tmp_path: Path, down: bool) -> None:
+def test_cancelling_ends_the_job_of_a_submission_that_only_seemed_to_fail(
+    fake: Fake, tmp_path: Path, down: bool
+) -> None:
     fake.tell("swallow")
     with batch(fake, "sleep 60; echo {x}", tmp_path) as launcher:
         with pytest.warns(DsiceWarning, match="queue is full"):
             launcher.submit(jobs(3))
-        assert eventually((tmp_path / "trials" / "3" / "process.json").exists) and launcher.queued() == 1
+        assert (
+            eventually((tmp_path / "trials" / "3" / "process.json").exists)
+            and launcher.queued() == 1
+        )
         if down:
             fake.tell("down", "no connection")
             launcher.cancel(3)
@@ -168,20 +211,28 @@ def test_submissions_are_throttled(fake: Fake, tmp_path: Path) -> None:
         assert drain(launcher, 1)[1].state == "stopped"
 
 
-def test_a_trial_whose_job_vanishes_is_lost_after_a_time_of_grace(fake: Fake, tmp_path: Path) -> None:
+def test_a_trial_whose_job_vanishes_is_lost_after_a_time_of_grace(
+    fake: Fake, tmp_path: Path
+) -> None:
     with batch(fake, "sleep 60; echo {x}", tmp_path) as launcher:
         launcher.submit(jobs(0, 1))
         directory = tmp_path / "trials"
         assert eventually(lambda: all((directory / id / "process.json").exists() for id in "01"))
         for number in (100, 101):  # the machine is gone
-            os.killpg(int((fake.place / "jobs" / str(number)).read_text().split()[1]), signal.SIGKILL)
-            supervisor = json.loads((directory / str(number - 100) / "process.json").read_text())["pid"]
+            os.killpg(
+                int((fake.place / "jobs" / str(number)).read_text().split()[1]), signal.SIGKILL
+            )
+            supervisor = json.loads((directory / str(number - 100) / "process.json").read_text())[
+                "pid"
+            ]
             os.kill(supervisor, signal.SIGKILL) if Path(f"/proc/{supervisor}").exists() else None
         asked = time.monotonic()
         results = drain(launcher, 2)
         assert time.monotonic() - asked >= 0.9
         assert {result.state for result in results.values()} == {"lost"}
-        assert "job 100 is not in the" in str(results[0].error) and "log of the job: " in str(results[0].error)
+        assert "job 100 is not in the" in str(results[0].error) and "log of the job: " in str(
+            results[0].error
+        )
 
 
 def test_late_files_are_waited_for(fake: Fake, tmp_path: Path) -> None:
@@ -190,7 +241,8 @@ def test_late_files_are_waited_for(fake: Fake, tmp_path: Path) -> None:
         place = tmp_path / "trials" / "2"
         assert eventually(lambda: (place / "exit.json").exists())
         hidden = [(place / name).rename(tmp_path / name) for name in ("exit.json", "result.json")]
-        assert eventually(lambda: not fake.calls("x") and launcher.collect(1.5) == [], 5.0)  # gone from the queue, and no file
+        # it left the queue, but there is no file
+        assert eventually(lambda: not fake.calls("x") and launcher.collect(1.5) == [], 5.0)
         for path in reversed(hidden):
             path.rename(place / path.name)
             if path.name == "result.json":
@@ -205,22 +257,34 @@ def test_a_half_written_result_fails_with_its_text(fake: Fake, tmp_path: Path) -
         assert eventually(lambda: (place / "exit.json").exists())
         (place / "result.json").write_text('{"value": 4')
         result = drain(launcher, 1)[2]
-        assert result.state == "failed" and "written half" in str(result.error) and str(place) in str(result.error)
+        assert (
+            result.state == "failed"
+            and "written half" in str(result.error)
+            and str(place) in str(result.error)
+        )
 
 
-def test_the_scheduler_is_asked_once_for_all_jobs_and_less_and_less_often(fake: Fake, tmp_path: Path) -> None:
+def test_the_scheduler_is_asked_once_for_all_jobs_and_less_and_less_often(
+    fake: Fake, tmp_path: Path
+) -> None:
     fake.tell("hold")
     with batch(fake, "echo {x}", tmp_path, poll=10.0) as launcher:
         began = time.monotonic()
         launcher.submit(jobs(0, 1, 2, 3))
         assert launcher.collect(4.5) == []
-        assert 1 <= len(fake.calls("pjstat") + fake.calls("qstat")) <= (time.monotonic() - began) / 2 + 1
+        assert (
+            1
+            <= len(fake.calls("pjstat") + fake.calls("qstat"))
+            <= (time.monotonic() - began) / 2 + 1
+        )
         fake.tell("down", "the scheduler sleeps")
         launcher.cancel_all()
         assert len(fake.calls("pjdel") + fake.calls("qdel")) == 1
 
 
-def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = 1000.0
     monkeypatch.setattr("dsice.launchers.batch.monitor.time.monotonic", lambda: now)
     pace, looks = Backoff(0.1, 10.0), []
@@ -229,7 +293,9 @@ def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(monkeypatch: 
         if pace.due():
             looks.append(now - 1000.0)
     gaps = [b - a for a, b in itertools.pairwise(looks)]
-    assert looks[0] <= 0.2 and all(gap <= 0.12 + 0.06 * at for gap, at in zip(gaps, looks, strict=False))
+    assert looks[0] <= 0.2 and all(
+        gap <= 0.12 + 0.06 * at for gap, at in zip(gaps, looks, strict=False)
+    )
     assert gaps[-1] == pytest.approx(10.0) and len(looks) < 150
     pace.restart()
     assert pace.seconds_left() <= 0.1
@@ -248,9 +314,12 @@ def test_a_scheduler_that_does_not_answer_is_asked_again(fake: Fake, tmp_path: P
 
 
 # ---------------------------------------------------------------------- time limits, second tries
-def test_a_trial_cut_short_is_submitted_again_and_finds_its_checkpoint(fake: Fake, tmp_path: Path) -> None:
+def test_a_trial_cut_short_is_submitted_again_and_finds_its_checkpoint(
+    fake: Fake, tmp_path: Path
+) -> None:
     command = (
-        'n=$(cat "$DSICE_DIR/checkpoint" 2>/dev/null || echo 0); echo $((n + 1)) > "$DSICE_DIR/checkpoint"; echo 77; '
+        'n=$(cat "$DSICE_DIR/checkpoint" 2>/dev/null || echo 0); '
+        'echo $((n + 1)) > "$DSICE_DIR/checkpoint"; echo 77; '
         "test $n = 2 || sleep 60; echo $n"
     )
     with batch(fake, command, tmp_path, timeout=0.4, requeue=2) as launcher:
@@ -258,9 +327,15 @@ def test_a_trial_cut_short_is_submitted_again_and_finds_its_checkpoint(fake: Fak
         result = drain(launcher, 1)[0]
     assert (result.state, result.value) == ("done", 2.0)
     assert fake.submissions == 3
-    assert result.seconds is not None and 0.8 < result.seconds < 5  # the time that it ran, over all three
+    # the run time of all three submissions
+    assert result.seconds is not None and 0.8 < result.seconds < 5
     queued, started, ended = result.times
-    assert queued is not None and started is not None and ended is not None and ended - started > result.seconds
+    assert (
+        queued is not None
+        and started is not None
+        and ended is not None
+        and ended - started > result.seconds
+    )
     assert (tmp_path / "trials" / "0" / "stdout.2").read_text() == "77\n"
 
 
@@ -274,12 +349,19 @@ def test_without_requeue_the_limit_is_final(fake: Fake, tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------- cancel, close, attach
 @pytest.mark.parametrize("per_job", [1, 2])
-def test_a_cancelled_trial_ends_with_all_its_processes(fake: Fake, tmp_path: Path, per_job: int) -> None:
+def test_a_cancelled_trial_ends_with_all_its_processes(
+    fake: Fake, tmp_path: Path, per_job: int
+) -> None:
     sign = mark()
-    with batch(fake, f"setsid sleep {sign} & sleep {sign}; echo {{x}}", tmp_path, per_job=per_job) as launcher:
+    with batch(
+        fake, f"setsid sleep {sign} & sleep {sign}; echo {{x}}", tmp_path, per_job=per_job
+    ) as launcher:
         launcher.submit(jobs(0, 1))
         assert eventually(
-            lambda: len(marked(f"sleep {sign}")) == 4 and all((tmp_path / "trials" / id / "process.json").exists() for id in "01")
+            lambda: (
+                len(marked(f"sleep {sign}")) == 4
+                and all((tmp_path / "trials" / id / "process.json").exists() for id in "01")
+            )
         )
         launcher.cancel(0)
         launcher.cancel(0)
@@ -298,13 +380,18 @@ def test_a_waiting_job_is_taken_out_of_the_queue(fake: Fake, tmp_path: Path) -> 
         launcher.submit(jobs(0))
         launcher.cancel(0)
         result = drain(launcher, 1)[0]
-        assert result.state == "stopped" and result.seconds is None and result.times[1:] == (None, None)
+        assert (
+            result.state == "stopped"
+            and result.seconds is None
+            and result.times[1:] == (None, None)
+        )
         assert list((fake.place / "jobs").iterdir()) == []
 
 
-def test_close_leaves_the_jobs_and_says_how_to_go_on(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
-    launcher = batch(fake, command, tmp_path)
+def test_close_leaves_the_jobs_and_says_how_to_go_on(
+    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launcher = batch(fake, WAITING, tmp_path)
     launcher.submit(jobs(0, 1))
     assert eventually(lambda: all((tmp_path / "trials" / id / "runs").exists() for id in "01"))
     launcher.close()
@@ -312,10 +399,13 @@ def test_close_leaves_the_jobs_and_says_how_to_go_on(fake: Fake, tmp_path: Path,
     with pytest.raises(LaunchError, match="closed"):
         launcher.submit(jobs(2))
     said = capsys.readouterr().err
-    assert "2 trials stay in the" in said and f"{'pjdel' if fake.name == 'pjm' else 'qdel'} 100 101" in said
+    assert (
+        "2 trials stay in the" in said
+        and f"{'pjdel' if fake.name == 'pjm' else 'qdel'} 100 101" in said
+    )
     (tmp_path / "trials" / "0" / "go").touch()
     assert eventually((tmp_path / "trials" / "0" / "exit.json").exists)
-    with batch(fake, command, tmp_path) as again:
+    with batch(fake, WAITING, tmp_path) as again:
         assert again.attach(jobs(0, 1, 2)) == [0, 1]
         assert again.attach(jobs(0, 1)) == []
         assert drain(again, 1)[0].value == 0.0
@@ -325,20 +415,24 @@ def test_close_leaves_the_jobs_and_says_how_to_go_on(fake: Fake, tmp_path: Path,
     assert fake.submissions == 2
 
 
-def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(fake: Fake, tmp_path: Path) -> None:
-    command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
-    with batch(fake, command, tmp_path) as launcher:
+def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(
+    fake: Fake, tmp_path: Path
+) -> None:
+    with batch(fake, WAITING, tmp_path) as launcher:
         launcher.submit(jobs(0, 1))
     for id in "01":
         record = tmp_path / "trials" / id / "batch.json"
         record.write_text(json.dumps(json.loads(record.read_text()) | {"job": None}))
         (tmp_path / "trials" / id / "go").touch() if id == "1" else None
-    assert eventually((tmp_path / "trials" / "1" / "exit.json").exists)  # and one that ended without anybody knowing its id
-    with batch(fake, command, tmp_path) as again:
+    # trial 1 ended while nobody knew its id
+    assert eventually((tmp_path / "trials" / "1" / "exit.json").exists)
+    with batch(fake, WAITING, tmp_path) as again:
         assert again.attach(jobs(0, 1)) == [0, 1]
         (tmp_path / "trials" / "0" / "go").touch()
         results = drain(again, 2)
-        assert {id: result.value for id, result in results.items()} == {0: 0.0, 1: 1.0} and results[0].where["job"] == "100"
+        assert {id: result.value for id, result in results.items()} == {0: 0.0, 1: 1.0} and results[
+            0
+        ].where["job"] == "100"
     assert fake.submissions == 2
 
 
@@ -354,14 +448,17 @@ def test_only_the_same_trial_of_the_same_study_is_attached(fake: Fake, tmp_path:
             assert other.attach([job]) == []
 
 
-def test_a_submission_that_was_forgotten_does_not_run_beside_its_successor(fake: Fake, tmp_path: Path) -> None:
+def test_a_submission_that_was_forgotten_does_not_run_beside_its_successor(
+    fake: Fake, tmp_path: Path
+) -> None:
     fake.tell("hold")
     command = 'echo run >> "$DSICE_DIR/runs"; echo {x}'
     with batch(fake, command, tmp_path) as launcher:
         launcher.submit(jobs(0))
     held = fake.place / "script.100"
     fake.forget("hold")
-    (fake.place / "jobs" / "100").unlink()  # the queue does not show it for a while, and it starts all the same, late
+    # the queue does not show it for a while, but it starts nevertheless, late
+    (fake.place / "jobs" / "100").unlink()
     (tmp_path / "trials" / "0" / "batch.json").unlink()
     with batch(fake, command, tmp_path) as again:
         assert again.attach(jobs(0)) == []
@@ -376,9 +473,13 @@ import sys, warnings
 from dsice import Tuner, run
 from dsice.launchers import Batch
 name, place = sys.argv[1:]
-command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+command = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    'while test ! -e "$DSICE_DIR/go"; do sleep 0.05; done; echo {x}'
+)
+launcher = Batch(command, scheduler=name, slots=2, directory=place + "/trials", poll=0.3)
 with Tuner({"x": range(2)}, journal=place + "/journal.jsonl") as tuner:
-    run(tuner, Batch(command, scheduler=name, slots=2, directory=place + "/trials", poll=0.3), progress=False)
+    run(tuner, launcher, progress=False)
 print(sorted((trial.id, trial.value) for trial in tuner.history))
 """
 
@@ -389,7 +490,9 @@ def test_a_coordinator_that_is_ended_leaves_its_jobs_and_the_next_goes_on(
 ) -> None:
     command = [sys.executable, "-c", COORDINATOR, fake.name, str(tmp_path)]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert eventually(lambda: all((tmp_path / "trials" / id / "runs").exists() for id in "01"), 20.0)
+    assert eventually(
+        lambda: all((tmp_path / "trials" / id / "runs").exists() for id in "01"), 20.0
+    )
     first.send_signal(sign)
     said = first.communicate(timeout=20)[1]
     assert first.returncode != 0
@@ -427,9 +530,15 @@ def test_a_job_of_an_array_is_told_from_a_plain_one_of_the_same_name() -> None:
 def test_two_launchers_never_share_a_directory(fake: Fake, tmp_path: Path) -> None:
     with batch(fake, "echo 1", tmp_path) as first:
         first.submit([Job(1)])
-        with batch(fake, "echo 1", tmp_path) as second, pytest.raises(LaunchError, match="in use by another launcher"):
+        with (
+            batch(fake, "echo 1", tmp_path) as second,
+            pytest.raises(LaunchError, match="in use by another launcher"),
+        ):
             second.submit([Job(2)])
-        with Local("echo 1", directory=tmp_path / "trials") as local, pytest.raises(LaunchError, match="in use"):
+        with (
+            Local("echo 1", directory=tmp_path / "trials") as local,
+            pytest.raises(LaunchError, match="in use"),
+        ):
             local.submit([Job(2)])
         assert drain(first, 1)[1].value == 1.0
 
@@ -439,7 +548,9 @@ def test_a_refused_job_shows_command_answer_and_script(fake: Fake, tmp_path: Pat
     fake.tell("refuse", "[ERR.] PJM 0057 pjsub node=32 is greater than the upper limit (24).")
     with batch(fake, "echo {x}", tmp_path) as launcher:
         with pytest.raises(
-            LaunchError, match=r"refused the job\ncommand: (pj|q)sub .*\.sh\n.*greater than the upper limit[\s\S]*script: "
+            LaunchError,
+            match=r"refused the job\ncommand: (pj|q)sub .*\.sh\n"
+            r".*greater than the upper limit[\s\S]*script: ",
         ):
             launcher.submit(jobs(0, 1))
         assert launcher.collect(0.0) == []
@@ -450,7 +561,10 @@ def test_a_refused_job_shows_command_answer_and_script(fake: Fake, tmp_path: Pat
 
 def test_an_answer_without_a_job_id_is_shown(fake: Fake, tmp_path: Path) -> None:
     fake.tell("submit", "all is well")
-    with batch(fake, "echo {x}", tmp_path) as launcher, pytest.raises(LaunchError, match=r"without a job id[\s\S]*all is well"):
+    with (
+        batch(fake, "echo {x}", tmp_path) as launcher,
+        pytest.raises(LaunchError, match=r"without a job id[\s\S]*all is well"),
+    ):
         launcher.submit(jobs(0))
 
 
@@ -459,15 +573,21 @@ def test_a_queue_that_cannot_be_read_is_shown(fake: Fake, tmp_path: Path) -> Non
     with batch(fake, "echo {x}", tmp_path) as launcher:
         launcher.submit(jobs(0))
         fake.tell("queue", "<html>maintenance</html>")
-        with pytest.raises(LaunchError, match=r"cannot be read: '<html>[\s\S]*command: (pjstat|qstat)"):
+        with pytest.raises(
+            LaunchError, match=r"cannot be read: '<html>[\s\S]*command: (pjstat|qstat)"
+        ):
             drain(launcher, 1)
 
 
-def test_without_the_commands_of_the_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_commands_of_the_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with Batch("echo {x}", scheduler="pjm", directory=tmp_path, python="python3") as launcher:
         assert "#PJM -N d" in launcher.dry_run(jobs(0))[0].text
-        with pytest.raises(LaunchError, match="'pjsub' of scheduler='pjm' cannot be run: No such file"):
+        with pytest.raises(
+            LaunchError, match="'pjsub' of scheduler='pjm' cannot be run: No such file"
+        ):
             launcher.submit(jobs(0))
 
 
@@ -490,7 +610,9 @@ def test_a_prepare_job_has_a_place_and_a_name_of_its_own(fake: Fake, tmp_path: P
     with batch(fake, "echo {x}", tmp_path) as launcher:
         launcher.submit([Job(0, kind="prepare", work='touch "$DSICE_DIR/data"; echo no number')])
         done = drain(launcher, 1)[0]
-        assert done.state == "done" and done.where["directory"] == str(tmp_path / "trials" / "prepare-0")
+        assert done.state == "done" and done.where["directory"] == str(
+            tmp_path / "trials" / "prepare-0"
+        )
     assert (tmp_path / "trials" / "prepare-0" / "data").exists()
     assert len(list((tmp_path / "trials" / "jobs").glob("d??????-p0.sh"))) == 1
 
@@ -529,7 +651,14 @@ def test_resources_of_each_scheduler(tmp_path: Path) -> None:
         ),
         (
             "pjm",
-            {"rscgrp": "small", "node": 1, "elapse": "1:00:00", "-g": "hp123456", "-x": ["A=1", "B=a b"], "--mpi": "proc=4"},
+            {
+                "rscgrp": "small",
+                "node": 1,
+                "elapse": "1:00:00",
+                "-g": "hp123456",
+                "-x": ["A=1", "B=a b"],
+                "--mpi": "proc=4",
+            },
             [
                 '#PJM -L "rscgrp=small"',
                 '#PJM -L "node=1"',
@@ -540,12 +669,21 @@ def test_resources_of_each_scheduler(tmp_path: Path) -> None:
                 "#PJM --mpi proc=4",
             ],
         ),
-        ("pbs", {"select": "1:ncpus=4:ngpus=1", "-q": "gpu"}, ["#PBS -l select=1:ncpus=4:ngpus=1", "#PBS -q gpu"]),
+        (
+            "pbs",
+            {"select": "1:ncpus=4:ngpus=1", "-q": "gpu"},
+            ["#PBS -l select=1:ncpus=4:ngpus=1", "#PBS -q gpu"],
+        ),
     ]
     for name, resources, lines in asked:
-        script = Batch("echo 1", scheduler=name, resources=resources, directory=tmp_path).dry_run([Job(0)])[0]
+        script = Batch("echo 1", scheduler=name, resources=resources, directory=tmp_path).dry_run(
+            [Job(0)]
+        )[0]
         assert [line for line in script.text.splitlines() if line in lines] == lines
-        assert str(script).startswith(f"$ {script.command}\n#!/bin/bash\n") and str(script.path) in script.command
+        assert (
+            str(script).startswith(f"$ {script.command}\n#!/bin/bash\n")
+            and str(script.path) in script.command
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -566,7 +704,10 @@ def test_own_templates(tmp_path: Path) -> None:
     ssh = {"base": "pbs", "name": "far", "submit": "ssh login 'cd /x; qsub' {script}"}
     launcher = Batch("echo 1", scheduler=ssh, directory=tmp_path)
     assert launcher.dry_run([Job(0)])[0].command.startswith("ssh login 'cd /x; qsub' ")
-    assert isinstance(Scheduler, type) and Batch("echo 1", scheduler=Scheduler(**OWN), directory=tmp_path).slots == 40
+    assert (
+        isinstance(Scheduler, type)
+        and Batch("echo 1", scheduler=Scheduler(**OWN), directory=tmp_path).slots == 40
+    )
 
 
 OWN: dict[str, Any] = {

@@ -35,20 +35,29 @@ def jobs(*ids: int) -> list[Job]:
 
 def test_forty_at_once_one_of_which_kills_its_worker(slurm: Slurm, tmp_path: Path) -> None:
     command = (
-        'test {x} = 7 && test ! -e "$DSICE_DIR/../killed" && touch "$DSICE_DIR/../killed" && kill -9 $PPID; sleep 1; echo {x}'
+        'test {x} = 7 && test ! -e "$DSICE_DIR/../killed" && touch "$DSICE_DIR/../killed" '
+        "&& kill -9 $PPID; sleep 1; echo {x}"
     )
     with Tuner({"x": range(40)}, max_trials=40) as tuner, batch(command, tmp_path) as launcher:
         run(tuner, launcher, progress=False)  # the lost one is started again
-    assert sorted(trial.value for trial in tuner.history if trial.value is not None) == list(range(40))
+    assert sorted(trial.value for trial in tuner.history if trial.value is not None) == list(
+        range(40)
+    )
     assert [str(path.name) for path in (tmp_path / "trials" / "jobs").glob("*.sh")]
-    assert len({str(trial.where["job"]).partition("_")[0] for trial in tuner.history}) == 2  # an array, and the lost one
+    # an array, and the lost one
+    assert len({str(trial.where["job"]).partition("_")[0] for trial in tuner.history}) == 2
 
 
 def test_a_killed_worker_is_lost_with_its_reason(slurm: Slurm, tmp_path: Path) -> None:
     with batch("kill -9 $PPID; sleep 60 # {x}", tmp_path, lost_after=60.0) as launcher:
         launcher.submit(jobs(0))
-        result = drain(launcher, 1, 20.0)[0]  # at once, not after the time of grace: its script saw it
-        assert result.state == "lost" and "lost its supervisor" in str(result.error) and "Killed" in str(result.error)
+        # at once, since its script saw it, not after the time of grace
+        result = drain(launcher, 1, 20.0)[0]
+        assert (
+            result.state == "lost"
+            and "lost its supervisor" in str(result.error)
+            and "Killed" in str(result.error)
+        )
         assert result.times[1] is not None
 
 
@@ -59,7 +68,9 @@ def test_functions_and_gpus_of_jobs_that_hold_several_trials(slurm: Slurm, tmp_p
         assert (results[3].value, results[4].value, results[95].state) == (9.0, 16.0, "failed")
         assert results[3].where["job"] == results[4].where["job"] != results[95].where["job"]
     show = 'echo "$CUDA_VISIBLE_DEVICES" >&2; echo {x}'
-    with batch(show, tmp_path, per_job=2, gpus=1, setup=["export CUDA_VISIBLE_DEVICES=2,6"]) as launcher:
+    with batch(
+        show, tmp_path, per_job=2, gpus=1, setup=["export CUDA_VISIBLE_DEVICES=2,6"]
+    ) as launcher:
         launcher.submit(jobs(0, 1))
         drain(launcher, 2)
     assert [(tmp_path / "trials" / id / "stderr").read_text() for id in "01"] == ["2\n", "6\n"]
@@ -70,7 +81,9 @@ def test_a_cancelled_trial_ends_with_its_tree_and_no_other(slurm: Slurm, tmp_pat
     with batch(f"setsid sleep {sign} & sleep {sign}; echo {{x}}", tmp_path) as launcher:
         launcher.submit(jobs(0, 1))
         assert eventually(lambda: len(marked(f"sleep {sign}")) == 4, 20.0)
-        assert eventually(lambda: all((tmp_path / "trials" / id / "process.json").exists() for id in "01"))
+        assert eventually(
+            lambda: all((tmp_path / "trials" / id / "process.json").exists() for id in "01")
+        )
         launcher.cancel(0)
         assert drain(launcher, 1)[0].state == "stopped"
         assert len(slurm.jobs()) >= 1 and marked(sign) != []
@@ -88,9 +101,12 @@ def test_a_waiting_trial_is_cancelled_in_the_queue(slurm: Slurm, tmp_path: Path)
         assert len(slurm.jobs()) == 1
 
 
-def test_the_wall_time_of_the_queue_is_survived_by_its_checkpoint(slurm: Slurm, tmp_path: Path) -> None:
+def test_the_wall_time_of_the_queue_is_survived_by_its_checkpoint(
+    slurm: Slurm, tmp_path: Path
+) -> None:
     command = (
-        'test -e "$DSICE_DIR/checkpoint" && {{ echo {x}; exit; }}; touch "$DSICE_DIR/checkpoint"; scancel $SLURM_JOB_ID; sleep 60'
+        'test -e "$DSICE_DIR/checkpoint" && {{ echo {x}; exit; }}; '
+        'touch "$DSICE_DIR/checkpoint"; scancel $SLURM_JOB_ID; sleep 60'
     )
     with batch(command, tmp_path, requeue=1) as launcher:
         launcher.submit(jobs(5))
@@ -105,13 +121,17 @@ def test_what_slurm_refuses_is_shown(slurm: Slurm, tmp_path: Path) -> None:
     ):
         with batch("echo {x}", tmp_path, resources=resources) as launcher:
             with pytest.raises(
-                LaunchError, match=rf"slurm refused the job\ncommand: sbatch --parsable \S+\n[\s\S]*{reason}[\s\S]*script: "
+                LaunchError,
+                match=r"slurm refused the job\ncommand: sbatch --parsable \S+\n"
+                rf"[\s\S]*{reason}[\s\S]*script: ",
             ):
                 launcher.submit(jobs(0, 1))
             assert launcher.collect(0.0) == [] and launcher.attach(jobs(0)) == []
 
 
-def test_a_controller_that_is_away_is_waited_for(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_that_is_away_is_waited_for(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with batch("sleep 2; echo {x}", tmp_path) as launcher:
         launcher.submit(jobs(0))
         conf = slurm.conf.read_text()
@@ -130,15 +150,21 @@ COORDINATOR = """
 import sys
 from dsice import Tuner, run
 from dsice.launchers import Batch
-command = 'echo run >> "$DSICE_DIR/runs"; while test ! -e "$DSICE_DIR/../go"; do sleep 0.2; done; echo {x}'
+command = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    'while test ! -e "$DSICE_DIR/../go"; do sleep 0.2; done; echo {x}'
+)
+launcher = Batch(command, slots=40, directory=sys.argv[1] + "/trials", poll=1.0)
 with Tuner({"x": range(40)}, journal=sys.argv[1] + "/journal.jsonl") as tuner:
-    run(tuner, Batch(command, slots=40, directory=sys.argv[1] + "/trials", poll=1.0), progress=False)
+    run(tuner, launcher, progress=False)
 print(sorted(int(trial.value) for trial in tuner.history))
 """
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_forty_jobs_are_taken_over_from_a_coordinator_that_was_ended(slurm: Slurm, tmp_path: Path, sign: signal.Signals) -> None:
+def test_forty_jobs_are_taken_over_from_a_coordinator_that_was_ended(
+    slurm: Slurm, tmp_path: Path, sign: signal.Signals
+) -> None:
     command = [sys.executable, "-c", COORDINATOR, str(tmp_path)]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert eventually(lambda: len(list(tmp_path.glob("trials/*/runs"))) == 40, 60.0)

@@ -26,8 +26,16 @@ from tests.launchers.helpers import drain, eventually
 
 
 @pytest.mark.parametrize("name", ["dask", "ray", "mpi"])
-def test_an_engine_that_is_not_installed_names_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("distributed", "ray", "mpi4py", "mpi4py.futures", *(f"dsice.launchers.futures.{n}" for n in ("dask", "ray"))):
+def test_an_engine_that_is_not_installed_names_its_extra(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (
+        "distributed",
+        "ray",
+        "mpi4py",
+        "mpi4py.futures",
+        *(f"dsice.launchers.futures.{n}" for n in ("dask", "ray")),
+    ):
         monkeypatch.delitem(sys.modules, module, raising=False)
     for module in ("distributed", "ray", "mpi4py"):
         monkeypatch.setitem(sys.modules, module, None)
@@ -93,7 +101,10 @@ def test_a_shell_command_as_work_is_refused() -> None:
 def test_an_executor_that_was_shut_down_is_a_clear_error() -> None:
     pool = threads()
     pool.shutdown()
-    with Futures(programs.square, pool) as launcher, pytest.raises(LaunchError, match="takes no more trials"):
+    with (
+        Futures(programs.square, pool) as launcher,
+        pytest.raises(LaunchError, match="takes no more trials"),
+    ):
         launcher.submit([Job(0, {"x": 1})])
 
 
@@ -118,7 +129,9 @@ def test_metrics_and_repeats_and_where() -> None:
         launcher.submit([Job(0, {"code": "{'loss': 1, 'yes': True}"}), Job(1, {"code": "[1, 2]"})])
         results = drain(launcher, 2)
     assert results[0].metrics == {"loss": 1.0, "yes": 1.0} and results[1].value == [1.0, 2.0]
-    assert results[0].where["host"] == os.uname().nodename and results[0].where["pid"] != os.getpid()
+    assert (
+        results[0].where["host"] == os.uname().nodename and results[0].where["pid"] != os.getpid()
+    )
 
 
 def environment(x: int) -> dict[str, float]:
@@ -160,7 +173,10 @@ def test_a_curve_that_nobody_hears_is_said_once() -> None:
 
         return int(dsice.step(0, 1.0)) + int(dsice.step(1, 1.0))
 
-    with Futures(calls, threads) as launcher, pytest.warns(DsiceWarning, match=r"dsice.step 2 times.*directory=") as warned:
+    with (
+        Futures(calls, threads) as launcher,
+        pytest.warns(DsiceWarning, match=r"dsice.step 2 times.*directory=") as warned,
+    ):
         launcher.submit([Job(i, {"x": i}) for i in range(2)])
         assert drain(launcher, 2)[0].value == 0.0
     assert len(warned) == 1
@@ -179,7 +195,10 @@ def test_a_trial_that_waits_in_the_queue_can_be_taken_back() -> None:
         assert begun.wait(10)
         launcher.cancel(0)  # runs already, and a thread cannot be ended
         launcher.cancel(1)
-        assert {id: (r.state, r.value) for id, r in drain(launcher, 2).items()} == {0: ("done", 0.0), 1: ("stopped", None)}
+        assert {id: (r.state, r.value) for id, r in drain(launcher, 2).items()} == {
+            0: ("done", 0.0),
+            1: ("stopped", None),
+        }
 
 
 def test_close_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,10 +230,19 @@ def test_those_in_flight_with_a_killer_run_apart_afterwards() -> None:
 
 def test_run_takes_it_like_any_launcher(tmp_path: Path) -> None:
     with Tuner({"x": range(5), "y": range(4)}, journal=tmp_path / "run.jsonl") as tuner:
-        with Futures(lambda x, y: (x - 3) ** 2 + y, processes, directory=tmp_path / "trials") as launcher:
+        with Futures(
+            lambda x, y: (x - 3) ** 2 + y, processes, directory=tmp_path / "trials"
+        ) as launcher:
             run(tuner, launcher, progress=False)
-        assert len(tuner.history) == 20 and tuner.best is not None and dict(tuner.best.params) == {"x": 3, "y": 0}
-        assert all(isinstance(trial.where["pid"], int) and trial.seconds is not None for trial in tuner.history)
+        assert (
+            len(tuner.history) == 20
+            and tuner.best is not None
+            and dict(tuner.best.params) == {"x": 3, "y": 0}
+        )
+        assert all(
+            isinstance(trial.where["pid"], int) and trial.seconds is not None
+            for trial in tuner.history
+        )
 
 
 def test_the_last_result_counts_when_an_id_comes_again(tmp_path: Path) -> None:
@@ -239,9 +267,14 @@ def cost(x, y):
     return (x - 3) ** 2 + y
 
 if __name__ == "__main__":
-    with MPIPoolExecutor() as pool, Tuner({"x": range(5), "y": range(3)}) as tuner, Futures(cost, pool) as launcher:
+    with (
+        MPIPoolExecutor() as pool,
+        Tuner({"x": range(5), "y": range(3)}) as tuner,
+        Futures(cost, pool) as launcher,
+    ):
         run(tuner, launcher, progress=False)
-        print(launcher.slots, len(tuner.history), dict(tuner.best.params), len({t.where["pid"] for t in tuner.history}) > 1)
+        pids = {t.where["pid"] for t in tuner.history}
+        print(launcher.slots, len(tuner.history), dict(tuner.best.params), len(pids) > 1)
 """
 
 
@@ -254,9 +287,13 @@ def test_under_mpiexec_the_other_ranks_are_the_workers(tmp_path: Path) -> None:
     (tmp_path / "tune.py").write_text(MPI)
     command = [mpiexec, "-n", "4", sys.executable, "-m", "mpi4py.futures", "tune.py"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+    )
     assert (
-        done.stdout.split(" ", 2)[:2] == ["3", "15"] and "'x': 3, 'y': 0" in done.stdout and done.stdout.strip().endswith("True")
+        done.stdout.split(" ", 2)[:2] == ["3", "15"]
+        and "'x': 3, 'y': 0" in done.stdout
+        and done.stdout.strip().endswith("True")
     ), done
 
 
@@ -280,7 +317,10 @@ def test_what_is_prepared_is_handed_to_functions_of_a_pool(executor: Any, tmp_pa
 
 
 def test_a_preparation_needs_a_directory() -> None:
-    with Futures(programs.square, threads) as launcher, pytest.raises(LaunchError, match=r"Futures\(\.\.\., directory="):
+    with (
+        Futures(programs.square, threads) as launcher,
+        pytest.raises(LaunchError, match=r"Futures\(\.\.\., directory="),
+    ):
         launcher.submit([Job(0, kind="prepare", work=programs.square)])
 
 
@@ -309,11 +349,15 @@ def works(psutil: Any, pid: int) -> bool:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals on this system")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_coordinator_that_is_terminated_leaves_no_workers_of_its_own_pool(name: str, tmp_path: Path) -> None:
+def test_a_coordinator_that_is_terminated_leaves_no_workers_of_its_own_pool(
+    name: str, tmp_path: Path
+) -> None:
     psutil = pytest.importorskip("psutil")
     script = tmp_path / "tune.py"
     script.write_text(TERMINATED)
-    coordinator = subprocess.Popen([sys.executable, str(script), str(tmp_path)], start_new_session=True)
+    coordinator = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)], start_new_session=True
+    )
     files = [tmp_path / "0.pid", tmp_path / "1.pid"]
     try:
         assert eventually(lambda: all(file.exists() and file.read_text() for file in files))
@@ -327,7 +371,8 @@ def test_a_coordinator_that_is_terminated_leaves_no_workers_of_its_own_pool(name
 
 def test_workers_of_a_pool_end_on_a_signal_as_ever() -> None:
     """What the coordinator does on SIGTERM is not inherited by workers that it forks."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ray, which other tests start here, has one of its own
+    # ray, which other tests start in this process, has its own handler
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = "__import__('os').kill(__import__('os').getpid(), 15)"
     try:
         with Futures(programs.returns, lambda: ProcessPoolExecutor(1)) as launcher:

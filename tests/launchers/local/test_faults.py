@@ -24,13 +24,29 @@ CASES = {
     "hangs": ("sleep {mark}", "timed_out", "timeout=3"),
     "hangs and is deaf": ("trap '' TERM; sleep {mark}; sleep {mark}", "timed_out", "timeout=3"),
     "suspends itself": ("kill -STOP $$", "timed_out", "timeout=3"),
-    "kills its supervisor": ("sleep {mark} & setsid sleep {mark} & kill -9 $PPID; sleep {mark}", "lost", "killed by signal 9"),
+    "kills its supervisor": (
+        "sleep {mark} & setsid sleep {mark} & kill -9 $PPID; sleep {mark}",
+        "lost",
+        "killed by signal 9",
+    ),
     "suspends its supervisor": ("kill -STOP $PPID; sleep {mark}", "timed_out", "did not answer"),
-    "removes its directory": ('rm -rf "$DSICE_DIR"; sleep {mark} & echo 1', "lost", "without a record"),
+    "removes its directory": (
+        'rm -rf "$DSICE_DIR"; sleep {mark} & echo 1',
+        "lost",
+        "without a record",
+    ),
     "leaves a child": ("sleep {mark} & echo 1", "done", ""),
     "leaves a deaf child": ("(trap '' TERM; sleep {mark}; sleep {mark}) & echo 1", "done", ""),
-    "leaves a daemon": ("setsid sh -c 'sleep {mark} & sleep {mark}' & sleep 0.2; echo 1", "done", ""),
-    "leaves one with an empty environment": ("env -i setsid sleep {mark} & sleep 0.2; echo 1", "done", ""),
+    "leaves a daemon": (
+        "setsid sh -c 'sleep {mark} & sleep {mark}' & sleep 0.2; echo 1",
+        "done",
+        "",
+    ),
+    "leaves one with an empty environment": (
+        "env -i setsid sleep {mark} & sleep 0.2; echo 1",
+        "done",
+        "",
+    ),
     "prints a lot": ("head -c 200000000 /dev/zero; echo; echo 1", "done", ""),
     "prints a lot without a line": ("head -c 50000000 /dev/zero", "failed", "not JSON"),
     "is well": ("echo 1", "done", ""),
@@ -39,8 +55,13 @@ CASES = {
 
 def test_each_misbehaves_alone_and_nothing_is_left(tmp_path: Path) -> None:
     sign, before = mark(), psutil.Process().memory_info().rss
-    with Local("eval {code}", slots=len(CASES), timeout=3, grace=0.3, directory=tmp_path) as launcher:
-        jobs = [Job(i, {"code": case[0].replace("{mark}", sign)}) for i, case in enumerate(CASES.values())]
+    with Local(
+        "eval {code}", slots=len(CASES), timeout=3, grace=0.3, directory=tmp_path
+    ) as launcher:
+        jobs = [
+            Job(i, {"code": case[0].replace("{mark}", sign)})
+            for i, case in enumerate(CASES.values())
+        ]
         launcher.submit(jobs)
         results = drain(launcher, len(jobs))
         assert eventually(lambda: not marked(sign), 2.0), marked(sign)
@@ -72,7 +93,10 @@ def test_cancel_ends_the_whole_tree() -> None:
 
 
 def test_a_cancelled_program_may_say_goodbye(tmp_path: Path) -> None:
-    command = 'trap \'echo saved > "$DSICE_DIR/checkpoint"; exit\' TERM; touch "$DSICE_DIR/up"; while :; do sleep 0.05; done'
+    command = (
+        "trap 'echo saved > \"$DSICE_DIR/checkpoint\"; exit' TERM; "
+        'touch "$DSICE_DIR/up"; while :; do sleep 0.05; done'
+    )
     with Local(command, directory=tmp_path, slots=1, grace=5.0) as launcher:
         launcher.submit([Job(0)])
         assert eventually((tmp_path / "0" / "up").exists)
@@ -101,7 +125,9 @@ def cancelled(kinds: list[str], directory: Path, stop_grace: float) -> list[Resu
     """Results of trials that were cancelled after their first step."""
     with Local(climbs, directory=directory, slots=len(kinds), stop_grace=stop_grace) as launcher:
         launcher.submit([Job(i, {"kind": kind}) for i, kind in enumerate(kinds)])
-        assert eventually(lambda: all((directory / str(i) / "steps").exists() for i in range(len(kinds))), 60.0)
+        assert eventually(
+            lambda: all((directory / str(i) / "steps").exists() for i in range(len(kinds))), 60.0
+        )
         for i in range(len(kinds)):
             launcher.cancel(i)
             launcher.cancel(i)
@@ -121,8 +147,12 @@ def test_a_cancelled_trial_that_is_deaf_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_shell_trial_that_listens_gives_its_last_value(tmp_path: Path) -> None:
-    command = 'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
-    with Local(command + 'touch "$DSICE_DIR/stopping"; echo 7', directory=tmp_path, slots=1) as launcher:
+    command = (
+        'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; '
+        'until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
+        'touch "$DSICE_DIR/stopping"; echo 7'
+    )
+    with Local(command, directory=tmp_path, slots=1) as launcher:
         launcher.submit([Job(0)])
         assert eventually((tmp_path / "0" / "steps").exists)
         launcher.cancel(0)
@@ -153,10 +183,16 @@ def test_what_was_measured_stands_whatever_the_process_does_afterwards() -> None
         assert (result := drain(launcher, 1)[0]).state == "done" and result.value == 7.0
 
 
-def test_the_machine_refusing_a_process_is_no_fault_of_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_refusing_a_process_is_no_fault_of_the_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with Local("echo {x}", slots=3) as launcher:
         real = subprocess.Popen
-        monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: (_ for _ in ()).throw(BlockingIOError(11, "no more processes")))
+        monkeypatch.setattr(
+            subprocess,
+            "Popen",
+            lambda *a, **k: (_ for _ in ()).throw(BlockingIOError(11, "no more processes")),
+        )
         launcher.submit([Job(0, {"x": 1})])
         monkeypatch.setattr(subprocess, "Popen", real)
         launcher.submit([Job(1, {"x": 1})])
@@ -165,7 +201,9 @@ def test_the_machine_refusing_a_process_is_no_fault_of_the_trial(monkeypatch: py
         assert results[1].value == 1.0
 
 
-def test_a_temporary_directory_goes_unless_its_logs_are_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_directory_goes_unless_its_logs_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with Local("test {x} = 1 && echo 1", slots=2) as launcher:
         launcher.submit([Job(0, {"x": 0})])
@@ -195,7 +233,14 @@ if sys.argv[3] == "wait":
 def test_trials_without_a_directory_end_with_their_coordinator(how: str) -> None:
     sign = mark()
     stay = "leave" if how == "forgets to close" else "wait"
-    code = [sys.executable, "-c", COORDINATOR, f"setsid sleep {sign} & sleep {sign}; echo {{x}}", "", stay]
+    code = [
+        sys.executable,
+        "-c",
+        COORDINATOR,
+        f"setsid sleep {sign} & sleep {sign}; echo {{x}}",
+        "",
+        stay,
+    ]
     coordinator = subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert coordinator.stdout is not None and coordinator.stdout.readline() == b"up\n"
     if how != "forgets to close":
@@ -207,14 +252,18 @@ def test_trials_without_a_directory_end_with_their_coordinator(how: str) -> None
 
 def test_ctrl_c_at_the_terminal_reaches_the_coordinator_only(tmp_path: Path) -> None:
     code = (
-        "import signal, sys; from dsice.launchers import Job, Local; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "import signal, sys; from dsice.launchers import Job, Local; "
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "with Local('sleep 0.7; echo 5', directory=sys.argv[1], slots=1) as launcher:\n"
         "    launcher.submit([Job(0)]); print('up', flush=True)\n"
         "    while not (news := launcher.collect(1)): pass\n"
         "    print(news[0].state, news[0].value)"
     )
     coordinator = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert coordinator.stdout is not None and coordinator.stdout.readline() == "up\n"
     assert eventually((tmp_path / "0" / "process.json").exists)

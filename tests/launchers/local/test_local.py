@@ -37,7 +37,9 @@ def call(function: Any, *, options: dict[str, Any] | None = None, **params: Any)
         ("warming up\\n\\n  7 \\n\\n", 7.0, {}),
     ],
 )
-def test_the_last_line_of_stdout_is_the_measurement(line: str, value: object, metrics: dict[str, float]) -> None:
+def test_the_last_line_of_stdout_is_the_measurement(
+    line: str, value: object, metrics: dict[str, float]
+) -> None:
     result = shell(f"printf '{line.replace('{', '{{').replace('}', '}}')}'")
     assert (result.state, result.value, dict(result.metrics)) == ("done", value, metrics)
 
@@ -45,7 +47,10 @@ def test_the_last_line_of_stdout_is_the_measurement(line: str, value: object, me
 @pytest.mark.parametrize("line", ["NaN", "null", "[null]", '{{"value": null}}'])
 def test_null_and_nan_are_passed_on(line: str) -> None:
     result = shell(f"echo '{line}'")
-    values = [*result.metrics.values(), *(result.value if isinstance(result.value, list) else [result.value])]
+    values = [
+        *result.metrics.values(),
+        *(result.value if isinstance(result.value, list) else [result.value]),
+    ]
     assert result.state == "done" and any(isinstance(v, float) and math.isnan(v) for v in values)
 
 
@@ -65,7 +70,9 @@ def test_null_and_nan_are_passed_on(line: str) -> None:
         ("no_such_program {x:1}", "exit code 127"),
     ],
 )
-def test_no_measurement_says_why_and_where_to_look(command: str, reason: str, tmp_path: Path) -> None:
+def test_no_measurement_says_why_and_where_to_look(
+    command: str, reason: str, tmp_path: Path
+) -> None:
     import re
 
     result = shell(command, directory=tmp_path)
@@ -78,7 +85,12 @@ def test_no_measurement_says_why_and_where_to_look(command: str, reason: str, tm
 def test_the_times_of_a_trial() -> None:
     result = shell("sleep 0.3; echo 1")
     queued, started, ended = result.times
-    assert queued is not None and started is not None and ended is not None and queued <= started <= ended
+    assert (
+        queued is not None
+        and started is not None
+        and ended is not None
+        and queued <= started <= ended
+    )
     assert result.seconds is not None and 0.3 <= result.seconds <= ended - started + 0.1
 
 
@@ -141,7 +153,12 @@ def test_a_function_that_cannot_travel_is_refused_at_once() -> None:
 
 def test_params_keep_their_types() -> None:
     params: dict[str, Any] = {"i": 3, "f": 0.1, "b": True, "n": None, "s": "a 'b' \u00e9"}
-    kept = call(lambda **p: float(p == params and [type(v) for v in p.values()] == [int, float, bool, type(None), str]), **params)
+    kept = call(
+        lambda **p: float(
+            p == params and [type(v) for v in p.values()] == [int, float, bool, type(None), str]
+        ),
+        **params,
+    )
     assert kept.value == 1.0
     with pytest.raises(LaunchError, match=r"'x'.*JSON"):
         call(programs.square, x={1})
@@ -155,9 +172,23 @@ def test_the_environment_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with Local(command, slots=2, directory=tmp_path, env={"NEW": "2", "OLD": None}) as launcher:
         launcher.submit([Job(3, {"x": 1}, stage=2, parent=1), Job(4)])
         drain(launcher, 2)
-    seen = [dict(line.split("=", 1) for line in (tmp_path / id / "env").read_text().splitlines() if "=" in line) for id in "34"]
-    assert seen[0]["DSICE_TRIAL"] == "3" and seen[0]["DSICE_STAGE"] == "2" and seen[0]["NEW"] == "2" and "OLD" not in seen[0]
-    assert seen[0]["DSICE_DIR"] == str(tmp_path / "3") and seen[0]["DSICE_PARENT_DIR"] == str(tmp_path / "1")
+    seen = [
+        dict(
+            line.split("=", 1)
+            for line in (tmp_path / id / "env").read_text().splitlines()
+            if "=" in line
+        )
+        for id in "34"
+    ]
+    assert (
+        seen[0]["DSICE_TRIAL"] == "3"
+        and seen[0]["DSICE_STAGE"] == "2"
+        and seen[0]["NEW"] == "2"
+        and "OLD" not in seen[0]
+    )
+    assert seen[0]["DSICE_DIR"] == str(tmp_path / "3") and seen[0]["DSICE_PARENT_DIR"] == str(
+        tmp_path / "1"
+    )
     assert "DSICE_PARENT_DIR" not in seen[1]
     assert {s["DSICE_SLOT"] for s in seen} == {"0", "1"}
     assert (tmp_path / "3" / "params.json").read_text().strip() == '{"x": 1}'
@@ -166,8 +197,11 @@ def test_the_environment_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_work_of_its_own_replaces_the_program(tmp_path: Path) -> None:
     with Local("echo 1", directory=tmp_path, slots=2) as launcher:
-        launcher.submit([Job(0, kind="prepare", work="echo 5"), Job(1, {"x": 3}, work=programs.square)])
-        assert {id: r.value for id, r in drain(launcher, 2).items()} == {0: None, 1: 9.0}  # a preparation measures nothing
+        launcher.submit(
+            [Job(0, kind="prepare", work="echo 5"), Job(1, {"x": 3}, work=programs.square)]
+        )
+        # a preparation measures nothing
+        assert {id: r.value for id, r in drain(launcher, 2).items()} == {0: None, 1: 9.0}
     assert (tmp_path / "prepare-0" / "stdout").read_text() == "5\n"
 
 
@@ -198,13 +232,18 @@ def test_a_wrong_placeholder_starts_nothing() -> None:
 def test_a_directory_of_someone_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "thesis.txt").write_text("precious")
-    with Local("echo 1", directory=tmp_path) as launcher, pytest.raises(LaunchError, match="left alone"):
+    with (
+        Local("echo 1", directory=tmp_path) as launcher,
+        pytest.raises(LaunchError, match="left alone"),
+    ):
         launcher.submit([Job(0)])
     assert (tmp_path / "0" / "thesis.txt").read_text() == "precious"
 
 
 def test_a_second_submission_starts_in_a_fresh_directory(tmp_path: Path) -> None:
-    with Local('ls "$DSICE_DIR" | wc -l; mkdir "$DSICE_DIR/checkpoint"; echo "{x}"', directory=tmp_path) as launcher:
+    with Local(
+        'ls "$DSICE_DIR" | wc -l; mkdir "$DSICE_DIR/checkpoint"; echo "{x}"', directory=tmp_path
+    ) as launcher:
         for x in (1, 2):
             launcher.submit([Job(0, {"x": x})])
             assert drain(launcher, 1)[0].value == x
@@ -213,7 +252,10 @@ def test_a_second_submission_starts_in_a_fresh_directory(tmp_path: Path) -> None
 
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with Local("echo 1", directory=tmp_path / "file") as launcher, pytest.raises(LaunchError, match="cannot be used"):
+    with (
+        Local("echo 1", directory=tmp_path / "file") as launcher,
+        pytest.raises(LaunchError, match="cannot be used"),
+    ):
         launcher.submit([Job(0)])
 
 

@@ -16,7 +16,8 @@ from tests.launchers.helpers import drain
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 linux = pytest.mark.skipif(not CORES, reason="only Linux binds processes to cores")
 SHOW = (
-    f"{sys.executable} -c \"import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['HIP_VISIBLE_DEVICES'],"
+    f'{sys.executable} -c "import os; '
+    "print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['HIP_VISIBLE_DEVICES'],"
     " os.environ['DSICE_SLOT'], sep='|')\" > $DSICE_DIR/seen; sleep 0.3; echo 1"
 )
 
@@ -37,10 +38,16 @@ def test_each_slot_has_its_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_named_gpus_are_shared_by_more_slots(tmp_path: Path) -> None:
     launcher = Local(SHOW, gpus=["2,3", "MIG-7"], slots=3, directory=tmp_path)
-    assert seen(launcher, 3, tmp_path) == [["2,3", "2,3", "0"], ["2,3", "2,3", "2"], ["MIG-7", "MIG-7", "1"]]
+    assert seen(launcher, 3, tmp_path) == [
+        ["2,3", "2,3", "0"],
+        ["2,3", "2,3", "2"],
+        ["MIG-7", "MIG-7", "1"],
+    ]
 
 
-def test_the_gpus_that_a_scheduler_gave_are_the_ones_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpus_that_a_scheduler_gave_are_the_ones_to_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,4")
     assert [s[0] for s in seen(Local(SHOW, gpus=2, directory=tmp_path), 2, tmp_path)] == ["4", "6"]
     with pytest.raises(OptionError, match=r"gpus=3.*'6,4'.*2"):
@@ -48,13 +55,24 @@ def test_the_gpus_that_a_scheduler_gave_are_the_ones_to_use(tmp_path: Path, monk
 
 
 def bound() -> dict[str, float]:
-    """Where this process may run, also after another program was started, and how many threads it is told to use."""
+    """Cores of this process and of a program it starts, and how many threads it is told to use."""
     import subprocess
 
     text = "import os; print(min(os.sched_getaffinity(0)), len(os.sched_getaffinity(0)))"
-    first, count = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
-    threads = [float(os.environ[name]) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")]
-    return {"first": float(first), "count": float(count), "omp": threads[0], "blas": threads[1], "numba": threads[2]}
+    first, count = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True
+    ).stdout.split()
+    threads = [
+        float(os.environ[name])
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    ]
+    return {
+        "first": float(first),
+        "count": float(count),
+        "omp": threads[0],
+        "blas": threads[1],
+        "numba": threads[2],
+    }
 
 
 @linux

@@ -39,7 +39,11 @@ def ask(table: Table, **params: Any) -> Result:
 
 def test_the_space_of_a_full_table() -> None:
     table = Table(full())
-    axes: dict[str, Any] = {"x": Ordinal([1, 2, 4]), "y": Ordinal([0.01, 0.1]), "opt": Choice(["adam", "sgd"])}
+    axes: dict[str, Any] = {
+        "x": Ordinal([1, 2, 4]),
+        "y": Ordinal([0.01, 0.1]),
+        "opt": Choice(["adam", "sgd"]),
+    }
     assert table.space == Space(axes) and table.coverage == 1.0
     assert all(type(v) is int for v in table.space.axes["x"].values)
 
@@ -49,7 +53,9 @@ def test_every_logged_point_comes_back_with_its_value() -> None:
     table = Table(frame)
     for point in table.space.points():
         params = table.space.params(tuple(point))
-        row = frame[(frame.x == params["x"]) & (frame.y == params["y"]) & (frame.opt == params["opt"])]
+        row = frame[
+            (frame.x == params["x"]) & (frame.y == params["y"]) & (frame.opt == params["opt"])
+        ]
         result = ask(table, **params)
         assert (result.state, result.value) == ("done", float(row.objective.iloc[0]))
         assert result.seconds is None
@@ -61,7 +67,8 @@ def test_files_give_the_same_as_the_frame(name: str, tmp_path: Path) -> None:
     if name.endswith("parquet"):
         full().to_parquet(path)
     else:
-        full().to_csv(path, sep="\t" if "tsv" in name else ",")  # with the row numbers, as it is often saved
+        # with row numbers, as tables are often saved
+        full().to_csv(path, sep="\t" if "tsv" in name else ",")
     table = Table(str(path))
     assert table.space == Table(full()).space
     assert ask(table, x=4, y=0.01, opt="sgd").value == 40.51
@@ -97,7 +104,9 @@ def test_repeated_rows_are_repeats_and_bad_ones_count_less() -> None:
     table = Table(frame, metrics=["acc"])
     assert table.space.names == ("x",)
     repeats, single, half, failed = (ask(table, x=x) for x in (1, 2, 3, 4))
-    assert repeats.value == [1.0, 3.0] and repeats.seconds == 7.0 and repeats.metrics == {"acc": 0.5}
+    assert (
+        repeats.value == [1.0, 3.0] and repeats.seconds == 7.0 and repeats.metrics == {"acc": 0.5}
+    )
     assert single.value == 5.0 and single.seconds is None
     assert half.value == 7.0 and half.metrics == {"acc": 0.5}
     assert failed.state == "failed" and failed.seconds == 9.0 and "row 7" in str(failed.error)
@@ -114,27 +123,44 @@ def test_ranks_against_sorting(maximize: bool) -> None:
     ranks = good.objective.rank(method="min", ascending=not maximize).astype(int)
     assert [table.rank({"x": x}, maximize=maximize) for x in good.x] == ranks.tolist()
     params, value = table.optimum(maximize=maximize)
-    assert value == (good.objective.max() if maximize else good.objective.min()) and table.rank(params, maximize=maximize) == 1
+    assert (
+        value == (good.objective.max() if maximize else good.objective.min())
+        and table.rank(params, maximize=maximize) == 1
+    )
     assert table.better(value, maximize=maximize) == 0 and table.median == good.objective.median()
     with pytest.raises(TableError, match="no measurement"):
         table.rank({"x": int(frame.x[0])})
 
 
 def test_levels_may_be_given() -> None:
-    table = Table(full(), params={"x": [1, 2, 4, 8], "opt": Choice(["sgd", "adam"]), "y": [0.1, 0.01]})
+    table = Table(
+        full(), params={"x": [1, 2, 4, 8], "opt": Choice(["sgd", "adam"]), "y": [0.1, 0.01]}
+    )
     assert table.space.names == ("x", "opt", "y") and table.space.shape == (4, 2, 2)
-    assert table.space.axes["opt"].values == ("sgd", "adam") and table.space.axes["y"].values == (0.1, 0.01)
+    assert table.space.axes["opt"].values == ("sgd", "adam") and table.space.axes["y"].values == (
+        0.1,
+        0.01,
+    )
     assert table.coverage == 12 / 16 and table.space.count == 12
     assert ask(table, x=1, y=0.1, opt="adam").value == 10.1
 
 
 def test_names_of_nothing_are_fine_names_of_levels(tmp_path: Path) -> None:
     path = tmp_path / "t.csv.gz"
-    path.write_bytes(gzip.compress(b"opt,flag,objective\nNone,True,1\nNA,False,NaN\nadam,True,n/a\n"))
+    path.write_bytes(
+        gzip.compress(b"opt,flag,objective\nNone,True,1\nNA,False,NaN\nadam,True,n/a\n")
+    )
     table = Table(path)
-    assert table.space.axes == {"opt": Choice(["NA", "None", "adam"]), "flag": Choice([False, True])}
+    assert table.space.axes == {
+        "opt": Choice(["NA", "None", "adam"]),
+        "flag": Choice([False, True]),
+    }
     assert ask(table, opt="None", flag=True).value == 1.0
-    assert ask(table, opt="NA", flag=False).state == ask(table, opt="adam", flag=True).state == "failed"
+    assert (
+        ask(table, opt="NA", flag=False).state
+        == ask(table, opt="adam", flag=True).state
+        == "failed"
+    )
 
 
 def test_values_that_travelled_through_text_match() -> None:
@@ -162,15 +188,23 @@ def wrong(frame: pd.DataFrame, column: str, values: list[Any]) -> pd.DataFrame:
         (wrong(full(), "x", [1, None] * 6), {}, r"parameter 'x' is empty in row 1"),
         (wrong(full(), "objective", ["1", "bad"] * 6), {}, r"'objective' holds 'bad' in row 1"),
         (wrong(full(), "valid", ["yes", "perhaps"] * 6), {}, r"'valid' holds 'perhaps' in row 1"),
-        (pd.DataFrame({"x": range(99), "t": np.linspace(0, 1, 99), "objective": 0.0}), {}, r"'t'.*looks measured.*metrics="),
+        (
+            pd.DataFrame({"x": range(99), "t": np.linspace(0, 1, 99), "objective": 0.0}),
+            {},
+            r"'t'.*looks measured.*metrics=",
+        ),
     ],
 )
-def test_a_wrong_table_is_explained(frame: pd.DataFrame, options: dict[str, Any], match: str) -> None:
+def test_a_wrong_table_is_explained(
+    frame: pd.DataFrame, options: dict[str, Any], match: str
+) -> None:
     with pytest.raises(TableError, match=match):
         Table(frame, **options)
 
 
-def test_wrong_files_and_options_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_files_and_options_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, content in (("a.csv", ""), ("b.parquet", "x"), ("c.xls", "x"), ("d.csv.gz", "x")):
         (tmp_path / name).write_text(content)
         with pytest.raises(TableError, match=name):
@@ -179,7 +213,9 @@ def test_wrong_files_and_options_are_explained(tmp_path: Path, monkeypatch: pyte
         Table(tmp_path / "nowhere.csv")
     with pytest.raises(TableError, match="got list"):
         Table([1, 2])  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match=r"Table\(missing='ignore'\): expected 'exclude', 'fail' or 'error'"):
+    with pytest.raises(
+        OptionError, match=r"Table\(missing='ignore'\): expected 'exclude', 'fail' or 'error'"
+    ):
         Table(full(), missing="ignore")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match=r"Table\(slots=0\): expected a whole number >= 1"):
         Table(full(), slots=0)
@@ -194,10 +230,17 @@ def test_wrong_files_and_options_are_explained(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "params", [{"x": 1, "y": 0.1}, {"x": 1, "y": 0.1, "opt": "sgd", "z": 0}, {"x": 3, "y": 0.1, "opt": "sgd"}]
+    "params",
+    [
+        {"x": 1, "y": 0.1},
+        {"x": 1, "y": 0.1, "opt": "sgd", "z": 0},
+        {"x": 3, "y": 0.1, "opt": "sgd"},
+    ],
 )
 def test_params_off_the_table_are_explained(params: dict[str, Any]) -> None:
-    with pytest.raises(TableError, match=r"needs a value of 'opt'|no parameter 'z'|not on the grid"):
+    with pytest.raises(
+        TableError, match=r"needs a value of 'opt'|no parameter 'z'|not on the grid"
+    ):
         ask(Table(full()), **params)
 
 
@@ -213,8 +256,16 @@ def test_slots_and_cancel() -> None:
 
 def test_a_journal_is_a_log(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    where: list[Any] = [When("opt == 'sgd'", "momentum"), Require(lambda p: p["lr"] < 1, name="small"), Require("lr != 0.01")]
-    axes: dict[str, Any] = {"opt": Choice(["adam", "sgd"]), "lr": [0.001, 0.01, 0.1, 1.0], "momentum": [0.0, 0.9]}
+    where: list[Any] = [
+        When("opt == 'sgd'", "momentum"),
+        Require(lambda p: p["lr"] < 1, name="small"),
+        Require("lr != 0.01"),
+    ]
+    axes: dict[str, Any] = {
+        "opt": Choice(["adam", "sgd"]),
+        "lr": [0.001, 0.01, 0.1, 1.0],
+        "momentum": [0.0, 0.9],
+    }
     told = {}
     with Tuner(Space(axes, where=where), journal=path) as tuner:
         for trial in tuner.ask(4):

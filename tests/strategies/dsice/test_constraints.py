@@ -19,7 +19,9 @@ GRID = {f"x{i}": range(8) for i in range(3)}
 def told(goal: Goal, count: int = 60, metrics: object = None) -> Tuner:
     """A random sample of the grid; the metric m grows along x0, n falls along x1."""
     tuner, rng = Tuner(GRID, goal=goal), np.random.default_rng(1)
-    for point in rng.permutation(np.stack(np.meshgrid(*[np.arange(8)] * 3), axis=-1).reshape(-1, 3))[:count].tolist():
+    for point in rng.permutation(
+        np.stack(np.meshgrid(*[np.arange(8)] * 3), axis=-1).reshape(-1, 3)
+    )[:count].tolist():
         params = dict(zip(GRID, point, strict=True))
         tuner.add(params, float(point[2]), metrics={"m": 2.0 * point[0], "n": -3.0 * point[1]})
     return tuner
@@ -43,7 +45,9 @@ def test_the_edge_is_where_the_metrics_say() -> None:
     feasible = (points[:, 0] <= 3) & (points[:, 1] <= 4)
     assert (penalty[feasible] < PENALTY / 2).all() and (penalty[~feasible] > PENALTY / 2).all()
     inside = (points[:, 0] <= 2) & (points[:, 1] <= 3)
-    assert penalty[inside].max() < 0.05 * PENALTY and penalty[points[:, 0] >= 5].min() > 0.95 * PENALTY
+    assert (
+        penalty[inside].max() < 0.05 * PENALTY and penalty[points[:, 0] >= 5].min() > 0.95 * PENALTY
+    )
 
 
 @pytest.mark.parametrize("factor", [1e-200, 1e-9, 1.0, 1e9, 1e200])
@@ -63,7 +67,11 @@ def test_a_metric_that_old_trials_lack_is_learned_from_the_new_ones() -> None:
     for trial in told(Goal()).history:
         tuner.history.write(trial if trial.id % 2 else _with(trial, late=float(trial.params["x2"])))
     penalty, points = bounds(tuner).penalty(tuner.space.points()), tuner.space.points()
-    assert penalty[(points[:, 0] <= 2) & (points[:, 2] <= 2)].max() < PENALTY / 2 < penalty[points[:, 2] >= 5].min()
+    assert (
+        penalty[(points[:, 0] <= 2) & (points[:, 2] <= 2)].max()
+        < PENALTY / 2
+        < penalty[points[:, 2] >= 5].min()
+    )
 
 
 def _with(trial: Trial, **metrics: float) -> Trial:
@@ -78,7 +86,12 @@ def study(seed: int) -> tuple[Tuner, np.ndarray[tuple[int, ...], np.dtype[np.flo
     loss = ((grid - centre) ** 2 * weight).sum(-1) + 2 * np.sin(grid).sum(-1)
     over = np.sqrt(((grid - other) ** 2).sum(-1)) + 0.5 * np.cos(2 * grid).sum(-1)
     bound = float(np.quantile(over, 0.1))
-    tuner = Tuner({f"x{i}": range(10) for i in range(4)}, DSICE(tolerance=None), goal=Goal(at_most={"m": bound}), seed=seed)
+    tuner = Tuner(
+        {f"x{i}": range(10) for i in range(4)},
+        DSICE(tolerance=None),
+        goal=Goal(at_most={"m": bound}),
+        seed=seed,
+    )
     for _ in range(5):
         for trial in tuner.ask(10):
             place = int(np.ravel_multi_index(trial.point, (10,) * 4))
@@ -88,26 +101,40 @@ def study(seed: int) -> tuple[Tuner, np.ndarray[tuple[int, ...], np.dtype[np.flo
 
 def test_fifty_trials_find_one_of_the_best_feasible_points() -> None:
     ranks = []
-    for seed in range(5):  # ranks of 1000 feasible points; with infeasible trials as bad ones only, the median is 10
+    # ranks among 1000 feasible points; the median is 10 if infeasible trials only count as bad
+    for seed in range(5):
         tuner, feasible = study(seed)
         assert tuner.best is not None and tuner.best.value is not None
         ranks.append(
-            int(np.searchsorted(feasible, tuner.best.value)) + 1 if tuner.history.goal.violation(tuner.best) == 0 else 1000
+            int(np.searchsorted(feasible, tuner.best.value)) + 1
+            if tuner.history.goal.violation(tuner.best) == 0
+            else 1000
         )
         notes = [t.note for t in tuner.history if t.note["phase"] == "line"]
-        assert notes and all(math.isfinite(note["predicted"]) and note["sd"] >= 0 for note in notes if "predicted" in note)
+        assert notes and all(
+            math.isfinite(note["predicted"]) and note["sd"] >= 0
+            for note in notes
+            if "predicted" in note
+        )
     assert sorted(ranks)[2] <= 3 and sorted(ranks)[3] <= 10
 
 
 def test_a_batch_in_parts_is_the_batch_and_a_journal_goes_on_under_bounds() -> None:
     space = Space({"x": range(9), "y": range(9), "kind": Choice(["a", "b"])})
-    whole, parts = (Tuner(space, DSICE(noise=True, tolerance=None), goal=Goal(at_most={"m": 5.0}), seed=3) for _ in "ab")
+    whole, parts = (
+        Tuner(space, DSICE(noise=True, tolerance=None), goal=Goal(at_most={"m": 5.0}), seed=3)
+        for _ in "ab"
+    )
     for _ in range(5):
         one, two = whole.ask(9), [*parts.ask(2), *parts.ask(4), *parts.ask(3)]
         assert [t.identity for t in one] == [t.identity for t in two]
         for tuner, batch in ((whole, one), (parts, list(reversed(two)))):
             for t in batch:
-                value = (t.params["x"] - 6) ** 2 + (t.params["y"] - 2) ** 2 + 3.0 * (t.params["kind"] == "b")
+                value = (
+                    (t.params["x"] - 6) ** 2
+                    + (t.params["y"] - 2) ** 2
+                    + 3.0 * (t.params["kind"] == "b")
+                )
                 tuner.tell(t, value, metrics={"m": float(t.params["x"] + t.params["y"])})
     assert whole.best is not None and whole.history.goal.violation(whole.best) == 0
     assert any(t.note["phase"] == "repeat" for t in whole.history)

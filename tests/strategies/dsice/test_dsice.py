@@ -11,7 +11,14 @@ from dsice.strategies.dsice.initial_design import InitialDesign
 from tests.conftest import bowl, conditional, fill, holes
 
 
-def rounds_to(strategy: Strategy, objective: object, shape: tuple[int, ...], target: float, seed: int, batch: int = 20) -> int:
+def rounds_to(
+    strategy: Strategy,
+    objective: object,
+    shape: tuple[int, ...],
+    target: float,
+    seed: int,
+    batch: int = 20,
+) -> int:
     tuner = Tuner({f"x{j}": range(m) for j, m in enumerate(shape)}, strategy, seed=seed)
     for number in range(1, 16):
         fill(tuner, batch, batch, objective)  # type: ignore[arg-type]
@@ -23,11 +30,16 @@ def rounds_to(strategy: Strategy, objective: object, shape: tuple[int, ...], tar
 def coupled(params: dict[str, object]) -> float:
     """A narrow valley oblique to the axes, and a second, worse one elsewhere."""
     x, y, z = (float(v) for v in params.values())  # type: ignore[arg-type]
-    return min((x - y) ** 2 + 0.1 * (x + y - 9) ** 2 + (z - 2) ** 2, 3.0 + (x - 1) ** 2 + (y - 8) ** 2 + (z - 5) ** 2)
+    return min(
+        (x - y) ** 2 + 0.1 * (x + y - 9) ** 2 + (z - 2) ** 2,
+        3.0 + (x - 1) ** 2 + (y - 8) ** 2 + (z - 5) ** 2,
+    )
 
 
 @pytest.mark.parametrize("objective, target", [(bowl, None), (coupled, 0.1)])
-def test_it_needs_far_fewer_rounds_than_random_search(objective: object, target: float | None) -> None:
+def test_it_needs_far_fewer_rounds_than_random_search(
+    objective: object, target: float | None
+) -> None:
     shape = (10, 10, 8)
     if target is None:
         target = min(objective({f"x{j}": v for j, v in enumerate(p)}) for p in np.ndindex(shape))  # type: ignore[operator]
@@ -52,7 +64,9 @@ def test_the_kernel_of_the_spread_design_is_centred_with_mean_one() -> None:
         levels = np.arange(m)
         for ordered in (True, False):
             table = _kernel(m, ordered)(levels[:, None], levels[None, :])
-            assert np.allclose(table.sum(axis=0), 0, atol=1e-9) and np.isclose(np.diag(table).mean(), 1)
+            assert np.allclose(table.sum(axis=0), 0, atol=1e-9) and np.isclose(
+                np.diag(table).mean(), 1
+            )
             assert np.linalg.eigvalsh(table).min() > -1e-9
 
 
@@ -63,11 +77,16 @@ def test_the_start_is_measured_first_and_once() -> None:
     assert sum(t.params == start for t in tuner.history) == 1
     several = Tuner(holes(), DSICE(start=[start, {"x": 0, "y": 0, "z": 1}]))
     phases = [t.note["phase"] for t in several.ask(12)]
-    assert phases[:2] == ["start", "start"] and phases == sorted(phases, key=["start", "probe", "end", "spread"].index)
+    assert phases[:2] == ["start", "start"] and phases == sorted(
+        phases, key=["start", "probe", "end", "spread"].index
+    )
 
 
 def test_around_the_start_its_neighbours_and_the_ends_of_its_axis_lines_are_measured() -> None:
-    tuner = Tuner({"x": range(9), "kind": Choice(["a", "b", "c"]), "y": range(9)}, DSICE(start={"x": 8, "kind": "b", "y": 4}))
+    tuner = Tuner(
+        {"x": range(9), "kind": Choice(["a", "b", "c"]), "y": range(9)},
+        DSICE(start={"x": 8, "kind": "b", "y": 4}),
+    )
     asked = [tuple(t.params.values()) for t in tuner.ask(10)]
     probes = [(7, "b", 4), (8, "a", 4), (8, "c", 4), (8, "b", 5), (8, "b", 3)]
     assert asked[:9] == [(8, "b", 4), *probes, (0, "b", 4), (8, "b", 8), (8, "b", 0)]
@@ -88,7 +107,10 @@ def test_notes_say_why_each_trial_was_chosen() -> None:
             step = np.array(trial.point) - np.array(centre.point)
             direction = np.array(trial.note["direction"])
             assert trial.note["width"] == np.abs(direction).sum()
-            assert not np.any(step * np.abs(direction).max() - step[direction != 0][0] * direction[direction != 0][0] * direction)
+            assert not np.any(
+                step * np.abs(direction).max()
+                - step[direction != 0][0] * direction[direction != 0][0] * direction
+            )
             assert trial.note["sd"] > 0
 
 
@@ -97,20 +119,29 @@ def test_predictions_are_in_units_of_the_score() -> None:
     one = fill(Tuner(axes), 100, batch=20, objective=bowl)
     two = fill(Tuner(axes), 100, batch=20, objective=lambda p: 500 + 3 * bowl(p))
     for a, b in zip(one.history, two.history, strict=True):
-        assert b.note.get("predicted", 0.0) == pytest.approx(500 + 3 * a.note["predicted"] if "predicted" in a.note else 0.0)
+        assert b.note.get("predicted", 0.0) == pytest.approx(
+            500 + 3 * a.note["predicted"] if "predicted" in a.note else 0.0
+        )
         assert b.note.get("sd", 0.0) == pytest.approx(3 * a.note.get("sd", 0.0))
-    promising = sorted((t for t in one.history if t.note["phase"] == "line"), key=lambda t: t.note["predicted"])
+    promising = sorted(
+        (t for t in one.history if t.note["phase"] == "line"), key=lambda t: t.note["predicted"]
+    )
     first, last = promising[: len(promising) // 4], promising[-len(promising) // 4 :]
     assert np.median([t.value for t in first]) < np.median([t.value for t in last])
 
 
 def test_max_width_keeps_the_lines_on_the_axes() -> None:
-    tuner = fill(Tuner({"x": range(9), "y": range(9), "z": range(9)}, DSICE(max_width=1)), 200, batch=20, objective=lambda p: 1.0)
+    tuner = fill(
+        Tuner({"x": range(9), "y": range(9), "z": range(9)}, DSICE(max_width=1)),
+        200,
+        batch=20,
+        objective=lambda p: 1.0,
+    )
     assert {t.note["width"] for t in tuner.history if t.note["phase"] == "line"} == {1}
 
 
 def test_it_is_no_local_search_from_one_start() -> None:
-    """The start sits in a wide basin; the better one is far away and not joined to it by a slope."""
+    """The start is in a wide basin; the better basin is far away, and no slope leads there."""
 
     def two_basins(p: dict[str, object]) -> float:
         x, y = (float(v) for v in p.values())  # type: ignore[arg-type]
@@ -119,7 +150,10 @@ def test_it_is_no_local_search_from_one_start() -> None:
     found = []
     for seed in range(5):
         tuner = fill(
-            Tuner({"x": range(28), "y": range(28)}, DSICE(start={"x": 3, "y": 3}), seed=seed), 120, batch=20, objective=two_basins
+            Tuner({"x": range(28), "y": range(28)}, DSICE(start={"x": 3, "y": 3}), seed=seed),
+            120,
+            batch=20,
+            objective=two_basins,
         )
         found.append(tuner.best.value == 0.0)  # type: ignore[union-attr]
     assert sum(found) >= 4
@@ -150,7 +184,15 @@ def test_unordered_axes_are_never_part_of_an_oblique_direction() -> None:
     assert all(n["direction"][0] == 0 for n in widths if n["width"] > 1)
 
 
-WRONG = [{"max_width": 0}, {"max_width": 1.5}, {"alpha": 0}, {"alpha": "gcv"}, {"tolerance": -1}, {"noise": 3}, {"pending": "no"}]
+WRONG = [
+    {"max_width": 0},
+    {"max_width": 1.5},
+    {"alpha": 0},
+    {"alpha": "gcv"},
+    {"tolerance": -1},
+    {"noise": 3},
+    {"pending": "no"},
+]
 
 
 @pytest.mark.parametrize("options", WRONG)
@@ -180,7 +222,11 @@ def test_under_noise_points_are_measured_again_and_the_best_is_the_models() -> N
     true_of_best, luckiest = [], []
     for seed in range(6):
         g = np.random.default_rng(seed)
-        tuner = Tuner({"x": range(9), "y": range(9), "z": range(9)}, DSICE(noise=True, tolerance=None), seed=seed)
+        tuner = Tuner(
+            {"x": range(9), "y": range(9), "z": range(9)},
+            DSICE(noise=True, tolerance=None),
+            seed=seed,
+        )
         for _ in range(5):
             trials = tuner.ask(40)
             assert sum(t.repeat > 0 for t in trials) <= 10

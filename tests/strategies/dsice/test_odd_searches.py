@@ -24,7 +24,8 @@ def test_lines_are_searched_although_most_trials_fail() -> None:
                 tuner.tell(trial, sum((v - 4) ** 2 for v in trial.params.values()))
     late = tuner.history[75:]
     assert sum(t.note["phase"] == "line" for t in late) > 0.6 * len(late)
-    assert sum(t.params["x0"] == 0 for t in late) > 3 * len(late) / 10  # the region that fails is avoided
+    # the search avoids the region that fails
+    assert sum(t.params["x0"] == 0 for t in late) > 3 * len(late) / 10
 
 
 def test_stopped_trials_count_as_not_good() -> None:
@@ -51,13 +52,20 @@ def test_the_size_of_a_penalty_does_not_matter(penalty: float) -> None:
 
 
 def test_very_long_axes_are_searched() -> None:
-    tuner = fill(Tuner({"x": range(90_000)}), 12, batch=6, objective=lambda p: (p["x"] - 40_000) ** 2)  # type: ignore[operator]
+    tuner = fill(
+        Tuner({"x": range(90_000)}),
+        12,
+        batch=6,
+        objective=lambda p: (p["x"] - 40_000) ** 2,  # type: ignore[operator]
+    )
     assert len(tuner.history) == 12
 
 
 def test_a_start_of_numpy_values_survives_the_journal(tmp_path: Path) -> None:
     start = {"x": np.int64(1), "y": np.float64(2)}
-    with Tuner({"x": range(4), "y": range(4)}, DSICE(start=start), journal=tmp_path / "j.jsonl") as tuner:
+    with Tuner(
+        {"x": range(4), "y": range(4)}, DSICE(start=start), journal=tmp_path / "j.jsonl"
+    ) as tuner:
         tuner.tell(tuner.ask(1)[0], 1.0)
     assert Tuner.read(tmp_path / "j.jsonl").strategy == DSICE(start={"x": 1, "y": 2.0})
 
@@ -89,10 +97,14 @@ def test_the_value_of_a_repeated_point_is_the_mean_from_the_command_line_too(
     assert '"value": 2.0' in capsys.readouterr().out
 
 
-def test_a_journal_that_maximises_is_replayed_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_journal_that_maximises_is_replayed_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from dsice.cli.main import main
 
-    with Tuner({"x": range(4)}, goal=Goal("acc", maximize=True), journal=tmp_path / "j.jsonl") as tuner:
+    with Tuner(
+        {"x": range(4)}, goal=Goal("acc", maximize=True), journal=tmp_path / "j.jsonl"
+    ) as tuner:
         for x in range(4):
             tuner.add({"x": x}, metrics={"acc": float(x)})
     assert main(["replay", str(tmp_path / "j.jsonl")]) == 0

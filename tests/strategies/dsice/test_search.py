@@ -1,4 +1,4 @@
-"""The search on lines: what is on a line, when lines get wider, batches in parts, and spaces of every kind."""
+"""The search on lines: points of a line, wider lines, batches in parts, spaces of every kind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def valley(params: Mapping[str, Any]) -> float:
     """Coupled and wavy over the levels of any space."""
     x = np.array([len(v) if isinstance(v, str) else v for v in params.values()], dtype=float)
     target = 2.0 + 0.37 * np.arange(len(x))
-    return float(((x - target) ** 2).sum() + 0.6 * (np.diff(x - target) ** 2).sum() + np.cos(3.0 * x).sum())
+    return float(
+        ((x - target) ** 2).sum() + 0.6 * (np.diff(x - target) ** 2).sum() + np.cos(3.0 * x).sum()
+    )
 
 
 def rounds(tuner: Tuner, n: int, batch: int = 40, objective: Objective = valley) -> Tuner:
@@ -58,7 +60,12 @@ def rare_by_function() -> Space:
 
 
 def conditional() -> Space:
-    axes: dict[str, Any] = {"opt": Choice(["a", "bb", "ccc"]), "rate": range(20), "momentum": range(10), "batch": range(8)}
+    axes: dict[str, Any] = {
+        "opt": Choice(["a", "bb", "ccc"]),
+        "rate": range(20),
+        "momentum": range(10),
+        "batch": range(8),
+    }
     return Space(axes, where=[When("opt == 'bb'", "momentum")])
 
 
@@ -67,10 +74,14 @@ def on_lines(trials: list[Trial]) -> list[Trial]:
 
 
 def lies_on_its_line(tuner: Tuner, trial: Trial) -> bool:
-    """A whole number of steps of the direction away from the trial that the note calls the centre."""
+    """The trial is a whole number of steps of its direction away from the centre in its note."""
     direction = np.array(trial.note["direction"])
     step = np.array(trial.point) - np.array(tuner.history[trial.note["centre"]].point)
-    steps = {int(s) for s, d in zip(step * np.where(direction, direction, 1), direction, strict=True) if d}
+    steps = {
+        int(s)
+        for s, d in zip(step * np.where(direction, direction, 1), direction, strict=True)
+        if d
+    }
     return (
         trial.note["centre"] < trial.id
         and not step[direction == 0].any()
@@ -80,7 +91,7 @@ def lies_on_its_line(tuner: Tuner, trial: Trial) -> bool:
     )
 
 
-# ----------------------------------------------------------------------- directions -> lines -> kernel -> batch
+# ---------------------------------------------------------------------- from directions to a batch
 def test_one_call_of_the_kernel_scores_all_lines_of_an_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, calls = kernels.grid_score, []
 
@@ -98,8 +109,14 @@ def test_one_call_of_the_kernel_scores_all_lines_of_an_ask(monkeypatch: pytest.M
     assert all(lines > 20 and points > 100 for lines, points in calls)
 
 
-@pytest.mark.parametrize("space", [cube(16, 4), cube(700, 1), cube(2, 16), constrained()], ids=["16^4", "700", "2^16", "3^12"])
-def test_at_least_four_of_five_proposals_lie_on_the_line_that_their_note_names(space: Space) -> None:
+@pytest.mark.parametrize(
+    "space",
+    [cube(16, 4), cube(700, 1), cube(2, 16), constrained()],
+    ids=["16^4", "700", "2^16", "3^12"],
+)
+def test_at_least_four_of_five_proposals_lie_on_the_line_that_their_note_names(
+    space: Space,
+) -> None:
     tuner = rounds(Tuner(space), 4)
     later = tuner.history[40:]
     assert len(on_lines(later)) >= 0.8 * len(later)
@@ -113,16 +130,21 @@ def test_lines_are_oblique_too_and_open_for_centres_asked_in_the_same_batch() ->
     assert {t.note["width"] for t in found} >= {1, 2}
     assert any(-1 in t.note["direction"] for t in found)
     beside = [t for t in found if tuner.history[t.note["centre"]].round == t.round]
-    assert beside and all(tuner.history[t.note["centre"]].note["phase"] == "distant" for t in beside)
+    assert beside and all(
+        tuner.history[t.note["centre"]].note["phase"] == "distant" for t in beside
+    )
     assert all(lies_on_its_line(tuner, t) for t in found)
 
 
 def test_steps_to_levels_without_a_parameter_are_on_the_line_of_what_is_left() -> None:
-    """Where a step switches a parameter off, the line goes on with that parameter at its first level."""
+    """If a step switches a parameter off, the line goes on at its first level."""
     space = conditional()
     tuner = rounds(Tuner(space), 4)
     for trial in on_lines(list(tuner.history)):
-        centre, direction = np.array(tuner.history[trial.note["centre"]].point), np.array(trial.note["direction"])
+        centre, direction = (
+            np.array(tuner.history[trial.note["centre"]].point),
+            np.array(trial.note["direction"]),
+        )
         steps = centre + np.arange(-20, 21)[:, None] * direction
         inside = steps[((steps >= 0) & (steps < space.shape)).all(axis=1)]
         assert trial.point in set(map(tuple, space.collapse(inside).tolist()))
@@ -139,7 +161,7 @@ def test_width_two_opens_after_two_proposals_per_axis(axes: int, batch: int) -> 
 
 
 def test_width_three_opens_after_a_stretch_without_improvement() -> None:
-    """At least 20 told trials in a row, after width 2 opened, were no better than the best before them."""
+    """After width 2 opened, at least 20 told trials in a row did not improve on the best before."""
     tuner = Tuner(cube(6, 5), seed=2)
     opened = None
     while opened is None:
@@ -182,7 +204,12 @@ def test_a_batch_in_parts_holds_the_same_points(space: Space, parts: tuple[int, 
                 else:
                     value = valley(trial.params)
                     tuner.tell(trial, [value, value + 0.5] if trial.id % 5 == 0 and turn else value)
-        points.append([(t.point, t.note["phase"], t.note.get("centre"), t.note.get("width")) for t in tuner.history])
+        points.append(
+            [
+                (t.point, t.note["phase"], t.note.get("centre"), t.note.get("width"))
+                for t in tuner.history
+            ]
+        )
     assert points[0] == points[1]
 
 
@@ -235,7 +262,9 @@ def test_a_rare_feasible_region_behind_a_function_is_searched() -> None:
 
 
 @pytest.mark.parametrize(
-    "space", [Space({"x": range(6), "y": range(5), "z": Choice(["p", "qq"])}), cube(90, 1)], ids=["6x5x2", "90"]
+    "space",
+    [Space({"x": range(6), "y": range(5), "z": Choice(["p", "qq"])}), cube(90, 1)],
+    ids=["6x5x2", "90"],
 )
 def test_a_space_that_runs_out_is_measured_once_and_whole(space: Space) -> None:
     tuner = rounds(Tuner(space, strategy=DSICE(tolerance=None)), 5, 25)
@@ -271,7 +300,7 @@ def test_the_part_that_works_is_found_among_failures() -> None:
 
 
 def test_new_centres_can_be_chosen_however_few_points_are_measured() -> None:
-    """Two points with a value: the most promising points of the scan are candidates, and their lines are there."""
+    """With two values only, promising points of the scan and their lines are candidates."""
     tuner = Tuner(cube(30, 3))
     for x in range(12):
         params = {"x0": x, "x1": 2 * x, "x2": 29 - x}
@@ -279,12 +308,13 @@ def test_new_centres_can_be_chosen_however_few_points_are_measured() -> None:
             tuner.add(params, float(x))
         else:
             tuner.add(params, error="out of memory")
-    search = LineSearch(tuner.space, tuner.history, lambda *key: np.random.default_rng(list(key)), 40)
+    search = LineSearch(
+        tuner.space, tuner.history, lambda *key: np.random.default_rng(list(key)), 40
+    )
     new = search.centres.points[2:]
     assert len(new) == NEW_CENTRES
-    assert all(
-        search.candidates.widths[search.candidates.places[centre]] == 0 for centre in new
-    )  # alone, not on another centre's line
+    # each is a candidate alone, not on another centre's line
+    assert all(search.candidates.widths[search.candidates.places[centre]] == 0 for centre in new)
     search.choose(new[0], 12, {"phase": "distant"})
     notes = []
     for id in range(13, 52):
@@ -300,7 +330,12 @@ def test_the_grid_may_be_renamed_scaled_and_shifted() -> None:
     runs = []
     for names, unit in (("abcd", 1.0), ("wxyz", 1e-7)):
         tuner = Tuner({name: [unit * (3 + level) for level in range(9)] for name in names})
-        rounds(tuner, 3, 25, lambda p, unit=unit: 5.0 + 1e6 * valley({k: v / unit for k, v in p.items()}))  # type: ignore[misc]
+        rounds(
+            tuner,
+            3,
+            25,
+            lambda p, unit=unit: 5.0 + 1e6 * valley({k: v / unit for k, v in p.items()}),  # type: ignore[misc]
+        )
         runs.append([t.point for t in tuner.history])
     assert runs[0] == runs[1]
 
@@ -311,7 +346,8 @@ def test_switched_off_the_compiler_changes_no_trial() -> None:
 import sys
 from dsice import Choice, Tuner
 from tests.strategies.dsice.test_search import rounds
-tuner = rounds(Tuner({"x": range(9), "y": range(8), "z": Choice(["p", "qq", "rrr"])}, seed=1), 4, 15)
+space = {"x": range(9), "y": range(8), "z": Choice(["p", "qq", "rrr"])}
+tuner = rounds(Tuner(space, seed=1), 4, 15)
 for t in tuner.history:
     print(t.point, t.note["phase"], t.note.get("centre"), t.note.get("direction"))
 """
@@ -319,19 +355,29 @@ for t in tuner.history:
     found = []
     for off in ("0", "1"):
         environment = os.environ | {"NUMBA_DISABLE_JIT": off, "PYTHONPATH": str(root)}
-        done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         found.append(done.stdout.splitlines())
     assert found[0] == found[1] and len(found[0]) == 60
 
 
-def test_linear_algebra_has_one_thread_while_asked_and_its_own_again_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linear_algebra_has_one_thread_while_asked_and_its_own_again_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Small matrices are many times slower on several threads, and not bit for bit the same."""
     from scipy.linalg import lapack
     from threadpoolctl import threadpool_info
 
     def threads() -> list[int]:
-        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+        return [
+            library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+        ]
 
     seen: list[int] = []
     factorise = lapack.dpotrf
@@ -349,12 +395,14 @@ def test_linear_algebra_has_one_thread_while_asked_and_its_own_again_after(monke
 
 @pytest.mark.parametrize("seed", range(3))
 def test_failures_beside_it_do_not_hide_the_best_where_measurements_repeat(seed: int) -> None:
-    """Without noise the recommended point is the lowest one, however many trials failed around it."""
+    """Without noise the recommended point is the lowest, however many trials failed around it."""
     space = Space({"x": range(12), "y": range(12), "z": range(5)})
     tuner, chance = Tuner(space, seed=seed), np.random.default_rng(seed)
     for _ in range(3):
         for trial in tuner.ask(20):
-            value = (trial.params["x"] - 4.3) ** 2 + (trial.params["y"] - 7.1) ** 2 + trial.params["z"]
+            value = (
+                (trial.params["x"] - 4.3) ** 2 + (trial.params["y"] - 7.1) ** 2 + trial.params["z"]
+            )
             if chance.random() < 0.5:
                 tuner.tell(trial, error="out of memory")
             else:

@@ -32,17 +32,23 @@ SEARCHES: dict[str, Callable[[Sequence[int]], Search]] = {
 }
 CASES = [
     *[(mode, (17,)) for mode in SEARCHES if mode != "P2024B-unstuck"],
-    *[(mode, shape) for mode in ("S2017", "S2018", "P2022") for shape in ((9, 8), (3, 6, 4), (2, 3, 2, 3))],
+    *[
+        (mode, shape)
+        for mode in ("S2017", "S2018", "P2022")
+        for shape in ((9, 8), (3, 6, 4), (2, 3, 2, 3))
+    ],
     *[("P2024B", (9, 8)), ("P2024B-unstuck", (3, 6, 4)), ("P2024B-unstuck", (2, 3, 2, 3))],
 ]
 
 
 def valley(point: Sequence[int]) -> float:
-    """An oblique valley with waves; only + and * of small numbers, so that every machine gets the same bits."""
+    """An oblique valley with waves; + and * of small numbers give the same bits everywhere."""
     total = 0.0
     for axis, level in enumerate(point):
         before = point[axis - 1] if axis else 3
-        total += (level - 0.75 * before - 0.5) * (level - 0.75 * before - 0.5) + 0.25 * ((level * level) % 5)
+        total += (level - 0.75 * before - 0.5) * (level - 0.75 * before - 0.5) + 0.25 * (
+            (level * level) % 5
+        )
     return total
 
 

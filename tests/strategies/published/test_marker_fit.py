@@ -1,4 +1,4 @@
-"""The authors' row-by-row fit, against `dsice.spline.fit` and a dense solution of the same problem."""
+"""The authors' row-by-row fit against `dsice.spline.fit` and a dense solution."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def test_it_is_the_d_spline_of_the_refined_grid(m: int, k: int, buffer: int, spa
     curve = MarkerFit(m, buffer=buffer)
     for level, value in data:
         curve.add(level, value)
-    other = fit([level for level, _ in data], [value for _, value in data], m, alpha=0.1, spacing=spacing)
+    other = fit(
+        [level for level, _ in data], [value for _, value in data], m, alpha=0.1, spacing=spacing
+    )
     scale = 1 + max(abs(value) for value in curve.levels())
     assert np.allclose(curve.levels(), other.at(range(m)), rtol=0, atol=1e-9 * scale)
     if buffer:
@@ -40,7 +42,9 @@ def test_it_minimises_the_published_sum_on_all_markers() -> None:
     for i in range(n - 2):
         rows.append(alpha * (np.eye(n)[i] - 2 * np.eye(n)[i + 1] + np.eye(n)[i + 2]))
         right.append(0.0)
-    assert np.allclose(curve.markers(), np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0], atol=1e-10)
+    assert np.allclose(
+        curve.markers(), np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0], atol=1e-10
+    )
 
 
 def test_markers_belong_to_the_level_before_and_the_two_around_the_next() -> None:
@@ -60,7 +64,8 @@ def test_order_of_the_suggestions() -> None:
     #        level 2  3    4    5    6    7    8
     for level, value in zip(range(2, 9), [0.5, 0.2, 4.0, 5.0, 5.0, 2.0, 1.0], strict=True):
         markers[2 + 3 * level] = value
-    # below 1 ascending: 3, 2; above 3 descending, the higher level first: 6, 5, 4; the rest by curvature: 7 (4), 8 (2)
+    # below 1 ascending: 3, 2; above 3 descending, the higher level first: 6, 5, 4;
+    # the rest by curvature: 7 (4), 8 (2)
     assert ranking(markers, known, known, 9) == [3, 2, 6, 5, 4, 7, 8]
 
 

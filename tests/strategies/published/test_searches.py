@@ -25,7 +25,9 @@ from dsice.typing import Point
 from tests.strategies.published.record import valley
 
 
-def course(search: Search, n: int, values: dict[Point, float] | None = None, most: int = 5000) -> list[list[Point]]:
+def course(
+    search: Search, n: int, values: dict[Point, float] | None = None, most: int = 5000
+) -> list[list[Point]]:
     """Its batches; `values` are drawn where they are not given."""
     batches, known = [], {} if values is None else values
     while batch := search.ask(n):
@@ -37,8 +39,14 @@ def course(search: Search, n: int, values: dict[Point, float] | None = None, mos
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (3,), (2, 2), (2, 4, 3), (1, 5), (5, 2, 2)])
-@pytest.mark.parametrize("kind", [Sequential, partial(Radial, unstick=True), Parallel], ids=["sequential", "radial", "parallel"])
-def test_every_search_ends_from_every_start_whatever_fails(kind: Callable[..., Search], shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [Sequential, partial(Radial, unstick=True), Parallel],
+    ids=["sequential", "radial", "parallel"],
+)
+def test_every_search_ends_from_every_start_whatever_fails(
+    kind: Callable[..., Search], shape: tuple[int, ...]
+) -> None:
     rng = random.Random(0)
     draws = (rng.random, lambda: 1.0, lambda: inf, lambda: rng.choice([inf, rng.random()]))
     for start, n, draw in product(product(*map(range, shape)), (1, 2, 40), draws):
@@ -66,14 +74,24 @@ def test_first_list_asks_level_1_for_every_segment_of_length_2() -> None:
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (5, 5, 5, 5), (12, 12, 10)])
-def test_the_parallel_one_of_2022_repeats_nothing_and_needs_few_batches(shape: tuple[int, ...]) -> None:
+def test_the_parallel_one_of_2022_repeats_nothing_and_needs_few_batches(
+    shape: tuple[int, ...],
+) -> None:
     one, forty = Sequential(shape), Parallel(shape)
     single, batches = course(one, 1), course(forty, 40)
     points = [point for batch in batches for point in batch]
     assert len(points) == len(set(points))
     assert len(batches) * 3 < len(single)
-    around = [point for width in range(1, len(shape) + 1) for point, _ in neighbours(forty.base, shape, width)]
-    assert min(forty.values.get(point, inf) for point in around) >= forty.values[forty.base] == min(forty.values.values())
+    around = [
+        point
+        for width in range(1, len(shape) + 1)
+        for point, _ in neighbours(forty.base, shape, width)
+    ]
+    assert (
+        min(forty.values.get(point, inf) for point in around)
+        >= forty.values[forty.base]
+        == min(forty.values.values())
+    )
 
 
 def test_its_first_batch_holds_probes_and_first_points_of_the_narrow_widths() -> None:
@@ -86,28 +104,40 @@ def test_its_first_batch_holds_probes_and_first_points_of_the_narrow_widths() ->
 
 def test_the_original_ippe_returns_its_estimate_and_asks_for_it_first() -> None:
     search = Original((19,))
-    points = [point[0] for batch in course(search, 1, {(i,): (i - 11.0) ** 2 for i in range(19)}) for point in batch]
+    points = [
+        point[0]
+        for batch in course(search, 1, {(i,): (i - 11.0) ** 2 for i in range(19)})
+        for point in batch
+    ]
     assert points[:4] == [0, 6, 12, 18]
     assert search.estimate == 11 and 11 in points and len(points) < 10
 
 
 @pytest.mark.parametrize("original", [False, True])
 @pytest.mark.parametrize("every", [1, 2, 3, 100])
-def test_ippe_ends_whatever_fails_and_goes_on_after_a_restart(original: bool, every: int, tmp_path: Path) -> None:
+def test_ippe_ends_whatever_fails_and_goes_on_after_a_restart(
+    original: bool, every: int, tmp_path: Path
+) -> None:
     whole = Tuner({"x": range(40)}, IPPE(original=original))
     while trials := whole.ask(3):
         for trial in trials:
             good = trial.id % every or every == 100
-            whole.tell(trial, valley(trial.point)) if good else whole.tell(trial, error="out of memory")
+            whole.tell(trial, valley(trial.point)) if good else whole.tell(
+                trial, error="out of memory"
+            )
     points = [trial.point for trial in whole.history]
     assert whole.finished and len(points) == len(set(points)) and 5 <= len(points) <= 40
 
     cut: list[Point] = []
     while len(cut) < len(points):  # a new process for every ask
-        with Tuner({"x": range(40)}, IPPE(original=original), journal=tmp_path / "j.jsonl") as tuner:
+        with Tuner(
+            {"x": range(40)}, IPPE(original=original), journal=tmp_path / "j.jsonl"
+        ) as tuner:
             for trial in tuner.ask(3):
                 good = trial.id % every or every == 100
-                tuner.tell(trial, valley(trial.point)) if good else tuner.tell(trial, error="out of memory")
+                tuner.tell(trial, valley(trial.point)) if good else tuner.tell(
+                    trial, error="out of memory"
+                )
             cut = [trial.point for trial in tuner.history]
     assert cut == points
 
@@ -119,7 +149,12 @@ def test_ippe_takes_one_axis_only() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: IPPE(alpha=0.0), lambda: Sequential2018(latin=-1), lambda: Radial2024(batch=0), lambda: Parallel2022(start=3)],  # type: ignore[arg-type]
+    [
+        lambda: IPPE(alpha=0.0),
+        lambda: Sequential2018(latin=-1),
+        lambda: Radial2024(batch=0),
+        lambda: Parallel2022(start=3),  # type: ignore[arg-type]
+    ],
 )
 def test_bad_options_are_refused(make: object) -> None:
     with pytest.raises(OptionError, match="expected"):
@@ -141,7 +176,14 @@ def test_lines_are_built_only_when_they_are_looked_at() -> None:
 def test_a_start_and_a_latin_hypercube() -> None:
     tuner = Tuner({"a": range(9), "b": range(9)}, Sequential2018(start={"a": 7, "b": 1}))
     assert tuner.ask()[0].point == (7, 1)
-    points = {Tuner({"a": range(9), "b": range(9)}, Radial2024(latin=9), seed=seed).ask(40)[8].point for seed in range(4)}
+    points = {
+        Tuner({"a": range(9), "b": range(9)}, Radial2024(latin=9), seed=seed).ask(40)[8].point
+        for seed in range(4)
+    }
     assert len(points) > 1
-    first = [trial.point for trial in Tuner({"a": range(9), "b": range(9)}, Radial2024(latin=9)).ask(40)]
-    assert len(first) == 9 and all(sorted(levels) == list(range(9)) for levels in zip(*first, strict=True))
+    first = [
+        trial.point for trial in Tuner({"a": range(9), "b": range(9)}, Radial2024(latin=9)).ask(40)
+    ]
+    assert len(first) == 9 and all(
+        sorted(levels) == list(range(9)) for levels in zip(*first, strict=True)
+    )

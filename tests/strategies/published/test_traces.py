@@ -21,7 +21,9 @@ STRATEGIES: dict[str, Strategy] = {
     "S2018": Sequential2018(),
     "P2024B": Radial2024(),
 }
-needs_traces = pytest.mark.skipif(not THEIRS.is_dir(), reason="the recorded traces of the authors' library are not there")
+needs_traces = pytest.mark.skipif(
+    not THEIRS.is_dir(), reason="the recorded traces of the authors' library are not there"
+)
 
 
 def follow(trace: dict[str, Any]) -> None:
@@ -29,7 +31,9 @@ def follow(trace: dict[str, Any]) -> None:
     search, at = SEARCHES[trace["mode"]](trace["shape"]), 0
     for size in trace["rounds"]:
         part = trace["seq"][at : at + size]
-        assert search.ask(trace["batch"]) == [tuple(point) for point, _ in part], f"after {at} of {len(trace['seq'])}"
+        assert search.ask(trace["batch"]) == [tuple(point) for point, _ in part], (
+            f"after {at} of {len(trace['seq'])}"
+        )
         for point, value in part:
             search.tell(tuple(point), value)
         at += size
@@ -49,11 +53,15 @@ def test_small_traces_of_our_own_stay_as_they_are(path: Path) -> None:
 
 # of P_2024B only the one whose batches are never filled up, which takes another course
 @pytest.mark.parametrize(
-    "path", [p for p in OWN if not p.stem.startswith(("P2022", "P2024B-unstuck", "P2024B_9"))], ids=lambda p: p.stem
+    "path",
+    [p for p in OWN if not p.stem.startswith(("P2022", "P2024B-unstuck", "P2024B_9"))],
+    ids=lambda p: p.stem,
 )
 def test_through_the_tuner_the_same_points_are_asked_once(path: Path) -> None:
     trace = json.loads(path.read_text())
-    tuner = Tuner({f"x{i}": range(m) for i, m in enumerate(trace["shape"])}, STRATEGIES[trace["mode"]])
+    tuner = Tuner(
+        {f"x{i}": range(m) for i, m in enumerate(trace["shape"])}, STRATEGIES[trace["mode"]]
+    )
     while trials := tuner.ask(40):
         for trial in trials:
             tuner.tell(trial, valley(trial.point))
@@ -66,7 +74,9 @@ def test_through_the_tuner_the_same_points_are_asked_once(path: Path) -> None:
 def test_the_published_example_on_20_by_20() -> None:
     search = SEARCHES["S2018"]((20, 20))
     asked: list[tuple[int, ...]] = []
-    values = {tuple(p): v for p, v in json.loads((THEIRS / "quad_20x20_S2018_0.json").read_text())["seq"]}
+    values = {
+        tuple(p): v for p, v in json.loads((THEIRS / "quad_20x20_S2018_0.json").read_text())["seq"]
+    }
     while len(asked) < 11 and (batch := search.ask(1)):
         asked += batch
         search.tell(batch[0], values[batch[0]])

@@ -1,9 +1,8 @@
-"""What a goal makes of all trials: their scores, their order and the best of them."""
+"""What a goal makes of all trials: the best of them, those of a point, fronts and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +13,6 @@ from dsice.typing import Array, Point
 
 if TYPE_CHECKING:
     import pandas as pd
-
-T = TypeVar("T")
 
 
 class History(TrialStore):
@@ -93,32 +90,6 @@ class History(TrialStore):
         done = np.flatnonzero(self.in_state(State.DONE) & self.of_stage()).tolist()
         return frames.carrying([self[id] for id in done], a, b)
 
-    def scores(self) -> Array:
-        """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
-
-        def compute() -> Array:
-            losses = self._losses.array()
-            if self.weighs_time:
-                return self._goal.weigh(losses, self._seconds.array())
-            return losses.copy()
-
-        return self._cached("scores", compute)
-
-    def violation(self) -> Array:
-        """Total relative violation of the goal's bounds, shape (trials,).
-
-        NaN for a trial without a score.
-        """
-
-        def compute() -> Array:
-            return np.where(np.isnan(self.scores()), np.nan, self._violations.array())
-
-        return self._cached("violation", compute)
-
-    def feasible(self) -> Array:
-        """Which trials have a score and keep every bound, bool of shape (trials,)."""
-        return np.asarray(self.violation() == 0)
-
     def distances(self, ids: Array) -> Array:
         """How far trials are beyond each bound of the goal, relative to it, shape (ids, bounds).
 
@@ -139,16 +110,6 @@ class History(TrialStore):
         told = [{*trial.metrics, *(() if trial.value is None else ("value",))} for trial in self]
         names = dict.fromkeys((self.goal.metric, *self.goal.bounded)) if any(told) else ()
         return [name for name in names if not any(name in reported for reported in told)]
-
-    def order(self) -> Array:
-        """Ids of the trials that have a score, best first: by violation, then score, then id."""
-
-        def compute() -> Array:
-            scored = np.flatnonzero(np.isfinite(self.scores()))
-            rank = np.lexsort((scored, self.scores()[scored], self.violation()[scored]))
-            return scored[rank]
-
-        return self._cached("order", compute)
 
     @property
     def best(self) -> Trial | None:
@@ -227,9 +188,3 @@ class History(TrialStore):
         """The first of these trials of one point, with the measurements of all of them."""
         trials = [self[id] for id in sorted(ids)]
         return mean_trial(trials, [self._goal.metric_of(trial) for trial in trials])
-
-    def _cached(self, name: str, compute: Callable[[], T]) -> T:
-        if name not in self._cache:
-            self._cache[name] = compute()
-        value: T = self._cache[name]
-        return value

@@ -1,4 +1,4 @@
-"""Every trial in the order of its id, with the numbers of all of them as arrays."""
+"""Every trial in the order of its id, with the numbers and scores of all of them as arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from dsice.history.columns import TrialColumns
 from dsice.trial import Identity, State, Trial
 from dsice.typing import Array, Point
 
+T = TypeVar("T")
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 """States of trials that ended without a usable value."""
 _CODES = {state: code for code, state in enumerate(State)}
@@ -294,6 +295,42 @@ class TrialStore(Sequence[Trial]):
         warn_of_method("time_counts()", "weighs_time")
         return self.weighs_time
 
+    def scores(self) -> Array:
+        """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
+
+        def compute() -> Array:
+            losses = self._losses.array()
+            if self.weighs_time:
+                return self._goal.weigh(losses, self._seconds.array())
+            return losses.copy()
+
+        return self._cached("scores", compute)
+
+    def violation(self) -> Array:
+        """Total relative violation of the goal's bounds, shape (trials,).
+
+        NaN for a trial without a score.
+        """
+
+        def compute() -> Array:
+            return np.where(np.isnan(self.scores()), np.nan, self._violations.array())
+
+        return self._cached("violation", compute)
+
+    def feasible(self) -> Array:
+        """Which trials have a score and keep every bound, bool of shape (trials,)."""
+        return np.asarray(self.violation() == 0)
+
+    def order(self) -> Array:
+        """Ids of the trials that have a score, best first: by violation, then score, then id."""
+
+        def compute() -> Array:
+            scored = np.flatnonzero(np.isfinite(self.scores()))
+            rank = np.lexsort((scored, self.scores()[scored], self.violation()[scored]))
+            return scored[rank]
+
+        return self._cached("order", compute)
+
     def lineage(self, trial: Trial | int) -> list[Trial]:
         """The trials that a trial continues and itself, from the first stage on.
 
@@ -308,6 +345,12 @@ class TrialStore(Sequence[Trial]):
     def failed(self) -> Array:
         """Which trials ended without a usable value, bool of shape (trials,)."""
         return self.in_state(*FAILED)
+
+    def _cached(self, name: str, compute: Callable[[], T]) -> T:
+        if name not in self._cache:
+            self._cache[name] = compute()
+        value: T = self._cache[name]
+        return value
 
 
 def warn_of_method(old: str, new: str) -> None:

@@ -4,9 +4,9 @@ Every message says where the option was given, what was given, and what is expec
 
     Tuner(max_trials=0): expected a whole number >= 1
 
-`whole`, `number`, `flag` and `choice` check an option and return it; `is_whole` and `is_number`
-only answer; `wrong` makes the error for any other check. A bool is an int in Python, but no
-number for dsice.
+`whole`, `number`, `flag` and `choice` check an option and return it; `is_whole`, `is_number` and
+`is_finite` only answer; `plain` turns a scalar of numpy into one of Python; `wrong` makes the
+error for any other check. A bool is an int in Python, but no number for dsice.
 """
 
 from __future__ import annotations
@@ -47,12 +47,20 @@ def is_whole(value: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether this is a finite real number, of Python or numpy; True and False are not."""
-    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
-        return False
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and is_finite(value)
+
+
+def is_finite(number: Real | float) -> bool:
+    """Whether a number is finite as a float, which 10**400 is not."""
     try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond the floats
+        return math.isfinite(number)
+    except OverflowError:
         return False
+
+
+def plain(value: object) -> object:
+    """Return a numpy scalar as the Python number, bool or string it stands for; else the value."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def whole(owner: str, name: str, value: object, least: int = 0, hint: str = "") -> int:

@@ -7,7 +7,7 @@ combinations (``Require("tile_x * tile_y <= 1024")``) or make a parameter condit
 (``When("optimizer == 'sgd'", "momentum")``), as conditional hyperparameters do in ConfigSpace. A
 conditional parameter that is not active is at level 0, so that all its values are one point.
 
-- `values`, `spacing`: what a value of an axis is, and evenly or logarithmically spaced ones;
+- `values`, `spacing`: which values are the same, and evenly or logarithmically spaced ones;
 - `axes`: the types of axes, `Ordinal` and `Choice`, and the registry of all types;
 - `expression`: rules as text, a safe subset of Python;
 - `rules`: `Require` and `When`;

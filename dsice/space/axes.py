@@ -17,20 +17,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Final
 
-from dsice.checks import shown
+import numpy as np
+
+from dsice.checks import is_finite, plain, shown
 from dsice.errors import SpaceError
 from dsice.space.spacing import linear_values, log_values
-from dsice.space.values import (
-    RELATIVE,
-    Number,
-    Value,
-    as_list,
-    as_number,
-    brief,
-    is_finite,
-    plain,
-    same_value,
-)
+from dsice.space.values import RELATIVE, Number, Value, brief, same_value
 from dsice.typing import Array
 
 
@@ -116,7 +108,7 @@ class Ordinal(Axis):
     values: tuple[Number, ...]
 
     def __init__(self, values: Sequence[Number] | Array) -> None:
-        numbers = tuple(as_number(value) for value in as_list(values, "Ordinal"))
+        numbers = tuple(_as_number(value) for value in _as_list(values, "Ordinal"))
         if not numbers:
             raise SpaceError("Ordinal needs at least one value, got none")
         _check_order(numbers)
@@ -131,7 +123,7 @@ class Ordinal(Axis):
         fewer than `n` levels. Floats are rounded to 12 digits of the larger end, so that 0.3 is
         0.3 and not 0.30000000000000004. `lo > hi` gives a descending axis.
         """
-        return cls(linear_values(lo, hi, n))
+        return cls(linear_values(*_check_ends(lo, hi, n, "linear")))
 
     @classmethod
     def log(cls, lo: Number, hi: Number, n: int) -> Ordinal:
@@ -139,7 +131,13 @@ class Ordinal(Axis):
 
         Two integer ends give distinct integers, as in `linear`; floats are rounded to 12 digits.
         """
-        return cls(log_values(lo, hi, n))
+        first, last, count = _check_ends(lo, hi, n, "log")
+        if first <= 0 or last <= 0:
+            raise SpaceError(
+                f"Ordinal.log needs two positive ends, got lo={lo!r}, hi={hi!r}; "
+                "use Ordinal.linear or list the values"
+            )
+        return cls(log_values(first, last, count))
 
     def level(self, value: object) -> int:
         """Return the level of a value; SpaceError with the nearest values where there is none."""
@@ -204,7 +202,7 @@ class Choice(Axis):
     values: tuple[Value, ...]
 
     def __init__(self, values: Sequence[Value] | Array) -> None:
-        items = tuple(plain(value) for value in as_list(values, "Choice"))
+        items = tuple(plain(value) for value in _as_list(values, "Choice"))
         if not items:
             raise SpaceError("Choice needs at least one value, got none")
         kept: list[Value] = []
@@ -259,7 +257,7 @@ def as_axis(values: object) -> Axis:
     """
     if isinstance(values, Axis):
         return values
-    items = [plain(value) for value in as_list(values, "an axis")]
+    items = [plain(value) for value in _as_list(values, "an axis")]
     if not items:
         raise SpaceError("it has no values; an axis needs at least one")
     numeric = [isinstance(item, (int, float)) and not isinstance(item, bool) for item in items]
@@ -292,6 +290,68 @@ def as_axes(axes: object) -> dict[str, Axis]:
         except SpaceError as error:
             raise SpaceError(f"axis {name!r}: {error}") from None
     return read
+
+
+def _as_list(values: object, what: str) -> list[object]:
+    """Return the values of a list, tuple, range or one-dimensional array.
+
+    Parameters
+    ----------
+    what
+        What takes the values, for the message.
+
+    Raises
+    ------
+    SpaceError
+        Anything else, such as a set, which has no order.
+    """
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1:
+            raise SpaceError(
+                f"{what} takes a one-dimensional array, got one of shape {values.shape}"
+            )
+        return list(values)
+    if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
+        return list(values)
+    raise SpaceError(
+        f"{what} takes a list, tuple, range or array of values, "
+        f"got {shown(values)} ({type(values).__name__})"
+    )
+
+
+def _as_number(value: object) -> Number:
+    """Return a value of an Ordinal as a Python number; SpaceError for what is no finite number."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        hint = "use int or float"
+        if isinstance(number, (bool, str)) or number is None:
+            hint = "use Choice for values without order"
+        raise SpaceError(
+            f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}"
+        )
+    if not is_finite(number):
+        raise SpaceError(f"Ordinal takes finite numbers, got {shown(number)}")
+    return number
+
+
+def _check_ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Number, int]:
+    """Check two ends and a number of values; return them as plain numbers."""
+    try:
+        count = operator.index(n)
+    except TypeError:
+        raise SpaceError(f"Ordinal.{name} needs an integer n, got {n!r}") from None
+    first = _as_number(lo)
+    last = _as_number(hi)
+    if isinstance(n, bool) or count < 2:
+        raise SpaceError(
+            f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"
+        )
+    if first == last:
+        raise SpaceError(
+            f"Ordinal.{name} needs two different ends, got lo={lo!r}, hi={hi!r}; "
+            "for one value use Ordinal([value])"
+        )
+    return first, last, count
 
 
 def _check_order(numbers: tuple[Number, ...]) -> None:

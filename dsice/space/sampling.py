@@ -36,15 +36,28 @@ _RARE: Final = 0.01
 
 
 def enumerate_valid(rules: Validity) -> Ints:
-    """Return the flat indices of all valid points, ascending; for up to MAX_CELLS grid points."""
+    """Return the flat indices of all valid points, ascending; for up to MAX_CELLS grid points.
+
+    Raises
+    ------
+    SpaceError
+        There are none.
+    """
     size = math.prod(rules.shape)
-    if rules.unconstrained:
-        return np.arange(size, dtype=np.int64)
     parts = []
     for start in range(0, size, _CHUNK):
         flat = np.arange(start, min(start + _CHUNK, size), dtype=np.int64)
         parts.append(flat[rules.valid(unravel(flat, rules.shape))])
-    return np.concatenate(parts)
+    cells = np.concatenate(parts)
+    if not cells.size:
+        raise _unsatisfiable(rules, unravel(np.arange(size), rules.shape))
+    return cells
+
+
+def _unsatisfiable(rules: Validity, points: Ints) -> SpaceError:
+    """The error for rules that no point satisfies; `points` are some of the grid, shape (k, d)."""
+    cause = rules.explain_rejection(points)
+    return SpaceError(f"no point of the space satisfies all its rules: {cause}")
 
 
 def unravel(flat: Ints, shape: tuple[int, ...]) -> Ints:
@@ -204,8 +217,7 @@ def _blocks(rules: Validity) -> list[Block]:
         blocks.append(Block(np.array(columns), _shape(rules, columns), cells, None))
     for block in blocks:
         if not block.cells.size:
-            cause = rules.explain_rejection(_probes(rules))
-            raise SpaceError(f"no point of the space satisfies all its rules: {cause}")
+            raise _unsatisfiable(rules, _probes(rules))
     return blocks
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from dsice.checks import shown
+from dsice.checks import plain, shown
 from dsice.errors import SpaceError
 from dsice.space import sampling, serialise
 from dsice.space.axes import Axis, as_axes
-from dsice.space.rules import Predicate, Rule
+from dsice.space.rules import Predicate, Require, Rule, When
 from dsice.space.tabulated import MAX_CELLS
-from dsice.space.validity import Validity, as_rules, describe_unknown
-from dsice.space.values import Value, plain
+from dsice.space.validity import Validity, describe_unknown
+from dsice.space.values import Value
 from dsice.typing import Array, Bools, Ints, Params, Point
 
 
@@ -61,10 +61,10 @@ class Space:
         where: Sequence[Rule] | Rule = (),
     ) -> None:
         self._axes = as_axes(axes)
-        self._where = as_rules(where)
+        self._where = _as_rules(where)
+        self._conditional = any(isinstance(rule, When) for rule in self._where)
         self._names = tuple(self._axes)
         self._shape = tuple(len(axis) for axis in self._axes.values())
-        self._rules = Validity(self._names, tuple(self._axes.values()), self._where)
         self._level_by_value = [
             {(type(v), v): i for i, v in enumerate(axis.values)} for axis in self._axes.values()
         ]
@@ -117,7 +117,7 @@ class Space:
 
     def params(self, point: Sequence[int]) -> dict[str, Any]:
         """Return the names and values of a point (d levels), without inactive parameters."""
-        if not self._rules.conditions and self._fits(point):
+        if not self._conditional and self._fits(point):
             return {
                 name: axis.values[level]
                 for (name, axis), level in zip(self._axes.items(), point, strict=True)
@@ -149,17 +149,8 @@ class Space:
             for j, name in enumerate(self._names)
         ]
         row = np.array([levels])
-        for j, name in enumerate(self._names):  # before any condition is asked about it
-            if name not in params and j not in self._rules.conditions:
-                raise SpaceError(
-                    f"parameter {name!r} is missing; got {', '.join(params) or 'no parameters'}"
-                )
-        self._check_active(params, row)
-        point = sampling.tuples(row)[0]
-        rule = self._rules.broken_rule(point)
-        if rule is not None:
-            raise SpaceError(f"params break the rule {rule!r}: got {shown(dict(params))}")
-        return point
+        self._rules.check(params, row)
+        return sampling.tuples(row)[0]
 
     def valid(self, points: Array) -> Bools:
         """Return which of `points` are on the grid and satisfy all rules, shape (k,).
@@ -176,7 +167,8 @@ class Space:
         SpaceError
             Not such an array, or a rule that raised an error at one of the points.
         """
-        return self._rules.valid(self._array(points))
+        rows = self._array(points)
+        return self._rules.valid(rows) if self._where else self._on_grid(rows)
 
     def is_valid(self, point: Sequence[int]) -> bool:
         """Whether one point (d levels) is on the grid and satisfies all rules."""
@@ -192,11 +184,11 @@ class Space:
         That is the one point that all values of an inactive parameter stand for.
         """
         rows = self._array(points)
-        if not ((rows >= 0) & (rows < np.array(self._shape))).all():
+        if not self._on_grid(rows).all():
             raise SpaceError(
                 f"points must lie on the grid to be collapsed; the axes have {self._shape} levels"
             )
-        return np.where(self._rules.active(rows), rows, 0)
+        return np.where(self._rules.active(rows), rows, 0) if self._conditional else rows.copy()
 
     def coded(self, points: Array) -> Ints:
         """Return `points` of the grid, shape (k, d), as a model sees them.
@@ -204,7 +196,7 @@ class Space:
         An inactive parameter is at the level after its last one, which means "does not exist here".
         """
         rows = self._array(points)
-        if not self._rules.conditions:
+        if not self._conditional:
             return rows
         return np.where(self._rules.active(rows), rows, np.array(self._shape))
 
@@ -312,13 +304,15 @@ class Space:
         return _rebuild, (dict(self._axes), self._where)
 
     @cached_property
+    def _rules(self) -> Validity:
+        """The rules bound to the axes; a space without rules seldom needs it."""
+        return Validity(self._names, tuple(self._axes.values()), self._where)
+
+    @cached_property
     def _valid_cells(self) -> Ints:
-        cells = sampling.enumerate_valid(self._rules)
-        if not cells.size:
-            grid = sampling.unravel(np.arange(self.size), self._shape)
-            cause = self._rules.explain_rejection(grid)
-            raise SpaceError(f"no point of the space satisfies all its rules: {cause}")
-        return cells
+        if not self._where:
+            return np.arange(self.size, dtype=np.int64)
+        return sampling.enumerate_valid(self._rules)
 
     @cached_property
     def _valid_points(self) -> Ints:
@@ -332,7 +326,7 @@ class Space:
 
     def _probe(self) -> None:
         """Raise SpaceError if a rule cannot be evaluated or nothing is valid; a few points do."""
-        if self._rules.unconstrained:
+        if not self._where:
             return
         probes = np.random.default_rng(0).integers(0, self._shape, size=(32, self.ndim))
         if not self._rules.valid(probes).any() and self.enumerable:
@@ -350,25 +344,14 @@ class Space:
         except SpaceError as error:
             raise SpaceError(f"parameter {name!r}: {error}") from None
 
-    def _check_active(self, params: Mapping[str, object], row: Ints) -> None:
-        """Raise unless exactly the active parameters are given."""
-        active = self._rules.active(row)
-        for j, conditions in self._rules.conditions.items():
-            name = self._names[j]
-            if active[0, j] and name not in params:
-                reasons = ", ".join(repr(condition.rule) for condition in conditions)
-                raise SpaceError(f"parameter {name!r} is missing; it is active here by {reasons}")
-            if not active[0, j] and name in params:
-                reason = self._rules.reason(conditions, row, active)
-                raise SpaceError(
-                    f"parameter {name!r} is inactive here by {reason!r}; "
-                    f"leave it out, got {shown(dict(params))}"
-                )
-
     def _fits(self, point: Sequence[int]) -> bool:
         """Whether a point is plain whole numbers on the axes; `_row` checks anything else."""
         same = len(point) == len(self._shape) and set(map(type, point)) == {int}
         return same and all(0 <= level < n for level, n in zip(point, self._shape, strict=True))
+
+    def _on_grid(self, rows: Ints) -> Bools:
+        """Return which rows of levels, shape (k, d), are on the axes."""
+        return np.asarray(((rows >= 0) & (rows < np.array(self._shape))).all(axis=1))
 
     def _row(self, point: Sequence[int]) -> Ints:
         row = self._array(np.array([tuple(point)]))
@@ -389,6 +372,23 @@ class Space:
         if array.dtype.kind not in "iu" and array.size:
             raise SpaceError(f"points must be integer levels, got an array of {array.dtype}")
         return array.astype(np.int64, copy=False)
+
+
+def _as_rules(where: object) -> tuple[Rule, ...]:
+    """Return the rules of a space, from what a user gives for them."""
+    if isinstance(where, (Require, When)):
+        return (where,)
+    if isinstance(where, str) or not isinstance(where, Sequence):
+        raise SpaceError(
+            f"where must be a list of Require and When, got {where!r}; "
+            "for example where=[Require('x * y <= 64')]"
+        )
+    for rule in where:
+        if not isinstance(rule, (Require, When)):
+            raise SpaceError(
+                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
+            )
+    return tuple(where)
 
 
 def _large(count: int) -> str:

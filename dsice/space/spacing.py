@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from itertools import pairwise
 
 from dsice.errors import SpaceError
-from dsice.space.values import Number, as_number
+from dsice.space.values import Number
 
 
-def linear_values(lo: Number, hi: Number, n: int) -> list[Number]:
-    """Return `n` evenly spaced values from `lo` to `hi`, both included; see `Ordinal.linear`."""
-    first, last, count = _check_ends(lo, hi, n, "linear")
-    return _spaced(first, last, count, lambda share: first + (last - first) * share)
+def linear_values(first: Number, last: Number, n: int) -> list[Number]:
+    """Return `n` evenly spaced values from `first` to `last`; see `Ordinal.linear`."""
+    return _spaced(first, last, n, lambda share: first + (last - first) * share)
 
 
-def log_values(lo: Number, hi: Number, n: int) -> list[Number]:
-    """Return `n` values from `lo` to `hi` with a constant ratio; see `Ordinal.log`."""
-    first, last, count = _check_ends(lo, hi, n, "log")
-    if first <= 0 or last <= 0:
-        raise SpaceError(
-            f"Ordinal.log needs two positive ends, got lo={lo!r}, hi={hi!r}; "
-            "use Ordinal.linear or list the values"
-        )
+def log_values(first: Number, last: Number, n: int) -> list[Number]:
+    """Return `n` values from `first` to `last` with a constant ratio; see `Ordinal.log`."""
     low = math.log(first)
     high = math.log(last)
-    return _spaced(first, last, count, lambda share: math.exp(low + (high - low) * share))
-
-
-def _check_ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Number, int]:
-    try:
-        count = operator.index(n)
-    except TypeError:
-        raise SpaceError(f"Ordinal.{name} needs an integer n, got {n!r}") from None
-    first = as_number(lo)
-    last = as_number(hi)
-    if isinstance(n, bool) or count < 2:
-        raise SpaceError(
-            f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"
-        )
-    if first == last:
-        raise SpaceError(
-            f"Ordinal.{name} needs two different ends, got lo={lo!r}, hi={hi!r}; "
-            "for one value use Ordinal([value])"
-        )
-    return first, last, count
+    return _spaced(first, last, n, lambda share: math.exp(low + (high - low) * share))
 
 
 def _spaced(first: Number, last: Number, n: int, at: Callable[[float], float]) -> list[Number]:

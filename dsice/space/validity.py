@@ -15,27 +15,10 @@ from dsice.errors import SpaceError
 from dsice.space.axes import Axis
 from dsice.space.rules import Require, Rule, When
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, TabulatedRule
-from dsice.typing import Bools, Ints
+from dsice.typing import Bools, Ints, Params
 
 _SAMPLED: Final = 4096
 """So many points are tried to find out which rules reject most."""
-
-
-def as_rules(where: object) -> tuple[Rule, ...]:
-    """Return the rules of a space, from what a user gives for them."""
-    if isinstance(where, (Require, When)):
-        return (where,)
-    if isinstance(where, str) or not isinstance(where, Sequence):
-        raise SpaceError(
-            f"where must be a list of Require and When, got {where!r}; "
-            "for example where=[Require('x * y <= 64')]"
-        )
-    for rule in where:
-        if not isinstance(rule, (Require, When)):
-            raise SpaceError(
-                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
-            )
-    return tuple(where)
 
 
 class Validity:
@@ -128,6 +111,41 @@ class Validity:
             if not self._holds_at(condition, points, active, vacuous=False)[0]:
                 return condition.rule
         return None
+
+    def check(self, params: Params, points: Ints) -> None:
+        """Raise SpaceError unless params are the active ones and break no rule.
+
+        Parameters
+        ----------
+        params
+            What was given, names and values.
+        points
+            Their levels, shape (1, d), on the grid; 0 for what was not given.
+        """
+        for j, name in enumerate(self.names):  # before any condition is asked about it
+            if name not in params and j not in self.conditions:
+                raise SpaceError(
+                    f"parameter {name!r} is missing; got {', '.join(params) or 'no parameters'}"
+                )
+        self._check_active(params, points)
+        rule = self.broken_rule(points[0].tolist())
+        if rule is not None:
+            raise SpaceError(f"params break the rule {rule!r}: got {shown(dict(params))}")
+
+    def _check_active(self, params: Params, points: Ints) -> None:
+        """Raise SpaceError unless exactly the active parameters are given."""
+        active = self.active(points)
+        for j, conditions in self.conditions.items():
+            name = self.names[j]
+            if active[0, j] and name not in params:
+                reasons = ", ".join(repr(condition.rule) for condition in conditions)
+                raise SpaceError(f"parameter {name!r} is missing; it is active here by {reasons}")
+            if not active[0, j] and name in params:
+                reason = self.reason(conditions, points, active)
+                raise SpaceError(
+                    f"parameter {name!r} is inactive here by {reason!r}; "
+                    f"leave it out, got {shown(dict(params))}"
+                )
 
     def explain_rejection(self, points: Ints) -> str:
         """Say which rules reject most of `points` of the grid, shape (k, d), and what to do.

@@ -11,6 +11,6 @@ iWAPT 2017).
 """
 
 from dsice.directions.ladder import directions
-from dsice.directions.lines import Line, axis_line, line
+from dsice.directions.lines import Line, line
 
-__all__ = ["Line", "axis_line", "directions", "line"]
+__all__ = ["Line", "directions", "line"]

@@ -60,11 +60,6 @@ def line(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -
     return Line(points, back, tuple(int(change) for change in direction))
 
 
-def axis_line(point: Sequence[int], axis: int, shape: Sequence[int]) -> Line:
-    """The line through `point` along one axis."""
-    return line(point, [int(j == axis) for j in range(len(shape))], shape)
-
-
 def _steps_to_border(point: Sequence[int], direction: Sequence[int], shape: Sequence[int]) -> int:
     """How many steps lead from the point to the border."""
     free = [

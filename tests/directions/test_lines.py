@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from dsice.directions import axis_line, directions, line
+from dsice.directions import directions, line
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 3), (3, 5, 2)])
@@ -28,8 +28,8 @@ def test_a_line_holds_exactly_the_grid_points_in_its_direction_in_order(
                 assert tuple(drawn.points[drawn.base]) == point and drawn.width == width
 
 
-def test_an_axis_line_runs_over_all_levels() -> None:
-    drawn = axis_line((2, 1), 1, (4, 700))
+def test_a_line_along_an_axis_runs_over_all_levels() -> None:
+    drawn = line((2, 1), (0, 1), (4, 700))
     assert np.array_equal(drawn.points[:, 1], np.arange(700)) and set(
         drawn.points[:, 0].tolist()
     ) == {2}

@@ -51,7 +51,7 @@ _PUBLIC = {
     "worker": ("environment", "parent_dir", "step", "trial_dir"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-_PACKAGES = ("directions", "launchers", "plots", "spline", "stopping", "strategies")
+_PACKAGES = ("directions", "errors", "launchers", "plots", "spline", "stopping", "strategies")
 
 __all__ = sorted(_HOME)
 

@@ -9,7 +9,6 @@ launchers share.
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -125,27 +124,21 @@ class LauncherLike(Protocol):
     """
 
     @property
-    @abstractmethod
     def slots(self) -> int:
         """How many jobs run at the same time."""
 
-    @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start jobs; at most as many as slots are free."""
 
-    @abstractmethod
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Ids of those jobs that an earlier coordinator started and that run or left a result."""
 
-    @abstractmethod
     def collect(self, timeout: float = 0.0) -> Iterable[Result | Step]:
         """What happened since the last call; waits up to `timeout` seconds for something."""
 
-    @abstractmethod
     def cancel(self, id: int) -> None:
         """End a running job with all its processes; its result comes with state ``stopped``."""
 
-    @abstractmethod
     def close(self) -> None:
         """Release everything; a second call does nothing."""
 
@@ -154,29 +147,29 @@ class LauncherLike(Protocol):
 class Launcher(LauncherLike, Protocol):
     """All that dsice asks of a launcher: the six methods of `LauncherLike` and hooks with defaults.
 
-    A class that inherits from this one has the defaults. A property ``cannot_...`` says why
+    A class that inherits from this one has the defaults. An attribute ``cannot_...`` says why
     something is not possible, as part of the text of an error; empty: it is possible.
     """
 
-    @property
-    def cannot_step(self) -> str:
-        """Why the jobs bring no `Step`, so that no stopper can decide; default: they bring them."""
-        return ""
+    cannot_step: str = ""
+    """Why the jobs bring no `Step`, so that no stopper can decide; default: they bring them."""
 
-    @property
-    def cannot_continue(self) -> str:
-        """Why no job can continue the checkpoint of another (`Job.parent`); default: jobs can."""
-        return ""
+    cannot_continue: str = ""
+    """Why no job can continue the checkpoint of another (`Job.parent`); default: jobs can."""
 
-    @property
-    def cannot_keep(self) -> str:
-        """Why the directories of jobs end with this process; default: they outlive it."""
-        return ""
+    cannot_keep: str = ""
+    """Why the directories of jobs end with this process; default: they outlive it."""
 
-    @property
-    def cannot_detach(self) -> str:
-        """Why the jobs cannot go on without this process; default: `close` ends them."""
-        return ENDS_WITH_PROCESS
+    cannot_detach: str = ENDS_WITH_PROCESS
+    """Why the jobs cannot go on without this process.
+
+    Default: `close` ends them, unless the class has a `detach` of its own.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "detach" in vars(cls) and "cannot_detach" not in vars(cls):
+            cls.cannot_detach = ""
 
     def detach(self) -> None:
         """Release everything and leave the jobs alone, without a word; default: `close`."""
@@ -263,8 +256,9 @@ def as_launcher(given: object) -> Launcher:
     if hasattr(given, "directory") and given.directory is None:
         adapted.cannot_keep = NO_DIRECTORY
     for name in _OPTIONAL:
-        if hasattr(given, name):
-            setattr(adapted, name, getattr(given, name))
+        hook = getattr(given, name, None)
+        if isinstance(hook, str) if name.startswith("cannot_") else callable(hook):
+            setattr(adapted, name, hook)
     return adapted
 
 

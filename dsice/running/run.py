@@ -209,6 +209,8 @@ def minimize(
     """
     from dsice.checks import whole, wrong
     from dsice.launchers.local.launcher import Local
+    from dsice.running.loop import run_loop
+    from dsice.running.options import RunOptions
     from dsice.tuner import Tuner
 
     if not callable(objective) or isinstance(objective, Mapping):
@@ -221,4 +223,5 @@ def minimize(
     tuner = Tuner(space, journal=journal, max_trials=max_trials, seed=seed)
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
     with tuner, Local(objective, slots=slots, directory=directory) as launcher:
-        return run(tuner, launcher, max_seconds=max_seconds, progress=progress)
+        options = RunOptions(max_seconds=max_seconds)
+        return run_loop(tuner, launcher, options, progress=progress)  # as `run` does

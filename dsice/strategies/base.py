@@ -55,21 +55,17 @@ class Strategy(ABC):
         """The measured point to use in the end; None: the one with the best score."""
         return None
 
-    @property
-    def last_stage(self) -> int | None:
-        """The last stage that trials are trained for; None: the strategy does not train in stages.
+    last_stage: int | None = None
+    """The last stage that trials are trained for; None: the strategy does not train in stages.
 
-        The goal must be about this stage.
-        """
-        return None
+    The goal must be about this stage.
+    """
 
-    @property
-    def foreign(self) -> bool:
-        """Whether the options name code that is neither dsice's nor Optuna's.
+    foreign: bool = False
+    """Whether the options name code that is neither dsice's nor Optuna's.
 
-        A journal that names such a strategy does not run it.
-        """
-        return False
+    A journal that names such a strategy does not run it.
+    """
 
 
 def any_free(
@@ -132,8 +128,8 @@ class _WithDefaults(Strategy):
         self._ask = ask
         self._check = check
         self._recommend = recommend
-        self._last_stage = last_stage
-        self._foreign = foreign
+        self.last_stage = last_stage
+        self.foreign = foreign
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         return self._ask(n, space, history, stream)
@@ -144,11 +140,3 @@ class _WithDefaults(Strategy):
 
     def recommend(self, space: Space, history: History) -> Point | None:
         return None if self._recommend is None else self._recommend(space, history)
-
-    @property
-    def last_stage(self) -> int | None:
-        return self._last_stage
-
-    @property
-    def foreign(self) -> bool:
-        return self._foreign

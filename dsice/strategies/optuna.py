@@ -96,7 +96,7 @@ class OptunaSampler(Strategy):
         return dict(self.options)
 
     @property
-    def foreign(self) -> bool:
+    def foreign(self) -> bool:  # type: ignore[override]
         """Whether code from elsewhere than Optuna makes the sampler."""
         return ":" in str(self.sampler)
 

@@ -100,7 +100,7 @@ class Population(Strategy):
         object.__setattr__(self, "factors", tuple(map(float, factors)))
 
     @property
-    def last_stage(self) -> int:
+    def last_stage(self) -> int:  # type: ignore[override]
         """The stage that the goal is about."""
         return self.stages - 1
 

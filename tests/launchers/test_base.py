@@ -71,6 +71,18 @@ def test_hooks_that_an_object_has_are_kept() -> None:
     assert (launcher.cannot_detach, launcher.cannot_keep) == ("", NO_DIRECTORY)
 
 
+def test_a_class_that_inherits_and_detaches_can_be_left_alone() -> None:
+    class Detaching(Six, Launcher):
+        def detach(self) -> None:
+            """Leave the jobs alone."""
+
+    class Staying(Six, Launcher):
+        pass
+
+    assert as_launcher(Detaching()).cannot_detach == ""
+    assert "end with this call" in as_launcher(Staying()).cannot_detach
+
+
 def test_a_class_that_inherits_the_defaults_is_taken_as_it_is() -> None:
     class Own(Six, Launcher):
         pass

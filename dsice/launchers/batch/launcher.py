@@ -198,7 +198,7 @@ class Batch(Launcher):
         return self._home.path
 
     @property
-    def cannot_detach(self) -> str:
+    def cannot_detach(self) -> str:  # type: ignore[override]
         """Empty: its jobs go on without this process."""
         return ""
 

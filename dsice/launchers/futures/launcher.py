@@ -137,12 +137,12 @@ class Futures(Launcher):
         return self._home
 
     @property
-    def cannot_keep(self) -> str:
+    def cannot_keep(self) -> str:  # type: ignore[override]
         """Why the directories of jobs end with this process; empty: they outlive it."""
         return "" if self._home else NO_DIRECTORY
 
     @property
-    def cannot_continue(self) -> str:
+    def cannot_continue(self) -> str:  # type: ignore[override]
         """Why a trial cannot continue from the checkpoint of another; empty if it can."""
         if self._home:
             return ""

@@ -134,7 +134,7 @@ class Local(Launcher):
         return self._home or self._given
 
     @property
-    def cannot_keep(self) -> str:
+    def cannot_keep(self) -> str:  # type: ignore[override]
         """Why the directories of jobs end with this process; empty: they outlive it."""
         return "" if self.directory else NO_DIRECTORY
 

@@ -265,7 +265,7 @@ class Table(Launcher):
         return self._slots
 
     @property
-    def cannot_continue(self) -> str:
+    def cannot_continue(self) -> str:  # type: ignore[override]
         """Why no trial of a table continues from the checkpoint of another."""
         return (
             "a Table answers with whole trainings from the start and knows nothing of one that "
@@ -274,7 +274,7 @@ class Table(Launcher):
         )
 
     @property
-    def cannot_step(self) -> str:
+    def cannot_step(self) -> str:  # type: ignore[override]
         """Why no learning curves come; empty if they do."""
         if self._log.curves:
             return ""

@@ -206,7 +206,7 @@ class Surface:
         )
 
     def mean(self, points: Ints) -> Floats:
-        """Mean at points, shape (k,): cheaper than `at`."""
+        """Mean at points, shape (k,): cheaper than `predict`."""
         return np.asarray(
             self.tables.covariance(self.entries(points), self.points) @ self.coefficients
         )

@@ -8,7 +8,7 @@ those that vanished. A job outlives the coordinator, and a later one takes it ov
 
 - `launcher`: `Batch` itself, the hooks of a launcher.
 - `scheduler`: what is known of a scheduler, as templates: `Scheduler`, and those built in.
-- `client`: the scheduler's commands, run and parsed.
+- `scheduler_client`: the scheduler's commands, run and parsed.
 - `script`: the text of a job script, and each trial as a member of one.
 - `submitter`: the queue of what waits for its submission, with throttle and patience.
 - `monitor`: what was submitted: which trials ended, which are lost, which are to be cancelled.

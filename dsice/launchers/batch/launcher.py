@@ -14,9 +14,9 @@ from dsice.checks import text, texts, whole
 from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.batch.client import Busy, Client
 from dsice.launchers.batch.monitor import JobMonitor
 from dsice.launchers.batch.scheduler import Scheduler, find_scheduler
+from dsice.launchers.batch.scheduler_client import Busy, Client
 from dsice.launchers.batch.script import (
     MemberBuilder,
     Script,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
-from dsice.launchers.batch.client import Busy, Client, QueuedJob
 from dsice.launchers.batch.scheduler import Scheduler
+from dsice.launchers.batch.scheduler_client import Busy, Client, QueuedJob
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, batch_result, is_complete
 from dsice.launchers.batch.submitter import SubmissionQueue
 

@@ -15,8 +15,8 @@ from dsice.errors import LaunchError
 from dsice.journal.files import replace_file
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
-from dsice.launchers.batch.client import QueuedJob
 from dsice.launchers.batch.scheduler import Scheduler
+from dsice.launchers.batch.scheduler_client import QueuedJob
 from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
 from dsice.launchers.program import Program
 from dsice.launchers.standalone import _call, _supervise

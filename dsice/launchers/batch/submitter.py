@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dsice.errors import DsiceWarning, LaunchError
-from dsice.launchers.batch.client import Busy, Client
 from dsice.launchers.batch.scheduler import Scheduler
+from dsice.launchers.batch.scheduler_client import Busy, Client
 from dsice.launchers.batch.script import Member, Script, ScriptWriter
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 

@@ -1,4 +1,4 @@
-"""A scheduler's commands: run, their answers parsed, and explained where they fail."""
+"""Runs the commands of a scheduler, parses their replies and explains failures."""
 
 from __future__ import annotations
 

@@ -31,6 +31,22 @@ AT_THE_SAME_TIME = "how many trials run at the same time"
 
 
 @dataclass(frozen=True)
+class Study:
+    """The study that a job belongs to, so that a directory can tell one study from another.
+
+    Attributes
+    ----------
+    identity
+        Letters and digits that no other study has; the same after each restart.
+    journal
+        Path of the study's journal, to name the study by; None: it has none.
+    """
+
+    identity: str
+    journal: str | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """One thing to run: a trial, or a preparation that trials depend on.
 
@@ -49,6 +65,8 @@ class Job:
         Program that replaces the launcher's own one for this job.
     prepared
         Directories of the preparations that the job depends on, by name.
+    study
+        The study that it belongs to; None: unknown, the launcher is used without a tuner.
     """
 
     id: int
@@ -58,6 +76,7 @@ class Job:
     stage: int = 0
     work: Callable[..., Any] | str | None = None
     prepared: Mapping[str, str] = field(default_factory=dict)
+    study: Study | None = None
 
     @property
     def variables(self) -> dict[str, str]:

@@ -1,22 +1,110 @@
-"""The engine that stands behind an executor, a dask client, the module ray, or a name of these."""
+"""The engine that stands behind an executor, a dask client, the module ray, or a name of these.
+
+`Workers` keeps it, and makes it anew when it broke.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import BrokenExecutor, Executor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dsice.errors import MissingPackageError, OptionError
+from dsice.errors import LaunchError, MissingPackageError, OptionError
 from dsice.launchers.base import cores
+from dsice.launchers.futures.call import Call
 from dsice.launchers.futures.pool import Engine, Pool
+from dsice.launchers.futures.remote import Task
 
 EXTRAS = {"dask": "distributed", "ray": "ray", "mpi": "mpi4py"}
 """Package that each engine needs, by the name of the engine and of dsice's extra."""
+
+
+class Workers:
+    """The engine that runs the calls; where the user gave a function that makes one, also later.
+
+    Calls that ran when a worker died run apart from the others when they come again.
+
+    Attributes
+    ----------
+    engine
+        The engine of calls that run with others.
+
+    Parameters
+    ----------
+    executor, slots, options
+        As for `engine`; `executor` may also be a function without arguments that makes one.
+    """
+
+    def __init__(self, executor: object, slots: int | None, options: Mapping[str, Any]) -> None:
+        self._make: Callable[[], Engine] | None = None
+        if _is_factory(executor):
+            make: Callable[[], object] = executor  # type: ignore[assignment]
+            self._make = lambda: engine(make(), slots, options, owned=True)
+        self.engine = self._make() if self._make else engine(executor, slots, options)
+        self._suspects: set[int] = set()
+
+    def slots(self) -> int:
+        """How many workers there are; raises OptionError where the engine does not say."""
+        found = self.engine.slots()
+        if not found:
+            raise OptionError(
+                f"slots=None: {self.engine.name} does not say how many workers it has, or has "
+                "none yet; give slots="
+            )
+        return found
+
+    def start(self, call: Call, task: Task) -> None:
+        """Hand a call over.
+
+        Raises
+        ------
+        LaunchError
+            The engine takes no more calls.
+        """
+        if call.job.id in self._suspects and self._make is not None:
+            call.engine = self._make()
+        try:
+            call.handle = call.engine.start(task)
+        except BrokenExecutor as error:
+            if self._make is None:
+                raise LaunchError(
+                    f"a worker of the {call.engine.name} died, which ends the whole pool "
+                    f"({error}). Give Futures a function that makes the executor, such as "
+                    "lambda: ProcessPoolExecutor(4): then it is made anew"
+                ) from error
+            self.engine.close()
+            call.engine = self.engine = self._make()
+            call.handle = call.engine.start(task)
+        except RuntimeError as error:
+            if isinstance(error, LaunchError):
+                raise
+            raise LaunchError(
+                f"the {call.engine.name} takes no more trials: {error}; "
+                "give Futures one that is open"
+            ) from error
+
+    def note_failure(self, call: Call, error: BaseException) -> None:
+        """Suspect a call that ran when a worker died, where the engine can be made anew."""
+        if isinstance(error, BrokenExecutor) and self._make is not None:
+            self._suspects.add(call.job.id)
+
+    def tidy(self, call: Call, others: Iterable[Call], *, lost: bool) -> None:
+        """Tidy up after a call; `others` still run."""
+        shared = any(call.engine is other.engine for other in others)
+        if call.engine is not self.engine and not shared:
+            call.engine.close()
+        if not lost:
+            self._suspects.discard(call.job.id)
+
+
+def _is_factory(executor: object) -> bool:
+    """Whether it makes an executor and is none."""
+    return callable(executor) and (isinstance(executor, type) or not hasattr(executor, "submit"))
 
 
 def engine(

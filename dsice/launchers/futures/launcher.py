@@ -7,7 +7,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
 from dsice.launchers.futures.call import Call
-from dsice.launchers.futures.engines import engine
-from dsice.launchers.futures.pool import Engine, Handle
-from dsice.launchers.futures.remote import Task
+from dsice.launchers.futures.engines import Workers
+from dsice.launchers.futures.pool import Handle
 from dsice.launchers.program import function_name, pickled
 from dsice.signals import Interrupts
 
@@ -102,27 +100,20 @@ class Futures(Launcher):
         self._stop_grace = base.seconds("Futures", "stop_grace", stop_grace, least=0.0)
         asked = None if slots is None else base.slots("Futures", slots)
         self._home = None if directory is None else Path(directory).absolute()
-        self._make: Callable[[], Engine] | None = None
-        chosen: dict[str, Any] = dict(options or {})
-        if _is_factory(executor):
-            make: Callable[[], object] = executor  # type: ignore[assignment]
-            self._make = lambda: engine(make(), asked, chosen, owned=True)
-        self._engine = self._make() if self._make else engine(executor, asked, chosen)
+        self._workers = Workers(executor, asked, dict(options or {}))
         try:
             self._sent = self._sendable(program)
-            self._slots = asked or self._engine.slots() or _no_slots(self._engine)
+            self._slots = asked or self._workers.slots()
         except BaseException:
-            self._engine.close()
+            self._workers.engine.close()
             raise
         self._running: dict[int, Call] = {}
         self._ready: list[Result | Step] = []
-        # trials that ran when a worker died: they run apart from the others
-        self._suspects: set[int] = set()
         self._bell = threading.Event()  # something has ended
         self._closed = self._warned = False
         self._owner = os.getpid()
         self._interrupts = Interrupts()
-        if self._engine.owned and not self._engine.threads:
+        if self._workers.engine.owned and not self._workers.engine.threads:
             # worker processes do not notice that their coordinator is gone
             self._interrupts.install()
 
@@ -153,7 +144,7 @@ class Futures(Launcher):
 
     def _sendable(self, function: Callable[..., Any]) -> bytes | Callable[..., Any]:
         """A function as it travels to a worker."""
-        return function if self._engine.threads else pickled(function)
+        return function if self._workers.engine.threads else pickled(function)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand `jobs` to the executor.
@@ -212,38 +203,16 @@ class Futures(Launcher):
         params: dict[str, Any],
         directory: Path | None,
     ) -> None:
-        call = Call(job, self._engine, directory)
+        call = Call(job, self._workers.engine, directory)
         if directory is not None:
             try:
                 trial_directory.make(directory, job, function_name(self._function), 0)
             except OSError as error:
                 raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
-        if job.id in self._suspects and self._make is not None:
-            call.engine = self._make()
-        call.handle = self._handed_over(call, call.task(function, params))
+        self._workers.start(call, call.task(function, params))
         self._running[job.id] = call
-        call.handle.add_done_callback(lambda _: self._bell.set())
-
-    def _handed_over(self, call: Call, task: Task) -> Handle:
-        try:
-            return call.engine.start(task)
-        except BrokenExecutor as error:
-            if self._make is None:
-                raise LaunchError(
-                    f"a worker of the {call.engine.name} died, which ends the whole pool "
-                    f"({error}). Give Futures a function that makes the executor, such as "
-                    "lambda: ProcessPoolExecutor(4): then it is made anew"
-                ) from error
-            self._engine.close()
-            call.engine = self._engine = self._make()
-            return call.engine.start(task)
-        except RuntimeError as error:
-            if isinstance(error, LaunchError):
-                raise
-            raise LaunchError(
-                f"the {call.engine.name} takes no more trials: {error}; "
-                "give Futures one that is open"
-            ) from error
+        if call.handle is not None:
+            call.handle.add_done_callback(lambda _: self._bell.set())
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Nothing: the calls of an earlier coordinator ended with it, or cannot be found again."""
@@ -280,7 +249,7 @@ class Futures(Launcher):
             if result is not None:
                 self._ready.append(result)
                 del self._running[id]
-                self._tidy(call, result)
+                self._workers.tidy(call, self._running.values(), lost=result.state == "lost")
             elif call.abandon_at is not None and time.monotonic() >= call.abandon_at:
                 call.abandon_at = None
                 call.engine.abandon(handle)
@@ -299,8 +268,7 @@ class Futures(Launcher):
         if error is None:
             self._warn_unheard(call.job.id, int(found["unheard"]))
             return call.result(found)
-        if isinstance(error, BrokenExecutor) and self._make is not None:
-            self._suspects.add(call.job.id)
+        self._workers.note_failure(call, error)
         return call.without_record(*call.engine.classify(error))
 
     def _warn_unheard(self, id: int, unheard: int) -> None:
@@ -312,14 +280,6 @@ class Futures(Launcher):
                 DsiceWarning,
                 stacklevel=5,
             )
-
-    def _tidy(self, call: Call, result: Result) -> None:
-        """Tidy up after a trial that ran apart from the others."""
-        shared = any(call.engine is other.engine for other in self._running.values())
-        if call.engine is not self._engine and not shared:
-            call.engine.close()
-        if result.state != "lost":
-            self._suspects.discard(result.id)
 
     def cancel(self, id: int) -> None:
         """Take a trial back that has not begun, and ask one that runs to stop.
@@ -350,7 +310,7 @@ class Futures(Launcher):
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
-        engines = [self._engine, *(call.engine for call in self._running.values())]
+        engines = [self._workers.engine, *(call.engine for call in self._running.values())]
         try:
             for call in self._running.values():
                 if call.handle is not None and not call.handle.done():
@@ -379,15 +339,3 @@ class Futures(Launcher):
                     stacklevel=4,
                 )
             time.sleep(0.01)
-
-
-def _is_factory(executor: object) -> bool:
-    """Whether it makes an executor and is none."""
-    return callable(executor) and (isinstance(executor, type) or not hasattr(executor, "submit"))
-
-
-def _no_slots(engine: Engine) -> int:
-    raise OptionError(
-        f"slots=None: {engine.name} does not say how many workers it has, or has none yet; "
-        "give slots="
-    )

@@ -228,7 +228,7 @@ def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
         return "lost", "ended from outside: its supervisor was told to end"
     if found.get("signal") is not None:
         return "failed", _killed(int(found["signal"]))
-    if info.function and (reason := _function_error(info.directory)):
+    if info.function and (reason := _function_error(info)):
         return "failed", reason
     if found.get("code") != 0:
         return "failed", _exited(int(found.get("code") or 0))
@@ -256,12 +256,12 @@ def _returned(info: ExitInfo) -> bool:
     """Whether the function returned a measurement, which counts whatever its process did then."""
     if not info.function:
         return False
-    found = trial_directory.read_json(info.directory / trial_directory.RESULT)
+    found = trial_directory.result_record(info.directory, info.submission.token)
     return found is not None and "error" not in found
 
 
-def _function_error(directory: Path) -> str | None:
-    found = trial_directory.read_json(directory / trial_directory.RESULT)
+def _function_error(info: ExitInfo) -> str | None:
+    found = trial_directory.result_record(info.directory, info.submission.token)
     return str(found["error"]) if found and "error" in found else None
 
 
@@ -274,7 +274,7 @@ def _measured(
             return *measurement(last_line(info.directory / "stdout")), seconds
         except NoMeasurement as problem:
             raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
-    found = trial_directory.read_json(info.directory / trial_directory.RESULT)
+    found = trial_directory.result_record(info.directory, info.submission.token)
     if found is None:
         raise NoMeasurement(_no_result(info.directory / trial_directory.RESULT))
     value = cast("float | list[float] | None", found.get("value"))

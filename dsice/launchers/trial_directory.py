@@ -4,10 +4,12 @@
 
     job.json       the submission: token, program, stage, parent, slot, time   coordinator, first
     params.json    the parameters                                              coordinator
-    process.json   the supervisor: pid, birth, host                            supervisor, by rename
+    process.json   the supervisor: pid, birth, host, its scheduler's job       supervisor, by rename
+    alive          touched every 10 seconds while the trial is not over        supervisor
     stdout stderr  the program's output
     steps          learning curve, a JSON line per point                       dsice.step
-    stop           its presence asks the trial to stop                         coordinator
+    stop           its presence asks the trial to stop, a word in it the       coordinator
+                   supervisor to end it
     stopping       its presence says that the trial knows                      dsice.step
     result.json    what a Python function returned                             process, by rename
     exit.json      why and how it ended, once no process of it is left         supervisor, by rename
@@ -255,6 +257,13 @@ def exit_record(directory: Path, token: str) -> dict[str, Any] | None:
     """How the submission with that token ended; None if it runs or ended without a record."""
     found = read_json(directory / EXIT)
     return found if found is not None and found.get("token") == token else None
+
+
+def result_record(directory: Path, token: str) -> dict[str, Any] | None:
+    """What the function of the submission with that token left; None if it left nothing."""
+    found = read_json(directory / RESULT)
+    # an earlier version left no token
+    return found if found is not None and found.get("token", token) == token else None
 
 
 def has_result(directory: Path, token: str) -> bool:

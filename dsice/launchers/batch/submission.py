@@ -312,7 +312,7 @@ def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:
     ended_well = found.get("why") == "exit" and found.get("code") == 0
     if not trial.work.function or not ended_well:
         return True
-    return trial_directory.read_json(trial.directory / trial_directory.RESULT) is not None
+    return trial_directory.result_record(trial.directory, trial.submission.token) is not None
 
 
 def batch_result(

@@ -7,7 +7,7 @@ It imports neither dsice nor numpy; the function brings what it needs.
 """
 
 # pathlib is not loaded unless the function does it
-# ruff: noqa: PTH105, PTH119, PTH123
+# ruff: noqa: PTH105, PTH108, PTH119, PTH123
 from __future__ import annotations
 
 import json
@@ -132,13 +132,48 @@ def story(error: BaseException) -> str:
 
 def main(directory: str, program: str) -> int:
     """Run the trial; the exit code of this process."""
-    done = attempt(directory, program)
+    token = os.environ.get("DSICE_NONCE") or owner(directory)
+    done = {**attempt(directory, program), "token": token}
     if "traceback" in done:
         print(done["traceback"], file=sys.stderr)
-    with open(f"{directory}/result.json.new", "w", encoding="utf-8") as file:
-        json.dump(done, file)
-    os.replace(f"{directory}/result.json.new", f"{directory}/result.json")
+    publish(directory, token, done)
     return 1 if "error" in done else 0
+
+
+def publish(directory: str, token: str, done: Mapping[str, Any]) -> None:
+    """Write the result, whole or not at all, unless the directory is another submission's by now.
+
+    A link is only made where no file is: even a process that was suspended at the worst moment does
+    not write over the result of another submission.
+    """
+    path = f"{directory}/result.json"
+    new = f"{path}.{token}"
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(new, flags, 0o666), "w", encoding="utf-8") as file:
+            json.dump(done, file)
+        if owner(directory) not in ("", token):
+            print("the trial was started again meanwhile: no result is left", file=sys.stderr)
+            return
+        try:
+            os.link(new, path)
+        except FileExistsError:  # of this submission, of one before it, or of one after it
+            if owner(directory) in ("", token):
+                os.replace(new, path)
+        except OSError:  # a file system without links
+            os.replace(new, path)
+    finally:
+        if os.path.lexists(new):
+            os.unlink(new)
+
+
+def owner(directory: str) -> str:
+    """Token of the submission that has the directory; empty where that cannot be read."""
+    try:
+        with open(f"{directory}/job.json", encoding="utf-8") as file:
+            return str(json.load(file)["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def run() -> None:

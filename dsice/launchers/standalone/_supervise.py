@@ -15,12 +15,14 @@ directory does, since no signal from the coordinator can reach this process; ``0
 the cores that the trial is bound to (``0,1``), or ``any``.
 
 Standard library only, few imports, no `json`: starting it is most of what a trial costs.
-It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone,
-both by rename.
+It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone.
+In between it touches ``alive`` every 10 seconds, by which machines that cannot see the process know
+that it lives; each time it looks whether the trial is still wanted: not once ``stop`` has a word in
+it, or the directory belongs to another submission.
 """
 
 # pathlib would add a fifth to the start-up time
-# ruff: noqa: PTH105, PTH123, PTH208
+# ruff: noqa: PTH105, PTH108, PTH110, PTH115, PTH116, PTH123, PTH208
 from __future__ import annotations
 
 import os
@@ -35,11 +37,27 @@ except ImportError:  # a private module: another Python may not have it
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 1.0  # between two looks for the mark to stop
+SIGN_SECONDS = 10.0  # between two signs of life
+CLAIM_BYTES = 1 << 20  # more than any claim has
 KILL_SECONDS = (
     5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
 )
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+
+# the variable of each scheduler's jobs that has their id, and one that must be there, too
+ALLOCATIONS = (
+    ("slurm", "SLURM_JOB_ID", ""),
+    ("pjm", "PJM_JOBID", ""),
+    ("pbs", "PBS_JOBID", ""),
+    ("lsf", "LSB_JOBID", ""),
+    ("flux", "FLUX_JOB_ID", ""),
+    ("oar", "OAR_JOB_ID", ""),
+    ("cobalt", "COBALT_JOBID", ""),
+    ("loadleveler", "LOADL_STEP_ID", ""),
+    ("sge", "JOB_ID", "SGE_ROOT"),  # a name that others use, too
+)
 
 
 class suppress:  # contextlib's takes a quarter of the start-up time to import
@@ -111,7 +129,9 @@ def prctl(option: int, value: int) -> None:
 class Watch:
     """One trial: its main process, how it ended, and everything it started."""
 
-    def __init__(self, program: list[str], directory: str, lifeline: str, cpus: list[int]) -> None:
+    def __init__(
+        self, program: list[str], directory: str, token: str, lifeline: str, cpus: list[int]
+    ) -> None:
         self.bell, ringer = os.pipe()
         for end in (self.bell, ringer):
             os.set_blocking(end, False)
@@ -119,7 +139,9 @@ class Watch:
         for number in (*ENDING, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)  # the bell carries the news
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self.directory, self.token = directory, token
         self.lifeline = lifeline == "1"
+        self.next_sign = time.monotonic() + SIGN_SECONDS
         self.mark = f"{directory}/stop" if lifeline == "mark" else None
         self.status: int | None = None
         self.started, self.clock = time.time(), time.monotonic()
@@ -151,14 +173,17 @@ class Watch:
     def wait(self, seconds: float | None) -> str | None:
         """Sleep until a signal, the coordinator's end or `seconds`: the reason to end the trial, if
         it is one."""
-        if self.mark is not None and os.path.exists(self.mark):  # noqa: PTH110
+        if self.mark is not None and os.path.exists(self.mark):
             return "cancel"
-        brief = self.mark is not None and (seconds is None or seconds > LOOK_SECONDS)
+        pause = max(0.0, self.next_sign - time.monotonic())
+        if self.mark is not None:
+            pause = min(pause, LOOK_SECONDS)
+        brief = seconds is None or seconds > pause
         ready = select.select(
             [self.bell, 0] if self.lifeline else [self.bell],
             [],
             [],
-            LOOK_SECONDS if brief else seconds,
+            pause if brief else seconds,
         )[0]
         if not ready:
             return None if brief else "timeout"
@@ -173,10 +198,21 @@ class Watch:
             self.reap()
             if self.status is not None:
                 return "exit"
+            if self.show_life() and (why := unwanted(self.directory, self.token)):
+                return why
             left = None if timeout is None else max(0.0, self.clock + timeout - time.monotonic())
             why = self.wait(left)
             if why:
                 return why
+
+    def show_life(self) -> bool:
+        """Touch ``alive`` when it is time to; whether it was."""
+        now = time.monotonic()
+        if now < self.next_sign:
+            return False
+        self.next_sign = now + SIGN_SECONDS
+        touch(self.directory)
+        return True
 
     def send(self, number: int) -> None:
         """Signal the trial's process group and everything descended from it."""
@@ -196,6 +232,7 @@ class Watch:
         self.send(signal.SIGCONT)  # a suspended process takes SIGTERM only when it goes on
         until = time.monotonic() + grace
         while self.reap() and time.monotonic() < until:
+            self.show_life()
             time.sleep(0.003)
         until = time.monotonic() + KILL_SECONDS
         while self.reap() and time.monotonic() < until:
@@ -237,20 +274,95 @@ def start(program: list[str], directory: str, cpus: list[int]) -> None:
     os._exit(127)
 
 
-def write(path: str, text: str) -> None:
-    """Write by rename: a reader sees the whole file or none."""
-    with open(f"{path}.new", "w") as file:
-        file.write(text)
-    os.replace(f"{path}.new", path)
+def publish(directory: str, token: str, name: str, text: str) -> None:
+    """Write a file, whole or not at all, unless the directory is another submission's by now.
+
+    Even a process that was suspended at the worst moment does not write over the file of another
+    submission: a link is only made where no file is.
+    """
+    path = f"{directory}/{name}"
+    new = f"{path}.{token}"
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(new, flags, 0o666), "w") as file:
+            file.write(text)
+        if superseded(directory, token):
+            return
+        try:
+            os.link(new, path)
+        except FileExistsError:  # of this submission, of one before it, or of one after it
+            if not superseded(directory, token):
+                os.replace(new, path)
+        except OSError:  # a file system without links
+            os.replace(new, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(new)
+
+
+def touch(directory: str) -> None:
+    """Leave the sign of life: the file system's own clock says when it was."""
+    path = f"{directory}/alive"
+    with suppress(OSError):
+        try:
+            os.utime(path, follow_symlinks=False)
+        except FileNotFoundError:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(path, flags, 0o666))
+
+
+def unwanted(directory: str, token: str) -> str:
+    """Why the trial is to end, by what is in its directory; empty: it goes on.
+
+    An empty ``stop`` is for the trial itself, a word in it is for this process: it is how a
+    coordinator on another machine ends a trial.
+    """
+    with suppress(OSError):
+        if os.stat(f"{directory}/stop", follow_symlinks=False).st_size > 0:
+            return "cancel"
+    return "superseded" if superseded(directory, token) else ""
+
+
+def claim(directory: str) -> bytes:
+    """What says whose directory it is; empty where that cannot be read."""
+    found = b""
+    with suppress(OSError):  # neither a pipe nor a device in its place is waited for
+        handle = os.open(f"{directory}/job.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            while len(found) < CLAIM_BYTES and (part := os.read(handle, CLAIM_BYTES)):
+                found += part
+        finally:
+            os.close(handle)
+    return found
 
 
 def claimed(directory: str, token: str) -> bool:
     """Whether the directory still belongs to the submission that started this process."""
-    try:
-        with open(f"{directory}/job.json") as file:
-            return token in file.read()
-    except OSError:
-        return False
+    return token.encode() in claim(directory)
+
+
+def superseded(directory: str, token: str) -> bool:
+    """Whether the directory belongs to another submission for certain."""
+    found = claim(directory)
+    return bool(found.strip()) and token.encode() not in found
+
+
+def whereabouts() -> str:
+    """Where this process runs, as fields of JSON: the space of its process ids, and the job of a
+    scheduler that it is part of."""
+    fields = {}
+    with suppress(OSError):
+        fields["pids"] = os.readlink("/proc/self/ns/pid")
+    for scheduler, variable, needed in ALLOCATIONS:
+        if os.environ.get(variable) and (not needed or needed in os.environ):
+            fields["scheduler"], fields["job"] = scheduler, os.environ[variable]
+            fields["cluster"] = os.environ.get("SLURM_CLUSTER_NAME", "")
+            break
+    plain = {
+        name: "".join(c for c in text if c.isalnum() or c in "._-:[]@+")
+        for name, text in fields.items()
+    }
+    return "".join(f', "{name}": "{text}"' for name, text in plain.items() if text)
 
 
 def main(arguments: list[str]) -> None:
@@ -260,26 +372,32 @@ def main(arguments: list[str]) -> None:
     host = os.uname().nodename
     if not claimed(directory, token):
         return
-    write(
-        f"{directory}/process.json",
-        f'{{"pid": {me}, "birth": "{birth(me)}", "host": "{host}", "token": "{token}"}}\n',
+    touch(directory)
+    publish(
+        directory,
+        token,
+        "process.json",
+        f'{{"pid": {me}, "birth": "{birth(me)}", "host": "{host}", "token": "{token}", '
+        f'"alive": {SIGN_SECONDS:g}{whereabouts()}}}\n',
     )
     if not claimed(
         directory, token
     ):  # taken over between the two looks; whoever took it also saw process.json
         return
+    os.environ["DSICE_NONCE"] = token  # its processes are known by it, and what they write
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    watch = Watch(
-        program, directory, lifeline, [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")]
-    )
+    bound = [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")]
+    watch = Watch(program, directory, token, lifeline, bound)
     why = watch.run(float(timeout) if timeout != "none" else None)
     ended, seconds = time.time(), time.monotonic() - watch.clock
     left = watch.end(float(grace))
     status = watch.status if watch.status is not None else 0
     code = "null" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
     number = str(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else "null"
-    write(
-        f"{directory}/exit.json",
+    publish(
+        directory,
+        token,
+        "exit.json",
         f'{{"why": "{why}", "code": {code}, "signal": {number}, "pid": {watch.main}, '
         f'"left": {left}, "started": {watch.started:.6f}, "ended": {ended:.6f}, '
         f'"seconds": {seconds:.6f}, "token": "{token}"}}\n',

@@ -1,0 +1,193 @@
+"""A submission that is not wanted any more: it ends, and writes over nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dsice.launchers import Job, Local
+from dsice.launchers.standalone import _call, _supervise
+from tests.launchers.helpers import drain, eventually, mark, marked
+
+OLD, NEW = "a" * 16, "b" * 16
+GOOD = json.dumps({"why": "exit", "code": 0, "token": NEW})
+
+
+def claim(directory: Path, token: str) -> None:
+    """Let the directory belong to the submission with `token`."""
+    directory.mkdir(exist_ok=True)
+    (directory / "job.json").write_text(json.dumps({"id": 0, "token": token}))
+
+
+@contextmanager
+def supervisor(
+    directory: Path, command: str, *, before: str = "", grace: float = 0.2
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A supervisor of the submission OLD as a process; it runs the code `before` first."""
+    place = str(Path(_supervise.__file__).parent)
+    code = f"import sys; sys.path.append({place!r}); import _supervise\n{before}\n_supervise.run()"
+    words = [str(directory), OLD, "none", str(grace), "any", "0", "/bin/sh", "-c", command]
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code, *words], stdin=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_supervisor_that_comes_late_leaves_the_record_of_another_run(tmp_path: Path) -> None:
+    directory = tmp_path / "0"
+    claim(directory, OLD)
+    with supervisor(directory, "sleep 60") as late:
+        assert eventually((directory / "stdout").exists)
+        claim(directory, NEW)
+        (directory / "exit.json").write_text(GOOD)
+        late.send_signal(signal.SIGTERM)
+        assert late.wait(10) == 0
+    assert (directory / "exit.json").read_text() == GOOD
+    assert not list(directory.glob("exit.json?*"))
+
+
+SLOW = """
+import os, time
+asked, calls = _supervise.superseded, []
+def slow(*arguments):
+    found = asked(*arguments)
+    calls.append(found)
+    if len(calls) == {nth}:
+        open({here!r}, "w").close()
+        while not os.path.exists({go!r}): time.sleep(0.005)
+    return found
+_supervise.superseded = slow
+"""
+
+
+@pytest.mark.parametrize(("name", "nth"), [("process.json", 1), ("exit.json", 2)])
+def test_one_that_slept_between_its_look_and_its_write_writes_over_nothing(
+    name: str, nth: int, tmp_path: Path
+) -> None:
+    """As when the machine or the file server stands still for an hour at that moment."""
+    directory, here, go = tmp_path / "0", tmp_path / "here", tmp_path / "go"
+    claim(directory, OLD)
+    before = SLOW.format(nth=nth, here=str(here), go=str(go))
+    with supervisor(directory, "exit 0", before=before) as late:
+        assert eventually(here.exists)
+        claim(directory, NEW)
+        (directory / name).write_text(GOOD)
+        go.touch()
+        assert late.wait(10) == 0
+    assert (directory / name).read_text() == GOOD
+
+
+def test_what_an_earlier_submission_left_late_is_replaced(tmp_path: Path) -> None:
+    directory = tmp_path / "0"
+    claim(directory, OLD)
+    for name in ("process.json", "exit.json"):
+        (directory / name).write_text(GOOD)
+    with supervisor(directory, "exit 3") as process:
+        assert process.wait(10) == 0
+    found = json.loads((directory / "exit.json").read_text())
+    assert found["token"] == OLD and found["code"] == 3
+
+
+def test_a_supervisor_that_lost_its_directory_ends_its_trial(tmp_path: Path) -> None:
+    directory, sign = tmp_path / "0", mark()
+    claim(directory, OLD)
+    with supervisor(directory, f"sleep {sign}", before="_supervise.SIGN_SECONDS = 0.2") as late:
+        assert eventually(lambda: marked(sign))
+        claim(directory, NEW)
+        assert late.wait(10) == 0
+    assert not marked(sign) and not (directory / "exit.json").exists()
+
+
+def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "0"
+    claim(directory, OLD)
+    before = "_supervise.SIGN_SECONDS = 0.05"
+    with supervisor(directory, "sleep 1; exit 3", before=before) as process:
+        assert eventually((directory / "stdout").exists)
+        (directory / "job.json").unlink()
+        os.mkfifo(directory / "job.json")
+        assert process.wait(10) == 0
+    assert json.loads((directory / "exit.json").read_text())["code"] == 3
+
+
+def test_it_shows_that_it_lives_also_while_it_ends_the_trial(tmp_path: Path) -> None:
+    directory = tmp_path / "0"
+    alive = directory / "alive"
+    claim(directory, OLD)
+    before = "_supervise.SIGN_SECONDS = 0.05"
+    deaf = "trap '' TERM; while :; do sleep 0.01; done"
+    with supervisor(directory, deaf, before=before, grace=30.0) as process:
+        assert eventually((directory / "stdout").exists) and alive.exists()
+        for ending in (False, True):
+            if ending:
+                process.send_signal(signal.SIGTERM)
+            os.utime(alive, (0, 0))
+            assert eventually(lambda: alive.stat().st_mtime > 0)
+            alive.unlink()  # by whoever purges files
+            assert eventually(alive.exists)
+        process.kill()
+
+
+def test_a_function_that_returns_late_leaves_the_result_of_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSICE_NONCE", OLD)
+    monkeypatch.setattr(_call, "attempt", lambda *_: {"value": 1.0})
+    result = tmp_path / "result.json"
+    good = json.dumps({"value": 2.0, "token": NEW})
+    claim(tmp_path, NEW)
+    for there in ("", good):  # it has not returned yet, or it has
+        result.write_text(there) if there else None
+        _call.main(str(tmp_path), "function.pkl")
+        assert (result.read_text() if result.exists() else "") == there
+    claim(tmp_path, OLD)
+    _call.main(str(tmp_path), "function.pkl")
+    assert json.loads(result.read_text()) == {"value": 1.0, "token": OLD}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job.json", "result.json"]
+
+
+def test_a_result_of_another_run_is_none(tmp_path: Path) -> None:
+    def function() -> float:
+        import json
+        import os
+        from pathlib import Path
+
+        path = Path(os.environ["DSICE_DIR"], "result.json")
+        path.write_text(json.dumps({"value": 3.0, "token": "of another"}))
+        os._exit(0)
+
+    with Local(function, slots=1, directory=tmp_path) as launcher:
+        launcher.submit([Job(0)])
+        result = drain(launcher, 1)[0]
+    assert result.state == "failed" and result.value is None
+
+
+def test_of_many_submissions_the_last_has_the_record(tmp_path: Path) -> None:
+    """Supervisors of earlier ones end at the same moment, whatever order they come in."""
+    tokens = [f"{i:016d}" for i in range(8)]
+    claim(tmp_path, tokens[-1])
+    barrier = threading.Barrier(len(tokens))
+
+    def end(token: str) -> None:
+        barrier.wait()
+        _supervise.publish(str(tmp_path), token, "exit.json", f'{{"token": "{token}"}}')
+
+    threads = [threading.Thread(target=end, args=[token]) for token in tokens]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert json.loads((tmp_path / "exit.json").read_text())["token"] == tokens[-1]

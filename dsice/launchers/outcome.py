@@ -37,7 +37,8 @@ def tail(path: Path, size: int = _BLOCK) -> str:
         with path.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
             return file.read(size).decode("utf-8", errors="replace")
-    except OSError:
+    except OSError as error:
+        trial_directory.as_missing(error)
         return ""
 
 

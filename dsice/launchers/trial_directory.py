@@ -26,7 +26,9 @@ import secrets
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,8 @@ PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
+
+_STRICT: ContextVar[bool] = ContextVar("strict", default=False)
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,34 @@ def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
+@contextmanager
+def strictly() -> Iterator[None]:
+    """A block in which a file that cannot be read for now is an OSError, and not a missing file.
+
+    For launchers that look again later: after an I/O error a trial must not pass for one that left
+    no result.
+    """
+    before = _STRICT.set(True)
+    try:
+        yield
+    finally:
+        _STRICT.reset(before)
+
+
+def as_missing(error: OSError) -> None:
+    """Take a file that cannot be read for missing; `strictly`, raise the error unless it is."""
+    if _STRICT.get() and not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object from a file; None if it is missing or no such thing."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except OSError as error:
+        as_missing(error)
+        return None
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 
@@ -145,15 +172,27 @@ def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
     return submission
 
 
-def claim_again(directory: Path, job: Job, program: str, submission: Submission) -> Submission:
+def claim_again(
+    directory: Path, job: Job, program: str, submission: Submission, *, unless_begun: bool = False
+) -> Submission:
     """Claim a directory again, for another try of the same job that finds its checkpoints in it.
 
     The output so far is renamed: ``stdout`` becomes ``stdout.1``.
+
+    Parameters
+    ----------
+    unless_begun
+        Whether a supervisor of the earlier try that has begun keeps the directory; the earlier
+        submission is returned then.
     """
     new = Submission(secrets.token_hex(8), program, submission.slot, submission.queued)
     claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
+    earlier = read_json(directory / JOB) if unless_begun else None
     # first: a supervisor of the earlier try that starts late sees that it is not wanted
     write_json(directory / JOB, claim)
+    if earlier is not None and has_begun(directory, submission.token):
+        write_json(directory / JOB, earlier)
+        return submission
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
         (directory / name).unlink(missing_ok=True)
     for name in ("stdout", "stderr"):
@@ -251,6 +290,12 @@ def supervisor(directory: Path) -> tuple[int, str] | None:
     except (KeyError, TypeError, ValueError):
         return None
     return (pid, born) if pid > 0 and processes.alive(pid, born) else None
+
+
+def has_begun(directory: Path, token: str) -> bool:
+    """Whether a supervisor of the submission with that token has begun, or left a record."""
+    records = [read_json(directory / name) for name in (PROCESS, EXIT)]
+    return any(found is not None and found.get("token") == token for found in records)
 
 
 def exit_record(directory: Path, token: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from dsice.checks import text, texts, whole
 from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step
-from dsice.launchers.batch.monitor import JobMonitor
+from dsice.launchers.batch.monitor import JobMonitor, end_trials
 from dsice.launchers.batch.scheduler import Scheduler, find_scheduler
 from dsice.launchers.batch.scheduler_client import Busy, Client
 from dsice.launchers.batch.script import (
@@ -336,21 +336,7 @@ class Batch(Launcher):
         LaunchError
             The scheduler is not there, or does not answer in time.
         """
-        directories = {id: self._home.path / trial_directory.directory_name(id) for id in ids}
-        records = {}
-        for id, directory in directories.items():
-            record = JobRecord.current(directory)
-            if record is not None:
-                records[id] = record
-                trial_directory.ask_to_stop(directory)  # this ends a trial that shares its job
-        jobs = {record.job: None for record in records.values() if record.job and not record.shared}
-        try:
-            self._client.cancel(jobs)
-        except Busy as busy:
-            raise LaunchError(
-                f"{self._scheduler.name} does not answer; try again later\n{busy}"
-            ) from None
-        return list(records)
+        return end_trials(self._home, self._client, self._scheduler.name, ids)
 
     def cancel(self, id: int) -> None:
         """End a trial with all its processes, or take its job out of the queue.

@@ -12,7 +12,13 @@ from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import Busy, Client, QueuedJob
-from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, batch_result, is_complete
+from dsice.launchers.batch.submission import (
+    BatchDirectory,
+    BatchTrial,
+    JobRecord,
+    batch_result,
+    is_complete,
+)
 from dsice.launchers.batch.submitter import SubmissionQueue
 
 _GROWTH = 1.05  # so that a look comes late by at most a twentieth of the time waited
@@ -327,3 +333,33 @@ class JobMonitor:
             warnings.warn(
                 f"cancelling failed; it is tried again\n{busy}", DsiceWarning, stacklevel=3
             )
+
+
+def end_trials(
+    home: BatchDirectory, client: Client, scheduler: str, ids: Sequence[int]
+) -> list[int]:
+    """End trials that any coordinator submitted from the directory `home`; those that had a job.
+
+    Parameters
+    ----------
+    scheduler
+        Its name, for messages.
+
+    Raises
+    ------
+    LaunchError
+        The scheduler is not there, or does not answer in time.
+    """
+    directories = {id: home.path / trial_directory.directory_name(id) for id in ids}
+    records = {}
+    for id, directory in directories.items():
+        record = JobRecord.current(directory)
+        if record is not None:
+            records[id] = record
+            trial_directory.ask_to_stop(directory)  # this ends a trial that shares its job
+    jobs = {record.job: None for record in records.values() if record.job and not record.shared}
+    try:
+        client.cancel(jobs)
+    except Busy as busy:
+        raise LaunchError(f"{scheduler} does not answer; try again later\n{busy}") from None
+    return list(records)

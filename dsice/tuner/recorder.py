@@ -25,8 +25,8 @@ from dsice.journal.writer import Journal
 from dsice.trial import Trial
 from dsice.typing import Record
 
-LineAndTrials = tuple[Record, list[Trial]]
-"""A line of the journal and the trials that it brings into the history."""
+LinesAndTrials = tuple[Sequence[Record], Sequence[Trial | NewSteps]]
+"""Lines of the journal, and the trials and steps that they bring into the history."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
 from dsice.goal import Goal, Seconds
 from dsice.history.columns import TrialColumns
+from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.trial import Identity, State, Trial
 from dsice.typing import Array, Point
 
@@ -86,6 +88,7 @@ class TrialStore(Sequence[Trial]):
         # None: not looked at since it was read from a journal
         self._trials: list[Trial | None] = []
         self._make: Callable[[int], Trial] | None = None
+        self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)
@@ -133,13 +136,29 @@ class TrialStore(Sequence[Trial]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         trial = self._trials[index]
-        return trial if trial is not None else self._made(range(len(self._trials))[index])
+        if trial is None or (trial.id in self._curves and self._curves[trial.id].grown):
+            return self._made(range(len(self._trials))[index])
+        return trial
+
+    def curve(self, id: int) -> GrowingCurve:
+        """The learning curve of a trial as the history keeps it: to look at, not to change."""
+        return self._curves.get(id) or GrowingCurve(self[id].curve)
+
+    def is_pending(self, id: int) -> bool:
+        """Whether this trial was asked and not told."""
+        return id in self._pending
 
     def _made(self, id: int) -> Trial:
-        """Make a trial of a journal that nobody has looked at before."""
-        if self._make is None:
-            raise ValueError(f"trial {id} was never written")
-        trial = self._trials[id] = self._make(id)
+        """Make a trial that nobody has looked at since it was read from a journal, or has grown."""
+        trial = self._trials[id]
+        if trial is None:
+            if self._make is None:
+                raise ValueError(f"trial {id} was never written")
+            trial = self._make(id)
+        if id in self._curves:
+            trial = replace(trial, curve=self._curves[id].points())
+            self._curves[id].grown = False
+        self._trials[id] = trial
         return trial
 
     def __len__(self) -> int:
@@ -173,6 +192,7 @@ class TrialStore(Sequence[Trial]):
         copied._cache = {}
         for name in ("_trials", "_pending", "_identities", "_taken"):
             setattr(copied, name, getattr(self, name).copy())
+        copied._curves = {id: curve.copy() for id, curve in self._curves.items()}
         for name, array in vars(self).items():
             if isinstance(array, GrowingArray):
                 setattr(copied, name, array.copy())
@@ -180,14 +200,22 @@ class TrialStore(Sequence[Trial]):
             copied.write(trial)
         return copied
 
-    def write(self, trial: Trial) -> None:
-        """Add the next trial, or replace a known one by its newer state; for the tuner alone."""
+    def write(self, trial: Trial | NewSteps) -> None:
+        """Add the next trial, replace a known one by its newer state or append to its curve.
+
+        For the tuner alone.
+        """
+        if isinstance(trial, NewSteps):
+            self._grow(trial)
+            return
         if trial.id > len(self._trials):
             raise ValueError(f"trial {trial.id} would leave a gap after {len(self._trials)} trials")
         if trial.id == len(self._trials):
             self._append(trial)
         elif trial.identity != self[trial.id].identity:
             raise ValueError(f"trial {trial.id} is another measurement already")
+        if (curve := self._curves.pop(trial.id, None)) is not None:
+            trial = replace(trial, curve=curve.points())
         self._trials[trial.id] = trial
         self._count(trial)
         loss = math.nan if trial.state is State.PENDING else self._goal.loss(trial)
@@ -197,6 +225,12 @@ class TrialStore(Sequence[Trial]):
         self._states[trial.id] = _CODES[trial.state]
         self._counts[trial.id] = len(trial.values)
         self._cache.clear()
+
+    def _grow(self, new: NewSteps) -> None:
+        """Append steps to the curve of a running trial, which is made anew when looked at."""
+        curve = self._curves[new.id] = self.curve(new.id)
+        for step, value in new.points:
+            curve.append(step, value)
 
     def _append(self, trial: Trial) -> None:
         self._trials.append(trial)

@@ -33,9 +33,10 @@ from typing import Any
 
 from dsice.checks import shown
 from dsice.errors import TellError
+from dsice.history.curve import GrowingCurve
 from dsice.space import Space
 from dsice.trial import State, Trial, mean
-from dsice.typing import Curve, Point, Record
+from dsice.typing import Point, Record
 
 FORMAT = 1
 BEGINNING = b'{"kind":"header"'
@@ -248,24 +249,12 @@ def told_trial(trial: Trial, fields: Mapping[str, Any]) -> Trial:
     )
 
 
-def extended_curve(curve: Curve, step: int, value: float) -> tuple[tuple[int, float], ...]:
-    """A learning curve with one more point.
-
-    A step that is not beyond the last one comes from a trial that was started again: what was
-    told from there on belonged to the earlier attempt.
-    """
-    return (*(point for point in curve if point[0] < step), (step, value))
-
-
 def with_curve(trial: Trial, steps: Iterable[tuple[int, float]]) -> Trial:
     """The trial after all its steps, in the order told."""
-    curve: list[tuple[int, float]] = []
+    curve = GrowingCurve()
     for step, value in steps:
-        if curve and step <= curve[-1][0]:
-            curve = list(extended_curve(curve, step, value))
-        else:
-            curve.append((step, value))
-    return replace(trial, curve=tuple(curve))
+        curve.append(step, value)
+    return replace(trial, curve=curve.points())
 
 
 # ------------------------------------------------------------------ values

@@ -140,7 +140,7 @@ class Journal:
             _sync_directory(self.path.parent)
             self._size = os.fstat(fd).st_size
 
-    def append(self, line: Mapping[str, Any]) -> None:
+    def append(self, *lines: Mapping[str, Any]) -> None:
         """Write one line and sync it; on return it is on the disk.
 
         Raises
@@ -151,7 +151,7 @@ class Journal:
         """
         self.begin()
         fd = self._file()
-        data = encode(line, allow_nan=False).encode() + b"\n"
+        data = "".join(encode(line, allow_nan=False) + "\n" for line in lines).encode()
         self._check_owner(fd)
         try:
             self._undo(fd)

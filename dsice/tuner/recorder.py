@@ -19,14 +19,16 @@ from typing import Any
 
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
+from dsice.history.curve import NewSteps
 from dsice.journal.files import replace_file
 from dsice.journal.format import encode
 from dsice.journal.writer import Journal
 from dsice.trial import Trial
 from dsice.typing import Record
 
-LineAndTrials = tuple[Record, list[Trial]]
-"""A line of the journal and the trials that it brings into the history."""
+LineAndTrials = tuple[Record | Sequence[Record], Sequence[Trial | NewSteps]]
+"""Lines of the journal, and the trials and steps that they bring into the history."""
+LinesAndTrials = LineAndTrials
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Unwritten:
         str
             A sentence that says where they are.
         """
-        text = "".join(encode(result.make()[0]) + "\n" for result in self.results).encode()
+        text = "".join(encode(line) + "\n" for r in self.results for line in _lines(r)).encode()
         left = journal.content() if journal.gone else b""
         old = self.file
         name = f"{journal.path.name}.unwritten-{getpid()}.jsonl"
@@ -125,6 +127,11 @@ def _written(file: Path, data: bytes) -> bool:
     return True
 
 
+def _lines(result: HeldResult) -> Sequence[Record]:
+    line = result.make()[0]
+    return [line] if isinstance(line, dict) else line
+
+
 class Recorder:
     """The writer of one history and its journal, if it has one.
 
@@ -154,12 +161,14 @@ class Recorder:
                 "Tuner(..., journal=...) to write it"
             )
 
-    def commit(self, line: Record, trials: Sequence[Trial]) -> None:
+    def commit(
+        self, line: Record | Sequence[Record], trials: Sequence[Trial | NewSteps]
+    ) -> None:
         """Write a line, then remember its trials, with no Ctrl-C between the two."""
         self.check()
         with uninterrupted():
             if self.journal is not None:
-                self.journal.append(line)
+                self.journal.append(*([line] if isinstance(line, dict) else line))
             for trial in trials:
                 self.history.write(trial)
 
@@ -209,7 +218,7 @@ class Recorder:
             while results:
                 # What is in the journal must not stay in hand, or it would be written again.
                 with uninterrupted():
-                    line, trials = results[0].make()
+                    line, trials = results[0].make()  # type: ignore
                     self.commit(line, trials)
                     del results[0]
         except JournalError as error:

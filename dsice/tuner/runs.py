@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
 
 from dsice.history import History
-from dsice.journal.format import (
-    again_line,
-    decision_line,
-    encode_float,
-    encode_mapping,
-    extended_curve,
-    prepared_line,
-    step_line,
-)
-from dsice.stopping import SupportsStop, decide
+from dsice.journal.format import again_line, prepared_line
+from dsice.stopping import SupportsStop
 from dsice.trial import Trial
 from dsice.tuner import telling
-from dsice.tuner.recorder import LineAndTrials, Recorder
+from dsice.tuner.curves import ReportedStep, record_steps
+from dsice.tuner.recorder import Recorder
 
 
 class Runs:
@@ -54,6 +46,30 @@ class Runs:
         self._mutex = mutex
         self._lost = lost
         self._preparations = preparations
+
+    def steps(self, reported: Sequence[ReportedStep], stopper: SupportsStop | None) -> list[int]:
+        """Record many steps of pending trials at once, with one write.
+
+        Parameters
+        ----------
+        reported
+            Id, step (a whole number >= 0) and value of each, in the order reported.
+        stopper
+            Decides on each step. Where there are more than 64, it is asked for as many as it can
+            answer in half a second, and always for the newest step of each trial.
+
+        Returns
+        -------
+        list of int
+            Ids of the trials that the stopper wants stopped.
+
+        Raises
+        ------
+        JournalError
+            They could not be written; they stay in hand.
+        """
+        with self._mutex:
+            return record_steps(self._recorder, stopper, reported)
 
     def lose(self, trial: Trial | int, error: str) -> int:
         """Record that a run of a pending trial was lost (the machine's fault) and starts again.
@@ -104,50 +120,3 @@ class Runs:
     def preparations(self) -> dict[str, str]:
         """Directories of what was prepared, by name."""
         return dict(self._preparations)
-
-
-# ------------------------------------------------------------------ learning curves
-def record_step(recorder: Recorder, trial: Trial, step: int, value: float) -> None:
-    """Write a point of a trial's curve, unless it is known already.
-
-    A job that is attached again sends all of its steps once more.
-    """
-
-    def make() -> LineAndTrials:
-        now = recorder.history[trial.id]
-        grown = replace(now, curve=extended_curve(now.curve, step, value))
-        return step_line(trial.id, step, value), [grown]
-
-    if (step, value) not in trial.curve:
-        recorder.tell(make)
-
-
-def ask_stopper(recorder: Recorder, stopper: SupportsStop, id: int, step: int) -> bool:
-    """Whether the stopper wants a trial stopped at a step; what it decides is written first.
-
-    Only the last step of a curve is decided on: a job that is attached again sends those before
-    it once more.
-    """
-    trial = recorder.history[id]
-    if not trial.curve or trial.curve[-1][0] != step:
-        return False
-    decision = decide(stopper, trial.curve, recorder.history)
-    if decision is None:
-        return False
-    by = type(stopper).__name__
-    inputs = {name: _finite(value) for name, value in decision.inputs.items()}
-    line = decision_line(
-        step_line(id, step, trial.curve[-1][1]),
-        by,
-        encode_mapping(f"trial {id}", f"inputs of {by}", inputs),
-        stop=bool(decision.stop),
-    )
-    recorder.tell(lambda: (line, []))
-    return bool(decision.stop)
-
-
-def _finite(value: object) -> object:
-    """A value as JSON can hold it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return encode_float(value)
-    return value

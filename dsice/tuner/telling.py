@@ -105,7 +105,12 @@ def preparation_directory(name: object, path: object) -> str:
 
 
 def known_trial(trial: object, history: History) -> Trial:
-    """The trial of this history that a trial or an id refers to.
+    """The trial of this history that a trial or an id refers to; errors as in `known_id`."""
+    return history[known_id(trial, history)]
+
+
+def known_id(trial: object, history: History) -> int:
+    """The id of the trial of this history that a trial or an id refers to.
 
     Raises
     ------
@@ -121,13 +126,14 @@ def known_trial(trial: object, history: History) -> Trial:
     ):
         ids = f"this tuner knows the ids 0 to {count - 1}" if count else "nothing was asked yet"
         raise UnknownTrialError(f"no trial {shown(id)}: {ids}; give a trial from ask, or its id")
-    own = history[int(id)]
-    if isinstance(trial, Trial) and trial.identity != own.identity:
-        raise UnknownTrialError(
-            f"trial {id} of this tuner is at {dict(own.params)}, not at {dict(trial.params)}: "
-            "it comes from another tuner"
-        )
-    return own
+    if isinstance(trial, Trial) and history.id_of(trial.identity) != id:
+        own = history[int(id)]
+        if trial.identity != own.identity:
+            raise UnknownTrialError(
+                f"trial {id} of this tuner is at {dict(own.params)}, not at {dict(trial.params)}: "
+                "it comes from another tuner"
+            )
+    return int(id)
 
 
 def require_untold(trial: Trial) -> None:
@@ -140,7 +146,7 @@ def require_untold(trial: Trial) -> None:
         )
 
 
-def require_pending(trial: Trial, *, in_hand: bool = False) -> None:
+def require_pending(id: int, history: History, *, in_hand: bool = False) -> None:
     """Raise TellError for a trial that has ended.
 
     Parameters
@@ -148,10 +154,10 @@ def require_pending(trial: Trial, *, in_hand: bool = False) -> None:
     in_hand
         Whether its end was told and could not be written yet.
     """
-    if trial.state is not State.PENDING or in_hand:
-        state = "its result could not be written yet" if in_hand else trial.state
+    if in_hand or not history.is_pending(id):
+        state = "its result could not be written yet" if in_hand else history[id].state
         raise TellError(
-            f"trial {trial.id} was told already ({state}): a finished trial has no further steps"
+            f"trial {id} was told already ({state}): a finished trial has no further steps"
         )
 
 

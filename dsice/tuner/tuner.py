@@ -29,7 +29,6 @@ from dsice.tuner.asking import (
 from dsice.tuner.opening import OpenStudy, open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import LineAndTrials, Recorder
-from dsice.tuner.runs import ask_stopper, record_step
 from dsice.typing import PathLike
 
 
@@ -312,14 +311,11 @@ class Tuner(OpenStudy):
             The trial was told already, or `step` and `value` are no numbers; nothing is recorded.
         """
         with self._mutex:
-            known = telling.known_trial(trial, self.history)
-            telling.require_pending(known, in_hand=self._recorder.has(known.id))
-            number = telling.whole(f"trial {known.id}: step", step)
-            told = telling.number(f"trial {known.id}: value of step {number}", value)
-            record_step(self._recorder, known, number, told)
-            if self.stopper is None:
-                return False
-            return ask_stopper(self._recorder, self.stopper, known.id, number)
+            id = telling.known_id(trial, self.history)
+            telling.require_pending(id, self.history, in_hand=self._recorder.has(id))
+            number = telling.whole(f"trial {id}: step", step)
+            told = telling.number(f"trial {id}: value of step {number}", value)
+            return bool(self.runs.steps([(id, number, told)], self.stopper))
 
     # ------------------------------------------------------------------ looking
     @property

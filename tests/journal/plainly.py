@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dsice import History
-from dsice.journal.format import Kind, asked_trial, decode_float, extended_curve, told_trial
+from dsice.journal.format import Kind, asked_trial, decode_float, told_trial
 from dsice.space import Space
 from dsice.trial import Trial
 from dsice.typing import Point, Record
@@ -32,8 +32,9 @@ def apply(line: Record, history: History, space: Space, queue: list[Point]) -> N
             remove(queue, trial)
         case Kind.STEP:
             trial = history[line["id"]]
-            curve = extended_curve(trial.curve, line["step"], decode_float(line["value"]))
-            history.write(replace(trial, curve=curve))
+            before = tuple(point for point in trial.curve if point[0] < line["step"])
+            now = (line["step"], decode_float(line["value"]))
+            history.write(replace(trial, curve=(*before, now)))
         case Kind.ENQUEUE:
             queue.append(tuple(line["point"]))
 

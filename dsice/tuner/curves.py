@@ -1,0 +1,136 @@
+"""Steps of learning curves: many of them in one write, and what a stopper makes of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from dsice.history.curve import GrowingCurve, NewSteps
+from dsice.journal.format import decision_line, encode_float, encode_mapping, step_line
+from dsice.stopping import SupportsStop, decide
+from dsice.tuner.recorder import LinesAndTrials, Recorder
+from dsice.typing import Curve, Record
+
+ReportedStep = tuple[int, int, float]
+"""Id of a trial, step and value."""
+
+FEW: Final = 64
+"""Up to so many steps at once are decided on one by one, each before the next is recorded."""
+PATIENCE: Final = 0.5
+"""Seconds for the decisions on more of them; the newest step of each trial is decided on anyway."""
+
+
+def record_steps(
+    recorder: Recorder, stopper: SupportsStop | None, reported: Sequence[ReportedStep]
+) -> list[int]:
+    """Write steps of running trials and what the stopper decides on them.
+
+    A step that is known already is not written again: a job that is attached again sends all of
+    its steps once more. For the same reason only the last step of a curve is decided on.
+
+    Parameters
+    ----------
+    reported
+        The steps in the order reported, of pending trials.
+
+    Returns
+    -------
+    list of int
+        Ids of the trials that the stopper wants stopped.
+
+    Raises
+    ------
+    JournalError
+        They could not be written; they stay in hand.
+    """
+    if stopper is None:
+        _write(recorder, reported)
+        return []
+    if len(reported) <= FEW:
+        return [id for id, *step in reported if _decided(recorder, stopper, (id, *step))]
+    return _many(recorder, stopper, reported)
+
+
+def _write(recorder: Recorder, reported: Sequence[ReportedStep]) -> None:
+    """Write the steps that are not known yet, all at once."""
+    curves: dict[int, GrowingCurve] = {}
+    new: dict[int, list[tuple[int, float]]] = {}
+    lines: list[Record] = []
+    for id, step, value in reported:
+        curve = curves.get(id)
+        if curve is None:
+            curve = recorder.history.curve(id)
+            if len(reported) > 1:
+                curve = curves[id] = curve.copy()
+        if curve.has(step, value):
+            continue
+        if len(reported) > 1:
+            curve.append(step, value)
+        new.setdefault(id, []).append((step, value))
+        lines.append(step_line(id, step, value))
+    if lines:
+        grown = [NewSteps(id, tuple(points)) for id, points in new.items()]
+        made: LinesAndTrials = (lines, grown)
+        recorder.tell(lambda: made)
+
+
+def _decided(recorder: Recorder, stopper: SupportsStop, reported: ReportedStep) -> bool:
+    """Write one step, and whether the stopper wants its trial stopped there."""
+    _write(recorder, [reported])
+    id, step, _ = reported
+    if not recorder.history.curve(id).ends_at(step):
+        return False
+    line = _decision(recorder, stopper, id, recorder.history[id].curve)
+    if line is None:
+        return False
+    made: LinesAndTrials = ([line], [])
+    recorder.tell(lambda: made)
+    return bool(line["stop"])
+
+
+def _many(
+    recorder: Recorder, stopper: SupportsStop, reported: Sequence[ReportedStep]
+) -> list[int]:
+    """Write all steps, then decide on them as long as that takes no time that others wait for."""
+    curves = {id: recorder.history.curve(id).copy() for id, *_ in reported}
+    newest = {id: place for place, (id, *_) in enumerate(reported)}
+    _write(recorder, reported)
+    until = time.monotonic() + PATIENCE
+    lines: list[Record] = []
+    for place, (id, step, value) in enumerate(reported):
+        curve = curves[id]
+        if not curve.has(step, value):
+            curve.append(step, value)
+        if curve.ends_at(step) and (newest[id] == place or time.monotonic() < until):
+            line = _decision(recorder, stopper, id, curve.points())
+            lines += [] if line is None else [line]
+    if lines:
+        made: LinesAndTrials = (lines, [])
+        recorder.tell(lambda: made)
+    return list(dict.fromkeys(line["id"] for line in lines if line["stop"]))
+
+
+def _decision(
+    recorder: Recorder, stopper: SupportsStop, id: int, curve: Curve
+) -> Record | None:
+    """The line of what the stopper decides at the last step of a curve; None: nothing."""
+    decision = decide(stopper, curve, recorder.history)
+    if decision is None:
+        return None
+    by = type(stopper).__name__
+    inputs = {name: _finite(value) for name, value in decision.inputs.items()}
+    return decision_line(
+        step_line(id, *curve[-1]),
+        by,
+        encode_mapping(f"trial {id}", f"inputs of {by}", inputs),
+        stop=bool(decision.stop),
+    )
+
+
+def _finite(value: object) -> object:
+    """A value as JSON can hold it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return encode_float(value)
+    return value

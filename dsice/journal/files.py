@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 def replace_file(
-    path: Path, data: str | bytes, *, fsync: bool = True, temporary: Path | None = None
+    path: Path,
+    data: str | bytes,
+    *,
+    fsync: bool = True,
+    temporary: Path | None = None,
+    mode: int | None = None,
 ) -> None:
     """Write a file beside `path`, then rename it over `path`.
+
+    The file beside it is always a new one: what stands at its name, such as half a file of a
+    process that was killed, is removed first, and a symbolic link there is never followed.
 
     Parameters
     ----------
@@ -23,6 +34,10 @@ def replace_file(
     temporary
         The file that is written first, in the same directory; default: `path` with ``.new`` after
         its name. Where several processes may write `path` at once, each needs a name of its own.
+    mode
+        Permissions of the new file, such as ``0o600``; it never had wider ones. Default: those of
+        the file that is replaced, with its group where that is allowed; where there is none, what
+        the umask leaves.
 
     Raises
     ------
@@ -32,14 +47,73 @@ def replace_file(
     if temporary is None:
         temporary = path.with_name(path.name + ".new")
     content = data.encode() if isinstance(data, str) else data
+    group = None
+    if mode is None:
+        mode, group = _kept(path)
+    fd = create_file(temporary, mode)
     try:
-        with temporary.open("wb") as out:
+        with os.fdopen(fd, "wb") as out:
+            if group is not None:
+                _keep_group(fd, group, mode)
             out.write(content)
             if fsync:
                 out.flush()
-                os.fsync(out.fileno())
+                os.fsync(fd)
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def create_file(path: Path, mode: int | None = None) -> int:
+    """Make a new file and open it for writing; what stands at its name is removed first.
+
+    Parameters
+    ----------
+    path
+        The file; a symbolic link there is removed, never followed.
+    mode
+        Its permissions, whatever the umask; None: what the umask leaves.
+
+    Returns
+    -------
+    int
+        The open file.
+
+    Raises
+    ------
+    OSError
+        It cannot be made: no room, no permission, or what stands there is somebody else's.
+    """
+    wanted = 0o666 if mode is None else mode
+    try:
+        fd = os.open(path, _NEW, wanted)
+    except FileExistsError:
+        path.unlink(missing_ok=True)
+        fd = os.open(path, _NEW, wanted)
+    if mode is not None and stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+        with suppress(OSError):  # a file system without permissions
+            os.fchmod(fd, mode)
+    return fd
+
+
+def _kept(path: Path) -> tuple[int | None, int | None]:
+    """Permissions and group of the file that is replaced; None where there is none."""
+    try:
+        replaced = path.lstat()
+    except OSError:
+        return None, None
+    if not stat.S_ISREG(replaced.st_mode):
+        return None, None
+    return stat.S_IMODE(replaced.st_mode) & 0o777, replaced.st_gid
+
+
+def _keep_group(fd: int, group: int, mode: int | None) -> None:
+    """Give a new file the group of the old one; where that is not allowed, it has its own."""
+    if os.fstat(fd).st_gid == group:
+        return
+    with suppress(OSError):
+        os.fchown(fd, -1, group)
+        if mode is not None:
+            os.fchmod(fd, mode)  # a change of the group may take permissions away

@@ -31,14 +31,14 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.error, self._write = 0, os.write
         monkeypatch.setattr("dsice.journal.writer.os.write", self.write)
-        opened = Path.open
+        opened = os.open
 
-        def open(file: Path, mode: str = "r", *args: Any, **named: Any) -> Any:
-            if "w" in mode and file.parent == folder:
+        def open(file: Any, flags: int, *args: Any, **named: Any) -> int:
+            if flags & os.O_CREAT and Path(file).parent == folder:
                 self.fail()
-            return opened(file, mode, *args, **named)
+            return opened(file, flags, *args, **named)
 
-        monkeypatch.setattr(Path, "open", open)
+        monkeypatch.setattr(os, "open", open)
 
     def fail(self) -> None:
         if self.error:

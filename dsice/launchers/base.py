@@ -80,7 +80,9 @@ class Result:
     ----------
     state
         ``done``, ``failed`` (the program's fault), ``timed_out``, ``invalid`` (ran, wrong
-        result), ``lost`` (the machine's fault) or ``stopped`` (cancelled).
+        result), ``lost`` (the machine's fault), ``stopped`` (cancelled), or ``unstarted``: the
+        machine could not start it or keep what it gave (disk full, no processes or files left), so
+        it is not told; `run` waits and starts it again, which counts for nothing.
     value
         The objective where the program gave a single number (or a list of repeats); None where
         it gave named metrics.

@@ -6,19 +6,17 @@ import atexit
 import contextlib
 import itertools
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import base, outcome, processes, trial_directory
+from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
 from dsice.launchers.local.pinning import Pinning, pinning_of
-from dsice.launchers.local.process import Lifeline, TrialProcess, wait
-from dsice.launchers.program import Program, is_function_file, program_of
+from dsice.launchers.local.process import Home, TrialProcess, wait
+from dsice.launchers.program import Program, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
@@ -112,13 +110,9 @@ class Local(Launcher):
         self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
         self._env = base.variables("Local", env)
         self._program = program_of(program)
-        self._given = None if directory is None else Path(directory).absolute()
-        self._home: Path | None = None
-        self._lock: int | None = None
-        self._lifeline: Lifeline | None = None
+        self._home = Home(directory)
         self._running: dict[int, TrialProcess] = {}
         self._ready: list[Result | Step] = []
-        self._kept: set[Path] = set()  # of trials that did not end well: their logs are wanted
         self._closed = False
         self._owner = os.getpid()
         self._host = os.uname().nodename
@@ -131,7 +125,7 @@ class Local(Launcher):
     @property
     def directory(self) -> Path | None:
         """Where the trials' directories are; None before a temporary directory is made."""
-        return self._home or self._given
+        return self._home.path or self._home.given
 
     @property
     def cannot_keep(self) -> str:  # type: ignore[override]
@@ -186,10 +180,15 @@ class Local(Launcher):
                 job.id, directory, submission, function=work.function, grace=self._grace
             )
             self._running[job.id] = trial
-            lifeline = self._lifeline.reader if self._lifeline else None
             environment = self._environment(job, directory, slot)
             cpus = () if self._pinning is None else self._pinning.cores(slot)
-            trial.start(arguments, environment, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
+            trial.start(
+                arguments,
+                environment,
+                timeout=self._timeout,
+                lifeline=self._home.lifeline,
+                cpus=cpus,
+            )
         except OSError as error:
             # no memory or processes left, disk full: the machine's fault, and the others go on
             self._running.pop(job.id, None)
@@ -232,7 +231,7 @@ class Local(Launcher):
         next `collect`, with its whole learning curve. What is neither is left out, to be submitted
         again.
         """
-        if self._given is None or not self._given.is_dir():
+        if self._home.given is None or not self._home.given.is_dir():
             return []
         self._check([])
         home = self._open()
@@ -287,21 +286,9 @@ class Local(Launcher):
                 del self._running[trial.id]
 
     def _result(self, trial: TrialProcess) -> Result:
-        if trial_directory.exit_record(trial.directory, trial.submission.token) is None:
-            # its supervisor was killed: nobody else ends what the trial left
-            processes.sweep({trial.submission.token})
-        info = outcome.ExitInfo(
-            trial.id,
-            trial.directory,
-            trial.submission,
-            trial.function,
-            self._timeout,
-            trial.supervisor(),
-            trial.overdue,
-        )
-        result = outcome.result_of(info, self._host)
-        if self._given is None and result.state not in ("done", "stopped"):
-            self._kept.add(trial.directory)
+        result = trial.result(self._timeout, self._host)
+        if result.state not in ("done", "stopped"):
+            self._home.keep(trial.directory)
         return result
 
     def cancel(self, id: int) -> None:
@@ -323,11 +310,11 @@ class Local(Launcher):
 
         The coordinator that follows them, now or later, records them as ``stopped``.
         """
-        if self._given is None:
+        if self._home.given is None:
             return []
         found = []
         for id in ids:
-            directory = self._given / trial_directory.directory_name(id)
+            directory = self._home.given / trial_directory.directory_name(id)
             if trial_directory.supervisor(directory) is not None:
                 trial_directory.ask_to_stop(directory)
                 trial_directory.end_supervisor(directory)
@@ -345,13 +332,7 @@ class Local(Launcher):
         self._closed = True
         self._end_all()
         atexit.unregister(self.close)
-        if self._lifeline is not None:
-            self._lifeline.cut()
-        if self._home is not None:
-            self._tidy(self._home)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._home.leave()
 
     def _end_all(self) -> None:
         for trial in self._running.values():
@@ -359,37 +340,14 @@ class Local(Launcher):
         while self._running:
             for trial in list(self._running.values()):
                 if trial.over():
-                    if trial_directory.exit_record(trial.directory, trial.submission.token) is None:
-                        processes.sweep({trial.submission.token})
+                    trial.sweep()
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
-    def _tidy(self, home: Path) -> None:
-        """Remove the functions, and a temporary directory but for the logs that are wanted."""
-        if self._given is None and not self._kept:
-            shutil.rmtree(home, ignore_errors=True)
-            return
-        for path in list(home.iterdir()):
-            if path.is_file() and is_function_file(path):
-                path.unlink(missing_ok=True)
-            elif self._given is None and path not in self._kept:
-                shutil.rmtree(path, ignore_errors=True)
-
     def _open(self) -> Path:
-        """The directory of the trials' directories, made and taken at the first need."""
-        if self._home is not None:
-            return self._home
-        if self._given is None:
-            self._home, self._lifeline = Path(tempfile.mkdtemp(prefix="dsice-")), Lifeline()
-        else:
-            try:
-                self._given.mkdir(parents=True, exist_ok=True)
-                self._lock = trial_directory.lock(self._given)
-            except OSError as error:
-                raise LaunchError(
-                    f"directory {self._given} cannot be used: {error}; "
-                    "give one that can be written to"
-                ) from None
-            self._home = self._given
-        atexit.register(self.close)
-        return self._home
+        """The directory of the trials' directories, taken at the first need."""
+        if self._home.path is None:
+            self._home.open()
+            atexit.register(self.close)
+        assert self._home.path is not None
+        return self._home.path

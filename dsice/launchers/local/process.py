@@ -1,19 +1,23 @@
-"""One running trial of `Local`: started, watched and ended through its supervisor."""
+"""One running trial of `Local`, watched and ended through its supervisor; and the home of all."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dsice.launchers import processes, trial_directory
+from dsice.errors import LaunchError
+from dsice.launchers import outcome, processes, trial_directory
+from dsice.launchers.base import Result
 from dsice.launchers.outcome import CurveReader
-from dsice.launchers.program import script
+from dsice.launchers.program import is_function_file, script
 from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
@@ -177,6 +181,25 @@ class TrialProcess:
             return "how is unknown"
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
+    def result(self, timeout: float | None, host: str) -> Result:
+        """The result of a trial that is over, whose time limit was `timeout` seconds."""
+        self.sweep()
+        info = outcome.ExitInfo(
+            self.id,
+            self.directory,
+            self.submission,
+            self.function,
+            timeout,
+            self.supervisor(),
+            self.overdue,
+        )
+        return outcome.result_of(info, host)
+
+    def sweep(self) -> None:
+        """End what is left of a trial whose supervisor was killed, since nobody else does."""
+        if trial_directory.exit_record(self.directory, self.submission.token) is None:
+            processes.sweep({self.submission.token})
+
     def listen(self, poll: select.poll) -> None:
         """Let `poll` wake up when the supervisor ends, where the system can do that."""
         if self._bell is not None:
@@ -203,6 +226,78 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Home:
+    """The directory of the trials' directories.
+
+    Parameters
+    ----------
+    given
+        The user's directory; None: a temporary one, whose trials end with this process.
+
+    Attributes
+    ----------
+    path
+        The directory, once it is open.
+    """
+
+    def __init__(self, given: str | os.PathLike[str] | None) -> None:
+        self.given = None if given is None else Path(given).absolute()
+        self.path: Path | None = None
+        self._lock: int | None = None
+        self._lifeline: Lifeline | None = None
+        self._kept: set[Path] = set()
+
+    @property
+    def lifeline(self) -> int | None:
+        """Handle whose end ends the trials; None: they outlive this process."""
+        return self._lifeline.reader if self._lifeline else None
+
+    def open(self) -> None:
+        """Make the directory, where it is not there, and take it for this process.
+
+        Raises
+        ------
+        LaunchError
+            It cannot be used, or another launcher uses it.
+        """
+        if self.given is None:
+            self.path, self._lifeline = Path(tempfile.mkdtemp(prefix="dsice-")), Lifeline()
+            return
+        try:
+            self.given.mkdir(parents=True, exist_ok=True)
+            self._lock = trial_directory.lock(self.given)
+        except OSError as error:
+            raise LaunchError(
+                f"directory {self.given} cannot be used: {error}; give one that can be written to"
+            ) from None
+        self.path = self.given
+
+    def keep(self, directory: Path) -> None:
+        """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""
+        self._kept.add(directory)
+
+    def leave(self) -> None:
+        """Tidy up and release everything; a second call does nothing."""
+        if self._lifeline is not None:
+            self._lifeline.cut()
+        if self.path is not None:
+            self._tidy(self.path)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _tidy(self, path: Path) -> None:
+        """Remove the functions, and a temporary directory but for the logs that are wanted."""
+        if self.given is None and not self._kept:
+            shutil.rmtree(path, ignore_errors=True)
+            return
+        for entry in list(path.iterdir()):
+            if entry.is_file() and is_function_file(entry):
+                entry.unlink(missing_ok=True)
+            elif self.given is None and entry not in self._kept:
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 class Lifeline:

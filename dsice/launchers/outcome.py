@@ -6,17 +6,23 @@ import json
 import os
 import re
 import signal
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from dsice.errors import DsiceWarning
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.worker import STEPS
 
 _BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
 _LONGEST_LINE = 4 * 1024 * 1024
+_LONGEST_STEP = 16 * 1024  # bytes of a line of a learning curve; `dsice.step` writes 50
+_LONGEST_CURVE = 32 * 1024 * 1024  # bytes: more than half a million steps
+_LOOK = 1024 * 1024  # bytes of learning curves that are read at one look, of all trials together
+_LAST_STEP = 2**63 - 1
 _LAST_LINES = 10
 _LAST_CHARACTERS = 2000
 # colours and NULs: noise in a message and a journal
@@ -106,32 +112,78 @@ def _number(value: Any, what: str) -> float:
 
 
 class CurveReader:
-    """Learning curve of a running trial, read as its file grows."""
+    """Learning curve of a running trial, read as its file grows.
+
+    A flood of steps is read over several looks, so that no trial keeps the others waiting. What
+    is beyond the limits - a line of more than 16 KiB, a file of more than 32 MiB - is passed over
+    with a warning.
+
+    Attributes
+    ----------
+    behind
+        Whether the last look left something unread: the trial has not ended before it is read.
+    """
 
     def __init__(self, id: int, directory: Path) -> None:
+        self.behind = False
         self._id = id
         self._path = directory / STEPS
         self._read = 0
+        self._inside = False  # a line that is passed over since it is too long
+        self._warned: set[str] = set()
 
-    def new_steps(self) -> list[Step]:
-        """Steps written since the last call; a line that is not finished waits for its end."""
+    def new_steps(self, among: int = 1) -> list[Step]:
+        """Steps written since the last call; a line that is not finished waits for its end.
+
+        Parameters
+        ----------
+        among
+            How many trials share a look: the more there are, the less of each is read.
+        """
+        share = min(max(_LONGEST_STEP, _LOOK // max(among, 1)), _BLOCK)
+        self.behind = False
         try:
-            if self._path.stat().st_size <= self._read:
+            size = self._path.stat().st_size
+            if size <= self._read or self._read >= _LONGEST_CURVE:
                 return []
             with self._path.open("rb") as file:
                 file.seek(self._read)
-                new, newline, _ = file.read(_LONGEST_LINE).rpartition(b"\n")
+                new = file.read(share)
         except OSError:
             return []
-        self._read += len(new) + len(newline)
-        return [step for line in new.splitlines() if (step := self._parse(line))]
+        lines = self._lines(new)
+        self.behind = len(new) == share and size > self._read
+        if self._read >= _LONGEST_CURVE:
+            self.behind = False
+            self._warn("its learning curve is longer than 32 MiB; the rest of it is passed over")
+        return [step for line in lines if (step := self._parse(line))]
+
+    def _lines(self, new: bytes) -> list[bytes]:
+        """The whole lines among the bytes that follow those read before."""
+        whole, newline, rest = new.rpartition(b"\n")
+        self._read += len(whole) + len(newline)
+        lines = whole.split(b"\n") if newline else []
+        if self._inside and lines:
+            del lines[0]
+            self._inside = False
+        if len(rest) >= _LONGEST_STEP or (self._inside and rest):
+            self._inside = True
+            self._read += len(rest)
+            self._warn("a line in its file of steps is longer than 16 KiB and is passed over")
+        return lines
+
+    def _warn(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(f"trial {self._id}: {what} ({self._path})", DsiceWarning, stacklevel=3)
 
     def _parse(self, line: bytes) -> Step | None:
         try:
             found = json.loads(line)
-            return Step(self._id, int(found["step"]), float(found["value"]))
-        except (ValueError, KeyError, TypeError, OverflowError):
+            step = Step(self._id, int(found["step"]), float(found["value"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None  # torn by a kill, or not ours: one point of a curve, no result
+        return step if 0 <= step.step <= _LAST_STEP else None
 
 
 @dataclass(frozen=True)

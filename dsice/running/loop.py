@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,13 +19,14 @@ import numpy as np
 
 from dsice.checks import number
 from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
-from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
+from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step, ends_first
 from dsice.running.options import RunOptions, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
+CATCH_UP = 60.0  # seconds that `advance` works through steps that were reported before
 RETRY = 5.0  # seconds between two attempts to write a journal that cannot be written
 
 
@@ -90,7 +91,9 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
             return True
     loop = Loop(tuner, launcher, options, directories)
     loop.attach()
-    loop.collect(0.0)  # what ended since the last call
+    latest = time.monotonic() + CATCH_UP
+    while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
+        pass
     while more := loop.fill():
         left = until - time.monotonic()
         if left <= 0:
@@ -251,23 +254,35 @@ class Loop:
                 self.launcher.submit(jobs)
         return bool(self.running)
 
-    def collect(self, seconds: float = WAIT) -> None:
-        """Tell the tuner what happens within `seconds`; returns as soon as something does."""
-        for event in self.launcher.collect(seconds):
-            if isinstance(event, Step):
-                self._step(event)
-            elif event.id in self.running:
-                self._end(event)
+    def collect(self, seconds: float = WAIT) -> int:
+        """Tell the tuner what happens within `seconds`; returns as soon as something does.
 
-    def _step(self, event: Step) -> None:
-        if event.id in self.running:
-            try:
-                if self.tuner.step(event.id, event.step, event.value):
-                    self.launcher.cancel(event.id)
-            except LockedError:
-                raise
-            except JournalError as error:
-                self._cannot_write(error)
+        Returns how many steps and results came.
+        """
+        events = self.launcher.collect(seconds)
+        steps: list[Step] = []
+        for event in ends_first(events):
+            if isinstance(event, Step):
+                steps.append(event)
+                continue
+            self._steps(steps)
+            steps = []
+            if event.id in self.running:
+                self._end(event)
+        self._steps(steps)
+        return len(events)
+
+    def _steps(self, steps: Sequence[Step]) -> None:
+        reported = [(s.id, s.step, s.value) for s in steps if s.id in self.running]
+        if not reported:
+            return
+        try:
+            for id in self.tuner.runs.steps(reported, self.tuner.stopper):
+                self.launcher.cancel(id)
+        except LockedError:
+            raise
+        except JournalError as error:
+            self._cannot_write(error)
 
     def _within_budget(self, free: int) -> int:
         """How many of `free` trials the budget allows; it allows all that were asked before."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 
-from dsice.trial import State
 from dsice.tuner import Tuner
 
 
@@ -20,6 +20,7 @@ class Progress:
         Trials in all, None where the end is not known.
     """
 
+    OFTEN = 0.1  # seconds between two states on a terminal
     EVERY = 10.0  # seconds between two lines where there is no terminal
 
     def __init__(self, tuner: Tuner, total: int | None) -> None:
@@ -43,6 +44,7 @@ class Progress:
         if self._console.is_terminal:
             self._bar = Bar(*columns, console=self._console, transient=False)
             self._task = self._bar.add_task("dsice", total=total, text="")
+            self._printed = -math.inf
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -55,28 +57,32 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.update(0)
+        self._show(0)
         if self._bar:
             self._bar.stop()
-        else:
-            self._console.print(self.text(0), highlight=False, soft_wrap=True)
 
     def update(self, running: int) -> None:
-        """Show the state with that many trials running."""
+        """Show the state with that many trials running, if it is time to show anything.
+
+        It is called with every event, and what it shows takes a look at all trials.
+        """
+        now = time.monotonic()
+        if now - self._printed < (self.OFTEN if self._bar else self.EVERY):
+            return
+        self._printed = now
+        self._show(running)
+
+    def _show(self, running: int) -> None:
         text = self.text(running)
         if self._bar:
             self._bar.update(self._task, completed=self._n_told(), text=text)
-        elif time.monotonic() - self._printed >= self.EVERY:
-            self._printed = time.monotonic()
+        else:
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def text(self, running: int) -> str:
         """One line: told/total, running, failed, best, time left."""
         told = self._n_told()
-        failed = sum(
-            trial.state in (State.FAILED, State.TIMED_OUT, State.INVALID)
-            for trial in self.tuner.history
-        )
+        failed = int(self.tuner.history.failed().sum())
         best = self.tuner.best
         parts = [f"{told}{f'/{self.total}' if self.total else ''} trials", f"{running} running"]
         if failed:

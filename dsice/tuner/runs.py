@@ -47,13 +47,15 @@ class Runs:
         self._lost = lost
         self._preparations = preparations
 
-    def steps(self, reported: Sequence[ReportedStep], stopper: SupportsStop | None) -> list[int]:
-        """Record many steps of pending trials at once, with one write.
+    def steps(
+        self, reported: Sequence[tuple[Trial | int, int, float]], stopper: SupportsStop | None
+    ) -> list[int]:
+        """Record many steps of running trials at once, with one write.
 
         Parameters
         ----------
         reported
-            Id, step (a whole number >= 0) and value of each, in the order reported.
+            Trial (or its id), step (a whole number >= 0) and value of each, in the order reported.
         stopper
             Decides on each step. Where there are more than 64, it is asked for as many as it can
             answer in half a second, and always for the newest step of each trial.
@@ -65,11 +67,21 @@ class Runs:
 
         Raises
         ------
+        UnknownTrialError, TellError
+            No trial has that id, it was told already, or step or value is no number; nothing is
+            recorded.
         JournalError
             They could not be written; they stay in hand.
         """
         with self._mutex:
-            return record_steps(self._recorder, stopper, reported)
+            checked = [self._checked(*one) for one in reported]
+            return record_steps(self._recorder, stopper, checked)
+
+    def _checked(self, trial: Trial | int, step: int, value: float) -> ReportedStep:
+        id = telling.known_id(trial, self._history)
+        telling.require_pending(id, self._history, in_hand=self._recorder.has(id))
+        number = telling.whole(f"trial {id}: step", step)
+        return id, number, telling.number(f"trial {id}: value of step {number}", value)
 
     def lose(self, trial: Trial | int, error: str) -> int:
         """Record that a run of a pending trial was lost (the machine's fault) and starts again.

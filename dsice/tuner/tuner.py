@@ -310,12 +310,7 @@ class Tuner(OpenStudy):
         TellError
             The trial was told already, or `step` and `value` are no numbers; nothing is recorded.
         """
-        with self._mutex:
-            id = telling.known_id(trial, self.history)
-            telling.require_pending(id, self.history, in_hand=self._recorder.has(id))
-            number = telling.whole(f"trial {id}: step", step)
-            told = telling.number(f"trial {id}: value of step {number}", value)
-            return bool(self.runs.steps([(id, number, told)], self.stopper))
+        return bool(self.runs.steps([(trial, step, value)], self.stopper))
 
     # ------------------------------------------------------------------ looking
     @property

@@ -206,13 +206,18 @@ class JobMonitor:
         """Collect steps, and end the trials whose jobs have left a mark."""
         marks = {entry.name for entry in os.scandir(self._home.ended)}
         for trial in self._submitted():
-            self.ready.extend(trial.curve.new_steps())
+            self._read_steps(trial)
             marked = trial.mark(self._home).name in marks
             complete = (marked or not trial.checked) and is_complete(trial, self._home)
             # a mark without the other files: they are late, or lost
             if complete or (marked and trial.missing_for(self._lost_after)):
                 self._end_trial(trial)
             trial.checked = True
+
+    def _read_steps(self, trial: BatchTrial) -> None:
+        self.ready.extend(trial.curve.new_steps(len(self.running)))
+        if trial.curve.behind:
+            self._scan.hasten()
 
     def _submitted(self) -> list[BatchTrial]:
         waiting = {trial.id for trial in self._submissions.waiting}
@@ -248,7 +253,9 @@ class JobMonitor:
 
     def _end_trial(self, trial: BatchTrial) -> None:
         """Make the result of a trial, or submit the trial again."""
-        self.ready.extend(trial.curve.new_steps())
+        self._read_steps(trial)
+        if trial.curve.behind:
+            return
         result = batch_result(trial, self._home, self._timeout, self._scheduler.name)
         trial.mark(self._home).unlink(missing_ok=True)
         cut = result.state in ("lost", "timed_out") and not trial.cancelled

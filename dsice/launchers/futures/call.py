@@ -63,9 +63,14 @@ class Call:
         directory = None if self.directory is None else str(self.directory)
         return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")
 
-    def new_steps(self) -> list[Step]:
-        """Steps since the last call."""
-        return [] if self._curve is None else self._curve.new_steps()
+    def new_steps(self, among: int) -> list[Step]:
+        """Steps since the last call; `among` so many calls share a look."""
+        return [] if self._curve is None else self._curve.new_steps(among)
+
+    @property
+    def behind(self) -> bool:
+        """Whether some of its steps are not read yet."""
+        return self._curve is not None and self._curve.behind
 
     @property
     def stepped(self) -> bool:

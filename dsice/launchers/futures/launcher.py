@@ -244,8 +244,8 @@ class Futures(Launcher):
             if handle is None:
                 continue
             over = handle.done()  # first: a call that is over writes no step after the next line
-            self._ready.extend(call.new_steps())
-            result = self._result(call, handle) if over else None
+            self._ready.extend(call.new_steps(len(self._running)))
+            result = self._result(call, handle) if over and not call.behind else None
             if result is not None:
                 self._ready.append(result)
                 del self._running[id]

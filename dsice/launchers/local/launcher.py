@@ -280,8 +280,8 @@ class Local(Launcher):
         """Collect the steps and the results that there are by now."""
         for trial in list(self._running.values()):
             over = trial.over()  # first: a trial that is over writes no step after the next line
-            self._ready.extend(trial.curve.new_steps())
-            if over:
+            self._ready.extend(trial.curve.new_steps(len(self._running)))
+            if over and not trial.curve.behind:
                 self._ready.append(self._result(trial))
                 del self._running[trial.id]
 

@@ -7,6 +7,7 @@ import argparse
 from dsice.errors import DsiceError
 from dsice.journal import read
 from dsice.journal import repair as repair_journal
+from dsice.journal.emptied import no_study, was_emptied
 from dsice.journal.format import Kind
 from dsice.tuner import Tuner
 
@@ -42,8 +43,8 @@ def check(path: str) -> int:
             "it is taken out on the next opening"
         )
     if contents.header is None:
-        print("no study was started in it yet")
-        return 0
+        print(no_study(contents.path))
+        return int(was_emptied(contents.path))
     return _check_study(path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from dsice.cli import output
 from dsice.errors import JournalError
 from dsice.journal import JournalReader
+from dsice.journal.emptied import no_study
 from dsice.running.loop import advance_loop, run_loop
 from dsice.study.file import Study, read_study
 from dsice.tuner import Tuner
@@ -63,11 +64,13 @@ def run(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
         The study file, the journal or the program is wrong.
     """
     study = read_study(file)
-    if must_exist and not (study.journal.exists() and JournalReader(study.journal).header):
+    if must_exist and not study.journal.exists():
         raise JournalError(
-            f"nothing to resume: journal {study.journal} does not exist or is empty; "
-            f"start with: dsice run {file}"
+            f"nothing to resume: journal {study.journal} does not exist; start with: dsice run "
+            f"{file}"
         )
+    if must_exist and JournalReader(study.journal).header is None:
+        raise JournalError(f"nothing to resume: {no_study(study.journal)}")
     with contextlib.chdir(study.folder):  # trials run where the study file is
         launcher = study.launcher()  # first: a wrong program leaves no journal behind
         with study.tuner() as tuner, launcher:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
-from dsice.journal.files import replace_file
+from dsice.journal.emptied import no_study
+from dsice.journal.files import keep_copy, read_file, replace_file
 from dsice.journal.format import Kind, encode
 from dsice.journal.loader import stored_space
 from dsice.journal.reader import JournalReader, garbage_uncollected
@@ -82,7 +83,7 @@ def extend(
     try:
         reader = writer.claim()
         if reader.header is None:
-            raise JournalError(f"journal {writer.path} is empty: no study was started in it yet")
+            raise no_study(writer.path)
         old = _old_space(writer.path, reader.header, space, rules or {})
         mapping = SpaceMapping(writer.path, old, space, dict(given or {}))
         if not space.difference(reader.header["space"]):
@@ -247,18 +248,15 @@ def _old_space(path: Path, header: Record, space: Space, rules: Mapping[str, Any
 
 def _replace(path: Path, text: str) -> Path:
     """Replace the content of the journal; the old content is in the file that is returned."""
-    copy = path.with_name(f"{path.name}.before-extend-{time.strftime('%Y%m%d-%H%M%S')}")
-    count = 0
-    while copy.exists():
-        count += 1
-        copy = path.with_name(f"{copy.name.split('~')[0]}~{count}")
+    copy: Path | None = None
     temporary = path.with_name(f"{path.name}.extended-{os.getpid()}")
     try:
-        copy.write_bytes(path.read_bytes())
+        copy = keep_copy(path, "before-extend", read_file(path))
         replace_file(path, text, temporary=temporary)
     except OSError as error:
-        with suppress(OSError):  # half a copy, or one of a journal that did not change
-            copy.unlink(missing_ok=True)
+        if copy is not None:
+            with suppress(OSError):  # a copy of a journal that did not change
+                copy.unlink(missing_ok=True)
         raise JournalError(
             f"journal {path}: cannot be extended ({error.strerror}); it is as it was"
         ) from error

@@ -2,12 +2,89 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a symbolic link",
+}
+
+
+class NotRegularError(OSError):
+    """What should be a regular file is a named pipe, a socket, a device, a directory or a link."""
+
+
+def require_regular(path: Path, mode: int) -> None:
+    """Raise NotRegularError, which says what it is, for a file of another kind.
+
+    Parameters
+    ----------
+    path
+        The file, for the error.
+    mode
+        Its ``st_mode``.
+    """
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise NotRegularError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    kind = _KINDS.get(stat.S_IFMT(mode), "of another kind")
+    raise NotRegularError(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file; whatever else stands there is refused, and nothing is waited for.
+
+    Opening a named pipe would wait for the other end, reading a device might never end.
+
+    Parameters
+    ----------
+    path
+        The file; a symbolic link is followed unless `flags` forbid it.
+    flags
+        As of `os.open`.
+
+    Raises
+    ------
+    NotRegularError
+        It is no regular file; the error says what it is.
+    OSError
+        It cannot be opened.
+    """
+    follow = not flags & os.O_NOFOLLOW
+    with suppress(FileNotFoundError):  # `flags` may make it
+        require_regular(path, path.stat(follow_symlinks=follow).st_mode)
+    fd = os.open(path, flags | _AT_ONCE, 0o666)
+    try:
+        require_regular(path, os.fstat(fd).st_mode)  # it may have been exchanged meanwhile
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_file(path: Path, most: int = -1) -> bytes:
+    """The first `most` bytes of a regular file, or all of them.
+
+    Raises
+    ------
+    NotRegularError
+        It is no regular file; the error says what it is.
+    OSError
+        It cannot be read.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read(most)
 
 
 def replace_file(
@@ -96,6 +173,54 @@ def create_file(path: Path, mode: int | None = None) -> int:
         with suppress(OSError):  # a file system without permissions
             os.fchmod(fd, mode)
     return fd
+
+
+def keep_copy(path: Path, what: str, data: bytes) -> Path:
+    """Keep content of a file beside it, under a name that is free, with the file's permissions.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What the copy is, for its name.
+    data
+        The content that is kept.
+
+    Returns
+    -------
+    Path
+        The copy: the file's name, `what`, date and time.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; nothing of it is left.
+    """
+    stem = f"{path.name}.{what}-{time.strftime('%Y%m%d-%H%M%S')}"
+    mode, group = _kept(path)
+    count = 0
+    while True:
+        copy = path.with_name(f"{stem}-{count}" if count else stem)
+        try:
+            fd = os.open(copy, _NEW, 0o600)
+            break
+        except FileExistsError:
+            count += 1
+    try:
+        with os.fdopen(fd, "wb") as out:
+            if mode is not None and group is not None:
+                with suppress(OSError):
+                    os.fchmod(fd, mode)
+                _keep_group(fd, group, mode)
+            out.write(data)
+            out.flush()
+            os.fsync(fd)
+    except BaseException:
+        with suppress(OSError):
+            copy.unlink(missing_ok=True)
+        raise
+    return copy
 
 
 def _kept(path: Path) -> tuple[int | None, int | None]:

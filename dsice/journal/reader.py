@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dsice.errors import JournalError
+from dsice.journal.files import read_file
 from dsice.journal.format import BEGINNING, FORMAT, KINDS
 from dsice.journal.sequence import LineSequence
 from dsice.typing import PathLike, Record
@@ -61,7 +62,7 @@ class JournalReader:
     def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
         try:
-            data = self.path.read_bytes()
+            data = read_file(self.path)
         except OSError as error:
             raise JournalError(
                 f"journal {self.path}: cannot be read ({error.strerror or error})"
@@ -196,7 +197,7 @@ def check_beginning(file: Path, data: bytes) -> None:
     expected = BEGINNING[: len(start.rstrip(b"\0"))].ljust(len(start), b"\0")
     if not start.strip(b"\0") or start == expected:
         return
-    second = file.read_bytes().partition(b"\n")[2].partition(b"\n")[0]
+    second = read_file(file).partition(b"\n")[2].partition(b"\n")[0]
     if (parse(second)[0] or {}).get("kind") in KINDS:
         raise JournalError(
             f"journal {file}: line 1, the header, is damaged, the lines after it are not; nothing "

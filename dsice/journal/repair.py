@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError
-from dsice.journal.files import replace_file
+from dsice.journal.emptied import no_study, was_emptied
+from dsice.journal.files import keep_copy, read_file, replace_file
 from dsice.journal.format import Kind, encode, lost_line, repaired_ask_line
 from dsice.journal.lock import JournalLock
 from dsice.journal.reader import parse, read
@@ -60,14 +60,16 @@ def repair(path: PathLike) -> Repair:
     """
     file = Path(path).resolve()
     reader = read(file)
+    if reader.header is None and was_emptied(file):
+        raise no_study(file)
     if not reader.bad:
         return Repair(kept=len(reader.records))
     lock = JournalLock(file, lock=True, wait=0.0)
     try:
         read(file)  # again, now that nobody else writes
-        data = file.read_bytes()
+        data = read_file(file)
         lines = data.split(b"\n")
-        done = Repair(copy=_copy(file, data))
+        done = Repair(copy=keep_copy(file, "damaged", data))
         good = [lines[0], *_repaired(_readable(lines[1:-1], done), done)]
         temporary = file.with_name(f"{file.name}.repair-{lock.nonce[:8]}")
         replace_file(file, b"\n".join(good) + b"\n" + lines[-1], temporary=temporary)
@@ -80,15 +82,6 @@ def repair(path: PathLike) -> Repair:
     finally:
         lock.release()
     return done
-
-
-def _copy(file: Path, data: bytes) -> Path:
-    stem = f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-    count = 0
-    while (copy := file.with_name(f"{stem}{f'-{count}' if count else ''}")).exists():
-        count += 1
-    copy.write_bytes(data)
-    return copy
 
 
 Numbered = tuple[int, bytes, Record]

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import JournalError, LockedError
+from dsice.journal import refused
+from dsice.journal.files import keep_copy, open_regular, read_file
 from dsice.journal.format import BEGINNING, encode
-from dsice.journal.lock import JournalLock, owner
+from dsice.journal.lock import JournalLock
 from dsice.journal.reader import JournalReader, check_beginning
 from dsice.typing import PathLike
 
@@ -54,32 +56,68 @@ class Journal:
         self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
         _prepare(self.path, create=create)
         self._size = 0
+        self._stamp: tuple[int, int] | None = None
+        self._compare_after = 0.0
+        self._before = ""  # what was in the file; what was written since, by its place in the file
+        self._after: dict[int, bytes] = {}
         self._undo_to: int | None = None
         self._claimed = False
         self._reader: JournalReader | None = None
         self._lock = JournalLock(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
-        with self._closed_on_failure():
-            self._fd = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
-            )
+        with self._closed_on_failure(undo=True):
+            begun = self._has_begun()
+            self._lock.write_owner(begun=begun)
+            self._fd = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             # a journal that is simply forgotten lets go too
             self._release = weakref.finalize(self, _release, self._fd, self._lock, os.getpid())
-            self._reader = JournalReader(self.path)
-            self._lock.write_owner()
-            if os.fstat(self._fd).st_size != self._reader.bytes:
-                # Where locks do not work, another coordinator may have written before the owner
-                # record stopped it.
+            self._lock.mark(self._fd)
+            if self._reader is None or os.fstat(self._fd).st_size != self._reader.bytes:
+                # It is new; or, where locks do not work, another coordinator has written before
+                # the owner record stopped it.
                 self._reader = JournalReader(self.path)
+                if self._reader.header is not None and not begun:
+                    self._lock.write_owner()
+            self._before = self._reader.text
+            self._note_state(self._fd, self._reader.bytes)
+
+    def _has_begun(self) -> bool:
+        """Whether the file, which is read here, has a header.
+
+        Raises
+        ------
+        JournalError
+            It has none although a study was written to it.
+        """
+        if not self.path.exists():
+            return False
+        self._reader = JournalReader(self.path)
+        if self._reader.header is None:
+            from dsice.journal.emptied import require_new
+
+            require_new(self._reader, has_lock=not self._lock.made)
+        return self._reader.header is not None
+
+    def begun(self) -> None:
+        """Note beside the journal that its header is written: from now on an empty file is damage.
+
+        Raises
+        ------
+        JournalError
+            The note cannot be written.
+        """
+        self._lock.write_owner()
 
     def __repr__(self) -> str:
         return f"<Journal {self.path}{'' if self._fd is not None else ', closed'}>"
 
     @contextmanager
-    def _closed_on_failure(self) -> Iterator[None]:
+    def _closed_on_failure(self, *, undo: bool = False) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
+            if undo:
+                self._lock.unmake()
             self.close()
             if isinstance(error, OSError) and not isinstance(error, JournalError):
                 raise JournalError(
@@ -126,19 +164,17 @@ class Journal:
             if not reader.exhausted:
                 collections.deque(reader, maxlen=0)
             reader.require_good()
-            self._size = reader.bytes
             self._check_size(fd)
             if reader.torn:
-                when = time.strftime("%Y%m%d-%H%M%S")
-                name = f"{self.path.name}.torn-{when}-{self._lock.nonce[:4]}"
-                self.path.with_name(name).write_bytes(reader.torn)
+                keep_copy(self.path, "torn", reader.torn)
                 os.ftruncate(fd, reader.good_bytes)
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":
                 _write(fd, b"\n")
+                self._after[size] = b"\n"
             os.fsync(fd)
             _sync_directory(self.path.parent)
-            self._size = os.fstat(fd).st_size
+            self._note_state(fd, os.fstat(fd).st_size)
 
     def append(self, *lines: Mapping[str, Any]) -> None:
         """Write one line and sync it; on return it is on the disk.
@@ -159,8 +195,9 @@ class Journal:
             self._undo_to = self._size
             _write(fd, data)
             os.fsync(fd)
-            self._size += len(data)
             self._undo_to = None
+            self._after[self._size] = data
+            self._note_state(fd, self._size + len(data))
         except BaseException as error:
             # Shrinking needs no space; if even that fails, the next append does it.
             with suppress(OSError):
@@ -180,74 +217,90 @@ class Journal:
 
     @property
     def gone(self) -> bool:
-        """Whether the file was deleted, moved or replaced while it is being written."""
+        """Whether what was written is not in the file any more.
+
+        It was deleted, moved, replaced, cut or changed while it was in use.
+        """
         try:
-            return self._fd is not None and not os.path.samestat(
-                os.fstat(self._fd), self.path.stat()
+            return self._fd is not None and not (
+                os.path.samestat(os.fstat(self._fd), self.path.stat()) and self._is_intact(self._fd)
             )
         except OSError:
             return True
 
     def content(self) -> bytes:
-        """Everything written, also after the file was deleted; empty where even that is gone."""
-        try:
-            return b"" if self._fd is None else os.pread(self._fd, self._size, 0)
-        except OSError:
-            return b""
+        """Everything that was read and written, whatever became of the file."""
+        return b"".join([self._before.encode(), *self._after.values()])
+
+    def _is_intact(self, fd: int) -> bool:
+        """Whether the file begins with all that was read and written."""
+        content = self.content()
+        return _beginning(fd, len(content)) == content
+
+    def _note_state(self, fd: int, size: int) -> None:
+        """Remember the length that the file must have now, and its times."""
+        now = os.fstat(fd)
+        self._size, self._stamp = size, (now.st_mtime_ns, now.st_ctime_ns)
 
     def _check_owner(self, fd: int) -> None:
         """Raise unless this process still has the journal and `fd` is still its file."""
         if os.getpid() != self._lock.pid:
-            raise JournalError(
-                f"journal {self.path} belongs to process {self._lock.pid}; this forked process "
-                f"({os.getpid()}) may not write it. Return the result to the process that made the "
-                "tuner, and tell it there"
-            )
+            raise refused.forked(self.path, self._lock.pid)
         try:
             here, there = os.fstat(fd), self.path.stat()
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path} was removed or cannot be reached ({error.strerror}); "
-                f"{_STILL_IN_MEMORY}"
-            ) from error
+            raise refused.removed(self.path, error) from error
         if not os.path.samestat(here, there):
-            raise JournalError(
-                f"journal {self.path} was replaced by another file while it was in use; "
-                f"{_STILL_IN_MEMORY}"
-            )
-        record = self._lock.owner_path
+            raise refused.replaced(self.path)
+        if not self._is_ours():
+            self._lock.require()
+
+    def _is_ours(self) -> bool:
+        """Whether lock file and owner record are as this process made them; nothing is waited for.
+
+        That is so at nearly all times, and costs two looks.
+        """
+        lock = self._lock
         try:
-            nonce = json.loads(record.read_text())["nonce"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise JournalError(
-                f"journal {self.path}: its owner record {record.name} was removed or damaged "
-                f"({error}), so another coordinator may be writing; make sure that none is, close "
-                "this tuner and open the journal again"
-            ) from error
-        if nonce != self._lock.nonce:
-            raise LockedError(
-                f"journal {self.path} was taken over by another coordinator ({owner(self.path)}); "
-                "this one has stopped writing, and nothing that was told is lost. Stop one of the "
-                "two, then open the journal again"
-            )
+            if lock.handle is not None and not os.path.samestat(
+                os.fstat(lock.handle), lock.lock_path.lstat()
+            ):
+                return False
+            record = os.open(lock.owner_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                return bool(json.loads(os.read(record, 4096))["nonce"] == lock.nonce)
+            finally:
+                os.close(record)
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
     def _check_size(self, fd: int) -> None:
-        """Raise if the file has what this writer did not write.
+        """Raise if the file has not what this writer left there, or more.
 
-        It may be a result: it is not written over, nor is anything written after it.
+        More may be a result: it is not written over, nor is anything written after it.
         """
-        size = os.fstat(fd).st_size
-        if size != self._size:
-            raise LockedError(
-                f"journal {self.path} has {size} bytes where this coordinator left {self._size}: "
-                "somebody else changed it, and nothing was written. Make sure that only one "
-                "coordinator runs, then open the journal again"
-            )
+        now = os.fstat(fd)
+        stamp = (now.st_mtime_ns, now.st_ctime_ns)
+        if now.st_size == self._size and stamp == self._stamp:
+            return
+        if now.st_size < self._size:
+            raise refused.cut(self.path, now.st_size, self._size)
+        # Times change without the content too, and some network file systems set them late.
+        started = time.monotonic()
+        if started >= self._compare_after or now.st_size != self._size:
+            if not self._is_intact(fd):
+                raise refused.changed(self.path)
+            ended = time.monotonic()
+            self._compare_after = ended + _COMPARING * (ended - started)
+            self._stamp = stamp
+        if now.st_size != self._size:
+            raise refused.grown(self.path, now.st_size, self._size)
 
     def _undo(self, fd: int) -> None:
         """Cut off what a failed append left."""
         if self._undo_to is not None:
-            os.ftruncate(fd, self._undo_to)
+            if os.fstat(fd).st_size > self._undo_to:  # never longer, if somebody else cut it
+                os.ftruncate(fd, self._undo_to)
             self._undo_to = None
 
     def _file(self) -> int:
@@ -267,10 +320,7 @@ class Journal:
             self._release()
 
 
-_STILL_IN_MEMORY = (
-    "what was told up to now is still in this tuner (history.frame()): put the file back, or save "
-    "the frame and start anew"
-)
+_COMPARING = 20  # times as long as a look at the whole file takes, to the next one
 
 
 def _prepare(path: Path, *, create: bool) -> None:
@@ -280,8 +330,7 @@ def _prepare(path: Path, *, create: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            with path.open("rb") as file:
-                check_beginning(path, file.read(len(BEGINNING)))
+            check_beginning(path, read_file(path, len(BEGINNING)))
     except JournalError:
         raise
     except OSError as error:
@@ -291,9 +340,17 @@ def _prepare(path: Path, *, create: bool) -> None:
 
 
 def _release(fd: int, lock: JournalLock, pid: int) -> None:
-    os.close(fd)
     if os.getpid() == pid:  # a forked child has no lock to release
-        lock.release()
+        lock.release(fd)
+    os.close(fd)
+
+
+def _beginning(fd: int, size: int) -> bytes:
+    """The first bytes of an open file, fewer where it is shorter."""
+    found = bytearray()
+    while len(found) < size and (part := os.pread(fd, size - len(found), len(found))):
+        found += part
+    return bytes(found)
 
 
 def _write(fd: int, data: bytes) -> None:

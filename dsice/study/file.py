@@ -41,6 +41,7 @@ from typing import Any, Literal, cast
 from dsice.errors import DsiceError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
+from dsice.journal.files import read_file
 from dsice.launchers import Batch, Local
 from dsice.launchers.program import Command, Placeholder
 from dsice.running.options import STUDY_KEYS, RunOptions
@@ -200,7 +201,7 @@ def _read(file: Path) -> Study:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_file(file).decode())
     except OSError as error:
         raise OptionError(f"study file {file}: {error.strerror or error}") from error
     except ValueError as error:  # no TOML, or no UTF-8

@@ -194,6 +194,7 @@ def open_journal(
     with _closed_on_error(writer):
         if reader.header is None:
             writer.append(header_line(study.space.to_dict(), study.to_dict()))
+            writer.begun()
             return Recorder(study.history(), writer), None
         check_space(writer.path, study.space, reader.header)
         loader = JournalLoader(reader)

@@ -15,6 +15,7 @@ from dsice.checks import whole
 from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
+from dsice.journal.emptied import no_study
 from dsice.journal.loader import JournalLoader, stored_space
 from dsice.space import Space
 from dsice.stopping import SupportsStop, stopper_from_dict
@@ -42,7 +43,7 @@ def stored_options(loader: JournalLoader, rules: Rules, *, to_ask: bool) -> Stud
     """
     path = loader.path
     if loader.header is None:
-        raise JournalError(f"journal {path} is empty: no study was started in it yet")
+        raise no_study(path)
     known = loader.options
     try:
         space = stored_space(loader.header["space"], rules)

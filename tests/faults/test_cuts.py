@@ -95,6 +95,8 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
         contents = read(path)
         assert ([contents.header] if complete else []) + contents.records == records[:complete]
         assert contents.torn == data[start:cut] and not contents.bad
+        if not complete:
+            check_without_header(path)
         with opened(path, Random()) as tuner:
             check_opened(tuner, records[:complete])
             copies = list(tmp_path.glob("cut.jsonl.torn-*"))
@@ -115,6 +117,18 @@ def test_cut_at_every_byte(tmp_path: Path, note: Note, share: int) -> None:
     note(BAR, "   measured on from to the end", ended)
     note(BAR, "told lost, or another future than uncut", unlike, "0")
     assert unlike == 0
+
+
+def check_without_header(path: Path) -> None:
+    """It is refused untouched; without the traces of a study beside it, it begins one."""
+    traces = [path.with_name(path.name + end) for end in (".owner", ".lock")]
+    if any(trace.exists() for trace in traces):
+        data = path.read_bytes()
+        with pytest.raises(JournalError, match=r"is empty|no whole header"):
+            opened(path, Random())
+        assert path.read_bytes() == data
+    for trace in traces:
+        trace.unlink(missing_ok=True)
 
 
 def check_opened(tuner: Tuner, records: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dsice.errors import SpaceError, TableError
 from dsice.history import History
+from dsice.journal.emptied import no_study
 from dsice.journal.loader import JournalLoader, stored_space
 from dsice.launchers.table.log import ABSENT, Columns, Key, Log
 from dsice.space import Space, When
@@ -33,7 +34,7 @@ def read(path: Path, columns: Columns) -> Log:
         )
     loader = JournalLoader.open(path)
     if loader.header is None:
-        raise TableError(f"journal {path} is empty")
+        raise TableError(str(no_study(loader.path)))
     try:
         space = stored_space(loader.header["space"], to_measure=False)
     except SpaceError as error:

@@ -1,0 +1,63 @@
+"""Why an open journal is not written to: the errors, each with what to do.
+
+They are met in rare cases only, so they do not stand beside what every line goes through.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dsice.errors import JournalError, LockedError
+
+_STILL_IN_MEMORY = (
+    "what was told up to now is still in this tuner (history.frame()): put the file back, or save "
+    "the frame and start anew"
+)
+
+
+def forked(path: Path, pid: int | None) -> JournalError:
+    """A fork of the process that opened it."""
+    return JournalError(
+        f"journal {path} belongs to process {pid}; this forked process ({os.getpid()}) may not "
+        "write it. Return the result to the process that made the tuner, and tell it there"
+    )
+
+
+def removed(path: Path, error: OSError) -> JournalError:
+    """It is not at its name any more."""
+    return JournalError(
+        f"journal {path} was removed or cannot be reached ({error.strerror}); {_STILL_IN_MEMORY}"
+    )
+
+
+def replaced(path: Path) -> JournalError:
+    """Another file is at its name."""
+    return JournalError(
+        f"journal {path} was replaced by another file while it was in use; {_STILL_IN_MEMORY}"
+    )
+
+
+def cut(path: Path, size: int, before: int) -> JournalError:
+    """It is shorter than what was written to it."""
+    return JournalError(
+        f"journal {path} is damaged: it was cut from {before} to {size} bytes while it was in use, "
+        f"and nothing was written to it; {_STILL_IN_MEMORY}"
+    )
+
+
+def changed(path: Path) -> JournalError:
+    """It has other content than what was written to it."""
+    return JournalError(
+        f"journal {path} is damaged: it was changed while it was in use and has no longer what "
+        f"this coordinator wrote, and nothing was written to it; {_STILL_IN_MEMORY}"
+    )
+
+
+def grown(path: Path, size: int, before: int) -> LockedError:
+    """Somebody else has written to it."""
+    return LockedError(
+        f"journal {path} has {size} bytes where this coordinator left {before}: somebody else "
+        "changed it, and nothing was written. Make sure that only one coordinator runs, then open "
+        "the journal again"
+    )

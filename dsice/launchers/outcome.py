@@ -149,7 +149,8 @@ class CurveReader:
             with self._path.open("rb") as file:
                 file.seek(self._read)
                 new = file.read(share)
-        except OSError:
+        except OSError as error:
+            trial_directory.as_missing(error)
             return []
         lines = self._lines(new)
         self.behind = len(new) == share and size > self._read

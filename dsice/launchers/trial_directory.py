@@ -187,11 +187,10 @@ def claim_again(
     """
     new = Submission(secrets.token_hex(8), program, submission.slot, submission.queued)
     claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
-    earlier = read_json(directory / JOB) if unless_begun else None
     # first: a supervisor of the earlier try that starts late sees that it is not wanted
     write_json(directory / JOB, claim)
-    if earlier is not None and has_begun(directory, submission.token):
-        write_json(directory / JOB, earlier)
+    if unless_begun and has_begun(directory, submission.token):
+        write_json(directory / JOB, {**claim, "token": submission.token})
         return submission
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
         (directory / name).unlink(missing_ok=True)

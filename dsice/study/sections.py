@@ -284,6 +284,7 @@ _BATCH = (
     "resources",
     "requeue",
     "per_job",
+    "array_size",
     "gpus",
     "setup",
     "after",

@@ -90,9 +90,7 @@ def _decided(recorder: Recorder, stopper: SupportsStop, reported: ReportedStep) 
     return bool(line["stop"])
 
 
-def _many(
-    recorder: Recorder, stopper: SupportsStop, reported: Sequence[ReportedStep]
-) -> list[int]:
+def _many(recorder: Recorder, stopper: SupportsStop, reported: Sequence[ReportedStep]) -> list[int]:
     """Write all steps, then decide on them as long as that takes no time that others wait for."""
     curves = {id: recorder.history.curve(id).copy() for id, *_ in reported}
     newest = {id: place for place, (id, *_) in enumerate(reported)}
@@ -112,9 +110,7 @@ def _many(
     return list(dict.fromkeys(line["id"] for line in lines if line["stop"]))
 
 
-def _decision(
-    recorder: Recorder, stopper: SupportsStop, id: int, curve: Curve
-) -> Record | None:
+def _decision(recorder: Recorder, stopper: SupportsStop, id: int, curve: Curve) -> Record | None:
     """The line of what the stopper decides at the last step of a curve; None: nothing."""
     decision = decide(stopper, curve, recorder.history)
     if decision is None:

@@ -161,9 +161,7 @@ class Recorder:
                 "Tuner(..., journal=...) to write it"
             )
 
-    def commit(
-        self, line: Record | Sequence[Record], trials: Sequence[Trial | NewSteps]
-    ) -> None:
+    def commit(self, line: Record | Sequence[Record], trials: Sequence[Trial | NewSteps]) -> None:
         """Write a line, then remember its trials, with no Ctrl-C between the two."""
         self.check()
         with uninterrupted():

@@ -15,6 +15,7 @@ from tests.launchers import cases
 from tests.launchers.slurm import Slurm
 from tests.launchers.slurm import missing as slurm_missing
 
+COMMANDS = ("pjsub", "pjstat", "pjdel", "qsub", "qstat", "qdel", "sbatch", "squeue", "scancel")
 FAKE_SCHEDULER = Path(__file__).with_name("fake_scheduler.py")
 
 
@@ -67,7 +68,7 @@ class Fake:
 
     @property
     def submissions(self) -> int:
-        return len(self.calls("pjsub") + self.calls("qsub"))
+        return len(self.calls("pjsub") + self.calls("qsub") + self.calls("sbatch"))
 
 
 @pytest.fixture(params=["pjm", "pbs"])
@@ -78,11 +79,11 @@ def fake(request: pytest.FixtureRequest, commands: Fake) -> Fake:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """The commands of PJM and PBS on PATH; jobs that are left at the end are killed."""
+    """The commands of PJM, PBS and Slurm on PATH; jobs that are left at the end are killed."""
     place = tmp_path / "fake"
     (place / "jobs").mkdir(parents=True)
     (place / "bin").mkdir()
-    for name in ("pjsub", "pjstat", "pjdel", "qsub", "qstat", "qdel"):
+    for name in COMMANDS:
         file = place / "bin" / name
         file.write_text(f"#!{sys.executable} -ISs\n" + FAKE_SCHEDULER.read_text())
         file.chmod(0o755)
@@ -90,7 +91,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     monkeypatch.setenv("PATH", f"{place / 'bin'}:{os.environ['PATH']}")
     yield Fake("pjm", place)
     for file in (place / "jobs").iterdir():
-        pid = int(file.read_text().split()[1])
+        pid = int(file.read_text().split()[-1])
         if pid:
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGTERM)

@@ -6,7 +6,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.batch.monitor import JobMonitor, end_trials
+from dsice.launchers.batch.patience import insist, waiting_helps
 from dsice.launchers.batch.scheduler import Scheduler, find_scheduler
 from dsice.launchers.batch.scheduler_client import Busy, Client
 from dsice.launchers.batch.script import (
@@ -24,8 +26,8 @@ from dsice.launchers.batch.script import (
     exported,
     resource_lines,
 )
-from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, JobRecord, submitted_before
-from dsice.launchers.batch.submitter import SubmissionQueue
+from dsice.launchers.batch.submission import BatchDirectory, new_trial
+from dsice.launchers.batch.submitter import ARRAY, Limits, SubmissionQueue
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
 
@@ -60,6 +62,9 @@ class Batch(Launcher):
         submitted again, with the same id and directory, so that it finds its checkpoint.
     per_job
         How many trials share a job; they run at the same time.
+    array_size
+        How many jobs are submitted at once, as an array, at most; 0 or 1: no arrays. On a cluster
+        that takes smaller ones only, smaller ones are tried.
     gpus
         With ``per_job``: GPUs of each trial, bound by ``CUDA_VISIBLE_DEVICES``.
     setup, after
@@ -119,6 +124,7 @@ class Batch(Launcher):
         timeout: float | None = None,
         requeue: int = 0,
         per_job: int = 1,
+        array_size: int = ARRAY,
         gpus: int = 0,
         setup: Sequence[str] = (),
         after: Sequence[str] = (),
@@ -152,40 +158,32 @@ class Batch(Launcher):
             grace=base.seconds("Batch", "grace", grace, least=0.0),
             gpus=whole("Batch", "gpus", gpus),
         )
-        self._connect(writer, per_job, throttle, limit, requeue, lost_after, poll)
-        self._interrupts = Interrupts()
-        self._closed = False
-
-    def _connect(
-        self,
-        writer: ScriptWriter,
-        per_job: int,
-        throttle: float,
-        timeout: float | None,
-        requeue: int,
-        lost_after: float,
-        poll: float,
-    ) -> None:
-        """Make the queue of submissions, and the monitor of what was submitted."""
+        late = base.seconds("Batch", "lost_after", lost_after, least=0.0)
         self._submissions = SubmissionQueue(
             self._client,
             self._scheduler,
             self._home,
             writer,
-            per_job=base.count("Batch", "per_job", per_job, "how many trials share a job"),
-            throttle=base.seconds("Batch", "throttle", throttle, least=0.0),
-            member=self._members.member,
+            Limits(
+                base.count("Batch", "per_job", per_job, "how many trials share a job"),
+                whole("Batch", "array_size", array_size),
+                base.seconds("Batch", "throttle", throttle, least=0.0),
+                late,
+            ),
+            self._members.member,
         )
         self._monitor = JobMonitor(
             self._client,
             self._home,
             self._submissions,
             self._scheduler,
-            timeout=timeout,
+            timeout=limit,
             requeue=whole("Batch", "requeue", requeue),
-            lost_after=base.seconds("Batch", "lost_after", lost_after, least=0.0),
+            lost_after=late,
             poll=base.seconds("Batch", "poll", poll),
         )
+        self._interrupts = Interrupts()
+        self._closed = False
 
     @property
     def slots(self) -> int:
@@ -205,7 +203,8 @@ class Batch(Launcher):
     def submit(self, jobs: Sequence[Job]) -> None:
         """Hand `jobs` to the scheduler, each in a fresh directory.
 
-        While the queue is full they wait here.
+        While the queue is full they wait here. What cannot be written to the disk for now (it is
+        full, the file server is away) comes from `collect` as ``unstarted``.
 
         Raises
         ------
@@ -217,28 +216,44 @@ class Batch(Launcher):
         """
         self._check(jobs)
         self._open()
-        found = [(job, self._members.program(job), self._members.directory(job)) for job in jobs]
-        for job, work, directory in found:
-            trial_directory.check_usable(directory)
-            self._members.arguments(work, directory, job)
-        for job, work, directory in found:
-            self._add(job, work, directory)
+        ready = []
+        for job in jobs:
+            work, directory = self._members.program(job), self._members.directory(job)
+            with self._unstarted_on_error(job):
+                trial_directory.check_usable(directory)
+                self._members.arguments(work, directory, job)
+                ready.append((job, work, directory))
+        for job, work, directory in ready:
+            with self._unstarted_on_error(job):
+                self._add(job, work, directory)
         self._monitor.send()
 
+    @contextmanager
+    def _unstarted_on_error(self, job: Job) -> Iterator[None]:
+        """A block after which a job whose files cannot be used for now is ``unstarted``."""
+        try:
+            yield
+        except OSError as error:
+            reason = f"directory {self._members.directory(job)} cannot be written to: {error}"
+            if not waiting_helps(error):
+                self._monitor.forget()
+                raise LaunchError(reason) from error
+            self._monitor.ready.append(Result(job.id, "unstarted", error=reason))
+
     def _add(self, job: Job, work: Program, directory: Path) -> None:
-        """Make the directory of a job, and let the job wait for its submission."""
+        """Make the directory of a job, and let the job wait for its submission.
+
+        Raises
+        ------
+        OSError
+            It cannot be made.
+        """
         parent = trial_directory.parent_directory(directory, job)
         if parent is not None and not parent.is_dir():
             error = trial_directory.no_checkpoint(parent)
             self._monitor.ready.append(Result(job.id, "failed", error=error))
             return
-        try:
-            submission = trial_directory.make(directory, job, work.name, 0)
-        except OSError as error:
-            self._monitor.forget()
-            raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
-        record = JobRecord(submission.token, "")
-        self._monitor.add(BatchTrial(job, work, directory, submission, record))
+        self._monitor.add(new_trial(job, work, directory))
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
@@ -254,12 +269,7 @@ class Batch(Launcher):
 
     def dry_run(self, jobs: Sequence[Job]) -> list[Script]:
         """The scripts that `submit` would write for `jobs`; nothing is written or submitted."""
-        trials = []
-        for job in jobs:
-            work, directory = self._members.program(job), self._members.directory(job)
-            submission = trial_directory.Submission("TOKEN", work.name, 0, 0.0)
-            record = JobRecord("TOKEN", "")
-            trials.append(BatchTrial(job, work, directory, submission, record))
+        trials = [self._members.planned(job) for job in jobs]
         return self._submissions.preview(trials)
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
@@ -267,24 +277,23 @@ class Batch(Launcher):
 
         A job counts only if id, parameters, stage, parent and program are the same. It is known by
         the id that the scheduler gave, or, where the coordinator died before it wrote that down, by
-        its name in the queue. One that ended meanwhile is in the next `collect`. What was never
-        submitted is left out.
+        its name in the queue, where it may turn up late. One that ended meanwhile is in the next
+        `collect`. What was never submitted is left out.
 
         Raises
         ------
         LaunchError
-            The scheduler has to be asked and does not answer.
+            The scheduler is not there, or the files cannot be read.
         """
-        if not self._home.path.is_dir():
-            return []
-        self._check([])
-        self._open()
-        known = []
-        for job in jobs:
-            if job.id not in self._monitor.running:
-                work, directory = self._members.program(job), self._members.directory(job)
-                known.append(submitted_before(job, work, directory))
-        taken = self._monitor.adopt([trial for trial in known if trial is not None])
+        try:
+            if not insist(self._home.path.is_dir):
+                return []
+            self._check([])
+            self._open()
+            new = [job for job in jobs if job.id not in self._monitor.running]
+            taken = self._monitor.adopt(insist(lambda: self._members.submitted_before(new)))
+        except OSError as error:
+            raise LaunchError(f"directory {self._home.path} cannot be read: {error}") from error
         # more than slots, where they were submitted when there were more slots
         self._capacity = max(self._capacity, len(self._monitor.running))
         return [trial.id for trial in taken]
@@ -313,8 +322,8 @@ class Batch(Launcher):
         Raises
         ------
         LaunchError
-            The scheduler refuses a trial that waited for a free place, or its answer cannot be
-            read. The jobs go on.
+            The scheduler refuses a trial that waited for a free place, or ten of its answers in a
+            row could not be read. The jobs go on.
         """
         until = time.monotonic() + timeout
         while True:
@@ -336,7 +345,7 @@ class Batch(Launcher):
         LaunchError
             The scheduler is not there, or does not answer in time.
         """
-        return end_trials(self._home, self._client, self._scheduler.name, ids)
+        return end_trials(self._home, self._client, self._scheduler, ids)
 
     def cancel(self, id: int) -> None:
         """End a trial with all its processes, or take its job out of the queue.

@@ -5,67 +5,30 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
+from dsice.launchers.batch.patience import Backoff, insist
+from dsice.launchers.batch.record import RECORD, JobRecord, age
+from dsice.launchers.batch.roll_call import RollCall
 from dsice.launchers.batch.scheduler import Scheduler
-from dsice.launchers.batch.scheduler_client import Busy, Client, QueuedJob
+from dsice.launchers.batch.scheduler_client import Busy, Client, Unreadable
 from dsice.launchers.batch.submission import (
     BatchDirectory,
     BatchTrial,
-    JobRecord,
     batch_result,
     is_complete,
 )
 from dsice.launchers.batch.submitter import SubmissionQueue
 
-_GROWTH = 1.05  # so that a look comes late by at most a twentieth of the time waited
 _SCAN = 0.1  # seconds between looks for results, right after a submission
 _ASK = 2.0  # seconds between questions to the scheduler, at first
-_BRIEF = 5.0  # seconds that the files of a cancelled trial may be late
-
-
-class Backoff:
-    """A growing interval between looks.
-
-    Parameters
-    ----------
-    first, longest
-        Seconds between two looks, at first and at most.
-    growth
-        Factor of the interval from one look to the next.
-    """
-
-    def __init__(self, first: float, longest: float, growth: float = _GROWTH) -> None:
-        self._first = first
-        self._longest = max(first, longest)
-        self._growth = growth
-        self._interval = first
-        self._next = time.monotonic() + first
-
-    def restart(self) -> None:
-        """Start with short intervals again, since something new runs."""
-        self._interval = self._first
-        self._next = min(self._next, time.monotonic() + self._first)
-
-    def hasten(self) -> None:
-        """Let the next look be due now."""
-        self._next = 0.0
-
-    def due(self) -> bool:
-        """Whether it is time for a look; if so, the next one is set."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self._interval
-        self._interval = min(self._interval * self._growth, self._longest)
-        return True
-
-    def seconds_left(self) -> float:
-        """Seconds to the next look."""
-        return max(0.0, self._next - time.monotonic())
+_GIVEN_UP = 300.0  # seconds after which a file that cannot be read counts as missing
 
 
 class JobMonitor:
@@ -106,12 +69,13 @@ class JobMonitor:
         self._home = home
         self._submissions = submissions
         self._scheduler = scheduler
+        self._roll_call = RollCall(client, home, scheduler, lost_after=lost_after)
         self._timeout = timeout
         self._requeue = requeue
         self._lost_after = lost_after
         self._scan = Backoff(min(_SCAN, poll), poll)
         self._ask = Backoff(min(_ASK, poll), poll, growth=1.5)
-        self._warned = False
+        self._said: set[str] = set()
         self.running: dict[int, BatchTrial] = {}
         self.ready: list[Result | Step] = []
 
@@ -123,42 +87,27 @@ class JobMonitor:
     def adopt(self, trials: Sequence[BatchTrial]) -> list[BatchTrial]:
         """Take over trials that an earlier coordinator submitted; those that were taken.
 
-        Left out are those that it did not get to submit.
-
-        Raises
-        ------
-        LaunchError
-            The scheduler has to be asked and does not answer.
+        Left out are those that it surely did not get to submit. One whose job has no id, and is not
+        in the queue yet, waits for it as any submission does that may have failed.
         """
-        nameless = any(trial.record.job is None for trial in trials)
-        listed = self._listed() if nameless else []
-        taken = [trial for trial in trials if self._is_taken(trial, listed)]
-        for trial in taken:
-            trial.cancelled = trial_directory.asked_to_stop(trial.directory)
+        for trial in trials:
             self.running[trial.id] = trial
+            if trial.record.job is None:
+                written = 0.0
+                with suppress(OSError):
+                    written = age(trial.directory / RECORD, trial.directory / ".clock")
+                self._submissions.expect(trial, max(0.0, self._lost_after - max(0.0, written)))
+        with suppress(Busy):  # then they are looked for later
+            self._submissions.settle(self._submissions.waiting)
+        for trial in trials:
+            # it is asked for anew, unless that would cost its checkpoint
+            again = trial in self._submissions.waiting and not trial.sent
+            if again and not trial.record.requeued:
+                self._submissions.waiting.remove(trial)
+                del self.running[trial.id]
         self._scan.hasten()
         self._ask.hasten()
-        return taken
-
-    def _listed(self) -> list[QueuedJob]:
-        """All jobs of the queue, to find some by their names."""
-        try:
-            return list(self._client.queue().values())
-        except Busy as busy:
-            raise LaunchError(
-                f"{self._scheduler.name} has to be asked for jobs whose ids were not written down, "
-                f"and does not answer; try again later\n{busy}"
-            ) from None
-
-    def _is_taken(self, trial: BatchTrial, listed: Sequence[QueuedJob]) -> bool:
-        if trial.record.job is not None or trial.find_in(listed, self._scheduler):
-            return True
-        if trial.record.requeued:
-            # it may have a checkpoint, which it would lose if it were submitted as a new trial
-            trial.claim_again()
-            self._submissions.waiting.append(trial)
-            return True
-        return False
+        return [trial for trial in trials if trial.id in self.running]
 
     def send(self) -> None:
         """Submit what waits, as far as throttle and queue allow.
@@ -173,13 +122,20 @@ class JobMonitor:
         except LaunchError:
             self.forget()
             raise
+        for trial, reason in self._submissions.unstarted:
+            del self.running[trial.id]
+            self.ready.append(Result(trial.id, "unstarted", error=reason))
+        self._submissions.unstarted.clear()
         self._scan.restart()
 
     def forget(self) -> None:
         """Forget the trials that the scheduler does not have."""
-        self._submissions.waiting.clear()
+        waiting = self._submissions.waiting
+        waiting[:] = [trial for trial in waiting if trial.sent]
         self.running = {
-            id: trial for id, trial in self.running.items() if trial.record.job is not None
+            id: trial
+            for id, trial in self.running.items()
+            if trial.record.job is not None or trial.sent
         }
 
     def pause(self) -> float:
@@ -204,15 +160,40 @@ class JobMonitor:
 
     def _read_marks(self) -> None:
         """Collect steps, and end the trials whose jobs have left a mark."""
-        marks = {entry.name for entry in os.scandir(self._home.ended)}
+        marks: set[str] = set()
+        try:
+            marks = {entry.name for entry in os.scandir(self._home.ended)}
+        except OSError as error:
+            self._say("marks", f"{self._home.ended} cannot be read: {error}; looking again")
+            with suppress(OSError):
+                self._home.ended.mkdir(parents=True, exist_ok=True)  # without it no job leaves any
         for trial in self._submitted():
-            self._read_steps(trial)
-            marked = trial.mark(self._home).name in marks
-            complete = (marked or not trial.checked) and is_complete(trial, self._home)
-            # a mark without the other files: they are late, or lost
-            if complete or (marked and trial.missing_for(self._lost_after)):
-                self._end_trial(trial)
-            trial.checked = True
+            self._with_files(trial, lambda trial: self._read_mark(trial, marks))
+
+    def _with_files(self, trial: BatchTrial, look: Callable[[BatchTrial], object]) -> None:
+        """Look at the files of a trial; those that cannot be read now are looked at again."""
+        trial.keep()
+        trial.mark_to_stop()
+        try:
+            with trial_directory.strictly():
+                look(trial)
+            trial.unreadable = None
+        except OSError as error:
+            now = time.monotonic()
+            trial.unreadable = now if trial.unreadable is None else trial.unreadable
+            self._say("files", f"{trial.directory} cannot be used: {error}; looking again")
+            if now - trial.unreadable >= _GIVEN_UP:
+                with suppress(OSError):  # what can be read has to do
+                    look(trial)
+
+    def _read_mark(self, trial: BatchTrial, marks: set[str]) -> None:
+        self._read_steps(trial)
+        marked = trial.mark(self._home).name in marks
+        complete = (marked or not trial.checked) and is_complete(trial, self._home)
+        # a mark without the other files: they are late, or lost
+        if complete or (marked and trial.missing_for(self._lost_after)):
+            self._end_trial(trial)
+        trial.checked = not trial.curve.behind
 
     def _read_steps(self, trial: BatchTrial) -> None:
         self.ready.extend(trial.curve.new_steps(len(self.running)))
@@ -226,38 +207,49 @@ class JobMonitor:
     def _compare_with_queue(self) -> None:
         """End the trials whose jobs are gone from the queue: after a time they are lost."""
         try:
-            listed = self._client.queue()
-        except Busy as busy:
-            if not self._warned:
-                self._warned = True
-                warnings.warn(
-                    f"{self._scheduler.name} does not answer; asking again\n{busy}",
-                    DsiceWarning,
-                    stacklevel=2,
-                )
-            return
-        to_cancel = []  # the scheduler did not take the first command
-        for trial in self._submitted():
-            if trial.record.job in listed:
+            roll = self._roll_call.call(self._submitted(), self._submissions.former)
+            for trial in roll.present:
                 trial.note_listed()
-                if trial.cancelled and self._can_end_job(trial):
-                    to_cancel.append(str(trial.record.job))
-            elif is_complete(trial, self._home) or trial.missing_for(self._patience(trial)):
-                self._end_trial(trial)
-        if to_cancel:
-            self._cancel_jobs(to_cancel)
+            for trial in list(roll.missing):
+                self._with_files(trial, self._end_if_complete)
+            roll.missing = [trial for trial in roll.missing if trial in self._submitted()]
+            gone = self._roll_call.gone(roll)
+            # the scheduler did not take the first command
+            again = [t for t in roll.present if t.cancelled and self._can_end_job(t)]
+            # what is given up may be there all the same
+            given_up = [t for t in gone if self._can_end_job(t, given_up=gone)]
+            jobs = self._roll_call.ours_to_cancel([*again, *given_up], roll.listed)
+            jobs += [job for job in roll.surplus if job not in jobs]
+            if jobs:
+                self._client.cancel(jobs)
+        except Unreadable:
+            return
+        except Busy as busy:
+            self._say("busy", f"{self._scheduler.name} does not answer; asking again\n{busy}")
+            return
+        for trial in gone:
+            self._with_files(trial, self._end_trial)
 
-    def _patience(self, trial: BatchTrial) -> float:
-        """Seconds that the files of a trial may be late."""
-        return min(self._lost_after, _BRIEF) if trial.cancelled else self._lost_after
+    def _end_if_complete(self, trial: BatchTrial) -> None:
+        if is_complete(trial, self._home):
+            self._end_trial(trial)
 
     def _end_trial(self, trial: BatchTrial) -> None:
-        """Make the result of a trial, or submit the trial again."""
+        """Make the result of a trial, or submit the trial again.
+
+        Raises
+        ------
+        OSError
+            Its files cannot be read now.
+        """
+        if not trial.mark_to_stop():
+            raise OSError(f"{trial.directory} takes no mark")
         self._read_steps(trial)
         if trial.curve.behind:
             return
         result = batch_result(trial, self._home, self._timeout, self._scheduler.name)
-        trial.mark(self._home).unlink(missing_ok=True)
+        with suppress(OSError):  # it is of no use any more, and does no harm
+            trial.mark(self._home).unlink(missing_ok=True)
         cut = result.state in ("lost", "timed_out") and not trial.cancelled
         if cut and trial.record.requeued < self._requeue:
             trial.requeue(result)
@@ -265,6 +257,12 @@ class JobMonitor:
             return
         self.ready.append(result)
         del self.running[trial.id]
+
+    def _say(self, what: str, text: str) -> None:
+        """Warn once of each kind."""
+        if what not in self._said:
+            self._said.add(what)
+            warnings.warn(text, DsiceWarning, stacklevel=4)
 
     def farewell(self) -> str:
         """What stays in the queue, and how to go on."""
@@ -291,14 +289,10 @@ class JobMonitor:
             trial.cancelled = True
         self._withdraw([trial for trial in trials if trial in self._submissions.waiting])
         for trial in trials:
-            trial_directory.ask_to_stop(trial.directory)
-        jobs = {
-            str(trial.record.job): None
-            for trial in trials
-            if trial.record.job and self._can_end_job(trial)
-        }
-        if jobs:
-            self._cancel_jobs(list(jobs))
+            trial.mark_to_stop()
+        ending = [t for t in trials if t.id in self.running and self._can_end_job(t)]
+        if any(trial.record.job or trial.begun for trial in ending):
+            self._cancel_jobs(ending)
         self._scan.restart()
         self._ask.restart()
 
@@ -307,13 +301,11 @@ class JobMonitor:
 
         One whose submission only seemed to fail may have a job, which is to end, too.
         """
-        try:
+        # those that no scheduler can have go now, the others when it answers
+        with suppress(Busy, LaunchError):
             self._submissions.settle(trials)
-        except (Busy, LaunchError):
-            # those that no scheduler can have go now, the others when it answers
-            trials = [trial for trial in trials if not trial.sent]
         for trial in trials:
-            if trial in self._submissions.waiting:
+            if trial in self._submissions.waiting and not trial.sent:
                 self._submissions.waiting.remove(trial)
                 del self.running[trial.id]
                 self.ready.append(
@@ -325,17 +317,24 @@ class JobMonitor:
                     )
                 )
 
-    def _can_end_job(self, trial: BatchTrial) -> bool:
+    def _can_end_job(self, trial: BatchTrial, given_up: Sequence[BatchTrial] = ()) -> bool:
         """Whether its job can be ended: no other trial in it is to go on."""
         return not trial.record.shared or all(
-            other.cancelled
+            other.cancelled or other in given_up
             for other in self.running.values()
             if other.record.job == trial.record.job
         )
 
-    def _cancel_jobs(self, jobs: Sequence[str]) -> None:
+    def _cancel_jobs(self, trials: Sequence[BatchTrial]) -> None:
+        """End the jobs of trials, but none that has got the id of one of them since then."""
         try:
-            self._client.cancel(jobs)
+            try:
+                listed = self._client.queue()
+            except Busy:
+                listed = None
+            jobs = self._roll_call.ours_to_cancel(trials, listed)
+            if jobs:
+                self._client.cancel(jobs)
         except Busy as busy:  # tried again while the queue lists it
             warnings.warn(
                 f"cancelling failed; it is tried again\n{busy}", DsiceWarning, stacklevel=3
@@ -343,30 +342,43 @@ class JobMonitor:
 
 
 def end_trials(
-    home: BatchDirectory, client: Client, scheduler: str, ids: Sequence[int]
+    home: BatchDirectory, client: Client, scheduler: Scheduler, ids: Sequence[int]
 ) -> list[int]:
     """End trials that any coordinator submitted from the directory `home`; those that had a job.
-
-    Parameters
-    ----------
-    scheduler
-        Its name, for messages.
 
     Raises
     ------
     LaunchError
-        The scheduler is not there, or does not answer in time.
+        The scheduler is not there, or does not answer in time, or the files cannot be used.
     """
-    directories = {id: home.path / trial_directory.directory_name(id) for id in ids}
-    records = {}
-    for id, directory in directories.items():
+    records: dict[int, JobRecord] = {}
+    try:
+        for id in ids:
+            directory = home.path / trial_directory.directory_name(id)
+            record = insist(partial(_marked_to_stop, directory))
+            if record is not None:
+                records[id] = record
+        alone = [record for record in records.values() if record.job and not record.shared]
+        listed = client.queue() if alone else {}
+        others = {
+            record.job
+            for record in alone
+            if (found := listed.get(str(record.job))) is not None
+            and scheduler.names_jobs
+            and not found.has_name(record.name)
+        }
+        client.cancel(dict.fromkeys(str(r.job) for r in alone if r.job not in others))
+    except OSError as error:
+        raise LaunchError(f"the trials in {home.path} cannot be ended now: {error}") from None
+    except Busy as busy:
+        raise LaunchError(f"{scheduler.name} does not answer; try again later\n{busy}") from None
+    return list(records)
+
+
+def _marked_to_stop(directory: Path) -> JobRecord | None:
+    """The record of a trial that has a job, after the mark that ends one that shares its job."""
+    with trial_directory.strictly():
         record = JobRecord.current(directory)
         if record is not None:
-            records[id] = record
-            trial_directory.ask_to_stop(directory)  # this ends a trial that shares its job
-    jobs = {record.job: None for record in records.values() if record.job and not record.shared}
-    try:
-        client.cancel(jobs)
-    except Busy as busy:
-        raise LaunchError(f"{scheduler} does not answer; try again later\n{busy}") from None
-    return list(records)
+            trial_directory.ask_to_stop(directory)
+    return record

@@ -12,7 +12,8 @@ from typing import Any
 
 from dsice.errors import OptionError
 
-_PATTERNS = ("job_id", "line", "skip", "full")
+_PATTERNS = ("job_id", "line", "skip", "full", "never", "too_large", "gone")
+_LISTS = ("header", "time", "over", "find")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Scheduler:
     cancel
         Command that ends ``{jobs}``: one word for each job.
     queue
-        Command that lists all jobs of ``{user}`` that wait or run, one per line. Nothing else is
-        asked while jobs run.
+        Command that lists all jobs of ``{user}`` that wait or run, one per line. Lines of others
+        are passed over.
     job_id
         Regular expression over what `submit` printed; its first group is the job's id.
     line
         Regular expression over a line of `queue`, with the groups ``job``, ``name`` and ``state``.
+        A line that it does not match is passed over. Names are compared where `header` gives them
+        to the jobs: an id whose name is another one belongs to another program.
     header
         Lines of a script that name the job and its log: ``{name}``, ``{log}``.
     resource
@@ -47,9 +50,14 @@ class Scheduler:
         Names in ``resources=`` that set the wall time; the first is written, as H:MM:SS, where
         only ``timeout=`` is given.
     skip
-        Regular expression over lines of `queue` that are no jobs: headings.
+        Regular expression over lines of `queue` that are known to be no jobs: headings.
     full
         Regular expression over what a refused `submit` printed, where trying again later helps.
+    never
+        Regular expression over what a refused `submit` printed, where trying again does not help,
+        even if `full` matches, too: limits that the job itself is beyond.
+    too_large
+        Regular expression over what `submit` printed, where a smaller array would be taken.
     over
         States of `line` in which a job has ended though it is still listed.
     array
@@ -60,6 +68,14 @@ class Scheduler:
         Id of a job of an array: ``{job}``, ``{index}``.
     shell
         First line of a script.
+    find
+        Commands that look for the one job ``{job}``, also if it has just ended; they print lines as
+        `queue` does, and each is run if those before it did not list the job. Asked before a job
+        is given up; without any, a job that `queue` does not list is gone.
+    gone
+        Regular expression over what a command of `find` printed, where there is no such job.
+    percent
+        How a ``%`` is written in the path ``{log}``, where the scheduler replaces such signs.
 
     Raises
     ------
@@ -84,6 +100,11 @@ class Scheduler:
     index: str = ""
     element: str = "{job}_{index}"
     shell: str = "#!/bin/bash"
+    never: str = ""
+    too_large: str = ""
+    find: tuple[str, ...] = ()
+    gone: str = ""
+    percent: str = "%"
 
     def __post_init__(self) -> None:
         compiled = {name: _compiled(name, getattr(self, name)) for name in _PATTERNS}
@@ -100,6 +121,14 @@ class Scheduler:
         for name, needed in (("submit", "{script}"), ("cancel", "{jobs}"), ("resource", "{value}")):
             if needed not in getattr(self, name):
                 raise OptionError(f"scheduler: {name}={getattr(self, name)!r} needs {needed}")
+        for command in self.find:
+            if "{job}" not in command:
+                raise OptionError(f"scheduler: find={command!r} needs {{job}}")
+
+    @property
+    def names_jobs(self) -> bool:
+        """Whether jobs have the names that their scripts give them, so that names tell of whom."""
+        return any("{name}" in line for line in self.header)
 
     def element_id(self, job: str, index: int | None) -> str:
         """Id of one job of an array; of a plain job its own."""
@@ -128,7 +157,7 @@ SLURM = Scheduler(
     cancel="scancel {jobs}",
     queue="squeue --noheader --array --user={user} --format=%i|%t|%j",
     job_id=r"^(\d+)(?:;\S*)?\s*$",
-    line=r"^(?P<job>\d+(?:_\d+)?)\|(?P<state>\w+)\|(?P<name>.*)$",
+    line=r"^(?P<job>\d+(?:[_+]\d+)?)\|(?P<state>\w+)\|(?P<name>.*)$",
     # --no-requeue: a job that Slurm puts back into the queue would run beside that of Batch
     header=(
         "#SBATCH --job-name={name}",
@@ -147,6 +176,17 @@ SLURM = Scheduler(
     over=("CD", "F", "CA", "TO", "NF", "OOM", "BF", "DL", "PR", "RV"),
     array="#SBATCH --array=0-{last}",
     index="SLURM_ARRAY_TASK_ID",
+    # the reasons of limits, but not those of the number of jobs, which others leave again
+    never=(
+        r"\b(?:QOS|Assoc)(?:Max|Min|Grp)(?!\w*(?:Submit|JobsPer|JobsLimit))\w+|"
+        r"(?i:Requested (?:time|node|partition)|(?:Invalid|Unknown) (?:account|qos|partition)|"
+        r"User's group not permitted|Node count specification|Memory specification|"
+        r"CPU count (?:per node|specification)|More processors requested)"
+    ),
+    too_large=r"(?i)Invalid job array specification|MaxArraySize",
+    find=("squeue --noheader --array --states=all --jobs={job} --format=%i|%t|%j",),
+    gone=r"(?i)Invalid job id",
+    percent="%%",
 )
 
 # Fujitsu Technical Computing Suite; users often may not use bulk jobs, so there are no arrays
@@ -156,7 +196,8 @@ PJM = Scheduler(
     cancel="pjdel {jobs}",
     queue="pjstat --choose jid,st,jnam",
     job_id=r"pjsub Job (\d+) submitted",
-    line=r"^(?P<job>\d+)\s+(?P<state>[A-Z]{3})\s+(?P<name>\S+)\s*$",
+    # bulk jobs and steps of other programs are jobs, too
+    line=r"^(?P<job>\d+(?:\[\d*\]|_\d+)?)\s+(?P<state>[A-Z]{3})\s+(?P<name>\S+)\s*$",
     header=("#PJM -N {name}", '#PJM -o "{log}"', "#PJM -j"),
     resource='#PJM -L "{name}={value}"',
     option="#PJM {name} {value}",
@@ -167,6 +208,12 @@ PJM = Scheduler(
         r".*(?:exceed|limit|upper)|exceed.*number of jobs"
     ),
     over=("EXT", "CCL", "RJT", "ERR"),
+    never=(
+        r"(?i)is (?:greater|larger|less|smaller) than the (?:upper|lower) limit|"
+        r"(?:no|not have) permission|not permitted|does not exist"
+    ),
+    find=("pjstat --choose jid,st,jnam {job}", "pjstat -H --choose jid,st,jnam {job}"),
+    gone=r"(?i)job\S*\s.*(?:does not exist|not found)|no such job",
 )
 
 # PBS Professional and OpenPBS; the short ids of Torque are read, too
@@ -176,17 +223,27 @@ PBS = Scheduler(
     cancel="qdel {jobs}",
     queue="qstat",
     job_id=r"^(\d+)(?:\.\S+)?\s*$",
-    line=r"^(?P<job>\d+)(?:\.\S*)?\*?\s+(?P<name>\S+)\s+\S+\s+\S+\s+(?P<state>[A-Z])\s+\S+\s*$",
-    header=("#PBS -N {name}", "#PBS -o {log}", "#PBS -j oe", "#PBS -r n"),
+    # the plain format, or that of `qstat -u`, which has the user and the queue before the name
+    line=(
+        r"^(?P<job>\d+(?:\[\d*\])?)(?:\.\S*)?\*?\s+(?:(?=(?:\S+\s+){9}\S+\s*$)\S+\s+\S+\s+)?"
+        r"(?P<name>\S+)\s+(?:\S+\s+){2,}(?P<state>[A-Z])\s+\S+\s*$"
+    ),
+    header=("#PBS -N {name}", '#PBS -o "{log}"', "#PBS -j oe", "#PBS -r n"),
     resource="#PBS -l {name}={value}",
     option="#PBS {name} {value}",
     time=("walltime",),
-    skip=r"^Job [Ii][Dd]\s|^-+\s",
+    skip=r"^Job [Ii][Dd]\s|^\s*-+\s|^\S+:\s*$|^\s*Req'd\s",
     full=(
         r"(?i)would exceed|maximum number of jobs|queue limit on number of jobs|"
         r"cannot be accepted at this time"
     ),
     over=("F", "C", "X"),
+    never=(
+        r"(?i)(?:exceeds?|violates) (?:the )?(?:queue|server)(?: and/or (?:queue|server))? "
+        r"resource limits|unknown queue|unauthorized|illegal attribute|access to queue is denied"
+    ),
+    find=("qstat {job}", "qstat -x {job}"),
+    gone=r"(?i)unknown job|job has finished",
 )
 
 BUILT_IN = {scheduler.name: scheduler for scheduler in (SLURM, PJM, PBS)}
@@ -230,7 +287,7 @@ def _from_templates(templates: dict[str, Any]) -> Scheduler:
             f"scheduler: unknown template {unknown[0]!r}; known: base, {', '.join(known)}"
         )
     for name, value in templates.items():
-        several = name in ("header", "time", "over")
+        several = name in _LISTS
         if several and (isinstance(value, str) or not all(isinstance(v, str) for v in value)):
             raise OptionError(f"scheduler: {name} must be a list of strings, got {value!r}")
         if not several and not isinstance(value, str):

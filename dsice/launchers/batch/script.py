@@ -17,8 +17,9 @@ from dsice.checks import texts
 from dsice.errors import OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
+from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
-from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
+from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
 from dsice.launchers.program import FunctionProgram, Program, program_of
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
@@ -103,6 +104,24 @@ class MemberBuilder:
             return [*self._wrap, *call]
         params = trial_directory.plain_params(job.params)
         return [*self._wrap, *work.arguments(directory, params, home)]
+
+    def planned(self, job: Job) -> BatchTrial:
+        """A trial for a look at its script: nothing of it is on the disk."""
+        work = self.program(job)
+        submission = trial_directory.Submission("TOKEN", work.name, 0, 0.0)
+        return BatchTrial(job, work, self.directory(job), submission, JobRecord("TOKEN", ""))
+
+    def submitted_before(self, jobs: Sequence[Job]) -> list[BatchTrial]:
+        """Those of `jobs` that an earlier coordinator submitted, as its files tell.
+
+        Raises
+        ------
+        OSError
+            The files cannot be read now.
+        """
+        with trial_directory.strictly():
+            found = [submitted_before(job, self.program(job), self.directory(job)) for job in jobs]
+        return [trial for trial in found if trial is not None]
 
     def member(self, trial: BatchTrial, slot: int) -> Member:
         """A trial as a member of a script, in the slot `slot` of its job."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from dsice.errors import LaunchError
 from dsice.journal.files import replace_file
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
+from dsice.launchers.batch.patience import insist
+from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
 from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
@@ -22,83 +23,8 @@ from dsice.launchers.program import Program
 from dsice.launchers.standalone import _call, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
-_STUDY, _RECORD = "study.json", "batch.json"
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """The scheduler's job of a trial, as it is kept in ``batch.json`` of the trial's directory.
-
-    Attributes
-    ----------
-    token
-        Token of the submission, as in ``job.json``.
-    name
-        Name of the job in the queue.
-    job
-        Id of the job; None until the scheduler has given one.
-    index
-        Number of the job in an array of jobs; None: it is in no array.
-    shared
-        Whether other trials run in the same job, so that the scheduler cannot end this one alone.
-    requeued
-        How often the trial was submitted again with this directory.
-    seconds, started
-        Run time of the submissions before this one, and when the first of them started.
-    missing
-        Since when (Unix time) the job has not been in the queue, or its files have not been
-        complete. It is written down for coordinators that live for seconds only and so would
-        never see the time pass.
-    """
-
-    token: str
-    name: str
-    job: str | None = None
-    index: int | None = None
-    shared: bool = False
-    requeued: int = 0
-    seconds: float = 0.0
-    started: float | None = None
-    missing: float | None = None
-
-    def write(self, directory: Path) -> None:
-        """Put it into the trial's directory."""
-        trial_directory.write_json(directory / _RECORD, asdict(self))
-
-    @classmethod
-    def read(cls, directory: Path, token: str) -> JobRecord | None:
-        """The record of the submission with `token`; None if there is none."""
-        found = trial_directory.read_json(directory / _RECORD)
-        if found is None or found.get("token") != token:
-            return None
-        try:
-            return cls(**_typed(found))
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    @classmethod
-    def current(cls, directory: Path) -> JobRecord | None:
-        """The record of the submission that has the directory, if that has not ended; else None."""
-        claim = trial_directory.read_json(directory / trial_directory.JOB) or {}
-        token = str(claim.get("token", ""))
-        if trial_directory.exit_record(directory, token) is not None:
-            return None
-        return cls.read(directory, token)
-
-
-def _typed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record, each of its type; a file may hold anything."""
-    return {
-        "token": str(found["token"]),
-        "name": str(found["name"]),
-        "job": None if found["job"] is None else str(found["job"]),
-        "index": None if found["index"] is None else int(found["index"]),
-        "shared": bool(found["shared"]),
-        "requeued": int(found["requeued"]),
-        "seconds": float(found["seconds"]),
-        "started": None if found["started"] is None else float(found["started"]),
-        "missing": None if found.get("missing") is None else float(found["missing"]),
-    }
+_STUDY = "study.json"
+_TIMES = "-ghijklmnoqrstuvwxyz"  # no digit of the study's letters, and not the p of preparations
 
 
 class BatchDirectory:
@@ -138,13 +64,7 @@ class BatchDirectory:
             If it cannot be written to or another launcher uses it.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = trial_directory.lock(self.path)
-            for place in (self.ended, self.jobs, self.supervise.parent):
-                place.mkdir(exist_ok=True)
-            self.study = self._fingerprint()
-            _copy(Path(_supervise.__file__), self.supervise)
-            _copy(Path(_call.__file__), self.call)
+            insist(self._take)
         except OSError as error:
             raise LaunchError(
                 f"directory {self.path} cannot be used: {error}; "
@@ -152,22 +72,36 @@ class BatchDirectory:
             ) from None
         self.is_open = True
 
+    def _take(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = trial_directory.lock(self.path)
+        for place in (self.ended, self.jobs, self.supervise.parent):
+            place.mkdir(exist_ok=True)
+        self.study = self._fingerprint()
+        _copy(Path(_supervise.__file__), self.supervise)
+        _copy(Path(_call.__file__), self.call)
+
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
-        known = trial_directory.read_json(self.path / _STUDY)
+        with trial_directory.strictly():
+            known = trial_directory.read_json(self.path / _STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
         trial_directory.write_json(self.path / _STUDY, {"study": new})
         return new
 
-    def name(self, trial: str) -> str:
-        """Name of the job whose first trial is `trial`; short, since PBS takes 15 characters."""
+    def names(self, trial: str) -> list[str]:
+        """Names for the jobs whose first trial is `trial`, one for each time it is submitted.
+
+        They are short, since PBS takes 15 characters.
+        """
         study = self.study
         if not study:  # a dry run writes nothing
             known = trial_directory.read_json(self.path / _STUDY) or {}
             study = known.get("study", "000000")
-        return f"d{study}-{trial.replace('prepare-', 'p')}"
+        return [f"d{study}{time}{trial.replace('prepare-', 'p')}" for time in _TIMES]
 
     def mark(self, trial: str, token: str) -> Path:
         """The file that says that the trial ended."""
@@ -176,7 +110,8 @@ class BatchDirectory:
     def close(self) -> None:
         """Release the directory."""
         if self._lock is not None:
-            os.close(self._lock)
+            with contextlib.suppress(OSError):
+                os.close(self._lock)
             self._lock = None
 
 
@@ -202,8 +137,16 @@ class BatchTrial:
     sent
         Whether the scheduler may have a script with this submission: that has to be found out
         before another try.
-    cancelled
-        Whether the trial was asked to end.
+    unsure_until
+        Until when (`time.monotonic`) a job that was sent may still turn up.
+    stale
+        Whether the directory belongs to an earlier submission and has to be claimed again.
+    cancelled, asked
+        Whether the trial is to end, and whether the mark that tells it so is in its directory.
+    unsaved
+        Whether the record could not be written yet.
+    unreadable
+        Since when (`time.monotonic`) its files cannot be read; None: they can.
     checked
         Whether a look at the marks is enough; False: the trial's own directory must be read, too.
     curve
@@ -216,12 +159,20 @@ class BatchTrial:
     submission: trial_directory.Submission
     record: JobRecord
     sent: bool = False
+    unsure_until: float = 0.0
+    stale: bool = False
     cancelled: bool = False
+    asked: bool = False
+    unsaved: bool = False
+    unreadable: float | None = None
     checked: bool = True
+    absence: Absence = field(default_factory=Absence)
     curve: CurveReader = field(init=False)
+    _written: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.curve = CurveReader(self.job.id, self.directory)
+        self._written = self.record.absent
 
     @property
     def id(self) -> int:
@@ -232,25 +183,75 @@ class BatchTrial:
         """The file by which the job says that the trial ended."""
         return home.mark(self.directory.name, self.submission.token)
 
-    def find_in(self, listed: Iterable[QueuedJob], scheduler: Scheduler) -> bool:
-        """Whether the scheduler has or had its job, known by its name; the job's id is noted."""
-        jobs = [
-            job.job
-            for job in listed
-            if job.name == self.record.name and scheduler.is_element(job.job, self.record.index)
-        ]
-        if jobs:
-            self.record = replace(self.record, job=jobs[-1])
-            self.record.write(self.directory)
-        self.checked = False
-        ended = trial_directory.exit_record(self.directory, self.submission.token)
-        return bool(jobs) or ended is not None
+    @property
+    def begun(self) -> bool:
+        """Whether its job has begun, as its directory tells."""
+        return trial_directory.has_begun(self.directory, self.submission.token)
 
-    def claim_again(self) -> None:
-        """Make a new submission, for another try in the same directory."""
+    def save(self, **changes: Any) -> None:
+        """Change the record and write it down; where that fails it is tried again with `keep`."""
+        self.record = replace(self.record, **changes)
+        self.unsaved = True
+        self.keep()
+
+    def keep(self) -> None:
+        """Write the record down if that is still to be done."""
+        if self.unsaved:
+            with contextlib.suppress(OSError):
+                self.record.write(self.directory)
+                self.unsaved = False
+
+    def mark_to_stop(self) -> bool:
+        """Ask the trial to end, if it is to; whether that is done."""
+        if self.cancelled and not self.asked:
+            with contextlib.suppress(OSError):
+                trial_directory.ask_to_stop(self.directory)
+                self.asked = True
+        return self.asked or not self.cancelled
+
+    def named_in(self, listed: Mapping[str, QueuedJob], scheduler: Scheduler) -> list[str]:
+        """Ids of all jobs with its name: more than one, where a submission came twice."""
+        return [
+            job.job
+            for job in listed.values()
+            if job.name == self.record.name
+            and not job.cut
+            and scheduler.is_element(job.job, self.record.index)
+        ]
+
+    def is_another(self, listed: QueuedJob, scheduler: Scheduler) -> bool:
+        """Whether its id belongs to a job of somebody else by now."""
+        return scheduler.names_jobs and not listed.has_name(self.record.name)
+
+    def is_listed(self, listed: Mapping[str, QueuedJob], scheduler: Scheduler) -> bool:
+        """Whether its job waits or runs; one that is known by its name only gets its id."""
+        found = listed.get(self.record.job or "")
+        if found is not None and not self.is_another(found, scheduler):
+            return True
+        named = self.named_in(listed, scheduler)
+        if named:
+            self.save(job=named[0])
+        return bool(named)
+
+    def claim_again(self) -> bool:
+        """Make a new submission, for another try in the same directory.
+
+        Returns
+        -------
+        bool
+            False if the earlier one has begun meanwhile: it keeps the directory.
+
+        Raises
+        ------
+        OSError
+            The directory cannot be claimed now.
+        """
+        before = self.submission
         self.submission = trial_directory.claim_again(
-            self.directory, self.job, self.work.name, self.submission
+            self.directory, self.job, self.work.name, before, unless_begun=self.sent
         )
+        if self.submission is before:
+            return False
         self.record = replace(
             self.record,
             token=self.submission.token,
@@ -258,9 +259,12 @@ class BatchTrial:
             index=None,
             shared=False,
             missing=None,
+            absent=0.0,
         )
-        self.sent = False
+        self.absence = Absence()
+        self.sent = self.stale = False
         self.checked = True
+        return True
 
     def requeue(self, result: Result) -> None:
         """Get ready to be submitted again after `result`, whose run time counts."""
@@ -269,25 +273,40 @@ class BatchTrial:
             requeued=self.record.requeued + 1,
             seconds=result.seconds or 0.0,  # `batch_result` adds up all submissions so far
             started=result.times[1],
+            job=None,
         )
-        self.claim_again()
-        self.record.write(self.directory)
+        self.sent, self.stale = False, True
 
-    def missing_for(self, seconds: float) -> bool:
-        """Whether the job has been missing for so long; the first call starts the clock."""
-        if self.record.missing is None:
-            self._note_missing(time.time())
-        return time.time() - (self.record.missing or 0.0) >= seconds
+    def missing_for(self, patience: float, times: float = 1.0) -> bool:
+        """Whether the job has been missing for `times` as long as the `patience` in seconds.
+
+        The first call starts the clock.
+        """
+        before = self.record
+        self.record = self.absence.counted(before, patience)
+        if before.missing is None or self.record.absent - self._written >= patience / 4:
+            self._written = self.record.absent
+            self.save()
+        return self.record.absent >= patience * times
 
     def note_listed(self) -> None:
         """Note that the job is in the queue: nothing is missing."""
         if self.record.missing is not None:
-            self._note_missing(None)
+            self.record = self.absence.ended(self.record)
+            self._written = 0.0
+            self.save()
 
-    def _note_missing(self, missing: float | None) -> None:
-        self.record = replace(self.record, missing=missing)
-        with contextlib.suppress(OSError):  # then only this coordinator knows
-            self.record.write(self.directory)
+
+def new_trial(job: Job, work: Program, directory: Path) -> BatchTrial:
+    """A trial that is to be submitted, in a fresh directory.
+
+    Raises
+    ------
+    OSError
+        The directory cannot be made.
+    """
+    submission = trial_directory.make(directory, job, work.name, 0)
+    return BatchTrial(job, work, directory, submission, JobRecord(submission.token, ""))
 
 
 def submitted_before(job: Job, work: Program, directory: Path) -> BatchTrial | None:
@@ -298,7 +317,9 @@ def submitted_before(job: Job, work: Program, directory: Path) -> BatchTrial | N
     record = JobRecord.read(directory, submission.token)
     if record is None:
         return None
-    return BatchTrial(job, work, directory, submission, record, sent=True, checked=False)
+    trial = BatchTrial(job, work, directory, submission, record, sent=True, checked=False)
+    trial.cancelled = trial.asked = trial_directory.asked_to_stop(directory)
+    return trial
 
 
 def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from dsice.errors import DsiceWarning, LaunchError
+from dsice.journal.files import replace_file
+from dsice.launchers import trial_directory
+from dsice.launchers.batch.patience import waiting_helps
+from dsice.launchers.batch.record import RECORD
 from dsice.launchers.batch.scheduler import Scheduler
-from dsice.launchers.batch.scheduler_client import Busy, Client
+from dsice.launchers.batch.scheduler_client import Busy, Client, QueuedJob, TooLarge
 from dsice.launchers.batch.script import Member, Script, ScriptWriter
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 
-_ARRAY = 1000  # jobs in an array; a common limit is 1001
+ARRAY = 1000  # jobs in an array; a common limit is 1001
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds before a full queue is tried again
+_LOOKS = 4  # questions to the queue, at least, while a job may still turn up
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much goes to the scheduler at once, and how fast.
+
+    Attributes
+    ----------
+    per_job
+        Trials that share a job.
+    array_size
+        Jobs that share a submission, at most.
+    throttle
+        Seconds between two submissions.
+    late
+        Seconds after which a job that is not in the queue was never taken.
+    """
+
+    per_job: int
+    array_size: int
+    throttle: float
+    late: float
 
 
 class SubmissionQueue:
@@ -24,13 +53,13 @@ class SubmissionQueue:
     ----------
     waiting
         The trials, the next one first.
+    unstarted
+        Trials that could not be written to the disk, with the reason: nothing of them has run.
+    former
+        Names and numbers of jobs that a later submission of the same trial has replaced.
 
     Parameters
     ----------
-    per_job
-        Trials that share a job.
-    throttle
-        Seconds between two submissions.
     member
         Makes a trial a member of a script; the second argument is its place among the trials
         that share a job.
@@ -42,28 +71,43 @@ class SubmissionQueue:
         scheduler: Scheduler,
         home: BatchDirectory,
         writer: ScriptWriter,
-        *,
-        per_job: int,
-        throttle: float,
+        limits: Limits,
         member: Callable[[BatchTrial, int], Member],
     ) -> None:
         self._client = client
         self._scheduler = scheduler
         self._home = home
         self._writer = writer
-        self._per_job = per_job
-        self._throttle = throttle
+        self._per_job = limits.per_job
+        self._throttle = limits.throttle
+        self._late = limits.late
         self._member = member
-        self._most_jobs = _ARRAY if scheduler.array else 1  # in one submission
+        # in one submission
+        self._most_jobs = max(1, limits.array_size) if scheduler.array else 1
         self._jobs = self._most_jobs  # fewer while the queue is full
-        self._next = 0.0
+        self._next = self._look = 0.0
         self._pause = _FIRST_PAUSE
-        self._warned = False
+        self._warned: set[str] = set()
         self.waiting: list[BatchTrial] = []
+        self.unstarted: list[tuple[BatchTrial, str]] = []
+        self.former: set[tuple[str, int | None]] = set()
 
     def seconds_left(self) -> float:
-        """Seconds to the next submission."""
-        return max(0.0, self._next - time.monotonic()) if self.waiting else float("inf")
+        """Seconds to the next submission, or to the next look for one that may have failed."""
+        times = [self._look if trial.sent else self._next for trial in self.waiting]
+        return max(0.0, min(times) - time.monotonic()) if times else float("inf")
+
+    def expect(self, trial: BatchTrial, seconds: float) -> None:
+        """Take a trial that the scheduler may have, as `settle` will find out.
+
+        Parameters
+        ----------
+        seconds
+            For how long its job may still turn up.
+        """
+        trial.sent = True
+        trial.unsure_until = time.monotonic() + seconds
+        self.waiting.append(trial)
 
     def send(self) -> None:
         """Submit what waits, as far as throttle and queue allow.
@@ -71,25 +115,29 @@ class SubmissionQueue:
         Raises
         ------
         LaunchError
-            The scheduler refused a submission for good; nothing waits any more.
+            The scheduler refused a submission for good; what it cannot have waits no more.
         """
-        while self.waiting and time.monotonic() >= self._next:
-            group = self.waiting[: self._jobs * self._per_job]
+        self._look_for_sent()
+        while (group := self._group()) and time.monotonic() >= self._next:
             try:
-                if any(trial.sent for trial in group):
-                    self.settle(group)
-                    continue
                 self._submit(group)
-            except Busy as full:
-                self._wait(group, full)
+            except TooLarge as error:
+                self._halve(group, error)
+                continue
+            except Busy as busy:
+                self._wait(group, busy)
                 return
             except LaunchError:
-                self.waiting.clear()
+                self.waiting = [trial for trial in self.waiting if trial.sent]
                 raise
-            del self.waiting[: len(group)]
             self._next = time.monotonic() + self._throttle
             self._jobs = min(2 * self._jobs, self._most_jobs)
             self._pause = _FIRST_PAUSE
+
+    def _group(self) -> list[BatchTrial]:
+        """The trials of the next submission."""
+        fresh = (trial for trial in self.waiting if not trial.sent)
+        return [trial for trial, _ in zip(fresh, range(self._jobs * self._per_job), strict=False)]
 
     def flush(self) -> None:
         """Submit what waits for the throttle only; what a full queue refused goes on waiting."""
@@ -102,55 +150,147 @@ class SubmissionQueue:
         jobs = -(-len(group) // self._per_job)  # rounded up
         self._jobs = max(1, jobs // 2)
         self._next = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"the {self._scheduler.name} queue is full; waiting and trying again\n{full}",
-                DsiceWarning,
-                stacklevel=2,
-            )
+        self._look_again()
+        self._say("full", f"queue is full; waiting and trying again\n{full}")
 
-    def settle(self, group: Sequence[BatchTrial]) -> None:
+    def _look_again(self) -> None:
+        """Set the next look for what was sent, and let the pauses grow."""
+        pause = min(self._pause, max(_FIRST_PAUSE / 10, self._late / _LOOKS))
+        self._look = time.monotonic() + pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _halve(self, group: Sequence[BatchTrial], error: TooLarge) -> None:
+        """Make no array of so many jobs any more."""
+        jobs = -(-len(group) // self._per_job)
+        if jobs < 2:
+            raise LaunchError(f"{self._scheduler.name} refused the job\n{error}")
+        self._most_jobs = self._jobs = jobs // 2
+        self._say(
+            "array", f"refused an array of {jobs} jobs; trying {self._jobs} (array_size=)\n{error}"
+        )
+
+    def _say(self, what: str, text: str) -> None:
+        """Warn once of each kind."""
+        if what not in self._warned:
+            self._warned.add(what)
+            warnings.warn(f"the {self._scheduler.name} {text}", DsiceWarning, stacklevel=3)
+
+    def _look_for_sent(self) -> None:
+        """Look whether the queue has what may not have reached it, where that is due."""
+        sent = [trial for trial in self.waiting if trial.sent]
+        if sent and time.monotonic() >= self._look:
+            try:
+                self.settle(sent)
+                self._look = time.monotonic() + max(_FIRST_PAUSE / 10, self._late / _LOOKS)
+            except Busy as busy:
+                self._look_again()
+                self._say("full", f"queue does not answer; waiting and trying again\n{busy}")
+
+    def settle(self, trials: Sequence[BatchTrial]) -> None:
         """Find out whether a submission that seemed to fail has reached the scheduler.
+
+        A trial whose job is not there, and will not turn up any more, is claimed anew: a job that
+        comes all the same finds that it is not wanted.
 
         Raises
         ------
         Busy
             The scheduler cannot be asked.
         """
-        if not any(trial.sent for trial in group):
-            return
-        listed = self._client.queue().values()
-        for trial in group:
-            if trial.sent and trial.find_in(listed, self._scheduler):
-                self.waiting.remove(trial)
-            elif trial.sent:
-                trial.claim_again()  # a job that turns up later finds that it is not wanted
+        sent = [trial for trial in trials if trial.sent]
+        listed = self._client.queue() if sent else {}
+        for trial in sent:
+            # its files cannot be read or written now: at the next look
+            with suppress(OSError), trial_directory.strictly():
+                self._settle(trial, listed)
 
-    def _submit(self, group: Sequence[BatchTrial]) -> None:
+    def _settle(self, trial: BatchTrial, listed: Mapping[str, QueuedJob]) -> None:
+        taken = trial.is_listed(listed, self._scheduler) or trial.begun
+        if not taken and time.monotonic() >= trial.unsure_until:
+            replaced = (trial.record.name, trial.record.index)
+            taken = not trial.claim_again()
+            if not taken:
+                self.former.add(replaced)
+        if taken:
+            trial.checked = False
+            self.waiting.remove(trial)
+
+    def _submit(self, group: list[BatchTrial]) -> None:
+        """Submit trials, or some of them where others cannot be written down now."""
         jobs = [group[i : i + self._per_job] for i in range(0, len(group), self._per_job)]
-        script = self.script(jobs)
-        for index, trials in enumerate(jobs):
-            for trial in trials:
-                number = index if len(jobs) > 1 else None
-                trial.record = replace(
-                    trial.record, name=script.path.stem, index=number, shared=len(trials) > 1
-                )
-                # first: should this process die now, the job is found by its name
-                trial.record.write(trial.directory)
-                trial.sent = True
-        script.path.write_text(script.text, encoding="utf-8")
-        job = self._client.submit(script.path)
+        failing: BatchTrial | None = group[0]
+        try:
+            for failing in group:
+                if failing.stale:
+                    failing.claim_again()
+            script = self.script(jobs)
+            for index, trials in enumerate(jobs):
+                for failing in trials:
+                    failing.record = replace(
+                        failing.record,
+                        name=script.path.stem,
+                        index=index if len(jobs) > 1 else None,
+                        shared=len(trials) > 1,
+                    )
+                    # first: should this process die now, the job is found by its name
+                    failing.record.write(failing.directory)
+            failing = None
+            # the values of env= and forward= may be secrets
+            content = script.text.encode(errors="surrogateescape")
+            replace_file(script.path, content, fsync=False, mode=0o600)
+        except OSError as error:
+            self._set_aside(group if failing is None else [failing], error)
+            return
+        self._hand_over(group, script)
+
+    def _hand_over(self, group: Sequence[BatchTrial], script: Script) -> None:
+        """Let the scheduler have a script."""
         for trial in group:
-            trial.record = replace(
-                trial.record, job=self._scheduler.element_id(job, trial.record.index)
-            )
-            trial.record.write(trial.directory)
+            trial.sent = True
+            trial.unsure_until = time.monotonic() + self._late
+        try:
+            job = self._client.submit(script.path)
+        except Busy as busy:
+            for trial in group:
+                trial.unsure_until = time.monotonic() + (self._late if busy.unsure else 0.0)
+            raise
+        except (TooLarge, LaunchError):
+            for trial in group:
+                trial.sent = False
+                with suppress(OSError):
+                    (trial.directory / RECORD).unlink(missing_ok=True)
+            with suppress(OSError):
+                script.path.unlink(missing_ok=True)
+            raise
+        for trial in group:
+            trial.save(job=self._scheduler.element_id(job, trial.record.index))
+            self.waiting.remove(trial)
+
+    def _set_aside(self, trials: Sequence[BatchTrial], error: OSError) -> None:
+        """Take out what cannot be written down now.
+
+        Raises
+        ------
+        LaunchError
+            Trying again does not help.
+        """
+        reason = f"the files of a job cannot be written to {self._home.path}: {error}"
+        if not waiting_helps(error):
+            raise LaunchError(reason) from error
+        for trial in trials:
+            if not trial.record.requeued:
+                self.waiting.remove(trial)
+                self.unstarted.append((trial, reason))
+                with suppress(OSError):
+                    (trial.directory / RECORD).unlink(missing_ok=True)
+        if any(trial.record.requeued for trial in trials):  # its directory has a checkpoint
+            self._next = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._say("files", f"jobs wait: {reason}; trying again")
 
     def script(self, jobs: Sequence[Sequence[BatchTrial]]) -> Script:
         """The script that runs `jobs`, each a list of trials that run at the same time."""
-        name = self._home.name(jobs[0][0].directory.name)
+        name = self._name(jobs[0][0].directory.name)
         path = self._home.jobs / f"{name}.sh"
         members = [
             [self._member(trial, place) for place, trial in enumerate(trials)] for trials in jobs
@@ -159,6 +299,16 @@ class SubmissionQueue:
         return Script(
             path, self._client.shown(self._scheduler.submit, {"script": [str(path)]}), text
         )
+
+    def _name(self, trial: str) -> str:
+        """A name that no job has yet, for the one whose first trial is `trial`."""
+        names = self._home.names(trial)
+        for name in names:
+            try:
+                os.lstat(self._home.jobs / f"{name}.sh")
+            except (FileNotFoundError, NotADirectoryError):
+                return name
+        return names[-1]
 
     def preview(self, trials: Sequence[BatchTrial]) -> list[Script]:
         """The scripts that `send` would submit for `trials`."""

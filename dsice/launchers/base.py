@@ -142,14 +142,15 @@ MANY = 64
 """More steps of one trial than these at once are a flood."""
 
 
-def ends_first(events: Sequence[Result | Step]) -> list[Result | Step]:
+def ends_first(events: Iterable[Result | Step]) -> list[Result | Step]:
     """What happened, as it came; before a flood of steps of some trials the ends of all others.
 
     A trial's own steps stay before its end.
     """
+    events = list(events)
     steps = Counter(event.id for event in events if isinstance(event, Step))
     if max(steps.values(), default=0) <= MANY:
-        return list(events)
+        return events
     return sorted(events, key=lambda event: event.id in steps)
 
 

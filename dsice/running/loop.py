@@ -22,8 +22,8 @@ from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, T
 from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step, ends_first
 from dsice.running.options import RunOptions, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
-from dsice.running.progress import Progress
-from dsice.trial import State, Trial
+from dsice.running.progress import Progress, warn_without_value
+from dsice.trial import Trial
 from dsice.tuner import Tuner
 
 CATCH_UP = 60.0  # seconds that `advance` works through steps that were reported before
@@ -100,45 +100,6 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
             break
         loop.collect(min(WAIT, left))
     return more
-
-
-def warn_without_value(tuner: Tuner) -> None:
-    """Warn, with the reason, where no trial has a value or none is feasible."""
-    reason = _why_without_value(tuner)
-    if reason:
-        warnings.warn(reason, DsiceWarning, stacklevel=4)
-
-
-def _why_without_value(tuner: Tuner) -> str:
-    """Why a study has no best, or none within the bounds; empty: it has one."""
-    history = tuner.history
-    best = tuner.best
-    if best is not None:
-        violation = history.goal.violation(best)
-        if violation <= 0:
-            return ""
-        return (
-            f"no trial keeps all bounds of the goal: the best, trial {best.id}, "
-            f"is beyond them by {violation:.3g} of their size"
-        )
-    measured = int(history.in_state(State.DONE).sum())
-    if measured and not history.of_stage().any():
-        text = (
-            f"{measured} trials were measured, none of stage {history.goal.stage}, "
-            "which the goal is about, so there is no best"
-        )
-        if tuner.max_trials is not None:
-            text += f": a larger max_trials than {tuner.max_trials} goes on from here"
-        return text
-    failed = [trial for trial in history if trial.error is not None]
-    if not failed:
-        return ""
-    text = f"none of the {len(failed)} trials has a value, so there is no best"
-    missing = " and ".join(map(repr, history.unreported()))
-    if missing:
-        text += f" (no trial reported {missing}, which the goal needs)"
-    first = failed[0]
-    return f"{text}; trial {first.id} {first.state}: {first.error}"
 
 
 class Loop:
@@ -259,9 +220,9 @@ class Loop:
 
         Returns how many steps and results came.
         """
-        events = self.launcher.collect(seconds)
+        events = ends_first(self.launcher.collect(seconds))
         steps: list[Step] = []
-        for event in ends_first(events):
+        for event in events:
             if isinstance(event, Step):
                 steps.append(event)
                 continue

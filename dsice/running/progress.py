@@ -1,11 +1,14 @@
-"""The line on the terminal: trials done, running, failed, the best and the time left."""
+"""What a run says: the line on the terminal while it goes on, and why it has no best at the end."""
 
 from __future__ import annotations
 
 import math
 import time
+import warnings
 from types import TracebackType
 
+from dsice.errors import DsiceWarning
+from dsice.trial import State
 from dsice.tuner import Tuner
 
 
@@ -101,3 +104,42 @@ class Progress:
             return []
         left = (self.total - told) * (time.monotonic() - self._began) / new
         return [f"about {int(left // 60)}:{int(left % 60):02d} left"]
+
+
+def warn_without_value(tuner: Tuner) -> None:
+    """Warn, with the reason, where no trial has a value or none is feasible."""
+    reason = _why_without_value(tuner)
+    if reason:
+        warnings.warn(reason, DsiceWarning, stacklevel=4)
+
+
+def _why_without_value(tuner: Tuner) -> str:
+    """Why a study has no best, or none within the bounds; empty: it has one."""
+    history = tuner.history
+    best = tuner.best
+    if best is not None:
+        violation = history.goal.violation(best)
+        if violation <= 0:
+            return ""
+        return (
+            f"no trial keeps all bounds of the goal: the best, trial {best.id}, "
+            f"is beyond them by {violation:.3g} of their size"
+        )
+    measured = int(history.in_state(State.DONE).sum())
+    if measured and not history.of_stage().any():
+        text = (
+            f"{measured} trials were measured, none of stage {history.goal.stage}, "
+            "which the goal is about, so there is no best"
+        )
+        if tuner.max_trials is not None:
+            text += f": a larger max_trials than {tuner.max_trials} goes on from here"
+        return text
+    failed = [trial for trial in history if trial.error is not None]
+    if not failed:
+        return ""
+    text = f"none of the {len(failed)} trials has a value, so there is no best"
+    missing = " and ".join(map(repr, history.unreported()))
+    if missing:
+        text += f" (no trial reported {missing}, which the goal needs)"
+    first = failed[0]
+    return f"{text}; trial {first.id} {first.state}: {first.error}"

@@ -27,8 +27,7 @@ from dsice.trial import Trial
 from dsice.typing import Record
 
 LineAndTrials = tuple[Record | Sequence[Record], Sequence[Trial | NewSteps]]
-"""Lines of the journal, and the trials and steps that they bring into the history."""
-LinesAndTrials = LineAndTrials
+"""One line of the journal, or many, and the trials and steps that they bring into the history."""
 
 
 @dataclass(frozen=True)
@@ -211,19 +210,19 @@ class Recorder:
     def _write_all(self) -> list[Trial]:
         """Write all results in hand, and return the trials of the last."""
         results = self._unwritten.results
-        trials: list[Trial] = []
+        trials: Sequence[Trial | NewSteps] = []
         try:
             while results:
                 # What is in the journal must not stay in hand, or it would be written again.
                 with uninterrupted():
-                    line, trials = results[0].make()  # type: ignore
+                    line, trials = results[0].make()
                     self.commit(line, trials)
                     del results[0]
         except JournalError as error:
             where = "" if self.journal is None else self._unwritten.save(self.journal)
             raise type(error)(f"{error}. {where}") from error
         self._unwritten.clear()
-        return trials
+        return [trial for trial in trials if isinstance(trial, Trial)]
 
     def close(self) -> None:
         """Let go of the journal, after one more try to write what is in hand."""

@@ -23,6 +23,7 @@ from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step
 from dsice.running.options import RunOptions, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value
+from dsice.running.starting import Postponed, attach_later, may_pass
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -46,7 +47,7 @@ def run_loop(
             while loop.fill():
                 loop.collect()
                 if display is not None:
-                    display.update(len(loop.running))
+                    display.update(len(loop.running), loop.postponed)
     except BaseException:
         launcher.close()
         raise
@@ -118,6 +119,8 @@ class Loop:
         Why the journal cannot be written now; None: it can.
     unrecorded_losses
         How often each trial was lost while the journal could not be written.
+    postponed
+        The jobs that the machine could not start; None: it could always.
     """
 
     def __init__(
@@ -138,12 +141,20 @@ class Loop:
         self.running: dict[int, Job] = {}
         self.journal_error: JournalError | None = None
         self.next_attempt = 0.0
+        self.unwritable_since = 0.0
         self.unrecorded_losses: Counter[int] = Counter()
+        self.postponed: Postponed | None = None
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
         jobs = {trial.id: self._job(trial) for trial in self.tuner.orphans}
-        for id in self.launcher.attach(list(jobs.values())) if jobs else []:
+        if not jobs:
+            return
+        try:
+            found = self.launcher.attach(list(jobs.values()))
+        except OSError as error:
+            found = attach_later(self.launcher, jobs, error, self.options.start_timeout)
+        for id in found:
             self.running[id] = jobs[id]
             self.tuner.adopt(id)
 
@@ -161,8 +172,10 @@ class Loop:
         Raises
         ------
         JournalError
-            Nothing runs any more and the journal still cannot be written; the message says where
-            the results are.
+            Nothing runs any more and the journal still cannot be written, for `start_timeout`
+            seconds where that may pass; the message says where the results are.
+        LaunchError
+            Nothing could be started for `start_timeout` seconds.
         """
         free = self.launcher.slots - len(self.running)
         try:
@@ -171,10 +184,15 @@ class Loop:
         except LockedError:
             raise
         except JournalError as error:
-            if not self.running:
+            if not self.running and not self._may_pass(error):
                 raise
             self._cannot_write(error)
         return True
+
+    def _may_pass(self, error: JournalError) -> bool:
+        """Whether to wait for a journal that cannot be written, though nothing runs."""
+        since = time.monotonic() if self.journal_error is None else self.unwritable_since
+        return may_pass(error) and time.monotonic() - since < self.options.start_timeout
 
     def _confirm(self) -> bool:
         """Measure the best points once more, in full, when the search is over."""
@@ -187,40 +205,45 @@ class Loop:
     def _retry_journal(self) -> None:
         """Try again, every few seconds, to write what could not be written."""
         if self.journal_error is not None:
-            if self.running and time.monotonic() < self.next_attempt:
+            if time.monotonic() < self.next_attempt:
                 raise self.journal_error
             self.tuner.flush()
             self.journal_error = None
 
     def _cannot_write(self, error: JournalError) -> None:
         if self.journal_error is None:
-            warnings.warn(
-                f"{error}. What runs goes on; nothing new is started until the journal can be "
-                "written",
-                DsiceWarning,
-            )
+            self.unwritable_since = time.monotonic()
+            text = "What runs goes on; nothing new is started until the journal can be written"
+            warnings.warn(f"{error}. {text}", DsiceWarning)
         if error is not self.journal_error:
             self.journal_error = error
             self.next_attempt = time.monotonic() + RETRY
 
     def _ask_and_start(self, free: int) -> bool:
+        if self.postponed is not None:
+            if self.postponed.active:
+                self._start(self.postponed.due(free, len(self.running)))
+                return True
+            free = self.postponed.allowed(free, len(self.running))
         if free > 0 and (self.options.mode == "async" or not self.running):
             free = self._within_budget(free)
             if free > 0 and self.prepared:  # before an ask: what cannot be started is not asked
                 check_directories(self.prepared)
             trials = self.tuner.ask(free) if free > 0 else []
-            jobs = [self._job(trial) for trial in trials]
-            self.running.update((job.id, job) for job in jobs)
-            if jobs:
-                self.launcher.submit(jobs)
+            self._start([self._job(trial) for trial in trials])
         return bool(self.running)
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        self.running.update((job.id, job) for job in jobs)
+        if jobs:
+            self.launcher.submit(jobs)
 
     def collect(self, seconds: float = WAIT) -> int:
         """Tell the tuner what happens within `seconds`; returns as soon as something does.
 
         Returns how many steps and results came.
         """
-        events = ends_first(self.launcher.collect(seconds))
+        events = ends_first(self.launcher.collect(self._wait(seconds)))
         steps: list[Step] = []
         for event in events:
             if isinstance(event, Step):
@@ -232,6 +255,14 @@ class Loop:
                 self._end(event)
         self._steps(steps)
         return len(events)
+
+    def _wait(self, seconds: float) -> float:
+        """How long the launcher may wait; where nothing runs it would not, and this method does."""
+        if self.journal_error is not None and not self.running:
+            time.sleep(max(0.0, min(seconds, self.next_attempt - time.monotonic())))
+        elif self.postponed is not None:
+            return self.postponed.sleep(seconds, len(self.running))
+        return seconds
 
     def _steps(self, steps: Sequence[Step]) -> None:
         reported = [(s.id, s.step, s.value) for s in steps if s.id in self.running]
@@ -273,17 +304,19 @@ class Loop:
         return math.ceil(min(left / mean, 1e9)) - len(self.running)
 
     def _job(self, trial: Trial) -> Job:
-        return Job(
-            trial.id,
-            dict(trial.params),
-            parent=trial.parent,
-            stage=trial.stage,
-            prepared=self.prepared,
-        )
+        params, parent, stage = dict(trial.params), trial.parent, trial.stage
+        return Job(trial.id, params, parent=parent, stage=stage, prepared=self.prepared)
 
     def _end(self, result: Result) -> None:
         """Tell how a job ended, or start it again where the machine lost it."""
         job = self.running.pop(result.id)
+        if result.state == "unstarted" and self.postponed is None:
+            self.postponed = Postponed(self.options.start_timeout)
+        if self.postponed is not None:
+            told = self.postponed.keep(job, result, len(self.running))
+            if told is None:
+                return
+            result = told
         try:
             if result.state == "lost" and self._restart(job, result):
                 return

@@ -111,6 +111,10 @@ class RunOptions:
         metadata=_values(_at_least_0("worker-hours"), in_study=_above_0("worker-hours")),
     )
     retries: int = field(default=1, metadata=_values(_whole(0)))
+    start_timeout: float = field(
+        default=600.0,
+        metadata=_values(_at_least_0("seconds"), in_study=_at_least_0("seconds")),
+    )
     prepare: Work | Mapping[str, Work] | None = field(
         default=None, metadata=_values(None, in_study=_COMMANDS)
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers.base import Job, Launcher, Result
 from dsice.running.options import RunOptions
+from dsice.running.starting import Postponed, attach_later
 from dsice.tuner import Tuner
 
 WAIT = 0.5  # seconds that one look at the launcher may take, if nothing happens
@@ -73,6 +74,7 @@ class Preparations:
         self._names = {job.id: name for name, job in self._waiting.items()}
         self._losses: dict[int, int] = {}
         self._began = time.time()
+        self._postponed: Postponed | None = None
         self.running: dict[int, Job] = {}
 
     def _jobs(self, known: Mapping[str, str]) -> dict[str, Job]:
@@ -90,7 +92,8 @@ class Preparations:
     @property
     def finished(self) -> bool:
         """Whether all preparations have succeeded."""
-        return not self._waiting and not self.running
+        waits = self._postponed is not None and self._postponed.active
+        return not self._waiting and not self.running and not waits
 
     @property
     def directories(self) -> dict[str, str]:
@@ -100,11 +103,20 @@ class Preparations:
     def start(self) -> None:
         """Take over what an earlier coordinator started, and start others in the free slots."""
         jobs = {job.id: job for job in self._waiting.values()}
-        for id in self._launcher.attach(list(jobs.values())) if jobs else []:
+        for id in self._attached(jobs) if jobs else []:
             self.running[id] = self._waiting.pop(self._names[id])
         self._submit()
 
+    def _attached(self, jobs: Mapping[int, Job]) -> list[int]:
+        try:
+            return self._launcher.attach(list(jobs.values()))
+        except OSError as error:
+            return attach_later(self._launcher, jobs, error, self._options.start_timeout)
+
     def _submit(self) -> None:
+        if self._postponed is not None and self._postponed.active:
+            self._submit_again(self._postponed)
+            return
         free = max(0, self._launcher.slots - len(self.running))
         names = list(self._waiting)[:free]
         if names:
@@ -112,8 +124,18 @@ class Preparations:
             self.running.update((job.id, job) for job in jobs)
             self._launcher.submit(jobs)
 
+    def _submit_again(self, postponed: Postponed) -> None:
+        """Start again what the machine could not start before."""
+        free = self._launcher.slots - len(self.running)
+        jobs = postponed.due(max(0, free), len(self.running))
+        if jobs:
+            self.running.update((job.id, job) for job in jobs)
+            self._launcher.submit(jobs)
+
     def collect(self, seconds: float = WAIT) -> None:
         """Record the preparations that end within `seconds`, and start those that wait."""
+        if self._postponed is not None:
+            seconds = self._postponed.sleep(seconds, len(self.running))
         for event in self._launcher.collect(seconds):
             if isinstance(event, Result) and event.id in self.running:
                 self._end(event)
@@ -123,6 +145,13 @@ class Preparations:
         """Record a preparation that has ended; start it again, or give up, where it failed."""
         job = self.running.pop(result.id)
         name = self._names[result.id]
+        if result.state == "unstarted" and self._postponed is None:
+            self._postponed = Postponed(self._options.start_timeout)
+        if self._postponed is not None:
+            told = self._postponed.keep(job, result, len(self.running))
+            if told is None:
+                return
+            result = told
         if result.state == "done":
             self._tuner.runs.prepared(name, str(result.where["directory"]))
         elif self._may_restart(result):

@@ -8,6 +8,7 @@ import warnings
 from types import TracebackType
 
 from dsice.errors import DsiceWarning
+from dsice.running.starting import Postponed
 from dsice.trial import State
 from dsice.tuner import Tuner
 
@@ -64,7 +65,7 @@ class Progress:
         if self._bar:
             self._bar.stop()
 
-    def update(self, running: int) -> None:
+    def update(self, running: int, postponed: Postponed | None = None) -> None:
         """Show the state with that many trials running, if it is time to show anything.
 
         It is called with every event, and what it shows takes a look at all trials.
@@ -73,10 +74,12 @@ class Progress:
         if now - self._printed < (self.OFTEN if self._bar else self.EVERY):
             return
         self._printed = now
-        self._show(running)
+        self._show(running, "" if postponed is None else postponed.text)
 
-    def _show(self, running: int) -> None:
+    def _show(self, running: int, note: str = "") -> None:
         text = self.text(running)
+        if note:
+            text += f", {note}"
         if self._bar:
             self._bar.update(self._task, completed=self._n_told(), text=text)
         else:

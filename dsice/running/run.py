@@ -29,6 +29,7 @@ def run(
     max_seconds: float | None = None,
     max_cost: float | None = None,
     retries: int = 1,
+    start_timeout: float = 600.0,
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
@@ -52,6 +53,11 @@ def run(
         to that many. A trial that runs counts with the mean of those told.
     retries
         How often a lost trial (the machine's fault) is started again before it counts as failed.
+    start_timeout
+        Seconds of patience with a machine that can start no trial, because the disk is full or no
+        process, memory or file handle is left. Meanwhile nothing is told of what was not run and
+        nothing new is asked, what runs goes on, and starting is tried again after 1 s, later every
+        60 s. The same patience with a journal that cannot be written while nothing runs.
     prepare
         What all trials depend on, run once, before the first of them, through the same launcher:
         a function without arguments, a shell command, or a mapping of names to several of these.
@@ -78,12 +84,13 @@ def run(
     OptionError
         An argument of the wrong kind, an unknown mode, or a number out of range.
     JournalError
-        The journal cannot be written (a full disk), and what was running has ended. Until then
-        nothing new is started, what runs goes on, and the journal is tried again; results in hand
-        are in a file that the message names.
+        The journal cannot be written (a full disk) for `start_timeout` seconds, and what was
+        running has ended. Until then nothing new is started, what runs goes on, and the journal is
+        tried again; results in hand are in a file that the message names.
     LaunchError
-        The launcher cannot start anything, a preparation failed, or its directory has vanished.
-        Failed trials never raise; when all failed, a `DsiceWarning` says so.
+        The launcher cannot start anything, the machine could not for `start_timeout` seconds, a
+        preparation failed, or its directory has vanished. Failed trials never raise; when all
+        failed, a `DsiceWarning` says so.
 
     Notes
     -----
@@ -100,6 +107,7 @@ def run(
         max_seconds=max_seconds,
         max_cost=max_cost,
         retries=retries,
+        start_timeout=start_timeout,
         prepare=prepare,
         confirm=confirm,
         callbacks=callbacks,
@@ -117,6 +125,7 @@ def advance(
     max_seconds: float | None = None,
     max_cost: float | None = None,
     retries: int = 1,
+    start_timeout: float = 600.0,
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
@@ -134,7 +143,7 @@ def advance(
         One whose jobs go on without it, such as `Batch`; it is detached in the end.
     seconds
         How long to stay, as `run` would; 0: look once.
-    mode, max_trials, max_seconds, max_cost, retries, prepare, confirm, callbacks
+    mode, max_trials, max_seconds, max_cost, retries, start_timeout, prepare, confirm, callbacks
         As in `run`.
 
     Returns
@@ -159,6 +168,7 @@ def advance(
         max_seconds=max_seconds,
         max_cost=max_cost,
         retries=retries,
+        start_timeout=start_timeout,
         prepare=prepare,
         confirm=confirm,
         callbacks=callbacks,

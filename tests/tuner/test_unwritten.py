@@ -251,7 +251,7 @@ def test_run_ends_when_nothing_runs_and_the_disk_stays_full(
             JournalError, match=r"No space left.*4 results in hand .*tmp/run\.jsonl\.unwritten"
         ),
     ):
-        run(tuner, launcher, progress=False)
+        run(tuner, launcher, start_timeout=0.1, progress=False)
     assert launcher.closed and sorted(launcher.submitted) == [0, 1, 2, 3]
     assert sorted(r["id"] for r in saved(tmp_path)) == [0, 1, 2, 3]
     disk.error = 0

@@ -242,3 +242,14 @@ def _keep_group(fd: int, group: int, mode: int | None) -> None:
         os.fchown(fd, -1, group)
         if mode is not None:
             os.fchmod(fd, mode)  # a change of the group may take permissions away
+
+
+def sync_directory(directory: Path) -> None:
+    """Put the name of a new file on the disk, which is there only when its directory is."""
+    # Some network file systems cannot; the file itself is synced all the same.
+    with suppress(OSError):
+        fd = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

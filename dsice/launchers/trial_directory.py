@@ -324,6 +324,11 @@ def ask_to_stop(directory: Path) -> None:
     (directory / STOP).touch()
 
 
+def end_by_word(directory: Path) -> None:
+    """Let a supervisor on another machine end its trial, at its next sign of life."""
+    (directory / STOP).write_text("end\n", encoding="ascii")
+
+
 def asked_to_stop(directory: Path) -> bool:
     """Whether the trial itself was cancelled, rather than the whole launcher closed."""
     return (directory / STOP).exists()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dsice.errors import LaunchError
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import Result
+from dsice.launchers.base import PREPARED, Job, Result
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import is_function_file, script
 from dsice.launchers.standalone._supervise import ENDING
@@ -204,6 +204,31 @@ class TrialProcess:
         """Let `poll` wake up when the supervisor ends, where the system can do that."""
         if self._bell is not None:
             poll.register(self._bell, select.POLLIN)
+
+
+def environment(
+    job: Job, directory: Path, slot: int, own: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Environment of a trial; what is prepared for this process is not for its trials.
+
+    Parameters
+    ----------
+    own
+        Variables of the launcher; None removes one.
+    """
+    inherited = {k: value for k, value in os.environ.items() if not k.startswith(PREPARED)}
+    parent = trial_directory.parent_directory(directory, job)
+    variables: dict[str, str | None] = {
+        **inherited,
+        "DSICE_PARENT_DIR": None if parent is None else str(parent),
+        **own,
+        **job.variables,
+        "DSICE_TRIAL": trial_directory.directory_name(job.id, job.kind),
+        "DSICE_DIR": str(directory),
+        "DSICE_STAGE": str(job.stage),
+        "DSICE_SLOT": str(slot),
+    }
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def wait(trials: Iterable[TrialProcess], seconds: float) -> None:

@@ -198,8 +198,8 @@ class Watch:
             self.reap()
             if self.status is not None:
                 return "exit"
-            if self.show_life() and (why := unwanted(self.directory, self.token)):
-                return why
+            if self.show_life() and (no := unwanted(self.directory, self.token)):
+                return no
             left = None if timeout is None else max(0.0, self.clock + timeout - time.monotonic())
             why = self.wait(left)
             if why:

@@ -213,6 +213,20 @@ class Launcher(LauncherLike, Protocol):
         """Release everything and leave the jobs alone, without a word; default: `close`."""
         self.close()
 
+    def claim(self, study: Study) -> None:
+        """Take what belongs to one study only, such as a directory, before a trial is asked.
+
+        Raises LaunchError where another study has it; default: nothing.
+        """
+        return
+
+    def check_study(self, study: Study) -> None:
+        """Raise LaunchError where the trials here are another study's; take nothing.
+
+        Default: nothing.
+        """
+        return
+
     def stop(self, ids: Sequence[int]) -> list[int]:
         """End trials that any coordinator started here; those that ran; default: none."""
         return []
@@ -266,7 +280,7 @@ class _Adapted(Launcher):
 
 _OPTIONAL = (
     *("cannot_step", "cannot_continue", "cannot_keep", "cannot_detach"),
-    *("detach", "stop", "queued"),
+    *("detach", "claim", "check_study", "stop", "queued"),
 )
 
 
@@ -335,6 +349,18 @@ def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str
             raise wrong(owner, "env", {name: value}, expected)
         found[name] = None if value is None else str(value)
     return found
+
+
+def study_of(jobs: Sequence[Job]) -> Study | None:
+    """The study that all of `jobs` belong to; raises LaunchError where they are of several."""
+    studies = {None if job.study is None else job.study.identity: job.study for job in jobs}
+    if len(studies) > 1:
+        named = " and ".join(str(study.journal if study else None) for study in studies.values())
+        raise LaunchError(
+            f"jobs of several studies, with the journals {named}, in one call; "
+            "give each study a launcher of its own"
+        )
+    return next(iter(studies.values()), None)
 
 
 def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:

@@ -6,6 +6,7 @@ budget and seed may change, and what changed is noted in the journal.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from dsice.journal.format import header_line, options_line
+from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.writer import Journal
 from dsice.tuner.options import (
@@ -48,6 +49,9 @@ class OpenStudy:
         As in `Tuner`.
     history
         All trials.
+    identity
+        Letters and digits by which the study is told from all others; the same as long as its
+        journal is kept, random without one.
     """
 
     def _begin(
@@ -65,6 +69,11 @@ class OpenStudy:
         self.seed = study.seed
         self.history = recorder.history
         self._recorder = recorder
+        self.identity = os.urandom(32).hex()
+        if loaded is not None:
+            self.identity = loaded.identity
+        elif recorder.journal is not None:  # just begun
+            self.identity = study_identity(recorder.journal.content(), {})
         self._mutex = threading.RLock()
         self._queue = [] if loaded is None else loaded.queue
         self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs

@@ -40,7 +40,7 @@ class Study:
     identity
         Letters and digits that no other study has; the same after each restart.
     journal
-        Path of the study's journal, to name the study by; None: it has none.
+        Path of its journal, to name it by; None: it has none.
     """
 
     identity: str
@@ -214,17 +214,11 @@ class Launcher(LauncherLike, Protocol):
         self.close()
 
     def claim(self, study: Study) -> None:
-        """Take what belongs to one study only, such as a directory, before a trial is asked.
-
-        Raises LaunchError where another study has it; default: nothing.
-        """
+        """Take the directory for a study, or raise LaunchError; default: there is none."""
         return
 
     def check_study(self, study: Study) -> None:
-        """Raise LaunchError where the trials here are another study's; take nothing.
-
-        Default: nothing.
-        """
+        """Raise LaunchError where the directory is another study's; default: it never is."""
         return
 
     def stop(self, ids: Sequence[int]) -> list[int]:
@@ -353,14 +347,10 @@ def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str
 
 def study_of(jobs: Sequence[Job]) -> Study | None:
     """The study that all of `jobs` belong to; raises LaunchError where they are of several."""
-    studies = {None if job.study is None else job.study.identity: job.study for job in jobs}
+    studies = {job.study for job in jobs}
     if len(studies) > 1:
-        named = " and ".join(str(study.journal if study else None) for study in studies.values())
-        raise LaunchError(
-            f"jobs of several studies, with the journals {named}, in one call; "
-            "give each study a launcher of its own"
-        )
-    return next(iter(studies.values()), None)
+        raise LaunchError("jobs of several studies in one call; give each a launcher of its own")
+    return studies.pop() if studies else None
 
 
 def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:

@@ -40,7 +40,7 @@ class Study:
     identity
         Letters and digits that no other study has; the same after each restart.
     journal
-        Path of the study's journal, to name the study by; None: it has none.
+        Path of its journal, to name it by; None: it has none.
     """
 
     identity: str
@@ -213,6 +213,14 @@ class Launcher(LauncherLike, Protocol):
         """Release everything and leave the jobs alone, without a word; default: `close`."""
         self.close()
 
+    def claim(self, study: Study) -> None:
+        """Take the directory for a study, or raise LaunchError; default: there is none."""
+        return
+
+    def check_study(self, study: Study) -> None:
+        """Raise LaunchError where the directory is another study's; default: it never is."""
+        return
+
     def stop(self, ids: Sequence[int]) -> list[int]:
         """End trials that any coordinator started here; those that ran; default: none."""
         return []
@@ -266,7 +274,7 @@ class _Adapted(Launcher):
 
 _OPTIONAL = (
     *("cannot_step", "cannot_continue", "cannot_keep", "cannot_detach"),
-    *("detach", "stop", "queued"),
+    *("detach", "claim", "check_study", "stop", "queued"),
 )
 
 
@@ -335,6 +343,14 @@ def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str
             raise wrong(owner, "env", {name: value}, expected)
         found[name] = None if value is None else str(value)
     return found
+
+
+def study_of(jobs: Sequence[Job]) -> Study | None:
+    """The study that all of `jobs` belong to; raises LaunchError where they are of several."""
+    studies = {job.study for job in jobs}
+    if len(studies) > 1:
+        raise LaunchError("jobs of several studies in one call; give each a launcher of its own")
+    return studies.pop() if studies else None
 
 
 def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:

@@ -91,3 +91,15 @@ def _environments() -> list[tuple[int, bytes]]:
                 variables = process.environ()
                 found.append((process.pid, f"{NONCE}={variables.get(NONCE, '')}".encode()))
     return found
+
+
+def end(pid: int, born: str, seconds: float) -> None:
+    """End a process and wait for that; one that does not go within `seconds` is killed."""
+    until = time.monotonic() + seconds
+    send(pid, born, signal.SIGTERM)
+    while alive(pid, born):
+        if time.monotonic() > until:
+            send(pid, born, signal.SIGKILL)
+            time.sleep(0.05)
+            break
+        time.sleep(0.005)

@@ -6,6 +6,7 @@ budget and seed may change, and what changed is noted in the journal.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from dsice.history import History
-from dsice.journal.format import header_line, options_line
+from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.writer import Journal
 from dsice.tuner.asking import Handout
@@ -47,6 +48,9 @@ class OpenStudy:
     ----------
     space, strategy, stopper, max_trials, seed
         As in `Tuner`.
+    identity
+        Letters and digits by which the study is told from all others; the same as long as its
+        journal is kept, random without one.
     """
 
     def _begin(
@@ -64,6 +68,11 @@ class OpenStudy:
         self.seed = study.seed
         self._recorder = recorder
         self._mutex = recorder.mutex
+        self.identity = os.urandom(32).hex()
+        if loaded is not None:
+            self.identity = loaded.identity
+        elif recorder.journal is not None:  # just begun
+            self.identity = study_identity(recorder.journal.content(), {})
         self._queue = [] if loaded is None else loaded.queue
         self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
         self._prepared = {} if loaded is None else loaded.preparations

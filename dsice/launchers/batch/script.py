@@ -20,7 +20,7 @@ from dsice.launchers.base import Job
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
-from dsice.launchers.program import FunctionProgram, Program, program_of
+from dsice.launchers.program import FunctionProgram, Program, plain_params, program_of
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 
@@ -102,7 +102,7 @@ class MemberBuilder:
             file = work.file(home) if self._home.is_open else work.path(home)
             call = [self._python, "-P", str(self._home.call), str(directory), str(file)]
             return [*self._wrap, *call]
-        params = trial_directory.plain_params(job.params)
+        params = plain_params(job.params)
         return [*self._wrap, *work.arguments(directory, params, home)]
 
     def planned(self, job: Job) -> BatchTrial:

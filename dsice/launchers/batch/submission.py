@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Any
 from dsice.errors import LaunchError
 from dsice.journal.files import replace_file
 from dsice.launchers import trial_directory
-from dsice.launchers.base import Job, Result
+from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
@@ -23,7 +22,6 @@ from dsice.launchers.program import Program
 from dsice.launchers.standalone import _call, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
-_STUDY = "study.json"
 _TIMES = "-ghijklmnoqrstuvwxyz"  # no digit of the study's letters, and not the p of preparations
 
 
@@ -53,29 +51,34 @@ class BatchDirectory:
         self.call = path / BIN / "call.py"
         self.study = ""
         self.is_open = False
+        self._of: Study | None = None
         self._lock: int | None = None
 
-    def open(self) -> None:
-        """Make the directory and take it for this process.
+    def open(self, study: Study | None) -> bool:
+        """Make the directory and take it for this process and a study; whether it was not open.
 
         Raises
         ------
         LaunchError
-            If it cannot be written to or another launcher uses it.
+            If it cannot be written to or another launcher or another study uses it.
         """
+        if self.is_open and study == self._of:
+            return False
         try:
-            insist(self._take)
+            insist(lambda: self._take(study))
         except OSError as error:
             raise LaunchError(
                 f"directory {self.path} cannot be used: {error}; "
                 "give one that this machine and the jobs' machines can write to"
             ) from None
-        self.is_open = True
+        fresh, self.is_open, self._of = not self.is_open, True, study
+        return fresh
 
-    def _take(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        if self._lock is None:
-            self._lock = trial_directory.lock(self.path)
+    def _take(self, study: Study | None) -> None:
+        if self.is_open or self._lock is not None:
+            trial_directory.note_study(self.path, study)
+        else:
+            self._lock = trial_directory.take_home(self.path, study)
         for place in (self.ended, self.jobs, self.supervise.parent):
             place.mkdir(exist_ok=True)
         self.study = self._fingerprint()
@@ -85,11 +88,12 @@ class BatchDirectory:
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
         with trial_directory.strictly():
-            known = trial_directory.read_json(self.path / _STUDY)
+            known = trial_directory.read_json(self.path / trial_directory.STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
-        trial_directory.write_json(self.path / _STUDY, {"study": new})
+        whose = (known or {}) | {"study": new}
+        trial_directory.write_json(self.path / trial_directory.STUDY, whose, fsync=True)
         return new
 
     def names(self, trial: str) -> list[str]:
@@ -99,7 +103,7 @@ class BatchDirectory:
         """
         study = self.study
         if not study:  # a dry run writes nothing
-            known = trial_directory.read_json(self.path / _STUDY) or {}
+            known = trial_directory.read_json(self.path / trial_directory.STUDY) or {}
             study = known.get("study", "000000")
         return [f"d{study}{time}{trial.replace('prepare-', 'p')}" for time in _TIMES]
 
@@ -111,7 +115,7 @@ class BatchDirectory:
         """Release the directory."""
         if self._lock is not None:
             with contextlib.suppress(OSError):
-                os.close(self._lock)
+                trial_directory.unlock_directory(self._lock)
             self._lock = None
 
 

@@ -14,13 +14,14 @@ from typing import Any
 from dsice.checks import flag
 from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
+from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
+from dsice.launchers.earlier import make_way
 from dsice.launchers.elsewhere import Whereabouts
 from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
 from dsice.launchers.local.process import Home, TrialProcess, environment, wait
-from dsice.launchers.program import Program, program_of
+from dsice.launchers.program import Program, plain_params, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
@@ -154,7 +155,7 @@ class Local(Launcher):
             has been started then.
         """
         self._check(jobs)
-        home = self._open()
+        home = self._open(base.study_of(jobs))
         try:
             starts = [self._start_of(job, home) for job in jobs]
             away = {job.id: self._away(directory) for job, _, directory, _ in starts}
@@ -190,8 +191,9 @@ class Local(Launcher):
         """What starting a job needs; what is wrong with it is found before any job starts."""
         work = self._program_of(job)
         directory = home / trial_directory.directory_name(job.id, job.kind)
-        trial_directory.check_usable(directory)
-        params = trial_directory.plain_params(job.params)
+        if os.path.lexists(directory):
+            make_way(directory, job, work.name)
+        params = plain_params(job.params)
         return job, work, directory, work.arguments(directory, params, home)
 
     def _check(self, jobs: Sequence[Job]) -> None:
@@ -254,10 +256,10 @@ class Local(Launcher):
             dsice 0.1.0 started a trial on another machine, where it may still run: that cannot be
             seen; nothing was taken over.
         """
-        if self._home.given is None or not self._home.given.is_dir():
+        if not jobs or self._home.given is None or not self._home.given.is_dir():
             return []
         self._check([])
-        home = self._open()
+        home = self._open(base.study_of(jobs))
         found = {}
         for job in jobs:
             trial = self._attached(job, home) if job.id not in self._running else None
@@ -386,10 +388,26 @@ class Local(Launcher):
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
-    def _open(self) -> Path:
+    def claim(self, study: Study) -> None:
+        """Take the directory for a study.
+
+        Raises
+        ------
+        LaunchError
+            It cannot be used, or another launcher or another study uses it.
+        """
+        self._check([])
+        self._open(study)
+
+    def check_study(self, study: Study) -> None:
+        """Raise LaunchError where the directory is another study's; nothing is changed."""
+        if self._home.given is not None:
+            trial_directory.check_home(self._home.given, study)
+
+    def _open(self, study: Study | None) -> Path:
         """The directory of the trials' directories, taken at the first need."""
-        if self._home.path is None:
-            self._home.open()
+        fresh = self._home.path is None
+        home = self._home.open(study)
+        if fresh:
             atexit.register(self.close)
-        assert self._home.path is not None
-        return self._home.path
+        return home

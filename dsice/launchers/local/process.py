@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dsice.errors import LaunchError
+from dsice.journal.files import unlock_directory
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import PREPARED, Job, Result
+from dsice.launchers.base import PREPARED, Job, Result, Study
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import is_function_file, script
 from dsice.launchers.standalone._supervise import ENDING
@@ -264,13 +265,15 @@ class Home:
     Attributes
     ----------
     path
-        The directory, once it is open.
+        The directory, once it is open: that of the study whose jobs came last.
     """
 
     def __init__(self, given: str | os.PathLike[str] | None) -> None:
         self.given = None if given is None else Path(given).absolute()
         self.path: Path | None = None
         self._lock: int | None = None
+        self._study: Study | None = None
+        self._temporary: dict[str, Path] = {}
         self._lifeline: Lifeline | None = None
         self._kept: set[Path] = set()
 
@@ -279,25 +282,38 @@ class Home:
         """Handle whose end ends the trials; None: they outlive this process."""
         return self._lifeline.reader if self._lifeline else None
 
-    def open(self) -> None:
-        """Make the directory, where it is not there, and take it for this process.
+    def open(self, study: Study | None) -> Path:
+        """Make the directory, where it is not there, and take it for this process and a study.
+
+        Each study has a temporary directory of its own.
 
         Raises
         ------
         LaunchError
-            It cannot be used, or another launcher uses it.
+            It cannot be used, or another launcher or another study uses it.
         """
-        if self.given is None:
-            self.path, self._lifeline = Path(tempfile.mkdtemp(prefix="dsice-")), Lifeline()
-            return
         try:
-            self.given.mkdir(parents=True, exist_ok=True)
-            self._lock = trial_directory.lock(self.given)
+            if self.given is None:
+                self.path = self._temporary_of(study)
+            elif self.path is None:
+                self._lock = trial_directory.take_home(self.given, study)
+                self.path = self.given
+            elif study != self._study:
+                trial_directory.note_study(self.path, study)
         except OSError as error:
             raise LaunchError(
                 f"directory {self.given} cannot be used: {error}; give one that can be written to"
             ) from None
-        self.path = self.given
+        self._study = study
+        return self.path
+
+    def _temporary_of(self, study: Study | None) -> Path:
+        identity = "" if study is None else study.identity
+        if self._lifeline is None:
+            self._lifeline = Lifeline()
+        if identity not in self._temporary:
+            self._temporary[identity] = Path(tempfile.mkdtemp(prefix="dsice-"))
+        return self._temporary[identity]
 
     def keep(self, directory: Path) -> None:
         """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""
@@ -307,15 +323,17 @@ class Home:
         """Tidy up and release everything; a second call does nothing."""
         if self._lifeline is not None:
             self._lifeline.cut()
-        if self.path is not None:
+        for path in self._temporary.values():
+            self._tidy(path)
+        if self.given is not None and self.path is not None:
             self._tidy(self.path)
         if self._lock is not None:
-            os.close(self._lock)
+            unlock_directory(self._lock)
             self._lock = None
 
     def _tidy(self, path: Path) -> None:
         """Remove the functions, and a temporary directory but for the logs that are wanted."""
-        if self.given is None and not self._kept:
+        if self.given is None and not any(kept.parent == path for kept in self._kept):
             shutil.rmtree(path, ignore_errors=True)
             return
         for entry in list(path.iterdir()):

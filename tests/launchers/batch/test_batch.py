@@ -18,7 +18,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
-from dsice.launchers.batch.monitor import Backoff
+from dsice.launchers.batch.patience import Backoff
 from dsice.launchers.batch.scheduler import PJM, SLURM
 from tests.launchers import programs
 from tests.launchers.fixtures import Fake

@@ -6,17 +6,17 @@ disk, stays in hand and in a file of its own, and is written before anything tol
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from os import getpid
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from dsice.errors import DsiceWarning, JournalError
@@ -110,7 +110,7 @@ class Unwritten:
         text = "".join(encode(line) + "\n" for r in self.results for line in r.make()[0]).encode()
         left = journal.content() if journal.gone else b""
         old = self.file
-        name = f"{journal.path.name}.unwritten-{getpid()}.jsonl"
+        name = f"{journal.path.name}.unwritten-{os.getpid()}.jsonl"
         folders = dict.fromkeys([journal.path.parent, Path(tempfile.gettempdir()), Path.home()])
         for folder in folders:
             if _written(folder / name, left + text):
@@ -155,6 +155,51 @@ def _written(file: Path, data: bytes) -> bool:
     return True
 
 
+class Mutex:
+    """A reentrant lock of tuners that no exception leaves locked for good.
+
+    An exception may come between taking the lock and the block that it guards, or before it is
+    given back. Who waits for it then sees that no thread is at work in a tuner.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        lock = self._lock
+        while not lock.acquire(timeout=_PATIENCE) or lock is not self._lock:
+            if lock is self._lock and not _others_at_work():
+                self._lock = threading.RLock()
+            lock = self._lock
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+_PATIENCE = 0.2  # seconds after which a lock is looked at more closely
+
+
+def _others_at_work() -> bool:
+    """Whether another thread is in a tuner, and not waiting for the lock itself."""
+    own = threading.get_ident()
+    for thread, frame in sys._current_frames().items():
+        codes = [] if thread == own else list(_stack(frame))
+        if Mutex.__enter__.__code__ not in codes and any(
+            code.co_filename.startswith(_HERE) for code in codes
+        ):
+            return True
+    return False
+
+
+def _stack(frame: FrameType | None) -> Iterator[CodeType]:
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back
+
+
+_HERE = str(Path(__file__).parent)
+
+
 class Recorder:
     """The writer of one history and its journal, if it has one.
 
@@ -171,7 +216,7 @@ class Recorder:
     def __init__(
         self, history: History, journal: Journal | None = None, *, read_from: Path | None = None
     ) -> None:
-        self.mutex = threading.RLock()
+        self.mutex = Mutex()
         self.journal = journal
         self._history = history
         self._read_from = read_from
@@ -309,6 +354,7 @@ class Recorder:
     @property
     def unwritten(self) -> int:
         """How many results could not be written yet."""
+        _ = self.history  # settled
         return len(self._unwritten.results)
 
     def flush(self) -> None:

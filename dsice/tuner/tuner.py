@@ -119,16 +119,16 @@ class Tuner(OpenStudy):
             The batch could not be written; nothing was asked.
         """
         n = whole("ask", "n", n, 1)
-        key = object()
+        this_ask = object()
         with self._mutex:
             self._recorder.check()
             self._recorder.flush()
             waiting = self._handout.ids(self._recorder)
             if waiting:
-                self._handout.give(key, [self.history[id] for id in waiting[:n]])
+                self._handout.give(this_ask, [self.history[id] for id in waiting[:n]])
             else:
-                self._ask_anew(key, n)
-        return self._handout.given.pop(key)[1]
+                self._ask_anew(this_ask, n)
+        return self._handout.given.pop(this_ask)[1]  # the last line: until here it may come back
 
     def _ask_anew(self, key: object, n: int) -> None:
         left = n if self.max_trials is None else min(n, self.max_trials - self.asked)

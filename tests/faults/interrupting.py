@@ -26,25 +26,40 @@ class OwnError(Exception):
     """What a user's handler raises."""
 
 
-def own_handler(number: int, frame: FrameType | None) -> None:
+def _raise_own(number: int, frame: FrameType | None) -> None:
     raise OwnError(number)
+
+
+def _time_out(number: int, frame: FrameType | None) -> None:
+    raise TimeoutError(number)  # an OSError, which a file may raise, too
 
 
 RAISED: dict[int, type[BaseException]] = {
     signal.SIGINT: KeyboardInterrupt,
     signal.SIGTERM: SystemExit,
     signal.SIGHUP: SystemExit,
-    signal.SIGALRM: OwnError,
+    signal.SIGALRM: TimeoutError,
+    signal.SIGUSR1: OwnError,
 }
 
 
+def _was_raised(error: BaseException | None) -> bool:
+    """Whether it is what a handler raised, or what dsice made of that."""
+    while error is not None:
+        if isinstance(error, tuple(RAISED.values())):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class Handlers:
-    """The handlers of a user's program, and of dsice where it installs some; restored on leaving."""
+    """The handlers of a user's program and those that dsice installs; restored on leaving."""
 
     def __enter__(self) -> Handlers:
         self._before = {number: signal.getsignal(number) for number in RAISED}
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGALRM, own_handler)
+        signal.signal(signal.SIGALRM, _time_out)
+        signal.signal(signal.SIGUSR1, _raise_own)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         self._interrupts = Interrupts()
@@ -108,8 +123,8 @@ class Interruption:
         sys.settrace(self._enter)
         try:
             return function()
-        except (KeyboardInterrupt, SystemExit, OwnError):
-            if not self.came:
+        except BaseException as error:
+            if not self.came or not _was_raised(error):
                 raise
             return None
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from dsice.errors import DsiceError, JournalError
 from dsice.stopping import Decision
 from dsice.strategies import Grid
 from tests.conftest import fill, small, state
-from tests.faults.bench import FULL, observe, scaled
+from tests.faults.bench import observe, scaled
 from tests.faults.conftest import Note
 from tests.faults.interrupting import RAISED, Handlers, Interruption, in_thread
 
@@ -176,8 +175,8 @@ def look(study: Study, losses: Losses, *, closed: bool) -> None:
         in_thread(lambda: tuner.best)
         if not closed:
             pending = {trial.id for trial in tuner.pending}
-            study.drain()
             waits = {id for id in pending if not tuner._recorder.has(id)}
+            study.drain()
             losses.lost += len(waits - set(study.handed))
             told = pending | set(study.handed)
             for id in sorted(told):
@@ -188,7 +187,6 @@ def look(study: Study, losses: Losses, *, closed: bool) -> None:
         losses.doubled += doubled(path)
         again = Tuner.resume(path)
         losses.different += state(again) != state(tuner)
-        fill(again, 2)
         again.close()
     except (DsiceError, TimeoutError):
         losses.refused += 1
@@ -217,29 +215,23 @@ def play(
 
 
 WAYS = [*RAISED, None]
+STRIDE = scaled(61, 1)
 
 
 @pytest.mark.filterwarnings("ignore::dsice.DsiceWarning")
 @pytest.mark.parametrize("name", CALLS)
 def test_an_exception_at_every_line(tmp_path: Path, begun: Path, note: Note, name: str) -> None:
     losses = Losses()
-    stride = scaled(23, 1)
+    at, came = len(name) % STRIDE, True
     with Handlers() as handlers:
-        for place, number in enumerate(WAYS):
-            if not FULL and place != len(name) % len(WAYS):
-                continue
-            at = 0 if FULL else len(name) % stride
-            again: int | None = None
-            while play(
-                begun,
-                tmp_path / "study",
-                name,
-                Interruption(at, number, again),
-                losses,
-                off=number is None,
-            ):
-                losses.dead += handlers.dead()
-                at += stride
-                again = None if at // stride % 3 else at % 5
+        while came:
+            # the signals take turns, and so do one that comes alone and two
+            turn = at // STRIDE
+            number = WAYS[turn % len(WAYS)]
+            again = turn % 7 if turn % 2 else None
+            interruption = Interruption(at, number, again)
+            came = play(begun, tmp_path / "study", name, interruption, losses, off=number is None)
+            losses.dead += handlers.dead()
+            at += STRIDE
     losses.note(note)
     assert losses.none(), losses

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from dsice.errors import LockedError, OptionError
 from dsice.launchers.base import Launcher, Result, Study
+from dsice.launchers.trial_directory import check_home
 from dsice.running.options import job_of
 from dsice.study.file import read_study
 from dsice.trial import Trial
@@ -49,7 +50,8 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
         found = Tuner.read(study.journal)
         trials = _chosen(found, ids)
         launcher = study.launcher()
-        launcher.check_study(Study(found.identity, str(study.journal.resolve())))
+        if launcher.directory is not None:
+            check_home(launcher.directory, Study(found.identity, str(study.journal.resolve())))
         ended = launcher.stop([trial.id for trial in trials])
         print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
         try:

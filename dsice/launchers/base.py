@@ -213,14 +213,6 @@ class Launcher(LauncherLike, Protocol):
         """Release everything and leave the jobs alone, without a word; default: `close`."""
         self.close()
 
-    def claim(self, study: Study) -> None:
-        """Take the directory for a study, or raise LaunchError; default: there is none."""
-        return
-
-    def check_study(self, study: Study) -> None:
-        """Raise LaunchError where the directory is another study's; default: it never is."""
-        return
-
     def stop(self, ids: Sequence[int]) -> list[int]:
         """End trials that any coordinator started here; those that ran; default: none."""
         return []
@@ -274,7 +266,7 @@ class _Adapted(Launcher):
 
 _OPTIONAL = (
     *("cannot_step", "cannot_continue", "cannot_keep", "cannot_detach"),
-    *("detach", "claim", "check_study", "stop", "queued"),
+    *("detach", "stop", "queued"),
 )
 
 

@@ -61,7 +61,7 @@ def _is_own(directory: Path, job: Job, program: str) -> bool:
         return "study" not in claim
     if "study" not in claim:  # of 0.1.0: the same trial, or another study's
         return trial_directory.find_submission(directory, job, program) is not None
-    return str(claim["study"]) == job.study.identity
+    return bool(claim["study"] == job.study.identity)
 
 
 def _may_run(directory: Path) -> bool:

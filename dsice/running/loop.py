@@ -20,7 +20,7 @@ import numpy as np
 from dsice.checks import number
 from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step, ends_first
-from dsice.running.options import RunOptions, job_of, study_of, usable_launcher
+from dsice.running.options import RunOptions, job_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
@@ -227,10 +227,8 @@ class Loop:
             free = self.postponed.allowed(free, len(self.running))
         if free > 0 and (self.options.mode == "async" or not self.running):
             free = self._within_budget(free)
-            if free > 0:  # before an ask: what cannot be started is not asked
-                self.launcher.claim(study_of(self.tuner))
-                if self.prepared:
-                    check_directories(self.prepared)
+            if free > 0 and self.prepared:  # before an ask: what cannot be started is not asked
+                check_directories(self.prepared)
             trials = self.tuner.ask(free) if free > 0 else []
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running)

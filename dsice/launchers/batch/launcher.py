@@ -256,15 +256,6 @@ class Batch(Launcher):
         running = self._monitor.running
         base.check_startable(jobs, running, self._capacity - len(running), self._slots)
 
-    def claim(self, study: Study) -> None:
-        """Take the directory for a study; raises LaunchError where it is another one's."""
-        self._check([])
-        self._open(study)
-
-    def check_study(self, study: Study) -> None:
-        """Raise LaunchError where the directory is another study's; nothing is changed."""
-        trial_directory.check_home(self._home.path, study)
-
     def _open(self, study: Study | None) -> None:
         """Take the directory, at the first need."""
         if self._home.open(study):

@@ -197,17 +197,6 @@ class Futures(Launcher):
             make_way(directory, job, function_name(self._function))
         return directory
 
-    def claim(self, study: Study) -> None:
-        """Take the directory for a study.
-
-        Raises
-        ------
-        LaunchError
-            It cannot be used, or another launcher or another study uses it.
-        """
-        self._check([])
-        self._open(study)
-
     def _open(self, study: Study | None) -> None:
         """Take the directory, at the first need; one that is simply forgotten lets go, too."""
         if self._home is None:

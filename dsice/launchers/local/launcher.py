@@ -388,22 +388,6 @@ class Local(Launcher):
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
-    def claim(self, study: Study) -> None:
-        """Take the directory for a study.
-
-        Raises
-        ------
-        LaunchError
-            It cannot be used, or another launcher or another study uses it.
-        """
-        self._check([])
-        self._open(study)
-
-    def check_study(self, study: Study) -> None:
-        """Raise LaunchError where the directory is another study's; nothing is changed."""
-        if self._home.given is not None:
-            trial_directory.check_home(self._home.given, study)
-
     def _open(self, study: Study | None) -> Path:
         """The directory of the trials' directories, taken at the first need."""
         fresh = self._home.path is None

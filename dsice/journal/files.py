@@ -264,6 +264,8 @@ def sync_directory(directory: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
 # ------------------------------------------------------------------ JSON
 _STRICT: ContextVar[bool] = ContextVar("strict", default=False)
 

@@ -6,7 +6,8 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 
 from dsice import Tuner
 from dsice.errors import DsiceError, JournalError
-from dsice.stopping import Decision
+from dsice.history import History
+from dsice.stopping import Curve, Decision, Stopper
 from dsice.strategies import Grid
 from tests.conftest import fill, small, state
 from tests.faults.bench import observe, scaled
@@ -26,14 +28,14 @@ BAR = "a raising signal at every line of a public call, then the journal opened 
 ORPHANS, QUEUED = 3, (3, 2, 2)
 
 
-class Never:
+class Never(Stopper):
     """A stopper that decides on each step, against stopping."""
 
-    def stop(self, curve: Sequence[Any], history: Any) -> Decision:
-        return Decision(False, {"seen": len(curve)})
+    def stop(self, curve: Curve, history: History) -> bool:
+        return False
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "never"}
+    def decide(self, curve: Curve, history: History) -> Decision:
+        return Decision(False, {"seen": len(curve)})
 
 
 @dataclass
@@ -51,18 +53,13 @@ class Study:
 
     def hold(self) -> None:
         """A result in hand that could not be written."""
-        write = os.write
 
         def full(fd: int, data: bytes) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        os.write = full
-        try:
+        with pytest.MonkeyPatch.context() as patch, suppress(JournalError):
+            patch.setattr(os, "write", full)
             self.tuner.tell(self.tuner.pending[-1], 3.0)
-        except JournalError:
-            pass
-        finally:
-            os.write = write
 
     def ask(self) -> None:
         self.handed += [trial.id for trial in self.tuner.ask(2)]

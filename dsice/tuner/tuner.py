@@ -12,6 +12,7 @@ import numpy as np
 from dsice.checks import whole
 from dsice.errors import TellError
 from dsice.goal import Goal
+from dsice.history import History
 from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
@@ -328,6 +329,11 @@ class Tuner(OpenStudy):
         return bool(self.runs.steps([(trial, step, value)], self.stopper))
 
     # ------------------------------------------------------------------ looking
+    @property
+    def history(self) -> History:
+        """All trials."""
+        return self._recorder.history
+
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value the mean of its measurements; None before any.

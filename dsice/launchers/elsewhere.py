@@ -85,9 +85,15 @@ def occupant(directory: Path) -> Whereabouts | None:
 
     None where it can be seen, or where there was none. Whether it has ended is for the caller to
     find out, afterwards: `trial_directory.exit_record`.
+
+    Raises
+    ------
+    OSError
+        The record cannot be read for now.
     """
     path = directory / trial_directory.PROCESS
-    found = trial_directory.read_json(path)
+    with trial_directory.strictly():
+        found = trial_directory.read_json(path)
     if not found:
         return None
     texts = {

@@ -80,15 +80,16 @@ class TrialElsewhere(TrialProcess):
         if now - self._looked < _LOOK:
             return False
         self._looked = now
-        dead = "" if self._has_record() else self._death(now)
-        if dead or self._has_record():  # looked at again: it may have ended in between
-            self.dead = "" if self._has_record() else dead
+        dead = self._death(now)
+        try:  # only now: it may have ended in between
+            ended = _has_ended(self.directory, self.who)
+        except OSError:  # it cannot be read for now
+            return False
+        if not ended:
+            self.dead = dead
+        if ended or dead:
             self._allocation.close()
-            return True
-        return False
-
-    def _has_record(self) -> bool:
-        return trial_directory.exit_record(self.directory, self.who.token) is not None
+        return ended or bool(dead)
 
     def _death(self, now: float) -> str:
         """Why it is dead, in words; empty: it may live."""
@@ -153,6 +154,8 @@ def find(directory: Path) -> Whereabouts | None:
     ------
     LaunchError
         dsice 0.1.0 started it, so nobody can know whether it lives.
+    OSError
+        The trial's files cannot be read for now.
     """
     who = occupant(directory)
     if who is None or _has_ended(directory, who):
@@ -170,14 +173,18 @@ def find(directory: Path) -> Whereabouts | None:
 
 def lives(directory: Path) -> bool:
     """Whether a supervisor out of sight shows that it works in a directory."""
-    who = occupant(directory)
-    if who is None or _has_ended(directory, who):
+    try:
+        who = occupant(directory)
+        if who is None or _has_ended(directory, who):
+            return False
+    except OSError:
         return False
     return not death(who, Signs(directory))
 
 
 def _has_ended(directory: Path, who: Whereabouts) -> bool:
-    return trial_directory.exit_record(directory, who.token) is not None
+    with trial_directory.strictly():
+        return trial_directory.exit_record(directory, who.token) is not None
 
 
 def say_waiting(trials: Sequence[TrialElsewhere]) -> None:

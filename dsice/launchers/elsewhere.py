@@ -108,6 +108,28 @@ def occupant(directory: Path) -> Whereabouts | None:
     return None if _is_here(who) else who
 
 
+def may_run(directory: Path) -> bool:
+    """Whether a supervisor that cannot be seen from here may work in a directory.
+
+    Raises
+    ------
+    OSError
+        The trial's files cannot be read for now.
+    """
+    who = occupant(directory)
+    if who is None or has_ended(directory, who):
+        return False
+    # the record may be late: look again, after a file was made there
+    dead = who.signs and death(who, Signs(directory))
+    return not (dead or has_ended(directory, who))
+
+
+def has_ended(directory: Path, who: Whereabouts) -> bool:
+    """Whether a supervisor left a record of the end; OSError where that cannot be read for now."""
+    with trial_directory.strictly():
+        return trial_directory.exit_record(directory, who.token) is not None
+
+
 def this_host() -> str:
     """Name of this machine."""
     return os.uname().nodename

@@ -11,7 +11,16 @@ from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.allocation import Allocation
 from dsice.launchers.base import Job, Result, Step
-from dsice.launchers.elsewhere import Signs, Whereabouts, death, missed, occupant, this_cluster
+from dsice.launchers.elsewhere import (
+    Signs,
+    Whereabouts,
+    death,
+    has_ended,
+    may_run,
+    missed,
+    occupant,
+    this_cluster,
+)
 from dsice.launchers.local.process import TrialProcess
 from dsice.launchers.outcome import CurveReader
 from dsice.worker import STEPS
@@ -82,7 +91,7 @@ class TrialElsewhere(TrialProcess):
         self._looked = now
         dead = self._death(now)
         try:  # only now: it may have ended in between
-            ended = _has_ended(self.directory, self.who)
+            ended = has_ended(self.directory, self.who)
         except OSError:  # it cannot be read for now
             return False
         if not ended:
@@ -158,7 +167,7 @@ def find(directory: Path) -> Whereabouts | None:
         The trial's files cannot be read for now.
     """
     who = occupant(directory)
-    if who is None or _has_ended(directory, who):
+    if who is None or not may_run(directory):
         return None
     if not who.signs:
         raise LaunchError(
@@ -166,25 +175,16 @@ def find(directory: Path) -> Whereabouts | None:
             "whether it runs there still cannot be seen from here. Look there, and end it if it "
             "does; then give the launcher restart_elsewhere=True, which starts such trials again"
         )
-    # the record may be late, or it has ended in between: look again, after a file was made there
-    dead = death(who, Signs(directory)) or _has_ended(directory, who)
-    return None if dead else who
+    return who
 
 
-def lives(directory: Path) -> bool:
-    """Whether a supervisor out of sight shows that it works in a directory."""
+def runs_in(directory: Path) -> bool:
+    """Whether a trial out of sight may run in a directory, and would see that it is to end."""
     try:
         who = occupant(directory)
-        if who is None or _has_ended(directory, who):
-            return False
+        return who is not None and who.signs and may_run(directory)
     except OSError:
         return False
-    return not death(who, Signs(directory))
-
-
-def _has_ended(directory: Path, who: Whereabouts) -> bool:
-    with trial_directory.strictly():
-        return trial_directory.exit_record(directory, who.token) is not None
 
 
 def say_waiting(trials: Sequence[TrialElsewhere]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,11 @@ def supervisor(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor of the submission OLD as a process; it runs the code `before` first."""
     place = str(Path(_supervise.__file__).parent)
-    code = f"import sys; sys.path.append({place!r}); import _supervise\n{before}\n_supervise.run()"
+    quick = "_supervise.CONFIRM_SECONDS = 0.05"
+    code = (
+        f"import sys; sys.path.append({place!r}); import _supervise\n{quick}\n{before}\n"
+        "_supervise.run()"
+    )
     words = [str(directory), OLD, "none", str(grace), "any", "0", "/bin/sh", "-c", command]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code, *words], stdin=subprocess.DEVNULL
@@ -111,6 +116,23 @@ def test_a_supervisor_that_lost_its_directory_ends_its_trial(tmp_path: Path) -> 
     assert not marked(sign) and not (directory / "exit.json").exists()
 
 
+def test_a_claim_that_is_taken_back_ends_nothing(tmp_path: Path) -> None:
+    """A coordinator claims, sees that the trial has begun, and lets it go on."""
+    directory = tmp_path / "0"
+    claim(directory, OLD)
+    before = """
+_supervise.SIGN_SECONDS = 0.01
+_supervise.CONFIRM_SECONDS = 0.3
+"""
+    with supervisor(directory, "sleep 1; exit 3", before=before) as process:
+        assert eventually((directory / "stdout").exists)
+        for token in (NEW, OLD) * 3:
+            claim(directory, token)
+            time.sleep(0.1 if token == NEW else 0.2)
+        assert process.wait(10) == 0
+    assert json.loads((directory / "exit.json").read_text())["code"] == 3
+
+
 def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "0"
     claim(directory, OLD)
@@ -146,6 +168,7 @@ def test_a_function_that_returns_late_leaves_the_result_of_another_run(
 ) -> None:
     monkeypatch.setenv("DSICE_NONCE", OLD)
     monkeypatch.setattr(_call, "attempt", lambda *_: {"value": 1.0})
+    monkeypatch.setattr(_call, "CONFIRM_SECONDS", 0.05)
     result = tmp_path / "result.json"
     good = json.dumps({"value": 2.0, "token": NEW})
     claim(tmp_path, NEW)
@@ -175,8 +198,11 @@ def test_a_result_of_another_run_is_none(tmp_path: Path) -> None:
     assert result.state == "failed" and result.value is None
 
 
-def test_of_many_submissions_the_last_has_the_record(tmp_path: Path) -> None:
+def test_of_many_submissions_the_last_has_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Supervisors of earlier ones end at the same moment, whatever order they come in."""
+    monkeypatch.setattr(_supervise, "CONFIRM_SECONDS", 0.05)
     tokens = [f"{i:016d}" for i in range(8)]
     claim(tmp_path, tokens[-1])
     barrier = threading.Barrier(len(tokens))

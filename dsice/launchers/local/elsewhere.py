@@ -173,7 +173,8 @@ def find(directory: Path) -> Whereabouts | None:
         raise LaunchError(
             f"the trial in {directory} was started {who}, by dsice 0.1.0, and has left no result; "
             "whether it runs there still cannot be seen from here. Look there, and end it if it "
-            "does; then give the launcher restart_elsewhere=True, which starts such trials again"
+            "does; then give the launcher restart_elsewhere=True (in the section [launcher] of a "
+            "study file: restart_elsewhere = true), which starts such trials again"
         )
     return who
 

@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dsice.launchers import Job, Local
+from dsice import worker
+from dsice.launchers import Futures, Job, Local
+from dsice.launchers.futures.remote import Task, perform
 from dsice.launchers.standalone import _call, _supervise
 from tests.launchers.helpers import drain, eventually, mark, marked
 
@@ -217,3 +220,54 @@ def test_of_many_submissions_the_last_has_the_record(
     for thread in threads:
         thread.join()
     assert json.loads((tmp_path / "exit.json").read_text())["token"] == tokens[-1]
+
+
+def test_steps_of_a_run_that_is_not_wanted_go_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CONFIRM", 0.05)
+    claim(tmp_path, OLD)
+    with worker.in_trial(worker.TrialContext(str(tmp_path), token=OLD)):
+        assert worker.step(0, 1.0) is False
+        claim(tmp_path, NEW)
+        time.sleep(0.1)
+        assert worker.step(1, 1.0) is True
+    monkeypatch.setenv("DSICE_DIR", str(tmp_path))
+    monkeypatch.setenv("DSICE_NONCE", "c" * 16)
+    assert worker.step(2, 1.0) is True
+    monkeypatch.setenv("DSICE_NONCE", NEW)
+    assert worker.step(3, 1.0) is False
+    lines = (tmp_path / "steps").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [0, 3]
+    assert not (tmp_path / "stopping").exists()
+
+
+def test_a_call_that_begins_late_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited in an engine's queue while another coordinator started the trial again."""
+    monkeypatch.setattr(worker, "_CONFIRM", 0.05)
+    began: list[int] = []
+    claim(tmp_path, NEW)
+    task = Task({}, lambda: began.append(1), directory=str(tmp_path), token=OLD)
+    assert "started again" in perform(task)["lost"] and not began
+
+
+def test_a_coordinator_that_lost_the_directory_notes_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CONFIRM", 0.05)
+    directory, went = tmp_path / "0", threading.Event()
+
+    def function() -> float:
+        went.wait(30)
+        return 1.0
+
+    with ThreadPoolExecutor(1) as pool, Futures(function, pool, directory=tmp_path) as launcher:
+        launcher.submit([Job(0)])
+        time.sleep(0.2)
+        claim(directory, NEW)
+        (directory / "exit.json").write_text(GOOD)
+        went.set()
+        assert drain(launcher, 1)[0].value == 1.0
+    assert (directory / "exit.json").read_text() == GOOD

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,6 +31,14 @@ What the program returns then is not the result of a whole trial.
 """
 
 
+CLAIM = "job.json"
+"""File in a trial's directory that names the run that the directory belongs to."""
+
+_CONFIRM = 1.0  # seconds between two looks at a claim, of which one may be taken back
+_MANY = 1000
+_looked: dict[tuple[str, str], float] = {}  # when the claim of a directory was looked at
+
+
 class TrialContext:
     """What the process's environment cannot say of a trial that shares the process with others.
 
@@ -39,12 +48,17 @@ class TrialContext:
         The trial's directory; None: learning curves are not available.
     variables
         What `environment` returns in the trial.
+    token
+        Token of the run, which the claim of its directory has, too.
     dropped_steps
         Number of calls of `step` that went nowhere.
     """
 
-    def __init__(self, directory: str | None, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: str | None, variables: Mapping[str, str] | None = None, token: str = ""
+    ) -> None:
         self.directory = directory
+        self.token = token
         self.variables = dict(variables or {})
         if directory is not None:
             self.variables["DSICE_DIR"] = directory
@@ -82,6 +96,7 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
     -------
     bool
         True when the coordinator asked this trial to stop: save what is worth saving and return.
+        Also where the trial was started again meanwhile: then nothing is reported any more.
 
     Raises
     ------
@@ -102,6 +117,9 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         context.dropped_steps += 1
     if not directory:
         return False
+    token = os.environ.get("DSICE_NONCE", "") if context is None else context.token
+    if is_superseded(directory, token):
+        return True
     # One write to a file opened with O_APPEND: lines of threads and processes never mix.
     # The file is not kept open, since the program may fork.
     handle = os.open(Path(directory, STEPS), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
@@ -113,6 +131,35 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         return False
     Path(directory, STOPPING).touch()
     return True
+
+
+def is_superseded(directory: str, token: str) -> bool:
+    """Whether a trial's directory belongs to another run than the one with `token`.
+
+    It is looked at once a second at most. Where it cannot be known, the directory is its own.
+    """
+    now = time.monotonic()
+    key = directory, token
+    if not token or now < _looked.get(key, 0.0):
+        return False
+    for pause in (0.0, _CONFIRM):
+        time.sleep(pause)
+        if _owner(directory) in ("", token):
+            if len(_looked) > _MANY:
+                _looked.clear()
+            _looked[key] = now + _CONFIRM
+            return False
+    return True
+
+
+def _owner(directory: str) -> str:
+    """Token of the run that a directory belongs to; empty where that cannot be read."""
+    try:
+        handle = os.open(Path(directory, CLAIM), os.O_RDONLY | os.O_NONBLOCK)
+        with open(handle, "rb") as file:  # noqa: PTH123
+            return str(json.loads(file.read(1 << 20))["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def trial_dir() -> Path | None:

@@ -360,7 +360,7 @@ class Local(Launcher):
                 trial_directory.ask_to_stop(directory)
                 trial_directory.end_supervisor(directory)
                 found.append(id)
-            elif directory.is_dir() and elsewhere.lives(directory):
+            elif elsewhere.runs_in(directory):
                 trial_directory.end_by_word(directory)
                 found.append(id)
         return found

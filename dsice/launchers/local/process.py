@@ -23,6 +23,8 @@ from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
 _PATIENCE = 3.0  # seconds beyond limit and grace after which a mute supervisor is killed
+_WAKE = 5.0  # seconds between looks whether the supervisor was suspended
+_WAKES = 12  # how often in a row it is let go on before it is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of this process
 
 
@@ -63,6 +65,8 @@ class TrialProcess:
         self._looked = 0.0
         self._kill_at: float | None = None
         self._end_at: float | None = None
+        self._next_wake = time.monotonic() + _WAKE
+        self._wakes = 0
         self.cancelled = False
 
     def start(
@@ -132,12 +136,15 @@ class TrialProcess:
     def over(self) -> bool:
         """Whether the supervisor has ended.
 
-        One that is long overdue is killed, and a trial that does not stop in time is ended.
+        One that is long overdue is killed, one that was suspended goes on, and a trial that does
+        not stop in time is ended.
         """
         if self._end_at is not None and time.monotonic() > self._end_at:
             self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self.kill()
+        if time.monotonic() > self._next_wake:
+            self._wake()
         if self._child is not None:
             ended = self._child.poll() is not None
             if ended and self._bell is not None:
@@ -150,6 +157,23 @@ class TrialProcess:
             return False
         self._looked = time.monotonic()
         return not processes.alive(*self._adopted)
+
+    def _wake(self) -> None:
+        """Let a supervisor that was suspended go on; kill one that always is when it is looked at.
+
+        Nothing else would ever end such a trial, or notice that it has ended.
+        """
+        self._next_wake = time.monotonic() + _WAKE
+        if self._child is not None:
+            suspended = processes.is_suspended(self._child.pid)
+        else:
+            suspended = self._adopted is not None and processes.is_suspended(*self._adopted)
+        self._wakes = self._wakes + 1 if suspended else 0
+        if self._wakes > _WAKES:
+            self.kill()
+            self.overdue = False
+        elif suspended:
+            self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill the supervisor and everything that carries its nonce."""
@@ -174,10 +198,13 @@ class TrialProcess:
         self._end_at = None
         self.limit(0.0)
         self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)
 
     def supervisor(self) -> str:
         """How the supervisor ended, in words."""
         code = self._child.returncode if self._child is not None else None
+        if self._wakes > _WAKES:
+            return "it was suspended again and again, and was killed"
         if code is None:
             return "how is unknown"
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

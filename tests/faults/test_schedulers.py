@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import contextlib
 import subprocess
 import threading
 import time
@@ -213,19 +212,17 @@ def test_reused_ids(
     strangers: list[subprocess.Popen[bytes]] = []
 
     def reuse() -> None:
-        place = commands.place / "jobs"
         while len(list(tmp_path.glob("trials/*/process.json"))) < TRIALS:
             time.sleep(0.05)
-        for file in sorted(place.iterdir())[:count]:
-            pid = int(file.read_text().split()[-1])
-            kill_tree(pid)
+        for file in sorted((commands.place / "jobs").iterdir())[:count]:
+            kill_tree(int(file.read_text().split()[-1]))
             strangers.append(subprocess.Popen(["sleep", "60"], start_new_session=True))
             file.write_text(f"thesis {strangers[-1].pid}")
 
     thread = threading.Thread(target=reuse, daemon=True)
     thread.start()
     try:
-        tuner = tune(commands, name, tmp_path, 3.0, retries=1)
+        tuner = tune(commands, name, tmp_path, scaled(4.0, 20.0), retries=1)
         thread.join()
         killed = sum(process.poll() is not None for process in strangers)
     finally:
@@ -245,4 +242,5 @@ def kill_tree(root: int) -> None:
 
     process = psutil.Process(root)
     for found in [process, *process.children(recursive=True)]:
-        os.kill(found.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error):
+            found.kill()

@@ -285,7 +285,7 @@ class Batch(Launcher):
             self._check([])
             self._open(base.study_of(jobs))
             new = [job for job in jobs if job.id not in self._monitor.running]
-            taken = self._monitor.adopt(insist(lambda: self._members.submitted_before(new)))
+            taken = self._monitor.adopt(self._members.submitted_before(new))
         except OSError as error:
             raise LaunchError(f"directory {self._home.path} cannot be read: {error}") from error
         # more than slots, where they were submitted when there were more slots

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class BatchDirectory:
         if self.is_open and study == self._of:
             return False
         try:
-            insist(lambda: self._take(study))
+            self._take(study)
         except OSError as error:
             raise LaunchError(
                 f"directory {self.path} cannot be used: {error}; "
@@ -76,14 +77,14 @@ class BatchDirectory:
 
     def _take(self, study: Study | None) -> None:
         if self.is_open or self._lock is not None:
-            trial_directory.note_study(self.path, study)
+            insist(partial(trial_directory.note_study, self.path, study))
         else:
-            self._lock = trial_directory.take_home(self.path, study)
+            self._lock = insist(partial(trial_directory.take_home, self.path, study))
         for place in (self.ended, self.jobs, self.supervise.parent):
-            place.mkdir(exist_ok=True)
-        self.study = self._fingerprint()
-        _copy(Path(_supervise.__file__), self.supervise)
-        _copy(Path(_call.__file__), self.call)
+            insist(partial(place.mkdir, exist_ok=True))
+        self.study = insist(self._fingerprint)
+        insist(partial(_copy, Path(_supervise.__file__), self.supervise))
+        insist(partial(_copy, Path(_call.__file__), self.call))
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""

@@ -214,6 +214,8 @@ class SubmissionQueue:
         if taken:
             trial.checked = False
             self.waiting.remove(trial)
+            self._next = min(self._next, time.monotonic() + self._throttle)
+            self._pause = _FIRST_PAUSE  # it takes jobs, whatever it says
 
     def _submit(self, group: list[BatchTrial]) -> None:
         """Submit trials, or some of them where others cannot be written down now."""

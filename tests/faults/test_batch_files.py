@@ -175,7 +175,7 @@ def coordinator(place: Path, cluster: Cluster) -> Batch:
         launcher._monitor,
         launcher._monitor._roll_call,
     ):
-        holder._client = cluster  # type: ignore[attr-defined]
+        vars(holder)["_client"] = cluster
     return launcher
 
 

@@ -160,18 +160,9 @@ class Batch(Launcher):
             gpus=whole("Batch", "gpus", gpus),
         )
         late = base.seconds("Batch", "lost_after", lost_after, least=0.0)
+        limits = _limits(per_job, array_size, throttle, late)
         self._submissions = SubmissionQueue(
-            self._client,
-            self._scheduler,
-            self._home,
-            writer,
-            Limits(
-                base.count("Batch", "per_job", per_job, "how many trials share a job"),
-                whole("Batch", "array_size", array_size),
-                base.seconds("Batch", "throttle", throttle, least=0.0),
-                late,
-            ),
-            self._members.member,
+            self._client, self._scheduler, self._home, writer, limits, self._members.member
         )
         self._monitor = JobMonitor(
             self._client,
@@ -385,3 +376,13 @@ class Batch(Launcher):
             self._interrupts.restore()
             self._home.close()
         self._monitor.running.clear()
+
+
+def _limits(per_job: object, array_size: object, throttle: object, late: float) -> Limits:
+    """The limits of submissions, checked."""
+    return Limits(
+        base.count("Batch", "per_job", per_job, "how many trials share a job"),
+        whole("Batch", "array_size", array_size),
+        base.seconds("Batch", "throttle", throttle, least=0.0),
+        late,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Result, Scheduler, trial_directory
-from dsice.launchers.batch import record, scheduler_client
+from dsice.launchers.batch import scheduler_client
 from dsice.launchers.batch.command import ask
 from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import PBS, PJM, SLURM
@@ -90,8 +91,6 @@ def test_what_a_refusal_means(
     tmp_path: Path, scheduler: Scheduler, text: str, meaning: Any
 ) -> None:
     """False: wait; True: wait, and it may have the job; else the error."""
-    import dataclasses
-
     (tmp_path / "said").write_text(text)
     command = f"sh -c 'cat {tmp_path}/said >&2; exit 1' {{script}}"
     client = Client(dataclasses.replace(scheduler, submit=command))
@@ -107,11 +106,8 @@ def test_what_a_refusal_means(
 # ---------------------------------------------------------------------- lists of jobs
 def listing(base: str, place: Path, text: str) -> Client:
     (place / "list").write_text(text)
-    templates = {"queue": f"cat {place}/list"}
-    import dataclasses
-
     known = {"slurm": SLURM, "pbs": PBS, "pjm": PJM}[base]
-    return Client(dataclasses.replace(known, **templates))
+    return Client(dataclasses.replace(known, queue=f"cat {place}/list"))
 
 
 def test_lines_of_others_are_passed_over_and_said_once(tmp_path: Path) -> None:
@@ -320,8 +316,8 @@ def test_scripts_are_for_their_owner_alone(fake: Fake, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- clocks
 def test_a_clock_that_jumps_gives_no_job_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now, wall = 1000.0, 1e9
-    monkeypatch.setattr(record.time, "monotonic", lambda: now)
-    monkeypatch.setattr(record.time, "time", lambda: wall)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: wall)
     absence = Absence()
     found = absence.counted(JobRecord("t", "n"), 60.0)
     now, wall = now + 10.0, wall + 3600.0  # within a process the wall clock says nothing
@@ -358,7 +354,8 @@ def test_letters_of_a_study_that_cannot_be_read_are_not_drawn_again(
     with batch(fake, "sleep 0.5; echo {x}", tmp_path) as launcher:
         launcher.submit(jobs(0))
     before = (tmp_path / "trials" / "study.json").read_bytes()
-    real, failed = Path.read_text, []
+    real = Path.read_text
+    failed: list[Path] = []
 
     def failing(path: Path, *arguments: Any, **options: Any) -> str:
         if path.name == "study.json" and len(failed) < 3:
@@ -376,7 +373,8 @@ def test_letters_of_a_study_that_cannot_be_read_are_not_drawn_again(
 def test_a_measurement_that_cannot_be_read_for_a_moment_is_not_lost(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, failed = Path.open, []
+    real = Path.open
+    failed: list[Path] = []
 
     def failing(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == "stdout" and len(failed) < 2:

@@ -160,10 +160,8 @@ class Batch(Launcher):
             gpus=whole("Batch", "gpus", gpus),
         )
         late = base.seconds("Batch", "lost_after", lost_after, least=0.0)
-        limits = _limits(per_job, array_size, throttle, late)
-        self._submissions = SubmissionQueue(
-            self._client, self._scheduler, self._home, writer, limits, self._members.member
-        )
+        how = (writer, _limits(per_job, array_size, throttle, late), self._members.member)
+        self._submissions = SubmissionQueue(self._client, self._scheduler, self._home, *how)
         self._monitor = JobMonitor(
             self._client,
             self._home,
@@ -174,8 +172,7 @@ class Batch(Launcher):
             lost_after=late,
             poll=base.seconds("Batch", "poll", poll),
         )
-        self._interrupts = Interrupts()
-        self._closed = False
+        self._interrupts, self._closed = Interrupts(), False
 
     @property
     def slots(self) -> int:

@@ -205,9 +205,12 @@ class SubmissionQueue:
                 self._settle(trial, listed)
 
     def _settle(self, trial: BatchTrial, listed: Mapping[str, QueuedJob]) -> None:
+        replaced = (trial.record.name, trial.record.index)
+        if trial.settle_doubt():
+            self.former.add(replaced)
+            return
         taken = trial.is_listed(listed, self._scheduler) or trial.begun
         if not taken and time.monotonic() >= trial.unsure_until:
-            replaced = (trial.record.name, trial.record.index)
             taken = not trial.claim_again()
             if not taken:
                 self.former.add(replaced)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Result, Scheduler, trial_directory
 from dsice.launchers.batch import scheduler_client
@@ -346,6 +347,28 @@ def test_a_trial_whose_directory_cannot_be_made_is_unstarted(
             assert [(e.id, e.state) for e in found if isinstance(e, Result)] == [(0, "unstarted")]
         launcher.submit(jobs(0))
         assert drain(launcher, 1)[0].value == 0.0
+
+
+def test_a_run_waits_for_a_disk_that_is_full(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = trial_directory.make
+    failed: list[Any] = []
+
+    def make(*arguments: Any) -> Any:
+        if len(failed) < 3:
+            failed.append(arguments)
+            no_room()
+        return real(*arguments)
+
+    monkeypatch.setattr(trial_directory, "make", make)
+    with (
+        Tuner({"x": range(2)}, max_trials=2) as tuner,
+        batch(fake, "echo {x}", tmp_path, slots=2) as launcher,
+        pytest.warns(DsiceWarning),
+    ):
+        run(tuner, launcher, progress=False)
+    assert sorted(trial.value for trial in tuner.history if trial.value is not None) == [0.0, 1.0]
 
 
 def test_letters_of_a_study_that_cannot_be_read_are_not_drawn_again(

@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dsice.checks import texts
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
+from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
@@ -119,8 +121,11 @@ class MemberBuilder:
         OSError
             The files cannot be read now.
         """
+        found = []
         with trial_directory.strictly():
-            found = [submitted_before(job, self.program(job), self.directory(job)) for job in jobs]
+            for job in jobs:
+                look = partial(submitted_before, job, self.program(job), self.directory(job))
+                found.append(insist(look))
         return [trial for trial in found if trial is not None]
 
     def member(self, trial: BatchTrial, slot: int) -> Member:

@@ -129,7 +129,12 @@ class Tuner(OpenStudy):
                 self._handout.give(this_ask, [self.history[id] for id in waiting[:n]])
             else:
                 self._ask_anew(this_ask, n)
-        return self._handout.given.pop(this_ask)[1]  # the last line: until here it may come back
+        batch = self._handout.given[this_ask][1]
+        try:
+            return self._handout.given.pop(this_ask)[1]
+        except BaseException:  # it came after all, and the caller has no batch
+            self._handout.given[this_ask] = (0, batch)
+            raise
 
     def _ask_anew(self, key: object, n: int) -> None:
         left = n if self.max_trials is None else min(n, self.max_trials - self.asked)

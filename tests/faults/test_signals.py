@@ -108,6 +108,7 @@ CALLS: dict[str, tuple[Callable[[Study], Any], Callable[[Study], Any]]] = {
 
 @dataclass
 class Losses:
+    what: str
     refused: int = 0
     doubled: int = 0
     lost: int = 0
@@ -116,7 +117,7 @@ class Losses:
     positions: int = 0
 
     def note(self, note: Note) -> None:
-        note(BAR, "positions", self.positions)
+        note(BAR, f"positions ({self.what}s)", self.positions)
         note(BAR, "refused journals", self.refused, "0")
         note(BAR, "doubled lines", self.doubled, "0")
         note(BAR, "lost or not handed out", self.lost, "0")
@@ -212,23 +213,28 @@ def play(
 
 
 WAYS = [*RAISED, None]
-STRIDE = scaled(61, 1)
+WHERE = [("line", scaled(83, 1)), ("opcode", scaled(1499, 41))]
 
 
 @pytest.mark.filterwarnings("ignore::dsice.DsiceWarning")
 @pytest.mark.parametrize("name", CALLS)
-def test_an_exception_at_every_line(tmp_path: Path, begun: Path, note: Note, name: str) -> None:
-    losses = Losses()
-    at, came = len(name) % STRIDE, True
+@pytest.mark.parametrize(
+    ("what", "stride"), [("line", scaled(83, 1)), ("opcode", scaled(1499, 41))]
+)
+def test_an_exception_anywhere(
+    tmp_path: Path, begun: Path, note: Note, name: str, what: str, stride: int
+) -> None:
+    losses = Losses(what)
+    at, came = len(name) % stride, True
     with Handlers() as handlers:
         while came:
             # the signals take turns, and so do one that comes alone and two
-            turn = at // STRIDE
+            turn = at // stride
             number = WAYS[turn % len(WAYS)]
-            again = turn % 7 if turn % 2 else None
-            interruption = Interruption(at, number, again)
-            came = play(begun, tmp_path / "study", name, interruption, losses, off=number is None)
+            again = turn % 7 if turn % 2 and what == "line" else None
+            place = Interruption(at, number, again, opcodes=what == "opcode")
+            came = play(begun, tmp_path / "study", name, place, losses, off=number is None)
             losses.dead += handlers.dead()
-            at += STRIDE
+            at += stride
     losses.note(note)
     assert losses.none(), losses

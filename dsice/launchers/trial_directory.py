@@ -199,8 +199,10 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
     """The submission that a directory belongs to, if it was made for the same job; else None.
 
     The same job has the same id, kind, program, parameters, stage and parent, and the same study
-    where one is recorded.
+    where one is recorded. A link is nobody's: nothing is written through it.
     """
+    if directory.is_symlink():
+        return None
     claim, params = read_json(directory / JOB), read_json(directory / PARAMS)
     if claim is None or params is None or params != plain_params(job.params):
         return None

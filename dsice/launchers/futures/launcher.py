@@ -194,7 +194,10 @@ class Futures(Launcher):
             return None
         directory = self._home / trial_directory.directory_name(job.id, job.kind)
         if os.path.lexists(directory):
-            make_way(directory, job, function_name(self._function))
+            try:
+                make_way(directory, job, function_name(self._function))
+            except OSError as error:
+                raise LaunchError(f"directory {directory} cannot be used: {error}") from error
         return directory
 
     def _open(self, study: Study | None) -> None:

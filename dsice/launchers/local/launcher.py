@@ -356,7 +356,7 @@ class Local(Launcher):
         found = []
         for id in ids:
             directory = self._home.given / trial_directory.directory_name(id)
-            if trial_directory.supervisor(directory) is not None:
+            if not directory.is_symlink() and trial_directory.supervisor(directory) is not None:
                 trial_directory.ask_to_stop(directory)
                 trial_directory.end_supervisor(directory)
                 found.append(id)

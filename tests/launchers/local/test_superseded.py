@@ -123,7 +123,7 @@ def test_a_claim_that_is_taken_back_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A coordinator claims, sees that the trial has begun, and lets it go on."""
-    monkeypatch.setattr(time, "sleep", lambda seconds: claim(tmp_path, OLD) if seconds else None)
+    monkeypatch.setattr(time, "sleep", lambda _: claim(tmp_path, OLD))
     for look in (_supervise.superseded, _call.superseded, worker.is_superseded):
         claim(tmp_path, NEW)
         assert not look(str(tmp_path), OLD)

@@ -142,8 +142,9 @@ def is_superseded(directory: str, token: str) -> bool:
     key = directory, token
     if not token or now < _looked.get(key, 0.0):
         return False
-    for pause in (0.0, _CONFIRM):
-        time.sleep(pause)
+    for again in (False, True):
+        if again:
+            time.sleep(_CONFIRM)
         if _owner(directory) in ("", token):
             if len(_looked) > _MANY:
                 _looked.clear()

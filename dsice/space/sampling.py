@@ -243,13 +243,14 @@ def _blocks(rules: Validity) -> list[Block]:
 
 def _merge(rules: Validity, requires: Iterable[TabulatedRule]) -> list[list[int]]:
     """Join the axes of string rules, strictest first, while their sub-grid stays small enough."""
-    shares = [
-        (_share(rules, rule), tuple(sorted(rule.columns.tolist())))
+    tied = [
+        tuple(sorted(rule.columns.tolist()))
         for rule in requires
         if rule.cells <= MAX_CELLS and rule.is_text
     ]
+    shares = {columns: _share(rules, columns) for columns in dict.fromkeys(tied)}
     groups: list[set[int]] = []
-    for _, columns in sorted(shares):
+    for _, columns in sorted((shares[columns], columns) for columns in tied):
         touched = [group for group in groups if group & set(columns)]
         joint = set(columns).union(*touched)
         if _cells(rules, joint) <= MAX_CELLS:
@@ -295,9 +296,8 @@ def _allowed(rules: Validity, columns: list[int]) -> tuple[Ints, Bools]:
     return np.concatenate(cells), np.concatenate(actives)
 
 
-def _share(rules: Validity, rule: TabulatedRule) -> float:
-    columns = sorted(rule.columns.tolist())
-    return len(_allowed(rules, columns)[0]) / rule.cells
+def _share(rules: Validity, columns: tuple[int, ...]) -> float:
+    return len(_allowed(rules, list(columns))[0]) / _cells(rules, columns)
 
 
 def _is_within(rule: TabulatedRule, columns: Iterable[int]) -> bool:

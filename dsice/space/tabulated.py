@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from dsice.space.rules import Predicate, Rule
 from dsice.space.vectorised import VectorRule
 from dsice.typing import Bools, Ints, Params, Point
 
+T = TypeVar("T")
 Outcomes: TypeAlias = NDArray[np.int8]
 """Answers of a rule, one of the five below each."""
 
@@ -37,8 +38,8 @@ _SMALL: Final = 65_536
 """Tables of string rules that can be evaluated at many points at once are not larger than this."""
 _MANY: Final = 64
 """From so many points on it pays to evaluate a string rule at all of them at once."""
-MAX_SECONDS: Final = 60.0
-"""So long string rules may be evaluated one point at a time, for one question to a space."""
+MAX_SECONDS: Final = 30.0
+"""So long string rules may be evaluated, of CPU time, for one question to a space."""
 _FILL: Final = 16
 """A table is filled at once where it has at most so many times the cells that are asked for."""
 DIMENSIONS: Final = 32
@@ -50,7 +51,7 @@ _REMEMBERED: Final = 200_000
 
 
 class Stopwatch:
-    """The time that the string rules of a space take, one point at a time.
+    """The time that the string rules of a space take.
 
     They may come from somebody else's journal, where a short text may take hours.
     """
@@ -71,7 +72,7 @@ class Stopwatch:
             if outermost:
                 self._inside = False
 
-    def timed(self, rule: Rule, answers: Callable[[], list[int]]) -> list[int]:
+    def timed(self, rule: Rule, answers: Callable[[], T]) -> T:
         """Return what a rule answers; SpaceError where the rules have taken too long by now."""
         began = time.thread_time()
         found = answers()
@@ -165,7 +166,8 @@ class TabulatedRule:
         """
         sub = points[:, self.columns]
         seen = active[:, self.columns]
-        if self.cells > _SMALL and self._can_be_vector():
+        few = self.is_text and self._table is None and len(sub) < _MANY
+        if few or (self.cells > _SMALL and self._can_be_vector()):
             return self._evaluate(sub, seen)
         if self.cells <= MAX_CELLS and self.shape:  # a function may see no axis at all
             return self._looked_up(sub, seen)
@@ -283,7 +285,7 @@ class TabulatedRule:
                     zip(self.rule.expression.names, self.columns.tolist(), strict=True)
                 )
             }
-            return self._vector(columns)
+            return self._stopwatch.timed(self.rule, partial(self._vector, columns))
         except Unsupported:
             self._is_vector = False
             return None

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space.axes import Axis
-from dsice.space.rules import Require, Rule, When
+from dsice.space.rules import Require, Rule, When, check_number_of_rules
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, Columns, Stopwatch, TabulatedRule
 from dsice.typing import Bools, Ints, Params
 
 _SAMPLED: Final = 4096
 """So many points are tried to find out which rules reject most."""
+_TYPED: Final = 100
+"""Names of more characters are not compared with what was meant: that takes the square of it."""
+_COMPARED: Final = 1000
+"""So many names are compared with what was meant."""
 
 
 class Validity:
@@ -39,6 +43,7 @@ class Validity:
     """
 
     def __init__(self, names: Sequence[str], axes: Sequence[Axis], where: Sequence[Rule]) -> None:
+        check_number_of_rules(len(where))
         self.names = tuple(names)
         self.axes = tuple(axes)
         self.shape = tuple(len(axis) for axis in axes)
@@ -232,18 +237,19 @@ class Validity:
             The conditions depend on each other in a cycle.
         """
         waiting: dict[int, list[When]] = {}
+        places = {name: j for j, name in enumerate(self.names)}
         for rule in rules:
             for name in rule.names:
-                if name not in self.names:
+                if name not in places:
                     raise SpaceError(f"{rule!r}: {describe_unknown(name, self.names)}")
-                waiting.setdefault(self.names.index(name), []).append(rule)
+                waiting.setdefault(places[name], []).append(rule)
         needs = {
             j: {m for r in own if r.expression is not None for m in self._mentioned(r)}
             for j, own in waiting.items()
         }
         order: dict[int, list[TabulatedRule]] = {}
         while waiting:
-            ready = [j for j in waiting if not needs[j] & waiting.keys()]
+            ready = [j for j in waiting if not any(m in waiting for m in needs[j])]
             if not ready:
                 raise SpaceError(_describe_cycle(needs, waiting.keys(), self.names))
             # functions as late as possible: they see what is decided before them
@@ -273,7 +279,10 @@ def _as_parsed(name: str) -> str:
 
 def describe_unknown(name: object, names: Sequence[str]) -> str:
     """Say that there is no such parameter, and which one may have been meant."""
-    close = difflib.get_close_matches(name if isinstance(name, str) else "", names, 1, 0.6)
+    close: list[str] = []
+    if isinstance(name, str) and len(name) <= _TYPED:
+        near = [known for known in names if len(known) <= _TYPED][:_COMPARED]
+        close = difflib.get_close_matches(name, near, 1, 0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown parameter {shown(name)}; {hint}the parameters are {', '.join(names)}"
 

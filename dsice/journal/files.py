@@ -1,13 +1,21 @@
-"""Files that are replaced in one step: a reader sees the old content or the new one, never half."""
+"""Files that are replaced in one step, and files that somebody else may have put there.
+
+`replace_file`: a reader sees the old content or the new one, never half. `open_regular` reads what
+a program or another user left, `check_private` refuses a directory in which others can exchange it.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
+import shlex
 import stat
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from dsice.errors import LaunchError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
@@ -242,3 +250,114 @@ def _keep_group(fd: int, group: int, mode: int | None) -> None:
         os.fchown(fd, -1, group)
         if mode is not None:
             os.fchmod(fd, mode)  # a change of the group may take permissions away
+
+
+def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
+    """Open a file that a program or another user may have put there.
+
+    It never waits and never leads elsewhere: a FIFO, a device, a directory or a symbolic link is
+    refused.
+
+    Parameters
+    ----------
+    flags
+        As for ``os.open``; with ``os.O_CREAT`` the file is made with what the umask leaves.
+
+    Returns
+    -------
+    int
+        The open file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none, or what is there is no regular file.
+    OSError
+        It cannot be opened.
+    """
+    try:
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # a link; a FIFO, to write to
+            raise _no_file(path) from None
+        raise
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise _no_file(path)
+
+
+def _no_file(path: str | os.PathLike[str]) -> FileNotFoundError:
+    """The error for a link, a FIFO, a device: waiting does not make a file of it."""
+    return FileNotFoundError(errno.ENOENT, "there is something else than a file", os.fspath(path))
+
+
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+    """The first `most` bytes of a file that anybody may have put there; see `open_regular`.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is no regular file.
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        return file.read(min(most, os.fstat(file.fileno()).st_size))
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory that only this user may enter, or check one that is there.
+
+    Raises
+    ------
+    LaunchError
+        As in `check_private`.
+    OSError
+        It cannot be made.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    check_private(directory)
+
+
+def check_private(directory: Path) -> None:
+    """Check that nobody but this user (and root) can exchange the files of a directory.
+
+    Owner and permissions are compared with those of a new file of this user, since some file
+    systems know other users than this machine does, or no permissions at all.
+
+    Raises
+    ------
+    LaunchError
+        Others may write there; the message says what helps.
+    OSError
+        It is not there, or cannot be looked at.
+    """
+    found = directory.stat()
+    owners = {found.st_uid, directory.lstat().st_uid} - {0, os.geteuid()}
+    writable = stat.S_IMODE(found.st_mode) & 0o022
+    if not owners and not writable:
+        return
+    sample = _sample(directory)
+    if owners - {sample.st_uid}:
+        raise LaunchError(
+            f"directory {directory} belongs to another user (number {max(owners)}), who could "
+            "exchange what trials run there; give the launcher a directory of your own"
+        )
+    if writable and not stat.S_IMODE(sample.st_mode) & 0o022:
+        raise LaunchError(
+            f"directory {directory} can be written to by other users (its mode is "
+            f"{stat.S_IMODE(found.st_mode):04o}), who could exchange what trials run there. "
+            f"If they did not: chmod -R go-w {shlex.quote(str(directory))}; "
+            "or give the launcher another directory"
+        )
+
+
+def _sample(directory: Path) -> os.stat_result:
+    """What a new file of this user, private as far as the file system can tell, looks like."""
+    path = directory / f".dsice-{secrets.token_hex(8)}"
+    fd = create_file(path, 0o600)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+        path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dsice.errors import DsiceWarning
+from dsice.journal.files import open_regular
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.worker import STEPS
@@ -38,9 +39,9 @@ class NoMeasurement(Exception):
 
 
 def tail(path: Path, size: int = _BLOCK) -> str:
-    """Last `size` bytes of a text file; empty if there is none."""
+    """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
             return file.read(size).decode("utf-8", errors="replace")
     except OSError as error:
@@ -143,10 +144,10 @@ class CurveReader:
         share = min(max(_LONGEST_STEP, _LOOK // max(among, 1)), _BLOCK)
         self.behind = False
         try:
-            size = self._path.stat().st_size
+            size = self._path.lstat().st_size
             if size <= self._read or self._read >= _LONGEST_CURVE:
                 return []
-            with self._path.open("rb") as file:
+            with os.fdopen(open_regular(self._path), "rb") as file:
                 file.seek(self._read)
                 new = file.read(share)
         except OSError as error:
@@ -254,8 +255,16 @@ def result_of(info: ExitInfo, host: str) -> Result:
     )
 
 
+def _refusal(info: ExitInfo) -> str | None:
+    """Why a trial's process did not run what it found, which was not as it had been written."""
+    found = trial_directory.result_record(info.directory, info.submission.token)
+    return str(found["refused"]) if found and "refused" in found else None
+
+
 def _without_record(info: ExitInfo) -> tuple[str, str]:
     """State and reason where the supervisor left no record."""
+    if refusal := _refusal(info):
+        return "unstarted", refusal
     if trial_directory.asked_to_stop(info.directory):
         return "stopped", "cancelled"
     if info.overdue:
@@ -282,6 +291,8 @@ def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
         return "lost", "ended from outside: its supervisor was told to end"
     if found.get("signal") is not None:
         return "failed", _killed(int(found["signal"]))
+    if info.function and (reason := _refusal(info)):
+        return "unstarted", reason
     if info.function and (reason := _function_error(info)):
         return "failed", reason
     if found.get("code") != 0:
@@ -311,7 +322,7 @@ def _returned(info: ExitInfo) -> bool:
     if not info.function:
         return False
     found = trial_directory.result_record(info.directory, info.submission.token)
-    return found is not None and "error" not in found
+    return found is not None and "error" not in found and "refused" not in found
 
 
 def _function_error(info: ExitInfo) -> str | None:

@@ -25,16 +25,17 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import replace_file
+from dsice.journal.files import open_regular, replace_file
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.worker import STOP, STOPPING
@@ -44,6 +45,7 @@ PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
+_LARGEST = 1 << 26  # bytes of a JSON file
 
 _STRICT: ContextVar[bool] = ContextVar("strict", default=False)
 
@@ -139,15 +141,28 @@ def as_missing(error: OSError) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file; None if it is missing or no such thing."""
+    """A JSON object from a file; None if it is missing or no such thing.
+
+    Any program may have made the file: a FIFO, a device, a link and what is larger than 64 MB are
+    no such thing, and neither is a file of another user.
+    """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        with os.fdopen(open_regular(path), "rb") as file:
+            state = os.fstat(file.fileno())
+            if state.st_size > _LARGEST or not _is_ours(path, state.st_uid):
+                return None
+            found = json.loads(file.read(_LARGEST).decode())
     except OSError as error:
         as_missing(error)
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_ours(path: Path, owner: int) -> bool:
+    """Whether a file is of this user, of root, or of whom the file system takes this user for."""
+    return owner in (0, os.geteuid()) or owner == path.parent.stat().st_uid
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -166,10 +181,21 @@ def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
     }
     if directory.exists():
         _clear(directory, claim)
-    directory.mkdir(parents=True, exist_ok=True)
+    _make(directory)
     write_json(directory / JOB, claim)
     write_json(directory / PARAMS, plain_params(job.params))
     return submission
+
+
+def _make(directory: Path) -> None:
+    """Make a trial's directory, as open to other users as the one that it is in, or less."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(directory.parent.stat().st_mode) & 0o777
+    directory.mkdir(mode=mode, exist_ok=True)
+    found = stat.S_IMODE(directory.stat().st_mode)
+    if found & 0o022 & ~mode:
+        with suppress(OSError):  # somebody else's: what it holds is not trusted anyhow
+            directory.chmod(found & ~0o022 | mode & 0o022)
 
 
 def claim_again(
@@ -345,7 +371,7 @@ def lock(directory: Path) -> int | None:
     import fcntl
 
     path = directory / "coordinator.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = open_regular(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import replace_file
+from dsice.journal.files import check_private, make_private
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result
 from dsice.launchers.batch.patience import insist
@@ -19,12 +19,34 @@ from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
 from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
-from dsice.launchers.program import Program
+from dsice.launchers.program import LOADER, GuardedFile, Program
 from dsice.launchers.standalone import _call, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _STUDY = "study.json"
 _TIMES = "-ghijklmnoqrstuvwxyz"  # no digit of the study's letters, and not the p of preparations
+
+
+class Helper:
+    """A stand-alone script as jobs run it: a copy that they know by its hash.
+
+    Attributes
+    ----------
+    path
+        Where the copy is or will be.
+    words
+        What runs it, after an interpreter and its options and before the script's own arguments.
+    """
+
+    def __init__(self, home: Path, name: str, source: Path) -> None:
+        self._file = GuardedFile(source.read_bytes())
+        self.path = home / BIN / self._file.digest[:12] / name
+        self.words = ("-c", LOADER, str(self.path), self._file.digest)
+
+    def put(self) -> None:
+        """Write the copy, unless it is there as it was left."""
+        make_private(self.path.parent)
+        self._file.put(self.path)
 
 
 class BatchDirectory:
@@ -38,7 +60,9 @@ class BatchDirectory:
     jobs
         Directory of the scripts and of their logs.
     supervise, call
-        The two stand-alone scripts, copied for machines without dsice.
+        The two stand-alone scripts, copied for machines without dsice. Each copy has a directory
+        of its own, named by its hash: a job that waits in the queue finds the one that it knows,
+        also when another version of dsice has gone on with the study.
     study
         Letters that tell the jobs of this directory from those of other studies.
     is_open
@@ -49,8 +73,8 @@ class BatchDirectory:
         self.path = path
         self.ended = path / ENDED
         self.jobs = path / JOBS
-        self.supervise = path / BIN / "supervise.py"
-        self.call = path / BIN / "call.py"
+        self.supervise = Helper(path, "supervise.py", Path(_supervise.__file__))
+        self.call = Helper(path, "call.py", Path(_call.__file__))
         self.study = ""
         self.is_open = False
         self._lock: int | None = None
@@ -61,7 +85,7 @@ class BatchDirectory:
         Raises
         ------
         LaunchError
-            If it cannot be written to or another launcher uses it.
+            If it cannot be written to, another launcher uses it, or other users can write there.
         """
         try:
             insist(self._take)
@@ -73,14 +97,27 @@ class BatchDirectory:
         self.is_open = True
 
     def _take(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_private(self.path)
         if self._lock is None:
             self._lock = trial_directory.lock(self.path)
-        for place in (self.ended, self.jobs, self.supervise.parent):
-            place.mkdir(exist_ok=True)
+        for place in (self.ended, self.jobs, self.path / BIN):
+            make_private(place)
         self.study = self._fingerprint()
-        _copy(Path(_supervise.__file__), self.supervise)
-        _copy(Path(_call.__file__), self.call)
+        self.secure()
+
+    def secure(self) -> None:
+        """See to it that jobs find what they run: the files are there, and only this user's.
+
+        Raises
+        ------
+        LaunchError
+            Other users can write to the directory.
+        OSError
+            It cannot be looked at or written to.
+        """
+        check_private(self.path)
+        self.supervise.put()
+        self.call.put()
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
@@ -113,13 +150,6 @@ class BatchDirectory:
             with contextlib.suppress(OSError):
                 os.close(self._lock)
             self._lock = None
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy by rename: a job that is starting reads the old file or the new one, never a part."""
-    content = source.read_bytes()
-    if not target.is_file() or target.read_bytes() != content:
-        replace_file(target, content, fsync=False)
 
 
 @dataclass(eq=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
+from dsice.journal.files import check_private
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
 from dsice.launchers.local.pinning import Pinning, pinning_of
@@ -145,6 +146,7 @@ class Local(Launcher):
         self._check(jobs)
         home = self._open()
         try:
+            check_private(home)
             starts = [self._start_of(job, home) for job in jobs]
         except OSError as error:
             raise LaunchError(f"directory {home} cannot be written to: {error}") from error

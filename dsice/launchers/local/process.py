@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dsice.errors import LaunchError
+from dsice.journal.files import make_private, open_regular
 from dsice.launchers import outcome, processes, trial_directory
 from dsice.launchers.base import Result
 from dsice.launchers.outcome import CurveReader
@@ -96,7 +97,9 @@ class TrialProcess:
             bound,
             "0" if lifeline is None else "1",
         ]
-        with (self.directory / "stderr").open("ab") as errors, _signals_held():
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        handle = open_regular(self.directory / "stderr", flags)
+        with os.fdopen(handle, "ab") as errors, _signals_held():
             self._child = subprocess.Popen(
                 [*script("_supervise", "-I", "-S"), *watched, *arguments],
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
@@ -260,13 +263,13 @@ class Home:
         Raises
         ------
         LaunchError
-            It cannot be used, or another launcher uses it.
+            It cannot be used, another launcher uses it, or other users can write there.
         """
         if self.given is None:
             self.path, self._lifeline = Path(tempfile.mkdtemp(prefix="dsice-")), Lifeline()
             return
         try:
-            self.given.mkdir(parents=True, exist_ok=True)
+            make_private(self.given)
             self._lock = trial_directory.lock(self.given)
         except OSError as error:
             raise LaunchError(

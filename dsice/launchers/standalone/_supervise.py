@@ -264,14 +264,21 @@ def start(program: list[str], directory: str, cpus: list[int]) -> None:
             os.sched_setaffinity(0, cpus)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for name, handle in (("stdout", 1), ("stderr", 2)):
-            os.dup2(
-                os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666),
-                handle,
-            )
+            os.dup2(regular(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), handle)
         os.execvp(program[0], program)
     except BaseException as error:
         os.write(2, f"cannot run {program[0]}: {error}\n".encode(errors="replace"))
     os._exit(127)
+
+
+def regular(path: str, flags: int) -> int:
+    """Open a regular file; it never waits for a FIFO, nor follows a link."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if os.fstat(handle).st_mode & 0o170000 != 0o100000:
+        os.close(handle)
+        raise OSError(f"{path} is no regular file")
+    os.set_blocking(handle, True)
+    return handle
 
 
 def publish(directory: str, token: str, name: str, text: str) -> None:
@@ -327,7 +334,7 @@ def claim(directory: str) -> bytes:
     """What says whose directory it is; empty where that cannot be read."""
     found = b""
     with suppress(OSError):  # neither a pipe nor a device in its place is waited for
-        handle = os.open(f"{directory}/job.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = regular(f"{directory}/job.json", os.O_RDONLY)
         try:
             while len(found) < CLAIM_BYTES and (part := os.read(handle, CLAIM_BYTES)):
                 found += part

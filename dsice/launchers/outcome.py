@@ -6,11 +6,12 @@ import json
 import os
 import re
 import signal
+import stat
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dsice.errors import DsiceWarning
 from dsice.journal.files import open_regular
@@ -28,6 +29,7 @@ _LAST_LINES = 10
 _LAST_CHARACTERS = 2000
 # colours and NULs: noise in a message and a journal
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
 _EXPECTED = (
     "expected a JSON line of metrics as the last line of stdout: "
     "an object of numbers, a number, or a list of repeats"
@@ -336,19 +338,42 @@ def _measured(
     """Value, metrics and run time of a program that ended well."""
     if not info.function:
         try:
-            return *measurement(last_line(info.directory / "stdout")), seconds
+            return *measurement(_printed(info.directory / "stdout")), seconds
         except NoMeasurement as problem:
             raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
     found = trial_directory.result_record(info.directory, info.submission.token)
     if found is None:
         raise NoMeasurement(_no_result(info.directory / trial_directory.RESULT))
-    value = cast("float | list[float] | None", found.get("value"))
-    return value, cast("dict[str, float]", found.get("metrics", {})), found.get("seconds", seconds)
+    named, value, ran = found.get("metrics"), found.get("value"), found.get("seconds")
+    if isinstance(ran, (int, float)):
+        seconds = ran
+    if isinstance(named, dict):
+        return None, {k: _number(v, f"metric {k!r}") for k, v in named.items()}, seconds
+    if isinstance(value, list):
+        return [_number(v, f"entry {i} of the list") for i, v in enumerate(value)], {}, seconds
+    return None if value is None else _number(value, "the value"), {}, seconds
+
+
+def _printed(stdout: Path) -> str:
+    """The last line of a program's output."""
+    if _is_no_file(stdout):
+        raise NoMeasurement(f"{stdout} is {_NO_FILE}")
+    return last_line(stdout)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something is there that is no regular file."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _no_result(path: Path) -> str:
-    if not path.exists():
+    if not os.path.lexists(path):
         return "the function's process ended without a result; did it call os._exit?"
+    if _is_no_file(path):
+        return f"the result {path} is {_NO_FILE}"
     return f"the result file {path} is no JSON object, perhaps written half: {tail(path, 200)!r}"
 
 

@@ -32,6 +32,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from dsice.errors import LaunchError
@@ -45,6 +46,7 @@ PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
+_NUMBERS = ("code", "signal", "pid", "started", "ended", "seconds")
 _LARGEST = 1 << 26  # bytes of a JSON file
 
 _STRICT: ContextVar[bool] = ContextVar("strict", default=False)
@@ -219,12 +221,12 @@ def claim_again(
         write_json(directory / JOB, {**claim, "token": submission.token})
         return submission
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
-        (directory / name).unlink(missing_ok=True)
+        _remove(directory / name)
     for name in ("stdout", "stderr"):
         output = directory / name
-        if output.exists():
+        if os.path.lexists(output):
             numbered = (directory / f"{name}.{number}" for number in range(1, 10_000))
-            output.rename(next(path for path in numbered if not path.exists()))
+            output.rename(next(path for path in numbered if not os.path.lexists(path)))
     return new
 
 
@@ -258,10 +260,16 @@ def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
     if earlier and exit_record(directory, earlier) is None:
         processes.sweep({earlier})  # its supervisor was killed: nobody else ends what it left
     for entry in directory.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry.name != JOB:
-            entry.unlink()
+        if entry.name != JOB:
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link (not what it leads to) or a directory; nothing where none is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def end_supervisor(directory: Path, seconds: float = 5.0) -> None:
@@ -326,7 +334,10 @@ def has_begun(directory: Path, token: str) -> bool:
 def exit_record(directory: Path, token: str) -> dict[str, Any] | None:
     """How the submission with that token ended; None if it runs or ended without a record."""
     found = read_json(directory / EXIT)
-    return found if found is not None and found.get("token") == token else None
+    if found is None or found.get("token") != token:
+        return None
+    whole = all(isinstance(found.get(name), (int, float, NoneType)) for name in _NUMBERS)
+    return found if whole else None  # a program that killed its supervisor may write anything
 
 
 def result_record(directory: Path, token: str) -> dict[str, Any] | None:
@@ -347,17 +358,18 @@ def has_result(directory: Path, token: str) -> bool:
 
 def ask_to_stop(directory: Path) -> None:
     """Leave the mark that `dsice.step` looks for."""
-    (directory / STOP).touch()
+    with suppress(FileExistsError):
+        os.close(os.open(directory / STOP, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
 def asked_to_stop(directory: Path) -> bool:
     """Whether the trial itself was cancelled, rather than the whole launcher closed."""
-    return (directory / STOP).exists()
+    return os.path.lexists(directory / STOP)
 
 
 def knows_to_stop(directory: Path) -> bool:
     """Whether `dsice.step` has returned True in the trial."""
-    return (directory / STOPPING).exists()
+    return os.path.lexists(directory / STOPPING)
 
 
 def lock(directory: Path) -> int | None:

@@ -1,6 +1,6 @@
 """Files that are replaced in one step, and files that somebody else may have put there.
 
-`replace_file`: a reader sees the old content or the new one, never half. `open_regular` reads what
+`replace_file`: a reader sees the old content or the new one, never half. `open_regular` opens what
 a program or another user left, `check_private` refuses a directory in which others can exchange it.
 """
 
@@ -250,58 +250,6 @@ def _keep_group(fd: int, group: int, mode: int | None) -> None:
         os.fchown(fd, -1, group)
         if mode is not None:
             os.fchmod(fd, mode)  # a change of the group may take permissions away
-
-
-def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
-    """Open a file that a program or another user may have put there.
-
-    It never waits and never leads elsewhere: a FIFO, a device, a directory or a symbolic link is
-    refused.
-
-    Parameters
-    ----------
-    flags
-        As for ``os.open``; with ``os.O_CREAT`` the file is made with what the umask leaves.
-
-    Returns
-    -------
-    int
-        The open file.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is none, or what is there is no regular file.
-    OSError
-        It cannot be opened.
-    """
-    try:
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # a link; a FIFO, to write to
-            raise _no_file(path) from None
-        raise
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    raise _no_file(path)
-
-
-def _no_file(path: str | os.PathLike[str]) -> FileNotFoundError:
-    """The error for a link, a FIFO, a device: waiting does not make a file of it."""
-    return FileNotFoundError(errno.ENOENT, "there is something else than a file", os.fspath(path))
-
-
-def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
-    """The first `most` bytes of a file that anybody may have put there; see `open_regular`.
-
-    Raises
-    ------
-    OSError
-        It cannot be read, or is no regular file.
-    """
-    with os.fdopen(open_regular(path), "rb") as file:
-        return file.read(min(most, os.fstat(file.fileno()).st_size))
 
 
 def make_private(directory: Path) -> None:

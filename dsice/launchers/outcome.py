@@ -43,7 +43,7 @@ class NoMeasurement(Exception):
 def tail(path: Path, size: int = _BLOCK) -> str:
     """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
             return file.read(size).decode("utf-8", errors="replace")
     except OSError as error:
@@ -149,7 +149,7 @@ class CurveReader:
             size = self._path.lstat().st_size
             if size <= self._read or self._read >= _LONGEST_CURVE:
                 return []
-            with os.fdopen(open_regular(self._path), "rb") as file:
+            with os.fdopen(open_regular(self._path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 file.seek(self._read)
                 new = file.read(share)
         except OSError as error:

@@ -36,7 +36,7 @@ from types import NoneType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import open_regular, replace_file
+from dsice.journal.files import NotRegularError, open_regular, replace_file
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.worker import STOP, STOPPING
@@ -47,6 +47,7 @@ PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
 _NUMBERS = ("code", "signal", "pid", "started", "ended", "seconds")
+_MISSING = (FileNotFoundError, NotADirectoryError, NotRegularError)
 _LARGEST = 1 << 26  # bytes of a JSON file
 
 _STRICT: ContextVar[bool] = ContextVar("strict", default=False)
@@ -138,7 +139,7 @@ def strictly() -> Iterator[None]:
 
 def as_missing(error: OSError) -> None:
     """Take a file that cannot be read for missing; `strictly`, raise the error unless it is."""
-    if _STRICT.get() and not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+    if _STRICT.get() and not isinstance(error, _MISSING):
         raise error
 
 
@@ -149,7 +150,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     no such thing, and neither is a file of another user.
     """
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
+        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             state = os.fstat(file.fileno())
             if state.st_size > _LARGEST or not _is_ours(path, state.st_uid):
                 return None
@@ -383,7 +384,7 @@ def lock(directory: Path) -> int | None:
     import fcntl
 
     path = directory / "coordinator.lock"
-    handle = open_regular(path, os.O_RDWR | os.O_CREAT)
+    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

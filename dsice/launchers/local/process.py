@@ -97,7 +97,7 @@ class TrialProcess:
             bound,
             "0" if lifeline is None else "1",
         ]
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         handle = open_regular(self.directory / "stderr", flags)
         with os.fdopen(handle, "ab") as errors, _signals_held():
             self._child = subprocess.Popen(

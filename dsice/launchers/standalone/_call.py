@@ -3,7 +3,8 @@
 
 The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by
 rename). The function's file is read once and loaded only if its hash is SHA256, which comes from
-the coordinator that wrote it; else nothing is run, and ``result.json`` says why.
+the coordinator that wrote it; else nothing is run, and ``result.json`` says why. What the machine
+lacks for the moment - room on the disk, file handles - is waited for: what was measured is kept.
 It imports neither dsice nor numpy; the function brings what it needs.
 """
 
@@ -16,7 +17,7 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 try:  # hashlib loads OpenSSL, which takes as long as half of the other imports
     if sys.version_info >= (3, 12):
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 TRACEBACK_LINES = 25
 PARAMS_BYTES = 1 << 26
+PATIENCE = 600.0  # seconds that files are waited for which cannot be read or written now
+ABSENT = (2, 20, 21, 40)  # ENOENT, ENOTDIR, EISDIR, ELOOP: waiting does not help
 STANDARD = tuple(sys.path)  # the standard library comes first in it, where this file is a program
 
 
@@ -93,6 +96,22 @@ def read(path: str, most: int = sys.maxsize) -> tuple[bytes, os.stat_result]:
         return file.read(min(most, found.st_size)), found
 
 
+def patiently(act: Callable[[], Any]) -> Any:
+    """What `act` returns, which is called again where files are out of reach for the moment."""
+    began, pause = time.monotonic(), 0.05
+    while True:
+        try:
+            return act()
+        except OSError as error:
+            late = time.monotonic() - began > PATIENCE
+            if late or error.errno is None or error.errno in ABSENT:
+                raise
+            if error.errno == 24:  # EMFILE: the function left this process no handle but this
+                os.closerange(0, 1)
+        time.sleep(pause)
+        pause = min(2 * pause, 1.0)
+
+
 def sent(directory: str, program: str, digest: str) -> tuple[dict[str, Any], bytes]:
     """Parameters and pickled function as the coordinator wrote them.
 
@@ -102,8 +121,8 @@ def sent(directory: str, program: str, digest: str) -> tuple[dict[str, Any], byt
         They cannot be read, or somebody else may have changed the function.
     """
     try:
-        params = json.loads(read(f"{directory}/params.json", PARAMS_BYTES)[0])
-        content, found = read(program)
+        params = json.loads(patiently(lambda: read(f"{directory}/params.json", PARAMS_BYTES)[0]))
+        content, found = patiently(lambda: read(program))
         home = os.stat(directory)
     except (OSError, ValueError) as error:
         raise Refused(f"what the trial was given cannot be read: {error}") from None
@@ -148,7 +167,8 @@ def attempt(directory: str, program: str, digest: str) -> dict[str, Any]:
     except Unusable as error:
         return {"error": str(error)}
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+        found = {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+        return {**found, "errno": error.errno} if isinstance(error, OSError) else found
 
 
 def prepared(
@@ -197,9 +217,17 @@ def main(directory: str, program: str, digest: str = "") -> int:
     token = os.environ.get("DSICE_NONCE") or owner(directory)
     done = {**attempt(directory, program, digest), "token": token}
     if "traceback" in done:
-        print(done["traceback"], file=sys.stderr)
-    publish(directory, token, done)
+        log(done["traceback"])
+    patiently(lambda: publish(directory, token, done))
     return 1 if "error" in done or "refused" in done else 0
+
+
+def log(text: str) -> None:
+    """Print to stderr, unless its disk is full."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        return
 
 
 def publish(directory: str, token: str, done: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.journal.files import replace_file
+from dsice.journal.files import make_private, replace_file
 
 _FILE_PREFIX = "function-"
 _STANDARD = """\
@@ -218,6 +218,28 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found.st_mtime_ns,
         found.st_ctime_ns,
     )
+
+
+class Helper:
+    """A stand-alone script as jobs run it: a copy, in `place`, that they know by its hash.
+
+    Attributes
+    ----------
+    path
+        Where the copy is or will be.
+    words
+        What runs it, after an interpreter and its options and before the script's own arguments.
+    """
+
+    def __init__(self, place: Path, name: str, source: Path) -> None:
+        self._file = GuardedFile(source.read_bytes())
+        self.path = place / self._file.digest[:12] / name
+        self.words = ("-c", LOADER, str(self.path), self._file.digest)
+
+    def put(self) -> None:
+        """Write the copy, unless it is there as it was left."""
+        make_private(self.path.parent)
+        self._file.put(self.path)
 
 
 class FunctionProgram:

@@ -152,7 +152,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     try:
         with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             state = os.fstat(file.fileno())
-            if state.st_size > _LARGEST or not _is_ours(path, state.st_uid):
+            ours = state.st_uid in (0, os.geteuid()) or state.st_uid == path.parent.stat().st_uid
+            if not ours or state.st_size > _LARGEST:
                 return None
             found = json.loads(file.read(_LARGEST).decode())
     except OSError as error:
@@ -161,11 +162,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _is_ours(path: Path, owner: int) -> bool:
-    """Whether a file is of this user, of root, or of whom the file system takes this user for."""
-    return owner in (0, os.geteuid()) or owner == path.parent.stat().st_uid
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -19,8 +19,8 @@ from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
-from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, Helper, submitted_before
-from dsice.launchers.program import LOADER, FunctionProgram, Program, program_of
+from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
+from dsice.launchers.program import LOADER, FunctionProgram, Helper, Program, program_of
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 

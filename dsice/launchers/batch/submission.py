@@ -19,34 +19,12 @@ from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
 from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
-from dsice.launchers.program import LOADER, GuardedFile, Program
+from dsice.launchers.program import Helper, Program
 from dsice.launchers.standalone import _call, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _STUDY = "study.json"
 _TIMES = "-ghijklmnoqrstuvwxyz"  # no digit of the study's letters, and not the p of preparations
-
-
-class Helper:
-    """A stand-alone script as jobs run it: a copy that they know by its hash.
-
-    Attributes
-    ----------
-    path
-        Where the copy is or will be.
-    words
-        What runs it, after an interpreter and its options and before the script's own arguments.
-    """
-
-    def __init__(self, home: Path, name: str, source: Path) -> None:
-        self._file = GuardedFile(source.read_bytes())
-        self.path = home / BIN / self._file.digest[:12] / name
-        self.words = ("-c", LOADER, str(self.path), self._file.digest)
-
-    def put(self) -> None:
-        """Write the copy, unless it is there as it was left."""
-        make_private(self.path.parent)
-        self._file.put(self.path)
 
 
 class BatchDirectory:
@@ -73,8 +51,8 @@ class BatchDirectory:
         self.path = path
         self.ended = path / ENDED
         self.jobs = path / JOBS
-        self.supervise = Helper(path, "supervise.py", Path(_supervise.__file__))
-        self.call = Helper(path, "call.py", Path(_call.__file__))
+        self.supervise = Helper(path / BIN, "supervise.py", Path(_supervise.__file__))
+        self.call = Helper(path / BIN, "call.py", Path(_call.__file__))
         self.study = ""
         self.is_open = False
         self._lock: int | None = None

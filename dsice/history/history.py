@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dsice.history import frames, points
+from dsice.history.columns import TrialColumns
 from dsice.history.store import TrialStore, warn_of_method
 from dsice.trial import State, Trial, mean_trial
 from dsice.typing import Array, Point
@@ -29,6 +31,38 @@ class History(TrialStore):
     trials
         The trials, ids 0, 1, 2, ...
     """
+
+    def load(self, told: TrialColumns, make: Callable[[int], Trial]) -> None:
+        """Take in all trials of a journal at once, for the journal's loader alone.
+
+        Parameters
+        ----------
+        told
+            The numbers of all trials.
+        make
+            Makes the trial of an id; it is called when somebody first looks at the trial.
+        """
+        if self._trials:
+            raise ValueError(f"this history has {len(self)} trials already")
+        self._trials = [None] * len(told.points)
+        self._make = make
+        self._set_up(told)
+
+    def lineage(self, trial: Trial | int) -> list[Trial]:
+        """The trials that a trial continues and itself, from the first stage on.
+
+        They are its parent, the parent's parent and so on; their params are the schedule that the
+        training went through.
+        """
+        line = [self[trial if isinstance(trial, int) else trial.id]]
+        while (parent := line[0].parent) is not None:
+            line.insert(0, self[parent])
+        return line
+
+    def time_counts(self) -> bool:
+        """Old name of `weighs_time`; deprecated."""
+        warn_of_method("time_counts()", "weighs_time")
+        return self.weighs_time
 
     def losses(self) -> Array:
         """Loss L of each trial whatever its stage, without run time, shape (trials,).

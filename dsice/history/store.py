@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any, Self, TypeVar, overload
+from typing import Any, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
@@ -26,7 +26,7 @@ _FIRST = 64  # rows of a new array
 
 
 class GrowingArray:
-    """An array with one number, or one row of them, per trial; appending is fast on average.
+    """An array with one number, or one row of them, per trial; it grows fast on average.
 
     So an ask costs the same after 10 trials and after 100 000.
 
@@ -42,19 +42,16 @@ class GrowingArray:
         self._data: Array = np.array(rows, dtype=dtype)
         self._length = len(self._data)
 
-    def append(self, value: object) -> None:
-        """Add one row."""
-        if self._length == len(self._data):
+    def __setitem__(self, id: int, value: object) -> None:
+        """Set one row, which may be the next one; done twice it is the same as done once."""
+        if id == len(self._data):
             capacity = max(_FIRST, 2 * self._length)
             grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
             if self._length:
-                grown[: self._length] = self._data
+                grown[: self._length] = self._data[: self._length]
             self._data = grown
-        self._data[self._length] = value
-        self._length += 1
-
-    def __setitem__(self, id: int, value: object) -> None:
         self._data[id] = value
+        self._length = max(self._length, id + 1)
 
     def copy(self) -> GrowingArray:
         """Return a copy with the same rows."""
@@ -65,6 +62,22 @@ class GrowingArray:
         rows = self._data[: self._length]
         rows.flags.writeable = False
         return rows
+
+
+class _Begun(NamedTuple):
+    """A write that was begun, and what was counted before it.
+
+    An exception may come at any line (Ctrl-C, a signal). The write is then done once more, from the
+    same counts, before the next one.
+    """
+
+    trial: Trial
+    new: bool
+    was_pending: bool
+    asked: int
+    asked_pending: int
+    rounds: int
+    repeats: int
 
 
 class TrialStore(Sequence[Trial]):
@@ -89,6 +102,7 @@ class TrialStore(Sequence[Trial]):
         self._trials: list[Trial | None] = []
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
+        self._begun: _Begun | None = None
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)
@@ -155,10 +169,12 @@ class TrialStore(Sequence[Trial]):
             if self._make is None:
                 raise ValueError(f"trial {id} was never written")
             trial = self._make(id)
-        if id in self._curves:
-            trial = replace(trial, curve=self._curves[id].points())
-            self._curves[id].grown = False
+        curve = self._curves.get(id)
+        if curve is not None:
+            trial = replace(trial, curve=curve.points())
         self._trials[id] = trial
+        if curve is not None:
+            curve.grown = False
         return trial
 
     def __len__(self) -> int:
@@ -169,22 +185,6 @@ class TrialStore(Sequence[Trial]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} trials, {len(self._pending)} pending>"
-
-    def load(self, told: TrialColumns, make: Callable[[int], Trial]) -> None:
-        """Take in all trials of a journal at once, for the journal's loader alone.
-
-        Parameters
-        ----------
-        told
-            The numbers of all trials.
-        make
-            Makes the trial of an id; it is called when somebody first looks at the trial.
-        """
-        if self._trials:
-            raise ValueError(f"this history has {len(self)} trials already")
-        self._trials = [None] * len(told.points)
-        self._make = make
-        self._set_up(told)
 
     def followed_by(self, trials: Sequence[Trial]) -> Self:
         """Return a copy with more trials; this history stays as it is."""
@@ -203,28 +203,45 @@ class TrialStore(Sequence[Trial]):
     def write(self, trial: Trial | NewSteps) -> None:
         """Add the next trial, replace a known one by its newer state or append to its curve.
 
-        For the tuner alone.
+        For the tuner alone. What an exception interrupts is completed by the next call; the same
+        call once more changes nothing.
         """
+        if self._begun is not None:
+            self._complete(self._begun)
         if isinstance(trial, NewSteps):
             self._grow(trial)
             return
-        if trial.id > len(self._trials):
-            raise ValueError(f"trial {trial.id} would leave a gap after {len(self._trials)} trials")
-        if trial.id == len(self._trials):
-            self._append(trial)
-        elif trial.identity != self[trial.id].identity:
-            raise ValueError(f"trial {trial.id} is another measurement already")
-        if (curve := self._curves.pop(trial.id, None)) is not None:
-            trial = replace(trial, curve=curve.points())
-        self._trials[trial.id] = trial
-        self._count(trial)
+        id = trial.id
+        if id > len(self._trials):
+            raise ValueError(f"trial {id} would leave a gap after {len(self._trials)} trials")
+        new = id == len(self._trials)
+        if not new:
+            known = self[id]
+            if trial.identity != known.identity:
+                raise ValueError(f"trial {id} is another measurement already")
+            if id in self._curves or known.state is not State.PENDING:
+                trial = replace(trial, curve=known.curve)
+        counts = (self._asked, self._asked_pending, self._rounds, self._repeats)
+        self._begun = _Begun(trial, new, id in self._pending, *counts)
+        self._complete(self._begun)
+
+    def _complete(self, begun: _Begun) -> None:
+        """Write a trial, whatever part of that is done already."""
+        trial = begun.trial
+        id = trial.id
+        if begun.new:
+            self._add(begun)
+        self._trials[id] = trial
+        self._count(begun)
         loss = math.nan if trial.state is State.PENDING else self._goal.loss(trial)
-        self._losses[trial.id] = loss
-        self._violations[trial.id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
-        self._seconds[trial.id] = math.nan if trial.seconds is None else trial.seconds
-        self._states[trial.id] = _CODES[trial.state]
-        self._counts[trial.id] = len(trial.values)
+        self._losses[id] = loss
+        self._violations[id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
+        self._seconds[id] = math.nan if trial.seconds is None else trial.seconds
+        self._states[id] = _CODES[trial.state]
+        self._counts[id] = len(trial.values)
+        self._curves.pop(id, None)
         self._cache.clear()
+        self._begun = None
 
     def _grow(self, new: NewSteps) -> None:
         """Append steps to the curve of a running trial, which is made anew when looked at."""
@@ -232,30 +249,29 @@ class TrialStore(Sequence[Trial]):
         for step, value in new.points:
             curve.append(step, value)
 
-    def _append(self, trial: Trial) -> None:
-        self._trials.append(trial)
+    def _add(self, begun: _Begun) -> None:
+        trial = begun.trial
+        if trial.id == len(self._trials):
+            self._trials.append(trial)
         self._identities[trial.identity] = trial.id
-        self._points.append(trial.point)
-        self._keys.append((trial.stage, trial.repeat, trial.member))
-        for array in (self._losses, self._violations, self._seconds):
-            array.append(math.nan)
-        for array in (self._states, self._counts):
-            array.append(0)
+        self._points[trial.id] = trial.point
+        self._keys[trial.id] = (trial.stage, trial.repeat, trial.member)
         if trial.stage == self.goal.stage:
             self._taken.add(trial.point)
-        self._repeats += trial.repeat > 0
+        self._repeats = begun.repeats + (trial.repeat > 0)
         if trial.round is not None:
-            self._asked += 1
-            self._rounds = max(self._rounds, trial.round + 1)
+            self._asked = begun.asked + 1
+            self._rounds = max(begun.rounds, trial.round + 1)
 
-    def _count(self, trial: Trial) -> None:
-        was = trial.id in self._pending
+    def _count(self, begun: _Begun) -> None:
+        trial = begun.trial
         now = trial.state is State.PENDING
         if now:
             self._pending[trial.id] = None
         else:
             self._pending.pop(trial.id, None)
-        self._asked_pending += (now - was) if trial.round is not None else 0
+        if trial.round is not None:
+            self._asked_pending = begun.asked_pending + now - begun.was_pending
 
     @property
     def asked(self) -> int:
@@ -324,11 +340,6 @@ class TrialStore(Sequence[Trial]):
             seconds = float(np.nansum(self._seconds.array()))
         return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
 
-    def time_counts(self) -> bool:
-        """Old name of `weighs_time`; deprecated."""
-        warn_of_method("time_counts()", "weighs_time")
-        return self.weighs_time
-
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""
 
@@ -364,17 +375,6 @@ class TrialStore(Sequence[Trial]):
             return scored[rank]
 
         return self._cached("order", compute)
-
-    def lineage(self, trial: Trial | int) -> list[Trial]:
-        """The trials that a trial continues and itself, from the first stage on.
-
-        They are its parent, the parent's parent and so on; their params are the schedule that the
-        training went through.
-        """
-        line = [self[trial if isinstance(trial, int) else trial.id]]
-        while (parent := line[0].parent) is not None:
-            line.insert(0, self[parent])
-        return line
 
     def failed(self) -> Array:
         """Which trials ended without a usable value, bool of shape (trials,)."""

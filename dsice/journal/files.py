@@ -309,3 +309,14 @@ def _sample(directory: Path) -> os.stat_result:
     finally:
         os.close(fd)
         path.unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Put the name of a new file on the disk, which is there only when its directory is."""
+    # Some network file systems cannot; the file itself is synced all the same.
+    with suppress(OSError):
+        fd = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -61,3 +61,11 @@ def grown(path: Path, size: int, before: int) -> LockedError:
         "changed it, and nothing was written. Make sure that only one coordinator runs, then open "
         "the journal again"
     )
+
+
+def unwritable(path: Path, error: OSError) -> JournalError:
+    """The file system does not take what is written."""
+    return JournalError(
+        f"journal {path}: cannot write ({error.strerror}); nothing of this call was recorded and "
+        "nothing before it is lost. Make it writable again (free some space), then call again"
+    )

@@ -11,15 +11,23 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dsice.errors import JournalError, LockedError
 from dsice.journal import refused
-from dsice.journal.files import keep_copy, open_regular, read_file
+from dsice.journal.files import keep_copy, open_regular, read_file, sync_directory
 from dsice.journal.format import BEGINNING, encode
 from dsice.journal.lock import JournalLock
 from dsice.journal.reader import JournalReader, check_beginning
 from dsice.typing import PathLike
+
+
+class _Appending(NamedTuple):
+    """Lines that are being written, and where they begin in the file."""
+
+    start: int
+    data: bytes
+    failed: bool = False
 
 
 class Journal:
@@ -60,7 +68,7 @@ class Journal:
         self._compare_after = 0.0
         self._before = ""  # what was in the file; what was written since, by its place in the file
         self._after: dict[int, bytes] = {}
-        self._undo_to: int | None = None
+        self._appending: _Appending | None = None
         self._claimed = False
         self._reader: JournalReader | None = None
         self._lock = JournalLock(self.path, lock=lock, wait=wait)
@@ -157,7 +165,7 @@ class Journal:
             There is a bad line in the middle, or the file cannot be written.
         """
         fd = self._file()
-        reader, self._reader = self._reader, None
+        reader = self._reader
         if reader is None:
             return
         with self._closed_on_failure():
@@ -173,42 +181,78 @@ class Journal:
                 _write(fd, b"\n")
                 self._after[size] = b"\n"
             os.fsync(fd)
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
             self._note_state(fd, os.fstat(fd).st_size)
+            self._reader = None
 
     def append(self, *lines: Mapping[str, Any]) -> None:
-        """Write one line and sync it; on return it is on the disk.
+        """Write lines with one write and one sync; on return they are on the disk.
 
         Raises
         ------
         JournalError
             The disk is full or gone, the file was removed, or another coordinator took over;
-            nothing of the line stays in the file.
+            nothing of the lines stays in the file.
         """
         self.begin()
         fd = self._file()
         data = "".join(encode(line, allow_nan=False) + "\n" for line in lines).encode()
+        self.settle()
         self._check_owner(fd)
+        self._check_size(fd)
+        this = self._appending = _Appending(self._size, data)
         try:
-            self._undo(fd)
-            self._check_size(fd)
-            self._undo_to = self._size
             _write(fd, data)
             os.fsync(fd)
-            self._undo_to = None
-            self._after[self._size] = data
-            self._note_state(fd, self._size + len(data))
-        except BaseException as error:
+        except OSError as error:
+            self._appending = this._replace(failed=True)
             # Shrinking needs no space; if even that fails, the next append does it.
             with suppress(OSError):
-                self._undo(fd)
-            if isinstance(error, OSError) and not isinstance(error, JournalError):
-                raise JournalError(
-                    f"journal {self.path}: cannot write ({error.strerror}); nothing of this call "
-                    "was recorded and nothing before it is lost. Make it writable again (free some "
-                    "space), then call again"
-                ) from error
+                self.settle()
+            raise refused.unwritable(self.path, error) from error
+        self._note_written(fd, this)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole lines that are known to be in the file."""
+        return self._size
+
+    def settle(self) -> None:
+        """Compare the file with what an interrupted `append` was to write.
+
+        An exception may come at any line of it (Ctrl-C, a signal). What is in the file as a whole
+        counts as written, and `size` has grown; a part is cut off.
+
+        Raises
+        ------
+        JournalError
+            It cannot be read or changed now, or another coordinator took over or changed it.
+        """
+        last = self._appending
+        if last is None:
+            return
+        fd = self._file()
+        self._check_owner(fd)
+        try:
+            found = os.pread(fd, len(last.data) + 1, last.start)
+            if not last.data.startswith(found):  # somebody else wrote that
+                self._check_size(fd)
+            elif found == last.data and not last.failed:
+                os.fsync(fd)
+                self._note_written(fd, last)
+            else:
+                if found:
+                    os.ftruncate(fd, last.start)
+                self._appending = None
+        except JournalError:
             raise
+        except OSError as error:
+            raise refused.unwritable(self.path, error) from error
+
+    def _note_written(self, fd: int, last: _Appending) -> None:
+        self._after[last.start] = last.data
+        self._note_state(fd, last.start + len(last.data))
+        self._appending = None
 
     @property
     def open(self) -> bool:
@@ -296,13 +340,6 @@ class Journal:
         if now.st_size != self._size:
             raise refused.grown(self.path, now.st_size, self._size)
 
-    def _undo(self, fd: int) -> None:
-        """Cut off what a failed append left."""
-        if self._undo_to is not None:
-            if os.fstat(fd).st_size > self._undo_to:  # never longer, if somebody else cut it
-                os.ftruncate(fd, self._undo_to)
-            self._undo_to = None
-
     def _file(self) -> int:
         if self._fd is None:
             raise JournalError(
@@ -359,14 +396,3 @@ def _write(fd: int, data: bytes) -> None:
         if not written:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         data = data[written:]
-
-
-def _sync_directory(directory: Path) -> None:
-    """Put the name of a new file on the disk, which is there only when its directory is."""
-    # Some network file systems cannot; the file itself is synced all the same.
-    with suppress(OSError):
-        fd = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

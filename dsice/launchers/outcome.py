@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -10,16 +9,14 @@ import signal
 import stat
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import DsiceWarning
 from dsice.journal.files import open_regular
-from dsice.launchers import trial_directory
+from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
-from dsice.launchers.standalone._seldom import disk_fault
-from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED
+from dsice.launchers.machine import ExitInfo
 from dsice.worker import STEPS
 
 _BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
@@ -34,12 +31,6 @@ _LAST_CHARACTERS = 2000
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
 _BLOCK_OF_DISK = 512  # bytes; what a full disk cuts short ends with a whole block
-_LACKING = (errno.ENOSPC, errno.EDQUOT, errno.ENFILE)
-# of a program that was told so, in the words of the system and of shells
-_LACKING_WORDS = re.compile(
-    rf"(?i){'|'.join(os.strerror(number) for number in _LACKING)}"
-    rf"|fork:[^\n]*{os.strerror(errno.EAGAIN)}|cannot fork|can't start new thread"
-)
 _EXPECTED = (
     "expected a JSON line of metrics as the last line of stdout: "
     "an object of numbers, a number, or a list of repeats"
@@ -200,37 +191,6 @@ class CurveReader:
         return step if 0 <= step.step <= _LAST_STEP else None
 
 
-@dataclass(frozen=True)
-class ExitInfo:
-    """What the launcher itself knows about the end of a trial, beside the files.
-
-    Attributes
-    ----------
-    function
-        Whether the program was a Python function.
-    timeout
-        Time limit of the trial in seconds.
-    supervisor
-        How the supervisor ended, in words; used only where it left no record.
-    overdue
-        Whether the launcher had to kill the supervisor because the time limit was long past.
-    cancelled
-        Whether the launcher asked the trial to stop; where the disk is full, no mark says it.
-    code
-        Exit code of the supervisor; None where it is unknown.
-    """
-
-    id: int
-    directory: Path
-    submission: trial_directory.Submission
-    function: bool
-    timeout: float | None
-    supervisor: str
-    overdue: bool = False
-    cancelled: bool = False
-    code: int | None = None
-
-
 def result_of(info: ExitInfo, host: str) -> Result:
     """The result of an ended trial that ran on `host`."""
     found = trial_directory.exit_record(info.directory, info.submission.token)
@@ -240,7 +200,7 @@ def result_of(info: ExitInfo, host: str) -> Result:
         where["directory"] = str(info.directory)
     queued = info.submission.queued
     if found is None:
-        state, error = _without_record(info)
+        state, error = machine.without_record(info)
         return Result(
             info.id,
             state,
@@ -258,7 +218,9 @@ def result_of(info: ExitInfo, host: str) -> Result:
             value, metrics, seconds = _measured(info, seconds, found.get("fault"))
         except NoMeasurement as problem:
             state, error = "failed", str(problem)
-    if state in ("failed", "timed_out") and (lacking := _machine_fault(found, info)):
+    if state in ("failed", "timed_out") and (
+        lacking := machine.fault(found, info, tail(info.directory / "stderr"))
+    ):
         state, error = "unstarted", f"{error}, and the machine lacked something: {lacking}"
     if state in ("done", "failed") and trial_directory.knows_to_stop(info.directory):
         # what it gave is the value so far, not that of a whole trial
@@ -275,63 +237,13 @@ def result_of(info: ExitInfo, host: str) -> Result:
     )
 
 
-def _refusal(info: ExitInfo) -> str | None:
-    """Why a trial's process did not run what it found, which was not as it had been written."""
-    found = trial_directory.result_record(info.directory, info.submission.token)
-    return str(found["refused"]) if found and "refused" in found else None
-
-
-def _without_record(info: ExitInfo) -> tuple[str, str]:
-    """State and reason where the supervisor left no record."""
-    if refusal := _refusal(info):
-        return "unstarted", refusal
-    if info.cancelled or trial_directory.asked_to_stop(info.directory):
-        return "stopped", "cancelled"
-    if info.code == UNSTARTED or _died_before(info):
-        lacking = disk_fault(str(info.directory)) or info.supervisor
-        return "unstarted", f"the trial could not be started: {lacking}"
-    if info.code == UNRECORDED and (lacking := disk_fault(str(info.directory))):
-        return "unstarted", f"how the trial ended could not be written: {lacking}"
-    if info.overdue:
-        return (
-            "timed_out",
-            f"{_too_long(info)}, and its supervisor did not answer; all was killed",
-        )
-    return "lost", f"the supervisor of the trial ended without a record ({info.supervisor})"
-
-
-def _died_before(info: ExitInfo) -> bool:
-    """Whether the supervisor failed before it began: a broken interpreter, no file handles."""
-    if info.code is None or info.code <= 0 or info.code in (UNSTARTED, UNRECORDED):
-        return False
-    begun = trial_directory.has_begun(info.directory, info.submission.token)
-    return not begun and os.path.lexists(info.directory / trial_directory.JOB)
-
-
-def _machine_fault(found: Mapping[str, Any], info: ExitInfo) -> str:
-    """What the machine lacked when a trial failed, so that the program is not to blame."""
-    if found.get("fault"):
-        return str(found["fault"])
-    if info.function:
-        said = trial_directory.result_record(info.directory, info.submission.token) or {}
-        number = said.get("errno")
-        return os.strerror(number) if number in _LACKING else ""
-    words = _LACKING_WORDS.search(tail(info.directory / "stderr", 4 * _LAST_CHARACTERS))
-    return words[0] if words else ""
-
-
-def _too_long(info: ExitInfo) -> str:
-    limit = "its time limit" if info.timeout is None else f"timeout={info.timeout:g} s"
-    return f"ran longer than {limit}"
-
-
 def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
     """State and, unless it is ``done``, the reason, from the record of the supervisor."""
     why = found.get("why")
     if why == "unstarted":
         return "unstarted", f"the trial could not be started: {found.get('error')}"
     if why == "timeout":
-        return "timed_out", _too_long(info)
+        return "timed_out", machine.too_long(info)
     asked = info.cancelled or trial_directory.asked_to_stop(info.directory)
     if why == "cancel" and asked:
         return "stopped", "cancelled"
@@ -339,7 +251,7 @@ def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
         return "lost", "ended from outside: its supervisor was told to end"
     if found.get("signal") is not None:
         return "failed", _killed(int(found["signal"]))
-    if info.function and (reason := _refusal(info)):
+    if info.function and (reason := machine.refusal(info)):
         return "unstarted", reason
     if info.function and (reason := _function_error(info)):
         return "failed", reason

@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -220,8 +220,25 @@ def _stamp(path: Path) -> tuple[int, ...]:
     )
 
 
+def bundled(source: Path, parts: Sequence[Path]) -> bytes:
+    """A script and the modules that it imports by their bare names, as one file."""
+    if not parts:
+        return source.read_bytes()
+    modules = {part.stem: part.read_text(encoding="utf-8") for part in parts}
+    text = f"""\
+import sys
+for name, text in {modules!r}.items():
+    part = sys.modules[name] = type(sys)(name)
+    exec(compile(text, name, "exec"), part.__dict__)
+exec(compile({source.read_text(encoding="utf-8")!r}, __file__, "exec"), globals())
+"""
+    return text.encode()
+
+
 class Helper:
     """A stand-alone script as jobs run it: a copy, in `place`, that they know by its hash.
+
+    `parts` are the modules of its own that it imports.
 
     Attributes
     ----------
@@ -231,8 +248,8 @@ class Helper:
         What runs it, after an interpreter and its options and before the script's own arguments.
     """
 
-    def __init__(self, place: Path, name: str, source: Path) -> None:
-        self._file = GuardedFile(source.read_bytes())
+    def __init__(self, place: Path, name: str, source: Path, *parts: Path) -> None:
+        self._file = GuardedFile(bundled(source, parts))
         self.path = place / self._file.digest[:12] / name
         self.words = ("-c", LOADER, str(self.path), self._file.digest)
 

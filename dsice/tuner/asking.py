@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +16,7 @@ from dsice.journal.format import encode_mapping
 from dsice.space import Space
 from dsice.strategies import Stream, SupportsAsk, as_strategy
 from dsice.trial import Proposal, State, Trial
+from dsice.tuner.recorder import Recorder
 from dsice.typing import Point
 
 
@@ -104,6 +107,61 @@ def pending_trials(
             Trial(id, round, params, point, p.stage, p.repeat, p.member, p.parent, overrides, note)
         )
     return batch
+
+
+class Handout:
+    """Ids of pending trials that the next asks hand out, and those that are being handed out.
+
+    An exception (Ctrl-C, a signal) may take a batch from an ask between its line in the journal
+    and its caller. Such a batch is handed out by the next ask, as after a resume.
+
+    Parameters
+    ----------
+    ids
+        What is handed out first.
+
+    Attributes
+    ----------
+    given
+        Thread and batch of each ask that has not returned, by a key that it alone has.
+    """
+
+    def __init__(self, ids: Iterable[int] = ()) -> None:
+        self._ids = list(ids)
+        self.given: dict[object, tuple[int, list[Trial]]] = {}
+
+    def ids(self, recorder: Recorder) -> list[int]:
+        """What waits, without trials whose end was told."""
+        history = recorder.history
+        for key, (thread, batch) in list(self.given.items()):
+            if not _runs(thread, key):
+                self.add(trial.id for trial in batch)
+                self.given.pop(key, None)
+        return [id for id in self._ids if history.is_pending(id) and not recorder.has(id)]
+
+    def add(self, ids: Iterable[int]) -> None:
+        """Add ids of pending trials, unless they wait already."""
+        self._ids = list(dict.fromkeys([*self._ids, *ids]))
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Remove ids that are handed out, or were told."""
+        gone = set(ids)
+        self._ids = [id for id in self._ids if id not in gone]
+
+    def give(self, key: object, batch: list[Trial]) -> None:
+        """Note a batch that the ask with this key returns, and remove it from what waits."""
+        self.given[key] = (threading.get_ident(), batch)
+        self.remove(trial.id for trial in batch)
+
+
+def _runs(thread: int, key: object) -> bool:
+    """Whether the ask with this key is still at work in its thread."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_locals.get("key") is key:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def remove_from_queue(queue: list[Point], trials: Iterable[Trial]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.journal.format import decision_line, encode_float, encode_mapping, step_line
 from dsice.stopping import SupportsStop, decide
-from dsice.tuner.recorder import LineAndTrials, Recorder
+from dsice.tuner.recorder import LinesAndTrials, Recorder
 from dsice.typing import Curve, Record
 
 ReportedStep = tuple[int, int, float]
@@ -72,7 +72,7 @@ def _write(recorder: Recorder, reported: Sequence[ReportedStep]) -> None:
         lines.append(step_line(id, step, value))
     if lines:
         grown = [NewSteps(id, tuple(points)) for id, points in new.items()]
-        made: LineAndTrials = (lines, grown)
+        made: LinesAndTrials = (lines, grown)
         recorder.tell(lambda: made)
 
 
@@ -85,7 +85,7 @@ def _decided(recorder: Recorder, stopper: SupportsStop, reported: ReportedStep) 
     line = _decision(recorder, stopper, id, recorder.history[id].curve)
     if line is None:
         return False
-    made: LineAndTrials = ([line], [])
+    made: LinesAndTrials = ([line], [])
     recorder.tell(lambda: made)
     return bool(line["stop"])
 
@@ -105,7 +105,7 @@ def _many(recorder: Recorder, stopper: SupportsStop, reported: Sequence[Reported
             line = _decision(recorder, stopper, id, curve.points())
             lines += [] if line is None else [line]
     if lines:
-        made: LineAndTrials = (lines, [])
+        made: LinesAndTrials = (lines, [])
         recorder.tell(lambda: made)
     return list(dict.fromkeys(line["id"] for line in lines if line["stop"]))
 

@@ -6,7 +6,6 @@ budget and seed may change, and what changed is noted in the journal.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from dsice.history import History
 from dsice.journal.format import header_line, options_line
 from dsice.journal.loader import JournalLoader
 from dsice.journal.writer import Journal
+from dsice.tuner.asking import Handout
 from dsice.tuner.options import (
     Orphans,
     Rules,
@@ -46,8 +47,6 @@ class OpenStudy:
     ----------
     space, strategy, stopper, max_trials, seed
         As in `Tuner`.
-    history
-        All trials.
     """
 
     def _begin(
@@ -63,13 +62,13 @@ class OpenStudy:
         self.stopper = study.stopper
         self.max_trials = study.max_trials
         self.seed = study.seed
-        self.history = recorder.history
         self._recorder = recorder
-        self._mutex = threading.RLock()
+        self._mutex = recorder.mutex
         self._queue = [] if loaded is None else loaded.queue
         self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
         self._prepared = {} if loaded is None else loaded.preparations
-        self._again = [t.id for t in self.history.pending()] if orphans == "again" else []
+        pending = [t.id for t in self.history.pending()]
+        self._handout = Handout(pending if orphans == "again" else ())
 
     @classmethod
     def read(cls, journal: PathLike, *, rules: Rules = None) -> Self:
@@ -124,10 +123,15 @@ class OpenStudy:
         opened._begin(study, Recorder(history, writer), loader, orphans)
         return opened
 
+    @property
+    def history(self) -> History:
+        """All trials."""
+        return self._recorder.history
+
     @cached_property
     def runs(self) -> Runs:
         """Lost runs and preparations, for whoever launches trials."""
-        return Runs(self.history, self._recorder, self._mutex, self._lost_runs, self._prepared)
+        return Runs(self._recorder, self._lost_runs, self._prepared)
 
     @property
     def journal(self) -> Path | None:

@@ -6,15 +6,17 @@ disk, stays in hand and in a file of its own, and is written before anything tol
 
 from __future__ import annotations
 
-import signal
+import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from os import getpid
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from dsice.errors import DsiceWarning, JournalError
@@ -26,8 +28,29 @@ from dsice.journal.writer import Journal
 from dsice.trial import Trial
 from dsice.typing import Record
 
-LineAndTrials = tuple[Record | Sequence[Record], Sequence[Trial | NewSteps]]
-"""One line of the journal, or many, and the trials and steps that they bring into the history."""
+LinesAndTrials = tuple[Sequence[Record], Sequence[Trial | NewSteps]]
+"""Lines of the journal, and the trials and steps that they bring into the history."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Lines on their way into the journal, then the history.
+
+    Attributes
+    ----------
+    lines, trials
+        As in `LinesAndTrials`; the lines are written all or none.
+    start
+        The size of the journal before them.
+    then
+        Called when the trials are in the history. An exception may come at any line (Ctrl-C, a
+        signal), and then it is called once more: the second call must change nothing.
+    """
+
+    lines: Sequence[Record]
+    trials: Sequence[Trial | NewSteps]
+    start: int
+    then: Callable[[], object] | None
 
 
 @dataclass(frozen=True)
@@ -37,13 +60,16 @@ class HeldResult:
     Attributes
     ----------
     make
-        Makes its line and trials, as they follow from the history of the moment.
+        Makes its lines and trials, as they follow from the history of the moment.
     id
         The trial that was told; None for one that was added, and for a step.
+    then
+        Called with the trials when they are in the history, as `Entry.then`.
     """
 
-    make: Callable[[], LineAndTrials]
+    make: Callable[[], LinesAndTrials]
     id: int | None = None
+    then: Callable[[Sequence[Any]], object] | None = None
 
 
 @dataclass
@@ -65,9 +91,13 @@ class Unwritten:
         """Whether the end of that trial is in hand."""
         return any(result.id == id for result in self.results)
 
-    def forget(self, id: int) -> None:
-        """Drop the result of a trial that is told anew."""
-        self.results = [result for result in self.results if result.id != id]
+    def hold(self, new: HeldResult) -> None:
+        """Add a result; it replaces one that was told of the same trial before."""
+        self.results = [r for r in self.results if r.id is None or r.id != new.id] + [new]
+
+    def drop(self, written: HeldResult) -> None:
+        """Forget a result, which is in the journal now."""
+        self.results = [result for result in self.results if result is not written]
 
     def save(self, journal: Journal) -> str:
         """Write all results to a file, wherever there is room.
@@ -77,7 +107,7 @@ class Unwritten:
         str
             A sentence that says where they are.
         """
-        text = "".join(encode(line) + "\n" for r in self.results for line in _lines(r)).encode()
+        text = "".join(encode(line) + "\n" for r in self.results for line in r.make()[0]).encode()
         left = journal.content() if journal.gone else b""
         old = self.file
         name = f"{journal.path.name}.unwritten-{getpid()}.jsonl"
@@ -104,9 +134,8 @@ class Unwritten:
             f"process `dsice tell {journal.path} --from {self.file}` takes them"
         )
 
-    def clear(self) -> None:
-        """Forget all results, which are in the journal now, and remove the file."""
-        self.results = []
+    def remove_file(self) -> None:
+        """Remove the file of results that are in the journal now."""
         if self.file is not None:
             with suppress(OSError):
                 self.file.unlink(missing_ok=True)
@@ -126,11 +155,6 @@ def _written(file: Path, data: bytes) -> bool:
     return True
 
 
-def _lines(result: HeldResult) -> Sequence[Record]:
-    line = result.make()[0]
-    return [line] if isinstance(line, dict) else line
-
-
 class Recorder:
     """The writer of one history and its journal, if it has one.
 
@@ -147,10 +171,23 @@ class Recorder:
     def __init__(
         self, history: History, journal: Journal | None = None, *, read_from: Path | None = None
     ) -> None:
-        self.history = history
+        self.mutex = threading.RLock()
         self.journal = journal
+        self._history = history
         self._read_from = read_from
         self._unwritten = Unwritten()
+        self._entry: Entry | None = None
+
+    @property
+    def history(self) -> History:
+        """All trials: those that are in the journal, whatever interrupted the call that wrote them.
+
+        Where the journal cannot be read now, what the last call wrote may be missing.
+        """
+        if self._entry is not None:
+            with self.mutex, suppress(JournalError):
+                self.settle()
+        return self._history
 
     def check(self) -> None:
         """Raise JournalError for a history that is only looked at."""
@@ -160,37 +197,109 @@ class Recorder:
                 "Tuner(..., journal=...) to write it"
             )
 
-    def commit(self, line: Record | Sequence[Record], trials: Sequence[Trial | NewSteps]) -> None:
-        """Write a line, then remember its trials, with no Ctrl-C between the two."""
-        self.check()
-        with uninterrupted():
-            if self.journal is not None:
-                self.journal.append(*([line] if isinstance(line, dict) else line))
-            for trial in trials:
-                self.history.write(trial)
+    def commit(
+        self,
+        lines: Sequence[Record],
+        trials: Sequence[Trial | NewSteps],
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        """Write lines with one write, then take their trials into the history.
 
-    def tell(self, make: Callable[[], LineAndTrials], id: int | None = None) -> list[Trial]:
+        Parameters
+        ----------
+        lines, trials, then
+            As in `Entry`.
+
+        Raises
+        ------
+        JournalError
+            They cannot be written; nothing is recorded.
+        """
+        self.check()
+        self.settle()
+        start = 0
+        if self.journal is not None:
+            self.journal.begin()
+            start = self.journal.size
+        self._write(Entry(lines, trials, start, then))
+
+    def _write(self, entry: Entry) -> None:
+        self._entry = entry
+        if self.journal is not None:
+            self.journal.append(*entry.lines)
+        self._take_in(entry)
+
+    def settle(self) -> None:
+        """Complete or forget what an exception interrupted, by what the journal has of it.
+
+        Lines that are in the journal as a whole are taken into the history; otherwise nothing was
+        recorded.
+
+        Raises
+        ------
+        JournalError
+            The journal cannot be read, or is being written: a signal handler called.
+        """
+        entry = self._entry
+        if entry is None or (self.journal is not None and not self.journal.open):
+            return
+        if self._is_writing():
+            raise JournalError(
+                "the tuner was called by a signal handler while it was writing, and nothing of "
+                "that call was recorded; let the handler set a flag, and call when it has returned"
+            )
+        self._finish(entry)
+
+    def _finish(self, entry: Entry) -> None:
+        if self.journal is not None:
+            self.journal.settle()
+            if self.journal.size == entry.start:
+                self._entry = None
+                return
+        self._take_in(entry)
+
+    def _take_in(self, entry: Entry) -> None:
+        for trial in entry.trials:
+            self._history.write(trial)
+        if entry.then is not None:
+            entry.then()
+        self._entry = None
+
+    def _is_writing(self) -> bool:
+        """Whether this was called in the middle of writing, which only a signal handler can."""
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if frame.f_code in _WRITING and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back
+        return False
+
+    def tell(
+        self,
+        make: Callable[[], LinesAndTrials],
+        id: int | None = None,
+        then: Callable[[Sequence[Any]], object] | None = None,
+    ) -> Sequence[Any]:
         """Write something told, after what could not be written before.
 
         What cannot be written now stays in hand.
 
         Parameters
         ----------
-        make, id
+        make, id, then
             As in `HeldResult`.
 
         Returns
         -------
-        list of Trial
-            The trials that `make` gave.
+        sequence of Trial or NewSteps
+            What `make` gave.
         """
         self.check()
+        self.settle()
         if self.journal is not None and not self.journal.open:
             # It is closed, or belongs to another process: there is nothing to wait for.
             self.commit(*make())
-        if id is not None:
-            self._unwritten.forget(id)
-        self._unwritten.results.append(HeldResult(make, id))
+        self._unwritten.hold(HeldResult(make, id, then))
         return self._write_all()
 
     def has(self, id: int) -> bool:
@@ -203,26 +312,29 @@ class Recorder:
         return len(self._unwritten.results)
 
     def flush(self) -> None:
-        """Write what could not be written before."""
+        """Write what could not be written before, or was interrupted."""
+        self.settle()
         if self._unwritten.results and self.journal is not None and self.journal.open:
             self._write_all()
 
-    def _write_all(self) -> list[Trial]:
+    def _write_all(self) -> Sequence[Any]:
         """Write all results in hand, and return the trials of the last."""
-        results = self._unwritten.results
-        trials: Sequence[Trial | NewSteps] = []
+        trials: Sequence[Any] = []
         try:
-            while results:
-                # What is in the journal must not stay in hand, or it would be written again.
-                with uninterrupted():
-                    line, trials = results[0].make()
-                    self.commit(line, trials)
-                    del results[0]
+            while self._unwritten.results:
+                held = self._unwritten.results[0]
+                lines, trials = held.make()
+                self.commit(lines, trials, partial(self._written, held, trials))
         except JournalError as error:
             where = "" if self.journal is None else self._unwritten.save(self.journal)
             raise type(error)(f"{error}. {where}") from error
-        self._unwritten.clear()
-        return [trial for trial in trials if isinstance(trial, Trial)]
+        self._unwritten.remove_file()
+        return trials
+
+    def _written(self, held: HeldResult, trials: Sequence[Any]) -> None:
+        if held.then is not None:
+            held.then(trials)
+        self._unwritten.drop(held)
 
     def close(self) -> None:
         """Let go of the journal, after one more try to write what is in hand."""
@@ -234,21 +346,4 @@ class Recorder:
             self.journal.close()
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back to the end of the block; only the main thread ever gets it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):
-        yield
-        return
-    came: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *what: came.append(what))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if came:
-            handler(*came[0])
+_WRITING = (Recorder._write.__code__, Recorder._finish.__code__)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from dsice.history import History
 from dsice.journal.format import again_line, prepared_line
 from dsice.stopping import SupportsStop
 from dsice.trial import Trial
@@ -21,12 +19,8 @@ class Runs:
 
     Parameters
     ----------
-    history
-        All trials.
     recorder
-        Writes the journal.
-    mutex
-        The tuner's.
+        Has all trials and writes the journal.
     lost
         How often runs of each trial were lost, by id.
     preparations
@@ -35,15 +29,12 @@ class Runs:
 
     def __init__(
         self,
-        history: History,
         recorder: Recorder,
-        mutex: threading.RLock,
         lost: Counter[int],
         preparations: dict[str, str],
     ) -> None:
-        self._history = history
         self._recorder = recorder
-        self._mutex = mutex
+        self._mutex = recorder.mutex
         self._lost = lost
         self._preparations = preparations
 
@@ -78,8 +69,8 @@ class Runs:
             return record_steps(self._recorder, stopper, checked)
 
     def _checked(self, trial: Trial | int, step: int, value: float) -> ReportedStep:
-        id = telling.known_id(trial, self._history)
-        telling.require_pending(id, self._history, in_hand=self._recorder.has(id))
+        id = telling.known_id(trial, self._recorder.history)
+        telling.require_pending(id, self._recorder.history, in_hand=self._recorder.has(id))
         number = telling.whole(f"trial {id}: step", step)
         return id, number, telling.number(f"trial {id}: value of step {number}", value)
 
@@ -99,16 +90,17 @@ class Runs:
             It could not be written; nothing is recorded.
         """
         with self._mutex:
-            known = telling.known_trial(trial, self._history)
+            known = telling.known_trial(trial, self._recorder.history)
             telling.require_untold(known)
             self._recorder.flush()
-            self._recorder.commit(again_line(known.id, str(error)), [])
-            self._lost[known.id] += 1
+            lost = {known.id: self._lost[known.id] + 1}
+            line = again_line(known.id, str(error))
+            self._recorder.commit([line], [], lambda: dict.update(self._lost, lost))
             return self._lost[known.id]
 
     def losses(self, trial: Trial | int) -> int:
         """How often a run of that trial was lost and started again."""
-        return self._lost[telling.known_trial(trial, self._history).id]
+        return self._lost[telling.known_trial(trial, self._recorder.history).id]
 
     def prepared(self, name: str, directory: str | os.PathLike[str]) -> None:
         """Record that what trials depend on is ready: its name, and where it is.
@@ -125,8 +117,9 @@ class Runs:
         with self._mutex:
             place = telling.preparation_directory(name, directory)
             self._recorder.flush()
-            self._recorder.commit(prepared_line(name, place), [])
-            self._preparations[name] = place
+            new = {name: place}
+            line = prepared_line(name, place)
+            self._recorder.commit([line], [], lambda: self._preparations.update(new))
 
     @property
     def preparations(self) -> dict[str, str]:

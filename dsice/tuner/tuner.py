@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ from dsice.tuner.asking import (
 )
 from dsice.tuner.opening import OpenStudy, open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
-from dsice.tuner.recorder import LineAndTrials, Recorder
-from dsice.typing import PathLike
+from dsice.tuner.recorder import LinesAndTrials, Recorder
+from dsice.typing import PathLike, Point
 
 
 class Tuner(OpenStudy):
@@ -118,20 +119,31 @@ class Tuner(OpenStudy):
             The batch could not be written; nothing was asked.
         """
         n = whole("ask", "n", n, 1)
+        key = object()
         with self._mutex:
             self._recorder.check()
             self._recorder.flush()
-            if self._again:
-                handed, self._again = self._again[:n], self._again[n:]
-                return [self.history[id] for id in handed]
-            left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
-            batch = next_trials(
-                left, self._queue, self.strategy, self.space, self.history, self._stream
-            )
-            if batch:
-                self._recorder.commit(ask_line(batch, batch[0].round), batch)
-                remove_from_queue(self._queue, batch)
-            return batch
+            waiting = self._handout.ids(self._recorder)
+            if waiting:
+                self._handout.give(key, [self.history[id] for id in waiting[:n]])
+            else:
+                self._ask_anew(key, n)
+        return self._handout.given.pop(key)[1]
+
+    def _ask_anew(self, key: object, n: int) -> None:
+        left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
+        batch = next_trials(
+            left, self._queue, self.strategy, self.space, self.history, self._stream
+        )
+        if not batch:
+            self._handout.give(key, [])
+            return
+
+        def then() -> None:
+            self._handout.give(key, batch)
+            remove_from_queue(self._queue, batch)
+
+        self._recorder.commit([ask_line(batch, batch[0].round)], batch, then)
 
     def confirm(self, k: int) -> list[Trial]:
         """Ask for the `k` best points once more, one stage above the goal's (a full training).
@@ -152,8 +164,9 @@ class Tuner(OpenStudy):
             self._recorder.flush()
             batch = next_confirmations(k, self.strategy, self.space, self.history)
             if batch:
-                self._recorder.commit(ask_line(batch, None), batch)
-                self._again += [trial.id for trial in batch]
+                ids = [trial.id for trial in batch]
+                line = ask_line(batch, None)
+                self._recorder.commit([line], batch, lambda: self._handout.add(ids))
             return batch
 
     @property
@@ -234,8 +247,7 @@ class Tuner(OpenStudy):
             report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
             at = time.time()
             done = report.finish(known, self.history)
-            self.adopt(done.id)
-            self._recorder.tell(lambda: (tell_line(done, at), [done]), done.id)
+            self._recorder.tell(lambda: ([tell_line(done, at)], [done]), done.id)
         report.warn(done)
         return done
 
@@ -260,15 +272,15 @@ class Tuner(OpenStudy):
             report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
             at = time.time()
 
-            def make() -> LineAndTrials:
+            def make() -> LinesAndTrials:
                 # Its id and repeat follow from the history when it is written.
                 new = telling.added_trial(params, self.space, self.history)
                 trial = report.finish(new, self.history)
-                return add_line(trial, at), [trial]
+                return [add_line(trial, at)], [trial]
 
             make()  # what is wrong shows before anything is kept
-            done = self._recorder.tell(make)[0]
-            remove_from_queue(self._queue, [done])
+            then = partial(remove_from_queue, self._queue)
+            done: Trial = self._recorder.tell(make, then=then)[0]
         report.warn(done)
         return done
 
@@ -293,7 +305,10 @@ class Tuner(OpenStudy):
                 raise TellError(
                     f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded"
                 )
-            self._recorder.commit(enqueue_line(point), [])
+            self._recorder.commit([enqueue_line(point)], [], lambda: self._enqueue(point))
+
+    def _enqueue(self, point: Point) -> None:
+        if point not in self._queue:
             self._queue.append(point)
 
     def step(self, trial: Trial | int, step: int, value: float) -> bool:
@@ -334,13 +349,12 @@ class Tuner(OpenStudy):
     def orphans(self) -> list[Trial]:
         """Pending trials of an earlier coordinator that the next asks hand out again."""
         with self._mutex:
-            return [self.history[id] for id in self._again]
+            return [self.history[id] for id in self._handout.ids(self._recorder)]
 
     def adopt(self, id: int) -> None:
         """Take over an orphan whose run is followed again; the next asks do not hand it out."""
         with self._mutex:
-            if id in self._again:
-                self._again.remove(id)
+            self._handout.remove([id])
 
     @property
     def finished(self) -> bool:

@@ -145,20 +145,27 @@ def test_what_cannot_be_written_is_not_remembered_and_works_later(
         ) > len(before)
 
 
-def test_an_interrupt_in_the_middle_of_a_write_leaves_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("written", [0, 10, None], ids=["none", "part", "whole"])
+def test_what_an_interrupt_left_of_a_line_is_found_out_before_anything_is_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch, written: int | None
 ) -> None:
-    tuner = Tuner(small(), Grid(), journal=path)
+    tuner, write = Tuner(small(), Grid(), journal=path), os.write
     data = path.read_bytes()
 
-    def interrupted(fd: int) -> None:
+    def interrupted(fd: int, data: bytes) -> int:
+        write(fd, data[:written])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", interrupted)
+        patch.setattr(os, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            tuner.ask()
-    assert path.read_bytes() == data and len(tuner.history) == 0
+            tuner.ask(2)
+    assert len(tuner.history) == (2 if written is None else 0)
+    assert path.read_bytes().startswith(data) and path.read_bytes().endswith(b"\n")
+    assert [t.id for t in tuner.ask(2)] == [0, 1]  # also those that nobody was handed
+    assert path.read_bytes().count(b"\n") == data.count(b"\n") + 1
+    tuner.close()
+    assert state(Tuner.read(path)) == state(tuner)
 
 
 def test_a_file_removed_or_replaced_underneath_stops_the_writer(path: Path) -> None:

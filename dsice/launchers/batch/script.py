@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.checks import texts
-from dsice.errors import OptionError
+from dsice.errors import LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
 from dsice.launchers.batch.record import JobRecord
@@ -205,7 +205,7 @@ class ScriptWriter:
         jobs
             The members of each job, which run at the same time.
         """
-        head = [line.format(name=name, log=log) for line in self.scheduler.header]
+        head = [_header_line(self.scheduler, line, name, log) for line in self.scheduler.header]
         head += self.lines
         if len(jobs) > 1:
             head.append(self.scheduler.array.format(last=len(jobs) - 1))
@@ -262,6 +262,25 @@ class ScriptWriter:
         return f"dsice_watched {shlex.quote(str(mark))} env {' '.join(variables)} \\\n    {call}"
 
 
+def _header_line(scheduler: Scheduler, line: str, name: str, log: Path) -> str:
+    """A line of the scheduler's that may name the job and its log.
+
+    Raises
+    ------
+    LaunchError
+        The path has a line break or a backslash, which no quotes keep.
+    """
+    path = str(log).replace("%", scheduler.percent)
+    if "{log}" in line and (len(path.splitlines()) > 1 or "\\" in path):
+        raise LaunchError(
+            f"the directory {str(log.parent.parent)!r} has a line break or a backslash in its "
+            "name, which no job script can hold; give another directory="
+        )
+    if '"{log}"' in line:
+        path = path.replace('"', '\\"')
+    return line.format(name=name, log=path)
+
+
 def resource_lines(
     scheduler: Scheduler, resources: Mapping[str, Any], timeout: float | None
 ) -> list[str]:
@@ -304,9 +323,12 @@ def _line(scheduler: Scheduler, name: object, value: object) -> str:
         bare = name if option else f"--{name}"
         return scheduler.option.format(name=bare, value="").rstrip()
     text = str(value)
-    if option and any(c.isspace() for c in text):
-        text = f'"{text}"'
-    return (scheduler.option if option else scheduler.resource).format(name=name, value=text)
+    template = scheduler.option if option else scheduler.resource
+    # a template, or the user, may have quoted it already
+    quoted = '"' in template or (len(text) > 1 and text[0] == text[-1] and text[0] in "\"'")
+    if any(c.isspace() for c in text) and not quoted:
+        text = '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+    return template.format(name=name, value=text)
 
 
 def wall_time(seconds: float) -> str:

@@ -18,9 +18,10 @@ from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
-from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
+from dsice.launchers.machine import ExitInfo
+from dsice.launchers.outcome import CurveReader, result_of, tail
 from dsice.launchers.program import Helper, Program
-from dsice.launchers.standalone import _call, _supervise
+from dsice.launchers.standalone import _call, _processes, _seldom, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _STUDY = "study.json"
@@ -51,7 +52,11 @@ class BatchDirectory:
         self.path = path
         self.ended = path / ENDED
         self.jobs = path / JOBS
-        self.supervise = Helper(path / BIN, "supervise.py", Path(_supervise.__file__))
+        self.supervise = Helper(
+            path / BIN,
+            "supervise.py",
+            *(Path(str(m.__file__)) for m in (_supervise, _processes, _seldom)),
+        )
         self.call = Helper(path / BIN, "call.py", Path(_call.__file__))
         self.study = ""
         self.is_open = False

@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import flag
 from dsice.errors import LaunchError
 from dsice.journal.files import check_private
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import NO_DIRECTORY, PREPARED, Job, Launcher, Result, Step
+from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
+from dsice.launchers.elsewhere import Whereabouts
+from dsice.launchers.local import elsewhere
+from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
-from dsice.launchers.local.process import Home, TrialProcess, wait
+from dsice.launchers.local.process import Home, TrialProcess, environment, not_started, wait
 from dsice.launchers.program import Program, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
@@ -63,6 +67,11 @@ class Local(Launcher):
         How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot):
         trials are bound to them (Linux), and ``OMP_NUM_THREADS`` and its like are set to their
         number unless `env` says otherwise.
+    restart_elsewhere
+        What `attach` does with a trial that an earlier coordinator started on another machine and
+        that may still run there. False: it is followed from here, and started again once it is
+        dead: it gave no sign of life for 3 minutes, or its scheduler's job has ended. True: it is
+        started again at once; what runs there is ended when it notices, within 10 seconds or so.
 
     Raises
     ------
@@ -98,6 +107,7 @@ class Local(Launcher):
         stop_grace: float = 5.0,
         gpus: int | Sequence[int | str] | None = None,
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
+        restart_elsewhere: bool = False,
     ) -> None:
         self._pinning: Pinning | None = None
         if gpus is not None or cpus_per_trial is not None:
@@ -110,6 +120,7 @@ class Local(Launcher):
         self._grace = base.seconds("Local", "grace", grace, least=0.0)
         self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
         self._env = base.variables("Local", env)
+        self._restart_elsewhere = flag("Local", "restart_elsewhere", restart_elsewhere)
         self._program = program_of(program)
         self._home = Home(directory)
         self._running: dict[int, TrialProcess] = {}
@@ -141,23 +152,49 @@ class Local(Launcher):
         LaunchError
             More jobs than free slots, an id that is running already, a placeholder without a
             parameter, a parameter that JSON cannot keep, a directory that cannot be used; nothing
-            has been started then.
+            has been started then. What the machine lacks for the moment (room on the disk,
+            processes, file handles) is no error: `collect` returns such a job as ``unstarted``.
         """
         self._check(jobs)
-        home = self._open()
         try:
-            check_private(home)
-            starts = [self._start_of(job, home) for job in jobs]
-        except OSError as error:
-            raise LaunchError(f"directory {home} cannot be written to: {error}") from error
+            with trial_directory.strictly():
+                self._submit(jobs)
+        except (OSError, MemoryError) as error:
+            begun = {*self._running, *(result.id for result in self._ready)}
+            left = [job for job in jobs if job.id not in begun]
+            self._ready += [not_started(job, error, self._host) for job in left]
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        home = self._open()
+        check_private(home)
+        starts = [self._start_of(job, home) for job in jobs]
+        away = {job.id: self._away(directory) for job, _, directory, _ in starts}
         for job, work, directory, arguments in starts:
             parent = trial_directory.parent_directory(directory, job)
             if parent is not None and not parent.is_dir():
-                reason = trial_directory.no_checkpoint(parent)
-                where = {"host": self._host}
-                self._ready.append(Result(job.id, "failed", error=reason, where=where))
+                self._fail(job, trial_directory.no_checkpoint(parent))
+            elif who := away[job.id]:
+                self._wait_for(who, job, work, directory)
             else:
                 self._start(job, work, directory, arguments)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self._ready.append(Result(job.id, "failed", error=reason, where={"host": self._host}))
+
+    def _away(self, directory: Path) -> Whereabouts | None:
+        """Who may work in a directory on another machine, and has to end first."""
+        if self._restart_elsewhere or not directory.exists():
+            return None
+        return elsewhere.find(directory)
+
+    def _wait_for(self, who: Whereabouts, job: Job, work: Program, directory: Path) -> None:
+        """Let a job wait until the trial on another machine that has its directory has ended."""
+        old = trial_directory.Submission(who.token, work.name, self._free_slot(), time.time())
+        trial = TrialElsewhere(
+            job, directory, old, who, function=work.function, grace=self._grace, wanted=False
+        )
+        self._running[job.id] = trial
+        elsewhere.say_waiting([trial])
 
     def _start_of(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
         """What starting a job needs; what is wrong with it is found before any job starts."""
@@ -173,57 +210,28 @@ class Local(Launcher):
         base.check_startable(jobs, self._running, self._capacity - len(self._running), self._slots)
 
     def _start(self, job: Job, work: Program, directory: Path, arguments: list[str]) -> None:
-        taken = {trial.submission.slot for trial in self._running.values()}
-        slot = next(i for i in itertools.count() if i not in taken)
-        queued = time.time()
+        slot = self._free_slot()
+        pinned = {} if self._pinning is None else self._pinning.variables(slot)
+        cpus = () if self._pinning is None else self._pinning.cores(slot)
         try:
             submission = trial_directory.make(directory, job, work.name, slot)
             trial = TrialProcess(
                 job.id, directory, submission, function=work.function, grace=self._grace
             )
             self._running[job.id] = trial
-            environment = self._environment(job, directory, slot)
-            cpus = () if self._pinning is None else self._pinning.cores(slot)
-            trial.start(
-                arguments,
-                environment,
-                timeout=self._timeout,
-                lifeline=self._home.lifeline,
-                cpus=cpus,
-            )
-        except OSError as error:
-            # no memory or processes left, disk full: the machine's fault, and the others go on
+            variables = environment(job, directory, slot, {**pinned, **self._env})
+            lifeline = self._home.lifeline
+            trial.start(arguments, variables, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
+        except (OSError, MemoryError) as error:
             self._running.pop(job.id, None)
-            reason = f"the trial could not be started in {directory}: {type(error).__name__}"
-            self._ready.append(
-                Result(
-                    job.id,
-                    "lost",
-                    error=f"{reason}: {error}",
-                    times=(queued, None, None),
-                    where={"host": self._host},
-                )
-            )
+            self._ready.append(not_started(job, error, self._host))
+
+    def _free_slot(self) -> int:
+        taken = {trial.submission.slot for trial in self._running.values()}
+        return next(i for i in itertools.count() if i not in taken)
 
     def _program_of(self, job: Job) -> Program:
         return self._program if job.work is None else program_of(job.work)
-
-    def _environment(self, job: Job, directory: Path, slot: int) -> dict[str, str]:
-        """Environment of a trial; what is prepared for this process is not for its trials."""
-        inherited = {k: value for k, value in os.environ.items() if not k.startswith(PREPARED)}
-        parent = trial_directory.parent_directory(directory, job)
-        variables: dict[str, str | None] = {
-            **inherited,
-            **({} if self._pinning is None else self._pinning.variables(slot)),
-            "DSICE_PARENT_DIR": None if parent is None else str(parent),
-            **self._env,
-            **job.variables,
-            "DSICE_TRIAL": trial_directory.directory_name(job.id, job.kind),
-            "DSICE_DIR": str(directory),
-            "DSICE_STAGE": str(job.stage),
-            "DSICE_SLOT": str(slot),
-        }
-        return {name: value for name, value in variables.items() if value is not None}
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Take over those of `jobs` that an earlier coordinator started in the same directory.
@@ -231,33 +239,52 @@ class Local(Launcher):
         A job counts only if id, parameters, stage, parent and program are the same. One that runs
         is recognised by the pid and the birth of its supervisor; one that ended meanwhile is in the
         next `collect`, with its whole learning curve. What is neither is left out, to be submitted
-        again.
+        again. One that may run on another machine is taken over, too, with a warning that says
+        where it runs (see `restart_elsewhere`).
+
+        Raises
+        ------
+        LaunchError
+            dsice 0.1.0 started a trial on another machine, where it may still run: that cannot be
+            seen; nothing was taken over.
+        OSError
+            What an earlier coordinator left cannot be read now; nothing was taken over.
         """
         if self._home.given is None or not self._home.given.is_dir():
             return []
         self._check([])
         home = self._open()
-        found = [job.id for job in jobs if job.id not in self._running and self._attach(job, home)]
+        found = {}
+        with trial_directory.strictly():
+            for job in jobs:
+                trial = self._attached(job, home) if job.id not in self._running else None
+                if trial is not None:
+                    found[job.id] = trial
+        self._running.update(found)
+        away = [trial for trial in found.values() if isinstance(trial, TrialElsewhere)]
+        if away:
+            elsewhere.say_waiting(away)
         # more than slots, where they were started when there were more slots
         self._capacity = max(self._capacity, len(self._running))
-        return found
+        return list(found)
 
-    def _attach(self, job: Job, home: Path) -> bool:
+    def _attached(self, job: Job, home: Path) -> TrialProcess | None:
         work = self._program_of(job)
         directory = home / trial_directory.directory_name(job.id, job.kind)
         submission = trial_directory.find_submission(directory, job, work.name)
         if submission is None:
-            return False
+            return None
         # in this order: the trial may end in between
         process = trial_directory.supervisor(directory)
-        if process is None and not trial_directory.has_result(directory, submission.token):
-            return False
-        trial = TrialProcess(
-            job.id, directory, submission, function=work.function, grace=self._grace
-        )
-        trial.adopt(process, self._timeout)
-        self._running[job.id] = trial
-        return True
+        away = self._away(directory) if process is None else None
+        function, grace = work.function, self._grace
+        if process or trial_directory.has_result(directory, submission.token):
+            trial = TrialProcess(job.id, directory, submission, function=function, grace=grace)
+            trial.adopt(process, self._timeout)
+            return trial
+        if away is None or away.token != submission.token:
+            return None
+        return TrialElsewhere(job, directory, submission, away, function=function, grace=grace)
 
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """What happened since the last call: the steps and results of the trials, steps first.
@@ -281,11 +308,26 @@ class Local(Launcher):
     def _look(self) -> None:
         """Collect the steps and the results that there are by now."""
         for trial in list(self._running.values()):
-            over = trial.over()  # first: a trial that is over writes no step after the next line
-            self._ready.extend(trial.curve.new_steps(len(self._running)))
-            if over and not trial.curve.behind:
-                self._ready.append(self._result(trial))
-                del self._running[trial.id]
+            try:
+                with trial_directory.strictly():
+                    self._look_at(trial)
+            except OSError as error:  # its files cannot be read now
+                result = trial.unreadable(error, self._host)
+                if result is not None:
+                    self._ready.append(result)
+                    del self._running[trial.id]
+
+    def _look_at(self, trial: TrialProcess) -> None:
+        over = trial.over()  # first: a trial that is over writes no step after the next line
+        self._ready.extend(trial.curve.new_steps(len(self._running)))
+        if over and isinstance(trial, TrialElsewhere) and trial.starts:
+            start = self._start_of(trial.job, trial.directory.parent)
+            del self._running[trial.id]
+            elsewhere.say_again(trial)
+            self._start(*start)
+        elif over and not trial.curve.behind:
+            self._ready.append(self._result(trial))
+            del self._running[trial.id]
 
     def _result(self, trial: TrialProcess) -> Result:
         result = trial.result(self._timeout, self._host)
@@ -299,7 +341,8 @@ class Local(Launcher):
         `dsice.step` returns True in it from now on. A trial that has called it has `stop_grace`
         seconds to end by itself, and its value so far is in the result; then it gets SIGTERM, and
         after `grace` seconds SIGKILL. Others get SIGTERM at once. For a trial that ended by itself
-        a moment before, the result is its own; an id that is not running is ignored.
+        a moment before, the result is its own; an id that is not running is ignored. One on another
+        machine sees that it is to end within 10 seconds.
         """
         trial = self._running.get(id)
         if trial is not None and not trial.cancelled:
@@ -309,6 +352,8 @@ class Local(Launcher):
 
     def stop(self, ids: Sequence[int]) -> list[int]:
         """End trials that any coordinator runs in this directory; those that ran.
+
+        One on another machine ends within 10 seconds or so.
 
         The coordinator that follows them, now or later, records them as ``stopped``.
         """
@@ -321,13 +366,16 @@ class Local(Launcher):
                 trial_directory.ask_to_stop(directory)
                 trial_directory.end_supervisor(directory)
                 found.append(id)
+            elif directory.is_dir() and elsewhere.lives(directory):
+                trial_directory.end_by_word(directory)
+                found.append(id)
         return found
 
     def close(self) -> None:
         """End all running trials and tidy up; a second call does nothing.
 
         A trial that ends by this has no result: a launcher that attaches later leaves it out, so
-        that it is run again.
+        that it is run again. Trials on other machines are left alone.
         """
         if os.getpid() != self._owner:  # a fork of the coordinator: the trials are not its own
             return
@@ -342,14 +390,13 @@ class Local(Launcher):
         while self._running:
             for trial in list(self._running.values()):
                 if trial.over():
-                    trial.sweep()
+                    with contextlib.suppress(OSError):
+                        trial.sweep()
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
     def _open(self) -> Path:
         """The directory of the trials' directories, taken at the first need."""
         if self._home.path is None:
-            self._home.open()
             atexit.register(self.close)
-        assert self._home.path is not None
-        return self._home.path
+        return self._home.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import shutil
@@ -16,13 +17,23 @@ from pathlib import Path
 from dsice.errors import LaunchError
 from dsice.journal.files import make_private, open_regular
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import Result
+from dsice.launchers.base import PREPARED, Job, Result
+from dsice.launchers.machine import ExitInfo
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import is_function_file, script
+from dsice.launchers.standalone._seldom import PATIENCE, disk_fault
 from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
 _PATIENCE = 3.0  # seconds beyond limit and grace after which a mute supervisor is killed
+_HOPELESS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of this process
 
 
@@ -63,6 +74,7 @@ class TrialProcess:
         self._looked = 0.0
         self._kill_at: float | None = None
         self._end_at: float | None = None
+        self._unreadable_since: float | None = None
         self.cancelled = False
 
     def start(
@@ -139,7 +151,7 @@ class TrialProcess:
         if self._end_at is not None and time.monotonic() > self._end_at:
             self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
-            self.kill()
+            self._kill_overdue()
         if self._child is not None:
             ended = self._child.poll() is not None
             if ended and self._bell is not None:
@@ -151,7 +163,16 @@ class TrialProcess:
         if time.monotonic() - self._looked < _LOOK:
             return False
         self._looked = time.monotonic()
-        return not processes.alive(*self._adopted)
+        try:
+            return not processes.alive(*self._adopted)
+        except OSError:  # no file handle left: look again
+            return False
+
+    def _kill_overdue(self) -> None:
+        """Kill the supervisor, unless it waits for a full disk to take its record."""
+        waited = time.monotonic() - (self._kill_at or 0.0)
+        if self.cancelled or waited > PATIENCE or not disk_fault(str(self.directory)):
+            self.kill()
 
     def kill(self) -> None:
         """Kill the supervisor and everything that carries its nonce."""
@@ -161,7 +182,8 @@ class TrialProcess:
         if self._child is not None:
             self._child.wait()
         self._looked = 0.0
-        processes.sweep({self.submission.token})
+        with contextlib.suppress(OSError):
+            processes.sweep({self.submission.token})
 
     def cancel(self, patience: float) -> None:
         """End the trial: after `patience` seconds if it has called `dsice.step`, else now."""
@@ -187,7 +209,7 @@ class TrialProcess:
     def result(self, timeout: float | None, host: str) -> Result:
         """The result of a trial that is over, whose time limit was `timeout` seconds."""
         self.sweep()
-        info = outcome.ExitInfo(
+        info = ExitInfo(
             self.id,
             self.directory,
             self.submission,
@@ -195,8 +217,19 @@ class TrialProcess:
             timeout,
             self.supervisor(),
             self.overdue,
+            self.cancelled,
+            None if self._child is None else self._child.returncode,
         )
         return outcome.result_of(info, host)
+
+    def unreadable(self, error: OSError, host: str) -> Result | None:
+        """The result of a trial whose files cannot be read; None: look again later."""
+        now = time.monotonic()
+        self._unreadable_since = self._unreadable_since or now
+        if now - self._unreadable_since < PATIENCE:
+            return None
+        reason = f"its files in {self.directory} cannot be read: {error}"
+        return Result(self.id, "lost", error=reason, where={"host": host})
 
     def sweep(self) -> None:
         """End what is left of a trial whose supervisor was killed, since nobody else does."""
@@ -207,6 +240,38 @@ class TrialProcess:
         """Let `poll` wake up when the supervisor ends, where the system can do that."""
         if self._bell is not None:
             poll.register(self._bell, select.POLLIN)
+
+
+def not_started(job: Job, error: BaseException, host: str) -> Result:
+    """The result of a job that the machine could not start."""
+    reason = f"the trial could not be started: {type(error).__name__}: {error}"
+    times = (time.time(), None, None)
+    return Result(job.id, "unstarted", error=reason, times=times, where={"host": host})
+
+
+def environment(
+    job: Job, directory: Path, slot: int, own: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Environment of a trial; what is prepared for this process is not for its trials.
+
+    Parameters
+    ----------
+    own
+        Variables of the launcher; None removes one.
+    """
+    inherited = {k: value for k, value in os.environ.items() if not k.startswith(PREPARED)}
+    parent = trial_directory.parent_directory(directory, job)
+    variables: dict[str, str | None] = {
+        **inherited,
+        "DSICE_PARENT_DIR": None if parent is None else str(parent),
+        **own,
+        **job.variables,
+        "DSICE_TRIAL": trial_directory.directory_name(job.id, job.kind),
+        "DSICE_DIR": str(directory),
+        "DSICE_STAGE": str(job.stage),
+        "DSICE_SLOT": str(slot),
+    }
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def wait(trials: Iterable[TrialProcess], seconds: float) -> None:
@@ -257,25 +322,33 @@ class Home:
         """Handle whose end ends the trials; None: they outlive this process."""
         return self._lifeline.reader if self._lifeline else None
 
-    def open(self) -> None:
+    def open(self) -> Path:
         """Make the directory, where it is not there, and take it for this process.
 
         Raises
         ------
         LaunchError
             It cannot be used, another launcher uses it, or other users can write there.
+        OSError
+            It cannot be used now: the disk is full, no file handle is left.
         """
+        if self.path is not None:
+            return self.path
         if self.given is None:
-            self.path, self._lifeline = Path(tempfile.mkdtemp(prefix="dsice-")), Lifeline()
-            return
+            self._lifeline = self._lifeline or Lifeline()
+            self.path = Path(tempfile.mkdtemp(prefix="dsice-"))
+            return self.path
         try:
             make_private(self.given)
             self._lock = trial_directory.lock(self.given)
         except OSError as error:
+            if error.errno not in _HOPELESS:
+                raise
             raise LaunchError(
                 f"directory {self.given} cannot be used: {error}; give one that can be written to"
             ) from None
         self.path = self.given
+        return self.path
 
     def keep(self, directory: Path) -> None:
         """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""
@@ -296,11 +369,12 @@ class Home:
         if self.given is None and not self._kept:
             shutil.rmtree(path, ignore_errors=True)
             return
-        for entry in list(path.iterdir()):
-            if entry.is_file() and is_function_file(entry):
-                entry.unlink(missing_ok=True)
-            elif self.given is None and entry not in self._kept:
-                shutil.rmtree(entry, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it has vanished, or cannot be read now
+            for entry in list(path.iterdir()):
+                if entry.is_file() and is_function_file(entry):
+                    entry.unlink(missing_ok=True)
+                elif self.given is None and entry not in self._kept:
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
 class Lifeline:

@@ -98,7 +98,7 @@ def insist(
         if time.monotonic() - began > patience or told_to_end(pause):
             return False
         try:
-            write("" if absent else str(reason.strerror))
+            write(str(reason.strerror))
         except OSError as problem:
             error = problem
         else:

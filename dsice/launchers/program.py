@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import pickle
@@ -332,23 +331,16 @@ def script(module: str, *options: str) -> list[str]:
 
 
 def interpreter() -> str:
-    """The Python that runs this process.
+    """The Python that runs this process; whether it is there is seen when it is started.
 
     Raises
     ------
     LaunchError
         It is unknown.
-    OSError
-        It is not there now, or cannot be run: its file system does not answer, or it is just being
-        installed.
     """
     if not sys.executable:
         raise LaunchError(
             "the Python interpreter is unknown (sys.executable is empty): no trial can be started"
-        )
-    if not os.access(sys.executable, os.X_OK):
-        raise FileNotFoundError(
-            errno.ENOENT, "the Python interpreter is not there or cannot be run", sys.executable
         )
     return sys.executable
 

@@ -142,7 +142,7 @@ class TrialElsewhere(TrialProcess):
 class _NoCurve(CurveReader):
     """The curve of a trial that nobody wants."""
 
-    def new_steps(self) -> list[Step]:
+    def new_steps(self, among: int = 1) -> list[Step]:
         return []
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
+from dsice.launchers.base import passable
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED
 
+_LEAST = 4096  # bytes of a command that may be too long
 _LACKING = (errno.ENOSPC, errno.EDQUOT, errno.ENFILE)
 # of a program that was told so, in the words of the system and of shells
 _LACKING_WORDS = re.compile(
@@ -101,6 +104,50 @@ def fault(found: Mapping[str, Any], info: ExitInfo, stderr: str) -> str:
         return os.strerror(number) if number in _LACKING else ""
     words = _LACKING_WORDS.search(stderr)
     return words[0] if words else ""
+
+
+def unpassable(
+    error: BaseException, params: Mapping[str, Any], arguments: Sequence[str]
+) -> str | None:
+    """Why a program could not be given its parameters, which is no fault of the machine.
+
+    Parameters
+    ----------
+    error
+        What starting it raised.
+    params, arguments
+        The parameters, and the words of the command that holds them.
+
+    Returns
+    -------
+    str or None
+        The reason; None: something else is wrong.
+
+    Raises
+    ------
+    LaunchError
+        The environment is too large for any program.
+    """
+    advice = "let the program read it from $DSICE_DIR/params.json"
+    if isinstance(error, ValueError):
+        for name, value in params.items():
+            if not passable(str(value)):
+                return f"no command line can hold the value {value!r} of {name!r}; {advice}"
+        return None
+    if not isinstance(error, OSError) or error.errno != errno.E2BIG:
+        return None
+    size = sum(len(os.fsencode(word)) for word in arguments)
+    around = sum(len(name) + len(value) for name, value in os.environb.items())
+    if size < max(around, _LEAST):
+        raise LaunchError(
+            f"no program can be started, for its environment is too large ({around} bytes): "
+            "unset variables that it does not need"
+        )
+    longest = max(params, key=lambda name: len(str(params[name])), default="")
+    return (
+        f"the command is {size} bytes long with the trial's parameters, more than a command line "
+        f"can hold; the longest is {longest!r}: {advice}"
+    )
 
 
 def too_long(info: ExitInfo) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.journal.files import make_private, replace_file
+from dsice.launchers.base import passable
 
 _FILE_PREFIX = "function-"
 _STANDARD = """\
@@ -159,6 +160,8 @@ class ShellProgram:
             raise OptionError(
                 "program must be a Python function or a shell command, got an empty string"
             )
+        if not passable(text):
+            raise OptionError(f"no command line can hold a NUL or half a surrogate pair: {text!r}")
         self._command = Command.parse(text)
         self._warned = False
         self.name = text

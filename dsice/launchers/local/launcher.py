@@ -222,9 +222,9 @@ class Local(Launcher):
             variables = environment(job, directory, slot, {**pinned, **self._env})
             lifeline = self._home.lifeline
             trial.start(arguments, variables, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, ValueError) as error:
             self._running.pop(job.id, None)
-            self._ready.append(not_started(job, error, self._host))
+            self._ready.append(not_started(job, error, self._host, arguments))
 
     def _free_slot(self) -> int:
         taken = {trial.submission.slot for trial in self._running.values()}

@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dsice.checks import wrong
 from dsice.errors import LaunchError
 from dsice.journal.files import make_private, open_regular
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import PREPARED, Job, Result
-from dsice.launchers.machine import ExitInfo
+from dsice.launchers.base import PREPARED, Job, Result, passable
+from dsice.launchers.machine import ExitInfo, unpassable
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import is_function_file, script
 from dsice.launchers.standalone._seldom import PATIENCE, disk_fault
@@ -242,11 +243,16 @@ class TrialProcess:
             poll.register(self._bell, select.POLLIN)
 
 
-def not_started(job: Job, error: BaseException, host: str) -> Result:
-    """The result of a job that the machine could not start."""
-    reason = f"the trial could not be started: {type(error).__name__}: {error}"
-    times = (time.time(), None, None)
-    return Result(job.id, "unstarted", error=reason, times=times, where={"host": host})
+def not_started(job: Job, error: BaseException, host: str, arguments: Sequence[str] = ()) -> Result:
+    """The result of a job that could not be started: the machine's fault, or that of a value."""
+    value = unpassable(error, job.params, arguments)
+    if value is None and not isinstance(error, (OSError, MemoryError)):
+        raise error
+    reason = value or f"the trial could not be started: {type(error).__name__}: {error}"
+    state = "failed" if value else "unstarted"
+    return Result(
+        job.id, state, error=reason, times=(time.time(), None, None), where={"host": host}
+    )
 
 
 def environment(
@@ -311,6 +317,8 @@ class Home:
     """
 
     def __init__(self, given: str | os.PathLike[str] | None) -> None:
+        if given is not None and not passable(os.fspath(given)):
+            raise wrong("Local", "directory", given, "a path that the system can hold")
         self.given = None if given is None else Path(given).absolute()
         self.path: Path | None = None
         self._lock: int | None = None

@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 
 from dsice.errors import LockedError, OptionError
-from dsice.launchers.base import Job, Launcher, Result
+from dsice.launchers.base import Launcher, Result, Study
+from dsice.launchers.trial_directory import check_home
+from dsice.running.options import job_of
 from dsice.study.file import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -45,8 +47,11 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
     """
     study = read_study(file)
     with contextlib.chdir(study.folder):
-        trials = _chosen(Tuner.read(study.journal), ids)
+        found = Tuner.read(study.journal)
+        trials = _chosen(found, ids)
         launcher = study.launcher()
+        if launcher.directory is not None:
+            check_home(launcher.directory, Study(found.identity, str(study.journal.resolve())))
         ended = launcher.stop([trial.id for trial in trials])
         print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
         try:
@@ -86,10 +91,7 @@ def _record(tuner: Tuner, launcher: Launcher, trials: Sequence[Trial]) -> int:
     int
         How many were told.
     """
-    prepared = tuner.preparations
-    jobs = [
-        Job(t.id, dict(t.params), parent=t.parent, stage=t.stage, prepared=prepared) for t in trials
-    ]
+    jobs = [job_of(tuner, trial, tuner.preparations) for trial in trials]
     waiting = set(launcher.attach(jobs)) if jobs else set()
     until = time.monotonic() + _PATIENCE
     told = 0

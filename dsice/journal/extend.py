@@ -142,6 +142,7 @@ class SpaceMapping:
         """Lines of the journal for the new space; what is unknown stays as it is."""
         header = dict(reader.header or {})
         before = {"at": time.time(), "space": header["space"], "given": self._given}
+        before["identity"] = reader.identity  # that of the first line as it was at first
         header |= {"space": self._new.to_dict(), "extended": [*header.get("extended", ()), before]}
         yield self._options(header)
         for number, _, _, record in reader:

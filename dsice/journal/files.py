@@ -2,18 +2,24 @@
 
 `replace_file`: a reader sees the old content or the new one, never half. `open_regular` opens what
 a program or another user left, `check_private` refuses a directory in which others can exchange it.
+JSON objects in files of their own are read and written here, too.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import json
 import os
 import secrets
 import shlex
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from dsice.errors import LaunchError
 
@@ -320,3 +326,132 @@ def sync_directory(directory: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+# ------------------------------------------------------------------ JSON
+_MISSING = (FileNotFoundError, NotADirectoryError, NotRegularError)
+_LARGEST = 1 << 26  # bytes of a JSON file
+_STRICT: ContextVar[bool] = ContextVar("strict", default=False)
+
+
+@contextmanager
+def strictly() -> Iterator[None]:
+    """A block in which a file that cannot be read for now is an OSError, and not a missing file.
+
+    For launchers that look again later: after an I/O error a trial must not pass for one that left
+    no result.
+    """
+    before = _STRICT.set(True)
+    try:
+        yield
+    finally:
+        _STRICT.reset(before)
+
+
+def as_missing(error: OSError) -> None:
+    """Take a file that cannot be read for missing; `strictly`, raise the error unless it is."""
+    if _STRICT.get() and not isinstance(error, _MISSING):
+        raise error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object from a file; None if it is missing or no such thing.
+
+    Any program may have made the file: a FIFO, a device, a link and what is larger than 64 MB are
+    no such thing, and neither is a file of another user.
+    """
+    try:
+        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            state = os.fstat(file.fileno())
+            ours = state.st_uid in (0, os.geteuid()) or state.st_uid == path.parent.stat().st_uid
+            if not ours or state.st_size > _LARGEST:
+                return None
+            found = json.loads(file.read(_LARGEST).decode())
+    except OSError as error:
+        as_missing(error)
+        return None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_json(path: Path, content: Mapping[str, Any], *, fsync: bool = False) -> None:
+    """Write a JSON object into a file, by rename."""
+    replace_file(path, json.dumps(content) + "\n", fsync=fsync)
+
+
+def create_json(path: Path, content: Mapping[str, Any]) -> bool:
+    """Write a JSON object into a file that is not there; False: somebody else was faster."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    write_json(temporary, content, fsync=True)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if os.path.lexists(path):
+            return False
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+# ------------------------------------------------------------------ directories
+_directories: set[int] = set()
+"""Handles of the directories that this process has."""
+
+
+def lock_directory(directory: Path) -> int | None:
+    """Take a directory of trials for this process.
+
+    Returns
+    -------
+    int or None
+        A handle for `unlock_directory`; None where files have no locks.
+
+    Raises
+    ------
+    LaunchError
+        Another process, or another launcher of this one, has it.
+    OSError
+        The lock file cannot be made.
+    """
+    path = directory / "coordinator.lock"
+    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    _directories.add(handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(handle, 200).decode(errors="replace").strip()
+        unlock_directory(handle)
+        raise LaunchError(
+            f"directory {directory} is in use by another launcher ({holder}); "
+            "close that one, or use another directory"
+        ) from None
+    except OSError:
+        unlock_directory(handle)
+        return None
+    with suppress(OSError):  # it is taken, even where no room is left to say by whom
+        os.ftruncate(handle, 0)
+        os.write(handle, f"pid {os.getpid()} on {os.uname().nodename}\n".encode())
+    return handle
+
+
+def unlock_directory(handle: int | None) -> None:
+    """Let go of a directory; None: there was no lock."""
+    if handle is not None and handle in _directories:
+        _directories.discard(handle)
+        os.close(handle)
+
+
+def _forget_directories() -> None:
+    """Let go, in a fork, of what its parent has.
+
+    Workers of a pool outlive a coordinator that is killed, and would keep its directory from it.
+    """
+    while _directories:
+        os.close(_directories.pop())
+
+
+os.register_at_fork(after_in_child=_forget_directories)

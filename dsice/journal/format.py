@@ -24,8 +24,10 @@ the same format. NaN is written as null. docs/journal-format.md describes every 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -78,6 +80,28 @@ def header_line(space: Mapping[str, Any], options: Mapping[str, Any]) -> Record:
         if name != "stopper" or value is not None:
             line[name] = value
     return line
+
+
+def study_identity(first: bytes, header: Record) -> str:
+    """Letters and digits by which a study is told from all others, the same for ever.
+
+    They are the SHA-256 of the first line of its journal as it was before any `extend`, which
+    writes them down in the new first line. Of a journal that was extended by 0.1.0, which did not,
+    they are those of the line as 0.1.0 left it.
+
+    Parameters
+    ----------
+    first
+        The first line, with or without its newline.
+    header
+        What it says.
+    """
+    extended = header.get("extended")
+    for entry in extended if isinstance(extended, list) else ():
+        known = entry.get("identity") if isinstance(entry, dict) else None
+        if isinstance(known, str) and re.fullmatch("[0-9a-f]{64}", known):
+            return known
+    return hashlib.sha256(first.rstrip(b"\n")).hexdigest()
 
 
 def options_line(changed: Mapping[str, Any]) -> Record:

@@ -51,6 +51,8 @@ class JournalLoader:
         The file.
     header
         The first line, None for an empty journal.
+    identity
+        By which the study is told from all others (`study_identity`).
     options
         The options in force by name, as JSON: those of the header, then each options line.
     queue
@@ -69,6 +71,7 @@ class JournalLoader:
     def __init__(self, reader: JournalReader) -> None:
         self.path = reader.path
         self.header = reader.header
+        self.identity = reader.identity
         self.options: Record = {}
         self.queue: list[Point] = []
         self.preparations: dict[str, str] = {}

@@ -20,10 +20,10 @@ import os
 import socket
 import struct
 import sys
-import threading
 import time
 import uuid
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,7 @@ from dsice.errors import JournalError, LockedError
 from dsice.journal.files import NotRegularError, open_regular, read_file, replace_file
 
 # Journals locked here, and by which process: fcntl locks do not see a second open in one process.
-_mine: dict[Path, int] = {}
-_mutex = threading.Lock()
+_mine: dict[Path, JournalLock] = {}
 _PATIENCE = 2.0  # seconds for one who made the lock file anew, and finds the journal in use, to go
 _LARGEST_RECORD = 65536
 
@@ -78,33 +77,56 @@ class JournalLock:
         self._begun = True
         self.lock_path = _lock_path(path)
         self.handle: int | None = None
+        self._file: FileIO | None = None  # closes the handle, at once and once only
+        self.pid: int | None = os.getpid()
+        try:
+            self._lock(wait, lock=lock)
+        except BaseException:
+            self.release()
+            raise
+
+    def _lock(self, wait: float, *, lock: bool) -> None:
         deadline = time.monotonic() + wait
         while not self._try_to_lock(lock):
             if time.monotonic() >= deadline:
                 raise LockedError(self._refusal(wait))
             time.sleep(0.02)
-        self.pid: int | None = os.getpid()
 
     def _try_to_lock(self, lock: bool) -> bool:
-        with _mutex:  # of two threads only one may come as far as opening the lock file
-            if _mine.get(self.path) == os.getpid():
-                return False
-            if lock:
-                found = _locked(self.path)
-                if found is None:
-                    return False
-                self.handle, self.made = found
-                if self.made and _is_marked(self.path):
-                    self.unmake()
-                    os.close(self.handle)
-                    self.handle = None
-                    return False
-            _mine[self.path] = os.getpid()
-            return True
+        other = _mine.get(self.path)
+        if other is not None and other.pid != os.getpid():  # of the process that forked this one
+            del _mine[self.path]
+        # of two threads only one may come as far as opening the lock file
+        if _mine.setdefault(self.path, self) is not self:
+            return False
+        if lock:
+            found = _locked(self.path)
+            if found is not None:
+                self._take(*found)
+                if not (self.made and _is_marked(self.path)):
+                    return True
+                self.unmake()
+            self._let_go()
+            return False
+        return True
+
+    def _take(self, handle: int, made: bool) -> None:
+        before = self._file
+        self._file, self.handle, self.made = FileIO(handle), handle, made
+        if before is not None:
+            before.close()
+
+    def _let_go(self) -> None:
+        """Close the lock file, and let other threads try; a second call does nothing."""
+        if self._file is not None:
+            self._file.close()
+        self.handle = None
+        if _mine.get(self.path) is self:
+            del _mine[self.path]
 
     def _refusal(self, wait: float) -> str:
         waited = f" after waiting {wait:g} s" if wait else ""
-        if _mine.get(self.path) == os.getpid():
+        if self.path in _mine:
             return (
                 f"journal {self.path} is open in this process already{waited}; "
                 "close() the other Tuner or Journal first"
@@ -210,9 +232,7 @@ class JournalLock:
                     "again"
                 )
             time.sleep(0.02)
-        before, self.handle = self.handle, found[0]
-        if before is not None:
-            os.close(before)
+        self._take(found[0], self.made)
 
     def _recorded(self) -> str | None:
         """The random word of the owner record; None where there is none, or it is damaged."""
@@ -235,17 +255,12 @@ class JournalLock:
 
     def release(self, journal: int | None = None) -> None:
         """Let go of the journal, of which `journal` is the marked handle; once is enough."""
-        pid, self.pid = self.pid, None
-        if pid is None:
+        if self.pid is None:
             return
-        with _mutex:
-            if journal is not None and self.handle is not None:
-                _set_mark(journal, fcntl.F_UNLCK)
-            if self.handle is not None:
-                os.close(self.handle)
-                self.handle = None
-            if _mine.get(self.path) == pid:
-                del _mine[self.path]
+        if journal is not None and self.handle is not None:
+            _set_mark(journal, fcntl.F_UNLCK)
+        self._let_go()
+        self.pid = None
 
     def unmake(self) -> None:
         """Remove a lock file that was made here for nothing; who waits for it takes another."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dsice.errors import JournalError
 from dsice.journal.files import read_file
-from dsice.journal.format import BEGINNING, FORMAT, KINDS
+from dsice.journal.format import BEGINNING, FORMAT, KINDS, study_identity
 from dsice.journal.sequence import LineSequence
 from dsice.typing import PathLike, Record
 
@@ -88,6 +88,12 @@ class JournalReader:
         self._body = self.text.find("\n") + 1 or len(self.text)
         first = self.text[: self._body].encode(errors="surrogateescape")
         self.header = _header(self.path, first) if first else None
+
+    @property
+    def identity(self) -> str:
+        """Identity of the study (`study_identity`); empty for an empty file."""
+        first = self.text[: self._body].encode(errors="surrogateescape")
+        return "" if self.header is None else study_identity(first, self.header)
 
     def require_good(self) -> None:
         """Raise JournalError if a bad line was found."""

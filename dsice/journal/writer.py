@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ class _Appending(NamedTuple):
 
     start: int
     data: bytes
-    failed: bool = False
+    failed: bool = False  # what is there of them goes
 
 
 class Journal:
@@ -73,12 +74,14 @@ class Journal:
         self._reader: JournalReader | None = None
         self._lock = JournalLock(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
+        self._opened: FileIO | None = None
         with self._closed_on_failure(undo=True):
             begun = self._has_begun()
             self._lock.write_owner(begun=begun)
             self._fd = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             # a journal that is simply forgotten lets go too
-            self._release = weakref.finalize(self, _release, self._fd, self._lock, os.getpid())
+            self._opened = FileIO(self._fd)
+            weakref.finalize(self, _release, self._opened, self._lock, os.getpid())
             self._lock.mark(self._fd)
             if self._reader is None or os.fstat(self._fd).st_size != self._reader.bytes:
                 # It is new; or, where locks do not work, another coordinator has written before
@@ -218,10 +221,9 @@ class Journal:
         return self._size
 
     def settle(self) -> None:
-        """Compare the file with what an interrupted `append` was to write.
+        """Compare the file with what an interrupted `append` (Ctrl-C, a signal) was to write.
 
-        An exception may come at any line of it (Ctrl-C, a signal). What is in the file as a whole
-        counts as written, and `size` has grown; a part is cut off.
+        What is in the file as a whole counts as written, so `size` has grown; a part is cut off.
 
         Raises
         ------
@@ -265,10 +267,15 @@ class Journal:
 
         It was deleted, moved, replaced, cut or changed while it was in use.
         """
+        if self._fd is None:
+            return False
         try:
-            return self._fd is not None and not (
-                os.path.samestat(os.fstat(self._fd), self.path.stat()) and self._is_intact(self._fd)
-            )
+            now = os.fstat(self._fd)
+            if not os.path.samestat(now, self.path.stat()):
+                return True
+            if (now.st_size, (now.st_mtime_ns, now.st_ctime_ns)) == (self._size, self._stamp):
+                return False
+            return not self._is_intact(self._fd)
         except OSError:
             return True
 
@@ -350,11 +357,8 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file and the lock; a second call does nothing."""
-        if self._fd is None:
-            self._lock.release()
-        else:
-            self._fd = None
-            self._release()
+        self._fd = None
+        _release(self._opened, self._lock, self._lock.pid or os.getpid())
 
 
 _COMPARING = 20  # times as long as a look at the whole file takes, to the next one
@@ -376,10 +380,12 @@ def _prepare(path: Path, *, create: bool) -> None:
         ) from error
 
 
-def _release(fd: int, lock: JournalLock, pid: int) -> None:
+def _release(opened: FileIO | None, lock: JournalLock, pid: int) -> None:
+    """Let go of file and lock; it may be called again, also after an interruption."""
     if os.getpid() == pid:  # a forked child has no lock to release
-        lock.release(fd)
-    os.close(fd)
+        lock.release(None if opened is None or opened.closed else opened.fileno())
+    if opened is not None:
+        opened.close()
 
 
 def _beginning(fd: int, size: int) -> bytes:

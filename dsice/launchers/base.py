@@ -40,7 +40,7 @@ class Study:
     identity
         Letters and digits that no other study has; the same after each restart.
     journal
-        Path of the study's journal, to name the study by; None: it has none.
+        Path of its journal, to name it by; None: it has none.
     """
 
     identity: str
@@ -346,6 +346,14 @@ def passable(text: str) -> bool:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
+
+
+def study_of(jobs: Sequence[Job]) -> Study | None:
+    """The study that all of `jobs` belong to; raises LaunchError where they are of several."""
+    studies = {job.study for job in jobs}
+    if len(studies) > 1:
+        raise LaunchError("jobs of several studies in one call; give each a launcher of its own")
+    return studies.pop() if studies else None
 
 
 def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, slots: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import re
 import shlex
@@ -289,6 +290,30 @@ class FunctionProgram:
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
+
+    Raises
+    ------
+    LaunchError
+        For a value that JSON cannot keep.
+    """
+    checked: dict[str, Any] = {}
+    for key, value in params.items():
+        checked[key] = value.item() if hasattr(value, "item") else value  # numpy scalars
+        try:
+            same = json.loads(json.dumps(checked[key])) == checked[key]
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            raise LaunchError(
+                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
+                "to a file as JSON; use a number, string, bool or None, and look the object up in "
+                "the program"
+            )
+    return checked
 
 
 def is_function_file(path: Path) -> bool:

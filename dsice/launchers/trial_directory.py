@@ -2,7 +2,8 @@
 
 ::
 
-    job.json       the submission: token, program, stage, parent, slot, time   coordinator, first
+    job.json       the submission: token, program, stage, parent, slot, time,  coordinator, first
+                   its study and the path of that one's journal
     params.json    the parameters                                              coordinator
     process.json   the supervisor: pid, birth, host, its scheduler's job       supervisor, by rename
     alive          touched every 10 seconds while the trial is not over        supervisor
@@ -16,41 +17,47 @@
 
 The right column says who writes the file. A coordinator that starts again later knows from these
 files what ran, what still runs and what ended.
+
+Beside the trials' directories, ``study.json`` says whose they are: a directory of trials belongs to
+one study. A trial's directory without a word on its study is of 0.1.0, or of a launcher that was
+used without a tuner.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
-import signal
 import stat
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import NotRegularError, open_regular, replace_file
-from dsice.launchers import processes
-from dsice.launchers.base import Job
+from dsice.journal.files import as_missing as as_missing
+from dsice.journal.files import create_json, lock_directory, make_private
+from dsice.journal.files import read_json as read_json
+from dsice.journal.files import strictly as strictly
+from dsice.journal.files import unlock_directory as unlock_directory
+from dsice.journal.files import write_json as write_json
+from dsice.launchers import other_study, processes
+from dsice.launchers.base import Job, Study
+from dsice.launchers.program import plain_params
 from dsice.worker import STOP, STOPPING
 
+STUDY = "study.json"
 JOB = "job.json"
 PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
 _NUMBERS = ("code", "signal", "pid", "started", "ended", "seconds")
-_MISSING = (FileNotFoundError, NotADirectoryError, NotRegularError)
-_LARGEST = 1 << 26  # bytes of a JSON file
-
-_STRICT: ContextVar[bool] = ContextVar("strict", default=False)
+RETURNED = "returned"
+"""Why a call that `Futures` made has ended, in `EXIT`."""
 
 
 @dataclass(frozen=True)
@@ -99,85 +106,13 @@ def no_checkpoint(parent: Path) -> str:
     )
 
 
-def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
-
-    Raises
-    ------
-    LaunchError
-        For a value that JSON cannot keep.
-    """
-    checked: dict[str, Any] = {}
-    for key, value in params.items():
-        checked[key] = value.item() if hasattr(value, "item") else value  # numpy scalars
-        try:
-            same = json.loads(json.dumps(checked[key])) == checked[key]
-        except (TypeError, ValueError):
-            same = False
-        if not same:
-            raise LaunchError(
-                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
-                "to a file as JSON; use a number, string, bool or None, and look the object up in "
-                "the program"
-            )
-    return checked
-
-
-@contextmanager
-def strictly() -> Iterator[None]:
-    """A block in which a file that cannot be read for now is an OSError, and not a missing file.
-
-    For launchers that look again later: after an I/O error a trial must not pass for one that left
-    no result.
-    """
-    before = _STRICT.set(True)
-    try:
-        yield
-    finally:
-        _STRICT.reset(before)
-
-
-def as_missing(error: OSError) -> None:
-    """Take a file that cannot be read for missing; `strictly`, raise the error unless it is."""
-    if _STRICT.get() and not isinstance(error, _MISSING):
-        raise error
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object from a file; None if it is missing or no such thing.
-
-    Any program may have made the file: a FIFO, a device, a link and what is larger than 64 MB are
-    no such thing, and neither is a file of another user.
-    """
-    try:
-        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            state = os.fstat(file.fileno())
-            ours = state.st_uid in (0, os.geteuid()) or state.st_uid == path.parent.stat().st_uid
-            if not ours or state.st_size > _LARGEST:
-                return None
-            found = json.loads(file.read(_LARGEST).decode())
-    except OSError as error:
-        as_missing(error)
-        return None
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object into a file, by rename."""
-    replace_file(path, json.dumps(content) + "\n", fsync=False)
-
-
 def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
-    """Make a fresh directory for a job, whatever was in it, and claim it with a new token."""
+    """Make a fresh directory for a job and claim it with a new token.
+
+    What is there is removed: `earlier.make_way` has seen that it is an earlier try of the same job.
+    """
     submission = Submission(secrets.token_hex(8), program, slot, time.time())
-    claim = {
-        **_identity(job, program),
-        "slot": slot,
-        "queued": submission.queued,
-        "token": submission.token,
-    }
+    claim = _claim(job, submission)
     if directory.exists():
         _clear(directory, claim)
     _make(directory)
@@ -211,7 +146,7 @@ def claim_again(
         submission is returned then.
     """
     new = Submission(secrets.token_hex(8), program, submission.slot, submission.queued)
-    claim = {**_identity(job, program), "slot": new.slot, "queued": new.queued, "token": new.token}
+    claim = _claim(job, new)
     # first: a supervisor of the earlier try that starts late sees that it is not wanted
     write_json(directory / JOB, claim)
     if unless_begun and has_begun(directory, submission.token):
@@ -225,25 +160,6 @@ def claim_again(
             numbered = (directory / f"{name}.{number}" for number in range(1, 10_000))
             output.rename(next(path for path in numbered if not os.path.lexists(path)))
     return new
-
-
-def check_usable(directory: Path) -> None:
-    """Refuse a directory that may hold somebody's files.
-
-    Raises
-    ------
-    LaunchError
-        If it is not empty and no launcher made it.
-    """
-    if not directory.exists():
-        return
-    # a coordinator that was killed while it made the directory leaves nothing but a half claim
-    begun = directory.is_dir() and all(entry.name == f"{JOB}.new" for entry in directory.iterdir())
-    if not begun and not (directory / JOB).is_file():
-        raise LaunchError(
-            f"{directory} is there and holds no {JOB}, so it is no trial's directory and is left "
-            "alone; give the launcher a directory of its own"
-        )
 
 
 def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
@@ -274,14 +190,21 @@ def end_supervisor(directory: Path, seconds: float = 5.0) -> None:
     found = supervisor(directory)
     if found is None:
         return
-    until = time.monotonic() + seconds
-    processes.send(*found, signal.SIGTERM)
-    while processes.alive(*found):
-        if time.monotonic() > until:
-            processes.send(*found, signal.SIGKILL)
-            time.sleep(0.05)
-            break
-        time.sleep(0.005)
+    processes.end(*found, seconds)
+
+
+def _claim(job: Job, submission: Submission) -> dict[str, Any]:
+    """What ``job.json`` says."""
+    study: dict[str, Any] = {}
+    if job.study is not None:
+        study = {"study": job.study.identity, "journal": job.study.journal}
+    return {
+        **_identity(job, submission.program),
+        **study,
+        "slot": submission.slot,
+        "queued": submission.queued,
+        "token": submission.token,
+    }
 
 
 def _identity(job: Job, program: str) -> dict[str, Any]:
@@ -297,12 +220,15 @@ def _identity(job: Job, program: str) -> dict[str, Any]:
 def find_submission(directory: Path, job: Job, program: str) -> Submission | None:
     """The submission that a directory belongs to, if it was made for the same job; else None.
 
-    The same job has the same id, kind, program, parameters, stage and parent.
+    The same job has the same id, kind, program, parameters, stage and parent, and the same study
+    where one is recorded.
     """
     claim, params = read_json(directory / JOB), read_json(directory / PARAMS)
     if claim is None or params is None or params != plain_params(job.params):
         return None
     if any(claim.get(key) != value for key, value in _identity(job, program).items()):
+        return None
+    if "study" in claim and (job.study is None or claim["study"] != job.study.identity):
         return None
     try:
         return Submission(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
@@ -374,30 +300,64 @@ def knows_to_stop(directory: Path) -> bool:
     return os.path.lexists(directory / STOPPING)
 
 
-def lock(directory: Path) -> int | None:
-    """Take `directory` for this process; a handle to close, or None where files have no locks.
+# ------------------------------------------------------------------ whose the trials are
+def take_home(home: Path, study: Study | None) -> int | None:
+    """Take the directory of all trials' directories for this process, and for a study.
+
+    Returns
+    -------
+    int or None
+        A handle for `unlock_directory`; None where files have no locks.
 
     Raises
     ------
     LaunchError
-        If another process holds it.
+        Another launcher has it, or its trials are another study's; nothing was changed then.
+    OSError
+        It cannot be made or written to.
     """
-    import fcntl
-
-    path = directory / "coordinator.lock"
-    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    check_home(home, study)
+    make_private(home)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(handle, 200).decode(errors="replace").strip()
-        os.close(handle)
-        raise LaunchError(
-            f"directory {directory} is in use by another launcher ({holder}); "
-            "close that one, or use another directory"
-        ) from None
-    except OSError:
-        os.close(handle)
-        return None
-    os.ftruncate(handle, 0)
-    os.write(handle, f"pid {os.getpid()} on {os.uname().nodename}\n".encode())
+        handle = lock_directory(home)
+    except LaunchError:
+        other_study.wait_for_record(home / STUDY)  # of a study that was faster by a moment
+        check_home(home, study)
+        raise
+    try:
+        note_study(home, study)
+    except BaseException:
+        unlock_directory(handle)
+        raise
     return handle
+
+
+def check_home(home: Path, study: Study | None) -> dict[str, Any]:
+    """What is recorded of the study whose trials are in `home`.
+
+    Raises
+    ------
+    LaunchError
+        It is another study.
+    """
+    with strictly():
+        found = read_json(home / STUDY) or {}
+    known = (found.get("identity"), found.get("journal"))
+    if "identity" in found and (study is None or known != (study.identity, study.journal)):
+        other_study.check_same(home, found, study)
+    return found
+
+
+def note_study(home: Path, study: Study | None) -> None:
+    """Record the study whose trials are in `home`; the errors are those of `take_home`."""
+    found = check_home(home, study)
+    if study is None:
+        return
+    whose = {"identity": study.identity, "journal": study.journal, "directory": str(home.resolve())}
+    if found == found | whose:
+        return
+    if found.get("journal", study.journal) != study.journal:
+        found = other_study.moved(home, found, study)
+    if found or not create_json(home / STUDY, whose):
+        found = check_home(home, study)  # another study may have been faster
+        write_json(home / STUDY, found | whose, fsync=True)

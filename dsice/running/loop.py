@@ -20,7 +20,7 @@ import numpy as np
 from dsice.checks import number
 from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step, ends_first
-from dsice.running.options import RunOptions, usable_launcher
+from dsice.running.options import RunOptions, job_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
@@ -147,7 +147,7 @@ class Loop:
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
-        jobs = {trial.id: self._job(trial) for trial in self.tuner.orphans}
+        jobs = {t.id: job_of(self.tuner, t, self.prepared) for t in self.tuner.orphans}
         if not jobs:
             return
         try:
@@ -230,7 +230,7 @@ class Loop:
             if free > 0 and self.prepared:  # before an ask: what cannot be started is not asked
                 check_directories(self.prepared)
             trials = self.tuner.ask(free) if free > 0 else []
-            self._start([self._job(trial) for trial in trials])
+            self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running)
 
     def _start(self, jobs: Sequence[Job]) -> None:
@@ -302,10 +302,6 @@ class Loop:
         if mean <= 0:
             return free
         return math.ceil(min(left / mean, 1e9)) - len(self.running)
-
-    def _job(self, trial: Trial) -> Job:
-        params, parent, stage = dict(trial.params), trial.parent, trial.stage
-        return Job(trial.id, params, parent=parent, stage=stage, prepared=self.prepared)
 
     def _end(self, result: Result) -> None:
         """Tell how a job ended, or start it again where the machine lost it."""

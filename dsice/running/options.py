@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from dsice.checks import is_number, is_whole, wrong
 from dsice.errors import OptionError
-from dsice.launchers.base import Launcher, as_launcher
+from dsice.launchers.base import Job, Launcher, Study, as_launcher
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -188,3 +188,20 @@ def check_stages(strategy: SupportsAsk, launcher: Launcher) -> None:
             f"{type(strategy).__name__} trains in stages, each from a checkpoint of the one "
             f"before, and this launcher cannot do that: {reason}"
         )
+
+
+def study_of(tuner: Tuner) -> Study:
+    """The study of a tuner, as launchers know it."""
+    return Study(tuner.identity, None if tuner.journal is None else str(tuner.journal))
+
+
+def job_of(tuner: Tuner, trial: Trial, prepared: Mapping[str, str]) -> Job:
+    """The job that measures a trial; `prepared` has the directories that it depends on."""
+    return Job(
+        trial.id,
+        dict(trial.params),
+        parent=trial.parent,
+        stage=trial.stage,
+        prepared=prepared,
+        study=study_of(tuner),
+    )

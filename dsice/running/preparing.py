@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers.base import Job, Launcher, Result
-from dsice.running.options import RunOptions
+from dsice.running.options import RunOptions, study_of
 from dsice.running.starting import Postponed, attach_later
 from dsice.tuner import Tuner
 
@@ -86,7 +86,8 @@ class Preparations:
                 possible = range(position, position + len(taken) + 1)
                 number = next(i for i in possible if i not in taken)
                 taken.add(number)
-                jobs[name] = Job(number, kind="prepare", work=work)
+                study = study_of(self._tuner)
+                jobs[name] = Job(number, kind="prepare", work=work, study=study)
         return jobs
 
     @property

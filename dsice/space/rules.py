@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from dsice.checks import shown
 from dsice.errors import SpaceError
-from dsice.space.expression import Expression
+from dsice.space.expression import MAX_LENGTH, Expression
 
 Predicate: TypeAlias = Callable[[Mapping[str, Any]], object]
 """A function of the params mapping; what it returns counts as true or false."""
@@ -126,7 +127,8 @@ def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | Non
         try:
             return Expression(rule), name
         except SpaceError as error:
-            raise SpaceError(f"{kind}({rule!r}): {error}") from None
+            what = repr(rule) if len(rule) <= MAX_LENGTH else shown(rule)
+            raise SpaceError(f"{kind}({what}): {error}") from None
     if callable(rule):
         own = getattr(rule, "__name__", None)
         return None, name or (own if isinstance(own, str) and own != "<lambda>" else None)

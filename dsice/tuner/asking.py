@@ -123,7 +123,7 @@ class Handout:
     Attributes
     ----------
     given
-        Thread and batch of each ask that has not returned, by a key that it alone has.
+        Thread and batch of each ask that has not returned, by the object `this_ask` in its frame.
     """
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
@@ -158,7 +158,7 @@ def _runs(thread: int, key: object) -> bool:
     """Whether the ask with this key is still at work in its thread."""
     frame = sys._current_frames().get(thread)
     while frame is not None:
-        if frame.f_locals.get("key") is key:
+        if frame.f_locals.get("this_ask") is key:
             return True
         frame = frame.f_back
     return False

@@ -6,6 +6,7 @@ budget and seed may change, and what changed is noted in the journal.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from dsice.history import History
-from dsice.journal.format import header_line, options_line
+from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.writer import Journal
 from dsice.tuner.asking import Handout
@@ -47,6 +47,9 @@ class OpenStudy:
     ----------
     space, strategy, stopper, max_trials, seed
         As in `Tuner`.
+    identity
+        Letters and digits by which the study is told from all others; the same as long as its
+        journal is kept, random without one.
     """
 
     def _begin(
@@ -64,10 +67,15 @@ class OpenStudy:
         self.seed = study.seed
         self._recorder = recorder
         self._mutex = recorder.mutex
+        self.identity = os.urandom(32).hex()
+        if loaded is not None:
+            self.identity = loaded.identity
+        elif recorder.journal is not None:  # just begun
+            self.identity = study_identity(recorder.journal.content(), {})
         self._queue = [] if loaded is None else loaded.queue
         self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
         self._prepared = {} if loaded is None else loaded.preparations
-        pending = [t.id for t in self.history.pending()]
+        pending = [t.id for t in recorder.history.pending()]
         self._handout = Handout(pending if orphans == "again" else ())
 
     @classmethod
@@ -122,11 +130,6 @@ class OpenStudy:
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
         return opened
-
-    @property
-    def history(self) -> History:
-        """All trials."""
-        return self._recorder.history
 
     @cached_property
     def runs(self) -> Runs:

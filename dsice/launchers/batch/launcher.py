@@ -14,7 +14,7 @@ from typing import Any
 from dsice.checks import text, texts, whole
 from dsice.errors import LaunchError
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.launchers.base import Job, Launcher, Result, Step, Study
 from dsice.launchers.batch.monitor import JobMonitor, end_trials
 from dsice.launchers.batch.patience import insist, waiting_helps
 from dsice.launchers.batch.scheduler import Scheduler, find_scheduler
@@ -28,6 +28,7 @@ from dsice.launchers.batch.script import (
 )
 from dsice.launchers.batch.submission import BatchDirectory, new_trial
 from dsice.launchers.batch.submitter import ARRAY, Limits, SubmissionQueue
+from dsice.launchers.earlier import make_way
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
 
@@ -159,19 +160,8 @@ class Batch(Launcher):
             gpus=whole("Batch", "gpus", gpus),
         )
         late = base.seconds("Batch", "lost_after", lost_after, least=0.0)
-        self._submissions = SubmissionQueue(
-            self._client,
-            self._scheduler,
-            self._home,
-            writer,
-            Limits(
-                base.count("Batch", "per_job", per_job, "how many trials share a job"),
-                whole("Batch", "array_size", array_size),
-                base.seconds("Batch", "throttle", throttle, least=0.0),
-                late,
-            ),
-            self._members.member,
-        )
+        how = (writer, _limits(per_job, array_size, throttle, late), self._members.member)
+        self._submissions = SubmissionQueue(self._client, self._scheduler, self._home, *how)
         self._monitor = JobMonitor(
             self._client,
             self._home,
@@ -182,8 +172,7 @@ class Batch(Launcher):
             lost_after=late,
             poll=base.seconds("Batch", "poll", poll),
         )
-        self._interrupts = Interrupts()
-        self._closed = False
+        self._interrupts, self._closed = Interrupts(), False
 
     @property
     def slots(self) -> int:
@@ -215,12 +204,12 @@ class Batch(Launcher):
             it has not taken are forgotten.
         """
         self._check(jobs)
-        self._open()
+        self._open(base.study_of(jobs))
         ready = []
         for job in jobs:
             work, directory = self._members.program(job), self._members.directory(job)
             with self._unstarted_on_error(job):
-                trial_directory.check_usable(directory)
+                make_way(directory, job, work.name)
                 self._members.arguments(work, directory, job)
                 ready.append((job, work, directory))
         for job, work, directory in ready:
@@ -241,13 +230,7 @@ class Batch(Launcher):
             self._monitor.ready.append(Result(job.id, "unstarted", error=reason))
 
     def _add(self, job: Job, work: Program, directory: Path) -> None:
-        """Make the directory of a job, and let the job wait for its submission.
-
-        Raises
-        ------
-        OSError
-            It cannot be made.
-        """
+        """Make the directory of a job, and let the job wait; OSError where it cannot be made."""
         parent = trial_directory.parent_directory(directory, job)
         if parent is not None and not parent.is_dir():
             error = trial_directory.no_checkpoint(parent)
@@ -261,10 +244,9 @@ class Batch(Launcher):
         running = self._monitor.running
         base.check_startable(jobs, running, self._capacity - len(running), self._slots)
 
-    def _open(self) -> None:
+    def _open(self, study: Study | None) -> None:
         """Take the directory, at the first need."""
-        if not self._home.is_open:
-            self._home.open()
+        if self._home.open(study):
             self._interrupts.install()
 
     def dry_run(self, jobs: Sequence[Job]) -> list[Script]:
@@ -286,12 +268,12 @@ class Batch(Launcher):
             The scheduler is not there, or the files cannot be read.
         """
         try:
-            if not insist(self._home.path.is_dir):
+            if not jobs or not insist(self._home.path.is_dir):
                 return []
             self._check([])
-            self._open()
+            self._open(base.study_of(jobs))
             new = [job for job in jobs if job.id not in self._monitor.running]
-            taken = self._monitor.adopt(insist(lambda: self._members.submitted_before(new)))
+            taken = self._monitor.adopt(self._members.submitted_before(new))
         except OSError as error:
             raise LaunchError(f"directory {self._home.path} cannot be read: {error}") from error
         # more than slots, where they were submitted when there were more slots
@@ -391,3 +373,13 @@ class Batch(Launcher):
             self._interrupts.restore()
             self._home.close()
         self._monitor.running.clear()
+
+
+def _limits(per_job: object, array_size: object, throttle: object, late: float) -> Limits:
+    """The limits of submissions, checked."""
+    return Limits(
+        base.count("Batch", "per_job", per_job, "how many trials share a job"),
+        whole("Batch", "array_size", array_size),
+        base.seconds("Batch", "throttle", throttle, least=0.0),
+        late,
+    )

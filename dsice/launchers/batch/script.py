@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,18 @@ from dsice.checks import texts
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
+from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
-from dsice.launchers.program import LOADER, FunctionProgram, Helper, Program, program_of
+from dsice.launchers.program import (
+    LOADER,
+    FunctionProgram,
+    Helper,
+    Program,
+    plain_params,
+    program_of,
+)
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 
@@ -105,7 +114,7 @@ class MemberBuilder:
             file = work.file(home) if self._home.is_open else work.path(home)
             call = [self._python, "-P", *self._home.call.words, str(directory), str(file)]
             return [*self._wrap, *call, work.digest]
-        params = trial_directory.plain_params(job.params)
+        params = plain_params(job.params)
         return [*self._wrap, *work.arguments(directory, params, home)]
 
     def planned(self, job: Job) -> BatchTrial:
@@ -122,8 +131,11 @@ class MemberBuilder:
         OSError
             The files cannot be read now.
         """
+        found = []
         with trial_directory.strictly():
-            found = [submitted_before(job, self.program(job), self.directory(job)) for job in jobs]
+            for job in jobs:
+                look = partial(submitted_before, job, self.program(job), self.directory(job))
+                found.append(insist(look))
         return [trial for trial in found if trial is not None]
 
     def member(self, trial: BatchTrial, slot: int) -> Member:

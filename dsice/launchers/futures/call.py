@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
 from dsice.launchers.futures.remote import Task
 from dsice.launchers.outcome import CurveReader
-from dsice.worker import STEPS
+from dsice.worker import STEPS, is_superseded
 
 _TAIL = 10  # lines of a traceback that go into the error
 
@@ -33,6 +34,8 @@ class Call:
         The engine's handle, once the call was handed over.
     cancelled
         Whether the coordinator wants it to stop.
+    token
+        Token of its submission, where it has a directory.
     abandon_at
         When (`time.monotonic`) the engine shall end a cancelled call.
     """
@@ -44,6 +47,7 @@ class Call:
         self.handle: Handle | None = None
         self.cancelled = False
         self.abandon_at: float | None = None
+        self.token = ""
         self._queued = time.time()
         self._curve = None if directory is None else CurveReader(job.id, directory)
 
@@ -61,7 +65,8 @@ class Call:
                 variables["DSICE_PARENT_DIR"] = str(parent)
         path = tuple(place or str(Path.cwd()) for place in sys.path)
         directory = None if self.directory is None else str(self.directory)
-        return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")
+        measures = self.job.kind == "trial"
+        return Task(params, function, path, directory, variables, measures, self.token)
 
     def new_steps(self, among: int) -> list[Step]:
         """Steps since the last call; `among` so many calls share a look."""
@@ -81,6 +86,16 @@ class Call:
         """Let `dsice.step` return True in it."""
         if self.directory is not None and self.directory.is_dir():
             trial_directory.ask_to_stop(self.directory)
+
+    def note_end(self, result: Result) -> None:
+        """Write down that the trial has ended, so that its directory is not emptied for another."""
+        if self.directory is not None and result.state != "lost":
+            if is_superseded(str(self.directory), self.token):
+                return
+            code = 0 if result.state == "done" else 1
+            end = {"why": trial_directory.RETURNED, "code": code, "token": self.token}
+            with suppress(OSError):  # a function may have removed its directory
+                trial_directory.write_json(self.directory / trial_directory.EXIT, end)
 
     def without_record(self, state: str, error: str) -> Result:
         """The result of a call that brought no record, from what the engine says."""

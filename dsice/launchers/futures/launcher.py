@@ -6,18 +6,21 @@ import os
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dsice.checks import renamed
 from dsice.errors import DsiceWarning, LaunchError, OptionError
+from dsice.journal.files import unlock_directory
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
+from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
+from dsice.launchers.earlier import make_way
 from dsice.launchers.futures.call import Call
 from dsice.launchers.futures.engines import Workers
 from dsice.launchers.futures.pool import Handle
-from dsice.launchers.program import function_name, pickled
+from dsice.launchers.program import function_name, pickled, plain_params
 from dsice.signals import Interrupts
 
 _LOOK = 0.1  # seconds between two looks at the learning curves
@@ -100,6 +103,8 @@ class Futures(Launcher):
         self._stop_grace = base.seconds("Futures", "stop_grace", stop_grace, least=0.0)
         asked = None if slots is None else base.slots("Futures", slots)
         self._home = None if directory is None else Path(directory).absolute()
+        self._study: Study | None = None
+        self._let_go: weakref.finalize[..., Any] | None = None  # of the directory, once it is taken
         self._workers = Workers(executor, asked, dict(options or {}))
         try:
             self._sent = self._sendable(program)
@@ -158,8 +163,9 @@ class Futures(Launcher):
             broke.
         """
         self._check(jobs)
+        self._open(base.study_of(jobs))
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
-        params = [trial_directory.plain_params(job.params) for job in jobs]
+        params = [plain_params(job.params) for job in jobs]
         directories = [self._directory(job) for job in jobs]
         for job, function, plain, directory in zip(jobs, work, params, directories, strict=True):
             self._start(job, function, plain, directory)
@@ -186,15 +192,26 @@ class Futures(Launcher):
                     "on a file system that workers share"
                 )
             return None
+        directory = self._home / trial_directory.directory_name(job.id, job.kind)
+        if os.path.lexists(directory):
+            make_way(directory, job, function_name(self._function))
+        return directory
+
+    def _open(self, study: Study | None) -> None:
+        """Take the directory, at the first need; one that is simply forgotten lets go, too."""
+        if self._home is None:
+            return
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
+            if self._let_go is None:
+                handle = trial_directory.take_home(self._home, study)
+                self._let_go = weakref.finalize(self, unlock_directory, handle)
+            elif study != self._study:
+                trial_directory.note_study(self._home, study)
         except OSError as error:
             raise LaunchError(
                 f"directory {self._home} cannot be used: {error}; give one that can be written to"
             ) from None
-        directory = self._home / trial_directory.directory_name(job.id, job.kind)
-        trial_directory.check_usable(directory)
-        return directory
+        self._study = study
 
     def _start(
         self,
@@ -206,7 +223,8 @@ class Futures(Launcher):
         call = Call(job, self._workers.engine, directory)
         if directory is not None:
             try:
-                trial_directory.make(directory, job, function_name(self._function), 0)
+                name = function_name(self._function)
+                call.token = trial_directory.make(directory, job, name, 0).token
             except OSError as error:
                 raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
         self._workers.start(call, call.task(function, params))
@@ -247,6 +265,7 @@ class Futures(Launcher):
             self._ready.extend(call.new_steps(len(self._running)))
             result = self._result(call, handle) if over and not call.behind else None
             if result is not None:
+                call.note_end(result)
                 self._ready.append(result)
                 del self._running[id]
                 self._workers.tidy(call, self._running.values(), lost=result.state == "lost")
@@ -323,6 +342,8 @@ class Futures(Launcher):
         finally:
             for engine in {id(engine): engine for engine in engines}.values():
                 engine.close()
+            if self._let_go is not None:
+                self._let_go()
             self._running.clear()
             self._interrupts.restore()
 

@@ -15,13 +15,14 @@ from dsice.checks import flag
 from dsice.errors import LaunchError
 from dsice.journal.files import check_private
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step
+from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
+from dsice.launchers.earlier import make_way
 from dsice.launchers.elsewhere import Whereabouts
 from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
 from dsice.launchers.local.process import Home, TrialProcess, environment, not_started, wait
-from dsice.launchers.program import Program, program_of
+from dsice.launchers.program import Program, plain_params, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
@@ -165,7 +166,7 @@ class Local(Launcher):
             self._ready += [not_started(job, error, self._host) for job in left]
 
     def _submit(self, jobs: Sequence[Job]) -> None:
-        home = self._open()
+        home = self._open(base.study_of(jobs))
         check_private(home)
         starts = [self._start_of(job, home) for job in jobs]
         away = {job.id: self._away(directory) for job, _, directory, _ in starts}
@@ -200,8 +201,9 @@ class Local(Launcher):
         """What starting a job needs; what is wrong with it is found before any job starts."""
         work = self._program_of(job)
         directory = home / trial_directory.directory_name(job.id, job.kind)
-        trial_directory.check_usable(directory)
-        params = trial_directory.plain_params(job.params)
+        if os.path.lexists(directory):
+            make_way(directory, job, work.name)
+        params = plain_params(job.params)
         return job, work, directory, work.arguments(directory, params, home)
 
     def _check(self, jobs: Sequence[Job]) -> None:
@@ -250,10 +252,10 @@ class Local(Launcher):
         OSError
             What an earlier coordinator left cannot be read now; nothing was taken over.
         """
-        if self._home.given is None or not self._home.given.is_dir():
+        if not jobs or self._home.given is None or not self._home.given.is_dir():
             return []
         self._check([])
-        home = self._open()
+        home = self._open(base.study_of(jobs))
         found = {}
         with trial_directory.strictly():
             for job in jobs:
@@ -366,7 +368,7 @@ class Local(Launcher):
                 trial_directory.ask_to_stop(directory)
                 trial_directory.end_supervisor(directory)
                 found.append(id)
-            elif directory.is_dir() and elsewhere.lives(directory):
+            elif elsewhere.runs_in(directory):
                 trial_directory.end_by_word(directory)
                 found.append(id)
         return found
@@ -395,8 +397,8 @@ class Local(Launcher):
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
-    def _open(self) -> Path:
+    def _open(self, study: Study | None) -> Path:
         """The directory of the trials' directories, taken at the first need."""
         if self._home.path is None:
             atexit.register(self.close)
-        return self._home.open()
+        return self._home.open(study)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from dsice.checks import wrong
 from dsice.errors import LaunchError
-from dsice.journal.files import make_private, open_regular
+from dsice.journal.files import open_regular, unlock_directory
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import PREPARED, Job, Result, passable
+from dsice.launchers.base import PREPARED, Job, Result, Study, passable
 from dsice.launchers.machine import ExitInfo, unpassable
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import is_function_file, script
@@ -35,6 +35,8 @@ _HOPELESS = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
 )
+_WAKE = 5.0  # seconds between looks whether the supervisor was suspended
+_WAKES = 12  # how often in a row it is let go on before it is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of this process
 
 
@@ -76,6 +78,8 @@ class TrialProcess:
         self._kill_at: float | None = None
         self._end_at: float | None = None
         self._unreadable_since: float | None = None
+        self._next_wake = time.monotonic() + _WAKE
+        self._wakes = 0
         self.cancelled = False
 
     def start(
@@ -147,12 +151,15 @@ class TrialProcess:
     def over(self) -> bool:
         """Whether the supervisor has ended.
 
-        One that is long overdue is killed, and a trial that does not stop in time is ended.
+        One that is long overdue is killed, one that was suspended goes on, and a trial that does
+        not stop in time is ended.
         """
         if self._end_at is not None and time.monotonic() > self._end_at:
             self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self._kill_overdue()
+        if time.monotonic() > self._next_wake:
+            self._wake()
         if self._child is not None:
             ended = self._child.poll() is not None
             if ended and self._bell is not None:
@@ -174,6 +181,23 @@ class TrialProcess:
         waited = time.monotonic() - (self._kill_at or 0.0)
         if self.cancelled or waited > PATIENCE or not disk_fault(str(self.directory)):
             self.kill()
+
+    def _wake(self) -> None:
+        """Let a supervisor that was suspended go on; kill one that always is when it is looked at.
+
+        Nothing else would ever end such a trial, or notice that it has ended.
+        """
+        self._next_wake = time.monotonic() + _WAKE
+        if self._child is not None:
+            suspended = processes.is_suspended(self._child.pid)
+        else:
+            suspended = self._adopted is not None and processes.is_suspended(*self._adopted)
+        self._wakes = self._wakes + 1 if suspended else 0
+        if self._wakes > _WAKES:
+            self.kill()
+            self.overdue = False
+        elif suspended:
+            self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill the supervisor and everything that carries its nonce."""
@@ -199,10 +223,13 @@ class TrialProcess:
         self._end_at = None
         self.limit(0.0)
         self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)
 
     def supervisor(self) -> str:
         """How the supervisor ended, in words."""
         code = self._child.returncode if self._child is not None else None
+        if self._wakes > _WAKES:
+            return "it was suspended again and again, and was killed"
         if code is None:
             return "how is unknown"
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
@@ -313,7 +340,7 @@ class Home:
     Attributes
     ----------
     path
-        The directory, once it is open.
+        The directory, once it is open: that of the study whose jobs came last.
     """
 
     def __init__(self, given: str | os.PathLike[str] | None) -> None:
@@ -322,6 +349,8 @@ class Home:
         self.given = None if given is None else Path(given).absolute()
         self.path: Path | None = None
         self._lock: int | None = None
+        self._study: Study | None = None
+        self._temporary: dict[str, Path] = {}
         self._lifeline: Lifeline | None = None
         self._kept: set[Path] = set()
 
@@ -330,33 +359,43 @@ class Home:
         """Handle whose end ends the trials; None: they outlive this process."""
         return self._lifeline.reader if self._lifeline else None
 
-    def open(self) -> Path:
-        """Make the directory, where it is not there, and take it for this process.
+    def open(self, study: Study | None) -> Path:
+        """Make the directory, where it is not there, and take it for this process and a study.
+
+        Each study has a temporary directory of its own.
 
         Raises
         ------
         LaunchError
-            It cannot be used, another launcher uses it, or other users can write there.
+            It cannot be used, another launcher or another study uses it, or other users can write
+            there.
         OSError
             It cannot be used now: the disk is full, no file handle is left.
         """
-        if self.path is not None:
-            return self.path
-        if self.given is None:
-            self._lifeline = self._lifeline or Lifeline()
-            self.path = Path(tempfile.mkdtemp(prefix="dsice-"))
-            return self.path
         try:
-            make_private(self.given)
-            self._lock = trial_directory.lock(self.given)
+            if self.given is None:
+                self.path = self._temporary_of(study)
+            elif self.path is None:
+                self._lock = trial_directory.take_home(self.given, study)
+                self.path = self.given
+            elif study != self._study:
+                trial_directory.note_study(self.path, study)
         except OSError as error:
             if error.errno not in _HOPELESS:
                 raise
             raise LaunchError(
                 f"directory {self.given} cannot be used: {error}; give one that can be written to"
             ) from None
-        self.path = self.given
+        self._study = study
         return self.path
+
+    def _temporary_of(self, study: Study | None) -> Path:
+        identity = "" if study is None else study.identity
+        if self._lifeline is None:
+            self._lifeline = Lifeline()
+        if identity not in self._temporary:
+            self._temporary[identity] = Path(tempfile.mkdtemp(prefix="dsice-"))
+        return self._temporary[identity]
 
     def keep(self, directory: Path) -> None:
         """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""
@@ -366,15 +405,17 @@ class Home:
         """Tidy up and release everything; a second call does nothing."""
         if self._lifeline is not None:
             self._lifeline.cut()
-        if self.path is not None:
+        for path in self._temporary.values():
+            self._tidy(path)
+        if self.given is not None and self.path is not None:
             self._tidy(self.path)
         if self._lock is not None:
-            os.close(self._lock)
+            unlock_directory(self._lock)
             self._lock = None
 
     def _tidy(self, path: Path) -> None:
         """Remove the functions, and a temporary directory but for the logs that are wanted."""
-        if self.given is None and not self._kept:
+        if self.given is None and not any(kept.parent == path for kept in self._kept):
             shutil.rmtree(path, ignore_errors=True)
             return
         with contextlib.suppress(OSError):  # it has vanished, or cannot be read now

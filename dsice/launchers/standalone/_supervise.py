@@ -49,6 +49,7 @@ suppress = processes.suppress
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 1.0  # between two looks for the mark to stop
 SIGN_SECONDS = 10.0  # between two signs of life
+CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 CLAIM_BYTES = 1 << 20  # more than any claim has
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated, for a process that cannot be interrupted
 UNSTARTED = 75  # exit code: the program never ran
@@ -281,9 +282,16 @@ def claim(directory: str) -> bytes:
 
 
 def superseded(directory: str, token: str) -> bool:
-    """Whether the directory belongs to another submission for certain."""
-    found = claim(directory)
-    return bool(found.strip()) and token.encode() not in found
+    """Whether the directory belongs to another submission for certain.
+
+    A coordinator may take a claim back that it made a moment before: it is looked at twice.
+    """
+    for pause in (0.0, CONFIRM_SECONDS):
+        time.sleep(pause)
+        found = claim(directory)
+        if not found.strip() or token.encode() in found:
+            return False
+    return True
 
 
 def whereabouts() -> str:

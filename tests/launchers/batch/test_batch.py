@@ -18,7 +18,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
-from dsice.launchers.batch.monitor import Backoff
+from dsice.launchers.batch.patience import Backoff
 from dsice.launchers.batch.scheduler import PJM, SLURM
 from tests.launchers import programs
 from tests.launchers.fixtures import Fake
@@ -286,7 +286,7 @@ def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("dsice.launchers.batch.monitor.time.monotonic", lambda: now)
+    monkeypatch.setattr("dsice.launchers.batch.patience.time.monotonic", lambda: now)
     pace, looks = Backoff(0.1, 10.0), []
     while now < 1600.0:
         now += max(0.01, pace.seconds_left())

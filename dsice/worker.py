@@ -7,16 +7,19 @@ other asks the trial to stop. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import time
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import SupportsFloat, SupportsIndex
 
-from dsice.errors import TellError
+from dsice.errors import DsiceWarning, TellError
 
 STEPS = "steps"
 """File in a trial's directory that `step` appends to: one JSON line for each call."""
@@ -29,6 +32,8 @@ STOPPING = "stopping"
 
 What the program returns then is not the result of a whole trial.
 """
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 CLAIM = "job.json"
@@ -120,17 +125,34 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
     token = os.environ.get("DSICE_NONCE", "") if context is None else context.token
     if is_superseded(directory, token):
         return True
+    path = Path(directory, STEPS)
+    if not _append(path, line):
+        text = f"{path} is something else than a file: this point of the curve is dropped"
+        warnings.warn(text, DsiceWarning, stacklevel=2)
+    if not os.path.lexists(Path(directory, STOP)):
+        return False
+    with suppress(FileExistsError):
+        os.close(os.open(Path(directory, STOPPING), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return True
+
+
+def _append(path: Path, line: str) -> bool:
+    """Add a line to a file; False: a link, a FIFO or a device is in its place."""
     # One write to a file opened with O_APPEND: lines of threads and processes never mix.
     # The file is not kept open, since the program may fork.
-    handle = os.open(Path(directory, STEPS), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
+        handle = os.open(path, _APPEND, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            return False
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return False
         os.write(handle, line.encode("ascii"))
+        return True
     finally:
         os.close(handle)
-    if not Path(directory, STOP).exists():
-        return False
-    Path(directory, STOPPING).touch()
-    return True
 
 
 def is_superseded(directory: str, token: str) -> bool:

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from dsice.launchers.standalone._supervise import birth
+from dsice.launchers.standalone._processes import birth as birth
 
 NONCE = "DSICE_NONCE"
 """Environment variable by which a process is recognised as part of one submission of one trial."""

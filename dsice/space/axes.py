@@ -214,7 +214,7 @@ class Choice(Axis):
                     f"got {item!r} ({type(item).__name__})"
                 )
             if isinstance(item, (int, float)) and not is_finite(item):
-                raise SpaceError(f"Choice takes finite numbers only, got {item!r}")
+                raise SpaceError(f"Choice takes finite numbers only, got {shown(item)}")
             if item in kept:
                 raise SpaceError(
                     f"the values of a Choice must be distinct, got {_repeated(kept[item], item)}"

@@ -18,7 +18,6 @@ from dsice.launchers import Local, elsewhere, processes
 from dsice.launchers.local import elsewhere as trials
 from dsice.launchers.local import process
 from dsice.launchers.program import script
-from dsice.launchers.standalone import _supervise
 from dsice.strategies import Random
 
 SLOTS = 4
@@ -40,7 +39,7 @@ def boot(node: str) -> str:
 def be(node: str, clock: float) -> None:
     """Let this process be on a node, with its clock."""
     host = f"node{node}"
-    now, born = time.time, _supervise.birth
+    now, born = time.time, processes.birth
     time.time = lambda: now() + clock
     elsewhere.this_host = lambda: host
     elsewhere.this_boot = lambda: boot(node)
@@ -48,16 +47,17 @@ def be(node: str, clock: float) -> None:
     trials._LOOK = trials._SIGNS = 0.1
     before = f"""
 import os, types
+_supervise = module
 _supervise.SIGN_SECONDS = {SIGNS}
-uname, born, now = os.uname, _supervise.birth, _supervise.time.time
+uname, born, now = os.uname, _supervise.processes.birth, _supervise.time.time
 os.uname = lambda: types.SimpleNamespace(nodename={host!r})
-_supervise.birth = lambda pid: {boot(node)!r} + ":" + born(pid).partition(":")[2]
+_supervise.processes.birth = lambda pid: {boot(node)!r} + ":" + born(pid).partition(":")[2]
 _supervise.time.time = lambda: now() + {clock}
 """
 
     def on_node(module: str, *options: str) -> list[str]:
         *words, code = script(module, *options)
-        start = f"{module}.run()"
+        start = "module.run()"
         assert code.endswith(start)
         if module != "_supervise":
             return [*words, code]

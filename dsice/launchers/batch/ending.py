@@ -7,7 +7,8 @@ from dataclasses import replace
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
-from dsice.launchers.outcome import ExitInfo, result_of, tail
+from dsice.launchers.machine import ExitInfo
+from dsice.launchers.outcome import result_of, tail
 
 
 def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:

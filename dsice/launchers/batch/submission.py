@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import replace_file
+from dsice.journal.files import check_private, make_private
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
@@ -19,8 +19,8 @@ from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
 from dsice.launchers.outcome import CurveReader
-from dsice.launchers.program import Program
-from dsice.launchers.standalone import _call, _supervise
+from dsice.launchers.program import Helper, Program
+from dsice.launchers.standalone import _call, _processes, _seldom, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _TIMES = "-ghijklmnoqrstuvwxyz"  # no digit of the study's letters, and not the p of preparations
@@ -37,7 +37,9 @@ class BatchDirectory:
     jobs
         Directory of the scripts and of their logs.
     supervise, call
-        The two stand-alone scripts, copied for machines without dsice.
+        The two stand-alone scripts, copied for machines without dsice. Each copy has a directory
+        of its own, named by its hash: a job that waits in the queue finds the one that it knows,
+        also when another version of dsice has gone on with the study.
     study
         Letters that tell the jobs of this directory from those of other studies.
     is_open
@@ -48,8 +50,12 @@ class BatchDirectory:
         self.path = path
         self.ended = path / ENDED
         self.jobs = path / JOBS
-        self.supervise = path / BIN / "supervise.py"
-        self.call = path / BIN / "call.py"
+        self.supervise = Helper(
+            path / BIN,
+            "supervise.py",
+            *(Path(str(m.__file__)) for m in (_supervise, _processes, _seldom)),
+        )
+        self.call = Helper(path / BIN, "call.py", Path(_call.__file__))
         self.study = ""
         self.is_open = False
         self._of: Study | None = None
@@ -61,7 +67,8 @@ class BatchDirectory:
         Raises
         ------
         LaunchError
-            If it cannot be written to or another launcher or another study uses it.
+            If it cannot be written to, another launcher or another study uses it, or other users
+            can write there.
         """
         if self.is_open and study == self._of:
             return False
@@ -80,11 +87,24 @@ class BatchDirectory:
             insist(partial(trial_directory.note_study, self.path, study))
         else:
             self._lock = insist(partial(trial_directory.take_home, self.path, study))
-        for place in (self.ended, self.jobs, self.supervise.parent):
-            insist(partial(place.mkdir, exist_ok=True))
+        for place in (self.ended, self.jobs, self.path / BIN):
+            insist(partial(make_private, place))
         self.study = insist(self._fingerprint)
-        insist(partial(_copy, Path(_supervise.__file__), self.supervise))
-        insist(partial(_copy, Path(_call.__file__), self.call))
+        insist(self.secure)
+
+    def secure(self) -> None:
+        """See to it that jobs find what they run: the files are there, and only this user's.
+
+        Raises
+        ------
+        LaunchError
+            Other users can write to the directory.
+        OSError
+            It cannot be looked at or written to.
+        """
+        check_private(self.path)
+        self.supervise.put()
+        self.call.put()
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
@@ -118,13 +138,6 @@ class BatchDirectory:
             with contextlib.suppress(OSError):
                 trial_directory.unlock_directory(self._lock)
             self._lock = None
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy by rename: a job that is starting reads the old file or the new one, never a part."""
-    content = source.read_bytes()
-    if not target.is_file() or target.read_bytes() != content:
-        replace_file(target, content, fsync=False)
 
 
 @dataclass(eq=False)

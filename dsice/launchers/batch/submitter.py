@@ -228,6 +228,7 @@ class SubmissionQueue:
             for failing in group:
                 if failing.stale:
                     failing.claim_again()
+            self._home.secure()
             script = self.script(jobs)
             for index, trials in enumerate(jobs):
                 for failing in trials:

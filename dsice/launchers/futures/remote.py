@@ -63,7 +63,9 @@ def perform(task: Task) -> dict[str, Any]:
     done["ended"] = time.time()
     done.setdefault("seconds", done["ended"] - done["started"])
     done["unheard"] = context.dropped_steps
-    done["told_to_stop"] = task.directory is not None and Path(task.directory, STOPPING).exists()
+    done["told_to_stop"] = task.directory is not None and os.path.lexists(
+        f"{task.directory}/{STOPPING}"
+    )
     return done
 
 
@@ -77,7 +79,7 @@ def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
         return {"error": no_checkpoint(Path(parent))}
     if task.directory is not None and is_superseded(task.directory, task.token):
         return {"lost": "the trial was started again before this call of it began"}
-    if task.directory is not None and Path(task.directory, STOP).exists():
+    if _is_there(task.directory, STOP):
         return {"stopped": "cancelled before it began"}
     try:
         function = _loaded(task)
@@ -102,6 +104,11 @@ def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
         return {"error": f"the function called sys.exit({error.code!r})", "traceback": story(error)}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+
+
+def _is_there(directory: str | None, mark: str) -> bool:
+    """Whether a mark is in a trial's directory, where it has one."""
+    return directory is not None and os.path.lexists(Path(directory, mark))
 
 
 def _loaded(task: Task) -> Callable[..., Any]:

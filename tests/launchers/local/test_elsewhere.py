@@ -67,9 +67,9 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def start(command: str, often: float = 0.1, **variables: str) -> None:
         def script(module: str, *options: str) -> list[str]:
             *words, code = program.script(module, *options)
-            run = f"{module}.run()"
+            run = "module.run()"
             assert code.endswith(run)
-            return [*words, code.replace(run, f"{module}.SIGN_SECONDS = {often}; {run}")]
+            return [*words, code.replace(run, f"module.SIGN_SECONDS = {often}; {run}")]
 
         home = tmp_path / "t"
         with monkeypatch.context() as patch:

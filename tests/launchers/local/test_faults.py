@@ -197,7 +197,7 @@ def test_the_machine_refusing_a_process_is_no_fault_of_the_trial(
         monkeypatch.setattr(subprocess, "Popen", real)
         launcher.submit([Job(1, {"x": 1})])
         results = drain(launcher, 2)
-        assert results[0].state == "lost" and "no more processes" in str(results[0].error)
+        assert results[0].state == "unstarted" and "no more processes" in str(results[0].error)
         assert results[1].value == 1.0
 
 

@@ -128,7 +128,8 @@ class Watch:
         """Whether the coordinator wants this process to go, waiting `seconds` for it."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self.wait(left) in ("cancel", "orphan"):
+            self.show_life()
+            if self.wait(min(left, SIGN_SECONDS)) in ("cancel", "orphan"):
                 return True
         return False
 

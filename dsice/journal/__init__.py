@@ -8,6 +8,7 @@ order gives the study again, so a coordinator may be killed at any moment. For e
 `format` has the kinds of lines, how each is made from a trial and read back; `sequence` which
 line may follow which; `reader` reads a file line by line; `loader` makes a history of it, which
 is the only way from one to the other; `lock` keeps a second writer out; `writer` appends;
+`refused` says why an open journal is not written to; `emptied` tells an emptied one from a new one;
 `repair` takes damage out; `extend` carries a journal over to another space; `files` replaces a
 file in one step.
 """

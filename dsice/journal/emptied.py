@@ -91,8 +91,9 @@ def _left(path: Path) -> Iterator[Path]:
 
 def _saved_elsewhere(name: str) -> Iterator[Path]:
     """What a tuner saved of a journal of that name where it had no room beside it."""
-    for folder in (Path(tempfile.gettempdir()), Path.home()):
-        yield from _named(folder, f"{name}.{_COPIES[0]}-")
+    with suppress(OSError, RuntimeError):  # no directory for temporary files, no home
+        for folder in (Path(tempfile.gettempdir()), Path.home()):
+            yield from _named(folder, f"{name}.{_COPIES[0]}-")
 
 
 def _named(folder: Path, beginning: str) -> list[Path]:

@@ -23,6 +23,7 @@ from dsice.history import History
 from dsice.history.curve import NewSteps
 from dsice.journal.writer import Journal
 from dsice.trial import Trial
+from dsice.tuner.saving import save
 from dsice.typing import Record
 
 LinesAndTrials = tuple[Sequence[Record], Sequence[Trial | NewSteps]]
@@ -107,8 +108,6 @@ class Unwritten:
         str
             A sentence that says where they are.
         """
-        from dsice.tuner.saving import save  # rarely needed
-
         name = f"{journal.path.name}.unwritten-{os.getpid()}-{self.token}.jsonl"
         lines = [line for result in self.results for line in result.make()[0]]
         file, where = save(journal, name, lines, len(self.results))

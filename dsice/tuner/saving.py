@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dsice.journal.files import replace_file
@@ -41,7 +42,7 @@ def save(
     whole = journal.content() if journal.gone else b""
     data = whole + "".join(encode(line) + "\n" for line in lines).encode()
     beside = journal.path.parent
-    for folder in dict.fromkeys([beside, Path(tempfile.gettempdir()), Path.home()]):
+    for folder in dict.fromkeys([beside, *_elsewhere()]):
         mode = _mode(journal.path) if folder == beside else PRIVATE
         try:
             replace_file(folder / name, data, mode=mode)
@@ -55,6 +56,13 @@ def save(
     return None, (
         f"{held} in hand could be saved nowhere else and stay in the memory of this process"
     )
+
+
+def _elsewhere() -> Iterator[Path]:
+    with suppress(OSError):  # none can be written to, or no file can be opened
+        yield Path(tempfile.gettempdir())
+    with suppress(RuntimeError):  # a user without a home
+        yield Path.home()
 
 
 def _where(journal: Path, file: Path, count: int, *, whole: bool) -> str:

@@ -7,15 +7,19 @@ other asks the trial to stop. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
+import time
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import SupportsFloat, SupportsIndex
 
-from dsice.errors import TellError
+from dsice.errors import DsiceWarning, TellError
 
 STEPS = "steps"
 """File in a trial's directory that `step` appends to: one JSON line for each call."""
@@ -29,6 +33,16 @@ STOPPING = "stopping"
 What the program returns then is not the result of a whole trial.
 """
 
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+CLAIM = "job.json"
+"""File in a trial's directory that names the run that the directory belongs to."""
+
+_CONFIRM = 1.0  # seconds between two looks at a claim, of which one may be taken back
+_MANY = 1000
+_looked: dict[tuple[str, str], float] = {}  # when the claim of a directory was looked at
+
 
 class TrialContext:
     """What the process's environment cannot say of a trial that shares the process with others.
@@ -39,12 +53,17 @@ class TrialContext:
         The trial's directory; None: learning curves are not available.
     variables
         What `environment` returns in the trial.
+    token
+        Token of the run, which the claim of its directory has, too.
     dropped_steps
         Number of calls of `step` that went nowhere.
     """
 
-    def __init__(self, directory: str | None, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, directory: str | None, variables: Mapping[str, str] | None = None, token: str = ""
+    ) -> None:
         self.directory = directory
+        self.token = token
         self.variables = dict(variables or {})
         if directory is not None:
             self.variables["DSICE_DIR"] = directory
@@ -82,6 +101,7 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
     -------
     bool
         True when the coordinator asked this trial to stop: save what is worth saving and return.
+        Also where the trial was started again meanwhile: then nothing is reported any more.
 
     Raises
     ------
@@ -102,17 +122,67 @@ def step(step: SupportsIndex, value: SupportsFloat) -> bool:
         context.dropped_steps += 1
     if not directory:
         return False
+    token = os.environ.get("DSICE_NONCE", "") if context is None else context.token
+    if is_superseded(directory, token):
+        return True
+    path = Path(directory, STEPS)
+    if not _append(path, line):
+        text = f"{path} is something else than a file: this point of the curve is dropped"
+        warnings.warn(text, DsiceWarning, stacklevel=2)
+    if not os.path.lexists(Path(directory, STOP)):
+        return False
+    with suppress(FileExistsError):
+        os.close(os.open(Path(directory, STOPPING), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return True
+
+
+def _append(path: Path, line: str) -> bool:
+    """Add a line to a file; False: a link, a FIFO or a device is in its place."""
     # One write to a file opened with O_APPEND: lines of threads and processes never mix.
     # The file is not kept open, since the program may fork.
-    handle = os.open(Path(directory, STEPS), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
+        handle = os.open(path, _APPEND, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            return False
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return False
         os.write(handle, line.encode("ascii"))
+        return True
     finally:
         os.close(handle)
-    if not Path(directory, STOP).exists():
+
+
+def is_superseded(directory: str, token: str) -> bool:
+    """Whether a trial's directory belongs to another run than the one with `token`.
+
+    It is looked at once a second at most. Where it cannot be known, the directory is its own.
+    """
+    now = time.monotonic()
+    key = directory, token
+    if not token or now < _looked.get(key, 0.0):
         return False
-    Path(directory, STOPPING).touch()
+    for again in (False, True):
+        if again:
+            time.sleep(_CONFIRM)
+        if _owner(directory) in ("", token):
+            if len(_looked) > _MANY:
+                _looked.clear()
+            _looked[key] = now + _CONFIRM
+            return False
     return True
+
+
+def _owner(directory: str) -> str:
+    """Token of the run that a directory belongs to; empty where that cannot be read."""
+    try:
+        handle = os.open(Path(directory, CLAIM), os.O_RDONLY | os.O_NONBLOCK)
+        with open(handle, "rb") as file:  # noqa: PTH123
+            return str(json.loads(file.read(1 << 20))["token"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def trial_dir() -> Path | None:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from dsice.cli import output
-from dsice.errors import OptionError, TellError
+from dsice.errors import OptionError
 from dsice.journal import Journal
-from dsice.journal.format import Kind
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
-
-_TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 
 
 def add_ask(command: argparse.ArgumentParser) -> None:
@@ -204,88 +199,15 @@ def tell_from(path: str, file: str, *, wait: float = output.WAIT) -> int:
     Raises
     ------
     OptionError
-        The file cannot be read, or a line is no result; the lines before it are recorded.
+        The file cannot be read or is the journal of another study; or some lines are no result or
+        contradict what was told. All other lines are recorded.
     """
-    recorded = 0
-    known = 0
+    from dsice.cli.tell_from import record_lines
+
     with _open(path, wait) as tuner:
-        for number, line in enumerate(_lines(file), 1):
-            if not line.strip():
-                continue
-            try:
-                is_new = _tell_line(tuner, json.loads(line))
-            except (AttributeError, LookupError, TypeError, ValueError) as problem:
-                # TellError and JSONDecodeError are ValueErrors
-                raise OptionError(
-                    f"{file}, line {number}: {problem}; {recorded} results before it are recorded"
-                ) from problem
-            recorded += is_new
-            known += not is_new
-    print(f"{recorded} recorded" + (f", {known} were known" if known else ""))
+        said = record_lines(tuner, file)
+    print(said)
     return 0
-
-
-def _tell_line(tuner: Tuner, record: Mapping[str, Any]) -> bool:
-    """Record a line; whether it was new."""
-    match record.get("kind", Kind.TELL):
-        case Kind.TELL:
-            return _tell_trial(tuner, record)
-        case Kind.STEP:
-            return _tell_step(tuner, record)
-        case Kind.DECISION:  # of a stopper, about a trial that ran on
-            return False
-        case Kind.ADD:
-            return _add(tuner, record["trial"])
-        case kind:
-            raise TellError(f"a line of the kind {kind!r} is no result")
-
-
-def _tell_trial(tuner: Tuner, record: Mapping[str, Any]) -> bool:
-    told = {name: record[name] for name in _TOLD if name in record}
-    if "values" in record:
-        told["value"] = [math.nan if v is None else float(v) for v in record["values"]]
-    trial = tuner.history[told.pop("id")]
-    if trial.state in (State.PENDING, State.LOST):
-        if told.get("error") is not None and told.get("state") == "done":
-            del told["state"]
-        tuner.tell(trial, **told)
-        return True
-    value = told.get("value", trial.value)
-    values = value if isinstance(value, list) else [value]
-    if list(trial.values) != values and not told.get("error"):
-        raise TellError(
-            f"trial {trial.id} was told {trial.value} already, and a told value is final"
-        )
-    return False
-
-
-def _tell_step(tuner: Tuner, record: Mapping[str, Any]) -> bool:
-    step, value = record["step"], record["value"]
-    if (step, value) in tuner.history[record["id"]].curve:
-        return False
-    tuner.step(record["id"], step, math.nan if value is None else float(value))
-    return True
-
-
-def _add(tuner: Tuner, record: Mapping[str, Any]) -> bool:
-    """Add a trial that was measured elsewhere, if there is none with its params and values."""
-    params = tuner.space.params(record["point"])
-    values = tuple(record.get("values", ()))
-    for trial in tuner.history:
-        if trial.round is None and trial.params == params and trial.values == values:
-            return False
-    told = {name: record[name] for name in _TOLD if name in record and name != "id"}
-    if record.get("state") == "done":
-        del told["state"]
-    tuner.add(params, list(values) or None, **told)
-    return True
-
-
-def _lines(file: str) -> list[str]:
-    try:
-        return (sys.stdin.read() if file == "-" else Path(file).read_text()).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"--from {file}: cannot be read ({error})") from error
 
 
 def _open(path: str, wait: float, *, start: bool = False) -> Tuner:

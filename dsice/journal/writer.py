@@ -267,10 +267,15 @@ class Journal:
 
         It was deleted, moved, replaced, cut or changed while it was in use.
         """
+        if self._fd is None:
+            return False
         try:
-            return self._fd is not None and not (
-                os.path.samestat(os.fstat(self._fd), self.path.stat()) and self._is_intact(self._fd)
-            )
+            now = os.fstat(self._fd)
+            if not os.path.samestat(now, self.path.stat()):
+                return True
+            if (now.st_size, (now.st_mtime_ns, now.st_ctime_ns)) == (self._size, self._stamp):
+                return False
+            return not self._is_intact(self._fd)
         except OSError:
             return True
 

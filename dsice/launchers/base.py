@@ -333,8 +333,19 @@ def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str
     for name, value in ({} if env is None else env).items():
         if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):
             raise wrong(owner, "env", {name: value}, expected)
-        found[name] = None if value is None else str(value)
+        text = None if value is None else str(value)
+        if not name or "=" in name or not passable(name) or not passable(text or ""):
+            raise wrong(owner, "env", {name: value}, f"{expected}, such as an environment can hold")
+        found[name] = text
     return found
+
+
+def passable(text: str) -> bool:
+    """Whether a text can be a word of a command line, a variable or a path of the system."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def study_of(jobs: Sequence[Job]) -> Study | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.launchers import trial_directory
+from dsice.launchers import elsewhere, trial_directory
 from dsice.launchers.base import Job, Study
 from dsice.launchers.other_study import ADVICE, named, put_aside
 from dsice.launchers.trial_directory import JOB, PARAMS, PROCESS, RETURNED, read_json
@@ -66,12 +66,12 @@ def _is_own(directory: Path, job: Job, program: str) -> bool:
 
 def _may_run(directory: Path) -> bool:
     """Whether the trial in a directory may wait or run, here or elsewhere."""
-    token, host = str(_claim(directory).get("token", "")), os.uname().nodename
+    token = str(_claim(directory).get("token", ""))
     if trial_directory.exit_record(directory, token) is not None:
         return False
     if (directory / "batch.json").exists() or trial_directory.supervisor(directory) is not None:
         return True
-    return bool((read_json(directory / PROCESS) or {}).get("host", host) != host)
+    return elsewhere.may_run(directory)
 
 
 def _is_kept(directory: Path, job: Job, program: str) -> bool:

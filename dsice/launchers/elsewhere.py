@@ -85,9 +85,15 @@ def occupant(directory: Path) -> Whereabouts | None:
 
     None where it can be seen, or where there was none. Whether it has ended is for the caller to
     find out, afterwards: `trial_directory.exit_record`.
+
+    Raises
+    ------
+    OSError
+        The record cannot be read for now.
     """
     path = directory / trial_directory.PROCESS
-    found = trial_directory.read_json(path)
+    with trial_directory.strictly():
+        found = trial_directory.read_json(path)
     if not found:
         return None
     texts = {
@@ -100,6 +106,28 @@ def occupant(directory: Path) -> Whereabouts | None:
     except (OSError, KeyError, TypeError, ValueError, OverflowError):
         return None
     return None if _is_here(who) else who
+
+
+def may_run(directory: Path) -> bool:
+    """Whether a supervisor that cannot be seen from here may work in a directory.
+
+    Raises
+    ------
+    OSError
+        The trial's files cannot be read for now.
+    """
+    who = occupant(directory)
+    if who is None or has_ended(directory, who):
+        return False
+    # the record may be late: look again, after a file was made there
+    dead = who.signs and death(who, Signs(directory))
+    return not (dead or has_ended(directory, who))
+
+
+def has_ended(directory: Path, who: Whereabouts) -> bool:
+    """Whether a supervisor left a record of the end; OSError where that cannot be read for now."""
+    with trial_directory.strictly():
+        return trial_directory.exit_record(directory, who.token) is not None
 
 
 def this_host() -> str:

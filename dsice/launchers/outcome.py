@@ -6,15 +6,17 @@ import json
 import os
 import re
 import signal
+import stat
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dsice.errors import DsiceWarning
-from dsice.launchers import trial_directory
+from dsice.journal.files import open_regular
+from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
+from dsice.launchers.machine import ExitInfo
 from dsice.worker import STEPS
 
 _BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
@@ -27,6 +29,8 @@ _LAST_LINES = 10
 _LAST_CHARACTERS = 2000
 # colours and NULs: noise in a message and a journal
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
+_BLOCK_OF_DISK = 512  # bytes; what a full disk cuts short ends with a whole block
 _EXPECTED = (
     "expected a JSON line of metrics as the last line of stdout: "
     "an object of numbers, a number, or a list of repeats"
@@ -38,9 +42,9 @@ class NoMeasurement(Exception):
 
 
 def tail(path: Path, size: int = _BLOCK) -> str:
-    """Last `size` bytes of a text file; empty if there is none."""
+    """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
             return file.read(size).decode("utf-8", errors="replace")
     except OSError as error:
@@ -143,10 +147,10 @@ class CurveReader:
         share = min(max(_LONGEST_STEP, _LOOK // max(among, 1)), _BLOCK)
         self.behind = False
         try:
-            size = self._path.stat().st_size
+            size = self._path.lstat().st_size
             if size <= self._read or self._read >= _LONGEST_CURVE:
                 return []
-            with self._path.open("rb") as file:
+            with os.fdopen(open_regular(self._path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 file.seek(self._read)
                 new = file.read(share)
         except OSError as error:
@@ -187,31 +191,6 @@ class CurveReader:
         return step if 0 <= step.step <= _LAST_STEP else None
 
 
-@dataclass(frozen=True)
-class ExitInfo:
-    """What the launcher itself knows about the end of a trial, beside the files.
-
-    Attributes
-    ----------
-    function
-        Whether the program was a Python function.
-    timeout
-        Time limit of the trial in seconds.
-    supervisor
-        How the supervisor ended, in words; used only where it left no record.
-    overdue
-        Whether the launcher had to kill the supervisor because the time limit was long past.
-    """
-
-    id: int
-    directory: Path
-    submission: trial_directory.Submission
-    function: bool
-    timeout: float | None
-    supervisor: str
-    overdue: bool = False
-
-
 def result_of(info: ExitInfo, host: str) -> Result:
     """The result of an ended trial that ran on `host`."""
     found = trial_directory.exit_record(info.directory, info.submission.token)
@@ -221,7 +200,7 @@ def result_of(info: ExitInfo, host: str) -> Result:
         where["directory"] = str(info.directory)
     queued = info.submission.queued
     if found is None:
-        state, error = _without_record(info)
+        state, error = machine.without_record(info)
         return Result(
             info.id,
             state,
@@ -236,9 +215,13 @@ def result_of(info: ExitInfo, host: str) -> Result:
     state, error = ("done", "") if _returned(info) else _classify(found, info)
     if state == "done" and not preparation:
         try:
-            value, metrics, seconds = _measured(info, seconds)
+            value, metrics, seconds = _measured(info, seconds, found.get("fault"))
         except NoMeasurement as problem:
             state, error = "failed", str(problem)
+    if state in ("failed", "timed_out") and (
+        lacking := machine.fault(found, info, tail(info.directory / "stderr"))
+    ):
+        state, error = "unstarted", f"{error}, and the machine lacked something: {lacking}"
     if state in ("done", "failed") and trial_directory.knows_to_stop(info.directory):
         # what it gave is the value so far, not that of a whole trial
         state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
@@ -254,34 +237,22 @@ def result_of(info: ExitInfo, host: str) -> Result:
     )
 
 
-def _without_record(info: ExitInfo) -> tuple[str, str]:
-    """State and reason where the supervisor left no record."""
-    if trial_directory.asked_to_stop(info.directory):
-        return "stopped", "cancelled"
-    if info.overdue:
-        return (
-            "timed_out",
-            f"{_too_long(info)}, and its supervisor did not answer; all was killed",
-        )
-    return "lost", f"the supervisor of the trial ended without a record ({info.supervisor})"
-
-
-def _too_long(info: ExitInfo) -> str:
-    limit = "its time limit" if info.timeout is None else f"timeout={info.timeout:g} s"
-    return f"ran longer than {limit}"
-
-
 def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
     """State and, unless it is ``done``, the reason, from the record of the supervisor."""
     why = found.get("why")
+    if why == "unstarted":
+        return "unstarted", f"the trial could not be started: {found.get('error')}"
     if why == "timeout":
-        return "timed_out", _too_long(info)
-    if why == "cancel" and trial_directory.asked_to_stop(info.directory):
+        return "timed_out", machine.too_long(info)
+    asked = info.cancelled or trial_directory.asked_to_stop(info.directory)
+    if why == "cancel" and asked:
         return "stopped", "cancelled"
     if why != "exit":
         return "lost", "ended from outside: its supervisor was told to end"
     if found.get("signal") is not None:
         return "failed", _killed(int(found["signal"]))
+    if info.function and (reason := machine.refusal(info)):
+        return "unstarted", reason
     if info.function and (reason := _function_error(info)):
         return "failed", reason
     if found.get("code") != 0:
@@ -311,7 +282,7 @@ def _returned(info: ExitInfo) -> bool:
     if not info.function:
         return False
     found = trial_directory.result_record(info.directory, info.submission.token)
-    return found is not None and "error" not in found
+    return found is not None and "error" not in found and "refused" not in found
 
 
 def _function_error(info: ExitInfo) -> str | None:
@@ -320,24 +291,51 @@ def _function_error(info: ExitInfo) -> str | None:
 
 
 def _measured(
-    info: ExitInfo, seconds: float | None
+    info: ExitInfo, seconds: float | None, fault: object
 ) -> tuple[float | list[float] | None, dict[str, float], float | None]:
     """Value, metrics and run time of a program that ended well."""
     if not info.function:
         try:
-            return *measurement(last_line(info.directory / "stdout")), seconds
+            output = info.directory / "stdout"
+            measured = measurement(_printed(output))
+            if fault and output.stat().st_size % _BLOCK_OF_DISK == 0:
+                raise NoMeasurement("stdout ends where the disk was full")
+            return *measured, seconds
         except NoMeasurement as problem:
             raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
     found = trial_directory.result_record(info.directory, info.submission.token)
     if found is None:
         raise NoMeasurement(_no_result(info.directory / trial_directory.RESULT))
-    value = cast("float | list[float] | None", found.get("value"))
-    return value, cast("dict[str, float]", found.get("metrics", {})), found.get("seconds", seconds)
+    named, value, ran = found.get("metrics"), found.get("value"), found.get("seconds")
+    if isinstance(ran, (int, float)):
+        seconds = ran
+    if isinstance(named, dict):
+        return None, {k: _number(v, f"metric {k!r}") for k, v in named.items()}, seconds
+    if isinstance(value, list):
+        return [_number(v, f"entry {i} of the list") for i, v in enumerate(value)], {}, seconds
+    return None if value is None else _number(value, "the value"), {}, seconds
+
+
+def _printed(stdout: Path) -> str:
+    """The last line of a program's output."""
+    if _is_no_file(stdout):
+        raise NoMeasurement(f"{stdout} is {_NO_FILE}")
+    return last_line(stdout)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something is there that is no regular file."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _no_result(path: Path) -> str:
-    if not path.exists():
+    if not os.path.lexists(path):
         return "the function's process ended without a result; did it call os._exit?"
+    if _is_no_file(path):
+        return f"the result {path} is {_NO_FILE}"
     return f"the result file {path} is no JSON object, perhaps written half: {tail(path, 200)!r}"
 
 

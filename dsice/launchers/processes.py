@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from dsice.launchers.standalone._supervise import birth
+from dsice.launchers.standalone._processes import birth as birth
 
 NONCE = "DSICE_NONCE"
 """Environment variable by which a process is recognised as part of one submission of one trial."""
@@ -38,6 +38,29 @@ def send(pid: int, born: str, number: int) -> None:
                 signal.pidfd_send_signal(handle, number)
         finally:
             os.close(handle)
+
+
+def is_suspended(pid: int, born: str | None = None) -> bool:
+    """Whether process `pid` was suspended by a signal; of another one that has its number, False.
+
+    Parameters
+    ----------
+    born
+        When it started; None: its number cannot be another's, since nobody has waited for it.
+    """
+    if not sys.platform.startswith("linux"):
+        import psutil
+
+        try:
+            state = psutil.Process(pid).status()
+        except psutil.Error:
+            return False
+        return state == psutil.STATUS_STOPPED and (born is None or alive(pid, born))
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[:1] == [b"T"] and (born is None or alive(pid, born))
 
 
 def sweep(nonces: set[str], seconds: float = 1.0) -> int:
@@ -97,6 +120,7 @@ def end(pid: int, born: str, seconds: float) -> None:
     """End a process and wait for that; one that does not go within `seconds` is killed."""
     until = time.monotonic() + seconds
     send(pid, born, signal.SIGTERM)
+    send(pid, born, signal.SIGCONT)  # it may have been suspended
     while alive(pid, born):
         if time.monotonic() > until:
             send(pid, born, signal.SIGKILL)

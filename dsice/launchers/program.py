@@ -4,21 +4,57 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.journal.files import replace_file
+from dsice.journal.files import make_private, replace_file
+from dsice.launchers.base import passable
 
 _FILE_PREFIX = "function-"
+_STANDARD = """\
+import os, sys
+sys.path[:0] = [os.path.dirname(os.__file__), *[p for p in sys.path if p.endswith("lib-dynload")]]
+"""
+LOADER = (
+    _STANDARD
+    + """\
+from hashlib import sha256
+file, digest = sys.argv[1:3]
+del sys.argv[1:3]
+try:
+    with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
+        code = opened.read(1 << 20) or b""
+    problem = "" if sha256(code).hexdigest() == digest else "it is not what dsice wrote there"
+except OSError as error:
+    problem = str(error)
+if problem:
+    import json
+    text = f"{file} was not run: {problem}; see who can write to that directory"
+    print(f"dsice: {text}", file=sys.stderr)
+    result = f"{sys.argv[1]}/result.json"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with open(os.open(result, flags, 0o666), "w") as opened:
+            json.dump({"refused": text}, opened)
+    finally:
+        os._exit(97)
+exec(compile(code, file, "exec"), {"__name__": "__main__", "__file__": file})
+"""
+)
+"""A program for ``python -c FILE HASH DIRECTORY ...`` that runs a script if its SHA-256 is HASH.
+
+It reads the file once, and what it runs are the very bytes that it has compared. A refusal stands
+in ``result.json`` of the trial's DIRECTORY. Its imports come from the standard library, whatever
+modules of the same names the user has.
+"""
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -125,6 +161,8 @@ class ShellProgram:
             raise OptionError(
                 "program must be a Python function or a shell command, got an empty string"
             )
+        if not passable(text):
+            raise OptionError(f"no command line can hold a NUL or half a surrogate pair: {text!r}")
         self._command = Command.parse(text)
         self._warned = False
         self.name = text
@@ -143,6 +181,86 @@ class ShellProgram:
         return ["/bin/sh", "-c", self._command.render(params)]
 
 
+class GuardedFile:
+    """A file whose content is loaded in the processes of trials, which know it by its hash.
+
+    Attributes
+    ----------
+    digest
+        SHA-256 of the content, in hexadecimal.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.digest = hashlib.sha256(content).hexdigest()
+        self._content = content
+        self._left: dict[Path, tuple[int, ...]] = {}
+
+    def put(self, path: Path) -> Path:
+        """Write it to `path`, unless it is there as this object left it; returns the path.
+
+        What was there before is never used: somebody else may have put it there.
+        """
+        if path not in self._left or self._left[path] != _stamp(path):
+            replace_file(path, self._content, fsync=False, mode=0o600)
+            self._left[path] = _stamp(path)
+        return path
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What tells whether a file was touched; empty where there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return (
+        found.st_ino,
+        found.st_mode,
+        found.st_uid,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+    )
+
+
+def bundled(source: Path, parts: Sequence[Path]) -> bytes:
+    """A script and the modules that it imports by their bare names, as one file."""
+    if not parts:
+        return source.read_bytes()
+    modules = {part.stem: part.read_text(encoding="utf-8") for part in parts}
+    text = f"""\
+import sys
+for name, text in {modules!r}.items():
+    part = sys.modules[name] = type(sys)(name)
+    exec(compile(text, name, "exec"), part.__dict__)
+exec(compile({source.read_text(encoding="utf-8")!r}, __file__, "exec"), globals())
+"""
+    return text.encode()
+
+
+class Helper:
+    """A stand-alone script as jobs run it: a copy, in `place`, that they know by its hash.
+
+    `parts` are the modules of its own that it imports.
+
+    Attributes
+    ----------
+    path
+        Where the copy is or will be.
+    words
+        What runs it, after an interpreter and its options and before the script's own arguments.
+    """
+
+    def __init__(self, place: Path, name: str, source: Path, *parts: Path) -> None:
+        self._file = GuardedFile(bundled(source, parts))
+        self.path = place / self._file.digest[:12] / name
+        self.words = ("-c", LOADER, str(self.path), self._file.digest)
+
+    def put(self) -> None:
+        """Write the copy, unless it is there as it was left."""
+        make_private(self.path.parent)
+        self._file.put(self.path)
+
+
 class FunctionProgram:
     """A Python function, pickled once, as the program of a launcher."""
 
@@ -150,28 +268,25 @@ class FunctionProgram:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = function_name(function)
-        self._pickle = pickle.dumps({"path": list(sys.path), "function": pickled(function)})
-        self._file: Path | None = None
+        content = pickle.dumps({"path": list(sys.path), "function": pickled(function)})
+        self._file = GuardedFile(content)
+
+    @property
+    def digest(self) -> str:
+        """The hash by which a trial's process knows the function's file."""
+        return self._file.digest
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
-        """Program and arguments that run the trial; the first call writes the function's file."""
-        return [*script("_call", "-P"), str(directory), str(self.file(home))]
+        """Program and arguments that run the trial; the function's file is written if need be."""
+        return [*script("_call", "-P"), str(directory), str(self.file(home)), self.digest]
 
     def file(self, home: Path) -> Path:
-        """The function's file; the first call writes it into `home`."""
-        if self._file is None or self._file.parent != home:
-            self._file = self._write(home)
-        return self._file
+        """The function's file in `home`, written unless it is there as it was left."""
+        return self._file.put(self.path(home))
 
     def path(self, home: Path) -> Path:
         """Where the function's file is or will be."""
-        return home / f"{_FILE_PREFIX}{hashlib.sha256(self._pickle).hexdigest()[:16]}.pkl"
-
-    def _write(self, home: Path) -> Path:
-        # Written even if it is there: a pickle that somebody else left there is never loaded.
-        file = self.path(home)
-        replace_file(file, self._pickle, fsync=False)
-        return file
+        return home / f"{_FILE_PREFIX}{self.digest[:16]}.pkl"
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram
@@ -228,23 +343,31 @@ def program_of(work: Callable[..., Any] | str) -> Program:
 def script(module: str, *options: str) -> list[str]:
     """Command of a Python process that runs a module of `standalone`, found by its bare name.
 
-    A module has a compiled file in the cache; a script would be compiled in every process.
+    A module has a compiled file in the cache; a script would be compiled in every process. No
+    module of the user's can take its place or that of what it imports, and it hides none of them:
+    its name is forgotten before it runs.
     """
     place = str(Path(__file__).parent / "standalone")
     return [
         interpreter(),
         *options,
         "-c",
-        f"import sys; sys.path.append({place!r}); import {module}; {module}.run()",
+        f"{_STANDARD}sys.path.insert(0, {place!r}); import {module} as module; "
+        f"del sys.modules[{module!r}]; module.run()",
     ]
 
 
 def interpreter() -> str:
-    """The Python that runs this process."""
-    if not sys.executable or not os.access(sys.executable, os.X_OK):
+    """The Python that runs this process; whether it is there is seen when it is started.
+
+    Raises
+    ------
+    LaunchError
+        It is unknown.
+    """
+    if not sys.executable:
         raise LaunchError(
-            f"the Python interpreter is unknown (sys.executable is {sys.executable!r}), "
-            "so no trial can be started"
+            "the Python interpreter is unknown (sys.executable is empty): no trial can be started"
         )
     return sys.executable
 

@@ -25,17 +25,21 @@ used without a tuner.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from dsice.errors import LaunchError
 from dsice.journal.files import as_missing as as_missing
-from dsice.journal.files import create_json, lock_directory
+from dsice.journal.files import create_json, lock_directory, make_private
 from dsice.journal.files import read_json as read_json
 from dsice.journal.files import strictly as strictly
 from dsice.journal.files import unlock_directory as unlock_directory
@@ -51,6 +55,7 @@ PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
+_NUMBERS = ("code", "signal", "pid", "started", "ended", "seconds")
 RETURNED = "returned"
 """Why a call that `Futures` made has ended, in `EXIT`."""
 
@@ -110,10 +115,21 @@ def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
     claim = _claim(job, submission)
     if directory.exists():
         _clear(directory, claim)
-    directory.mkdir(parents=True, exist_ok=True)
+    _make(directory)
     write_json(directory / JOB, claim)
     write_json(directory / PARAMS, plain_params(job.params))
     return submission
+
+
+def _make(directory: Path) -> None:
+    """Make a trial's directory, as open to other users as the one that it is in, or less."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(directory.parent.stat().st_mode) & 0o777
+    directory.mkdir(mode=mode, exist_ok=True)
+    found = stat.S_IMODE(directory.stat().st_mode)
+    if found & 0o022 & ~mode:
+        with suppress(OSError):  # somebody else's: what it holds is not trusted anyhow
+            directory.chmod(found & ~0o022 | mode & 0o022)
 
 
 def claim_again(
@@ -137,12 +153,12 @@ def claim_again(
         write_json(directory / JOB, {**claim, "token": submission.token})
         return submission
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
-        (directory / name).unlink(missing_ok=True)
+        _remove(directory / name)
     for name in ("stdout", "stderr"):
         output = directory / name
-        if output.exists():
+        if os.path.lexists(output):
             numbered = (directory / f"{name}.{number}" for number in range(1, 10_000))
-            output.rename(next(path for path in numbered if not path.exists()))
+            output.rename(next(path for path in numbered if not os.path.lexists(path)))
     return new
 
 
@@ -157,10 +173,16 @@ def _clear(directory: Path, claim: Mapping[str, Any]) -> None:
     if earlier and exit_record(directory, earlier) is None:
         processes.sweep({earlier})  # its supervisor was killed: nobody else ends what it left
     for entry in directory.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry.name != JOB:
-            entry.unlink()
+        if entry.name != JOB:
+            _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link (not what it leads to) or a directory; nothing where none is."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def end_supervisor(directory: Path, seconds: float = 5.0) -> None:
@@ -237,7 +259,10 @@ def has_begun(directory: Path, token: str) -> bool:
 def exit_record(directory: Path, token: str) -> dict[str, Any] | None:
     """How the submission with that token ended; None if it runs or ended without a record."""
     found = read_json(directory / EXIT)
-    return found if found is not None and found.get("token") == token else None
+    if found is None or found.get("token") != token:
+        return None
+    whole = all(isinstance(found.get(name), (int, float, NoneType)) for name in _NUMBERS)
+    return found if whole else None  # a program that killed its supervisor may write anything
 
 
 def result_record(directory: Path, token: str) -> dict[str, Any] | None:
@@ -258,7 +283,8 @@ def has_result(directory: Path, token: str) -> bool:
 
 def ask_to_stop(directory: Path) -> None:
     """Leave the mark that `dsice.step` looks for."""
-    (directory / STOP).touch()
+    with suppress(FileExistsError):
+        os.close(os.open(directory / STOP, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
 def end_by_word(directory: Path) -> None:
@@ -268,12 +294,12 @@ def end_by_word(directory: Path) -> None:
 
 def asked_to_stop(directory: Path) -> bool:
     """Whether the trial itself was cancelled, rather than the whole launcher closed."""
-    return (directory / STOP).exists()
+    return os.path.lexists(directory / STOP)
 
 
 def knows_to_stop(directory: Path) -> bool:
     """Whether `dsice.step` has returned True in the trial."""
-    return (directory / STOPPING).exists()
+    return os.path.lexists(directory / STOPPING)
 
 
 # ------------------------------------------------------------------ whose the trials are
@@ -293,7 +319,7 @@ def take_home(home: Path, study: Study | None) -> int | None:
         It cannot be made or written to.
     """
     check_home(home, study)
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     try:
         handle = lock_directory(home)
     except LaunchError:

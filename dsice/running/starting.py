@@ -233,5 +233,7 @@ def attach_later(
 
 def may_pass(error: JournalError) -> bool:
     """Whether a journal that cannot be written may be writable again later."""
-    cause = error.__cause__
+    cause: BaseException | None = error
+    while isinstance(cause, JournalError):
+        cause = cause.__cause__
     return isinstance(cause, OSError) and cause.errno in _TRANSIENT

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -205,7 +206,7 @@ class Choice(Axis):
         items = tuple(plain(value) for value in _as_list(values, "Choice"))
         if not items:
             raise SpaceError("Choice needs at least one value, got none")
-        kept: list[Value] = []
+        kept: dict[Value, Value] = {}
         for item in items:
             if not (item is None or isinstance(item, (str, bool, int, float))):
                 raise SpaceError(
@@ -213,13 +214,12 @@ class Choice(Axis):
                     f"got {item!r} ({type(item).__name__})"
                 )
             if isinstance(item, (int, float)) and not is_finite(item):
-                raise SpaceError(f"Choice takes finite numbers only, got {item!r}")
+                raise SpaceError(f"Choice takes finite numbers only, got {shown(item)}")
             if item in kept:
-                first = kept[kept.index(item)]
                 raise SpaceError(
-                    f"the values of a Choice must be distinct, got {_repeated(first, item)}"
+                    f"the values of a Choice must be distinct, got {_repeated(kept[item], item)}"
                 )
-            kept.append(item)
+            kept[item] = item
         object.__setattr__(self, "values", tuple(kept))
 
     def __eq__(self, other: object) -> bool:
@@ -357,7 +357,8 @@ def _check_ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Numb
 def _check_order(numbers: tuple[Number, ...]) -> None:
     """Raise SpaceError unless the numbers strictly rise or strictly fall."""
     if len(set(numbers)) < len(numbers):
-        twice = next(number for number in numbers if numbers.count(number) > 1)
+        counted = Counter(numbers)
+        twice = next(number for number in numbers if counted[number] > 1)
         raise SpaceError(
             f"the values of an Ordinal must be distinct, got {twice!r} {numbers.count(twice)} times"
         )

@@ -2,7 +2,7 @@
 
 Only what is listed here passes: no attributes, subscripts, lambdas, comprehensions, keyword
 arguments or other calls. Operators that could make something huge out of a short text (powers,
-repeated strings, % formatting) are guarded.
+products, repeated strings, % formatting) are guarded.
 """
 
 from __future__ import annotations
@@ -16,32 +16,40 @@ import tokenize
 from collections.abc import Callable
 from typing import Final
 
+from dsice.checks import shown
 from dsice.errors import SpaceError
 
 MAX_LENGTH: Final = 2000
+MAX_SOURCE: Final = 10 * MAX_LENGTH
+"""The same with all blanks, such as the indentation of a rule of several lines."""
 MAX_DEPTH: Final = 60
 MAX_BITS: Final = 4096
-"""Size limit of an integer power; floats have their own."""
+"""Size limit of integer powers and products; floats have their own."""
 _NUMBERS: Final = (int, float)
 
 
-def _power(base: object, exponent: object) -> object:
+def power(base: object, exponent: object) -> object:
+    """Raise one number to the power of another, as rules do it."""
     if (
         isinstance(base, int)
         and isinstance(exponent, int)
         and abs(base) > 1
         and abs(base).bit_length() * exponent > MAX_BITS
     ):
-        raise ValueError(f"{base} ** {exponent} is too large (more than {MAX_BITS} bits)")
+        raise _too_large("**", base, exponent)
     if not (isinstance(base, _NUMBERS) and isinstance(exponent, _NUMBERS)):
         raise _not_numbers("**", base, exponent)
     result: object = base**exponent
     if isinstance(result, complex):
-        raise ValueError(f"{base} ** {exponent} is not a real number")
+        raise ValueError(f"{shown(base)} ** {shown(exponent)} is not a real number")
     return result
 
 
 def _times(a: object, b: object) -> object:
+    if isinstance(a, int) and isinstance(b, int):
+        if a.bit_length() + b.bit_length() > MAX_BITS:
+            raise _too_large("*", a, b)
+        return a * b
     if isinstance(a, _NUMBERS) and isinstance(b, _NUMBERS):
         return a * b
     raise _not_numbers("*", a, b)
@@ -60,7 +68,12 @@ def _plus(a: object, b: object) -> object:
 
 
 def _not_numbers(operator: str, a: object, b: object) -> TypeError:
-    return TypeError(f"{operator} takes numbers, got {a!r} and {b!r}")
+    return TypeError(f"{operator} takes numbers, got {shown(a)} and {shown(b)}")
+
+
+def _too_large(operator: str, a: object, b: object) -> ValueError:
+    what = f"{shown(a)} {operator} {shown(b)}"
+    return ValueError(f"{what} is too large (more than {MAX_BITS} bits)")
 
 
 def _round(value: float, digits: int | None = None) -> float:
@@ -69,7 +82,7 @@ def _round(value: float, digits: int | None = None) -> float:
     return round(value, digits)
 
 
-_CALLS: Final[dict[str, Callable[..., object]]] = {
+CALLS: Final[dict[str, Callable[..., object]]] = {
     "min": min,
     "max": max,
     "abs": abs,
@@ -85,7 +98,7 @@ _CALLS: Final[dict[str, Callable[..., object]]] = {
     "floor": math.floor,
 }
 _GUARDED: Final[dict[type[ast.operator], tuple[str, Callable[..., object]]]] = {
-    ast.Pow: ("_power", _power),
+    ast.Pow: ("_power", power),
     ast.Mult: ("_times", _times),
     ast.Mod: ("_modulo", _modulo),
     ast.Add: ("_plus", _plus),
@@ -94,7 +107,7 @@ _OPERATORS: Final[tuple[type[ast.operator], ...]] = (ast.Sub, ast.Div, ast.Floor
 _COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 _HELPERS: Final[dict[str, object]] = {
     "__builtins__": {},
-    **{f"_call_{name}": call for name, call in _CALLS.items()},
+    **{f"_call_{name}": call for name, call in CALLS.items()},
     **dict(_GUARDED.values()),
 }
 _WORDS: Final = frozenset({"and", "or", "not", "in", "if", "else", "True", "False", "None"})
@@ -150,16 +163,16 @@ class Expression:
     value: Callable[..., object]
 
     def __init__(self, source: str) -> None:
-        text = re.sub(r"\s*\n\s*", " ", source.strip())
+        if len(source) > MAX_SOURCE:  # before anything that takes longer than its length
+            raise SpaceError(_too_long(len(source)))
+        lines = map(str.strip, source.strip().split("\n"))
+        text = " ".join(line for line in lines if line)
         if not text:
             raise SpaceError(
                 "the rule is an empty string; expected an expression such as 'a * b <= 64'"
             )
         if len(text) > MAX_LENGTH:
-            raise SpaceError(
-                f"the rule has {len(text)} characters, at most {MAX_LENGTH} are allowed; "
-                "use a function instead"
-            )
+            raise SpaceError(_too_long(len(text)))
         tree = _parse(text)
         names: dict[str, None] = {}
         body = _checked(tree.body, text, names, 0)
@@ -173,6 +186,13 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
+
+
+def _too_long(length: int) -> str:
+    return (
+        f"the rule has {length} characters, at most {MAX_LENGTH} are allowed; "
+        "use a function instead"
+    )
 
 
 def _parse(text: str) -> ast.Expression:
@@ -244,10 +264,10 @@ def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> a
             return ast.IfExp(sub(test), sub(body), sub(orelse))
         case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
             return ast.Tuple([sub(item) for item in items], ast.Load())
-        case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in _CALLS:
+        case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in CALLS:
             return _helper(f"_call_{call}", [sub(argument) for argument in arguments])
         case ast.Call():
-            known = ", ".join(_CALLS)
+            known = ", ".join(CALLS)
             refusal = f"this call is not allowed; there are {known}, without keywords"
             raise SpaceError(_refusal(node, text, refusal))
     name = repr(node.value) if isinstance(node, ast.Constant) else type(node).__name__

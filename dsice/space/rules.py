@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from dsice.checks import shown
 from dsice.errors import SpaceError
-from dsice.space.expression import Expression
+from dsice.space.expression import MAX_LENGTH, Expression
+
+MOST_RULES: Final = 2000
+"""More rules than these take minutes to look at."""
 
 Predicate: TypeAlias = Callable[[Mapping[str, Any]], object]
 """A function of the params mapping; what it returns counts as true or false."""
@@ -118,6 +122,15 @@ class When:
 Rule: TypeAlias = Require | When
 
 
+def check_number_of_rules(count: int) -> None:
+    """Raise SpaceError for more rules than a space takes."""
+    if count > MOST_RULES:
+        raise SpaceError(
+            f"a space takes at most {MOST_RULES:,} rules, got {count:,}; join some with `and`, or "
+            "use a function instead"
+        )
+
+
 def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | None, str | None]:
     """Parse a string, find the name of a function; SpaceError for anything else."""
     if name is not None and not (isinstance(name, str) and name):
@@ -126,7 +139,8 @@ def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | Non
         try:
             return Expression(rule), name
         except SpaceError as error:
-            raise SpaceError(f"{kind}({rule!r}): {error}") from None
+            what = repr(rule) if len(rule) <= MAX_LENGTH else shown(rule)
+            raise SpaceError(f"{kind}({what}): {error}") from None
     if callable(rule):
         own = getattr(rule, "__name__", None)
         return None, name or (own if isinstance(own, str) and own != "<lambda>" else None)

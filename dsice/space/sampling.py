@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.tabulated import FALSE, MAX_CELLS, TabulatedRule
+from dsice.space.tabulated import DIMENSIONS, FALSE, MAX_CELLS, TabulatedRule
 from dsice.space.validity import Validity
 from dsice.typing import Array, Bools, Floats, Ints, Point
 
@@ -45,9 +45,15 @@ def enumerate_valid(rules: Validity) -> Ints:
     """
     size = math.prod(rules.shape)
     parts = []
-    for start in range(0, size, _CHUNK):
-        flat = np.arange(start, min(start + _CHUNK, size), dtype=np.int64)
-        parts.append(flat[rules.valid(unravel(flat, rules.shape))])
+    with rules.stopwatch.question():
+        grid, done = rules.on_grid() if len(rules.shape) <= DIMENSIONS else (None, 0)
+        for start in range(0, size, _CHUNK):
+            flat = np.arange(start, min(start + _CHUNK, size), dtype=np.int64)
+            if grid is not None:
+                flat = flat[grid.ravel()[start : start + _CHUNK]]
+            if done < len(rules.requires) or rules.conditions:
+                flat = flat[rules.valid(unravel(flat, rules.shape), skip=done)]
+            parts.append(flat)
     cells = np.concatenate(parts)
     if not cells.size:
         raise _unsatisfiable(rules, unravel(np.arange(size), rules.shape))
@@ -62,6 +68,9 @@ def _unsatisfiable(rules: Validity, points: Ints) -> SpaceError:
 
 def unravel(flat: Ints, shape: tuple[int, ...]) -> Ints:
     """Return flat indices (k,) as rows of levels (k, d)."""
+    if len(shape) > DIMENSIONS:
+        strides = np.cumprod((1, *shape[:0:-1]), dtype=np.int64)[::-1]
+        return np.asarray(flat[:, None] // strides % np.array(shape))
     return np.stack(np.unravel_index(flat, shape), axis=1).astype(np.int64, copy=False)
 
 
@@ -93,7 +102,7 @@ def pick(
         rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
         out = np.array(rows, dtype=np.int64).reshape(-1, len(shape))
         out = out[((out >= 0) & (out < np.array(shape))).all(axis=1)]
-        taken: NDArray[np.intp] = np.atleast_1d(np.ravel_multi_index(tuple(out.T), shape))
+        taken = out @ np.cumprod((1, *shape[:0:-1]), dtype=np.int64)[::-1]
         place = np.searchsorted(valid, taken)
         place = place[(place < len(valid)) & (valid[np.minimum(place, len(valid) - 1)] == taken)]
         left = np.delete(valid, place)
@@ -139,10 +148,11 @@ class RejectionSampler:
         self._rules = rules
         self._blocks: list[Block] = []
         # functions may be slow, and no block helps against them
-        share = rules.valid(_probes(rules), functions=False).mean()
-        self._is_rare = bool(share < _RARE)
-        if self._is_rare:
-            self._blocks = _blocks(rules)
+        with rules.stopwatch.question():
+            share = rules.valid(_probes(rules), functions=False).mean()
+            self._is_rare = bool(share < _RARE)
+            if self._is_rare:
+                self._blocks = _blocks(rules)
 
     def sample(
         self,
@@ -160,6 +170,16 @@ class RejectionSampler:
         enough
             Stop after that many tries, once at least one point was found.
         """
+        with self._rules.stopwatch.question():
+            return self._sample(rng, n, exclude, enough)
+
+    def _sample(
+        self,
+        rng: np.random.Generator,
+        n: int,
+        exclude: Collection[Point] | Array,
+        enough: int | None,
+    ) -> list[Point]:
         found: dict[Point, None] = {}
         taken = set(tuples(exclude) if isinstance(exclude, np.ndarray) else exclude)
         tries = 0  # since the last new point
@@ -223,13 +243,14 @@ def _blocks(rules: Validity) -> list[Block]:
 
 def _merge(rules: Validity, requires: Iterable[TabulatedRule]) -> list[list[int]]:
     """Join the axes of string rules, strictest first, while their sub-grid stays small enough."""
-    shares = [
-        (_share(rules, rule), tuple(sorted(rule.columns.tolist())))
+    tied = [
+        tuple(sorted(rule.columns.tolist()))
         for rule in requires
         if rule.cells <= MAX_CELLS and rule.is_text
     ]
+    shares = {columns: _share(rules, columns) for columns in dict.fromkeys(tied)}
     groups: list[set[int]] = []
-    for _, columns in sorted(shares):
+    for _, columns in sorted((shares[columns], columns) for columns in tied):
         touched = [group for group in groups if group & set(columns)]
         joint = set(columns).union(*touched)
         if _cells(rules, joint) <= MAX_CELLS:
@@ -275,9 +296,8 @@ def _allowed(rules: Validity, columns: list[int]) -> tuple[Ints, Bools]:
     return np.concatenate(cells), np.concatenate(actives)
 
 
-def _share(rules: Validity, rule: TabulatedRule) -> float:
-    columns = sorted(rule.columns.tolist())
-    return len(_allowed(rules, columns)[0]) / rule.cells
+def _share(rules: Validity, columns: tuple[int, ...]) -> float:
+    return len(_allowed(rules, list(columns))[0]) / _cells(rules, columns)
 
 
 def _is_within(rule: TabulatedRule, columns: Iterable[int]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from dsice.errors import SpaceError
 from dsice.space.axes import Axis, axis_from_dict
 from dsice.space.expression import Expression
-from dsice.space.rules import Predicate, Require, Rule, When
+from dsice.space.rules import Predicate, Require, Rule, When, check_number_of_rules
 from dsice.space.values import same_value
 
 
@@ -70,6 +70,7 @@ def read_axes(record: Mapping[str, Any]) -> dict[str, Axis]:
 def read_rules(record: Mapping[str, Any], functions: Mapping[str, Predicate]) -> list[Rule]:
     """Return the rules of a stored space; functions are looked up by name."""
     try:
+        check_number_of_rules(len(record["where"]))
         return [_read_rule(entry, functions) for entry in record["where"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error

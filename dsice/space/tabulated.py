@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias, cast
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
 from dsice.space.axes import Axis
+from dsice.space.calculated import Unsupported, Values, values_of
 from dsice.space.rules import Predicate, Rule
+from dsice.space.vectorised import VectorRule
 from dsice.typing import Bools, Ints, Params, Point
 
+T = TypeVar("T")
 Outcomes: TypeAlias = NDArray[np.int8]
 """Answers of a rule, one of the five below each."""
 
@@ -29,8 +34,79 @@ _UNKNOWN: Final = -2  # not evaluated yet
 
 MAX_CELLS: Final = 1_000_000
 """Grids up to this many cells are tabulated or enumerated."""
+_SMALL: Final = 65_536
+"""Tables of string rules that can be evaluated at many points at once are not larger than this."""
+_MANY: Final = 64
+"""From so many points on it pays to evaluate a string rule at all of them at once."""
+MAX_SECONDS: Final = 30.0
+"""So long string rules may be evaluated, of CPU time, for one question to a space."""
+_FILL: Final = 16
+"""A table is filled at once where it has at most so many times the cells that are asked for."""
+DIMENSIONS: Final = 32
+"""Arrays of numpy have not more."""
+_SLICE: Final = 1024
+"""So many points are evaluated between two looks at the clock."""
 _REMEMBERED: Final = 200_000
 """So many answers of a function are remembered where its sub-grid is larger than MAX_CELLS."""
+
+
+class Stopwatch:
+    """The time that the string rules of a space take.
+
+    They may come from somebody else's journal, where a short text may take hours.
+    """
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._inside = False
+
+    @contextlib.contextmanager
+    def question(self) -> Iterator[None]:
+        """One question to the space, for which all rules together have `MAX_SECONDS`."""
+        outermost, self._inside = not self._inside, True
+        if outermost:
+            self._spent = 0.0
+        try:
+            yield
+        finally:
+            if outermost:
+                self._inside = False
+
+    def timed(self, rule: Rule, answers: Callable[[], T]) -> T:
+        """Return what a rule answers; SpaceError where the rules have taken too long by now."""
+        began = time.thread_time()
+        found = answers()
+        spent = time.thread_time() - began
+        self._spent = self._spent + spent if self._inside else spent
+        if self._spent > MAX_SECONDS:
+            raise SpaceError(
+                f"{rule!r}: evaluating the rules takes more than {MAX_SECONDS:g} s; make it "
+                "simpler, split it into rules over fewer parameters, or use a function instead"
+            )
+        return found
+
+
+class Columns:
+    """The values of all axes as arrays, for all rules of a space."""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self._axes = axes
+        self._objects: dict[int, NDArray[np.object_]] = {}
+        self._values: dict[int, Values] = {}
+
+    def objects(self, j: int) -> NDArray[np.object_]:
+        """The values of an axis as they are: numpy would make numbers or strings of them."""
+        if j not in self._objects:
+            values = self._axes[j].values
+            self._objects[j] = np.empty(len(values), dtype=object)
+            self._objects[j][:] = values
+        return self._objects[j]
+
+    def values(self, j: int) -> Values:
+        """The same with a type, where all are of one."""
+        if j not in self._values:
+            self._values[j] = values_of(self._axes[j].values)
+        return self._values[j]
 
 
 class TabulatedRule:
@@ -44,6 +120,8 @@ class TabulatedRule:
         All names and axes of the space.
     columns
         Which axes the rule sees: those that a string mentions, those decided before for a function.
+    shared
+        What all rules of the space have in common.
 
     Attributes
     ----------
@@ -54,19 +132,27 @@ class TabulatedRule:
     """
 
     def __init__(
-        self, rule: Rule, names: Sequence[str], axes: Sequence[Axis], columns: Sequence[int]
+        self,
+        rule: Rule,
+        names: Sequence[str],
+        axes: Sequence[Axis],
+        columns: Sequence[int],
+        shared: tuple[Columns, Stopwatch],
     ) -> None:
         self.rule = rule
+        self._axes, self._stopwatch = shared
         self.is_text = rule.expression is not None
         self.columns = np.array(columns, dtype=np.intp)
         self._names = [names[j] for j in columns]
         self._decided = frozenset(self._names)
         self._all = frozenset(names)
-        self._values = [_objects(axes[j].values) for j in columns]
         self.shape = tuple(len(axes[j]) for j in columns)
         self.cells = math.prod(self.shape)
         self._table: Outcomes | None = None
+        self._vector: VectorRule | None = None
+        self._is_vector = self.is_text  # until it turns out that it is none
         self._memo: dict[Point, int] = {}
+        self._objects: list[NDArray[np.object_]] = []
 
     def outcomes(self, points: Ints, active: Bools) -> Outcomes:
         """Return the answer for each of `points`, shape (k,).
@@ -80,6 +166,9 @@ class TabulatedRule:
         """
         sub = points[:, self.columns]
         seen = active[:, self.columns]
+        few = self.is_text and self._table is None and len(sub) < _MANY
+        if few or (self.cells > _SMALL and self._can_be_vector()):
+            return self._evaluate(sub, seen)
         if self.cells <= MAX_CELLS and self.shape:  # a function may see no axis at all
             return self._looked_up(sub, seen)
         if self.is_text:  # cheaper than remembering it
@@ -108,18 +197,50 @@ class TabulatedRule:
             "it must give the same answer for the same params"
         )
 
+    def over_grid(self, shape: tuple[int, ...]) -> tuple[Bools, Bools] | None:
+        """Whether a string rule holds on the whole grid, and where that is doubtful.
+
+        The arrays have all axes of the grid, with one level where the rule does not see the axis.
+        None: it can only be evaluated point by point.
+        """
+        if not self.is_text or len(shape) > DIMENSIONS:
+            return None
+        levels = []
+        for j in self.columns.tolist():
+            ones = [1] * len(shape)
+            ones[j] = shape[j]
+            levels.append(np.arange(shape[j]).reshape(ones))
+        return self._at_once(levels)
+
     def _looked_up(self, sub: Ints, seen: Bools) -> Outcomes:
         if self._table is None:
             self._table = np.full(self.cells, _UNKNOWN, dtype=np.int8)
-        flat = np.ravel_multi_index(tuple(sub.T), self.shape)
+        flat = sub @ np.cumprod((1, *self.shape[:0:-1]), dtype=np.int64)[::-1]
         found: Outcomes = self._table[flat]
         todo = np.flatnonzero(found == _UNKNOWN)
+        if todo.size >= _MANY and self.cells <= _FILL * todo.size and self._fill(self._table):
+            found = self._table[flat]
+            todo = np.flatnonzero(found == _UNKNOWN)
         if todo.size:
             cells, first = np.unique(flat[todo], return_index=True)
             rows = todo[first]
             self._table[cells] = self._evaluate(sub[rows], seen[rows])
             found = self._table[flat]
         return found
+
+    def _fill(self, table: Outcomes) -> bool:
+        """Put all answers of a string rule into its table, but for doubtful ones, if possible."""
+        if len(self.shape) > DIMENSIONS:
+            return False
+        grid = [np.arange(n).reshape(-1, *[1] * i) for i, n in enumerate(self.shape[::-1])][::-1]
+        found = self._at_once(grid)
+        if found is None:
+            return False
+        truth, doubtful = found
+        unknown = table == _UNKNOWN
+        answers = np.where(doubtful, _UNKNOWN, truth).astype(np.int8).ravel()
+        table[unknown] = answers[unknown]
+        return True
 
     def _remembered(self, sub: Ints, seen: Bools) -> Outcomes:
         keys = [tuple(row) for row in sub.tolist()]
@@ -132,16 +253,54 @@ class TabulatedRule:
 
     def _evaluate(self, sub: Ints, seen: Bools) -> Outcomes:
         """Evaluate each row; a row that raises is an ERROR and does not stop the others."""
+        if not self.is_text:
+            return np.array(self._in_turn(sub, seen), dtype=np.int8)
+        rows = np.arange(len(sub))
+        answers = np.full(len(sub), FALSE, dtype=np.int8)
+        if len(sub) >= _MANY and (found := self._at_once(list(sub.T))) is not None:
+            answers[:] = found[0]
+            rows = np.flatnonzero(found[1])
+        for start in range(0, len(rows), _SLICE):
+            some = rows[start : start + _SLICE]
+            one_by_one = partial(self._in_turn, sub[some], seen[some])
+            answers[some] = self._stopwatch.timed(self.rule, one_by_one)
+        return answers
+
+    def _can_be_vector(self) -> bool:
+        """Whether a string rule can be evaluated at many points at once, as far as is known."""
+        if self._is_vector and self._vector is None:
+            self._at_once([np.zeros(1, dtype=np.int64) for _ in self.shape])
+        return self._is_vector
+
+    def _at_once(self, levels: Sequence[Ints]) -> tuple[Bools, Bools] | None:
+        """Whether a string rule holds at all levels, and where that is doubtful; None: unknown."""
+        if not self._is_vector or self.rule.expression is None:
+            return None
+        try:
+            if self._vector is None:
+                self._vector = VectorRule(self.rule.expression.source)
+            columns = {
+                name: self._axes.values(j).at(levels[i])
+                for i, (name, j) in enumerate(
+                    zip(self.rule.expression.names, self.columns.tolist(), strict=True)
+                )
+            }
+            return self._stopwatch.timed(self.rule, partial(self._vector, columns))
+        except Unsupported:
+            self._is_vector = False
+            return None
+
+    def _in_turn(self, sub: Ints, seen: Bools) -> list[int]:
+        """Evaluate each row by itself."""
         if self.is_text or seen.all():
             with contextlib.suppress(Exception):  # at least one row raised: find out which below
-                fast = [_truth(answer) for answer in self._all_answers(sub)]
-                return np.array(fast, dtype=np.int8)
+                return [_truth(answer) for answer in self._all_answers(sub)]
         rows = zip(sub.tolist(), seen.tolist(), strict=True)
-        return np.array([self._outcome(row, on) for row, on in rows], dtype=np.int8)
+        return [self._outcome(row, on) for row, on in rows]
 
     def _all_answers(self, sub: Ints) -> Iterable[object]:
         """Answers of rows without inactive parameters, in the fastest way that Python has."""
-        columns = [values[sub[:, i]].tolist() for i, values in enumerate(self._values)]
+        columns = [values[sub[:, i]].tolist() for i, values in enumerate(self._values())]
         if self.rule.expression is not None:
             return map(self.rule.expression.value, *columns)
         function = cast(Predicate, self.rule.rule)  # a string has an expression
@@ -156,13 +315,18 @@ class TabulatedRule:
 
     def _answer(self, row: list[int], seen: list[bool]) -> int:
         if self.rule.expression is not None:
-            values = (own[i] for own, i in zip(self._values, row, strict=True))
+            values = (own[i] for own, i in zip(self._values(), row, strict=True))
             return _truth(self.rule.expression.value(*values))
         function = cast(Predicate, self.rule.rule)  # a string has an expression
         return _call(function, self._params(row, seen), self._decided, self._all)
 
+    def _values(self) -> list[NDArray[np.object_]]:
+        if not self._objects:
+            self._objects = [self._axes.objects(j) for j in self.columns.tolist()]
+        return self._objects
+
     def _params(self, row: list[int], seen: list[bool]) -> dict[str, Any]:
-        columns = zip(self._names, self._values, row, seen, strict=True)
+        columns = zip(self._names, self._values(), row, seen, strict=True)
         return {name: values[level] for name, values, level, is_active in columns if is_active}
 
 
@@ -196,10 +360,3 @@ def _truth(answer: object) -> int:
     if answer is None or isinstance(answer, (str, tuple, list)):
         raise SpaceError(f"it gave {answer!r}; expected True or False")
     return TRUE if answer else FALSE
-
-
-def _objects(values: Sequence[object]) -> NDArray[np.object_]:
-    """The values as they are: numpy would make numbers or strings of them."""
-    out = np.empty(len(values), dtype=object)
-    out[:] = values
-    return out

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space.axes import Axis
-from dsice.space.rules import Require, Rule, When
-from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, TabulatedRule
+from dsice.space.rules import Require, Rule, When, check_number_of_rules
+from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, Columns, Stopwatch, TabulatedRule
 from dsice.typing import Bools, Ints, Params
 
 _SAMPLED: Final = 4096
 """So many points are tried to find out which rules reject most."""
+_TYPED: Final = 100
+"""Names of more characters are not compared with what was meant: that takes the square of it."""
+_COMPARED: Final = 1000
+"""So many names are compared with what was meant."""
 
 
 class Validity:
@@ -30,6 +34,8 @@ class Validity:
 
     Attributes
     ----------
+    stopwatch
+        Limits the time that string rules take.
     conditions
         The `When` rules of each conditional axis, in the order in which axes are decided.
     requires
@@ -37,19 +43,21 @@ class Validity:
     """
 
     def __init__(self, names: Sequence[str], axes: Sequence[Axis], where: Sequence[Rule]) -> None:
+        check_number_of_rules(len(where))
         self.names = tuple(names)
         self.axes = tuple(axes)
         self.shape = tuple(len(axis) for axis in axes)
         self._top = np.array(self.shape, dtype=np.int64)
         self._index = {_as_parsed(name): j for j, name in enumerate(names)}
         self._bound: dict[int, TabulatedRule] = {}
+        self.stopwatch = Stopwatch()
+        self._shared = (Columns(self.axes), self.stopwatch)
         self.conditions = self._bind_conditions([rule for rule in where if isinstance(rule, When)])
         everything = range(len(names))
         requires = [rule for rule in where if isinstance(rule, Require)]
         requires.sort(key=lambda rule: rule.expression is None)
         self.requires = [
-            TabulatedRule(r, names, axes, self._mentioned(r) if r.expression else everything)
-            for r in requires
+            self._tabulated(r, self._mentioned(r) if r.expression else everything) for r in requires
         ]
 
     @property
@@ -67,11 +75,15 @@ class Validity:
                 active[:, axis] &= self._holds_at(condition, points, active, vacuous=False)
         return active
 
-    def valid(self, points: Ints, *, functions: bool = True) -> Bools:
+    def valid(self, points: Ints, *, functions: bool = True, skip: int = 0) -> Bools:
         """Return which of `points`, shape (k, d), are on the grid and allowed.
 
-        ``functions=False`` leaves function rules out.
+        ``functions=False`` leaves function rules out, `skip` so many of `requires`.
         """
+        with self.stopwatch.question():
+            return self._valid(points, self.requires[skip:], functions)
+
+    def _valid(self, points: Ints, requires: Sequence[TabulatedRule], functions: bool) -> Bools:
         result: Bools = np.all((points >= 0) & (points < self._top), axis=1)
         if self.unconstrained:
             return result
@@ -79,7 +91,7 @@ class Validity:
         points = points[left]
         active = self.active(points)
         good = (active | (points == 0)).all(axis=1)
-        for rule in self.requires:
+        for rule in requires:
             if not rule.is_text and not functions:
                 continue
             if not good.all():
@@ -90,6 +102,22 @@ class Validity:
         result[:] = False
         result[left[good]] = True
         return result
+
+    def on_grid(self) -> tuple[Bools, int]:
+        """Return which points of the whole grid the first rules allow, and how many these are.
+
+        The grid has all axes. Left out are rules that can only be evaluated point by point, with
+        all that come after them.
+        """
+        allowed = np.ones(self.shape, dtype=np.bool_)
+        if self.conditions:
+            return allowed, 0
+        for done, rule in enumerate(self.requires):
+            found = rule.over_grid(self.shape)
+            if found is None or bool((allowed & found[1]).any()):  # a point where it may raise
+                return allowed, done
+            allowed &= found[0]
+        return allowed, len(self.requires)
 
     def broken_rule(self, point: Sequence[int]) -> Rule | None:
         """Return the first rule that a point on the grid breaks, None if it is valid."""
@@ -209,18 +237,19 @@ class Validity:
             The conditions depend on each other in a cycle.
         """
         waiting: dict[int, list[When]] = {}
+        places = {name: j for j, name in enumerate(self.names)}
         for rule in rules:
             for name in rule.names:
-                if name not in self.names:
+                if name not in places:
                     raise SpaceError(f"{rule!r}: {describe_unknown(name, self.names)}")
-                waiting.setdefault(self.names.index(name), []).append(rule)
+                waiting.setdefault(places[name], []).append(rule)
         needs = {
             j: {m for r in own if r.expression is not None for m in self._mentioned(r)}
             for j, own in waiting.items()
         }
         order: dict[int, list[TabulatedRule]] = {}
         while waiting:
-            ready = [j for j in waiting if not needs[j] & waiting.keys()]
+            ready = [j for j in waiting if not any(m in waiting for m in needs[j])]
             if not ready:
                 raise SpaceError(_describe_cycle(needs, waiting.keys(), self.names))
             # functions as late as possible: they see what is decided before them
@@ -236,8 +265,11 @@ class Validity:
                 columns = [j for j in range(len(self.names)) if j not in later]
             else:
                 columns = self._mentioned(rule)
-            self._bound[id(rule)] = TabulatedRule(rule, self.names, self.axes, columns)
+            self._bound[id(rule)] = self._tabulated(rule, columns)
         return self._bound[id(rule)]
+
+    def _tabulated(self, rule: Rule, columns: Sequence[int]) -> TabulatedRule:
+        return TabulatedRule(rule, self.names, self.axes, columns, self._shared)
 
 
 def _as_parsed(name: str) -> str:
@@ -247,7 +279,10 @@ def _as_parsed(name: str) -> str:
 
 def describe_unknown(name: object, names: Sequence[str]) -> str:
     """Say that there is no such parameter, and which one may have been meant."""
-    close = difflib.get_close_matches(name if isinstance(name, str) else "", names, 1, 0.6)
+    close: list[str] = []
+    if isinstance(name, str) and len(name) <= _TYPED:
+        near = [known for known in names if len(known) <= _TYPED][:_COMPARED]
+        close = difflib.get_close_matches(name, near, 1, 0.6)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown parameter {shown(name)}; {hint}the parameters are {', '.join(names)}"
 

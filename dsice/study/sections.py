@@ -278,7 +278,7 @@ def make_importable(folder: Path) -> None:
 
 
 _BATCH_SLOTS = 40
-_LOCAL = ("env", "grace")
+_LOCAL = ("env", "grace", "restart_elsewhere")
 _BATCH = (
     "scheduler",
     "resources",

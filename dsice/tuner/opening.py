@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from dsice.history import History
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.writer import Journal
@@ -76,7 +75,7 @@ class OpenStudy:
         self._queue = [] if loaded is None else loaded.queue
         self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
         self._prepared = {} if loaded is None else loaded.preparations
-        pending = [t.id for t in self.history.pending()]
+        pending = [t.id for t in recorder.history.pending()]
         self._handout = Handout(pending if orphans == "again" else ())
 
     @classmethod
@@ -131,11 +130,6 @@ class OpenStudy:
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
         return opened
-
-    @property
-    def history(self) -> History:
-        """All trials."""
-        return self._recorder.history
 
     @cached_property
     def runs(self) -> Runs:

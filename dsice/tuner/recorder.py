@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +21,6 @@ from typing import Any
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
 from dsice.history.curve import NewSteps
-from dsice.journal.files import replace_file
-from dsice.journal.format import encode
 from dsice.journal.writer import Journal
 from dsice.trial import Trial
 from dsice.typing import Record
@@ -82,10 +79,13 @@ class Unwritten:
         The results.
     file
         Where they were saved; None while all could be written.
+    token
+        Part of the file's name that nobody else can foresee.
     """
 
     results: list[HeldResult] = field(default_factory=list)
     file: Path | None = None
+    token: str = field(default_factory=lambda: os.urandom(4).hex())
 
     def has(self, id: int) -> bool:
         """Whether the end of that trial is in hand."""
@@ -100,39 +100,24 @@ class Unwritten:
         self.results = [result for result in self.results if result is not written]
 
     def save(self, journal: Journal) -> str:
-        """Write all results to a file, wherever there is room.
+        """Write all results to a file that has room, with the whole journal if that is gone.
 
         Returns
         -------
         str
             A sentence that says where they are.
         """
-        text = "".join(encode(line) + "\n" for r in self.results for line in r.make()[0]).encode()
-        left = journal.content() if journal.gone else b""
-        old = self.file
-        name = f"{journal.path.name}.unwritten-{os.getpid()}.jsonl"
-        folders = dict.fromkeys([journal.path.parent, Path(tempfile.gettempdir()), Path.home()])
-        for folder in folders:
-            if _written(folder / name, left + text):
-                self.file = folder / name
-                break
-        else:
-            return (
-                f"The {_count(self.results)} in hand could be saved nowhere else and stay in the "
-                "memory of this process"
-            )
-        if old is not None and old != self.file:
-            old.unlink(missing_ok=True)
-        if left:
-            return (
-                f"The whole journal as it was, with the {_count(self.results)} in hand, is saved "
-                f"in {self.file}"
-            )
-        return (
-            f"The {_count(self.results)} in hand stay in this tuner and are written as soon as the "
-            f"journal can be; until then {self.file} has them too, and after the end of this "
-            f"process `dsice tell {journal.path} --from {self.file}` takes them"
-        )
+        from dsice.tuner.saving import save  # rarely needed
+
+        name = f"{journal.path.name}.unwritten-{os.getpid()}-{self.token}.jsonl"
+        lines = [line for result in self.results for line in result.make()[0]]
+        file, where = save(journal, name, lines, len(self.results))
+        if file is not None:
+            old, self.file = self.file, file
+            if old is not None and old != file:
+                with suppress(OSError):
+                    old.unlink(missing_ok=True)
+        return where
 
     def remove_file(self) -> None:
         """Remove the file of results that are in the journal now."""
@@ -140,19 +125,6 @@ class Unwritten:
             with suppress(OSError):
                 self.file.unlink(missing_ok=True)
             self.file = None
-
-
-def _count(results: Sequence[HeldResult]) -> str:
-    return "result" if len(results) == 1 else f"{len(results)} results"
-
-
-def _written(file: Path, data: bytes) -> bool:
-    """Write a file; whether that could be done."""
-    try:
-        replace_file(file, data)
-    except OSError:
-        return False
-    return True
 
 
 class Mutex:
@@ -258,9 +230,22 @@ class Recorder:
         Raises
         ------
         JournalError
-            They cannot be written; nothing is recorded.
+            They cannot be written; nothing is recorded. A journal that is damaged is saved.
         """
         self.check()
+        try:
+            self._commit(lines, trials, then)
+        except JournalError as error:
+            if self.journal is None or not self.journal.gone:
+                raise
+            raise type(error)(f"{error}. {self._unwritten.save(self.journal)}") from error
+
+    def _commit(
+        self,
+        lines: Sequence[Record],
+        trials: Sequence[Trial | NewSteps],
+        then: Callable[[], object] | None,
+    ) -> None:
         self.settle()
         start = 0
         if self.journal is not None:
@@ -370,7 +355,7 @@ class Recorder:
             while self._unwritten.results:
                 held = self._unwritten.results[0]
                 lines, trials = held.make()
-                self.commit(lines, trials, partial(self._written, held, trials))
+                self._commit(lines, trials, partial(self._written, held, trials))
         except JournalError as error:
             where = "" if self.journal is None else self._unwritten.save(self.journal)
             raise type(error)(f"{error}. {where}") from error
@@ -387,6 +372,9 @@ class Recorder:
         if self.journal is not None:
             try:
                 self.flush()
+                if len(self.history) and self.journal.gone:
+                    what = f"journal {self.journal.path} has no longer what was written to it. "
+                    raise JournalError(what + self._unwritten.save(self.journal))
             except JournalError as error:
                 warnings.warn(str(error), DsiceWarning, stacklevel=3)
             self.journal.close()

@@ -21,6 +21,8 @@ from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
 _LARGEST = 2**63 - 1
+NO_REASON = "no reason given"
+"""What stands for an error without text."""
 MOST_REPEATS = 100_000
 """Values in one trial: an endless iterator is a mistake, and a journal's line stays readable."""
 
@@ -258,7 +260,7 @@ def _reason(error: object) -> str:
     try:
         if isinstance(error, BaseException):
             return f"{type(error).__name__}: {error}"
-        return str(error) or "no reason given"
+        return str(error) or NO_REASON
     except Exception:  # a message that cannot be written: the trial failed all the same
         return shown(error)
 

@@ -12,6 +12,7 @@ import numpy as np
 from dsice.checks import whole
 from dsice.errors import TellError
 from dsice.goal import Goal
+from dsice.history import History
 from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
@@ -128,7 +129,12 @@ class Tuner(OpenStudy):
                 self._handout.give(this_ask, [self.history[id] for id in waiting[:n]])
             else:
                 self._ask_anew(this_ask, n)
-        return self._handout.given.pop(this_ask)[1]  # the last line: until here it may come back
+        batch = self._handout.given[this_ask][1]
+        try:
+            return self._handout.given.pop(this_ask)[1]
+        except BaseException:  # it came after all, and the caller has no batch
+            self._handout.given[this_ask] = (0, batch)
+            raise
 
     def _ask_anew(self, key: object, n: int) -> None:
         left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
@@ -328,6 +334,11 @@ class Tuner(OpenStudy):
         return bool(self.runs.steps([(trial, step, value)], self.stopper))
 
     # ------------------------------------------------------------------ looking
+    @property
+    def history(self) -> History:
+        """All trials."""
+        return self._recorder.history
+
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value the mean of its measurements; None before any.

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from dsice.launchers.standalone._supervise import PR_SET_CHILD_SUBREAPER, prctl
+from dsice.launchers.standalone._processes import PR_SET_CHILD_SUBREAPER, prctl
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]

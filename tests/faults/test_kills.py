@@ -30,14 +30,24 @@ from tests.faults.coordinator import SLOTS, value
 
 BAR = "1 coordinator killed with -9, 8 local workers"
 PRESSED = "1 coordinator interrupted (Ctrl-C), 8 local workers"
+ASKED = "1 coordinator ended by SIGTERM or SIGHUP, 8 workers"
 RUNS = [
-    ("random", "coordinator"),
-    ("random", "machine"),
-    ("dsice", "coordinator"),
-    ("random", "coordinator"),
+    ("random", "coordinator", "local"),
+    ("random", "machine", "local"),
+    ("dsice", "coordinator", "local"),
+    ("random", "coordinator", "local"),
 ][: scaled(2, 4)]
-RUNS.append(("random", "ctrl-c"))
+RUNS.append(("random", "ctrl-c", "local"))
+RUNS += [
+    ("random", "SIGTERM", "local"),
+    ("random", "SIGHUP", "futures"),
+    ("random", "SIGTERM", "batch"),
+    ("random", "SIGHUP", "local"),
+    ("random", "SIGTERM", "futures"),
+    ("random", "SIGHUP", "batch"),
+][: scaled(3, 6)]
 KILLS = scaled(4, 50)
+SIGNALS = {"ctrl-c": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP}
 ENDLESS = 6000
 
 
@@ -47,13 +57,17 @@ class Study:
 
     folder: Path
     strategy: str
+    launcher: str = "local"
     told: dict[int, list[float]] = field(default_factory=dict)
     lost: int = 0
     again: int = 0
     unreadable: int = 0
 
     def start(self, trials: int) -> subprocess.Popen[str]:
-        return start("coordinator", self.folder, self.strategy, trials)
+        with (self.folder / "errors.txt").open("a") as errors:  # they complain that they are ended
+            return start(
+                "coordinator", self.folder, self.strategy, trials, self.launcher, stderr=errors
+            )
 
     def journal(self) -> Seen:
         return observe(self.folder / "run.jsonl")
@@ -101,33 +115,34 @@ def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> Non
     if late:
         wait_until(lambda: study.lines() >= lines or process.poll() is not None)
     time.sleep(chance.uniform(0.0, 0.03 if late else 1.0))
-    process.send_signal(signal.SIGINT if who == "ctrl-c" else signal.SIGKILL)
-    ended = process.wait(30)
-    assert ended != 0 if who == "ctrl-c" else ended == -signal.SIGKILL
+    process.send_signal(SIGNALS.get(who, signal.SIGKILL))
+    ended = process.wait(60)
+    assert ended != 0 if who in SIGNALS else ended == -signal.SIGKILL
     if who == "machine":
         orphans.kill()
 
 
 @linux_only
+@pytest.mark.usefixtures("commands")
 @pytest.mark.parametrize(
-    ("strategy", "who", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)]
+    ("strategy", "who", "launcher", "seed"), [(*run, seed) for seed, run in enumerate(RUNS)]
 )
 def test_killed_at_random_moments(
-    tmp_path: Path, note: Note, strategy: str, who: str, seed: int
+    tmp_path: Path, note: Note, strategy: str, who: str, launcher: str, seed: int
 ) -> None:
-    study, chance = Study(tmp_path, strategy), random.Random(seed)
+    study, chance = Study(tmp_path, strategy, launcher), random.Random(seed)
     with subreaper() as orphans:
         for _ in range(KILLS):
             begun = study.begun()
             kill(study, orphans, who, chance)
             study.look(begun)
         killed, told, begun = len(study.journal().points), len(study.told), study.begun()
-        assert start("coordinator", study.folder, strategy, killed + SLOTS).wait(600) == 0
+        assert study.start(killed + SLOTS).wait(600) == 0
         study.look(begun)
         left = orphans.gone(5.0)
     ends = Counter(row[0] for row in study.noted("end"))
-    bar = PRESSED if who == "ctrl-c" else BAR
-    note(bar, "kills", KILLS, "200" if FULL and bar == BAR else "")
+    bar = {"ctrl-c": PRESSED, "SIGTERM": ASKED, "SIGHUP": ASKED}.get(who, BAR)
+    note(bar, "kills", KILLS, {BAR: "200", ASKED: "300"}.get(bar, "") if FULL else "")
     note(bar, "trials told when killed", told)
     note(bar, "told results lost", study.lost, "0")
     note(bar, "told points measured again", study.again, "0")
@@ -135,7 +150,7 @@ def test_killed_at_random_moments(
     note(bar, "processes left behind", len(left), "0")
     note(
         bar,
-        f"not told, measured to the end twice ({who} killed)",
+        f"not told, measured to the end twice ({who}, {launcher})",
         sum(n - 1 for n in ends.values()),
     )
     assert (study.lost, study.again, study.unreadable, left) == (0, 0, 0, [])

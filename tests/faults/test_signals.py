@@ -6,7 +6,8 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 
 from dsice import Tuner
 from dsice.errors import DsiceError, JournalError
-from dsice.stopping import Decision
+from dsice.history import History
+from dsice.stopping import Curve, Decision, Stopper
 from dsice.strategies import Grid
 from tests.conftest import fill, small, state
 from tests.faults.bench import observe, scaled
@@ -26,14 +28,14 @@ BAR = "a raising signal at every line of a public call, then the journal opened 
 ORPHANS, QUEUED = 3, (3, 2, 2)
 
 
-class Never:
+class Never(Stopper):
     """A stopper that decides on each step, against stopping."""
 
-    def stop(self, curve: Sequence[Any], history: Any) -> Decision:
-        return Decision(False, {"seen": len(curve)})
+    def stop(self, curve: Curve, history: History) -> bool:
+        return False
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": "never"}
+    def decide(self, curve: Curve, history: History) -> Decision:
+        return Decision(False, {"seen": len(curve)})
 
 
 @dataclass
@@ -51,18 +53,13 @@ class Study:
 
     def hold(self) -> None:
         """A result in hand that could not be written."""
-        write = os.write
 
         def full(fd: int, data: bytes) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        os.write = full
-        try:
+        with pytest.MonkeyPatch.context() as patch, suppress(JournalError):
+            patch.setattr(os, "write", full)
             self.tuner.tell(self.tuner.pending[-1], 3.0)
-        except JournalError:
-            pass
-        finally:
-            os.write = write
 
     def ask(self) -> None:
         self.handed += [trial.id for trial in self.tuner.ask(2)]
@@ -111,6 +108,7 @@ CALLS: dict[str, tuple[Callable[[Study], Any], Callable[[Study], Any]]] = {
 
 @dataclass
 class Losses:
+    what: str
     refused: int = 0
     doubled: int = 0
     lost: int = 0
@@ -119,7 +117,7 @@ class Losses:
     positions: int = 0
 
     def note(self, note: Note) -> None:
-        note(BAR, "positions", self.positions)
+        note(BAR, f"positions ({self.what}s)", self.positions)
         note(BAR, "refused journals", self.refused, "0")
         note(BAR, "doubled lines", self.doubled, "0")
         note(BAR, "lost or not handed out", self.lost, "0")
@@ -215,23 +213,28 @@ def play(
 
 
 WAYS = [*RAISED, None]
-STRIDE = scaled(61, 1)
+WHERE = [("line", scaled(83, 1)), ("opcode", scaled(1499, 41))]
 
 
 @pytest.mark.filterwarnings("ignore::dsice.DsiceWarning")
 @pytest.mark.parametrize("name", CALLS)
-def test_an_exception_at_every_line(tmp_path: Path, begun: Path, note: Note, name: str) -> None:
-    losses = Losses()
-    at, came = len(name) % STRIDE, True
+@pytest.mark.parametrize(
+    ("what", "stride"), [("line", scaled(83, 1)), ("opcode", scaled(1499, 41))]
+)
+def test_an_exception_anywhere(
+    tmp_path: Path, begun: Path, note: Note, name: str, what: str, stride: int
+) -> None:
+    losses = Losses(what)
+    at, came = len(name) % stride, True
     with Handlers() as handlers:
         while came:
             # the signals take turns, and so do one that comes alone and two
-            turn = at // STRIDE
+            turn = at // stride
             number = WAYS[turn % len(WAYS)]
-            again = turn % 7 if turn % 2 else None
-            interruption = Interruption(at, number, again)
-            came = play(begun, tmp_path / "study", name, interruption, losses, off=number is None)
+            again = turn % 7 if turn % 2 and what == "line" else None
+            place = Interruption(at, number, again, opcodes=what == "opcode")
+            came = play(begun, tmp_path / "study", name, place, losses, off=number is None)
             losses.dead += handlers.dead()
-            at += STRIDE
+            at += stride
     losses.note(note)
     assert losses.none(), losses

@@ -23,7 +23,7 @@ from types import TracebackType
 
 import psutil
 
-from dsice.launchers.standalone._supervise import PR_SET_PDEATHSIG, prctl
+from dsice.launchers.standalone._processes import PR_SET_PDEATHSIG, prctl
 
 CPUS = 40
 GPUS = 4  # links to /dev/null in their place: Slurm hands out their numbers, as it does for devices

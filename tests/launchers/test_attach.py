@@ -14,7 +14,7 @@ import pytest
 from dsice.errors import LaunchError
 from dsice.launchers import Job, Local
 from dsice.launchers.processes import alive, send
-from dsice.launchers.standalone._supervise import birth
+from dsice.launchers.standalone._processes import birth
 from tests.launchers import programs
 from tests.launchers.helpers import drain, eventually, mark, marked, steps
 from tests.launchers.local.test_faults import COORDINATOR

@@ -331,6 +331,8 @@ def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
             r"\[launcher\]: Batch\(env=\[\'A=1\'\]\): expected a mapping",
         ),
         ('kind = "local"\nscheduler = "slurm"', r"\[launcher\]: unknown key 'scheduler'"),
+        ("restart_elsewhere = 1", r"\[launcher\]: Local\(restart_elsewhere=1\): expected True"),
+        ('kind = "batch"\nrestart_elsewhere = true', "unknown key 'restart_elsewhere'"),
     ],
 )
 def test_a_wrong_launcher_is_found_when_the_file_is_read(

@@ -193,7 +193,11 @@ def test_without_any_room_results_stay_in_memory(
     tuner = Tuner(small(), Grid(), journal=path)
     tuner.ask()
     disk.error = errno.ENOSPC
-    monkeypatch.setattr("dsice.tuner.recorder._written", lambda *_: False)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("dsice.tuner.saving.replace_file", full)
     with pytest.raises(JournalError, match="could be saved nowhere else and stay in the memory"):
         tuner.tell(0, 0.5)
     disk.error = 0

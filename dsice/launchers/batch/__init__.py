@@ -8,11 +8,16 @@ those that vanished. A job outlives the coordinator, and a later one takes it ov
 
 - `launcher`: `Batch` itself, the hooks of a launcher.
 - `scheduler`: what is known of a scheduler, as templates: `Scheduler`, and those built in.
-- `scheduler_client`: the scheduler's commands, run and parsed.
+- `command`: one command of a scheduler, run for a limited time.
+- `scheduler_client`: the scheduler's commands, parsed.
 - `script`: the text of a job script, and each trial as a member of one.
 - `submitter`: the queue of what waits for its submission, with throttle and patience.
 - `monitor`: what was submitted: which trials ended, which are lost, which are to be cancelled.
-- `submission`: what is kept of one trial, on the disk and in memory, and its result.
+- `roll_call`: what the scheduler says about them, and how far it is believed.
+- `submission`: what is kept of one trial, on the disk and in memory; `record`: what is written
+  down of its job.
+- `ending`: its result.
+- `patience`: looks that come again.
 """
 
 from dsice.launchers.batch.launcher import Batch

@@ -160,19 +160,8 @@ class Batch(Launcher):
             gpus=whole("Batch", "gpus", gpus),
         )
         late = base.seconds("Batch", "lost_after", lost_after, least=0.0)
-        self._submissions = SubmissionQueue(
-            self._client,
-            self._scheduler,
-            self._home,
-            writer,
-            Limits(
-                base.count("Batch", "per_job", per_job, "how many trials share a job"),
-                whole("Batch", "array_size", array_size),
-                base.seconds("Batch", "throttle", throttle, least=0.0),
-                late,
-            ),
-            self._members.member,
-        )
+        how = (writer, _limits(per_job, array_size, throttle, late), self._members.member)
+        self._submissions = SubmissionQueue(self._client, self._scheduler, self._home, *how)
         self._monitor = JobMonitor(
             self._client,
             self._home,
@@ -183,8 +172,7 @@ class Batch(Launcher):
             lost_after=late,
             poll=base.seconds("Batch", "poll", poll),
         )
-        self._interrupts = Interrupts()
-        self._closed = False
+        self._interrupts, self._closed = Interrupts(), False
 
     @property
     def slots(self) -> int:
@@ -285,7 +273,7 @@ class Batch(Launcher):
             self._check([])
             self._open(base.study_of(jobs))
             new = [job for job in jobs if job.id not in self._monitor.running]
-            taken = self._monitor.adopt(insist(lambda: self._members.submitted_before(new)))
+            taken = self._monitor.adopt(self._members.submitted_before(new))
         except OSError as error:
             raise LaunchError(f"directory {self._home.path} cannot be read: {error}") from error
         # more than slots, where they were submitted when there were more slots
@@ -385,3 +373,13 @@ class Batch(Launcher):
             self._interrupts.restore()
             self._home.close()
         self._monitor.running.clear()
+
+
+def _limits(per_job: object, array_size: object, throttle: object, late: float) -> Limits:
+    """The limits of submissions, checked."""
+    return Limits(
+        base.count("Batch", "per_job", per_job, "how many trials share a job"),
+        whole("Batch", "array_size", array_size),
+        base.seconds("Batch", "throttle", throttle, least=0.0),
+        late,
+    )

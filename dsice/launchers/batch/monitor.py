@@ -13,17 +13,13 @@ from pathlib import Path
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
+from dsice.launchers.batch.ending import batch_result, is_complete
 from dsice.launchers.batch.patience import Backoff, insist
 from dsice.launchers.batch.record import RECORD, JobRecord, age
 from dsice.launchers.batch.roll_call import RollCall
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import Busy, Client, Unreadable
-from dsice.launchers.batch.submission import (
-    BatchDirectory,
-    BatchTrial,
-    batch_result,
-    is_complete,
-)
+from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 from dsice.launchers.batch.submitter import SubmissionQueue
 
 _SCAN = 0.1  # seconds between looks for results, right after a submission

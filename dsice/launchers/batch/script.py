@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,22 @@ from dsice.checks import texts
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
+from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
-from dsice.launchers.program import FunctionProgram, Program, plain_params, program_of
+from dsice.launchers.program import (
+    LOADER,
+    FunctionProgram,
+    Helper,
+    Program,
+    plain_params,
+    program_of,
+)
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
+
+_QUOTED = shlex.quote(LOADER)
 
 _WATCHED = """\
 dsice_watched() {  # a mark, a command: run it, whatever signals come, and leave the mark
@@ -31,6 +42,7 @@ dsice_watched() {  # a mark, a command: run it, whatever signals come, and leave
     "$@" &
     dsice_child=$!
     while kill -0 "$dsice_child" 2>/dev/null; do wait "$dsice_child"; dsice_code=$?; done
+    rm -f -- "$dsice_mark"
     echo "$dsice_code" > "$dsice_mark"
 }"""
 
@@ -100,8 +112,8 @@ class MemberBuilder:
         home = self._home.path
         if isinstance(work, FunctionProgram):
             file = work.file(home) if self._home.is_open else work.path(home)
-            call = [self._python, "-P", str(self._home.call), str(directory), str(file)]
-            return [*self._wrap, *call]
+            call = [self._python, "-P", *self._home.call.words, str(directory), str(file)]
+            return [*self._wrap, *call, work.digest]
         params = plain_params(job.params)
         return [*self._wrap, *work.arguments(directory, params, home)]
 
@@ -119,8 +131,11 @@ class MemberBuilder:
         OSError
             The files cannot be read now.
         """
+        found = []
         with trial_directory.strictly():
-            found = [submitted_before(job, self.program(job), self.directory(job)) for job in jobs]
+            for job in jobs:
+                look = partial(submitted_before, job, self.program(job), self.directory(job))
+                found.append(insist(look))
         return [trial for trial in found if trial is not None]
 
     def member(self, trial: BatchTrial, slot: int) -> Member:
@@ -185,7 +200,7 @@ class ScriptWriter:
     exports: Mapping[str, str | None]
     folder: Path
     python: str
-    supervise: Path
+    supervise: Helper
     timeout: float | None
     grace: float
     gpus: int
@@ -211,7 +226,7 @@ class ScriptWriter:
             f"unset {key}" if value is None else f"export {key}={shlex.quote(value)}"
             for key, value in self.exports.items()
         ]
-        body += [*self.setup, _WATCHED]
+        body += [*self.setup, f"dsice_load={_QUOTED}", _WATCHED]
         if self.gpus and len(jobs[0]) > 1:
             body.append(_DEVICES)
         if len(jobs) == 1:
@@ -247,7 +262,7 @@ class ScriptWriter:
             self.python,
             "-I",
             "-S",
-            str(self.supervise),
+            *self.supervise.words,
             str(member.directory),
             member.token,
             limit,
@@ -255,6 +270,7 @@ class ScriptWriter:
             "any",
         ]
         call = shlex.join([*watch, "0" if alone else "mark", *member.arguments])
+        call = call.replace(_QUOTED, '"$dsice_load"')
         return f"dsice_watched {shlex.quote(str(mark))} env {' '.join(variables)} \\\n    {call}"
 
 

@@ -1,4 +1,4 @@
-"""What `Batch` keeps of one trial: its submission, on the disk and in memory, and how it ended."""
+"""What `Batch` keeps of one trial: its submission, on the disk and in memory."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import replace_file
+from dsice.journal.files import check_private, make_private
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
-from dsice.launchers.outcome import CurveReader, ExitInfo, result_of, tail
-from dsice.launchers.program import Program
-from dsice.launchers.standalone import _call, _supervise
+from dsice.launchers.outcome import CurveReader
+from dsice.launchers.program import Helper, Program
+from dsice.launchers.standalone import _call, _processes, _seldom, _supervise
 
 ENDED, JOBS, BIN = "ended", "jobs", "bin"
 _TIMES = "-ghijklmnoqrstuvwxyz"  # no digit of the study's letters, and not the p of preparations
@@ -36,7 +37,9 @@ class BatchDirectory:
     jobs
         Directory of the scripts and of their logs.
     supervise, call
-        The two stand-alone scripts, copied for machines without dsice.
+        The two stand-alone scripts, copied for machines without dsice. Each copy has a directory
+        of its own, named by its hash: a job that waits in the queue finds the one that it knows,
+        also when another version of dsice has gone on with the study.
     study
         Letters that tell the jobs of this directory from those of other studies.
     is_open
@@ -47,8 +50,12 @@ class BatchDirectory:
         self.path = path
         self.ended = path / ENDED
         self.jobs = path / JOBS
-        self.supervise = path / BIN / "supervise.py"
-        self.call = path / BIN / "call.py"
+        self.supervise = Helper(
+            path / BIN,
+            "supervise.py",
+            *(Path(str(m.__file__)) for m in (_supervise, _processes, _seldom)),
+        )
+        self.call = Helper(path / BIN, "call.py", Path(_call.__file__))
         self.study = ""
         self.is_open = False
         self._of: Study | None = None
@@ -60,12 +67,13 @@ class BatchDirectory:
         Raises
         ------
         LaunchError
-            If it cannot be written to or another launcher or another study uses it.
+            If it cannot be written to, another launcher or another study uses it, or other users
+            can write there.
         """
         if self.is_open and study == self._of:
             return False
         try:
-            insist(lambda: self._take(study))
+            self._take(study)
         except OSError as error:
             raise LaunchError(
                 f"directory {self.path} cannot be used: {error}; "
@@ -76,14 +84,27 @@ class BatchDirectory:
 
     def _take(self, study: Study | None) -> None:
         if self.is_open or self._lock is not None:
-            trial_directory.note_study(self.path, study)
+            insist(partial(trial_directory.note_study, self.path, study))
         else:
-            self._lock = trial_directory.take_home(self.path, study)
-        for place in (self.ended, self.jobs, self.supervise.parent):
-            place.mkdir(exist_ok=True)
-        self.study = self._fingerprint()
-        _copy(Path(_supervise.__file__), self.supervise)
-        _copy(Path(_call.__file__), self.call)
+            self._lock = insist(partial(trial_directory.take_home, self.path, study))
+        for place in (self.ended, self.jobs, self.path / BIN):
+            insist(partial(make_private, place))
+        self.study = insist(self._fingerprint)
+        insist(self.secure)
+
+    def secure(self) -> None:
+        """See to it that jobs find what they run: the files are there, and only this user's.
+
+        Raises
+        ------
+        LaunchError
+            Other users can write to the directory.
+        OSError
+            It cannot be looked at or written to.
+        """
+        check_private(self.path)
+        self.supervise.put()
+        self.call.put()
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
@@ -119,13 +140,6 @@ class BatchDirectory:
             self._lock = None
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy by rename: a job that is starting reads the old file or the new one, never a part."""
-    content = source.read_bytes()
-    if not target.is_file() or target.read_bytes() != content:
-        replace_file(target, content, fsync=False)
-
-
 @dataclass(eq=False)
 class BatchTrial:
     """A trial that was submitted, or waits to be.
@@ -145,6 +159,8 @@ class BatchTrial:
         Until when (`time.monotonic`) a job that was sent may still turn up.
     stale
         Whether the directory belongs to an earlier submission and has to be claimed again.
+    doubtful
+        Whether claiming it again failed, perhaps half way.
     cancelled, asked
         Whether the trial is to end, and whether the mark that tells it so is in its directory.
     unsaved
@@ -165,6 +181,7 @@ class BatchTrial:
     sent: bool = False
     unsure_until: float = 0.0
     stale: bool = False
+    doubtful: bool = False
     cancelled: bool = False
     asked: bool = False
     unsaved: bool = False
@@ -250,10 +267,11 @@ class BatchTrial:
         OSError
             The directory cannot be claimed now.
         """
-        before = self.submission
+        before, self.doubtful = self.submission, True
         self.submission = trial_directory.claim_again(
             self.directory, self.job, self.work.name, before, unless_begun=self.sent
         )
+        self.doubtful = False
         if self.submission is before:
             return False
         self.record = replace(
@@ -269,6 +287,22 @@ class BatchTrial:
         self.sent = self.stale = False
         self.checked = True
         return True
+
+    def settle_doubt(self) -> bool:
+        """Whether its submission has lost the directory to a claim that failed half way.
+
+        Raises
+        ------
+        OSError
+            The claim cannot be read now.
+        """
+        if self.doubtful:
+            with trial_directory.strictly():
+                claim = trial_directory.read_json(self.directory / trial_directory.JOB) or {}
+            self.doubtful = False
+            if claim.get("token") != self.submission.token:
+                self.sent, self.stale = False, True
+        return self.stale
 
     def requeue(self, result: Result) -> None:
         """Get ready to be submitted again after `result`, whose run time counts."""
@@ -324,67 +358,3 @@ def submitted_before(job: Job, work: Program, directory: Path) -> BatchTrial | N
     trial = BatchTrial(job, work, directory, submission, record, sent=True, checked=False)
     trial.cancelled = trial.asked = trial_directory.asked_to_stop(directory)
     return trial
-
-
-def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:
-    """Whether all files are there that the trial will ever leave.
-
-    These are the record of its end and, for a function that ended well, the result.
-    """
-    found = trial_directory.exit_record(trial.directory, trial.submission.token)
-    if found is None:  # a supervisor that was killed leaves no record, but its script has seen it
-        return tail(trial.mark(home)).strip() not in ("", "0")
-    ended_well = found.get("why") == "exit" and found.get("code") == 0
-    if not trial.work.function or not ended_well:
-        return True
-    return trial_directory.result_record(trial.directory, trial.submission.token) is not None
-
-
-def batch_result(
-    trial: BatchTrial, home: BatchDirectory, timeout: float | None, scheduler: str
-) -> Result:
-    """The result of a trial that ended or is lost; its run time is that of all submissions."""
-    record = trial.record
-    info = ExitInfo(
-        trial.id,
-        trial.directory,
-        trial.submission,
-        trial.work.function,
-        timeout,
-        _how_lost(trial, home, scheduler),
-    )
-    found = result_of(info, "")
-    process = trial_directory.read_json(trial.directory / trial_directory.PROCESS) or {}
-    log = home.jobs / f"{record.name}.log"
-    error = found.error
-    if found.state == "lost" and error:
-        error += f"\nlog of the job: {log}"
-        last = tail(log, 1000).strip()
-        error += f"\n{last}" if last else ""
-    queued, started, ended = found.times
-    seconds = record.seconds or None
-    if found.seconds is not None:
-        seconds = record.seconds + found.seconds
-    return replace(
-        found,
-        seconds=seconds,
-        times=(queued, record.started or started or _begun(trial), ended),
-        error=error,
-        where={**found.where, "host": process.get("host"), "job": record.job, "job_log": str(log)},
-    )
-
-
-def _how_lost(trial: BatchTrial, home: BatchDirectory, scheduler: str) -> str:
-    """Why there may be no record of the trial's end."""
-    job = f"job {trial.record.job}" if trial.record.job else f"the job {trial.record.name}"
-    if tail(trial.mark(home)).strip():
-        return f"{job} lost its supervisor"
-    return f"{job} is not in the {scheduler} queue any more"
-
-
-def _begun(trial: BatchTrial) -> float | None:
-    """When its supervisor wrote its first file; known even if it was killed."""
-    try:
-        return (trial.directory / trial_directory.PROCESS).stat().st_mtime
-    except OSError:
-        return None

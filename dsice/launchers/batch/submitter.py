@@ -205,15 +205,20 @@ class SubmissionQueue:
                 self._settle(trial, listed)
 
     def _settle(self, trial: BatchTrial, listed: Mapping[str, QueuedJob]) -> None:
+        replaced = (trial.record.name, trial.record.index)
+        if trial.settle_doubt():
+            self.former.add(replaced)
+            return
         taken = trial.is_listed(listed, self._scheduler) or trial.begun
         if not taken and time.monotonic() >= trial.unsure_until:
-            replaced = (trial.record.name, trial.record.index)
             taken = not trial.claim_again()
             if not taken:
                 self.former.add(replaced)
         if taken:
             trial.checked = False
             self.waiting.remove(trial)
+            self._next = min(self._next, time.monotonic() + self._throttle)
+            self._pause = _FIRST_PAUSE  # it takes jobs, whatever it says
 
     def _submit(self, group: list[BatchTrial]) -> None:
         """Submit trials, or some of them where others cannot be written down now."""
@@ -223,6 +228,7 @@ class SubmissionQueue:
             for failing in group:
                 if failing.stale:
                     failing.claim_again()
+            self._home.secure()
             script = self.script(jobs)
             for index, trials in enumerate(jobs):
                 for failing in trials:

@@ -14,7 +14,7 @@ from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
 from dsice.launchers.futures.remote import Task
 from dsice.launchers.outcome import CurveReader
-from dsice.worker import STEPS
+from dsice.worker import STEPS, is_superseded
 
 _TAIL = 10  # lines of a traceback that go into the error
 
@@ -65,7 +65,8 @@ class Call:
                 variables["DSICE_PARENT_DIR"] = str(parent)
         path = tuple(place or str(Path.cwd()) for place in sys.path)
         directory = None if self.directory is None else str(self.directory)
-        return Task(params, function, path, directory, variables, measures=self.job.kind == "trial")
+        measures = self.job.kind == "trial"
+        return Task(params, function, path, directory, variables, measures, self.token)
 
     def new_steps(self, among: int) -> list[Step]:
         """Steps since the last call; `among` so many calls share a look."""
@@ -89,6 +90,8 @@ class Call:
     def note_end(self, result: Result) -> None:
         """Write down that the trial has ended, so that its directory is not emptied for another."""
         if self.directory is not None and result.state != "lost":
+            if is_superseded(str(self.directory), self.token):
+                return
             code = 0 if result.state == "done" else 1
             end = {"why": trial_directory.RETURNED, "code": code, "token": self.token}
             with suppress(OSError):  # a function may have removed its directory

@@ -19,7 +19,7 @@ from typing import Any
 
 from dsice.launchers.standalone._call import Unusable, prepared, record, story
 from dsice.launchers.trial_directory import no_checkpoint
-from dsice.worker import STOP, STOPPING, TrialContext, in_trial
+from dsice.worker import STOP, STOPPING, TrialContext, in_trial, is_superseded
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Task:
         Environment variables for workers that run one trial at a time, in their main thread.
     measures
         Whether what it returns is a measurement; a preparation's work is in its directory.
+    token
+        Token of the submission, which the claim of the directory has, too.
     """
 
     params: Mapping[str, Any]
@@ -47,12 +49,13 @@ class Task:
     directory: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     measures: bool = True
+    token: str = ""
 
 
 def perform(task: Task) -> dict[str, Any]:
     """Call the function; what happened, with host, pid, start and end (Unix times) of the call."""
     done: dict[str, Any] = {"host": os.uname().nodename, "pid": os.getpid(), "started": time.time()}
-    context = TrialContext(task.directory, task.variables)
+    context = TrialContext(task.directory, task.variables, task.token)
     try:
         done.update(_attempt(task, context))
     except KeyboardInterrupt:  # Ctrl-C at a terminal reaches worker processes, too
@@ -60,7 +63,9 @@ def perform(task: Task) -> dict[str, Any]:
     done["ended"] = time.time()
     done.setdefault("seconds", done["ended"] - done["started"])
     done["unheard"] = context.dropped_steps
-    done["told_to_stop"] = task.directory is not None and Path(task.directory, STOPPING).exists()
+    done["told_to_stop"] = task.directory is not None and os.path.lexists(
+        f"{task.directory}/{STOPPING}"
+    )
     return done
 
 
@@ -72,7 +77,9 @@ def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
     parent = task.variables.get("DSICE_PARENT_DIR")
     if parent is not None and not Path(parent).is_dir():
         return {"error": no_checkpoint(Path(parent))}
-    if task.directory is not None and Path(task.directory, STOP).exists():
+    if task.directory is not None and is_superseded(task.directory, task.token):
+        return {"lost": "the trial was started again before this call of it began"}
+    if _is_there(task.directory, STOP):
         return {"stopped": "cancelled before it began"}
     try:
         function = _loaded(task)
@@ -97,6 +104,11 @@ def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
         return {"error": f"the function called sys.exit({error.code!r})", "traceback": story(error)}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+
+
+def _is_there(directory: str | None, mark: str) -> bool:
+    """Whether a mark is in a trial's directory, where it has one."""
+    return directory is not None and os.path.lexists(Path(directory, mark))
 
 
 def _loaded(task: Task) -> Callable[..., Any]:

@@ -11,7 +11,16 @@ from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.allocation import Allocation
 from dsice.launchers.base import Job, Result, Step
-from dsice.launchers.elsewhere import Signs, Whereabouts, death, missed, occupant, this_cluster
+from dsice.launchers.elsewhere import (
+    Signs,
+    Whereabouts,
+    death,
+    has_ended,
+    may_run,
+    missed,
+    occupant,
+    this_cluster,
+)
 from dsice.launchers.local.process import TrialProcess
 from dsice.launchers.outcome import CurveReader
 from dsice.worker import STEPS
@@ -80,15 +89,16 @@ class TrialElsewhere(TrialProcess):
         if now - self._looked < _LOOK:
             return False
         self._looked = now
-        dead = "" if self._has_record() else self._death(now)
-        if dead or self._has_record():  # looked at again: it may have ended in between
-            self.dead = "" if self._has_record() else dead
+        dead = self._death(now)
+        try:  # only now: it may have ended in between
+            ended = has_ended(self.directory, self.who)
+        except OSError:  # it cannot be read for now
+            return False
+        if not ended:
+            self.dead = dead
+        if ended or dead:
             self._allocation.close()
-            return True
-        return False
-
-    def _has_record(self) -> bool:
-        return trial_directory.exit_record(self.directory, self.who.token) is not None
+        return ended or bool(dead)
 
     def _death(self, now: float) -> str:
         """Why it is dead, in words; empty: it may live."""
@@ -153,31 +163,29 @@ def find(directory: Path) -> Whereabouts | None:
     ------
     LaunchError
         dsice 0.1.0 started it, so nobody can know whether it lives.
+    OSError
+        The trial's files cannot be read for now.
     """
     who = occupant(directory)
-    if who is None or _has_ended(directory, who):
+    if who is None or not may_run(directory):
         return None
     if not who.signs:
         raise LaunchError(
             f"the trial in {directory} was started {who}, by dsice 0.1.0, and has left no result; "
             "whether it runs there still cannot be seen from here. Look there, and end it if it "
-            "does; then give the launcher restart_elsewhere=True, which starts such trials again"
+            "does; then give the launcher restart_elsewhere=True (in the section [launcher] of a "
+            "study file: restart_elsewhere = true), which starts such trials again"
         )
-    # the record may be late, or it has ended in between: look again, after a file was made there
-    dead = death(who, Signs(directory)) or _has_ended(directory, who)
-    return None if dead else who
+    return who
 
 
-def lives(directory: Path) -> bool:
-    """Whether a supervisor out of sight shows that it works in a directory."""
-    who = occupant(directory)
-    if who is None or _has_ended(directory, who):
+def runs_in(directory: Path) -> bool:
+    """Whether a trial out of sight may run in a directory, and would see that it is to end."""
+    try:
+        who = occupant(directory)
+        return who is not None and who.signs and may_run(directory)
+    except OSError:
         return False
-    return not death(who, Signs(directory))
-
-
-def _has_ended(directory: Path, who: Whereabouts) -> bool:
-    return trial_directory.exit_record(directory, who.token) is not None
 
 
 def say_waiting(trials: Sequence[TrialElsewhere]) -> None:

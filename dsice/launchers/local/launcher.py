@@ -13,6 +13,7 @@ from typing import Any
 
 from dsice.checks import flag
 from dsice.errors import LaunchError
+from dsice.journal.files import check_private
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
@@ -20,7 +21,7 @@ from dsice.launchers.elsewhere import Whereabouts
 from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
-from dsice.launchers.local.process import Home, TrialProcess, environment, wait
+from dsice.launchers.local.process import Home, TrialProcess, environment, not_started, wait
 from dsice.launchers.program import Program, plain_params, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
@@ -152,25 +153,34 @@ class Local(Launcher):
         LaunchError
             More jobs than free slots, an id that is running already, a placeholder without a
             parameter, a parameter that JSON cannot keep, a directory that cannot be used; nothing
-            has been started then.
+            has been started then. What the machine lacks for the moment (room on the disk,
+            processes, file handles) is no error: `collect` returns such a job as ``unstarted``.
         """
         self._check(jobs)
-        home = self._open(base.study_of(jobs))
         try:
-            starts = [self._start_of(job, home) for job in jobs]
-            away = {job.id: self._away(directory) for job, _, directory, _ in starts}
-        except OSError as error:
-            raise LaunchError(f"directory {home} cannot be written to: {error}") from error
+            with trial_directory.strictly():
+                self._submit(jobs)
+        except (OSError, MemoryError) as error:
+            begun = {*self._running, *(result.id for result in self._ready)}
+            left = [job for job in jobs if job.id not in begun]
+            self._ready += [not_started(job, error, self._host) for job in left]
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
+        home = self._open(base.study_of(jobs))
+        check_private(home)
+        starts = [self._start_of(job, home) for job in jobs]
+        away = {job.id: self._away(directory) for job, _, directory, _ in starts}
         for job, work, directory, arguments in starts:
             parent = trial_directory.parent_directory(directory, job)
             if parent is not None and not parent.is_dir():
-                reason = trial_directory.no_checkpoint(parent)
-                where = {"host": self._host}
-                self._ready.append(Result(job.id, "failed", error=reason, where=where))
+                self._fail(job, trial_directory.no_checkpoint(parent))
             elif who := away[job.id]:
                 self._wait_for(who, job, work, directory)
             else:
                 self._start(job, work, directory, arguments)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self._ready.append(Result(job.id, "failed", error=reason, where={"host": self._host}))
 
     def _away(self, directory: Path) -> Whereabouts | None:
         """Who may work in a directory on another machine, and has to end first."""
@@ -203,36 +213,20 @@ class Local(Launcher):
 
     def _start(self, job: Job, work: Program, directory: Path, arguments: list[str]) -> None:
         slot = self._free_slot()
-        queued = time.time()
+        pinned = {} if self._pinning is None else self._pinning.variables(slot)
+        cpus = () if self._pinning is None else self._pinning.cores(slot)
         try:
             submission = trial_directory.make(directory, job, work.name, slot)
             trial = TrialProcess(
                 job.id, directory, submission, function=work.function, grace=self._grace
             )
             self._running[job.id] = trial
-            pinned = {} if self._pinning is None else self._pinning.variables(slot)
             variables = environment(job, directory, slot, {**pinned, **self._env})
-            cpus = () if self._pinning is None else self._pinning.cores(slot)
-            trial.start(
-                arguments,
-                variables,
-                timeout=self._timeout,
-                lifeline=self._home.lifeline,
-                cpus=cpus,
-            )
-        except OSError as error:
-            # no memory or processes left, disk full: the machine's fault, and the others go on
+            lifeline = self._home.lifeline
+            trial.start(arguments, variables, timeout=self._timeout, lifeline=lifeline, cpus=cpus)
+        except (OSError, MemoryError, ValueError) as error:
             self._running.pop(job.id, None)
-            reason = f"the trial could not be started in {directory}: {type(error).__name__}"
-            self._ready.append(
-                Result(
-                    job.id,
-                    "lost",
-                    error=f"{reason}: {error}",
-                    times=(queued, None, None),
-                    where={"host": self._host},
-                )
-            )
+            self._ready.append(not_started(job, error, self._host, arguments))
 
     def _free_slot(self) -> int:
         taken = {trial.submission.slot for trial in self._running.values()}
@@ -255,16 +249,19 @@ class Local(Launcher):
         LaunchError
             dsice 0.1.0 started a trial on another machine, where it may still run: that cannot be
             seen; nothing was taken over.
+        OSError
+            What an earlier coordinator left cannot be read now; nothing was taken over.
         """
         if not jobs or self._home.given is None or not self._home.given.is_dir():
             return []
         self._check([])
         home = self._open(base.study_of(jobs))
         found = {}
-        for job in jobs:
-            trial = self._attached(job, home) if job.id not in self._running else None
-            if trial is not None:
-                found[job.id] = trial
+        with trial_directory.strictly():
+            for job in jobs:
+                trial = self._attached(job, home) if job.id not in self._running else None
+                if trial is not None:
+                    found[job.id] = trial
         self._running.update(found)
         away = [trial for trial in found.values() if isinstance(trial, TrialElsewhere)]
         if away:
@@ -313,15 +310,26 @@ class Local(Launcher):
     def _look(self) -> None:
         """Collect the steps and the results that there are by now."""
         for trial in list(self._running.values()):
-            over = trial.over()  # first: a trial that is over writes no step after the next line
-            self._ready.extend(trial.curve.new_steps(len(self._running)))
-            if over and isinstance(trial, TrialElsewhere) and trial.starts:
-                del self._running[trial.id]
-                elsewhere.say_again(trial)
-                self._start(*self._start_of(trial.job, trial.directory.parent))
-            elif over and not trial.curve.behind:
-                self._ready.append(self._result(trial))
-                del self._running[trial.id]
+            try:
+                with trial_directory.strictly():
+                    self._look_at(trial)
+            except OSError as error:  # its files cannot be read now
+                result = trial.unreadable(error, self._host)
+                if result is not None:
+                    self._ready.append(result)
+                    del self._running[trial.id]
+
+    def _look_at(self, trial: TrialProcess) -> None:
+        over = trial.over()  # first: a trial that is over writes no step after the next line
+        self._ready.extend(trial.curve.new_steps(len(self._running)))
+        if over and isinstance(trial, TrialElsewhere) and trial.starts:
+            start = self._start_of(trial.job, trial.directory.parent)
+            del self._running[trial.id]
+            elsewhere.say_again(trial)
+            self._start(*start)
+        elif over and not trial.curve.behind:
+            self._ready.append(self._result(trial))
+            del self._running[trial.id]
 
     def _result(self, trial: TrialProcess) -> Result:
         result = trial.result(self._timeout, self._host)
@@ -360,7 +368,7 @@ class Local(Launcher):
                 trial_directory.ask_to_stop(directory)
                 trial_directory.end_supervisor(directory)
                 found.append(id)
-            elif directory.is_dir() and elsewhere.lives(directory):
+            elif elsewhere.runs_in(directory):
                 trial_directory.end_by_word(directory)
                 found.append(id)
         return found
@@ -384,14 +392,13 @@ class Local(Launcher):
         while self._running:
             for trial in list(self._running.values()):
                 if trial.over():
-                    trial.sweep()
+                    with contextlib.suppress(OSError):
+                        trial.sweep()
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
 
     def _open(self, study: Study | None) -> Path:
         """The directory of the trials' directories, taken at the first need."""
-        fresh = self._home.path is None
-        home = self._home.open(study)
-        if fresh:
+        if self._home.path is None:
             atexit.register(self.close)
-        return home
+        return self._home.open(study)

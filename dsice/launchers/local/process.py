@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import shutil
@@ -13,16 +14,29 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dsice.checks import wrong
 from dsice.errors import LaunchError
-from dsice.journal.files import unlock_directory
+from dsice.journal.files import open_regular, unlock_directory
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import PREPARED, Job, Result, Study
+from dsice.launchers.base import PREPARED, Job, Result, Study, passable
+from dsice.launchers.machine import ExitInfo, unpassable
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import is_function_file, script
+from dsice.launchers.standalone._seldom import PATIENCE, disk_fault
 from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
 _PATIENCE = 3.0  # seconds beyond limit and grace after which a mute supervisor is killed
+_HOPELESS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
+_WAKE = 5.0  # seconds between looks whether the supervisor was suspended
+_WAKES = 12  # how often in a row it is let go on before it is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of this process
 
 
@@ -63,6 +77,9 @@ class TrialProcess:
         self._looked = 0.0
         self._kill_at: float | None = None
         self._end_at: float | None = None
+        self._unreadable_since: float | None = None
+        self._next_wake = time.monotonic() + _WAKE
+        self._wakes = 0
         self.cancelled = False
 
     def start(
@@ -97,7 +114,9 @@ class TrialProcess:
             bound,
             "0" if lifeline is None else "1",
         ]
-        with (self.directory / "stderr").open("ab") as errors, _signals_held():
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        handle = open_regular(self.directory / "stderr", flags)
+        with os.fdopen(handle, "ab") as errors, _signals_held():
             self._child = subprocess.Popen(
                 [*script("_supervise", "-I", "-S"), *watched, *arguments],
                 stdin=subprocess.DEVNULL if lifeline is None else lifeline,
@@ -132,12 +151,15 @@ class TrialProcess:
     def over(self) -> bool:
         """Whether the supervisor has ended.
 
-        One that is long overdue is killed, and a trial that does not stop in time is ended.
+        One that is long overdue is killed, one that was suspended goes on, and a trial that does
+        not stop in time is ended.
         """
         if self._end_at is not None and time.monotonic() > self._end_at:
             self.end()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
-            self.kill()
+            self._kill_overdue()
+        if time.monotonic() > self._next_wake:
+            self._wake()
         if self._child is not None:
             ended = self._child.poll() is not None
             if ended and self._bell is not None:
@@ -149,7 +171,33 @@ class TrialProcess:
         if time.monotonic() - self._looked < _LOOK:
             return False
         self._looked = time.monotonic()
-        return not processes.alive(*self._adopted)
+        try:
+            return not processes.alive(*self._adopted)
+        except OSError:  # no file handle left: look again
+            return False
+
+    def _kill_overdue(self) -> None:
+        """Kill the supervisor, unless it waits for a full disk to take its record."""
+        waited = time.monotonic() - (self._kill_at or 0.0)
+        if self.cancelled or waited > PATIENCE or not disk_fault(str(self.directory)):
+            self.kill()
+
+    def _wake(self) -> None:
+        """Let a supervisor that was suspended go on; kill one that always is when it is looked at.
+
+        Nothing else would ever end such a trial, or notice that it has ended.
+        """
+        self._next_wake = time.monotonic() + _WAKE
+        if self._child is not None:
+            suspended = processes.is_suspended(self._child.pid)
+        else:
+            suspended = self._adopted is not None and processes.is_suspended(*self._adopted)
+        self._wakes = self._wakes + 1 if suspended else 0
+        if self._wakes > _WAKES:
+            self.kill()
+            self.overdue = False
+        elif suspended:
+            self.send(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill the supervisor and everything that carries its nonce."""
@@ -159,7 +207,8 @@ class TrialProcess:
         if self._child is not None:
             self._child.wait()
         self._looked = 0.0
-        processes.sweep({self.submission.token})
+        with contextlib.suppress(OSError):
+            processes.sweep({self.submission.token})
 
     def cancel(self, patience: float) -> None:
         """End the trial: after `patience` seconds if it has called `dsice.step`, else now."""
@@ -174,10 +223,13 @@ class TrialProcess:
         self._end_at = None
         self.limit(0.0)
         self.send(signal.SIGTERM)
+        self.send(signal.SIGCONT)
 
     def supervisor(self) -> str:
         """How the supervisor ended, in words."""
         code = self._child.returncode if self._child is not None else None
+        if self._wakes > _WAKES:
+            return "it was suspended again and again, and was killed"
         if code is None:
             return "how is unknown"
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
@@ -185,7 +237,7 @@ class TrialProcess:
     def result(self, timeout: float | None, host: str) -> Result:
         """The result of a trial that is over, whose time limit was `timeout` seconds."""
         self.sweep()
-        info = outcome.ExitInfo(
+        info = ExitInfo(
             self.id,
             self.directory,
             self.submission,
@@ -193,8 +245,19 @@ class TrialProcess:
             timeout,
             self.supervisor(),
             self.overdue,
+            self.cancelled,
+            None if self._child is None else self._child.returncode,
         )
         return outcome.result_of(info, host)
+
+    def unreadable(self, error: OSError, host: str) -> Result | None:
+        """The result of a trial whose files cannot be read; None: look again later."""
+        now = time.monotonic()
+        self._unreadable_since = self._unreadable_since or now
+        if now - self._unreadable_since < PATIENCE:
+            return None
+        reason = f"its files in {self.directory} cannot be read: {error}"
+        return Result(self.id, "lost", error=reason, where={"host": host})
 
     def sweep(self) -> None:
         """End what is left of a trial whose supervisor was killed, since nobody else does."""
@@ -205,6 +268,18 @@ class TrialProcess:
         """Let `poll` wake up when the supervisor ends, where the system can do that."""
         if self._bell is not None:
             poll.register(self._bell, select.POLLIN)
+
+
+def not_started(job: Job, error: BaseException, host: str, arguments: Sequence[str] = ()) -> Result:
+    """The result of a job that could not be started: the machine's fault, or that of a value."""
+    value = unpassable(error, job.params, arguments)
+    if value is None and not isinstance(error, (OSError, MemoryError)):
+        raise error
+    reason = value or f"the trial could not be started: {type(error).__name__}: {error}"
+    state = "failed" if value else "unstarted"
+    return Result(
+        job.id, state, error=reason, times=(time.time(), None, None), where={"host": host}
+    )
 
 
 def environment(
@@ -269,6 +344,8 @@ class Home:
     """
 
     def __init__(self, given: str | os.PathLike[str] | None) -> None:
+        if given is not None and not passable(os.fspath(given)):
+            raise wrong("Local", "directory", given, "a path that the system can hold")
         self.given = None if given is None else Path(given).absolute()
         self.path: Path | None = None
         self._lock: int | None = None
@@ -290,7 +367,10 @@ class Home:
         Raises
         ------
         LaunchError
-            It cannot be used, or another launcher or another study uses it.
+            It cannot be used, another launcher or another study uses it, or other users can write
+            there.
+        OSError
+            It cannot be used now: the disk is full, no file handle is left.
         """
         try:
             if self.given is None:
@@ -301,6 +381,8 @@ class Home:
             elif study != self._study:
                 trial_directory.note_study(self.path, study)
         except OSError as error:
+            if error.errno not in _HOPELESS:
+                raise
             raise LaunchError(
                 f"directory {self.given} cannot be used: {error}; give one that can be written to"
             ) from None
@@ -336,11 +418,12 @@ class Home:
         if self.given is None and not any(kept.parent == path for kept in self._kept):
             shutil.rmtree(path, ignore_errors=True)
             return
-        for entry in list(path.iterdir()):
-            if entry.is_file() and is_function_file(entry):
-                entry.unlink(missing_ok=True)
-            elif self.given is None and entry not in self._kept:
-                shutil.rmtree(entry, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it has vanished, or cannot be read now
+            for entry in list(path.iterdir()):
+                if entry.is_file() and is_function_file(entry):
+                    entry.unlink(missing_ok=True)
+                elif self.given is None and entry not in self._kept:
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
 class Lifeline:

@@ -1,13 +1,15 @@
-"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE, in a
+"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE SHA256, in a
 ``python -P``.
 
 The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by
-rename).
+rename). The function's file is read once and loaded only if its hash is SHA256, which comes from
+the coordinator that wrote it; else nothing is run, and ``result.json`` says why. What the machine
+lacks for the moment - room on the disk, file handles - is waited for: what was measured is kept.
 It imports neither dsice nor numpy; the function brings what it needs.
 """
 
 # pathlib is not loaded unless the function does it
-# ruff: noqa: PTH105, PTH108, PTH119, PTH123
+# ruff: noqa: PTH105, PTH108, PTH116, PTH119, PTH123
 from __future__ import annotations
 
 import json
@@ -15,13 +17,26 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+try:  # hashlib loads OpenSSL, which takes as long as half of the other imports
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+except ImportError:  # private modules: another Python may not have them
+    from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 TRACEBACK_LINES = 25
+PARAMS_BYTES = 1 << 26
+PATIENCE = 600.0  # seconds that files are waited for which cannot be read or written now
+ABSENT = (2, 20, 21, 40)  # ENOENT, ENOTDIR, EISDIR, ELOOP: waiting does not help
+STANDARD = tuple(sys.path)  # the standard library comes first in it, where this file is a program
+CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 
 
 class Unusable(Exception):
@@ -68,16 +83,72 @@ def record(returned: Any) -> dict[str, Any]:
     return {"value": number(returned, "the returned value")}
 
 
-def attempt(directory: str, program: str) -> dict[str, Any]:
-    """Load the function and call it; what happened, as a record."""
-    with open(f"{directory}/params.json", encoding="utf-8") as file:
-        params = json.load(file)
+class Refused(Exception):
+    """What the coordinator wrote for this process is missing, or is not what it wrote."""
+
+
+def read(path: str, most: int = sys.maxsize) -> tuple[bytes, os.stat_result]:
+    """Content and state of a regular file; it never waits for a FIFO, nor follows a link."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as file:
+        found = os.fstat(handle)
+        if found.st_mode & 0o170000 != 0o100000:
+            raise OSError(f"{path} is no regular file")
+        return file.read(min(most, found.st_size)), found
+
+
+def patiently(act: Callable[[], Any]) -> Any:
+    """What `act` returns, which is called again where files are out of reach for the moment."""
+    began, pause = time.monotonic(), 0.05
+    while True:
+        try:
+            return act()
+        except OSError as error:
+            late = time.monotonic() - began > PATIENCE
+            if late or error.errno is None or error.errno in ABSENT:
+                raise
+            if error.errno == 24:  # EMFILE: the function left this process no handle but this
+                os.closerange(0, 1)
+        time.sleep(pause)
+        pause = min(2 * pause, 1.0)
+
+
+def sent(directory: str, program: str, digest: str) -> tuple[dict[str, Any], bytes]:
+    """Parameters and pickled function as the coordinator wrote them.
+
+    Raises
+    ------
+    Refused
+        They cannot be read, or somebody else may have changed the function.
+    """
     try:
-        with open(program, "rb") as file:
-            # written by the coordinator that started this process
-            sent = pickle.load(file)  # noqa: S301
-        sys.path[:] = sent["path"]
-        function = pickle.loads(sent["function"])  # noqa: S301
+        params = json.loads(patiently(lambda: read(f"{directory}/params.json", PARAMS_BYTES)[0]))
+        content, found = patiently(lambda: read(program))
+        home = os.stat(directory)
+    except (OSError, ValueError) as error:
+        raise Refused(f"what the trial was given cannot be read: {error}") from None
+    if sha256(content).hexdigest() != digest:
+        raise Refused(f"{program} is not what this trial's coordinator wrote there")
+    if found.st_uid not in (0, os.geteuid(), home.st_uid):
+        raise Refused(f"{program} belongs to another user, number {found.st_uid}")
+    if found.st_mode & ~home.st_mode & 0o022:
+        raise Refused(f"{program} can be written to by other users; its mode is not what it was")
+    return params, content
+
+
+def attempt(directory: str, program: str, digest: str) -> dict[str, Any]:
+    """Load the function and call it; what happened, as a record."""
+    try:
+        params, content = sent(directory, program, digest)
+    except Refused as problem:
+        text = f"the function was not run: {problem}; see who can write to that directory"
+        print(f"dsice: {text}", file=sys.stderr)
+        return {"refused": text}
+    try:
+        # the very bytes whose hash the coordinator gave
+        loaded = pickle.loads(content)  # noqa: S301
+        sys.path[:] = loaded["path"]
+        function = pickle.loads(loaded["function"])  # noqa: S301
     except Exception as error:
         advice = (
             "Its module must be importable in a fresh interpreter: install it, or define the "
@@ -97,7 +168,8 @@ def attempt(directory: str, program: str) -> dict[str, Any]:
     except Unusable as error:
         return {"error": str(error)}
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+        found = {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+        return {**found, "errno": error.errno} if isinstance(error, OSError) else found
 
 
 def prepared(
@@ -108,8 +180,8 @@ def prepared(
     found = {name: value for name, value in variables.items() if name.startswith("DSICE_PREPARED")}
     if not found or "prepared" in params:
         return {}
-    import inspect  # a tenth of the start-up time, and only needed here
-
+    # a tenth of the start-up time, and only needed here
+    inspect = standard("inspect")
     try:
         takes = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a builtin that does not say
@@ -121,23 +193,42 @@ def prepared(
     return {"prepared": several if one is None else one}
 
 
+def standard(name: str) -> Any:
+    """A module of the standard library, whatever the user's modules are called."""
+    if name in sys.modules:
+        return sys.modules[name]
+    before = sys.path[:]
+    sys.path[:0] = STANDARD
+    try:
+        return __import__(name)
+    finally:
+        sys.path[:] = before
+
+
 def story(error: BaseException) -> str:
     """The last lines of the traceback, without the frame of this file."""
-    import traceback  # only now: a trial that goes well is there sooner
-
+    traceback = standard("traceback")  # only now: a trial that goes well is there sooner
     frames = error.__traceback__.tb_next if error.__traceback__ else None
     lines = "".join(traceback.format_exception(type(error), error, frames)).splitlines()
     return "\n".join(lines[-TRACEBACK_LINES:])
 
 
-def main(directory: str, program: str) -> int:
+def main(directory: str, program: str, digest: str = "") -> int:
     """Run the trial; the exit code of this process."""
     token = os.environ.get("DSICE_NONCE") or owner(directory)
-    done = {**attempt(directory, program), "token": token}
+    done = {**attempt(directory, program, digest), "token": token}
     if "traceback" in done:
-        print(done["traceback"], file=sys.stderr)
-    publish(directory, token, done)
-    return 1 if "error" in done else 0
+        log(done["traceback"])
+    patiently(lambda: publish(directory, token, done))
+    return 1 if "error" in done or "refused" in done else 0
+
+
+def log(text: str) -> None:
+    """Print to stderr, unless its disk is full."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        return
 
 
 def publish(directory: str, token: str, done: Mapping[str, Any]) -> None:
@@ -152,13 +243,13 @@ def publish(directory: str, token: str, done: Mapping[str, Any]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(new, flags, 0o666), "w", encoding="utf-8") as file:
             json.dump(done, file)
-        if owner(directory) not in ("", token):
+        if superseded(directory, token):
             print("the trial was started again meanwhile: no result is left", file=sys.stderr)
             return
         try:
             os.link(new, path)
         except FileExistsError:  # of this submission, of one before it, or of one after it
-            if owner(directory) in ("", token):
+            if not superseded(directory, token):
                 os.replace(new, path)
         except OSError:  # a file system without links
             os.replace(new, path)
@@ -167,18 +258,30 @@ def publish(directory: str, token: str, done: Mapping[str, Any]) -> None:
             os.unlink(new)
 
 
+def superseded(directory: str, token: str) -> bool:
+    """Whether the directory belongs to another submission for certain.
+
+    A coordinator may take a claim back that it made a moment before: it is looked at twice.
+    """
+    for again in (False, True):
+        if again:
+            time.sleep(CONFIRM_SECONDS)
+        if owner(directory) in ("", token):
+            return False
+    return True
+
+
 def owner(directory: str) -> str:
     """Token of the submission that has the directory; empty where that cannot be read."""
     try:
-        with open(f"{directory}/job.json", encoding="utf-8") as file:
-            return str(json.load(file)["token"])
+        return str(json.loads(read(f"{directory}/job.json", PARAMS_BYTES)[0])["token"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
 def run() -> None:
     """What the process does."""
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(*sys.argv[1:4]))
 
 
 if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice

@@ -18,11 +18,13 @@ Standard library only, few imports, no `json`: starting it is most of what a tri
 It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone.
 In between it touches ``alive`` every 10 seconds, by which machines that cannot see the process know
 that it lives; each time it looks whether the trial is still wanted: not once ``stop`` has a word in
-it, or the directory belongs to another submission.
+it, or the directory belongs to another submission. What the machine lacks is not the trial's fault:
+``why`` in ``exit.json`` is ``unstarted`` where the program could not be started, ``fault`` says
+that the disk was full or no process could be made at its end, and a full disk is waited for.
 """
 
 # pathlib would add a fifth to the start-up time
-# ruff: noqa: PTH105, PTH108, PTH110, PTH115, PTH116, PTH123, PTH208
+# ruff: noqa: PTH105, PTH108, PTH110, PTH115, PTH116, PTH123
 from __future__ import annotations
 
 import os
@@ -35,95 +37,23 @@ try:  # the same functions without the enumerations, which take as long as the r
 except ImportError:  # a private module: another Python may not have it
     import signal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+if TYPE_CHECKING or __name__.startswith("dsice."):
+    from dsice.launchers.standalone import _processes as processes
+else:  # found by its bare name, beside this file
+    import _processes as processes
+
+suppress = processes.suppress
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 1.0  # between two looks for the mark to stop
 SIGN_SECONDS = 10.0  # between two signs of life
+CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 CLAIM_BYTES = 1 << 20  # more than any claim has
-KILL_SECONDS = (
-    5.0  # how long SIGKILL is repeated before giving up on a process in an uninterruptible state
-)
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-
-
-# the variable of each scheduler's jobs that has their id, and one that must be there, too
-ALLOCATIONS = (
-    ("slurm", "SLURM_JOB_ID", ""),
-    ("pjm", "PJM_JOBID", ""),
-    ("pbs", "PBS_JOBID", ""),
-    ("lsf", "LSB_JOBID", ""),
-    ("flux", "FLUX_JOB_ID", ""),
-    ("oar", "OAR_JOB_ID", ""),
-    ("cobalt", "COBALT_JOBID", ""),
-    ("loadleveler", "LOADL_STEP_ID", ""),
-    ("sge", "JOB_ID", "SGE_ROOT"),  # a name that others use, too
-)
-
-
-class suppress:  # contextlib's takes a quarter of the start-up time to import
-    """Go on after the block when one of `errors` happens in it."""
-
-    def __init__(self, *errors: type[BaseException]) -> None:
-        self.errors = errors
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
-    ) -> bool:
-        return kind is not None and issubclass(kind, self.errors)
-
-
-def birth(pid: int) -> str | None:
-    """When process `pid` started, as a text that no other process ever has; None if it is gone."""
-    if not sys.platform.startswith("linux"):
-        with os.popen(f"ps -o lstart= -p {int(pid)}") as answer:
-            return answer.read().strip() or None
-    try:
-        with open(f"/proc/{int(pid)}/stat", "rb") as file:
-            fields = (
-                file.read().rpartition(b")")[2].split()
-            )  # the name in brackets may hold anything
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            boot = file.read().strip()
-    except OSError:
-        return None
-    return None if fields[0] in b"ZX" else f"{boot}:{fields[19].decode()}"
-
-
-def parents() -> dict[int, int]:
-    """Parent of every process of this machine."""
-    found: dict[int, int] = {}
-    if not sys.platform.startswith("linux"):
-        with os.popen("ps -Ao pid=,ppid=") as table:
-            return {int(pid): int(parent) for pid, parent in (line.split() for line in table)}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with suppress(OSError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
-                found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
-    return found
-
-
-def descendants(root: int) -> list[int]:
-    """Children of `root`, their children, and so on."""
-    children: dict[int, list[int]] = {}
-    for pid, parent in parents().items():
-        children.setdefault(parent, []).append(pid)
-    found, rest = [], [root]
-    while rest:
-        new = children.get(rest.pop(), [])
-        found += new
-        rest += new
-    return found
-
-
-def prctl(option: int, value: int) -> None:
-    """Linux process control; nothing elsewhere."""
-    if sys.platform.startswith("linux"):
-        import ctypes  # a third of the start-up time, and only needed here
-
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+KILL_SECONDS = 5.0  # how long SIGKILL is repeated, for a process that cannot be interrupted
+UNSTARTED = 75  # exit code: the program never ran
+UNRECORDED = 74  # exit code: it ran, and the record could not be written
 
 
 class Watch:
@@ -145,9 +75,18 @@ class Watch:
         self.mark = f"{directory}/stop" if lifeline == "mark" else None
         self.status: int | None = None
         self.started, self.clock = time.time(), time.monotonic()
+        self.failure, failure = os.pipe()  # exec closes it: what comes out kept exec away
+        os.set_blocking(self.failure, False)
         self.main = os.fork()
         if self.main == 0:
-            start(program, directory, cpus)
+            start(program, directory, cpus, failure)
+        os.close(failure)
+
+    def why_not(self) -> str:
+        """Why the program could not be started; empty: it was."""
+        with suppress(OSError):
+            return os.read(self.failure, 4096).decode(errors="replace")
+        return ""
 
     def reap(self) -> bool:
         """Collect what ended; True while the trial has processes left."""
@@ -158,10 +97,8 @@ class Watch:
                     return True
                 if pid == self.main:
                     self.status = status
-        except (
-            ChildProcessError
-        ):  # on Linux: the whole tree is gone, since orphans become our children
-            pass
+        except ChildProcessError:
+            pass  # on Linux: the whole tree is gone, since orphans become our children
         if sys.platform.startswith("linux"):
             return False
         try:
@@ -171,26 +108,29 @@ class Watch:
         return True
 
     def wait(self, seconds: float | None) -> str | None:
-        """Sleep until a signal, the coordinator's end or `seconds`: the reason to end the trial, if
-        it is one."""
+        """Sleep until a signal, the coordinator's end or `seconds`; a reason to end, or None."""
         if self.mark is not None and os.path.exists(self.mark):
             return "cancel"
         pause = max(0.0, self.next_sign - time.monotonic())
         if self.mark is not None:
             pause = min(pause, LOOK_SECONDS)
         brief = seconds is None or seconds > pause
-        ready = select.select(
-            [self.bell, 0] if self.lifeline else [self.bell],
-            [],
-            [],
-            pause if brief else seconds,
-        )[0]
+        sources = [self.bell, 0] if self.lifeline else [self.bell]
+        ready = select.select(sources, [], [], pause if brief else seconds)[0]
         if not ready:
             return None if brief else "timeout"
         if 0 in ready:
             return "orphan"
         rung = os.read(self.bell, 4096)
         return "cancel" if any(number in rung for number in ENDING) else None
+
+    def told_to_end(self, seconds: float) -> bool:
+        """Whether the coordinator wants this process to go, waiting `seconds` for it."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.wait(left) in ("cancel", "orphan"):
+                return True
+        return False
 
     def run(self, timeout: float | None) -> str:
         """Wait for the main process; why the waiting was over."""
@@ -219,13 +159,12 @@ class Watch:
         with suppress(OSError):
             if self.status is None or not sys.platform.startswith("linux"):
                 os.killpg(self.main, number)
-        for pid in descendants(os.getpid()):
+        for pid in processes.descendants(os.getpid()):
             with suppress(OSError):
                 os.kill(pid, number)
 
     def end(self, grace: float) -> int:
-        """SIGTERM, `grace` seconds, then SIGKILL until nothing is left; the number of processes
-        that would not go."""
+        """SIGTERM, `grace` seconds, then SIGKILL; how many processes would not go."""
         if not self.reap():
             return 0
         self.send(signal.SIGTERM)
@@ -236,26 +175,22 @@ class Watch:
             time.sleep(0.003)
         until = time.monotonic() + KILL_SECONDS
         while self.reap() and time.monotonic() < until:
-            self.send(
-                signal.SIGKILL
-            )  # again and again: a process may fork between the look and the kill
+            self.send(signal.SIGKILL)  # again: a process may fork between the look and the kill
             time.sleep(0.002)
-        return len(descendants(os.getpid())) if self.reap() else 0
+        return len(processes.descendants(os.getpid())) if self.reap() else 0
 
 
-def start(program: list[str], directory: str, cpus: list[int]) -> None:
+def start(program: list[str], directory: str, cpus: list[int], failure: int) -> None:
     """Become the trial: in the forked child; never returns."""
     try:
         os.setsid()
-        for number in range(
-            1, signal.NSIG
-        ):  # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
+        # Python ignores SIGPIPE, and a coordinator under nohup ignores SIGHUP
+        for number in range(1, signal.NSIG):
             with suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         supervisor = os.getppid()
-        prctl(
-            PR_SET_PDEATHSIG, signal.SIGKILL
-        )  # should the supervisor be killed, the trial goes with it
+        # should the supervisor be killed, the trial goes with it
+        processes.prctl(processes.PR_SET_PDEATHSIG, signal.SIGKILL)
         if supervisor == 1 or os.getppid() != supervisor:
             os._exit(127)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -264,14 +199,24 @@ def start(program: list[str], directory: str, cpus: list[int]) -> None:
             os.sched_setaffinity(0, cpus)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for name, handle in (("stdout", 1), ("stderr", 2)):
-            os.dup2(
-                os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666),
-                handle,
-            )
+            os.dup2(regular(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), handle)
         os.execvp(program[0], program)
     except BaseException as error:
-        os.write(2, f"cannot run {program[0]}: {error}\n".encode(errors="replace"))
+        text = f"cannot run {program[0]}: {error}\n".encode(errors="replace")[:4096]
+        os.write(failure, text)
+        with suppress(OSError):
+            os.write(2, text)
     os._exit(127)
+
+
+def regular(path: str, flags: int) -> int:
+    """Open a regular file; it never waits for a FIFO, nor follows a link."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if os.fstat(handle).st_mode & 0o170000 != 0o100000:
+        os.close(handle)
+        raise OSError(f"{path} is no regular file")
+    os.set_blocking(handle, True)
+    return handle
 
 
 def publish(directory: str, token: str, name: str, text: str) -> None:
@@ -327,7 +272,7 @@ def claim(directory: str) -> bytes:
     """What says whose directory it is; empty where that cannot be read."""
     found = b""
     with suppress(OSError):  # neither a pipe nor a device in its place is waited for
-        handle = os.open(f"{directory}/job.json", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = regular(f"{directory}/job.json", os.O_RDONLY)
         try:
             while len(found) < CLAIM_BYTES and (part := os.read(handle, CLAIM_BYTES)):
                 found += part
@@ -336,78 +281,117 @@ def claim(directory: str) -> bytes:
     return found
 
 
-def claimed(directory: str, token: str) -> bool:
-    """Whether the directory still belongs to the submission that started this process."""
-    return token.encode() in claim(directory)
-
-
 def superseded(directory: str, token: str) -> bool:
-    """Whether the directory belongs to another submission for certain."""
-    found = claim(directory)
-    return bool(found.strip()) and token.encode() not in found
+    """Whether the directory belongs to another submission for certain.
+
+    A coordinator may take a claim back that it made a moment before: it is looked at twice.
+    """
+    for again in (False, True):
+        if again:
+            time.sleep(CONFIRM_SECONDS)
+        found = claim(directory)
+        if not found.strip() or token.encode() in found:
+            return False
+    return True
 
 
 def whereabouts() -> str:
     """Where this process runs, as fields of JSON: the space of its process ids, and the job of a
     scheduler that it is part of."""
-    fields = {}
+    found = ""
     with suppress(OSError):
-        fields["pids"] = os.readlink("/proc/self/ns/pid")
-    for scheduler, variable, needed in ALLOCATIONS:
-        if os.environ.get(variable) and (not needed or needed in os.environ):
-            fields["scheduler"], fields["job"] = scheduler, os.environ[variable]
-            fields["cluster"] = os.environ.get("SLURM_CLUSTER_NAME", "")
-            break
-    plain = {
-        name: "".join(c for c in text if c.isalnum() or c in "._-:[]@+")
-        for name, text in fields.items()
-    }
-    return "".join(f', "{name}": "{text}"' for name, text in plain.items() if text)
+        found = f', "pids": "{os.readlink("/proc/self/ns/pid")}"'
+    if any("JOB" in name or "STEP" in name for name in os.environ):
+        found += seldom().allocation(os.environ)
+    return found
 
 
-def main(arguments: list[str]) -> None:
-    """Run one trial to its end."""
+def main(arguments: list[str]) -> int:
+    """Run one trial to its end; the exit code of this process."""
     directory, token, timeout, grace, cpus, lifeline, *program = arguments
-    me = os.getpid()
-    host = os.uname().nodename
-    if not claimed(directory, token):
-        return
+    try:
+        watch = begin(directory, token, cpus, lifeline, program)
+        if watch is None:
+            return 0
+    except Exception as error:  # whatever it is: the program has not begun
+        return unstarted(directory, token, f"{type(error).__name__}: {error}")
+    why = watch.run(float(timeout) if timeout != "none" else None)
+    ended, seconds = time.time(), time.monotonic() - watch.clock
+    left = watch.end(float(grace))
+    story = watch.why_not()
+    if story:
+        return unstarted(directory, token, story.strip())
+    status = watch.status if watch.status is not None else 0
+    code = "null" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
+    number = str(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else "null"
+    record = (
+        f'{{"why": "{why}", "code": {code}, "signal": {number}, "pid": {watch.main}, '
+        f'"left": {left}, "started": {watch.started:.6f}, "ended": {ended:.6f}, '
+        f'"seconds": {seconds:.6f}, "token": "{token}"'
+    )
+    suspect = why == "timeout" or (why == "exit" and status != 0)
+    fault = seldom().fault(directory) if suspect else ""
+
+    def write(problem: str) -> None:
+        noted = f', "fault": {seldom().quoted(problem)}' if problem else ""
+        publish(directory, token, "exit.json", f"{record}{noted}}}\n")
+
+    try:
+        write(fault)
+    except OSError as error:
+        return 0 if seldom().insist(write, error, watch.told_to_end) else UNRECORDED
+    return 0
+
+
+def begin(directory: str, token: str, cpus: str, lifeline: str, program: list[str]) -> Watch | None:
+    """Start the trial; None: it is not wanted any more."""
+    me, host = os.getpid(), os.uname().nodename
+    if not_ours(directory, token):
+        return None
     touch(directory)
     publish(
         directory,
         token,
         "process.json",
-        f'{{"pid": {me}, "birth": "{birth(me)}", "host": "{host}", "token": "{token}", '
+        f'{{"pid": {me}, "birth": "{processes.birth(me)}", "host": "{host}", "token": "{token}", '
         f'"alive": {SIGN_SECONDS:g}{whereabouts()}}}\n',
     )
-    if not claimed(
-        directory, token
-    ):  # taken over between the two looks; whoever took it also saw process.json
-        return
+    if not_ours(directory, token):  # whoever took it in between also saw process.json
+        return None
     os.environ["DSICE_NONCE"] = token  # its processes are known by it, and what they write
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)
     bound = [] if cpus == "any" else [int(cpu) for cpu in cpus.split(",")]
-    watch = Watch(program, directory, token, lifeline, bound)
-    why = watch.run(float(timeout) if timeout != "none" else None)
-    ended, seconds = time.time(), time.monotonic() - watch.clock
-    left = watch.end(float(grace))
-    status = watch.status if watch.status is not None else 0
-    code = "null" if os.WIFSIGNALED(status) else str(os.WEXITSTATUS(status))
-    number = str(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else "null"
-    publish(
-        directory,
-        token,
-        "exit.json",
-        f'{{"why": "{why}", "code": {code}, "signal": {number}, "pid": {watch.main}, '
-        f'"left": {left}, "started": {watch.started:.6f}, "ended": {ended:.6f}, '
-        f'"seconds": {seconds:.6f}, "token": "{token}"}}\n',
-    )
+    return Watch(program, directory, token, lifeline, bound)
+
+
+def not_ours(directory: str, token: str) -> bool:
+    """Whether another submission has the directory; OSError where its claim cannot be read."""
+    found = claim(directory)
+    if not found.strip():
+        raise OSError(f"the claim of {directory} is not there, or cannot be read")
+    return token.encode() not in found
+
+
+def unstarted(directory: str, token: str, reason: str) -> int:
+    """Leave word that the program never ran; the exit code says it where no word can be left."""
+    with suppress(OSError):
+        text = f'{{"why": "unstarted", "error": {seldom().quoted(reason)}, "token": "{token}"}}\n'
+        publish(directory, token, "exit.json", text)
+    return UNSTARTED
+
+
+def seldom() -> Any:
+    """The module of what few trials need, which is loaded when one does."""
+    while True:
+        try:
+            return sys.modules.get("dsice.launchers.standalone._seldom") or __import__("_seldom")
+        except OSError:  # no file handle left on this machine
+            time.sleep(LOOK_SECONDS)
 
 
 def run() -> None:
     """What the process does."""
-    main(sys.argv[1:])
-    os._exit(0)  # nothing to tidy up, and the interpreter's own end takes milliseconds
+    os._exit(main(sys.argv[1:]))  # nothing to tidy up; the interpreter's own end takes milliseconds
 
 
 if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice

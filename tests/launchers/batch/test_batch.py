@@ -286,7 +286,7 @@ def test_looks_come_soon_at_first_and_every_ten_seconds_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("dsice.launchers.batch.monitor.time.monotonic", lambda: now)
+    monkeypatch.setattr("dsice.launchers.batch.patience.time.monotonic", lambda: now)
     pace, looks = Backoff(0.1, 10.0), []
     while now < 1600.0:
         now += max(0.01, pace.seconds_left())
@@ -697,7 +697,8 @@ def test_a_container_stands_before_the_program_and_modules_before_all(tmp_path: 
     text = Batch("train {x}", directory=tmp_path, **options).dry_run(jobs(1))[0].text
     assert "module load x\n" in text and "0 singularity exec my.sif /bin/sh -c 'train 1'" in text
     text = Batch(programs.square, directory=tmp_path, **options).dry_run(jobs(1))[0].text
-    assert f"singularity exec my.sif /opt/py -P {tmp_path}/bin/call.py {tmp_path}/1 " in text
+    call = f'singularity exec my.sif /opt/py -P -c "$dsice_load" {tmp_path}/bin/'
+    assert call in text and f" {tmp_path}/1 {tmp_path}/function-" in text.partition(call)[2]
 
 
 def test_own_templates(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from dsice.launchers import Job, Local, allocation, elsewhere, program
 from dsice.launchers.local import elsewhere as trials
 from dsice.launchers.local import process
 from dsice.launchers.local.process import TrialProcess
+from dsice.study import read_study
 from tests.launchers.helpers import drain, eventually, mark, marked
 
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
@@ -66,9 +67,9 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def start(command: str, often: float = 0.1, **variables: str) -> None:
         def script(module: str, *options: str) -> list[str]:
             *words, code = program.script(module, *options)
-            run = f"{module}.run()"
+            run = "module.run()"
             assert code.endswith(run)
-            return [*words, code.replace(run, f"{module}.SIGN_SECONDS = {often}; {run}")]
+            return [*words, code.replace(run, f"module.SIGN_SECONDS = {often}; {run}")]
 
         home = tmp_path / "t"
         with monkeypatch.context() as patch:
@@ -353,6 +354,22 @@ def test_the_switch_starts_it_at_once_and_what_ran_ends(
         launcher.submit(jobs(0, 1, 2))
         assert eventually(lambda: not marked(sign))
         assert {id: r.value for id, r in drain(launcher, 3).items()} == {0: 0.0, 1: 1.0, 2: 2.0}
+
+
+def test_a_study_file_has_the_switch(tmp_path: Path, left: Any, move: Any) -> None:
+    left("sleep 60; echo {x}")
+    move()
+    file = tmp_path / "study.toml"
+    study = "[study]\ncommand = 'true {x}'\n[space]\nx = [0, 1]\n"
+    for switch, found in (("false", [0]), ("true", [])):
+        file.write_text(f"{study}[launcher]\nrestart_elsewhere = {switch}\n")
+        section = read_study(file).launcher_section
+        launcher = section.make_launcher(
+            "sleep 60; echo {x}", slots=3, timeout=None, directory=tmp_path / "t"
+        )
+        with launcher, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DsiceWarning)
+            assert launcher.attach(jobs(0)) == found
 
 
 def test_another_program_waits_until_the_old_one_has_ended(

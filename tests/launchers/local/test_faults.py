@@ -29,7 +29,7 @@ CASES = {
         "lost",
         "killed by signal 9",
     ),
-    "suspends its supervisor": ("kill -STOP $PPID; sleep {mark}", "timed_out", "did not answer"),
+    "suspends its supervisor": ("kill -STOP $PPID; sleep {mark}", "timed_out", "timeout=3"),
     "removes its directory": (
         'rm -rf "$DSICE_DIR"; sleep {mark} & echo 1',
         "lost",
@@ -197,7 +197,7 @@ def test_the_machine_refusing_a_process_is_no_fault_of_the_trial(
         monkeypatch.setattr(subprocess, "Popen", real)
         launcher.submit([Job(1, {"x": 1})])
         results = drain(launcher, 2)
-        assert results[0].state == "lost" and "no more processes" in str(results[0].error)
+        assert results[0].state == "unstarted" and "no more processes" in str(results[0].error)
         assert results[1].value == 1.0
 
 
@@ -216,6 +216,46 @@ def test_a_temporary_directory_goes_unless_its_logs_are_wanted(
     assert log.is_file()
     assert list(tmp_path.iterdir()) == [log.parent.parent]
     assert list(log.parent.parent.iterdir()) == [log.parent]
+
+
+def test_a_supervisor_that_its_trial_suspended_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsice.launchers.local.process._WAKE", 0.1)
+    command = 'kill -STOP $PPID; touch "$DSICE_DIR/up"; sleep 0.3; echo {x}'
+    with Local(command, slots=2, directory=tmp_path) as launcher:
+        launcher.submit([Job(0, {"x": 5})])
+        assert drain(launcher, 1)[0].value == 5.0
+        launcher.submit([Job(1, {"x": 6})])
+        assert eventually((tmp_path / "1" / "up").exists)
+        (trial,) = launcher._running.values()
+        launcher._running.clear()  # forgotten, as by a coordinator that was killed
+        assert launcher.attach([Job(1, {"x": 6})]) == [1]
+        assert drain(launcher, 1)[1].value == 6.0
+        assert trial._child is not None and trial._child.wait() == 0
+
+
+def test_a_supervisor_that_is_suspended_again_and_again_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsice.launchers.local.process._WAKE", 0.05)
+    sign = mark()
+    command = f"setsid sleep {sign} & while :; do kill -STOP $PPID; done"
+    with Local(command, slots=1, directory=tmp_path) as launcher:
+        launcher.submit([Job(0)])
+        result = drain(launcher, 1)[0]
+    assert result.state == "lost" and "suspended again and again" in str(result.error)
+    assert marked(sign) == []
+
+
+def test_close_ends_a_trial_whose_supervisor_is_suspended(tmp_path: Path) -> None:
+    sign = mark()
+    with Local(f"kill -STOP $PPID; sleep {sign}", slots=1, directory=tmp_path) as launcher:
+        launcher.submit([Job(0)])
+        assert eventually(lambda: len(marked(sign)) > 1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 3.0 and marked(sign) == []
+    assert (tmp_path / "0" / "exit.json").exists()
 
 
 COORDINATOR = """

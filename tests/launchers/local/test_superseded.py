@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dsice.launchers import Job, Local
+from dsice import worker
+from dsice.launchers import Futures, Job, Local
+from dsice.launchers.futures.remote import Task, perform
 from dsice.launchers.standalone import _call, _supervise
 from tests.launchers.helpers import drain, eventually, mark, marked
 
@@ -34,7 +38,11 @@ def supervisor(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor of the submission OLD as a process; it runs the code `before` first."""
     place = str(Path(_supervise.__file__).parent)
-    code = f"import sys; sys.path.append({place!r}); import _supervise\n{before}\n_supervise.run()"
+    quick = "_supervise.CONFIRM_SECONDS = 0.05"
+    code = (
+        f"import sys; sys.path.append({place!r}); import _supervise\n{quick}\n{before}\n"
+        "_supervise.run()"
+    )
     words = [str(directory), OLD, "none", str(grace), "any", "0", "/bin/sh", "-c", command]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code, *words], stdin=subprocess.DEVNULL
@@ -111,6 +119,17 @@ def test_a_supervisor_that_lost_its_directory_ends_its_trial(tmp_path: Path) -> 
     assert not marked(sign) and not (directory / "exit.json").exists()
 
 
+def test_a_claim_that_is_taken_back_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coordinator claims, sees that the trial has begun, and lets it go on."""
+    monkeypatch.setattr(time, "sleep", lambda _: claim(tmp_path, OLD))
+    for look in (_supervise.superseded, _call.superseded, worker.is_superseded):
+        claim(tmp_path, NEW)
+        assert not look(str(tmp_path), OLD)
+        assert look(str(tmp_path), NEW) or look is worker.is_superseded
+
+
 def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "0"
     claim(directory, OLD)
@@ -146,6 +165,7 @@ def test_a_function_that_returns_late_leaves_the_result_of_another_run(
 ) -> None:
     monkeypatch.setenv("DSICE_NONCE", OLD)
     monkeypatch.setattr(_call, "attempt", lambda *_: {"value": 1.0})
+    monkeypatch.setattr(_call, "CONFIRM_SECONDS", 0.05)
     result = tmp_path / "result.json"
     good = json.dumps({"value": 2.0, "token": NEW})
     claim(tmp_path, NEW)
@@ -175,8 +195,11 @@ def test_a_result_of_another_run_is_none(tmp_path: Path) -> None:
     assert result.state == "failed" and result.value is None
 
 
-def test_of_many_submissions_the_last_has_the_record(tmp_path: Path) -> None:
+def test_of_many_submissions_the_last_has_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Supervisors of earlier ones end at the same moment, whatever order they come in."""
+    monkeypatch.setattr(_supervise, "CONFIRM_SECONDS", 0.05)
     tokens = [f"{i:016d}" for i in range(8)]
     claim(tmp_path, tokens[-1])
     barrier = threading.Barrier(len(tokens))
@@ -191,3 +214,54 @@ def test_of_many_submissions_the_last_has_the_record(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert json.loads((tmp_path / "exit.json").read_text())["token"] == tokens[-1]
+
+
+def test_steps_of_a_run_that_is_not_wanted_go_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CONFIRM", 0.05)
+    claim(tmp_path, OLD)
+    with worker.in_trial(worker.TrialContext(str(tmp_path), token=OLD)):
+        assert worker.step(0, 1.0) is False
+        claim(tmp_path, NEW)
+        time.sleep(0.1)
+        assert worker.step(1, 1.0) is True
+    monkeypatch.setenv("DSICE_DIR", str(tmp_path))
+    monkeypatch.setenv("DSICE_NONCE", "c" * 16)
+    assert worker.step(2, 1.0) is True
+    monkeypatch.setenv("DSICE_NONCE", NEW)
+    assert worker.step(3, 1.0) is False
+    lines = (tmp_path / "steps").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [0, 3]
+    assert not (tmp_path / "stopping").exists()
+
+
+def test_a_call_that_begins_late_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited in an engine's queue while another coordinator started the trial again."""
+    monkeypatch.setattr(worker, "_CONFIRM", 0.05)
+    began: list[int] = []
+    claim(tmp_path, NEW)
+    task = Task({}, lambda: began.append(1), directory=str(tmp_path), token=OLD)
+    assert "started again" in perform(task)["lost"] and not began
+
+
+def test_a_coordinator_that_lost_the_directory_notes_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_CONFIRM", 0.05)
+    directory, went = tmp_path / "0", threading.Event()
+
+    def function() -> float:
+        went.wait(30)
+        return 1.0
+
+    with ThreadPoolExecutor(1) as pool, Futures(function, pool, directory=tmp_path) as launcher:
+        launcher.submit([Job(0)])
+        time.sleep(0.2)
+        claim(directory, NEW)
+        (directory / "exit.json").write_text(GOOD)
+        went.set()
+        assert drain(launcher, 1)[0].value == 1.0
+    assert (directory / "exit.json").read_text() == GOOD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,29 @@ def test_from_a_study_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (t.params["flag"], t.params["rate"]) for t in seen.history
     } == {(False, 0.01)}
     assert main(["extend", str(study)]) == 0 and "nothing to do" in capsys.readouterr().out
+
+
+def test_the_identity_of_a_study_stays_the_same(path: Path) -> None:
+    first = hashlib.sha256(path.read_bytes().partition(b"\n")[0]).hexdigest()
+    assert Tuner.read(path).identity == first
+    for size in (5, 6):
+        space = Space({"x": [1, 2, 4, 8, *range(9, 4 + size)], "y": [0.0, 0.5, 1.0]})
+        extend(path, space)
+        with Tuner(space, Random(), journal=path) as tuner:
+            assert tuner.identity == Tuner.read(path).identity == first
+    assert Tuner(OLD).identity != Tuner(OLD).identity
+
+
+def test_a_journal_that_0_1_0_extended_keeps_the_identity_that_it_has_now(path: Path) -> None:
+    extend(path, Space({"x": [1, 2, 4, 8, 16], "y": [0.0, 0.5, 1.0]}))
+    header, _, rest = path.read_text().partition("\n")
+    changed = json.loads(header)
+    del changed["extended"][0]["identity"]  # which 0.1.0 does not write
+    path.write_text(json.dumps(changed, separators=(",", ":")) + "\n" + rest)
+    now = Tuner.read(path).identity
+    assert now == hashlib.sha256(path.read_bytes().partition(b"\n")[0]).hexdigest()
+    for top in (32, 64):
+        extend(
+            path, Space({"x": [1, 2, 4, 8, 16, 32, top][: 6 + (top == 64)], "y": [0.0, 0.5, 1.0]})
+        )
+        assert Tuner.read(path).identity == now

@@ -351,6 +351,8 @@ def end_trials(
     try:
         for id in ids:
             directory = home.path / trial_directory.directory_name(id)
+            if directory.is_symlink():
+                continue  # nothing is written through a link
             record = insist(partial(_marked_to_stop, directory))
             if record is not None:
                 records[id] = record

@@ -39,8 +39,14 @@ def allocation(variables: Mapping[str, str]) -> str:
         if variables.get(variable) and (not needed or needed in variables):
             cluster = variables.get("SLURM_CLUSTER_NAME", "")
             fields = {"scheduler": scheduler, "job": variables[variable], "cluster": cluster}
-            return "".join(f', "{name}": {quoted(text)}' for name, text in fields.items() if text)
+            words = {name: _word(text) for name, text in fields.items()}
+            return "".join(f', "{name}": {quoted(text)}' for name, text in words.items() if text)
     return ""
+
+
+def _word(text: str) -> str:
+    """The characters of a text that names of jobs and clusters are made of."""
+    return "".join(letter for letter in text if letter.isalnum() or letter in "._-+@:[]")
 
 
 def fault(directory: str) -> str:

@@ -455,3 +455,11 @@ def _forget_directories() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_directories)
+
+
+def read_beginning(fd: int, size: int) -> bytes:
+    """The first bytes of an open file, fewer where it is shorter."""
+    found = bytearray()
+    while len(found) < size and (part := os.pread(fd, size - len(found), len(found))):
+        found += part
+    return bytes(found)

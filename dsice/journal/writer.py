@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from dsice.errors import JournalError, LockedError
 from dsice.journal import refused
-from dsice.journal.files import keep_copy, open_regular, read_file, sync_directory
+from dsice.journal.files import keep_copy, open_regular, read_beginning, read_file, sync_directory
 from dsice.journal.format import BEGINNING, encode
 from dsice.journal.lock import JournalLock
 from dsice.journal.reader import JournalReader, check_beginning
@@ -286,7 +286,7 @@ class Journal:
     def _is_intact(self, fd: int) -> bool:
         """Whether the file begins with all that was read and written."""
         content = self.content()
-        return _beginning(fd, len(content)) == content
+        return read_beginning(fd, len(content)) == content
 
     def _note_state(self, fd: int, size: int) -> None:
         """Remember the length that the file must have now, and its times."""
@@ -386,14 +386,6 @@ def _release(opened: FileIO | None, lock: JournalLock, pid: int) -> None:
         lock.release(None if opened is None or opened.closed else opened.fileno())
     if opened is not None:
         opened.close()
-
-
-def _beginning(fd: int, size: int) -> bytes:
-    """The first bytes of an open file, fewer where it is shorter."""
-    found = bytearray()
-    while len(found) < size and (part := os.pread(fd, size - len(found), len(found))):
-        found += part
-    return bytes(found)
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -117,7 +117,7 @@ def test_the_directory_of_another_study_is_refused_and_both_are_named(
     else:
         study("first.jsonl", make(), 4)
     before = files(here / "dsice.trials")
-    assert len(before) > 8
+    assert len(before) >= 6
     journal = second(how)
     with pytest.raises(LaunchError) as refused:
         study(journal, make(), 8)

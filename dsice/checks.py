@@ -63,8 +63,10 @@ def plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def whole(owner: str, name: str, value: object, least: int = 0, hint: str = "") -> int:
-    """Check an option that is a whole number of at least `least`.
+def whole(
+    owner: str, name: str, value: object, least: int = 0, hint: str = "", *, most: int | None = None
+) -> int:
+    """Check an option that is a whole number of at least `least`, and at most `most`.
 
     Parameters
     ----------
@@ -85,6 +87,8 @@ def whole(owner: str, name: str, value: object, least: int = 0, hint: str = "") 
     """
     if not isinstance(value, Integral) or not is_whole(value) or value < least:
         raise wrong(owner, name, value, f"a whole number >= {least}{hint and f' ({hint})'}")
+    if most is not None and value > most:
+        raise wrong(owner, name, value, f"a whole number from {least} to {most:,}")
     return int(value)
 
 

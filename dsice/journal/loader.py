@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from dsice.checks import shown
 from dsice.errors import JournalError
 from dsice.goal import Goal
 from dsice.history import History, TrialColumns
@@ -33,8 +34,38 @@ from dsice.space.rules import Predicate
 from dsice.trial import State, Trial, mean
 from dsice.typing import PathLike, Point, Record
 
+MOST_SHOWN = 500  # characters of what is wrong with a line
 _STATES: dict[str, State] = {str(state): state for state in State}
-_UNUSABLE = (AttributeError, LookupError, OverflowError, TypeError, ValueError)
+_UNUSABLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+class Queue:
+    """Points that were enqueued, of which the first of some point is removed in no time."""
+
+    def __init__(self) -> None:
+        self._places: dict[Point, deque[int]] = {}
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def append(self, point: Point) -> None:
+        """Add a point at the end."""
+        self._places.setdefault(point, deque()).append(self._count)
+        self._count += 1
+
+    def remove(self, point: Point) -> None:
+        """Take out the first of these points, if there is one."""
+        places = self._places.get(point)
+        if places is not None:
+            places.popleft()
+            if not places:
+                del self._places[point]
+
+    def points(self) -> list[Point]:
+        """The points in the order in which they were added."""
+        left = [(place, point) for point, places in self._places.items() for place in places]
+        return [point for _, point in sorted(left)]
 
 
 class JournalLoader:
@@ -55,8 +86,6 @@ class JournalLoader:
         By which the study is told from all others (`study_identity`).
     options
         The options in force by name, as JSON: those of the header, then each options line.
-    queue
-        Points that were enqueued and not asked.
     preparations
         Directories of what was prepared, by name.
     lost_runs
@@ -73,7 +102,7 @@ class JournalLoader:
         self.header = reader.header
         self.identity = reader.identity
         self.options: Record = {}
-        self.queue: list[Point] = []
+        self._queue = Queue()
         self.preparations: dict[str, str] = {}
         self.lost_runs: Counter[int] = Counter()
         self._text = reader.text
@@ -95,6 +124,11 @@ class JournalLoader:
         """Load a journal to look at, also while another process writes it."""
         return cls(JournalReader(path))
 
+    @property
+    def queue(self) -> list[Point]:
+        """Points that were enqueued and not asked, in the order enqueued."""
+        return self._queue.points()
+
     # ------------------------------------------------------------------ the study
     def goal(self) -> Goal:
         """The goal in force.
@@ -106,7 +140,7 @@ class JournalLoader:
         """
         try:
             return Goal.from_dict(self.options.get("goal", {}))
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
+        except _UNUSABLE as error:
             raise self.unusable_options(error) from error
 
     def unusable_options(self, error: Exception) -> JournalError:
@@ -149,7 +183,7 @@ class JournalLoader:
                 raise self._unusable(number, self._record(where)["kind"], error) from error
 
     def _unusable(self, number: int, kind: str, error: Exception) -> JournalError:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"[:MOST_SHOWN]
         return JournalError(
             f"journal {self.path}, line {number}: this {kind} line cannot be used ({reason}); "
             "nothing was changed. Put the line right or take it out (keep a copy of the file)"
@@ -174,7 +208,7 @@ class JournalLoader:
                     self._ask([record["trial"]], None, line)
                     self._tell(record["trial"]["id"], record["trial"])
                 case Kind.ENQUEUE:
-                    self.queue.append(tuple(record["point"]))
+                    self._queue.append(tuple(record["point"]))
                 case Kind.PREPARED:
                     self.preparations[record["name"]] = record["directory"]
                 case Kind.AGAIN:
@@ -190,13 +224,21 @@ class JournalLoader:
     def _ask(self, trials: list[Record], round: int | None, line: JournalLine) -> None:
         points = [tuple(asked["point"]) for asked in trials]
         keys = [_NEW if len(asked) == 2 else _key(asked) for asked in trials]
+        first = len(self._asked)
+        for id, asked in enumerate(trials, first):
+            if (
+                len(asked) > 2
+                and (parent := asked.get("parent")) is not None
+                and not 0 <= parent < id
+            ):
+                raise ValueError(f"the parent of trial {id} is {shown(parent)}, no earlier trial")
         self._columns.extend(points, round, keys)
         self._numbers.extend([line.number] * len(trials))
         self._asked.extend([(line.start, line.stop)] * len(trials))
-        if self.queue:
+        if self._queue:
             for point, key in zip(points, keys, strict=True):
-                if key == _NEW and point in self.queue:
-                    self.queue.remove(point)
+                if key == _NEW:
+                    self._queue.remove(point)
 
     def _tell(self, id: int, told: Record) -> None:
         columns = self._columns
@@ -290,23 +332,23 @@ def _key(asked: Record) -> tuple[int, int, int]:
     """Stage, repeat and member of an asked trial, all of its fields checked."""
     for name in ("note", "overrides"):
         if type(asked.get(name, _NOTHING)) is not dict:
-            raise TypeError(f"{name} is {asked[name]!r}")
-    _whole(asked, "parent", None)
+            raise TypeError(f"{name} is {shown(asked[name])}")
+    _int64(asked, "parent", None)
     if len(asked) == 3 and "note" in asked:
         return _NEW
-    return (_whole(asked, "stage", 0), _whole(asked, "repeat", 0), _whole(asked, "member", 0))
+    return (_int64(asked, "stage", 0), _int64(asked, "repeat", 0), _int64(asked, "member", 0))
 
 
 def _check_rest(told: Record) -> None:
     """Raise TypeError for a field of the wrong kind among those that no column holds."""
     if (error := told.get("error")) is not None and type(error) is not str:
-        raise TypeError(f"error is {error!r}")
+        raise TypeError(f"error is {shown(error)}")
     for name in ("tags", "where"):
         if type(told.get(name, _NOTHING)) is not dict:
-            raise TypeError(f"{name} is {told[name]!r}")
+            raise TypeError(f"{name} is {shown(told[name])}")
     times = told.get("times", _NO_TIMES)
     if type(times) is not list or len(times) != 3:
-        raise TypeError(f"times is {times!r}, not three numbers")
+        raise TypeError(f"times is {shown(times)}, not three numbers")
     for moment in times:
         if moment is not None:
             _float("times", moment)
@@ -314,13 +356,13 @@ def _check_rest(told: Record) -> None:
 
 def _float(name: str, value: object) -> float:
     if type(value) is not float and type(value) is not int:
-        raise TypeError(f"{name} is {value!r}, no number")
+        raise TypeError(f"{name} is {shown(value)}, no number")
     return float(value)
 
 
 def _floats(metrics: Mapping[str, Any]) -> Mapping[str, float]:
     if type(metrics) is not dict:
-        raise TypeError(f"metrics is {metrics!r}")
+        raise TypeError(f"metrics is {shown(metrics)}")
     if set(map(type, metrics.values())) <= _FLOATS:
         return metrics
     return {name: decode_float(value) for name, value in metrics.items()}
@@ -328,7 +370,7 @@ def _floats(metrics: Mapping[str, Any]) -> Mapping[str, float]:
 
 def _mean(values: list[Any]) -> float:
     if type(values) not in (list, tuple):
-        raise TypeError(f"values is {values!r}")
+        raise TypeError(f"values is {shown(values)}")
     found = mean(tuple(map(decode_float, values)))
     return math.nan if found is None else found
 
@@ -337,5 +379,13 @@ def _whole(record: Record, name: str, default: int | None) -> Any:
     """A whole number, the default where it is missing."""
     value = record.get(name, default)
     if type(value) is not int and value is not default:
-        raise TypeError(f"{name} is {value!r}, not a whole number")
+        raise TypeError(f"{name} is {shown(value)}, not a whole number")
+    return value
+
+
+def _int64(record: Record, name: str, default: int | None) -> Any:
+    """A whole number that arrays hold; the default where it is missing."""
+    value = _whole(record, name, default)
+    if value is not None and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name} is {shown(value)}, out of range")
     return value

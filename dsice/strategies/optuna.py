@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice.checks import choice, wrong
+from dsice.checks import choice, shown, wrong
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
@@ -20,6 +20,8 @@ from dsice.typing import Point
 
 NEAR = 40  # tries at each distance to find a free point near one that is taken
 SEEDS = 2**31 - 1
+MOST = {"n_ei_candidates": 10_000, "population_size": 100_000, "popsize": 100_000}
+"""Options that take memory and time in their own size, which a journal may name."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,15 @@ class OptunaSampler(Strategy):
 
     def _written(self) -> dict[str, Any]:
         """The options, which a journal must give back as they are."""
+        for name, most in MOST.items():
+            given = self.options.get(name)
+            if isinstance(given, (int, float)) and not given <= most:
+                raise wrong("OptunaSampler", f"options={name}", given, f"a number up to {most:,}")
         try:
             json.dumps(dict(self.options), allow_nan=False)
-        except (TypeError, ValueError) as error:
+        except (RecursionError, TypeError, ValueError) as error:
             raise OptionError(
-                f"OptunaSampler(options={self.options!r}): a journal could not hold that "
+                f"OptunaSampler(options={shown(self.options)}): a journal could not hold that "
                 f"({error}); use strings, numbers, lists and dicts, or give a function of your own "
                 "that takes seed= and makes the sampler"
             ) from error

@@ -19,6 +19,8 @@ from dsice.space import Space
 from dsice.strategies.base import Strategy, Stream
 from dsice.trial import Proposal, State, Trial
 
+MOST = 100_000  # members, and stages: a journal may name any number
+
 
 @dataclass(frozen=True)
 class Population(Strategy):
@@ -81,8 +83,10 @@ class Population(Strategy):
     factors: Sequence[float] = field(default=(0.8, 1.2), kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "members", whole("Population", "members", self.members, 2))
-        object.__setattr__(self, "stages", whole("Population", "stages", self.stages, 1))
+        object.__setattr__(
+            self, "members", whole("Population", "members", self.members, 2, most=MOST)
+        )
+        object.__setattr__(self, "stages", whole("Population", "stages", self.stages, 1, most=MOST))
         if not _positive(self.quantile) or self.quantile > 0.5:
             expected = "a share above 0, at most 0.5"
             raise wrong("Population", "quantile", self.quantile, expected)

@@ -19,7 +19,7 @@ from dsice.journal.emptied import no_study
 from dsice.journal.loader import JournalLoader, stored_space
 from dsice.space import Space
 from dsice.stopping import SupportsStop, stopper_from_dict
-from dsice.strategies import Strategy, Stream, strategy_from_dict
+from dsice.strategies import Strategy, Stream, strategy_from_dict, strategy_names
 from dsice.trial import Proposal, State
 from dsice.tuner.options import Rules, StudyOptions, check_goal_option, from_arguments
 
@@ -57,19 +57,31 @@ def stored_options(loader: JournalLoader, rules: Rules, *, to_ask: bool) -> Stud
         if max_trials is not None:
             max_trials = whole("header", "max_trials", max_trials, 1)
         seed = whole("header", "seed", known.get("seed", 0), 0)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise loader.unusable_options(error) from error
     return from_arguments(space, strategy, goal, None, max_trials, seed, to_ask=to_ask)
 
 
 @dataclass(frozen=True)
 class UnknownStrategy(Strategy):
-    """Stands for a user's own strategy, which a journal names and this process does not have."""
+    """Stands for a user's own strategy, which a journal names and this process does not have.
+
+    Attributes
+    ----------
+    reason
+        Why a strategy of dsice cannot be used.
+    """
 
     name: str
+    reason: str = ""
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """Raise OptionError: it cannot be asked."""
+        if self.reason:
+            raise OptionError(
+                f"the journal's strategy cannot be used: {self.reason}; give another to "
+                "Tuner(strategy=...)"
+            )
         raise OptionError(
             f"the journal's strategy {self.name!r} is not part of dsice; give it to "
             "Tuner(strategy=...)"
@@ -83,8 +95,9 @@ def _stored_strategy(record: Mapping[str, Any]) -> Strategy:
     """
     try:
         strategy = strategy_from_dict(record)
-    except (OptionError, TypeError):
-        return UnknownStrategy(str(record.get("name")))
+    except (OptionError, TypeError) as error:
+        name = str(record.get("name"))[:200]
+        return UnknownStrategy(name, str(error) if name.lower() in strategy_names() else "")
     if strategy.foreign:
         return UnknownStrategy(f"{record.get('name')} of {record.get('sampler')}")
     return strategy

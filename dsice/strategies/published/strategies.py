@@ -24,6 +24,8 @@ from dsice.strategies.published.sequential import Sequential
 from dsice.trial import Proposal
 from dsice.typing import Point
 
+MOST = 100_000  # points at once: a journal may name any number
+
 # Where the replay of a history stands, so that an ask need not begin at the first trial; without it
 # the answer is the same.
 _STANDS: WeakKeyDictionary[History, tuple[Strategy, Space, tuple[Point, ...], ReplayedSearch]] = (
@@ -127,7 +129,7 @@ class FromStart(Published):
     def __post_init__(self) -> None:
         name = type(self).__name__
         _check_alpha(self, self.alpha)
-        latin_points = whole(name, "latin", self.latin, 0, "0 means no Latin hypercube")
+        latin_points = whole(name, "latin", self.latin, 0, "0 means no Latin hypercube", most=MOST)
         object.__setattr__(self, "latin", latin_points)
         if self.start is None:
             return
@@ -175,7 +177,9 @@ class Batched(FromStart):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "batch", whole(type(self).__name__, "batch", self.batch, 1))
+        object.__setattr__(
+            self, "batch", whole(type(self).__name__, "batch", self.batch, 1, most=MOST)
+        )
 
     @property
     def _batch_size(self) -> int:

@@ -17,13 +17,36 @@
     └── MissingPackageError (ImportError) an optional package is not installed
 
     DsiceWarning (UserWarning)            something could not be used as it was told
+
+Their texts may hold what somebody else wrote: names and values of a journal, the last words of a
+program. `VISIBLE` keeps these from giving orders to a terminal.
 """
 
 from __future__ import annotations
 
+_HIDDEN = (
+    *(code for code in range(0x20) if chr(code) not in "\n\t"),
+    *range(0x7F, 0xA0),
+    # marks that turn the direction of text, and ends of lines that are not "\n"
+    *(0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)),
+    *range(0xD800, 0xE000),
+)
+VISIBLE = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN}
+"""For ``text.translate(VISIBLE)``: what a terminal would obey stands there as in a Python string.
+
+These are the control characters but for line feed and tab, with which escape sequences begin;
+characters that reverse the direction of text; halves of surrogate pairs, which cannot be printed.
+"""
+
+VISIBLE_IN_LINE = VISIBLE | {ord("\n"): "\\n", ord("\t"): "\\t"}
+"""The same for a text that has to stay on one line."""
+
 
 class DsiceError(Exception):
     """Root of every error that dsice raises on purpose."""
+
+    def __str__(self) -> str:
+        return super().__str__().translate(VISIBLE)
 
 
 class SpaceError(DsiceError, ValueError):
@@ -42,7 +65,7 @@ class UnknownTrialError(DsiceError, KeyError):
     """No trial with that id exists in this tuner."""
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
-        return str(self.args[0]) if self.args else ""
+        return str(self.args[0]).translate(VISIBLE) if self.args else ""
 
 
 class FitError(DsiceError, ValueError):
@@ -79,3 +102,6 @@ class MissingPackageError(DsiceError, ImportError):
 
 class DsiceWarning(UserWarning):
     """Something could not be used as it was told; the message says what was recorded instead."""
+
+    def __str__(self) -> str:
+        return super().__str__().translate(VISIBLE)

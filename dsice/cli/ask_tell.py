@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,7 +103,7 @@ def ask(
         n_pending = len(tuner.pending)
     if not trials:
         text = f"nothing to ask before one of the {n_pending} pending trials is told"
-        print(text if n_pending else "finished", file=sys.stderr)
+        output.say(text if n_pending else "finished", error=True)
         return 1
     if as_json:
         for trial in trials:
@@ -177,7 +176,7 @@ def tell(
     with _open(path, wait) as tuner:
         trial = tuner.tell(id, value, metrics=named, seconds=seconds, error=error, state=state)
         text = "" if trial.value is None else f", {output.cell(trial.value)}"
-        print(f"trial {trial.id}: {trial.state}{text}")
+        output.say(f"trial {trial.id}: {trial.state}{text}")
     return 0
 
 
@@ -206,7 +205,7 @@ def tell_from(path: str, file: str, *, wait: float = output.WAIT) -> int:
 
     with _open(path, wait) as tuner:
         said = record_lines(tuner, file)
-    print(said)
+    output.say(said)
     return 0
 
 

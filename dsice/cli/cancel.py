@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 
+from dsice.cli import output
 from dsice.errors import LockedError, OptionError
 from dsice.launchers.base import Launcher, Result, Study
 from dsice.launchers.trial_directory import check_home
@@ -53,7 +54,7 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
         if launcher.directory is not None:
             check_home(launcher.directory, Study(found.identity, str(study.journal.resolve())))
         ended = launcher.stop([trial.id for trial in trials])
-        print(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
+        output.say(f"{len(ended)} of {len(trials)} pending trials had a job, which was ended")
         try:
             with study.tuner() as tuner:
                 # a coordinator may have told some, and left, meanwhile
@@ -61,14 +62,14 @@ def cancel(file: str, ids: Sequence[int] = ()) -> int:
                 left = [trial for trial in trials if trial.id in ended and trial.id in pending]
                 told = _record(tuner, launcher, left)
         except LockedError:
-            print("a coordinator is at work; it records them, and goes on with other trials")
+            output.say("a coordinator is at work; it records them, and goes on with other trials")
             return 0
         finally:
             launcher.detach()
     if told < len(left):
-        print(f"{told} recorded as stopped; the others are recorded when the study goes on")
+        output.say(f"{told} recorded as stopped; the others are recorded when the study goes on")
     elif told:
-        print(f"{told} recorded as stopped")
+        output.say(f"{told} recorded as stopped")
     return 0
 
 

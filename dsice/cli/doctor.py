@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dsice.cli import output
 from dsice.errors import DsiceError
 from dsice.launchers.base import Job, Launcher, Result
 from dsice.study.file import Study, read_study
@@ -67,7 +68,7 @@ def doctor(file: str, *, wait: float = WAIT) -> int:
             shutil.rmtree(directory, ignore_errors=True)
     except _StepFailed:
         return 1
-    print("all is well: dsice run")
+    output.say("all is well: dsice run")
     return 0
 
 
@@ -126,11 +127,11 @@ def _step(name: str, act: Callable[[], T], say: Callable[[T], str | None]) -> T:
     try:
         found = act()
     except (DsiceError, OSError) as error:
-        print(f"{name:<11} FAILED: {error}", flush=True)
+        output.say(f"{name:<11} FAILED: {error}")
         raise _StepFailed from error
     text = say(found)
     if text is not None:
-        print(f"{name:<11} ok: {text}", flush=True)
+        output.say(f"{name:<11} ok: {text}")
     return found
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.journal.extend import extend as extend_journal
 from dsice.space import Space
@@ -36,15 +37,15 @@ def extend(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
     given = dict(_parse(text, study.space) for text in values)
     done = extend_journal(study.journal, study.space, given=given, wait=wait)
     if done.copy is None:
-        print("nothing to do: the journal has this space already")
+        output.say("nothing to do: the journal has this space already")
         return 0
     with study.tuner(orphans="keep"):  # goal, strategy and budget of the file are noted, too
         pass
-    print(
+    output.say(
         f"{done.trials} trials carried over to {study.space.size} grid points; "
         f"the journal as it was: {done.copy}"
     )
-    print(f"go on with: dsice run {path}")
+    output.say(f"go on with: dsice run {path}")
     return 0
 
 

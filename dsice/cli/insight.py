@@ -48,11 +48,11 @@ def importance(path: str, *, plot: str | None = None) -> int:
     )
     pairs = frame[is_pair & (frame["share"] >= LEAST)].head(PAIRS)
     if len(pairs):
-        print()
+        output.say()
         columns = zip(pairs["parameter"], pairs["other"], pairs["share"], strict=True)
         rows = [(f"{a} x {b}", _percent(share)) for a, b, share in columns]
         output.table(("interaction", "share"), rows)
-    print()
+    output.say()
     output.facts(
         {
             "interactions of three and more": _percent(frame.attrs["higher"]),

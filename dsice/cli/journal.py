@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from dsice.cli import output
 from dsice.errors import DsiceError
 from dsice.journal import read
 from dsice.journal import repair as repair_journal
@@ -28,22 +29,22 @@ def check(path: str) -> int:
     contents = read(path)
     asked = sum(len(r["trials"]) for r in contents.records if r["kind"] == Kind.ASK)
     told = sum(r["kind"] in (Kind.TELL, Kind.ADD) for r in contents.records)
-    print(
+    output.say(
         f"{path}: {len(contents.records)} good lines after the header, "
         f"{asked} trials asked, {told} told or added"
     )
     for number, problem in contents.bad:
-        print(f"line {number}: {problem}")
+        output.say(f"line {number}: {problem}")
     if contents.bad:
-        print(f"take the bad lines out (a copy is kept) with: dsice journal repair {path}")
+        output.say(f"take the bad lines out (a copy is kept) with: dsice journal repair {path}")
         return 1
     if contents.torn:
-        print(
+        output.say(
             "the last line is cut short: a crash while it was written, or a writer at work; "
             "it is taken out on the next opening"
         )
     if contents.header is None:
-        print(no_study(contents.path))
+        output.say(no_study(contents.path))
         return int(was_emptied(contents.path))
     return _check_study(path)
 
@@ -53,9 +54,9 @@ def _check_study(path: str) -> int:
     try:
         Tuner.read(path)
     except (DsiceError, IndexError, KeyError, TypeError, ValueError) as error:
-        print(f"its lines are good, but they make no study: {error}")
+        output.say(f"its lines are good, but they make no study: {error}")
         return 1
-    print("whole: it can be resumed")
+    output.say("whole: it can be resumed")
     return 0
 
 
@@ -63,14 +64,15 @@ def repair(path: str) -> int:
     """Take unreadable lines out; the journal as it was stays beside it."""
     done = repair_journal(path)
     for number, problem in done.removed:
-        print(f"removed line {number}: {problem}")
+        output.say(f"removed line {number}: {problem}")
     if done.restored:
         ids = _ids(done.restored)
-        print(f"trials {ids}: their ask line was gone, their points and values are kept")
+        output.say(f"trials {ids}: their ask line was gone, their points and values are kept")
     if done.gone:
-        print(f"trials {_ids(done.gone)}: nothing but the id is known any more; they count as lost")
+        ids = _ids(done.gone)
+        output.say(f"trials {ids}: nothing but the id is known any more; they count as lost")
     copy = f"the journal as it was: {done.copy}" if done.copy else "nothing was wrong"
-    print(f"{done.kept} good lines kept; {copy}")
+    output.say(f"{done.kept} good lines kept; {copy}")
     return 0
 
 

@@ -13,10 +13,11 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from dsice import worker
 from dsice.cli import output
-from dsice.errors import DsiceError
+from dsice.errors import VISIBLE, DsiceError
 
 BAD_INPUT, STOP, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
 
@@ -62,10 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except DsiceError as error:
-        print(f"dsice: {error}", file=sys.stderr)
+        output.say(f"dsice: {error}", error=True)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(args.interrupted(args) if "interrupted" in args else "interrupted", file=sys.stderr)
+        text = args.interrupted(args) if "interrupted" in args else "interrupted"
+        output.say(text, error=True)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe left: `dsice status ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -74,9 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; of all commands only the one in `argv` has its arguments."""
-    parser = argparse.ArgumentParser(
-        prog="dsice", description="Tune slow programs over grids of discrete values."
-    )
+    parser = _Parser(prog="dsice", description="Tune slow programs over grids of discrete values.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     typed = next((word for word in argv if not word.startswith("-")), None)
@@ -86,6 +86,13 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             add = getattr(import_module(f"dsice.cli.{module}"), f"add_{name}")
             add(command)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows an argument that it does not know as `output.say` does."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(message.translate(VISIBLE))
 
 
 def add_step(command: argparse.ArgumentParser) -> None:

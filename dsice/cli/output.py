@@ -1,6 +1,8 @@
 """What several commands print: tables and facts, and what a study has found.
 
-Tables are drawn on a terminal, and are plain columns in a pipe.
+Tables are drawn on a terminal, and are plain columns in a pipe. Whatever a command prints for a
+person goes through `say`, `table` or `facts`: names, values and errors of a journal may be
+somebody else's, and give no orders to the terminal.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from dsice.errors import VISIBLE, VISIBLE_IN_LINE
 
 if TYPE_CHECKING:
     from dsice.trial import Trial
@@ -23,18 +27,24 @@ def add_wait(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wait", type=float, default=WAIT, metavar="S", help=text)
 
 
+def say(text: object = "", *, error: bool = False) -> None:
+    """Print a text for a person, on stderr with `error`."""
+    print(str(text).translate(VISIBLE), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
     """Print rows under a header; numbers to the right."""
+    header = [cell(name) for name in header]
     texts = [[cell(value) for value in row] for row in rows]
     right = [
         all(isinstance(row[j], (int, float)) or row[j] in (None, "") for row in rows)
         for j in range(len(header))
     ]
     if sys.stdout.isatty():
-        _draw(header, texts, right, title)
+        _draw(header, texts, right, title.translate(VISIBLE))
         return
     if title:
-        print(title)
+        say(title)
     widths = [max(len(text) for text in column) for column in zip(header, *texts, strict=True)]
     for line in (header, *texts):
         cells = [
@@ -62,16 +72,18 @@ def _draw(
 
 def facts(pairs: Mapping[str, object]) -> None:
     """Print names and values, one pair a line."""
-    width = max(map(len, pairs), default=0)
-    for name, value in pairs.items():
-        print(f"{name.ljust(width)}  {cell(value)}")
+    texts = [(cell(name), cell(value)) for name, value in pairs.items()]
+    width = max((len(name) for name, _ in texts), default=0)
+    for name, text in texts:
+        print(f"{name.ljust(width)}  {text}")
 
 
 def cell(value: object) -> str:
-    """Text of a value: floats with 6 digits, nothing for None."""
+    """Text of a value, on one line: floats with 6 digits, nothing for None."""
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text.translate(VISIBLE_IN_LINE)
 
 
 def params(named: Mapping[str, Any]) -> str:
@@ -81,7 +93,7 @@ def params(named: Mapping[str, Any]) -> str:
 
 def warn(message: object) -> None:
     """Print a warning as one line on stderr."""
-    print(f"dsice: warning: {message}", file=sys.stderr)
+    say(f"dsice: warning: {message}", error=True)
 
 
 def best(tuner: Tuner) -> int:
@@ -92,7 +104,7 @@ def best(tuner: Tuner) -> int:
         missing = " and ".join(map(repr, tuner.history.unreported()))
         if missing:
             text += f": none reported {missing}, which the goal needs"
-        print(text)
+        say(text)
         return 1
     goal = tuner.history.goal
     found: dict[str, object] = {f"best {goal.metric}": trial.value}

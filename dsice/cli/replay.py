@@ -150,7 +150,7 @@ def replay(
         replays = {strategy: [first, *others]}
         if strategy != "random":
             replays["random"] = [search("random", s) for s in range(seed, seed + seeds)]
-        print()
+        output.say()
         if workers is None:
             _show_medians(replays, scale)
         else:
@@ -232,7 +232,7 @@ def _show_log(table: Table, path: str, *, maximize: bool) -> float:
             "median": table.median,
         }
     )
-    print()
+    output.say()
     return optimum
 
 
@@ -248,15 +248,15 @@ def _show_replay(done: Replay, title: str, scale: Scale, *, stream: bool) -> Non
     columns["of the way"] = list(map(scale.distance, done.values))
     columns[f"rank of {scale.points}"] = done.ranks
     output.table(list(columns), list(zip(*columns.values(), strict=True)), title=title)
-    print()
+    output.say()
     for share, target in zip(SHARES, scale.targets, strict=True):
-        print(
+        output.say(
             f"within {share:.0%} of the way (best to median), {target:.6g}: "
             f"{_reached(done, target, scale, stream=stream)}"
         )
     if done.clock is not None:
         mode = "trials as workers become free" if stream else "rounds"
-        print()
+        output.say()
         output.facts(
             {
                 "workers": f"{done.clock.workers}, {mode}",

@@ -75,7 +75,7 @@ def run(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
         launcher = study.launcher()  # first: a wrong program leaves no journal behind
         with study.tuner() as tuner, launcher:
             if len(tuner.history):
-                print(_continued(tuner))
+                output.say(_continued(tuner))
             run_loop(tuner, launcher, study.options, progress=progress)
     return _summary(study, tuner)
 
@@ -84,7 +84,7 @@ def _summary(study: Study, tuner: Tuner) -> int:
     code = output.best(tuner)
     output.failures(tuner.history)
     output.confirmation(tuner)
-    print(f"\njournal {_short(study.journal)}: {len(tuner.history)} trials")
+    output.say(f"\njournal {_short(study.journal)}: {len(tuner.history)} trials")
     return code
 
 
@@ -125,7 +125,7 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = output.WAIT) -> in
     if best is not None:
         metric = tuner.history.goal.metric
         facts.append(f"best {metric} {output.cell(best.value)} (trial {best.id})")
-    print(", ".join(facts), flush=True)
+    output.say(", ".join(facts))
     return 0
 
 

@@ -83,7 +83,7 @@ def status(path: str) -> int:
         text = "" if math.isnan(saved.share) else f", which saved {saved.share:.0%} of the epochs"
         facts["stopped early"] = f"{saved.stopped} trials{text}"
     output.facts(facts)
-    print()
+    output.say()
     output.best(tuner)
     _pending(tuner.pending)
     output.failures(history)
@@ -93,7 +93,7 @@ def status(path: str) -> int:
 
 def _pending(pending: list[Trial]) -> None:
     if pending:
-        print()
+        output.say()
         rows = [(trial.id, output.params(trial.params)) for trial in pending]
         title = "running, or left by a coordinator that ended:"
         output.table(("trial", "params"), rows, title=title)
@@ -117,5 +117,5 @@ def watch(path: str, seconds: float) -> int:
             now = time.strftime("%H:%M:%S")
             print(f"\n{now}, again in {seconds:g} s; Ctrl-C ends this", flush=True)
             time.sleep(seconds)
-            print()
+            output.say()
     return 0

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dsice.errors import DsiceWarning
+from dsice.errors import VISIBLE, DsiceWarning
 from dsice.journal.files import open_regular
 from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
@@ -27,8 +27,12 @@ _LOOK = 1024 * 1024  # bytes of learning curves that are read at one look, of al
 _LAST_STEP = 2**63 - 1
 _LAST_LINES = 10
 _LAST_CHARACTERS = 2000
-# colours and NULs: noise in a message and a journal
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+# colours, titles of windows, NULs: noise in a message and a journal, and orders to a terminal
+_CONTROL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings
+    rf"|\x1b[ -/]*[0-~]|[{''.join(map(chr, VISIBLE))}]"  # other escapes, and what is left
+)
 _NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
 _BLOCK_OF_DISK = 512  # bytes; what a full disk cuts short ends with a whole block
 _EXPECTED = (
@@ -343,6 +347,7 @@ def _explained(state: str, reason: str, directory: Path) -> str | None:
     """The error of a result: None of a good one, the bare reason of one that was cancelled."""
     if state == "done":
         return None
+    reason = reason.translate(VISIBLE)  # a function's own error may be in it
     if state == "stopped":
         return reason
     return f"{reason}\n{last_words(directory)}\nlogs: {directory}/stderr and {directory}/stdout"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dsice.checks import number
-from dsice.errors import DsiceWarning, JournalError, LockedError, OptionError, TellError
+from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step, ends_first
 from dsice.running.options import RunOptions, job_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
@@ -53,7 +53,7 @@ def run_loop(
         raise
     warn_without_value(tuner)
     if options.confirm and progress:
-        print(tuner.confirmation, file=sys.stderr)
+        print(str(tuner.confirmation).translate(VISIBLE), file=sys.stderr)
     return tuner
 
 

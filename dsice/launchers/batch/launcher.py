@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.checks import text, texts, whole
-from dsice.errors import LaunchError
+from dsice.errors import VISIBLE, LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step, Study
 from dsice.launchers.batch.monitor import JobMonitor, end_trials
@@ -349,7 +349,7 @@ class Batch(Launcher):
         A second call does nothing.
         """
         if self._monitor.running and not self._closed:
-            print(self._monitor.farewell(), file=sys.stderr)
+            print(self._monitor.farewell().translate(VISIBLE), file=sys.stderr)
         self._release()
 
     def detach(self) -> None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dsice.errors import VISIBLE
+from dsice.journal.files import replace_file
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
@@ -114,7 +116,9 @@ class Call:
             error = "\n".join([str(error), *told.splitlines()[-_TAIL:]])
             if self.directory is not None:
                 where["log"] = str(self.directory / "traceback")
-                (self.directory / "traceback").write_text(f"{told or error}\n", encoding="utf-8")
+                content = f"{told or error}\n".encode(errors="backslashreplace")
+                # by rename: what stands there, such as a FIFO of the function's, is not opened
+                replace_file(self.directory / "traceback", content, fsync=False)
                 error += f"\nlog: {where['log']}"
         return Result(
             self.job.id,
@@ -123,7 +127,7 @@ class Call:
             metrics=found.get("metrics", {}),
             seconds=found["seconds"],
             times=(self._queued, found["started"], found["ended"]),
-            error=error,
+            error=None if error is None else error.translate(VISIBLE),
             where=where,
         )
 

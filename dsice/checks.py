@@ -12,6 +12,7 @@ error for any other check. A bool is an int in Python, but no number for dsice.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
@@ -85,9 +86,9 @@ def whole(
     OptionError
         `value` is no such number.
     """
-    if not isinstance(value, Integral) or not is_whole(value) or value < least:
+    if not isinstance(value, Integral) or not is_whole(value) or int(value) < least:
         raise wrong(owner, name, value, f"a whole number >= {least}{hint and f' ({hint})'}")
-    if most is not None and value > most:
+    if most is not None and int(value) > most:
         raise wrong(owner, name, value, f"a whole number from {least} to {most:,}")
     return int(value)
 
@@ -183,3 +184,11 @@ def renamed(
         return called
 
     return decorate
+
+
+def passable(text: str) -> bool:
+    """Whether a text can be a word of a command line, a variable or a path of the system."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False

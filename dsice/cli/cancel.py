@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dsice.cli import output
 from dsice.errors import LockedError, OptionError
 from dsice.launchers.base import Launcher, Result, Study
-from dsice.launchers.trial_directory import check_home
+from dsice.launchers.home import check_home
 from dsice.running.options import job_of
 from dsice.study.file import read_study
 from dsice.trial import Trial

@@ -1,18 +1,15 @@
 """Files that are replaced in one step, and files that somebody else may have put there.
 
 `replace_file`: a reader sees the old content or the new one, never half. `open_regular` opens what
-a program or another user left, `check_private` refuses a directory in which others can exchange it.
-JSON objects in files of their own are read and written here, too.
+a program or another user left. JSON objects in files of their own are read and written here, too.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import secrets
-import shlex
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -20,8 +17,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
-
-from dsice.errors import LaunchError
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
@@ -258,63 +253,12 @@ def _keep_group(fd: int, group: int, mode: int | None) -> None:
             os.fchmod(fd, mode)  # a change of the group may take permissions away
 
 
-def make_private(directory: Path) -> None:
-    """Make a directory that only this user may enter, or check one that is there.
-
-    Raises
-    ------
-    LaunchError
-        As in `check_private`.
-    OSError
-        It cannot be made.
-    """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
-    check_private(directory)
-
-
-def check_private(directory: Path) -> None:
-    """Check that nobody but this user (and root) can exchange the files of a directory.
-
-    Owner and permissions are compared with those of a new file of this user, since some file
-    systems know other users than this machine does, or no permissions at all.
-
-    Raises
-    ------
-    LaunchError
-        Others may write there; the message says what helps.
-    OSError
-        It is not there, or cannot be looked at.
-    """
-    found = directory.stat()
-    owners = {found.st_uid, directory.lstat().st_uid} - {0, os.geteuid()}
-    writable = stat.S_IMODE(found.st_mode) & 0o022
-    if not owners and not writable:
-        return
-    sample = _sample(directory)
-    if owners - {sample.st_uid}:
-        raise LaunchError(
-            f"directory {directory} belongs to another user (number {max(owners)}), who could "
-            "exchange what trials run there; give the launcher a directory of your own"
-        )
-    if writable and not stat.S_IMODE(sample.st_mode) & 0o022:
-        raise LaunchError(
-            f"directory {directory} can be written to by other users (its mode is "
-            f"{stat.S_IMODE(found.st_mode):04o}), who could exchange what trials run there. "
-            f"If they did not: chmod -R go-w {shlex.quote(str(directory))}; "
-            "or give the launcher another directory"
-        )
-
-
-def _sample(directory: Path) -> os.stat_result:
-    """What a new file of this user, private as far as the file system can tell, looks like."""
-    path = directory / f".dsice-{secrets.token_hex(8)}"
-    fd = create_file(path, 0o600)
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-        path.unlink(missing_ok=True)
+def read_beginning(fd: int, size: int) -> bytes:
+    """The first bytes of an open file, fewer where it is shorter."""
+    found = bytearray()
+    while len(found) < size and (part := os.pread(fd, size - len(found), len(found))):
+        found += part
+    return bytes(found)
 
 
 def sync_directory(directory: Path) -> None:
@@ -395,71 +339,3 @@ def create_json(path: Path, content: Mapping[str, Any]) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     return True
-
-
-# ------------------------------------------------------------------ directories
-_directories: set[int] = set()
-"""Handles of the directories that this process has."""
-
-
-def lock_directory(directory: Path) -> int | None:
-    """Take a directory of trials for this process.
-
-    Returns
-    -------
-    int or None
-        A handle for `unlock_directory`; None where files have no locks.
-
-    Raises
-    ------
-    LaunchError
-        Another process, or another launcher of this one, has it.
-    OSError
-        The lock file cannot be made.
-    """
-    path = directory / "coordinator.lock"
-    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
-    _directories.add(handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(handle, 200).decode(errors="replace").strip()
-        unlock_directory(handle)
-        raise LaunchError(
-            f"directory {directory} is in use by another launcher ({holder}); "
-            "close that one, or use another directory"
-        ) from None
-    except OSError:
-        unlock_directory(handle)
-        return None
-    with suppress(OSError):  # it is taken, even where no room is left to say by whom
-        os.ftruncate(handle, 0)
-        os.write(handle, f"pid {os.getpid()} on {os.uname().nodename}\n".encode())
-    return handle
-
-
-def unlock_directory(handle: int | None) -> None:
-    """Let go of a directory; None: there was no lock."""
-    if handle is not None and handle in _directories:
-        _directories.discard(handle)
-        os.close(handle)
-
-
-def _forget_directories() -> None:
-    """Let go, in a fork, of what its parent has.
-
-    Workers of a pool outlive a coordinator that is killed, and would keep its directory from it.
-    """
-    while _directories:
-        os.close(_directories.pop())
-
-
-os.register_at_fork(after_in_child=_forget_directories)
-
-
-def read_beginning(fd: int, size: int) -> bytes:
-    """The first bytes of an open file, fewer where it is shorter."""
-    found = bytearray()
-    while len(found) < size and (part := os.pread(fd, size - len(found), len(found))):
-        found += part
-    return bytes(found)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, cast, runtime_checkable
 
-from dsice.checks import number, whole, wrong
+from dsice.checks import number, passable, whole, wrong
 from dsice.errors import LaunchError, OptionError
 
 PREPARED = "DSICE_PREPARED"
@@ -338,14 +338,6 @@ def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str
             raise wrong(owner, "env", {name: value}, f"{expected}, such as an environment can hold")
         found[name] = text
     return found
-
-
-def passable(text: str) -> bool:
-    """Whether a text can be a word of a command line, a variable or a path of the system."""
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
 
 
 def study_of(jobs: Sequence[Job]) -> Study | None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import passable
 from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
-from dsice.launchers.base import passable
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED
 

@@ -1,7 +1,7 @@
 """What happens where the directory of all trials may be another study's.
 
 Nothing of another study is ever changed: its directory is refused. Which study has a directory is
-in ``study.json`` (`trial_directory.note_study`).
+in ``study.json`` (`home.note_study`).
 """
 
 from __future__ import annotations

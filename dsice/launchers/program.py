@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from dsice.checks import passable
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.journal.files import make_private, replace_file
-from dsice.launchers.base import passable
+from dsice.journal.files import replace_file
+from dsice.launchers.home import FUNCTION_PREFIX, make_private
 
-_FILE_PREFIX = "function-"
 _STANDARD = """\
 import os, sys
 sys.path[:0] = [os.path.dirname(os.__file__), *[p for p in sys.path if p.endswith("lib-dynload")]]
@@ -286,7 +286,7 @@ class FunctionProgram:
 
     def path(self, home: Path) -> Path:
         """Where the function's file is or will be."""
-        return home / f"{_FILE_PREFIX}{self.digest[:16]}.pkl"
+        return home / f"{FUNCTION_PREFIX}{self.digest[:16]}.pkl"
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram
@@ -314,11 +314,6 @@ def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
                 "the program"
             )
     return checked
-
-
-def is_function_file(path: Path) -> bool:
-    """Whether `path` is the file of a pickled function."""
-    return path.name.startswith(_FILE_PREFIX) and path.suffix == ".pkl"
 
 
 def program_of(work: Callable[..., Any] | str) -> Program:

@@ -18,9 +18,8 @@
 The right column says who writes the file. A coordinator that starts again later knows from these
 files what ran, what still runs and what ended.
 
-Beside the trials' directories, ``study.json`` says whose they are: a directory of trials belongs to
-one study. A trial's directory without a word on its study is of 0.1.0, or of a launcher that was
-used without a tuner.
+Whose the trials are is recorded beside their directories (`home`). A trial's directory without a
+word on its study is of 0.1.0, or of a launcher that was used without a tuner.
 """
 
 from __future__ import annotations
@@ -37,19 +36,15 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from dsice.errors import LaunchError
 from dsice.journal.files import as_missing as as_missing
-from dsice.journal.files import create_json, lock_directory, make_private
 from dsice.journal.files import read_json as read_json
 from dsice.journal.files import strictly as strictly
-from dsice.journal.files import unlock_directory as unlock_directory
 from dsice.journal.files import write_json as write_json
-from dsice.launchers import other_study, processes
-from dsice.launchers.base import Job, Study
+from dsice.launchers import processes
+from dsice.launchers.base import Job
 from dsice.launchers.program import plain_params
 from dsice.worker import STOP, STOPPING
 
-STUDY = "study.json"
 JOB = "job.json"
 PARAMS = "params.json"
 PROCESS = "process.json"
@@ -300,66 +295,3 @@ def asked_to_stop(directory: Path) -> bool:
 def knows_to_stop(directory: Path) -> bool:
     """Whether `dsice.step` has returned True in the trial."""
     return os.path.lexists(directory / STOPPING)
-
-
-# ------------------------------------------------------------------ whose the trials are
-def take_home(home: Path, study: Study | None) -> int | None:
-    """Take the directory of all trials' directories for this process, and for a study.
-
-    Returns
-    -------
-    int or None
-        A handle for `unlock_directory`; None where files have no locks.
-
-    Raises
-    ------
-    LaunchError
-        Another launcher has it, or its trials are another study's; nothing was changed then.
-    OSError
-        It cannot be made or written to.
-    """
-    check_home(home, study)
-    make_private(home)
-    try:
-        handle = lock_directory(home)
-    except LaunchError:
-        other_study.wait_for_record(home / STUDY)  # of a study that was faster by a moment
-        check_home(home, study)
-        raise
-    try:
-        note_study(home, study)
-    except BaseException:
-        unlock_directory(handle)
-        raise
-    return handle
-
-
-def check_home(home: Path, study: Study | None) -> dict[str, Any]:
-    """What is recorded of the study whose trials are in `home`.
-
-    Raises
-    ------
-    LaunchError
-        It is another study.
-    """
-    with strictly():
-        found = read_json(home / STUDY) or {}
-    known = (found.get("identity"), found.get("journal"))
-    if "identity" in found and (study is None or known != (study.identity, study.journal)):
-        other_study.check_same(home, found, study)
-    return found
-
-
-def note_study(home: Path, study: Study | None) -> None:
-    """Record the study whose trials are in `home`; the errors are those of `take_home`."""
-    found = check_home(home, study)
-    if study is None:
-        return
-    whose = {"identity": study.identity, "journal": study.journal, "directory": str(home.resolve())}
-    if found == found | whose:
-        return
-    if found.get("journal", study.journal) != study.journal:
-        found = other_study.moved(home, found, study)
-    if found or not create_json(home / STUDY, whose):
-        found = check_home(home, study)  # another study may have been faster
-        write_json(home / STUDY, found | whose, fsync=True)

@@ -10,8 +10,9 @@ of a user's own may have `ask` alone: `as_strategy` gives it the others.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -140,3 +141,59 @@ class _WithDefaults(Strategy):
 
     def recommend(self, space: Space, history: History) -> Point | None:
         return None if self._recommend is None else self._recommend(space, history)
+
+
+# ------------------------------------------------------------------ by their names
+_registered: dict[str, type[Strategy]] = {}
+
+
+def register(*kinds: type[Strategy]) -> None:
+    """Let study files and journals name strategies of dsice by their classes."""
+    _registered.update((kind.__name__, kind) for kind in kinds)
+
+
+def strategy_names() -> dict[str, str]:
+    """Names of the classes of all strategies, by their names in a study file or a shell.
+
+    The latter are the same in lower case.
+    """
+    return {name.lower(): name for name in _registered}
+
+
+def strategy_dict(strategy: SupportsAsk) -> dict[str, Any]:
+    """JSON form of a strategy: its name and its options.
+
+    An option that 0.1.0 did not have says so in its field, ``metadata={"since": "0.2.0"}``; at its
+    default it is left out, so that journals of before stay the same and 0.1.0 reads new ones.
+    """
+    record: dict[str, Any] = {"name": type(strategy).__name__}
+    if not is_dataclass(strategy) or isinstance(strategy, type):
+        return record
+    options = asdict(strategy)
+    for option in fields(strategy):
+        if "since" in option.metadata and options[option.name] == option.default:
+            del options[option.name]
+    return record | options
+
+
+def strategy_from_dict(record: Mapping[str, Any]) -> Strategy:
+    """The strategy of that name with those options (from a study file or a journal).
+
+    Raises
+    ------
+    OptionError
+        An unknown name or option.
+    """
+    name = record.get("name", "DSICE")
+    if name not in _registered:
+        raise OptionError(f"strategy {name!r} is not known; known are {sorted(_registered)}")
+    kind: type[Any] = _registered[name]
+    known = {option.name for option in fields(kind)}
+    options = {option: value for option, value in record.items() if option != "name"}
+    if unknown := set(options) - known:
+        raise OptionError(
+            f"strategy {name}: unknown options {sorted(unknown)}; "
+            f"it takes {sorted(known) or 'none'}"
+        )
+    strategy: Strategy = kind(**options)
+    return strategy

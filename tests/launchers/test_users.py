@@ -16,8 +16,8 @@ import pytest
 import dsice
 from dsice import DsiceWarning
 from dsice.errors import LaunchError
-from dsice.journal.files import check_private, make_private
 from dsice.launchers import Batch, Job, Local, Result, outcome, trial_directory
+from dsice.launchers.home import check_private, make_private
 from dsice.launchers.program import GuardedFile, function_name
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain

@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import check_private, make_private
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import Absence, JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.scheduler_client import QueuedJob
+from dsice.launchers.home import (
+    STUDY,
+    check_private,
+    make_private,
+    note_study,
+    take_home,
+    unlock_directory,
+)
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import Helper, Program
 from dsice.launchers.standalone import _call, _processes, _seldom, _supervise
@@ -84,9 +91,9 @@ class BatchDirectory:
 
     def _take(self, study: Study | None) -> None:
         if self.is_open or self._lock is not None:
-            insist(partial(trial_directory.note_study, self.path, study))
+            insist(partial(note_study, self.path, study))
         else:
-            self._lock = insist(partial(trial_directory.take_home, self.path, study))
+            self._lock = insist(partial(take_home, self.path, study))
         for place in (self.ended, self.jobs, self.path / BIN):
             insist(partial(make_private, place))
         self.study = insist(self._fingerprint)
@@ -109,12 +116,12 @@ class BatchDirectory:
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
         with trial_directory.strictly():
-            known = trial_directory.read_json(self.path / trial_directory.STUDY)
+            known = trial_directory.read_json(self.path / STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
         whose = (known or {}) | {"study": new}
-        trial_directory.write_json(self.path / trial_directory.STUDY, whose, fsync=True)
+        trial_directory.write_json(self.path / STUDY, whose, fsync=True)
         return new
 
     def names(self, trial: str) -> list[str]:
@@ -124,7 +131,7 @@ class BatchDirectory:
         """
         study = self.study
         if not study:  # a dry run writes nothing
-            known = trial_directory.read_json(self.path / trial_directory.STUDY) or {}
+            known = trial_directory.read_json(self.path / STUDY) or {}
             study = known.get("study", "000000")
         return [f"d{study}{time}{trial.replace('prepare-', 'p')}" for time in _TIMES]
 
@@ -136,7 +143,7 @@ class BatchDirectory:
         """Release the directory."""
         if self._lock is not None:
             with contextlib.suppress(OSError):
-                trial_directory.unlock_directory(self._lock)
+                unlock_directory(self._lock)
             self._lock = None
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from dsice.checks import renamed
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.journal.files import unlock_directory
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
 from dsice.launchers.futures.call import Call
 from dsice.launchers.futures.engines import Workers
 from dsice.launchers.futures.pool import Handle
+from dsice.launchers.home import note_study, take_home, unlock_directory
 from dsice.launchers.program import function_name, pickled, plain_params
 from dsice.signals import Interrupts
 
@@ -206,10 +206,10 @@ class Futures(Launcher):
             return
         try:
             if self._let_go is None:
-                handle = trial_directory.take_home(self._home, study)
+                handle = take_home(self._home, study)
                 self._let_go = weakref.finalize(self, unlock_directory, handle)
             elif study != self._study:
-                trial_directory.note_study(self._home, study)
+                note_study(self._home, study)
         except OSError as error:
             raise LaunchError(
                 f"directory {self._home} cannot be used: {error}; give one that can be written to"

@@ -13,15 +13,15 @@ from typing import Any
 
 from dsice.checks import flag
 from dsice.errors import LaunchError
-from dsice.journal.files import check_private
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
 from dsice.launchers.elsewhere import Whereabouts
+from dsice.launchers.home import Home, check_private
 from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
-from dsice.launchers.local.process import Home, TrialProcess, environment, not_started, wait
+from dsice.launchers.local.process import TrialProcess, environment, not_started, wait
 from dsice.launchers.program import Program, plain_params, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
@@ -69,10 +69,9 @@ class Local(Launcher):
         trials are bound to them (Linux), and ``OMP_NUM_THREADS`` and its like are set to their
         number unless `env` says otherwise.
     restart_elsewhere
-        What `attach` does with a trial that an earlier coordinator started on another machine and
-        that may still run there. False: it is followed from here, and started again once it is
-        dead: it gave no sign of life for 3 minutes, or its scheduler's job has ended. True: it is
-        started again at once; what runs there is ended when it notices, within 10 seconds or so.
+        What `attach` does with a trial of another machine that may still run there. False: follow
+        it from here, and start it again once it is dead (no sign of life for 3 minutes, or its
+        scheduler's job ended). True: start it again at once; what runs there ends within seconds.
 
     Raises
     ------
@@ -113,9 +112,8 @@ class Local(Launcher):
         self._pinning: Pinning | None = None
         if gpus is not None or cpus_per_trial is not None:
             self._pinning = pinning_of(gpus, cpus_per_trial, slots, env or {})
-            self._slots = self._pinning.slots(slots)
-        else:
-            self._slots = base.slots("Local", slots)
+        pinned = self._pinning
+        self._slots = base.slots("Local", slots) if pinned is None else pinned.slots(slots)
         self._capacity = self._slots
         self._timeout = None if timeout is None else base.seconds("Local", "timeout", timeout)
         self._grace = base.seconds("Local", "grace", grace, least=0.0)
@@ -173,14 +171,12 @@ class Local(Launcher):
         for job, work, directory, arguments in starts:
             parent = trial_directory.parent_directory(directory, job)
             if parent is not None and not parent.is_dir():
-                self._fail(job, trial_directory.no_checkpoint(parent))
+                gone, where = trial_directory.no_checkpoint(parent), {"host": self._host}
+                self._ready.append(Result(job.id, "failed", error=gone, where=where))
             elif who := away[job.id]:
                 self._wait_for(who, job, work, directory)
             else:
                 self._start(job, work, directory, arguments)
-
-    def _fail(self, job: Job, reason: str) -> None:
-        self._ready.append(Result(job.id, "failed", error=reason, where={"host": self._host}))
 
     def _away(self, directory: Path) -> Whereabouts | None:
         """Who may work in a directory on another machine, and has to end first."""

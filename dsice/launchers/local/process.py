@@ -1,40 +1,27 @@
-"""One running trial of `Local`, watched and ended through its supervisor; and the home of all."""
+"""One running trial of `Local`, watched and ended through its supervisor."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dsice.checks import wrong
-from dsice.errors import LaunchError
-from dsice.journal.files import open_regular, unlock_directory
+from dsice.journal.files import open_regular
 from dsice.launchers import outcome, processes, trial_directory
-from dsice.launchers.base import PREPARED, Job, Result, Study, passable
+from dsice.launchers.base import PREPARED, Job, Result
 from dsice.launchers.machine import ExitInfo, unpassable
 from dsice.launchers.outcome import CurveReader
-from dsice.launchers.program import is_function_file, script
+from dsice.launchers.program import script
 from dsice.launchers.standalone._seldom import PATIENCE, disk_fault
 from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
 
 _PATIENCE = 3.0  # seconds beyond limit and grace after which a mute supervisor is killed
-_HOPELESS = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-)
 _WAKE = 5.0  # seconds between looks whether the supervisor was suspended
 _WAKES = 12  # how often in a row it is let go on before it is killed
 _LOOK = 0.1  # seconds between looks at an adopted supervisor, which is no child of this process
@@ -327,115 +314,3 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class Home:
-    """The directory of the trials' directories.
-
-    Parameters
-    ----------
-    given
-        The user's directory; None: a temporary one, whose trials end with this process.
-
-    Attributes
-    ----------
-    path
-        The directory, once it is open: that of the study whose jobs came last.
-    """
-
-    def __init__(self, given: str | os.PathLike[str] | None) -> None:
-        if given is not None and not passable(os.fspath(given)):
-            raise wrong("Local", "directory", given, "a path that the system can hold")
-        self.given = None if given is None else Path(given).absolute()
-        self.path: Path | None = None
-        self._lock: int | None = None
-        self._study: Study | None = None
-        self._temporary: dict[str, Path] = {}
-        self._lifeline: Lifeline | None = None
-        self._kept: set[Path] = set()
-
-    @property
-    def lifeline(self) -> int | None:
-        """Handle whose end ends the trials; None: they outlive this process."""
-        return self._lifeline.reader if self._lifeline else None
-
-    def open(self, study: Study | None) -> Path:
-        """Make the directory, where it is not there, and take it for this process and a study.
-
-        Each study has a temporary directory of its own.
-
-        Raises
-        ------
-        LaunchError
-            It cannot be used, another launcher or another study uses it, or other users can write
-            there.
-        OSError
-            It cannot be used now: the disk is full, no file handle is left.
-        """
-        try:
-            if self.given is None:
-                self.path = self._temporary_of(study)
-            elif self.path is None:
-                self._lock = trial_directory.take_home(self.given, study)
-                self.path = self.given
-            elif study != self._study:
-                trial_directory.note_study(self.path, study)
-        except OSError as error:
-            if error.errno not in _HOPELESS:
-                raise
-            raise LaunchError(
-                f"directory {self.given} cannot be used: {error}; give one that can be written to"
-            ) from None
-        self._study = study
-        return self.path
-
-    def _temporary_of(self, study: Study | None) -> Path:
-        identity = "" if study is None else study.identity
-        if self._lifeline is None:
-            self._lifeline = Lifeline()
-        if identity not in self._temporary:
-            self._temporary[identity] = Path(tempfile.mkdtemp(prefix="dsice-"))
-        return self._temporary[identity]
-
-    def keep(self, directory: Path) -> None:
-        """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""
-        self._kept.add(directory)
-
-    def leave(self) -> None:
-        """Tidy up and release everything; a second call does nothing."""
-        if self._lifeline is not None:
-            self._lifeline.cut()
-        for path in self._temporary.values():
-            self._tidy(path)
-        if self.given is not None and self.path is not None:
-            self._tidy(self.path)
-        if self._lock is not None:
-            unlock_directory(self._lock)
-            self._lock = None
-
-    def _tidy(self, path: Path) -> None:
-        """Remove the functions, and a temporary directory but for the logs that are wanted."""
-        if self.given is None and not any(kept.parent == path for kept in self._kept):
-            shutil.rmtree(path, ignore_errors=True)
-            return
-        with contextlib.suppress(OSError):  # it has vanished, or cannot be read now
-            for entry in list(path.iterdir()):
-                if entry.is_file() and is_function_file(entry):
-                    entry.unlink(missing_ok=True)
-                elif self.given is None and entry not in self._kept:
-                    shutil.rmtree(entry, ignore_errors=True)
-
-
-class Lifeline:
-    """A pipe whose end tells supervisors that this process is gone, however it went."""
-
-    def __init__(self) -> None:
-        self.reader, self._writer = os.pipe()
-        self._open = True
-
-    def cut(self) -> None:
-        """Close both ends; a second call does nothing."""
-        if self._open:
-            self._open = False  # first: by a second call the numbers may be another file's
-            os.close(self._writer)
-            os.close(self.reader)

@@ -17,7 +17,7 @@ import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dsice.checks import passable, wrong
 from dsice.errors import LaunchError
@@ -36,12 +36,8 @@ STUDY = "study.json"
 FUNCTION_PREFIX = "function-"
 """How the file of a pickled function begins."""
 _HOPELESS = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
+    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO),
 )
 
 
@@ -229,6 +225,15 @@ def _sample(directory: Path) -> os.stat_result:
 
 
 # ------------------------------------------------------------------ of the user, or temporary
+def refuse(directory: Path | None, error: OSError) -> NoReturn:
+    """Raise the error again if the directory may be usable later, else LaunchError."""
+    if error.errno not in _HOPELESS:
+        raise error
+    raise LaunchError(
+        f"directory {directory} cannot be used: {error}; give one that can be written to"
+    ) from None
+
+
 class Home:
     """The directory of the trials' directories.
 
@@ -281,11 +286,7 @@ class Home:
             elif study != self._study:
                 note_study(self.path, study)
         except OSError as error:
-            if error.errno not in _HOPELESS:
-                raise
-            raise LaunchError(
-                f"directory {self.given} cannot be used: {error}; give one that can be written to"
-            ) from None
+            refuse(self.given, error)
         self._study = study
         return self.path
 

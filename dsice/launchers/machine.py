@@ -20,10 +20,12 @@ from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED
 
 _LEAST = 4096  # bytes of a command that may be too long
-_LACKING = (errno.ENOSPC, errno.EDQUOT, errno.ENFILE)
+LACKING = (errno.ENOSPC, errno.EDQUOT, errno.ENFILE)
+"""Errors of a program for which the machine is to blame."""
+
 # of a program that was told so, in the words of the system and of shells
 _LACKING_WORDS = re.compile(
-    rf"(?i){'|'.join(os.strerror(number) for number in _LACKING)}"
+    rf"(?i){'|'.join(os.strerror(number) for number in LACKING)}"
     rf"|fork:[^\n]*{os.strerror(errno.EAGAIN)}|cannot fork|can't start new thread"
 )
 
@@ -101,7 +103,7 @@ def fault(found: Mapping[str, Any], info: ExitInfo, stderr: str) -> str:
     if info.function:
         said = trial_directory.result_record(info.directory, info.submission.token) or {}
         number = said.get("errno")
-        return os.strerror(number) if number in _LACKING else ""
+        return os.strerror(number) if number in LACKING else ""
     words = _LACKING_WORDS.search(stderr)
     return words[0] if words else ""
 

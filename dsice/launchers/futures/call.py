@@ -15,10 +15,17 @@ from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
 from dsice.launchers.futures.remote import Task
+from dsice.launchers.machine import LACKING
 from dsice.launchers.outcome import CurveReader
 from dsice.worker import STEPS, is_superseded
 
 _TAIL = 10  # lines of a traceback that go into the error
+
+
+def not_started(job: Job, error: OSError) -> Result:
+    """The result of a job that the machine could not start."""
+    reason = f"the trial could not be started: {type(error).__name__}: {error}"
+    return Result(job.id, "unstarted", error=reason, times=(time.time(), None, None))
 
 
 class Call:
@@ -118,7 +125,8 @@ class Call:
                 where["log"] = str(self.directory / "traceback")
                 content = f"{told or error}\n".encode(errors="backslashreplace")
                 # by rename: what stands there, such as a FIFO of the function's, is not opened
-                replace_file(self.directory / "traceback", content, fsync=False)
+                with suppress(OSError):  # no room for it: the error is kept without
+                    replace_file(self.directory / "traceback", content, fsync=False)
                 error += f"\nlog: {where['log']}"
         return Result(
             self.job.id,
@@ -135,6 +143,8 @@ class Call:
         """State and error in a record."""
         if self.cancelled and found["told_to_stop"]:  # what it returned is the value so far
             return "stopped", f"cancelled; {found.get('error', 'it ended by itself')}"
+        if found.get("errno") in LACKING:
+            return "unstarted", str(found["error"])
         for state, key in (("stopped", "stopped"), ("lost", "lost"), ("failed", "error")):
             if key in found:
                 return state, str(found[key])

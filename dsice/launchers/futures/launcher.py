@@ -16,10 +16,10 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
-from dsice.launchers.futures.call import Call
+from dsice.launchers.futures.call import Call, not_started
 from dsice.launchers.futures.engines import Workers
 from dsice.launchers.futures.pool import Handle
-from dsice.launchers.home import note_study, take_home, unlock_directory
+from dsice.launchers.home import note_study, refuse, take_home, unlock_directory
 from dsice.launchers.program import function_name, pickled, plain_params
 from dsice.signals import Interrupts
 
@@ -160,15 +160,23 @@ class Futures(Launcher):
             More jobs than free slots, an id that is running already, a parameter that JSON cannot
             keep, a directory that cannot be used, a shell command as work, a trial that continues
             another one and no directory; an executor that was shut down or that a dead worker
-            broke.
+            broke. What the machine lacks for the moment (room on the disk, processes, threads) is
+            no error: `collect` returns such a job as ``unstarted``.
         """
         self._check(jobs)
-        self._open(base.study_of(jobs))
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
         params = [plain_params(job.params) for job in jobs]
-        directories = [self._directory(job) for job in jobs]
+        try:
+            self._open(base.study_of(jobs))
+            directories = [self._directory(job) for job in jobs]
+        except OSError as error:
+            self._ready += [not_started(job, error) for job in jobs]
+            return
         for job, function, plain, directory in zip(jobs, work, params, directories, strict=True):
-            self._start(job, function, plain, directory)
+            try:
+                self._start(job, function, plain, directory)
+            except OSError as error:
+                self._ready.append(not_started(job, error))
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
@@ -194,10 +202,7 @@ class Futures(Launcher):
             return None
         directory = self._home / trial_directory.directory_name(job.id, job.kind)
         if os.path.lexists(directory):
-            try:
-                make_way(directory, job, function_name(self._function))
-            except OSError as error:
-                raise LaunchError(f"directory {directory} cannot be used: {error}") from error
+            make_way(directory, job, function_name(self._function))
         return directory
 
     def _open(self, study: Study | None) -> None:
@@ -211,9 +216,7 @@ class Futures(Launcher):
             elif study != self._study:
                 note_study(self._home, study)
         except OSError as error:
-            raise LaunchError(
-                f"directory {self._home} cannot be used: {error}; give one that can be written to"
-            ) from None
+            refuse(self._home, error)
         self._study = study
 
     def _start(
@@ -225,11 +228,8 @@ class Futures(Launcher):
     ) -> None:
         call = Call(job, self._workers.engine, directory)
         if directory is not None:
-            try:
-                name = function_name(self._function)
-                call.token = trial_directory.make(directory, job, name, 0).token
-            except OSError as error:
-                raise LaunchError(f"directory {directory} cannot be written to: {error}") from error
+            name = function_name(self._function)
+            call.token = trial_directory.make(directory, job, name, 0).token
         self._workers.start(call, call.task(function, params))
         self._running[job.id] = call
         if call.handle is not None:

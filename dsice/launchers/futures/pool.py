@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from dsice.errors import OptionError
 from dsice.launchers.futures.remote import Task, perform
+
+_NO_THREAD = "can't start new thread"
+SHORT_OF = (*(errno.ENOSPC, errno.EDQUOT, errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EAGAIN),)
+"""Errors of a machine that lacks something for the moment."""
 
 
 class Handle(Protocol):
@@ -71,6 +76,31 @@ class Engine(Protocol):
         """End it with all its workers, if it is owned."""
 
 
+class _Revocable:
+    """A call on a thread that can be taken back though nobody has the executor's future of it.
+
+    Attributes
+    ----------
+    own
+        A future of its own, for that case.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.own: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._task = task
+
+    def __call__(self) -> dict[str, Any]:
+        if not self.own.set_running_or_notify_cancel():
+            return {}
+        try:
+            found = perform(self._task)
+        except BaseException as error:
+            self.own.set_exception(error)
+            raise
+        self.own.set_result(found)
+        return found
+
+
 class Pool:
     """Any executor of the ``concurrent.futures`` kind: threads, processes, loky, mpi4py.futures."""
 
@@ -94,8 +124,41 @@ class Pool:
         return count if isinstance(count, int) and count > 0 else None
 
     def start(self, task: Task) -> Handle:
-        """Hand a call over; raises BrokenExecutor when a worker died before."""
-        return self.executor.submit(perform, task)
+        """Hand a call over.
+
+        Raises
+        ------
+        BrokenExecutor
+            A worker died before.
+        OSError
+            No worker can be started now, and the call was taken back.
+        """
+        revocable = _Revocable(task)
+        try:
+            if self.threads:
+                return self.executor.submit(revocable)
+            return self.executor.submit(perform, task)
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and _NO_THREAD not in str(error):
+                raise
+            queued = revocable.own if self.threads else self._queued(task)
+            if queued is not None and not queued.cancel():
+                return queued  # another worker has it
+            raise OSError(errno.EAGAIN, f"{self.name} can start no worker: {error}") from error
+
+    def _queued(self, task: Task) -> concurrent.futures.Future[Any] | None:
+        """The future of a call that was queued before the executor failed to start a worker.
+
+        The executor would run it later, when the same trial was handed over again.
+        """
+        executor: Any = self.executor
+        thread = getattr(executor, "_executor_manager_thread", None)
+        if thread is not None and thread.ident is None:
+            executor._executor_manager_thread = None  # or it would never be started again
+        for item in list(getattr(executor, "_pending_work_items", {}).values()):
+            if any(argument is task for argument in item.args):
+                return cast("concurrent.futures.Future[Any]", item.future)
+        return None
 
     def cancel_queued(self, handle: Handle) -> None:
         """Take a call back that has not begun; one that runs is left alone."""
@@ -111,6 +174,8 @@ class Pool:
         if isinstance(error, concurrent.futures.BrokenExecutor):
             reason = f"a worker of the {self.name} died, and with it every trial that it had"
             return "lost", f"{reason}: {error}"
+        if isinstance(error, OSError) and error.errno in SHORT_OF:
+            return "unstarted", f"{self.name} could not run the trial: {error}"
         return "failed", f"{self.name} could not run the trial: {type(error).__name__}: {error}"
 
     def close(self) -> None:

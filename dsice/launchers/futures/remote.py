@@ -103,7 +103,8 @@ def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
     except SystemExit as error:
         return {"error": f"the function called sys.exit({error.code!r})", "traceback": story(error)}
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+        found = {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
+        return {**found, "errno": error.errno} if isinstance(error, OSError) else found
 
 
 def _is_there(directory: str | None, mark: str) -> bool:

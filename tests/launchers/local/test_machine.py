@@ -114,7 +114,7 @@ def test_a_full_disk_at_the_first_start(tmp_path: Path, monkeypatch: pytest.Monk
 
     with Local("echo {x}", slots=1, directory=tmp_path / "t") as launcher:
         with monkeypatch.context() as patch:
-            patch.setattr("dsice.launchers.trial_directory.lock", full)
+            patch.setattr("dsice.launchers.home.take_home", full)
             launcher.submit([Job(0, {"x": 1})])
             assert drain(launcher, 1)[0].state == "unstarted"
         launcher.submit([Job(0, {"x": 1})])

@@ -1,7 +1,7 @@
 """Files that are replaced in one step, and files that somebody else may have put there.
 
 `replace_file`: a reader sees the old content or the new one, never half. `open_regular` opens what
-a program or another user left, `check_private` refuses a directory in which others can exchange it.
+a program or another user left.
 JSON objects in files of their own are read and written here, too.
 """
 
@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import secrets
-import shlex
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -258,65 +257,6 @@ def _keep_group(fd: int, group: int, mode: int | None) -> None:
             os.fchmod(fd, mode)  # a change of the group may take permissions away
 
 
-def make_private(directory: Path) -> None:
-    """Make a directory that only this user may enter, or check one that is there.
-
-    Raises
-    ------
-    LaunchError
-        As in `check_private`.
-    OSError
-        It cannot be made.
-    """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
-    check_private(directory)
-
-
-def check_private(directory: Path) -> None:
-    """Check that nobody but this user (and root) can exchange the files of a directory.
-
-    Owner and permissions are compared with those of a new file of this user, since some file
-    systems know other users than this machine does, or no permissions at all.
-
-    Raises
-    ------
-    LaunchError
-        Others may write there; the message says what helps.
-    OSError
-        It is not there, or cannot be looked at.
-    """
-    found = directory.stat()
-    owners = {found.st_uid, directory.lstat().st_uid} - {0, os.geteuid()}
-    writable = stat.S_IMODE(found.st_mode) & 0o022
-    if not owners and not writable:
-        return
-    sample = _sample(directory)
-    if owners - {sample.st_uid}:
-        raise LaunchError(
-            f"directory {directory} belongs to another user (number {max(owners)}), who could "
-            "exchange what trials run there; give the launcher a directory of your own"
-        )
-    if writable and not stat.S_IMODE(sample.st_mode) & 0o022:
-        raise LaunchError(
-            f"directory {directory} can be written to by other users (its mode is "
-            f"{stat.S_IMODE(found.st_mode):04o}), who could exchange what trials run there. "
-            f"If they did not: chmod -R go-w {shlex.quote(str(directory))}; "
-            "or give the launcher another directory"
-        )
-
-
-def _sample(directory: Path) -> os.stat_result:
-    """What a new file of this user, private as far as the file system can tell, looks like."""
-    path = directory / f".dsice-{secrets.token_hex(8)}"
-    fd = create_file(path, 0o600)
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-        path.unlink(missing_ok=True)
-
-
 def sync_directory(directory: Path) -> None:
     """Put the name of a new file on the disk, which is there only when its directory is."""
     # Some network file systems cannot; the file itself is synced all the same.
@@ -418,7 +358,10 @@ def lock_directory(directory: Path) -> int | None:
         The lock file cannot be made.
     """
     path = directory / "coordinator.lock"
-    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    try:
+        handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    except NotRegularError as error:
+        raise LaunchError(f"directory {directory} cannot be used: {error}") from None
     _directories.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

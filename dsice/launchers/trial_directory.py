@@ -39,12 +39,12 @@ from typing import Any
 
 from dsice.errors import LaunchError
 from dsice.journal.files import as_missing as as_missing
-from dsice.journal.files import create_json, lock_directory, make_private
+from dsice.journal.files import create_json, lock_directory, replace_file
 from dsice.journal.files import read_json as read_json
 from dsice.journal.files import strictly as strictly
 from dsice.journal.files import unlock_directory as unlock_directory
 from dsice.journal.files import write_json as write_json
-from dsice.launchers import other_study, processes
+from dsice.launchers import foreign, other_study, processes
 from dsice.launchers.base import Job, Study
 from dsice.launchers.program import plain_params
 from dsice.worker import STOP, STOPPING
@@ -289,7 +289,7 @@ def ask_to_stop(directory: Path) -> None:
 
 def end_by_word(directory: Path) -> None:
     """Let a supervisor on another machine end its trial, at its next sign of life."""
-    (directory / STOP).write_text("end\n", encoding="ascii")
+    replace_file(directory / STOP, "end\n", fsync=False)
 
 
 def asked_to_stop(directory: Path) -> bool:
@@ -303,6 +303,38 @@ def knows_to_stop(directory: Path) -> bool:
 
 
 # ------------------------------------------------------------------ whose the trials are
+def make_private(directory: Path) -> None:
+    """Make a directory that only this user may enter, or check one that is there.
+
+    Raises
+    ------
+    LaunchError
+        As in `check_private`.
+    OSError
+        It cannot be made.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    check_private(directory)
+
+
+def check_private(directory: Path) -> None:
+    """Check that nobody but this user (and root) can exchange the files of a directory.
+
+    Raises
+    ------
+    LaunchError
+        Others may write there; the message says what helps.
+    OSError
+        It is not there, or cannot be looked at.
+    """
+    found = directory.stat()
+    owners = {found.st_uid, directory.lstat().st_uid} - {0, os.geteuid()}
+    writable = bool(found.st_mode & 0o022)
+    if owners or writable:
+        foreign.check(directory, owners, writable)
+
+
 def take_home(home: Path, study: Study | None) -> int | None:
     """Take the directory of all trials' directories for this process, and for a study.
 

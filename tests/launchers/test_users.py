@@ -16,7 +16,6 @@ import pytest
 import dsice
 from dsice import DsiceWarning
 from dsice.errors import LaunchError
-from dsice.journal.files import check_private, make_private
 from dsice.launchers import Batch, Job, Local, Result, outcome, trial_directory
 from dsice.launchers.program import GuardedFile, function_name
 from tests.launchers.fixtures import Fake
@@ -157,10 +156,10 @@ def test_a_link_of_another_user_to_a_directory_of_ours_is_refused(tmp_path: Path
     (tmp_path / "ours").mkdir()
     link = tmp_path / "trials"
     link.symlink_to(tmp_path / "ours")
-    check_private(link)
+    trial_directory.check_private(link)
     os.chown(link, FOREIGN, -1, follow_symlinks=False)
     with pytest.raises(LaunchError, match="another user"):
-        check_private(link)
+        trial_directory.check_private(link)
 
 
 @as_root
@@ -450,7 +449,7 @@ def test_marks_are_made_and_found_without_following_links(
 @as_root
 def test_records_of_another_user_are_not_believed(tmp_path: Path) -> None:
     job = Job(0, {"x": 3})
-    make_private(tmp_path / "trials")
+    trial_directory.make_private(tmp_path / "trials")
     directory = tmp_path / "trials" / "0"
     trial_directory.make(directory, job, function_name(good), 0)
     assert trial_directory.find_submission(directory, job, function_name(good))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import check_private, make_private
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
@@ -88,7 +87,7 @@ class BatchDirectory:
         else:
             self._lock = insist(partial(trial_directory.take_home, self.path, study))
         for place in (self.ended, self.jobs, self.path / BIN):
-            insist(partial(make_private, place))
+            insist(partial(trial_directory.make_private, place))
         self.study = insist(self._fingerprint)
         insist(self.secure)
 
@@ -102,9 +101,10 @@ class BatchDirectory:
         OSError
             It cannot be looked at or written to.
         """
-        check_private(self.path)
-        self.supervise.put()
-        self.call.put()
+        trial_directory.check_private(self.path)
+        for helper in (self.supervise, self.call):
+            helper.put()
+            trial_directory.check_private(helper.path.parent)
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""

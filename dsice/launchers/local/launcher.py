@@ -13,7 +13,6 @@ from typing import Any
 
 from dsice.checks import flag
 from dsice.errors import LaunchError
-from dsice.journal.files import check_private
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
@@ -167,7 +166,7 @@ class Local(Launcher):
 
     def _submit(self, jobs: Sequence[Job]) -> None:
         home = self._open(base.study_of(jobs))
-        check_private(home)
+        trial_directory.check_private(home)
         starts = [self._start_of(job, home) for job in jobs]
         away = {job.id: self._away(directory) for job, _, directory, _ in starts}
         for job, work, directory, arguments in starts:

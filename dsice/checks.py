@@ -87,7 +87,7 @@ def whole(
     """
     if not isinstance(value, Integral) or not is_whole(value) or value < least:
         raise wrong(owner, name, value, f"a whole number >= {least}{hint and f' ({hint})'}")
-    if most is not None and value > most:
+    if most is not None and int(value) > most:
         raise wrong(owner, name, value, f"a whole number from {least} to {most:,}")
     return int(value)
 

@@ -22,6 +22,7 @@ from typing import Any
 from dsice.checks import passable, wrong
 from dsice.errors import LaunchError
 from dsice.journal.files import (
+    NotRegularError,
     create_file,
     create_json,
     open_regular,
@@ -129,7 +130,10 @@ def lock_directory(directory: Path) -> int | None:
         The lock file cannot be made.
     """
     path = directory / "coordinator.lock"
-    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    try:
+        handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    except NotRegularError as error:
+        raise LaunchError(f"directory {directory} cannot be used: {error}") from None
     _directories.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

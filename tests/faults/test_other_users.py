@@ -22,7 +22,7 @@ from tests.faults.bench import linux_only, scaled
 from tests.faults.conftest import Note
 
 BAR = "other users: exchanged pickles, directories, links, FIFOs"
-TRIALS = scaled(8, 200)
+TRIALS = scaled(8, 60)
 NAMES = (
     *("stdout", "stderr", "steps", "stop", "stopping", "result.json", "exit.json"),
     *("process.json", "params.json", "job.json", "job.json.new", "alive"),

@@ -69,3 +69,18 @@ def unwritable(path: Path, error: OSError) -> JournalError:
         f"journal {path}: cannot write ({error.strerror}); nothing of this call was recorded and "
         "nothing before it is lost. Make it writable again (free some space), then call again"
     )
+
+
+def closed(path: Path) -> JournalError:
+    """It was let go."""
+    return JournalError(
+        f"journal {path} is closed; make a new Tuner with journal={str(path)!r} to go on"
+    )
+
+
+def claimed(path: Path) -> LockedError:
+    """A tuner of this process has it."""
+    return LockedError(
+        f"journal {path} belongs to another Tuner of this process; close() it, then open the file "
+        "anew"
+    )

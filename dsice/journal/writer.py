@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dsice.errors import JournalError, LockedError
+from dsice.errors import JournalError
 from dsice.journal import refused
 from dsice.journal.files import keep_copy, open_regular, read_beginning, read_file, sync_directory
 from dsice.journal.format import BEGINNING, encode
@@ -150,10 +150,7 @@ class Journal:
         """
         self._file()
         if self._claimed or self._reader is None:
-            raise LockedError(
-                f"journal {self.path} belongs to another Tuner of this process; close() it, then "
-                "open the file anew"
-            )
+            raise refused.claimed(self.path)
         self._claimed = True
         return self._reader
 
@@ -349,10 +346,7 @@ class Journal:
 
     def _file(self) -> int:
         if self._fd is None:
-            raise JournalError(
-                f"journal {self.path} is closed; make a new Tuner with "
-                f"journal={str(self.path)!r} to go on"
-            )
+            raise refused.closed(self.path)
         return self._fd
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ launchers share.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -136,22 +135,6 @@ class Step:
     id: int
     step: int
     value: float
-
-
-MANY = 64
-"""More steps of one trial than these at once are a flood."""
-
-
-def ends_first(events: Iterable[Result | Step]) -> list[Result | Step]:
-    """What happened, as it came; before a flood of steps of some trials the ends of all others.
-
-    A trial's own steps stay before its end.
-    """
-    events = list(events)
-    steps = Counter(event.id for event in events if isinstance(event, Step))
-    if max(steps.values(), default=0) <= MANY:
-        return events
-    return sorted(events, key=lambda event: event.id in steps)
 
 
 class LauncherLike(Protocol):

@@ -10,10 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
-import shlex
 import shutil
-import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -22,14 +19,14 @@ from typing import Any, NoReturn
 from dsice.checks import passable, wrong
 from dsice.errors import LaunchError
 from dsice.journal.files import (
-    create_file,
+    NotRegularError,
     create_json,
     open_regular,
     read_json,
     strictly,
     write_json,
 )
-from dsice.launchers import other_study
+from dsice.launchers import foreign, other_study
 from dsice.launchers.base import Study
 
 STUDY = "study.json"
@@ -125,7 +122,10 @@ def lock_directory(directory: Path) -> int | None:
         The lock file cannot be made.
     """
     path = directory / "coordinator.lock"
-    handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    try:
+        handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    except NotRegularError as error:
+        raise LaunchError(f"directory {directory} cannot be used: {error}") from None
     _directories.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,9 +183,6 @@ def make_private(directory: Path) -> None:
 def check_private(directory: Path) -> None:
     """Check that nobody but this user (and root) can exchange the files of a directory.
 
-    Owner and permissions are compared with those of a new file of this user, since some file
-    systems know other users than this machine does, or no permissions at all.
-
     Raises
     ------
     LaunchError
@@ -195,33 +192,9 @@ def check_private(directory: Path) -> None:
     """
     found = directory.stat()
     owners = {found.st_uid, directory.lstat().st_uid} - {0, os.geteuid()}
-    writable = stat.S_IMODE(found.st_mode) & 0o022
-    if not owners and not writable:
-        return
-    sample = _sample(directory)
-    if owners - {sample.st_uid}:
-        raise LaunchError(
-            f"directory {directory} belongs to another user (number {max(owners)}), who could "
-            "exchange what trials run there; give the launcher a directory of your own"
-        )
-    if writable and not stat.S_IMODE(sample.st_mode) & 0o022:
-        raise LaunchError(
-            f"directory {directory} can be written to by other users (its mode is "
-            f"{stat.S_IMODE(found.st_mode):04o}), who could exchange what trials run there. "
-            f"If they did not: chmod -R go-w {shlex.quote(str(directory))}; "
-            "or give the launcher another directory"
-        )
-
-
-def _sample(directory: Path) -> os.stat_result:
-    """What a new file of this user, private as far as the file system can tell, looks like."""
-    path = directory / f".dsice-{secrets.token_hex(8)}"
-    fd = create_file(path, 0o600)
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-        path.unlink(missing_ok=True)
+    writable = bool(found.st_mode & 0o022)
+    if owners or writable:
+        foreign.check(directory, owners, writable)
 
 
 # ------------------------------------------------------------------ of the user, or temporary

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 
 from dsice.checks import passable
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.journal.files import replace_file
-from dsice.launchers.home import FUNCTION_PREFIX, make_private
+from dsice.journal.files import read_file, replace_file
+from dsice.launchers.home import FUNCTION_PREFIX
 
 _STANDARD = """\
 import os, sys
@@ -193,16 +193,19 @@ class GuardedFile:
     def __init__(self, content: bytes) -> None:
         self.digest = hashlib.sha256(content).hexdigest()
         self._content = content
-        self._left: dict[Path, tuple[int, ...]] = {}
+        self._left: dict[Path, tuple[int, ...] | None] = {}
 
     def put(self, path: Path) -> Path:
         """Write it to `path`, unless it is there as this object left it; returns the path.
 
         What was there before is never used: somebody else may have put it there.
         """
-        if path not in self._left or self._left[path] != _stamp(path):
+        if self._left.get(path) != _stamp(path):
             replace_file(path, self._content, fsync=False, mode=0o600)
-            self._left[path] = _stamp(path)
+            stamp = _stamp(path)
+            # somebody may have exchanged it before the stamp was taken
+            whole = read_file(path, len(self._content) + 1) == self._content
+            self._left[path] = stamp if whole else None
         return path
 
 
@@ -212,14 +215,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = path.lstat()
     except OSError:
         return ()
-    return (
-        found.st_ino,
-        found.st_mode,
-        found.st_uid,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-    )
+    times = (found.st_mtime_ns, found.st_ctime_ns)
+    return (found.st_ino, found.st_mode, found.st_uid, found.st_size, *times)
 
 
 def bundled(source: Path, parts: Sequence[Path]) -> bytes:
@@ -257,7 +254,7 @@ class Helper:
 
     def put(self) -> None:
         """Write the copy, unless it is there as it was left."""
-        make_private(self.path.parent)
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
         self._file.put(self.path)
 
 

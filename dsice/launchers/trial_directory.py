@@ -38,6 +38,7 @@ from typing import Any
 
 from dsice.journal.files import as_missing as as_missing
 from dsice.journal.files import read_json as read_json
+from dsice.journal.files import replace_file
 from dsice.journal.files import strictly as strictly
 from dsice.journal.files import write_json as write_json
 from dsice.launchers import processes
@@ -284,7 +285,7 @@ def ask_to_stop(directory: Path) -> None:
 
 def end_by_word(directory: Path) -> None:
     """Let a supervisor on another machine end its trial, at its next sign of life."""
-    (directory / STOP).write_text("end\n", encoding="ascii")
+    replace_file(directory / STOP, "end\n", fsync=False)
 
 
 def asked_to_stop(directory: Path) -> bool:

@@ -19,7 +19,8 @@ import numpy as np
 
 from dsice.checks import number
 from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, OptionError, TellError
-from dsice.launchers.base import MANY, Job, Launcher, LauncherLike, Result, Step, ends_first
+from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
+from dsice.launchers.outcome import MANY, ends_first
 from dsice.running.options import RunOptions, job_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value

@@ -69,8 +69,8 @@ def lying(fake: Fake) -> Steps:
 
 
 def lying_and_late(fake: Fake) -> Steps:
-    fake.tell("late", str(0.7 * LOST_AFTER))
-    fake.tell("lie", str(TRIALS // 2))
+    fake.tell("late", "2.5")  # longer than the first pause
+    fake.tell("lie", str(scaled(1, 10)))
     yield 0.0
 
 
@@ -137,14 +137,21 @@ def play(fake: Fake, steps: Steps) -> threading.Thread:
     return thread
 
 
-def tune(fake: Fake, name: str, place: Path, seconds: float, retries: int = 0) -> Tuner:
+def tune(
+    fake: Fake,
+    name: str,
+    place: Path,
+    seconds: float,
+    retries: int = 0,
+    lost_after: float = LOST_AFTER,
+) -> Tuner:
     launcher = Batch(
         WORK % seconds,
         scheduler=name,
         slots=TRIALS,
         directory=place / "trials",
         poll=0.3,
-        lost_after=LOST_AFTER,
+        lost_after=lost_after,
         throttle=0.0,
     )
     with Tuner({"x": range(TRIALS)}, max_trials=TRIALS) as tuner, launcher:
@@ -160,8 +167,8 @@ def runs(place: Path) -> list[int]:
 SCENES = [  # every other one is in the short form
     (others, "pjm"),
     (others, "slurm"),
-    (cut, "slurm"),
     (cut, "pjm"),
+    (cut, "slurm"),
     (empty, "pjm"),
     (empty, "slurm"),
     (lying_and_late, "slurm"),
@@ -193,7 +200,8 @@ def test_each_trial_runs_once(
     calls = Calls(monkeypatch)
     thread = play(commands, scene(commands))
     seconds = SECONDS + 3 * LOST_AFTER if scene is empty else SECONDS
-    tuner = tune(commands, name, tmp_path, seconds)
+    patience = 3.5 if scene is lying_and_late else LOST_AFTER
+    tuner = tune(commands, name, tmp_path, seconds, lost_after=patience)
     thread.join()
     twice = sum(count != 1 for count in runs(tmp_path))
     failed = [trial.error for trial in tuner.history if trial.value is None]

@@ -110,8 +110,9 @@ class BatchDirectory:
             It cannot be looked at or written to.
         """
         check_private(self.path)
-        self.supervise.put()
-        self.call.put()
+        for helper in (self.supervise, self.call):
+            helper.put()
+            check_private(helper.path.parent)
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""

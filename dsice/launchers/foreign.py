@@ -1,0 +1,60 @@
+"""Directories that are, or may be, in the hands of other users."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import stat
+from collections.abc import Set
+from pathlib import Path
+
+from dsice.errors import LaunchError
+from dsice.journal.files import create_file
+
+
+def check(directory: Path, owners: Set[int], writable: bool) -> None:
+    """Refuse a directory in which other users can exchange files, unless it only looks so.
+
+    Owner and permissions are compared with those of a new file of this user, since some file
+    systems know other users than this machine does, or no permissions at all.
+
+    Parameters
+    ----------
+    owners
+        Other users that own the directory, or the link that leads to it.
+    writable
+        Whether its permissions let others write.
+
+    Raises
+    ------
+    LaunchError
+        Others can write there; the message says what helps.
+    OSError
+        It cannot be looked at.
+    """
+    sample = _sample(directory)
+    if owners - {sample.st_uid}:
+        raise LaunchError(
+            f"directory {directory} belongs to another user (number {max(owners)}), who could "
+            "exchange what trials run there; give the launcher a directory of your own"
+        )
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if writable and not stat.S_IMODE(sample.st_mode) & 0o022:
+        raise LaunchError(
+            f"directory {directory} can be written to by other users (its mode is "
+            f"{mode:04o}), who could exchange what trials run there. "
+            f"If they did not: chmod -R go-w {shlex.quote(str(directory))}; "
+            "or give the launcher another directory"
+        )
+
+
+def _sample(directory: Path) -> os.stat_result:
+    """What a new file of this user, private as far as the file system can tell, looks like."""
+    path = directory / f".dsice-{secrets.token_hex(8)}"
+    fd = create_file(path, 0o600)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+        path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
     journal = "study.jsonl"     # all paths: relative to the study file
     max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, mode,
-                                # seed, slots, timeout, lock
+                                # start_timeout, seed, slots, timeout, lock
 
     [space]
     batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice

@@ -8,7 +8,8 @@ import re
 import signal
 import stat
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,22 @@ def _number(value: Any, what: str) -> float:
         return float(value)
     except OverflowError:
         raise NoMeasurement(f"{what} is an integer too large for a float") from None
+
+
+MANY = 64
+"""More steps of one trial than these at once are a flood."""
+
+
+def ends_first(events: Iterable[Result | Step]) -> list[Result | Step]:
+    """What happened, as it came; before a flood of steps of some trials the ends of all others.
+
+    A trial's own steps stay before its end.
+    """
+    events = list(events)
+    steps = Counter(event.id for event in events if isinstance(event, Step))
+    if max(steps.values(), default=0) <= MANY:
+        return events
+    return sorted(events, key=lambda event: event.id in steps)
 
 
 class CurveReader:

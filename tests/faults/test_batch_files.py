@@ -34,7 +34,8 @@ BAR = "OSError at the file calls of Batch (ESTALE, EIO, EDQUOT, ENOSPC)"
 RUNS = scaled(12, 500)
 CALLS = ("open", "stat", "lstat", "scandir", "listdir", "mkdir", "unlink", "rename", "replace")
 ERRORS = (errno.ESTALE, errno.EIO, errno.EDQUOT, errno.ENOSPC)
-MEMBER = re.compile(r"dsice_watched (\S+) env .*?\n.*supervise\.py (\S+) (\w+) ")
+MEMBER = re.compile(r"dsice_watched (\S+) env ")
+"""The mark of a trial in a job's script: ``ended/TRIAL.TOKEN``."""
 
 
 class Cluster:
@@ -59,8 +60,8 @@ class Cluster:
         with self._lock:
             now = time.monotonic() + self.chance.uniform(0.0, 0.1)
             self._members[job] = [
-                (now, Path(mark), Path(directory), token, 0)
-                for mark, directory, token in MEMBER.findall(text)
+                (now, mark, mark.parent.parent / mark.stem, mark.suffix[1:], 0)
+                for mark in map(Path, MEMBER.findall(text))
             ]
             assert self._members[job]
             self.jobs[job] = QueuedJob(job, script.stem, "R")
@@ -197,7 +198,7 @@ def tune(place: Path, seed: int) -> tuple[dict[int, Result], set[int], Cluster, 
     results: dict[int, Result] = {}
     cancelled: set[int] = set()
     restarts = 2
-    with failing(place, chance, chance.choice([0.01, 0.03, 0.1, 0.2])) as failed:
+    with failing(place, chance, chance.choice([0.01, 0.03, 0.1])) as failed:
         launcher = coordinator(place, cluster)
         try:
             launcher.submit(list(jobs.values()))

@@ -97,10 +97,15 @@ class BatchDirectory:
         for place in (self.ended, self.jobs, self.path / BIN):
             insist(partial(make_private, place))
         self.study = insist(self._fingerprint)
-        insist(self.secure)
+        self.secure()
 
-    def secure(self) -> None:
+    def secure(self, seconds: float = 30.0) -> None:
         """See to it that jobs find what they run: the files are there, and only this user's.
+
+        Parameters
+        ----------
+        seconds
+            For how long files that cannot be used now are tried again.
 
         Raises
         ------
@@ -109,10 +114,10 @@ class BatchDirectory:
         OSError
             It cannot be looked at or written to.
         """
-        check_private(self.path)
+        insist(partial(check_private, self.path), seconds)
         for helper in (self.supervise, self.call):
-            helper.put()
-            check_private(helper.path.parent)
+            insist(helper.put, seconds)
+            insist(partial(check_private, helper.path.parent), seconds)
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""

@@ -21,6 +21,7 @@ from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 
 ARRAY = 1000  # jobs in an array; a common limit is 1001
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds before a full queue is tried again
+_BRIEF = 1.0  # seconds for files of the directory that cannot be used
 _LOOKS = 4  # questions to the queue, at least, while a job may still turn up
 
 
@@ -228,7 +229,8 @@ class SubmissionQueue:
             for failing in group:
                 if failing.stale:
                     failing.claim_again()
-            self._home.secure()
+            failing = None
+            self._home.secure(_BRIEF)
             script = self.script(jobs)
             for index, trials in enumerate(jobs):
                 for failing in trials:

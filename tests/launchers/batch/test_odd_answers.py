@@ -332,6 +332,20 @@ def test_a_clock_that_jumps_gives_no_job_up(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # ---------------------------------------------------------------------- files that fail
+def failing(patch: pytest.MonkeyPatch, name: str, times: int, code: int) -> list[str]:
+    """Let a file not be opened so many times; what was tried."""
+    real, failed = os.open, list[str]()
+
+    def opened(path: Any, *arguments: Any, **options: Any) -> int:
+        if os.path.basename(path) == name and len(failed) < times:  # noqa: PTH119
+            failed.append(str(path))
+            raise OSError(code, os.strerror(code))
+        return real(path, *arguments, **options)
+
+    patch.setattr(os, "open", opened)
+    return failed
+
+
 def no_room(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -377,16 +391,7 @@ def test_letters_of_a_study_that_cannot_be_read_are_not_drawn_again(
     with batch(fake, "sleep 0.5; echo {x}", tmp_path) as launcher:
         launcher.submit(jobs(0))
     before = (tmp_path / "trials" / "study.json").read_bytes()
-    real = Path.read_text
-    failed: list[Path] = []
-
-    def failing(path: Path, *arguments: Any, **options: Any) -> str:
-        if path.name == "study.json" and len(failed) < 3:
-            failed.append(path)
-            raise OSError(errno.ESTALE, "Stale file handle")
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(Path, "read_text", failing)
+    failed = failing(monkeypatch, "study.json", 3, errno.ESTALE)
     with batch(fake, "sleep 0.5; echo {x}", tmp_path) as again:
         assert again.attach(jobs(0)) == [0] and failed
         assert drain(again, 1)[0].value == 0.0
@@ -396,16 +401,7 @@ def test_letters_of_a_study_that_cannot_be_read_are_not_drawn_again(
 def test_a_measurement_that_cannot_be_read_for_a_moment_is_not_lost(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Path.open
-    failed: list[Path] = []
-
-    def failing(path: Path, *arguments: Any, **options: Any) -> Any:
-        if path.name == "stdout" and len(failed) < 2:
-            failed.append(path)
-            raise OSError(errno.EIO, "Input/output error")
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(Path, "open", failing)
+    failed = failing(monkeypatch, "stdout", 2, errno.EIO)
     with (
         batch(fake, "echo {x}", tmp_path) as launcher,
         pytest.warns(DsiceWarning, match="cannot be used: .*Input/output.*looking again"),

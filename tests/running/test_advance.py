@@ -411,3 +411,23 @@ def test_a_time_that_is_none_is_refused(
 ) -> None:
     assert main(["advance", str(study(fake, tmp_path, "echo {x}")), "--for", seconds]) == 2
     assert "expected a number of seconds >= 0" in capsys.readouterr().err and fake.submissions == 0
+
+
+@one_fake
+def test_a_flood_of_steps_is_taken_in_one_look(fake: Fake, tmp_path: Path) -> None:
+    line = '{\\"step\\": %d, \\"value\\": 0.5}\\n'
+    (tmp_path / "program.py").write_text(
+        "import os, sys\n"
+        "with open(os.environ['DSICE_DIR'] + '/steps', 'a') as file:\n"
+        f"    file.writelines('{line}' % i for i in range(6000))\n"
+        "print(sys.argv[1])\n".replace('\\"', '"')
+    )
+    file = study(fake, tmp_path, f"{sys.executable} {tmp_path}/program.py {{x}}", trials=1)
+    advanced(file)
+    eventually(lambda: bool(list((tmp_path / "s.jsonl.trials").glob("ended/*"))))
+    for _ in range(20):
+        advanced(file)
+        if read(file).history[0].curve:
+            break
+        time.sleep(0.3)
+    assert len(read(file).history[0].curve) == 6000 and read(file).history[0].value == 0.0

@@ -103,7 +103,7 @@ def outcomes(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("small", [65_536, 0])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(RULES)
 def test_many_points_at_once_are_each_point_alone(small: int, text: str) -> None:
     expression = Expression(text)

@@ -75,5 +75,5 @@ def test_what_was_not_run_is_not_told_and_runs_later(
     note(BAR, f"told failed, without {what}", len(failed), "0")
     note(BAR, f"measured, without {what}", measured, str(TRIALS))
     assert not failed and measured == TRIALS
-    assert "tried again" in done.stderr or "cannot write" in done.stderr
+    assert "what runs goes on" in done.stderr.lower()
     assert time.monotonic() - began > SECONDS

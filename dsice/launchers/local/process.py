@@ -299,7 +299,10 @@ def wait(trials: Iterable[TrialProcess], seconds: float) -> None:
     poll = select.poll()
     for trial in trials:
         trial.listen(poll)
-    poll.poll(seconds * 1000)
+    try:
+        poll.poll(seconds * 1000)
+    except OSError:  # more handles than this process may have by now
+        time.sleep(seconds)
 
 
 @contextlib.contextmanager

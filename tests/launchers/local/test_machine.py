@@ -137,6 +137,17 @@ def test_without_file_handles_nothing_is_concluded(tmp_path: Path) -> None:
         assert drain(launcher, 1)[0].value == 9
 
 
+def test_without_file_handles_what_runs_is_waited_for(tmp_path: Path) -> None:
+    with Local("sleep 0.5; echo {x}", slots=5, directory=tmp_path / "t") as launcher:
+        launcher.submit([Job(id, {"x": id}) for id in range(5)])
+        with no_handles():
+            assert launcher.collect(0.1) == []
+        assert len(drain(launcher, 5)) == 5
+        launcher.submit([Job(id, {"x": id}) for id in range(5)])
+        with no_handles():
+            launcher.close()
+
+
 def test_without_file_handles_nothing_is_taken_over(tmp_path: Path) -> None:
     script = (
         "import os, time\nfrom dsice.launchers import Job, Local\n"

@@ -4,7 +4,7 @@
 # make coverage      the tests once more, watched, the kernels as plain Python: 90 % of dsice/ or more
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make bench  the measurements       make clean  remove what the others left, but for .venv
-# make test-faults    coordinators killed, journals cut, trials that misbehave, at length: 8 minutes on 2 free cores, a table at the end
+# make test-faults    coordinators killed, journals cut, trials that misbehave, at length: about 30 minutes on 2 free cores, a table at the end
 # make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
@@ -48,10 +48,10 @@ coverage: $(VENV)/.dev-installed
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# the fault bench in full (its short form is part of `test`): real processes, real kills, 8 minutes on 2 free cores;
+# the fault bench in full (its short form is part of `test`): real processes, real kills, about 30 minutes on 2 free cores;
 # DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 3
 test-faults: $(VENV)/.dev-installed
-	@echo "the fault bench takes 8 minutes on 2 free cores; its figures come in a table at the end"
+	@echo "the fault bench takes about 30 minutes on 2 free cores; its figures come in a table at the end"
 	DSICE_FAULTS=full $(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal --timeout 1800 --durations 10
 
 check: $(VENV)/.dev-installed

@@ -244,7 +244,8 @@ class Loop:
 
         Returns how many steps and results came.
         """
-        events = ends_first(self.launcher.collect(self._wait(seconds)))
+        left = self._wait(seconds)
+        events = ends_first(self.launcher.collect(left) if self.running else ())
         steps: list[Step] = []
         for event in events:
             if isinstance(event, Step):

@@ -212,15 +212,16 @@ def test_nothing_is_removed_behind_a_link(make: Make, here: Path, note: Note) ->
 
 
 def test_a_link_inside_a_trial_that_starts_again_is_not_followed(here: Path) -> None:
+    program = "test {x} = 0 || sleep 1; echo {x}"
     (here / "precious").mkdir()
     (here / "precious" / "photo").write_text("dear")
     with pytest.raises(KeyboardInterrupt):
-        study("first.jsonl", Local("sleep 0.2; echo {x}", slots=3, directory="t"), 6, stop=1)
+        study("first.jsonl", Local(program, slots=3, directory="t"), 6, stop=1)
     with Tuner.read("first.jsonl") as tuner:
         id = tuner.pending[0].id
     (here / "t" / str(id)).mkdir(exist_ok=True)
     (here / "t" / str(id) / "data").symlink_to(here / "precious")
-    study("first.jsonl", Local("sleep 0.2; echo {x}", slots=3, directory="t"), 6)
+    study("first.jsonl", Local(program, slots=3, directory="t"), 6)
     assert not (here / "t" / str(id) / "data").exists()
     assert (here / "precious" / "photo").read_text() == "dear"
 

@@ -40,11 +40,12 @@ test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minu
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
 
 # how much of dsice/ the tests reach, child processes included: `test-no-jit` and `test` once more, the first because
-# compiled kernels are not seen; what is omitted, and why, stands in pyproject.toml
+# compiled kernels are not seen; what is omitted, and why, stands in pyproject.toml. The fault bench and what replays or
+# measures is left out: it reaches little that the others do not, and takes long
 coverage: $(VENV)/.dev-installed
 	rm -f .coverage .coverage.*
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n $(JOBS) tests/spline
-	$(BIN)/coverage run -m pytest -n $(TESTERS) --dist worksteal -m "$(SHORT)" --ignore tests/spline
+	$(BIN)/coverage run -m pytest -n $(TESTERS) --dist worksteal -m "$(SHORT)" $(patsubst %,--ignore tests/%,spline faults golden house benchmarks)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -2,11 +2,13 @@
 
 Its arguments are FOLDER, FAULT, TRIALS and SECONDS. Once a tenth of the trials is told, FAULT holds
 for so long: ``disk`` (the file system of the trials is full), ``disks`` (that of the journal, too),
-``processes`` or ``files``.
+``quota`` and ``quotas`` (the user's share of it is used up: see ``quota.c``), ``processes`` or
+``files``.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import threading
@@ -54,6 +56,10 @@ def begin(fault: str, trials: Path) -> Callable[[], None]:
     """Let the fault begin; what ends it."""
     if fault.startswith("disk"):
         return fill(trials)
+    if fault.startswith("quota"):
+        mark = Path(os.environ["QUOTA_USED_UP"])
+        mark.touch()
+        return mark.unlink
     if fault == "processes":
         return limit(resource.RLIMIT_NPROC, 0, everywhere=True)
     return limit(resource.RLIMIT_NOFILE, 3, everywhere=False)
@@ -62,7 +68,7 @@ def begin(fault: str, trials: Path) -> Callable[[], None]:
 def main(folder: Path, fault: str, trials: int, seconds: float) -> None:
     """Run so many trials, with a fault of so many seconds."""
     home = folder / "trials"
-    journal = (home if fault == "disks" else folder) / "run.jsonl"
+    journal = (home if fault in ("disks", "quotas") else folder) / "run.jsonl"
     event = threading.Event()
 
     def suffer() -> None:

@@ -23,6 +23,8 @@ BAR = f"{TRIALS} trials, {SECONDS:g} s without"
 WITHOUT = {
     "disk": "room on the trials' disk",
     "disks": "room on the disk of trials and journal",
+    "quota": "quota for the trials",
+    "quotas": "quota for trials and journal",
     "processes": "new processes",
     "files": "file handles",
 }
@@ -38,6 +40,8 @@ def _command(folder: Path, fault: str) -> list[str]:
         command = [*user, f"--inh-caps={rights}", f"--ambient-caps={rights}", *command]
         if shutil.which("setpriv") is None:
             pytest.skip("root has no limit of processes, and setpriv is not there")
+    if fault.startswith("quota"):
+        return [*_quota(folder), *command]
     if not fault.startswith("disk"):
         return command
     size = scaled(8, 64)
@@ -48,8 +52,25 @@ def _command(folder: Path, fault: str) -> list[str]:
     except OSError:
         able = False
     if not able:
-        pytest.skip("no file system of one's own: unshare -rm and a tmpfs are needed")
+        pytest.skip("no file system of one's own: unshare -rm and a tmpfs are needed; see `quota`")
     return [*inside, *command]
+
+
+def _quota(folder: Path) -> list[str]:
+    """What runs a command with a quota for the trials' files, which its children inherit."""
+    library = folder / "quota.so"
+    source = ROOT / "tests" / "faults" / "quota.c"
+    try:
+        build = ["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
+        subprocess.run(build, check=True, capture_output=True)
+    except OSError:
+        pytest.skip("no C compiler, for the quota")
+    variables = {
+        "LD_PRELOAD": library,
+        "QUOTA_FOLDER": f"{folder / 'trials'}/",
+        "QUOTA_USED_UP": folder / "used-up",
+    }
+    return ["env", *(f"{name}={value}" for name, value in variables.items())]
 
 
 @linux_only

@@ -1,7 +1,7 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
 # make test-long     the tests that take long, of the reproductions, and on a real Slurm, about 5 minutes
-# make coverage      the tests once more, watched, the kernels as plain Python: 90 % of dsice/ or more
+# make coverage      make test and make test-no-jit, watched: they reach 90 % of dsice/ or more
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make test-faults    coordinators killed, journals cut, trials that misbehave, at length: about 30 minutes on 2 free cores, a table at the end
@@ -19,6 +19,8 @@ TESTERS ?= 3  # on 2 cores: many tests wait
 SHORT := not long and not literature
 VENV := .venv
 BIN := $(VENV)/bin
+WATCHED :=  # not empty: coverage notes what is reached
+PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
 .PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
 help:
@@ -28,7 +30,7 @@ demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
 
 test: $(VENV)/.dev-installed
-	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "$(SHORT)"
+	$(PYTEST) -n $(TESTERS) --dist worksteal -m "$(SHORT)"
 
 test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 5 minutes
 	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not ($(SHORT))"
@@ -37,15 +39,14 @@ test-engines: $(VENV)/.engines-installed  # one process: several rays at a time 
 	DSICE_NEEDS_ENGINES=1 $(BIN)/python -m pytest tests/launchers/test_contract.py tests/launchers/futures/test_futures.py tests/examples/test_examples.py
 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(JOBS) tests/spline
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -n $(JOBS) tests/spline
 
-# how much of dsice/ the tests reach, child processes included: `test-no-jit` and `test` once more, the first because
-# compiled kernels are not seen; what is omitted, and why, stands in pyproject.toml. The fault bench and what replays or
-# measures is left out: it reaches little that the others do not, and takes long
+# how much of dsice/ the tests reach, child processes included; compiled kernels are not seen, so their tests run without
+# the compiler, too; what is omitted, and why, stands in pyproject.toml
 coverage: $(VENV)/.dev-installed
 	rm -f .coverage .coverage.*
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n $(JOBS) tests/spline
-	$(BIN)/coverage run -m pytest -n $(TESTERS) --dist worksteal -m "$(SHORT)" $(patsubst %,--ignore tests/%,spline faults golden house benchmarks)
+	$(MAKE) test-no-jit WATCHED=yes
+	$(MAKE) test WATCHED=yes
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -376,6 +376,8 @@ class Recorder:
                     raise JournalError(what + self._unwritten.save(self.journal))
             except JournalError as error:
                 warnings.warn(str(error), DsiceWarning, stacklevel=3)
+                with suppress(JournalError):  # no half of what was given up stays in the file
+                    self.settle()
             self.journal.close()
 
 

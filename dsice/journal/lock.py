@@ -269,7 +269,7 @@ class JournalLock:
                 self.lock_path.unlink()
 
 
-_NOTHING_LOST = "nothing of this call was recorded and nothing before it is lost; call again"
+_NOTHING_LOST = "nothing that was written before is lost. Put that right, then go on"
 
 
 # ------------------------------------------------------------------ the lock file
@@ -287,7 +287,8 @@ def _locked(path: Path) -> tuple[int, bool] | None:
             fd, made = _opened(lock_path)
         except OSError as error:
             raise JournalError(
-                f"journal {path}: cannot open its lock file {lock_path.name} ({error.strerror})"
+                f"journal {path}: cannot open its lock file {lock_path.name} ({error.strerror}). "
+                "It must be a file that you can write to; while no coordinator runs, remove it"
             ) from error
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

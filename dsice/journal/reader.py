@@ -65,7 +65,8 @@ class JournalReader:
             data = read_file(self.path)
         except OSError as error:
             raise JournalError(
-                f"journal {self.path}: cannot be read ({error.strerror or error})"
+                f"journal {self.path}: cannot be read ({error.strerror or error}). Put that "
+                "right, or give the path of another file"
             ) from error
         check_beginning(self.path, data[: len(BEGINNING)])
         self.records: list[Record] = []

@@ -10,10 +10,7 @@ from pathlib import Path
 
 from dsice.errors import JournalError, LockedError
 
-_STILL_IN_MEMORY = (
-    "what was told up to now is still in this tuner (history.frame()): put the file back, or save "
-    "the frame and start anew"
-)
+_STILL_IN_MEMORY = "nothing was written to it, and all that was told is still in this tuner"
 
 
 def forked(path: Path, pid: int | None) -> JournalError:
@@ -27,22 +24,24 @@ def forked(path: Path, pid: int | None) -> JournalError:
 def removed(path: Path, error: OSError) -> JournalError:
     """It is not at its name any more."""
     return JournalError(
-        f"journal {path} was removed or cannot be reached ({error.strerror}); {_STILL_IN_MEMORY}"
+        f"journal {path} was removed or cannot be reached ({error.strerror}); {_STILL_IN_MEMORY}. "
+        "If it was moved, move it back"
     )
 
 
 def replaced(path: Path) -> JournalError:
     """Another file is at its name."""
     return JournalError(
-        f"journal {path} was replaced by another file while it was in use; {_STILL_IN_MEMORY}"
+        f"journal {path} was replaced by another file while it was in use; {_STILL_IN_MEMORY}. "
+        "If you still have the earlier file, move it back"
     )
 
 
 def cut(path: Path, size: int, before: int) -> JournalError:
     """It is shorter than what was written to it."""
     return JournalError(
-        f"journal {path} is damaged: it was cut from {before} to {size} bytes while it was in use, "
-        f"and nothing was written to it; {_STILL_IN_MEMORY}"
+        f"journal {path} is damaged: it was cut from {before} to {size} bytes while it was in use; "
+        f"{_STILL_IN_MEMORY}"
     )
 
 
@@ -50,7 +49,7 @@ def changed(path: Path) -> JournalError:
     """It has other content than what was written to it."""
     return JournalError(
         f"journal {path} is damaged: it was changed while it was in use and has no longer what "
-        f"this coordinator wrote, and nothing was written to it; {_STILL_IN_MEMORY}"
+        f"this coordinator wrote; {_STILL_IN_MEMORY}"
     )
 
 
@@ -66,8 +65,8 @@ def grown(path: Path, size: int, before: int) -> LockedError:
 def unwritable(path: Path, error: OSError) -> JournalError:
     """The file system does not take what is written."""
     return JournalError(
-        f"journal {path}: cannot write ({error.strerror}); nothing of this call was recorded and "
-        "nothing before it is lost. Make it writable again (free some space), then call again"
+        f"journal {path}: cannot write ({error.strerror}); nothing that was written before is "
+        "lost. Make it writable again (free some space), then go on"
     )
 
 

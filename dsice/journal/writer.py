@@ -132,7 +132,8 @@ class Journal:
             self.close()
             if isinstance(error, OSError) and not isinstance(error, JournalError):
                 raise JournalError(
-                    f"journal {self.path}: cannot be opened for writing ({error.strerror})"
+                    f"journal {self.path}: cannot be opened for writing ({error.strerror}). "
+                    "Put that right, or give the path of another file"
                 ) from error
             raise
 
@@ -370,7 +371,8 @@ def _prepare(path: Path, *, create: bool) -> None:
         raise
     except OSError as error:
         raise JournalError(
-            f"journal {path}: cannot be opened ({error.strerror or error})"
+            f"journal {path}: cannot be opened ({error.strerror or error}). Put that right, or "
+            "give the path of another file"
         ) from error
 
 

@@ -79,11 +79,26 @@ def check_home(home: Path, study: Study | None) -> dict[str, Any]:
         It is another study.
     """
     with strictly():
-        found = read_json(home / STUDY) or {}
+        found = read_json(home / STUDY) or _said_by_trials(home)
     known = (found.get("identity"), found.get("journal"))
     if "identity" in found and (study is None or known != (study.identity, study.journal)):
         other_study.check_same(home, found, study)
     return found
+
+
+def _said_by_trials(home: Path) -> dict[str, Any]:
+    """The study that a trial names where `STUDY` was removed; empty where none names any.
+
+    Links and trials that were put aside may be another study's.
+    """
+    with suppress(FileNotFoundError):
+        for directory in sorted(home.iterdir()):
+            if ".aside-" in directory.name or directory.is_symlink():
+                continue
+            claim = read_json(directory / "job.json") or {}
+            if "study" in claim:
+                return {"identity": claim["study"], "journal": claim.get("journal")}
+    return {}
 
 
 def note_study(home: Path, study: Study | None) -> None:
@@ -125,7 +140,7 @@ def lock_directory(directory: Path) -> int | None:
     try:
         handle = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     except NotRegularError as error:
-        raise LaunchError(f"directory {directory} cannot be used: {error}") from None
+        raise unusable(directory, error) from None
     _directories.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -202,9 +217,19 @@ def refuse(directory: Path | None, error: OSError) -> NoReturn:
     """Raise the error again if the directory may be usable later, else LaunchError."""
     if error.errno not in _HOPELESS:
         raise error
-    raise LaunchError(
-        f"directory {directory} cannot be used: {error}; give one that can be written to"
-    ) from None
+    raise unusable(directory, error) from None
+
+
+def unusable(directory: Path | None, error: OSError) -> LaunchError:
+    """The error for a directory in which no trials can be kept, with what helps."""
+    file = error.filename2 or error.filename
+    why = f"{error.strerror or error}" + (f": {file}" if file else "")
+    if error.errno == errno.EEXIST:
+        why = f"{file} is there and is no directory"
+    return LaunchError(
+        f"directory {directory} cannot be used ({why}). Put that right - it must be a directory in "
+        "which you can write, and the machines of its trials too - or give the launcher another"
+    )
 
 
 class Home:

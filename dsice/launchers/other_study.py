@@ -27,6 +27,10 @@ ADVICE = (
     "Give this study's launcher a directory= of its own, or, if you no longer need what is there, "
     "move that directory away"
 )
+_UNKNOWN = (
+    "and the journal does not know it: an earlier run of the trial that ended, a trial of another "
+    "study, or a link"
+)
 _warned: set[Path] = set()
 
 
@@ -140,7 +144,7 @@ def wait_for_record(path: Path) -> None:
 
 
 # ------------------------------------------------------------------ the directory of one trial
-def put_aside(directory: Path, why: str = "of a trial that this study does not know") -> Path:
+def put_aside(directory: Path, why: str = _UNKNOWN) -> Path:
     """Rename a directory, or a link in its place, and warn once for all in the same home."""
     for number in count(1):
         aside = directory.with_name(f"{directory.name}.aside-{number}")
@@ -150,8 +154,9 @@ def put_aside(directory: Path, why: str = "of a trial that this study does not k
     if directory.parent not in _warned:
         _warned.add(directory.parent)
         warnings.warn(
-            f"{directory} was there already, {why}, so it was put aside as {aside.name}, with all "
-            "that is in it; others like it are put aside without a word",
+            f"{directory} was there already, {why}. It was put aside as {aside.name}, with all "
+            "that is in it; look at it, and remove it when you need it no more. Others like it are "
+            "put aside without another warning",
             DsiceWarning,
             stacklevel=2,
         )

@@ -186,8 +186,8 @@ class Postponed:
     def _give_up(self, seconds: float) -> None:
         raise LaunchError(
             f"nothing could be started for {seconds:.0f} s (start_timeout={self._timeout:g}), and "
-            f"nothing runs: {self._reason}\nNothing was told of what was not run: when the machine "
-            "is well again, the same script goes on"
+            f"nothing runs: {self._reason}\nPut that right and start the same script again: "
+            "nothing was told of what was not run"
         )
 
     def sleep(self, seconds: float, running: int) -> float:

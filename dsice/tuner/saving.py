@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -49,12 +50,16 @@ def save(
         except OSError:
             continue
         return folder / name, _where(journal.path, folder / name, count, whole=bool(whole))
-    held = "The result" if count == 1 else f"The {count} results"
     if whole:
-        held = "The whole journal as it was" + (f" and {held.lower()} in hand" if count else "")
-        return None, f"{held} could be saved nowhere else; the memory of this process has all of it"
+        also = f" and {_results(count)} in hand" if count else ""
+        return None, (
+            f"The whole journal as it was{also} could be saved nowhere else; the memory of this "
+            "process has all of it. Make room, then call again, and it is saved"
+        )
+    stay = "stays" if count == 1 else "stay"
     return None, (
-        f"{held} in hand could be saved nowhere else and stay in the memory of this process"
+        f"{_results(count).capitalize()} in hand could be saved nowhere else and {stay} in the "
+        "memory of this process. Make room, and the next call writes what is in hand"
     )
 
 
@@ -66,19 +71,24 @@ def _elsewhere() -> Iterator[Path]:
 
 
 def _where(journal: Path, file: Path, count: int, *, whole: bool) -> str:
-    results = "the result" if count == 1 else f"the {count} results"
     if whole:
-        also = f", with {results} in hand," if count else ""
+        also = f", with {_results(count)} in hand," if count else ""
         return (
             f"The whole journal as it was{also} is saved in {file}. To go on with it, end this "
             f"process, move that file to {journal} (keep what is there now under another name), "
             "then start the same script again"
         )
+    stay, them = ("stays", "it") if count == 1 else ("stay", "them")
+    command = f"dsice tell {shlex.quote(str(journal))} --from {shlex.quote(str(file))}"
     return (
-        f"T{results[1:]} in hand stay in this tuner and are written as soon as the "
-        f"journal can be; until then {file} has them too, and after the end of this "
-        f"process `dsice tell {journal} --from {file}` takes them"
+        f"{_results(count).capitalize()} in hand {stay} in this tuner, which writes {them} as soon "
+        f"as the journal can be written: do not give {them} again. Until then {file} has {them} "
+        f"too, and after the end of this process `{command}` takes {them}"
     )
+
+
+def _results(count: int) -> str:
+    return "the result" if count == 1 else f"the {count} results"
 
 
 def _mode(journal: Path) -> int:

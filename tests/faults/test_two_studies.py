@@ -174,6 +174,20 @@ def test_a_journal_without_a_header_leaves_the_trials_alone(
     assert files(here / "dsice.trials") == before
 
 
+@pytest.mark.parametrize("how", ["removed", "emptied"])
+def test_the_trials_say_whose_a_directory_is_where_its_record_is_gone(how: str, here: Path) -> None:
+    study("first.jsonl", Local(COMMAND, slots=2, directory="t"))
+    record = here / "t" / "study.json"
+    record.unlink()
+    if how == "emptied":
+        record.touch()
+    before = files(here / "t")
+    with pytest.raises(LaunchError, match=r"another study: .*first\.jsonl.* not .*second\.jsonl"):
+        study("second.jsonl", Local(COMMAND, slots=2, directory="t"))
+    assert files(here / "t") == before
+    assert len(study("first.jsonl", Local(COMMAND, slots=2, directory="t"), 4)) == 4
+
+
 def test_a_moved_journal_goes_on_and_an_earlier_state_of_it_loses_no_ended_trial(
     make: Make, here: Path, note: Note
 ) -> None:

@@ -77,7 +77,7 @@ def test_results_in_hand_are_kept_saved_elsewhere_and_written_when_it_works_agai
             match=rf"cannot write \({os.strerror(code)}\).*{tmp_path}/tmp/.*`dsice tell .*--from",
         ):
             tuner.tell(id, 10.0 + id, seconds=2.0)
-    with pytest.raises(JournalError, match="2 results in hand"):
+    with pytest.raises(JournalError, match=r"The 2 results in hand stay .*do not give them again"):
         tuner.ask()
     assert (
         path.read_bytes() == before
@@ -142,7 +142,7 @@ def test_what_could_not_be_written_up_to_the_end_is_told_from_the_file(
     disk.error = errno.ENOSPC
     with pytest.raises(JournalError):
         tuner.tell(1, [1.0, 2.0], metrics={"m": 3.0}, seconds=4.0, tags={"a": 1})
-    with pytest.warns(DsiceWarning, match="in hand stay in this tuner"):
+    with pytest.warns(DsiceWarning, match="The result in hand stays in this tuner"):
         tuner.close()
     disk.error = 0
     (file,) = (tmp_path / "tmp").iterdir()
@@ -198,7 +198,7 @@ def test_without_any_room_results_stay_in_memory(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("dsice.tuner.saving.replace_file", full)
-    with pytest.raises(JournalError, match="could be saved nowhere else and stay in the memory"):
+    with pytest.raises(JournalError, match=r"nowhere else and stays in the memory .*Make room"):
         tuner.tell(0, 0.5)
     disk.error = 0
     tuner.flush()

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
@@ -24,6 +23,7 @@ from dsice.launchers.home import (
     note_study,
     take_home,
     unlock_directory,
+    unusable,
 )
 from dsice.launchers.outcome import CurveReader
 from dsice.launchers.program import Helper, Program
@@ -82,10 +82,7 @@ class BatchDirectory:
         try:
             self._take(study)
         except OSError as error:
-            raise LaunchError(
-                f"directory {self.path} cannot be used: {error}; "
-                "give one that this machine and the jobs' machines can write to"
-            ) from None
+            raise unusable(self.path, error) from None
         fresh, self.is_open, self._of = not self.is_open, True, study
         return fresh
 

@@ -43,8 +43,7 @@ def run_loop(
     try:
         directories = prepare(tuner, launcher, options) if options.preparations else None
         loop = Loop(tuner, launcher, options, directories)
-        with Progress(tuner, total) if progress else nullcontext() as display:
-            loop.attach()
+        with Progress(tuner, total) if progress else nullcontext() as display, loop:
             while loop.fill():
                 loop.collect()
                 if display is not None:
@@ -91,21 +90,20 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
         directories = prepare(tuner, launcher, options, until)
         if directories is None:
             return True
-    loop = Loop(tuner, launcher, options, directories)
-    loop.attach()
-    latest = time.monotonic() + CATCH_UP
-    while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
-        pass
-    while more := loop.fill():
-        left = until - time.monotonic()
-        if left <= 0:
-            break
-        loop.collect(min(WAIT, left))
+    with Loop(tuner, launcher, options, directories) as loop:
+        latest = time.monotonic() + CATCH_UP
+        while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
+            pass
+        while more := loop.fill():
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            loop.collect(min(WAIT, left))
     return more
 
 
 class Loop:
-    """One call of `run`.
+    """One call of `run`, as a block.
 
     Parameters
     ----------
@@ -146,6 +144,14 @@ class Loop:
         self.unrecorded_losses: Counter[int] = Counter()
         self.postponed: Postponed | None = None
 
+    def __enter__(self) -> Loop:
+        self.attach()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # for the next call with this tuner, as for the next process
+        self.tuner.give_back([*self.running, *(self.postponed or ())])
+
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
         jobs = {t.id: job_of(self.tuner, t, self.prepared) for t in self.tuner.orphans}
@@ -182,8 +188,6 @@ class Loop:
         try:
             self._retry_journal()
             return self._ask_and_start(free) or self._confirm()
-        except LockedError:
-            raise
         except JournalError as error:
             if not self.running and not self._may_pass(error):
                 raise
@@ -212,6 +216,8 @@ class Loop:
             self.journal_error = None
 
     def _cannot_write(self, error: JournalError) -> None:
+        if isinstance(error, LockedError):
+            raise error
         if self.journal_error is None:
             self.unwritable_since = time.monotonic()
             text = "What runs goes on; nothing new is started until the journal can be written"
@@ -273,8 +279,6 @@ class Loop:
         try:
             for id in self.tuner.runs.steps(reported, self.tuner.stopper):
                 self.launcher.cancel(id)
-        except LockedError:
-            raise
         except JournalError as error:
             self._cannot_write(error)
 
@@ -319,8 +323,6 @@ class Loop:
             if result.state == "lost" and self._restart(job, result):
                 return
             trial = self._tell(result)
-        except LockedError:
-            raise
         except JournalError as error:  # the tuner keeps the result until it can be written
             self._cannot_write(error)
             return
@@ -336,8 +338,6 @@ class Loop:
             return False
         try:
             self.tuner.runs.lose(job.id, result.error or "")
-        except LockedError:
-            raise
         except JournalError as error:
             self.unrecorded_losses[job.id] += 1
             self._cannot_write(error)

@@ -12,7 +12,7 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dsice.errors import DsiceWarning, JournalError, LaunchError
@@ -55,6 +55,10 @@ class Postponed:
         self._warned = -math.inf
         self._faults: list[tuple[float, float]] = []  # Unix times
         self._vain: Counter[int] = Counter()
+
+    def __iter__(self) -> Iterator[int]:
+        """Ids of the jobs that wait."""
+        return iter(self._jobs)
 
     @property
     def active(self) -> bool:

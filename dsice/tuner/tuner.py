@@ -358,7 +358,7 @@ class Tuner(OpenStudy):
 
     @property
     def orphans(self) -> list[Trial]:
-        """Pending trials of an earlier coordinator that the next asks hand out again."""
+        """Pending trials that an earlier run left; the next asks hand them out again."""
         with self._mutex:
             return [self.history[id] for id in self._handout.ids(self._recorder)]
 
@@ -366,6 +366,11 @@ class Tuner(OpenStudy):
         """Take over an orphan whose run is followed again; the next asks do not hand it out."""
         with self._mutex:
             self._handout.remove([id])
+
+    def give_back(self, ids: Iterable[int]) -> None:
+        """Let the next asks hand out trials again, unless they were told."""
+        with self._mutex:
+            self._handout.add(ids)
 
     @property
     def finished(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import pandas as pd
 import pytest
@@ -175,6 +176,26 @@ def test_leaving_by_an_exception_closes_the_launcher_and_keeps_what_was_told() -
     with pytest.raises(KeyboardInterrupt):
         run(mine, launcher, callbacks=[interrupt], progress=False)
     assert launcher.closed and sum(t.state == "done" for t in mine.history) == 5
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "refused", "unstarted"])
+def test_a_run_that_was_left_is_gone_on_with_by_the_same_tuner(reason: str) -> None:
+    def answer(job: Job) -> Result:
+        if reason == "interrupted":
+            raise KeyboardInterrupt
+        return Result(job.id, "unstarted", error="no room")
+
+    class Refuses(InMemory):
+        def submit(self, jobs: Sequence[Job]) -> None:
+            raise LaunchError("another study's directory")
+
+    t, left = tuner(), Refuses(done) if reason == "refused" else InMemory(answer)
+    with pytest.raises((KeyboardInterrupt, LaunchError)), catch_warnings():
+        simplefilter("ignore")
+        run(t, left, start_timeout=0.0, progress=False)
+    again = InMemory(done)
+    run(t, again, progress=False)
+    assert sorted(again.submitted) == list(range(12)) and not t.pending
 
 
 def test_budgets_stop_the_asking_and_running_trials_are_awaited() -> None:

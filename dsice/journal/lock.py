@@ -125,15 +125,15 @@ class JournalLock:
             del _mine[self.path]
 
     def _refusal(self, wait: float) -> str:
-        waited = f" after waiting {wait:g} s" if wait else ""
+        waited = f", still after waiting {wait:g} s" if wait else ""
         if self.path in _mine:
             return (
                 f"journal {self.path} is open in this process already{waited}; "
                 "close() the other Tuner or Journal first"
             )
         return (
-            f"journal {self.path} is being written by another coordinator{waited} "
-            f"({owner(self.path)}); let it end, or stop it"
+            f"journal {self.path} is being written by another coordinator "
+            f"({owner(self.path)}){waited}; let it end, or stop it"
         )
 
     def mark(self, journal: int) -> None:

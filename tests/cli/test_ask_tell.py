@@ -199,10 +199,9 @@ def test_waiting_has_an_end_and_says_who_holds_it(
     try:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
         assert main(["tell", journal, "0", "1", "--metric", "memory=1", "--wait", "0.2"]) == 2
-        assert (
-            f"after waiting 0.2 s (host {os.uname().nodename}, process {holder.pid}, since "
-            in capsys.readouterr().err
-        )
+        said = capsys.readouterr().err
+        assert f"(host {os.uname().nodename}, process {holder.pid}, since " in said
+        assert "), still after waiting 0.2 s; let it end" in said
     finally:
         holder.kill()
         holder.communicate()

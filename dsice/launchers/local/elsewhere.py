@@ -171,10 +171,10 @@ def find(directory: Path) -> Whereabouts | None:
         return None
     if not who.signs:
         raise LaunchError(
-            f"the trial in {directory} was started {who}, by dsice 0.1.0, and has left no result; "
-            "whether it runs there still cannot be seen from here. Look there, and end it if it "
-            "does; then give the launcher restart_elsewhere=True (in the section [launcher] of a "
-            "study file: restart_elsewhere = true), which starts such trials again"
+            f"the trial in {directory} was started by dsice 0.1.0 and has left no result. It may "
+            f"still run {who}, which cannot be seen from here. Look there, and end it if it does; "
+            "then give the launcher restart_elsewhere=True (in the section [launcher] of a study "
+            "file: restart_elsewhere = true), which starts such trials again"
         )
     return who
 

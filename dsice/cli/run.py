@@ -152,7 +152,8 @@ def _continued(tuner: Tuner) -> str:
     if tuner.max_trials:
         text += f" of {tuner.max_trials}"
     if orphans:
-        text += f"; {orphans} that were running are taken over or started again"
+        were = "was running is" if orphans == 1 else "were running are"
+        text += f"; {orphans} that {were} taken over or started again"
     return text
 
 

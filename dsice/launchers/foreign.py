@@ -44,8 +44,9 @@ def check(directory: Path, owners: Set[int], writable: bool) -> None:
         raise LaunchError(
             f"directory {directory} can be written to by other users (its mode is "
             f"{mode:04o}), who could exchange what trials run there. "
-            f"If they did not: chmod -R go-w {shlex.quote(str(directory))}; "
-            "or give the launcher another directory"
+            "If you trust what is in it, take that right from them "
+            f"(chmod -R go-w {shlex.quote(str(directory))}); else give the launcher another "
+            "directory"
         )
 
 

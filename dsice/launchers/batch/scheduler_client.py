@@ -167,8 +167,9 @@ class Client:
                 raise Unreadable(answer)
             raise LaunchError(
                 f"the answer of {self._scheduler.name} cannot be read: {unknown[0]!r} does not "
-                f"match {self._scheduler.line!r}, {self._unreadable} times in a row; jobs that run "
-                f"go on\n{answer}"
+                f"match {self._scheduler.line!r}, {self._unreadable} times in a row. Jobs that run "
+                "go on: start the same script again when the scheduler is well; if it always "
+                f"answers so, give scheduler= a table with another line\n{answer}"
             )
         self._unreadable = 0
         self._pass_over(unknown)

@@ -320,6 +320,8 @@ def encode_mapping(who: str, what: str, mapping: object) -> dict[str, Any]:
     try:
         copy: dict[str, Any] = json.loads(json.dumps(dict(mapping), allow_nan=False))
     except Exception as error:  # also what an object of somebody's own raises
+        if type(mapping) is dict and not isinstance(error, (TypeError, ValueError, RecursionError)):
+            raise  # a signal handler did it
         hint = "use strings, finite numbers, lists and dicts"
         raise TellError(
             f"{who}: {what}={shown(mapping)} cannot be written as JSON ({error}); {hint}"

@@ -42,6 +42,23 @@ def test_a_strategy_that_breaks_its_contract_asks_nothing(
     assert len(tuner.history) == 0
 
 
+def test_an_exception_of_a_signal_handler_is_not_taken_for_a_fault_of_the_strategy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Preempted(Exception):
+        pass
+
+    def interrupted(*_: object, **__: object) -> str:
+        raise Preempted
+
+    tuner = Tuner(small(), Random())
+    with monkeypatch.context() as patch:
+        patch.setattr("dsice.journal.format.json.dumps", interrupted)
+        with pytest.raises(Preempted):
+            tuner.ask(2)
+    assert len(tuner.history) == 0 and len(tuner.ask(2)) == 2
+
+
 def test_stage_repeat_member_parent_and_overrides_are_carried() -> None:
     proposals = (
         Proposal((1, 0, 0), stage=1, repeat=2, member=3, parent=0, overrides={"b": 0.123}),

@@ -64,8 +64,9 @@ def repair(path: PathLike) -> Repair:
         raise no_study(file)
     if not reader.bad:
         return Repair(kept=len(reader.records))
-    lock = JournalLock(file, lock=True, wait=0.0)
+    lock = JournalLock(file, lock=True)
     try:
+        lock.take(0.0)
         read(file)  # again, now that nobody else writes
         data = read_file(file)
         lines = data.split(b"\n")

@@ -72,10 +72,11 @@ class Journal:
         self._appending: _Appending | None = None
         self._claimed = False
         self._reader: JournalReader | None = None
-        self._lock = JournalLock(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
         self._opened: FileIO | None = None
+        self._lock = JournalLock(self.path, lock=lock)
         with self._closed_on_failure(undo=True):
+            self._lock.take(wait)
             begun = self._has_begun()
             self._lock.write_owner(begun=begun)
             self._fd = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -319,7 +320,7 @@ class Journal:
                 return bool(json.loads(os.read(record, 4096))["nonce"] == lock.nonce)
             finally:
                 os.close(record)
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return False
 
     def _check_size(self, fd: int) -> None:

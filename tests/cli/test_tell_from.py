@@ -216,7 +216,7 @@ def test_without_a_standard_input_the_message_says_so(
 def test_thousands_of_steps_take_one_write(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    syncs = []
+    syncs: list[int] = []
     monkeypatch.setattr(os, "fsync", syncs.append)
     steps = [{"kind": "step", "id": 0, "step": n, "value": 1.0 / (n + 1)} for n in range(5000)]
     late = {"kind": "step", "id": 0, "step": 6000, "value": 1.0}

@@ -13,7 +13,7 @@ from dsice.journal.emptied import no_study, was_emptied
 from dsice.journal.files import keep_copy, read_file, replace_file
 from dsice.journal.format import Kind, encode, lost_line, repaired_ask_line
 from dsice.journal.lock import JournalLock
-from dsice.journal.reader import parse, read
+from dsice.journal.reader import parse, read, resolved
 from dsice.journal.sequence import LineSequence
 from dsice.typing import PathLike, Record
 
@@ -58,7 +58,7 @@ def repair(path: PathLike) -> Repair:
     JournalError
         The file cannot be read or written, or its header is damaged.
     """
-    file = Path(path).resolve()
+    file = resolved(path)
     reader = read(file)
     if reader.header is None and was_emptied(file):
         raise no_study(file)

@@ -19,7 +19,7 @@ from dsice.journal import refused
 from dsice.journal.files import keep_copy, open_regular, read_beginning, read_file, sync_directory
 from dsice.journal.format import BEGINNING, encode
 from dsice.journal.lock import JournalLock
-from dsice.journal.reader import JournalReader, check_beginning
+from dsice.journal.reader import JournalReader, check_beginning, resolved
 from dsice.typing import PathLike
 
 
@@ -62,7 +62,7 @@ class Journal:
         wait: float = 0.0,
         create: bool = True,
     ) -> None:
-        self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
+        self.path = resolved(path)  # one name, one lock, also through a symbolic link
         _prepare(self.path, create=create)
         self._size = 0
         self._stamp: tuple[int, int] | None = None

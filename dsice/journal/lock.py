@@ -176,10 +176,7 @@ class JournalLock:
                 temporary=self.path.with_name(f"{self.path.name}.owner-{self.nonce[:8]}"),
             )
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path}: its owner record {self.owner_path.name} cannot be written "
-                f"now ({error.strerror}); {_NOTHING_LOST}"
-            ) from error
+            raise self._failed("owner record", self.owner_path, "written", error) from error
 
     def require(self) -> None:
         """Raise unless this process still has the journal; make again what was removed of it.
@@ -214,10 +211,7 @@ class JournalLock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path}: its lock file {self.lock_path.name} cannot be looked at now "
-                f"({error.strerror}); {_NOTHING_LOST}"
-            ) from error
+            raise self._failed("lock file", self.lock_path, "read", error) from error
 
     def _lock_again(self) -> None:
         """Lock the file that is at its name now."""
@@ -242,10 +236,14 @@ class JournalLock:
         except (FileNotFoundError, NotRegularError, LookupError):
             return None
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path}: its owner record {self.owner_path.name} cannot be read now "
-                f"({error.strerror}); {_NOTHING_LOST}"
-            ) from error
+            raise self._failed("owner record", self.owner_path, "read", error) from error
+
+    def _failed(self, what: str, file: Path, done: str, error: OSError) -> JournalError:
+        return JournalError(
+            f"journal {self.path}: its {what} {file.name} cannot be {done} now "
+            f"({error.strerror}); nothing of this call was recorded and nothing before it is lost; "
+            "call again"
+        )
 
     def _taken_over(self) -> LockedError:
         return LockedError(
@@ -268,9 +266,6 @@ class JournalLock:
         if self.made and self.handle is not None:
             with suppress(OSError):
                 self.lock_path.unlink()
-
-
-_NOTHING_LOST = "nothing of this call was recorded and nothing before it is lost; call again"
 
 
 # ------------------------------------------------------------------ the lock file

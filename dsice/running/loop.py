@@ -234,7 +234,7 @@ class Loop:
 
     def _start(self, jobs: Sequence[Job]) -> None:
         self.running.update((job.id, job) for job in jobs)
-        gone = missing_directory(self.prepared) if jobs else ""
+        gone = missing_directory(self.prepared) if jobs and self.prepared else ""
         if gone:
             for job in jobs:
                 self._end(Result(job.id, "unstarted", error=gone))

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -51,25 +52,39 @@ def doctor(file: str, *, wait: float = WAIT) -> int:
     try:
         study = _step("study file", lambda: read_study(file), _describe)
         with contextlib.chdir(study.folder):
-            _step("journal", lambda: _writable(study.journal.parent), str)
-            directory = study.journal.with_name(study.journal.name + ".doctor")
-            launcher = _step(
-                "launcher",
-                lambda: study.launcher(directory),
-                lambda _: study.launcher_section.kind,
+            directory = _step(
+                "journal", lambda: _new_directory(study.journal), lambda new: str(new.parent)
             )
             try:
-                _follow(study, launcher, directory, wait)
-            except BaseException:
-                launcher.stop([0])
-                raise
+                _try_out(study, directory, wait)
             finally:
-                launcher.detach()
-            shutil.rmtree(directory, ignore_errors=True)
+                with contextlib.suppress(OSError):  # what a job left there says what went wrong
+                    directory.rmdir()
     except _StepFailed:
         return 1
     output.say("all is well: dsice run")
     return 0
+
+
+def _new_directory(journal: Path) -> Path:
+    """A directory beside the journal that nothing else has."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{journal.name}.doctor-", dir=journal.parent))
+
+
+def _try_out(study: Study, directory: Path, wait: float) -> None:
+    """Run one job; its directory is removed where all went well."""
+    launcher = _step(
+        "launcher", lambda: study.launcher(directory), lambda _: study.launcher_section.kind
+    )
+    try:
+        _follow(study, launcher, directory, wait)
+    except BaseException:
+        launcher.stop([0])
+        raise
+    finally:
+        launcher.detach()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _follow(study: Study, launcher: Launcher, directory: Path, wait: float) -> None:
@@ -142,15 +157,6 @@ def _queue(jobs: int | None) -> str | None:
 def _describe(study: Study) -> str:
     kind = "function" if study.is_function else "command"
     return f"{len(study.space.names)} parameters, {kind} {study.program!r}"
-
-
-def _writable(folder: Path) -> Path:
-    """The folder, made and tried."""
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f".dsice-doctor-{os.getpid()}"
-    probe.write_text("")
-    probe.unlink()
-    return folder
 
 
 def _read_host(job_directory: Path) -> str:

@@ -62,7 +62,8 @@ def _draw(
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=title or None, title_justify="left", box=SIMPLE)
+    heading = Text(title, style="table.title") if title else None  # no markup either
+    grid = Table(title=heading, title_justify="left", box=SIMPLE)
     for name, numbers in zip(header, right, strict=True):
         grid.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
     for line in texts:

@@ -8,7 +8,9 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from dsice.checks import is_number
 from dsice.cli import output
 from dsice.errors import JournalError
 from dsice.journal import JournalReader
@@ -138,8 +140,8 @@ def _age(study: Study) -> float:
 
     Each call of `advance` is a short one, so the time limit is that of all calls together.
     """
-    created = (JournalReader(study.journal).header or {}).get("created")
-    return max(0.0, time.time() - created) if isinstance(created, (int, float)) else 0.0
+    created: Any = (JournalReader(study.journal).header or {}).get("created")
+    return max(0.0, time.time() - created) if is_number(created) else 0.0
 
 
 def _continued(tuner: Tuner) -> str:

@@ -16,12 +16,16 @@ from dsice.errors import OptionError, SpaceError, TellError
 from dsice.journal.format import Kind, decode_float
 from dsice.trial import State, Trial, mean
 from dsice.tuner import Tuner, telling
+from dsice.tuner.curves import ReportedStep
 from dsice.tuner.telling import NO_REASON
 from dsice.typing import Point, Record
 
 _TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 _IDENTITY = (("stage", 0), ("repeat", 0), ("member", 0))
-_WRONG = (AttributeError, LookupError, TypeError, ValueError)  # TellError and JSONDecodeError too
+_WRONG = (  # TellError and JSONDecodeError are among them
+    *(AttributeError, LookupError, OverflowError),
+    *(RecursionError, TypeError, ValueError),
+)
 _SHOWN = 5
 
 
@@ -71,6 +75,7 @@ class ToldLines:
         self._tuner = tuner
         self._steps: dict[int, dict[int, int]] = {}  # the lines of each trial's steps that count
         self._curves: dict[int, dict[int, float]] = {}  # as they were before
+        self._waiting: list[ReportedStep] = []  # new steps, which are written at once
         self._added: dict[Point, list[Trial]] | None = None  # of which no line was about yet
 
     def take(self, file: str, lines: Iterable[str]) -> list[str]:
@@ -82,23 +87,26 @@ class ToldLines:
                 if line.strip():
                     records.append((number, self._noted(number, json.loads(line))))
             except _WRONG as problem:
-                problems.append((number, str(problem)))
+                problems.append((number, _said(problem)))
         for number, record in records:
             if record.get("kind") == Kind.HEADER:
                 self._require_this_study(file, record)
             try:
                 is_new = self._take(number, record)
             except _WRONG as problem:
-                problems.append((number, str(problem)))
+                problems.append((number, _said(problem)))
             else:
                 self.recorded += is_new is True
                 self.known += is_new is False
+        self._write_steps()
         return [f"line {number}: {problem}" for number, problem in sorted(problems)]
 
     def _noted(self, number: int, record: Any) -> Record:
         """A line as a record; of steps those count that no run that began anew has told again."""
         if not isinstance(record, dict):
             raise TypeError("no JSON object")
+        if not isinstance(record.get("kind", Kind.TELL), str):
+            raise TypeError("its kind is no text")
         if record.get("kind") == Kind.STEP:
             steps = self._steps.setdefault(record["id"], {})
             while steps and next(reversed(steps)) >= record["step"]:
@@ -116,11 +124,12 @@ class ToldLines:
 
     def _take(self, number: int, record: Record) -> bool | None:
         """Record a line; whether it was new, None for one that is no result."""
+        if record.get("kind") == Kind.STEP:
+            return self._step(number, record)
+        self._write_steps()
         match record.get("kind", Kind.TELL):
             case Kind.TELL:
                 return self._tell(record)
-            case Kind.STEP:
-                return self._step(number, record)
             case Kind.ADD:
                 return self._add(record["trial"])
         return None  # the rest of a whole journal
@@ -142,15 +151,21 @@ class ToldLines:
 
     def _step(self, number: int, record: Record) -> bool:
         step, value = record["step"], decode_float(record["value"])
-        trial = telling.known_trial(record["id"], self._tuner.history)
+        id = telling.known_id(record["id"], self._tuner.history)
         if self._steps[record["id"]].get(step) != number:
             return False
-        if trial.id not in self._curves:
-            self._curves[trial.id] = dict(trial.curve)
-        if step in (curve := self._curves[trial.id]) and _same((value,), (curve[step],)):
+        if id not in self._curves:
+            self._curves[id] = dict(self._tuner.history[id].curve)
+        if step in (curve := self._curves[id]) and _same((value,), (curve[step],)):
             return False
-        self._tuner.step(trial, step, value)
+        self._waiting.append(self._tuner.runs.checked(id, step, value))
         return True
+
+    def _write_steps(self) -> None:
+        """Record the steps that wait, all with one write: there may be thousands."""
+        if self._waiting:
+            self._tuner.runs.steps(self._waiting, self._tuner.stopper)
+            self._waiting = []
 
     def _add(self, record: Record) -> bool:
         """Add a trial that was measured elsewhere, unless the journal has that measurement.
@@ -206,7 +221,7 @@ def _difference(trial: Trial, told: Mapping[str, Any], metric: str) -> str:
     """The first field of a line that says something else than what is recorded; empty if none."""
     if "state" in told and told["state"] != trial.state:
         return "state"
-    if "error" in told and (told["error"] or NO_REASON) != trial.error:
+    if "error" in told and (str(told["error"]) or NO_REASON) != trial.error:
         return "error"
     who = f"trial {trial.id}"
     if "value" in told and not _same(telling.numbers(who, told["value"]), trial.values):
@@ -230,9 +245,17 @@ def _same(some: Iterable[float | None], others: Iterable[float | None]) -> bool:
     return plain(some) == plain(others)
 
 
+def _said(problem: Exception) -> str:
+    """What is wrong with a line, in words."""
+    return f"it has no {problem}" if type(problem) is KeyError else str(problem)
+
+
 def _lines(file: str) -> list[str]:
+    if file == "-" and sys.stdin is None:
+        raise OptionError("--from -: there is no standard input; give the name of a file")
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"--from {file}: cannot be read ({error})") from error
-    return text.split("\n")  # only there: a text may hold other ends of lines
+    # "\ufeff": some editors begin a file so. Only "\n": a text may hold other ends of lines.
+    return text.removeprefix("\ufeff").split("\n")

@@ -8,15 +8,13 @@ no header was written yet, as when the disk was full at the very beginning.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from dsice.errors import JournalError
-from dsice.journal.files import read_file
-from dsice.journal.lock import owner_path
+from dsice.journal.lock import owner_record
 from dsice.journal.reader import JournalReader
 
 _COPIES = ("unwritten", "before-extend", "damaged", "torn")
@@ -52,11 +50,10 @@ def was_emptied(path: Path) -> bool:
 
 def _study_was_here(path: Path, *, has_lock: bool) -> bool:
     try:
-        record = json.loads(read_file(owner_path(path)))
-        return not (isinstance(record, dict) and record.get("begun") is False)
+        return owner_record(path).get("begun") is not False
     except FileNotFoundError:
         return has_lock or any(_left(path))
-    except (OSError, ValueError):
+    except OSError:
         return True
 
 

@@ -90,10 +90,13 @@ def read_file(path: Path, most: int = -1) -> bytes:
     NotRegularError
         It is no regular file; the error says what it is.
     OSError
-        It cannot be read.
+        It cannot be read, or is larger than the memory.
     """
     with os.fdopen(open_regular(path), "rb") as file:
-        return file.read(most)
+        try:
+            return file.read(most)
+        except MemoryError:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path)) from None
 
 
 def replace_file(

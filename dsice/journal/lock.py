@@ -37,7 +37,7 @@ _LARGEST_RECORD = 65536
 
 
 class JournalLock:
-    """The right to write a journal, from its making until `release`.
+    """The right to write a journal, from `take` until `release`.
 
     Parameters
     ----------
@@ -45,8 +45,6 @@ class JournalLock:
         The journal, resolved.
     lock
         False: do without the file lock.
-    wait
-        Seconds to wait for another writer.
 
     Attributes
     ----------
@@ -60,46 +58,49 @@ class JournalLock:
         The process that has the journal; None after `release`.
     made
         Whether there was no lock file before.
-
-    Raises
-    ------
-    LockedError
-        Somebody else has it.
-    JournalError
-        The lock file cannot be made, or the file system refuses locks.
     """
 
-    def __init__(self, path: Path, *, lock: bool, wait: float) -> None:
+    def __init__(self, path: Path, *, lock: bool) -> None:
         self.path = path
         self.owner_path = owner_path(path)
         self.nonce = uuid.uuid4().hex
         self.made = False
         self._begun = True
+        self._with_file = lock
         self.lock_path = _lock_path(path)
         self.handle: int | None = None
         self._file: FileIO | None = None  # closes the handle, at once and once only
         self.pid: int | None = os.getpid()
-        try:
-            self._lock(wait, lock=lock)
-        except BaseException:
-            self.release()
-            raise
 
-    def _lock(self, wait: float, *, lock: bool) -> None:
+    def take(self, wait: float) -> None:
+        """Get the right to write; whatever it raises, `release` undoes what was done.
+
+        Parameters
+        ----------
+        wait
+            Seconds to wait for another writer.
+
+        Raises
+        ------
+        LockedError
+            Somebody else has it.
+        JournalError
+            The lock file cannot be made, or the file system refuses locks.
+        """
         deadline = time.monotonic() + wait
-        while not self._try_to_lock(lock):
+        while not self._try_to_lock():
             if time.monotonic() >= deadline:
                 raise LockedError(self._refusal(wait))
             time.sleep(0.02)
 
-    def _try_to_lock(self, lock: bool) -> bool:
+    def _try_to_lock(self) -> bool:
         other = _mine.get(self.path)
         if other is not None and other.pid != os.getpid():  # of the process that forked this one
             del _mine[self.path]
         # of two threads only one may come as far as opening the lock file
         if _mine.setdefault(self.path, self) is not self:
             return False
-        if lock:
+        if self._with_file:
             found = _locked(self.path)
             if found is not None:
                 self._take(*found)
@@ -175,10 +176,7 @@ class JournalLock:
                 temporary=self.path.with_name(f"{self.path.name}.owner-{self.nonce[:8]}"),
             )
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path}: its owner record {self.owner_path.name} cannot be written "
-                f"now ({error.strerror}); {_NOTHING_LOST}"
-            ) from error
+            raise self._failed("owner record", self.owner_path, "written", error) from error
 
     def require(self) -> None:
         """Raise unless this process still has the journal; make again what was removed of it.
@@ -213,10 +211,7 @@ class JournalLock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path}: its lock file {self.lock_path.name} cannot be looked at now "
-                f"({error.strerror}); {_NOTHING_LOST}"
-            ) from error
+            raise self._failed("lock file", self.lock_path, "read", error) from error
 
     def _lock_again(self) -> None:
         """Lock the file that is at its name now."""
@@ -237,14 +232,18 @@ class JournalLock:
     def _recorded(self) -> str | None:
         """The random word of the owner record; None where there is none, or it is damaged."""
         try:
-            return str(json.loads(read_file(self.owner_path, _LARGEST_RECORD))["nonce"])
-        except (FileNotFoundError, NotRegularError, ValueError, LookupError, TypeError):
+            return str(owner_record(self.path)["nonce"])
+        except (FileNotFoundError, NotRegularError, LookupError):
             return None
         except OSError as error:
-            raise JournalError(
-                f"journal {self.path}: its owner record {self.owner_path.name} cannot be read now "
-                f"({error.strerror}); {_NOTHING_LOST}"
-            ) from error
+            raise self._failed("owner record", self.owner_path, "read", error) from error
+
+    def _failed(self, what: str, file: Path, done: str, error: OSError) -> JournalError:
+        return JournalError(
+            f"journal {self.path}: its {what} {file.name} cannot be {done} now "
+            f"({error.strerror}); nothing of this call was recorded and nothing before it is lost; "
+            "call again"
+        )
 
     def _taken_over(self) -> LockedError:
         return LockedError(
@@ -362,10 +361,19 @@ def owner_path(path: Path) -> Path:
     return path.with_name(path.name + ".owner")
 
 
+def owner_record(path: Path) -> dict[str, Any]:
+    """The owner record of a journal; empty where it is damaged, OSError where it cannot be read."""
+    try:
+        record = json.loads(read_file(owner_path(path), _LARGEST_RECORD))
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def owner(path: Path) -> str:
     """Host, process and time of the last owner record, for a message."""
     try:
-        record = json.loads(read_file(owner_path(path), _LARGEST_RECORD))
+        record = owner_record(path)
         return f"host {record['host']}, process {record['pid']}, since {record['since']}"
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, LookupError):
         return "unknown process"

@@ -63,10 +63,11 @@ class JournalReader:
         self.path = Path(path)
         try:
             data = read_file(self.path)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no name that a file can have
+            reason = getattr(error, "strerror", None) or error
             raise JournalError(
-                f"journal {self.path}: cannot be read ({error.strerror or error}). Put that "
-                "right, or give the path of another file"
+                f"journal {self.path}: cannot be read ({reason}). Put that right, or give the path "
+                "of another file"
             ) from error
         check_beginning(self.path, data[: len(BEGINNING)])
         self.records: list[Record] = []
@@ -150,6 +151,20 @@ class JournalReader:
                 yield JournalLine(number, start, stop, record)
             start = stop + 1
         self.exhausted = True
+
+
+def resolved(path: PathLike) -> Path:
+    """The file of a journal, by one name whatever links lead to it.
+
+    Raises
+    ------
+    JournalError
+        Links lead in a circle, or it is no name that a file can have.
+    """
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise JournalError(f"journal {path}: cannot be opened ({error})") from error
 
 
 def read(path: PathLike) -> JournalReader:

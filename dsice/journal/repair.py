@@ -13,7 +13,7 @@ from dsice.journal.emptied import no_study, was_emptied
 from dsice.journal.files import keep_copy, read_file, replace_file
 from dsice.journal.format import Kind, encode, lost_line, repaired_ask_line
 from dsice.journal.lock import JournalLock
-from dsice.journal.reader import parse, read
+from dsice.journal.reader import parse, read, resolved
 from dsice.journal.sequence import LineSequence
 from dsice.typing import PathLike, Record
 
@@ -58,19 +58,22 @@ def repair(path: PathLike) -> Repair:
     JournalError
         The file cannot be read or written, or its header is damaged.
     """
-    file = Path(path).resolve()
+    file = resolved(path)
     reader = read(file)
     if reader.header is None and was_emptied(file):
         raise no_study(file)
     if not reader.bad:
         return Repair(kept=len(reader.records))
-    lock = JournalLock(file, lock=True, wait=0.0)
+    lock = JournalLock(file, lock=True)
     try:
+        lock.take(0.0)
         read(file)  # again, now that nobody else writes
         data = read_file(file)
         lines = data.split(b"\n")
         done = Repair(copy=keep_copy(file, "damaged", data))
-        good = [lines[0], *_repaired(_readable(lines[1:-1], done), done)]
+        stored = {} if reader.header is None else reader.header["space"]
+        axes = len(stored["axes"]) if isinstance(stored.get("axes"), list) else 0
+        good = [lines[0], *_repaired(_readable(lines[1:-1], done), axes, done)]
         temporary = file.with_name(f"{file.name}.repair-{lock.nonce[:8]}")
         replace_file(file, b"\n".join(good) + b"\n" + lines[-1], temporary=temporary)
     except OSError as error:
@@ -118,10 +121,15 @@ def _pieces(line: bytes) -> list[bytes]:
     return pieces
 
 
-def _repaired(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
+def _repaired(lines: Sequence[Numbered], axes: int, done: Repair) -> Iterator[bytes]:
     """Keep the lines that fit together; put what is known of lost ask lines in their place."""
     sequence = LineSequence()
     round = 0
+    told = {
+        record["id"]: record
+        for _, _, record in lines
+        if record["kind"] == Kind.TELL and isinstance(record.get("id"), int) and "point" in record
+    }
     unreadable = [number for number, _ in done.removed]
     for place, (number, line, record) in enumerate(lines):
         # Where the ids jump after an unreadable line, that line asked the trials between. Any
@@ -129,7 +137,9 @@ def _repaired(lines: Sequence[Numbered], done: Repair) -> Iterator[bytes]:
         missing = _trials_before(record) - sequence.next_id
         if 0 < missing <= MOST_GONE and unreadable and unreadable[0] < number:
             unreadable = [n for n in unreadable if n > number]
-            for filler in _fill(sequence.next_id, lines[place:], round, done):
+            first = sequence.next_id
+            gap = range(first, _next_asked(first, lines, place))
+            for filler in _fill(gap, told, axes, round, done):
                 sequence.accept(filler)
                 yield encode(filler).encode()
             round += 1
@@ -158,24 +168,29 @@ def _trials_before(record: Mapping[str, Any]) -> int:
     return -1
 
 
-def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> Iterator[Record]:
-    """Lines for the trials from `first` up to the next that is asked or added.
+def _next_asked(first: int, lines: Sequence[Numbered], place: int) -> int:
+    """The id after `first` that a line from `place` on asks or adds; else the last told there."""
+    last = first
+    for number in range(place, len(lines)):
+        record = lines[number][2]
+        before = _trials_before(record)
+        if record["kind"] in (Kind.TELL, Kind.STEP):
+            last = max(last, before)
+        elif record["kind"] in (Kind.ASK, Kind.ADD) and before > first:
+            return before
+    return last
+
+
+def _fill(
+    ids: range, told: Mapping[int, Record], axes: int, round: int, done: Repair
+) -> Iterator[Record]:
+    """Lines for trials whose ask line is lost.
 
     Their tell lines, as far as there are any, say what was asked.
     """
-    records = [record for _, _, record in lines]
-    new = (_trials_before(r) for r in records if r["kind"] in (Kind.ASK, Kind.ADD))
-    told = {
-        r["id"]: r
-        for r in records
-        if r["kind"] == Kind.TELL and isinstance(r.get("id"), int) and "point" in r
-    }
-    running = [_trials_before(r) for r in records if r["kind"] in (Kind.TELL, Kind.STEP)]
-    last = next((id for id in new if id > first), max(running, default=first))
-    length = len(next(iter(told.values()))["point"]) if told else 0
     trials: list[Record] = []
     lost: list[int] = []
-    for id in range(first, last):
+    for id in ids:
         if id in told:
             done.restored.append(id)
             trials.append(
@@ -184,7 +199,7 @@ def _fill(first: int, lines: Sequence[Numbered], round: int, done: Repair) -> It
         else:  # a stage of its own: it blocks no point and is never scored
             done.gone.append(id)
             lost.append(id)
-            trials.append({"id": id, "point": [0] * length, "stage": -1, "repeat": id})
+            trials.append({"id": id, "point": [0] * axes, "stage": -1, "repeat": id})
     yield repaired_ask_line(trials, round)
     for id in lost:
         yield lost_line(id, "the journal line that asked this trial was damaged")

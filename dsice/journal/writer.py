@@ -19,7 +19,7 @@ from dsice.journal import refused
 from dsice.journal.files import keep_copy, open_regular, read_beginning, read_file, sync_directory
 from dsice.journal.format import BEGINNING, encode
 from dsice.journal.lock import JournalLock
-from dsice.journal.reader import JournalReader, check_beginning
+from dsice.journal.reader import JournalReader, check_beginning, resolved
 from dsice.typing import PathLike
 
 
@@ -62,7 +62,7 @@ class Journal:
         wait: float = 0.0,
         create: bool = True,
     ) -> None:
-        self.path = Path(path).resolve()  # one name, one lock, also through a symbolic link
+        self.path = resolved(path)  # one name, one lock, also through a symbolic link
         _prepare(self.path, create=create)
         self._size = 0
         self._stamp: tuple[int, int] | None = None
@@ -72,10 +72,11 @@ class Journal:
         self._appending: _Appending | None = None
         self._claimed = False
         self._reader: JournalReader | None = None
-        self._lock = JournalLock(self.path, lock=lock, wait=wait)
         self._fd: int | None = None
         self._opened: FileIO | None = None
+        self._lock = JournalLock(self.path, lock=lock)
         with self._closed_on_failure(undo=True):
+            self._lock.take(wait)
             begun = self._has_begun()
             self._lock.write_owner(begun=begun)
             self._fd = open_regular(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -320,7 +321,7 @@ class Journal:
                 return bool(json.loads(os.read(record, 4096))["nonce"] == lock.nonce)
             finally:
                 os.close(record)
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return False
 
     def _check_size(self, fd: int) -> None:

@@ -22,7 +22,7 @@ from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, Optio
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import MANY, ends_first
 from dsice.running.options import RunOptions, job_of, usable_launcher
-from dsice.running.preparing import WAIT, check_directories, prepare
+from dsice.running.preparing import WAIT, missing_directory, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
 from dsice.trial import Trial
@@ -234,15 +234,17 @@ class Loop:
             free = self.postponed.allowed(free, len(self.running))
         if free > 0 and (self.options.mode == "async" or not self.running):
             free = self._within_budget(free)
-            if free > 0 and self.prepared:  # before an ask: what cannot be started is not asked
-                check_directories(self.prepared)
             trials = self.tuner.ask(free) if free > 0 else []
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running)
 
     def _start(self, jobs: Sequence[Job]) -> None:
         self.running.update((job.id, job) for job in jobs)
-        if jobs:
+        gone = missing_directory(self.prepared) if jobs and self.prepared else ""
+        if gone:
+            for job in jobs:
+                self._end(Result(job.id, "unstarted", error=gone))
+        elif jobs:
             self.launcher.submit(jobs)
 
     def collect(self, seconds: float = WAIT) -> int:
@@ -341,8 +343,7 @@ class Loop:
         except JournalError as error:
             self.unrecorded_losses[job.id] += 1
             self._cannot_write(error)
-        self.running[job.id] = job
-        self.launcher.submit([job])
+        self._start([job])
         return True
 
     def _tell(self, result: Result) -> Trial:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,7 +68,8 @@ class Preparations:
         self._options = options
         wanted = options.preparations
         known = {name: path for name, path in tuner.preparations.items() if name in wanted}
-        check_directories(known)
+        if gone := missing_directory(known):
+            raise LaunchError(gone)
         if len(known) < len(wanted) and tuner.journal is not None:
             _check_kept(launcher)
         self._waiting = self._jobs(tuner.preparations)
@@ -184,15 +186,23 @@ class Preparations:
                     self.running.pop(event.id, None)
 
 
-def check_directories(directories: Mapping[str, str]) -> None:
-    """Raise LaunchError if a prepared directory has vanished."""
+def missing_directory(directories: Mapping[str, str]) -> str:
+    """Which prepared directory has vanished or cannot be looked at, and what to do; empty: none."""
     for name, directory in directories.items():
-        if not Path(directory).is_dir():
-            raise LaunchError(
-                f"the prepared directory {directory} of prepare={name!r} has vanished, "
+        try:
+            mode = Path(directory).stat().st_mode
+            reason = "" if stat.S_ISDIR(mode) else "is no directory any more"
+        except (FileNotFoundError, NotADirectoryError):
+            reason = "has vanished"
+        except OSError as error:
+            reason = f"cannot be looked at ({error.strerror})"
+        if reason:
+            return (
+                f"the prepared directory {directory} of prepare={name!r} {reason}, "
                 "and trials need it; put it back, or have it made anew under another name: "
                 f"prepare={{'{name}_again': ...}}"
             )
+    return ""
 
 
 def _check_kept(launcher: Launcher) -> None:

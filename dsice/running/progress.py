@@ -7,7 +7,7 @@ import time
 import warnings
 from types import TracebackType
 
-from dsice.errors import DsiceWarning
+from dsice.errors import VISIBLE_IN_LINE, DsiceWarning
 from dsice.running.starting import Postponed
 from dsice.trial import State
 from dsice.tuner import Tuner
@@ -41,7 +41,7 @@ class Progress:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             TimeElapsedColumn(),
         )
         self._bar = None
@@ -79,11 +79,11 @@ class Progress:
     def _show(self, running: int, note: str = "") -> None:
         text = self.text(running)
         if note:
-            text += f", {note}"
+            text += f", {note.translate(VISIBLE_IN_LINE)}"  # it may hold what a scheduler said
         if self._bar:
             self._bar.update(self._task, completed=self._n_told(), text=text)
         else:
-            self._console.print(text, highlight=False, soft_wrap=True)
+            self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def text(self, running: int) -> str:
         """One line: told/total, running, failed, best, time left."""

@@ -26,6 +26,9 @@ from dsice.space.spacing import linear_values, log_values
 from dsice.space.values import RELATIVE, Number, Value, brief, same_value
 from dsice.typing import Array
 
+MOST_LEVELS: Final = 10_000_000
+"""More values of an axis than these fill the memory."""
+
 
 class Axis(ABC):
     """The discrete values of one parameter.
@@ -312,11 +315,18 @@ def _as_list(values: object, what: str) -> list[object]:
             )
         return list(values)
     if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
+        if isinstance(values, range):  # a short text for any number of values
+            _check_count(what, (values.stop - values.start) // values.step)
         return list(values)
     raise SpaceError(
         f"{what} takes a list, tuple, range or array of values, "
         f"got {shown(values)} ({type(values).__name__})"
     )
+
+
+def _check_count(what: str, n: int) -> None:
+    if n > MOST_LEVELS:
+        raise SpaceError(f"{what} takes at most {MOST_LEVELS:,} values, got {shown(n)}")
 
 
 def _as_number(value: object) -> Number:
@@ -342,6 +352,7 @@ def _check_ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Numb
         raise SpaceError(f"Ordinal.{name} needs an integer n, got {n!r}") from None
     first = _as_number(lo)
     last = _as_number(hi)
+    _check_count(f"Ordinal.{name}", count)
     if isinstance(n, bool) or count < 2:
         raise SpaceError(
             f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"

@@ -190,14 +190,12 @@ def _raised(a: Values, b: Values) -> Values:
     return one_by_one(power, [a, b])
 
 
-def extreme(name: str, given: Sequence[Values]) -> Values:
-    """The ``min`` or ``max`` of several numbers."""
-    parts = alike(given)
+def extreme(name: str, a: Values, b: Values) -> Values:
+    """The ``min`` or ``max`` of two numbers."""
+    a, b = alike([a, b])
     first = operator.lt if name == "min" else operator.gt
-    data = parts[0].data
-    for part in parts[1:]:
-        data = np.where(first(part.data, data), part.data, data)  # as Python does, with NaN too
-    return replace(union(parts), data=data)
+    data = np.where(first(b.data, a.data), b.data, a.data)  # as Python does, with NaN too
+    return replace(union([a, b]), data=data)
 
 
 def _to_whole(how: Callable[[Array], Array]) -> Callable[[Values], Values]:

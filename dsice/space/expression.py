@@ -14,6 +14,7 @@ import math
 import re
 import tokenize
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 from dsice.checks import shown
@@ -144,23 +145,12 @@ class Expression:
     ----------
     names
         The parameters that it mentions, each once, in the order of first mention.
-    value
-        The compiled function of the values of `names`, positional.
-    canonical
-        The text without differences of spacing and quotes: what two spaces are compared by.
 
     Raises
     ------
     SpaceError
         Not an expression of the subset; the message points at the place.
     """
-
-    __slots__ = ("canonical", "names", "source", "value")
-
-    source: str
-    canonical: str
-    names: tuple[str, ...]
-    value: Callable[..., object]
 
     def __init__(self, source: str) -> None:
         if len(source) > MAX_SOURCE:  # before anything that takes longer than its length
@@ -173,13 +163,22 @@ class Expression:
             )
         if len(text) > MAX_LENGTH:
             raise SpaceError(_too_long(len(text)))
-        tree = _parse(text)
         names: dict[str, None] = {}
-        body = _checked(tree.body, text, names, 0)
+        _checked(_parse(text).body, text, names, 0)
         self.source = text
         self.names = tuple(names)
-        self.canonical = _canonical(text)
-        self.value = _compile(body, self.names)
+
+    # Somebody's journal may have 2000 rules. To look at it, they are neither compared nor
+    # evaluated, and what they were parsed to would fill the memory.
+    @cached_property
+    def canonical(self) -> str:
+        """The text without differences of spacing and quotes: what two spaces are compared by."""
+        return _canonical(self.source)
+
+    @cached_property
+    def value(self) -> Callable[..., object]:
+        """The compiled function of the values of `names`, positional."""
+        return _compile(_checked(_parse(self.source).body, self.source, {}, 0), self.names)
 
     def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
         return Expression, (self.source,)

@@ -9,8 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,6 @@ from dsice.space.rules import Predicate, Rule
 from dsice.space.vectorised import VectorRule
 from dsice.typing import Bools, Ints, Params, Point
 
-T = TypeVar("T")
 Outcomes: TypeAlias = NDArray[np.int8]
 """Answers of a rule, one of the five below each."""
 
@@ -72,18 +70,26 @@ class Stopwatch:
             if outermost:
                 self._inside = False
 
-    def timed(self, rule: Rule, answers: Callable[[], T]) -> T:
-        """Return what a rule answers; SpaceError where the rules have taken too long by now."""
+    @contextlib.contextmanager
+    def evaluating(self, rule: Rule) -> Iterator[Callable[[], None]]:
+        """Count the time of the block, in which a rule is evaluated.
+
+        It is given a function to call meanwhile, which raises SpaceError where the rules have
+        taken too long by now; at the end it is called once more.
+        """
+        before = self._spent if self._inside else 0.0
         began = time.thread_time()
-        found = answers()
-        spent = time.thread_time() - began
-        self._spent = self._spent + spent if self._inside else spent
-        if self._spent > MAX_SECONDS:
-            raise SpaceError(
-                f"{rule!r}: evaluating the rules takes more than {MAX_SECONDS:g} s; make it "
-                "simpler, split it into rules over fewer parameters, or use a function instead"
-            )
-        return found
+
+        def check() -> None:
+            self._spent = before + time.thread_time() - began
+            if self._spent > MAX_SECONDS:
+                raise SpaceError(
+                    f"{rule!r}: evaluating the rules takes more than {MAX_SECONDS:g} s; make it "
+                    "simpler, split it into rules over fewer parameters, or use a function instead"
+                )
+
+        yield check
+        check()
 
 
 class Columns:
@@ -262,8 +268,8 @@ class TabulatedRule:
             rows = np.flatnonzero(found[1])
         for start in range(0, len(rows), _SLICE):
             some = rows[start : start + _SLICE]
-            one_by_one = partial(self._in_turn, sub[some], seen[some])
-            answers[some] = self._stopwatch.timed(self.rule, one_by_one)
+            with self._stopwatch.evaluating(self.rule):
+                answers[some] = self._in_turn(sub[some], seen[some])
         return answers
 
     def _can_be_vector(self) -> bool:
@@ -285,7 +291,8 @@ class TabulatedRule:
                     zip(self.rule.expression.names, self.columns.tolist(), strict=True)
                 )
             }
-            return self._stopwatch.timed(self.rule, partial(self._vector, columns))
+            with self._stopwatch.evaluating(self.rule) as check:
+                return self._vector(columns, check)
         except Unsupported:
             self._is_vector = False
             return None

@@ -11,11 +11,12 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final
 
 import numpy as np
 
+from dsice.errors import SpaceError
 from dsice.space.calculated import (
     NO,
     OF_ONE,
@@ -56,8 +57,17 @@ class VectorRule:
     def __init__(self, source: str) -> None:
         self._tree = ast.parse(source, mode="eval").body
 
-    def __call__(self, columns: Mapping[str, Values]) -> tuple[Bools, Bools]:
+    def __call__(
+        self, columns: Mapping[str, Values], check: Callable[[], None]
+    ) -> tuple[Bools, Bools]:
         """Whether the rule holds, and where that is doubtful, in the common shape of the columns.
+
+        Parameters
+        ----------
+        columns
+            The values of the axes that it mentions, by name.
+        check
+            Called again and again; what it raises ends the evaluation.
 
         Raises
         ------
@@ -66,7 +76,9 @@ class VectorRule:
         """
         with np.errstate(all="ignore"):
             try:
-                truth, doubtful = _Evaluation(columns).truth(self._tree)
+                truth, doubtful = _Evaluation(columns, check).truth(self._tree)
+            except SpaceError:  # what `check` raises is a ValueError, too
+                raise
             except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
                 raise Unsupported from error
         shape = np.broadcast_shapes(*(values.data.shape for values in columns.values()))
@@ -76,8 +88,9 @@ class VectorRule:
 class _Evaluation:
     """One evaluation of a rule, node by node."""
 
-    def __init__(self, columns: Mapping[str, Values]) -> None:
+    def __init__(self, columns: Mapping[str, Values], check: Callable[[], None]) -> None:
         self._columns = columns
+        self._check = check
 
     def truth(self, node: ast.expr) -> tuple[Any, Any]:
         """Whether the value counts as true, and where that is doubtful."""
@@ -106,6 +119,7 @@ class _Evaluation:
 
     def value(self, node: ast.expr) -> Values:
         """The value itself."""
+        self._check()
         match node:
             case ast.Constant(value=value):
                 one = values_of([value])
@@ -162,10 +176,11 @@ class _Evaluation:
             if isinstance(op, (ast.In, ast.NotIn)):
                 if len(node.ops) > 1:
                     raise Unsupported
-                items = self._items(other)
-                equal = [compare(operator.eq, left, item) for item in items]
-                found: Any = reduce(operator.or_, equal, np.False_)
-                doubt: Any = reduce(operator.or_, (item.doubtful for item in items), NO)
+                found: Any = np.False_
+                doubt: Any = NO
+                for item in map(self.value, self._items(other)):
+                    found = found | compare(operator.eq, left, item)
+                    doubt = doubt | item.doubtful
                 found = ~found if isinstance(op, ast.NotIn) else found
             else:
                 right = self.value(other)
@@ -175,16 +190,16 @@ class _Evaluation:
             truth = truth & found
         return Values(np.asarray(truth), 0, 1, doubtful)
 
-    def _items(self, node: ast.expr) -> list[Values]:
+    def _items(self, node: ast.expr) -> list[ast.expr]:
         if not isinstance(node, (ast.Tuple, ast.List, ast.Set)):
             raise Unsupported
-        return [self.value(item) for item in node.elts]
+        return node.elts
 
     def _called(self, name: str, arguments: list[ast.expr]) -> Values:
         if name in ("min", "max"):
-            several = len(arguments) > 1
-            given = [self.value(a) for a in arguments] if several else self._items(arguments[0])
-            return extreme(name, [number(one) for one in given])
+            items = arguments if len(arguments) > 1 else self._items(arguments[0])
+            # one after the other: a short text may have hundreds
+            return reduce(partial(extreme, name), map(self._number, items))
         given = [self.value(argument) for argument in arguments]
         if len(given) == 1 and name in OF_ONE:
             return OF_ONE[name](number(given[0]))

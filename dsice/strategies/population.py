@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from dsice.checks import whole, wrong
+from dsice.checks import is_number, whole, wrong
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
@@ -223,9 +222,7 @@ class Population(Strategy):
 
 def _positive(value: object) -> bool:
     """Whether this is a finite number above 0."""
-    return (
-        isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf")
-    )
+    return is_number(value) and value > 0  # type: ignore[operator]
 
 
 def _members(history: History) -> dict[tuple[int, int], Trial]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from dsice.journal.format import encode_mapping
 from dsice.space import Space
 from dsice.strategies import Stream, SupportsAsk, as_strategy
 from dsice.trial import Proposal, State, Trial
-from dsice.tuner.recorder import Recorder
+from dsice.tuner.recorder import Recorder, frames
 from dsice.typing import Point
 
 
@@ -134,7 +133,7 @@ class Handout:
         """What waits, without trials whose end was told."""
         history = recorder.history
         for key, (thread, batch) in list(self.given.items()):
-            if not _runs(thread, key):
+            if not any(frame.f_locals.get("this_ask") is key for frame in frames(thread)):
                 self.add(trial.id for trial in batch)
                 self.given.pop(key, None)
         return [id for id in self._ids if history.is_pending(id) and not recorder.has(id)]
@@ -152,16 +151,6 @@ class Handout:
         """Note a batch that the ask with this key returns, and remove it from what waits."""
         self.given[key] = (threading.get_ident(), batch)
         self.remove(trial.id for trial in batch)
-
-
-def _runs(thread: int, key: object) -> bool:
-    """Whether the ask with this key is still at work in its thread."""
-    frame = sys._current_frames().get(thread)
-    while frame is not None:
-        if frame.f_locals.get("this_ask") is key:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def remove_from_queue(queue: list[Point], trials: Iterable[Trial]) -> None:

@@ -60,23 +60,24 @@ class OpenStudy:
         orphans: Orphans = "keep",
     ) -> None:
         """Take over a study; `loaded` is what its journal held."""
-        self.space = study.space
-        self.strategy = study.strategy
-        self.stopper = study.stopper
-        self.max_trials = study.max_trials
-        self.seed = study.seed
-        self._recorder = recorder
-        self._mutex = recorder.mutex
-        self.identity = os.urandom(32).hex()
-        if loaded is not None:
-            self.identity = loaded.identity
-        elif recorder.journal is not None:  # just begun
-            self.identity = study_identity(recorder.journal.content(), {})
-        self._queue = [] if loaded is None else loaded.queue
-        self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
-        self._prepared = {} if loaded is None else loaded.preparations
-        pending = [t.id for t in recorder.history.pending()]
-        self._handout = Handout(pending if orphans == "again" else ())
+        with _closed_on_error(recorder.journal):
+            self.space = study.space
+            self.strategy = study.strategy
+            self.stopper = study.stopper
+            self.max_trials = study.max_trials
+            self.seed = study.seed
+            self._recorder = recorder
+            self._mutex = recorder.mutex
+            self.identity = os.urandom(32).hex()
+            if loaded is not None:
+                self.identity = loaded.identity
+            elif recorder.journal is not None:  # just begun
+                self.identity = study_identity(recorder.journal.content(), {})
+            self._queue = [] if loaded is None else loaded.queue
+            self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
+            self._prepared = {} if loaded is None else loaded.preparations
+            pending = [t.id for t in recorder.history.pending()]
+            self._handout = Handout(pending if orphans == "again" else ())
 
     @classmethod
     def read(cls, journal: PathLike, *, rules: Rules = None) -> Self:
@@ -222,10 +223,11 @@ def open_journal(
 
 
 @contextmanager
-def _closed_on_error(journal: Journal) -> Iterator[None]:
-    """Let go of a journal that cannot be used."""
+def _closed_on_error(journal: Journal | None) -> Iterator[None]:
+    """Let go of a journal that cannot be used, or whose opening was interrupted."""
     try:
         yield
     except BaseException:
-        journal.close()
+        if journal is not None:
+            journal.close()
         raise

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from dsice.errors import DsiceWarning, JournalError
@@ -153,18 +153,23 @@ _PATIENCE = 0.2  # seconds after which a lock is looked at more closely
 def _others_at_work() -> bool:
     """Whether another thread is in a tuner, and not waiting for the lock itself."""
     own = threading.get_ident()
-    for thread, frame in sys._current_frames().items():
-        codes = [] if thread == own else list(_stack(frame))
-        if Mutex.__enter__.__code__ not in codes and any(
-            code.co_filename.startswith(_HERE) for code in codes
-        ):
-            return True
-    return False
+    others = [
+        {frame.f_code for frame in frames(thread)}
+        for thread in sys._current_frames()
+        if thread != own
+    ]
+    return any(
+        Mutex.__enter__.__code__ not in codes
+        and any(code.co_filename.startswith(_HERE) for code in codes)
+        for codes in others
+    )
 
 
-def _stack(frame: FrameType | None) -> Iterator[CodeType]:
+def frames(thread: int) -> Iterator[FrameType]:
+    """The calls that a thread is in, the innermost first."""
+    frame = sys._current_frames().get(thread)
     while frame is not None:
-        yield frame.f_code
+        yield frame
         frame = frame.f_back
 
 
@@ -296,12 +301,10 @@ class Recorder:
 
     def _is_writing(self) -> bool:
         """Whether this was called in the middle of writing, which only a signal handler can."""
-        frame: FrameType | None = sys._getframe()
-        while frame is not None:
-            if frame.f_code in _WRITING and frame.f_locals["self"] is self:
-                return True
-            frame = frame.f_back
-        return False
+        return any(
+            frame.f_code in _WRITING and frame.f_locals["self"] is self
+            for frame in frames(threading.get_ident())
+        )
 
     def tell(
         self,
@@ -378,7 +381,7 @@ class Recorder:
                 warnings.warn(str(error), DsiceWarning, stacklevel=3)
                 with suppress(JournalError):  # no half of what was given up stays in the file
                     self.settle()
-            self.journal.close()
+            self.journal.close()  # not after another exception: then there may be more to write
 
 
 _WRITING = (Recorder._write.__code__, Recorder._finish.__code__)

@@ -65,10 +65,11 @@ class Runs:
             They could not be written; they stay in hand.
         """
         with self._mutex:
-            checked = [self._checked(*one) for one in reported]
+            checked = [self.checked(*one) for one in reported]
             return record_steps(self._recorder, stopper, checked)
 
-    def _checked(self, trial: Trial | int, step: int, value: float) -> ReportedStep:
+    def checked(self, trial: Trial | int, step: int, value: float) -> ReportedStep:
+        """One of these steps, as it would be recorded; it raises what `steps` would."""
         id = telling.known_id(trial, self._recorder.history)
         telling.require_pending(id, self._recorder.history, in_hand=self._recorder.has(id))
         number = telling.whole(f"trial {id}: step", step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,48 @@ def test_what_was_saved_in_part_before_is_completed(
         assert main(["tell", str(path), "--from", str(path.with_name("lines.jsonl"))]) == 0
         assert capsys.readouterr().out.startswith(f"{len(lines) - done} recorded")
         assert state(Tuner.read(path)) == known
+
+
+WRONG = {
+    "[" * 100_000: "recursion",
+    '{"kind":"tell","id":0,"state":"done","values":[1' + "0" * 400 + "]}": "too large",
+    '{"kind":"step","id":0,"step":1,"value":1' + "0" * 400 + "}": "too large",
+    '{"kind":{},"id":0,"value":1}': "its kind is no text",
+    '{"value":1}': "it has no 'id'",
+    "\0\0": "Expecting value",
+}
+
+
+@pytest.mark.parametrize("line", WRONG, ids=lambda line: line[:24])
+def test_no_line_keeps_the_others_from_being_taken(
+    path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    file = path.with_name("lines.jsonl")
+    file.write_text(
+        "\ufeff" + json.dumps({"id": 4, "error": 5}) + f"\n{line}\n" + '{"id":5,"value":1}'
+    )
+    for said in ("2 recorded", "0 recorded, 2 were known"):
+        assert main(["tell", str(path), "--from", str(file)]) == 2
+        error = capsys.readouterr().err
+        assert f"line 2: {WRONG[line]}" in error.replace("maximum ", "").replace("int ", "")
+        assert said in error
+
+
+def test_without_a_standard_input_the_message_says_so(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["tell", str(path), "--from", "-"]) == 2
+    assert "there is no standard input" in capsys.readouterr().err
+
+
+def test_thousands_of_steps_take_one_write(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    monkeypatch.setattr(os, "fsync", syncs.append)
+    steps = [{"kind": "step", "id": 0, "step": n, "value": 1.0 / (n + 1)} for n in range(5000)]
+    late = {"kind": "step", "id": 0, "step": 6000, "value": 1.0}
+    code, said = told(path, capsys, *steps, {"id": 0, "value": 2.0}, late)
+    assert code == 2 and "line 5002: trial 0 was told already" in said and "5001 recorded" in said
+    assert len(Tuner.read(path).history[0].curve) == 5000 and len(syncs) < 20

@@ -18,6 +18,8 @@ from dsice import DsiceWarning, Goal, Tuner
 from dsice.cli.main import main
 from dsice.errors import VISIBLE, DsiceError, JournalError, LaunchError, UnknownTrialError
 from dsice.launchers import Futures, Job, Local
+from dsice.running.progress import Progress
+from dsice.running.starting import Postponed
 from tests.launchers.helpers import drain
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x00\b\r\x7f\x85\u202etxt\u2066\u200f\u2028\udc80"
@@ -159,3 +161,22 @@ def test_a_pipe_of_the_function_in_place_of_its_traceback_is_not_opened(tmp_path
         launcher.submit([Job(0)])
         assert "lone" in str(drain(launcher, 1)[0].error)
     assert "lone" in (tmp_path / "0" / "traceback").read_text()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_a_run_waits_for_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(Progress, "EVERY", 0.0)
+    monkeypatch.setattr(Progress, "OFTEN", 0.0)
+    waiting = Postponed(60.0)
+    monkeypatch.setattr(Postponed, "text", f"sbatch: :x: [/etc/slurm.conf] [red]{EVIL}")
+    with Progress(Tuner({"x": range(3)}), 3) as shown:
+        shown.update(1, waiting)
+        if shown._bar:
+            shown._bar.refresh()
+    said = capsys.readouterr().err
+    assert "sbatch: :x: [/etc/slurm.conf] [red]\\x1b]0;owned\\x07" in said
+    assert "\x1b]0" not in said and "\u202e" not in said

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +199,20 @@ def test_repair_leaves_a_good_journal_alone(whole: Path, tmp_path: Path) -> None
     path.write_bytes(whole.read_bytes() + b'{"kind":"tell","i')
     done = repair(path)
     assert (done.removed, done.copy, list(tmp_path.iterdir())) == ([], None, [path])
+
+
+def test_ask_lines_of_which_nothing_was_told_are_taken_out_too(whole: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(whole, tmp_path))
+    count = len(Tuner.read(path).history)
+    with path.open("ab") as file:
+        for id in range(count, count + 2000, 2):  # every other ask is unreadable
+            ask = {"kind": "ask", "trials": [{"id": id + 1, "point": [0, 0, 0], "repeat": id + 9}]}
+            file.write(b"?\n" + json.dumps(ask).encode() + b"\n")
+    began = time.process_time()
+    assert len(repair(path).gone) == 1000
+    assert time.process_time() - began < 2
+    states = Counter(str(trial.state) for trial in Tuner.read(path).history[count:])
+    assert states == {"lost": 1000, "pending": 1000}
 
 
 def test_repair_saves_a_line_between_nul_bytes(whole: Path, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
-from dsice.journal.files import replace_file
+from dsice.journal.files import read_file, replace_file
 
 
 def test_the_new_content_takes_the_place_of_the_old_and_nothing_else_is_left(
@@ -104,3 +105,17 @@ def test_an_interrupt_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         replace_file(tmp_path / "a.json", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_larger_than_the_memory_is_an_error_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Huge(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise MemoryError
+
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b"x")
+    monkeypatch.setattr(os, "fdopen", lambda fd, mode: Huge())
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        read_file(path)

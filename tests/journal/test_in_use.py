@@ -221,7 +221,7 @@ def test_an_owner_record_that_cannot_be_read_now_is_not_called_removed(
 def test_a_damaged_owner_record_is_written_anew_while_the_lock_is_held(path: Path) -> None:
     tuner = begun(path)
     owner = path.with_name("run.jsonl.owner")
-    for text in ("", "{", "[]", json.dumps({"host": "x"})):
+    for text in ("", "{", "[]", "[" * 60_000, json.dumps({"host": "x"})):
         owner.write_text(text)
         enqueue(tuner)
         assert json.loads(owner.read_text())["pid"] == os.getpid()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dsice import Tuner, extend
+from dsice import Journal, Tuner, extend
 from dsice.cli.main import main
 from dsice.errors import JournalError, TableError
 from dsice.journal import repair
@@ -171,3 +171,14 @@ print(tuner.tell(1, 2.0).value, tuner.history[0].value)
     assert said.returncode == 0, said.stderr
     assert "cannot be read now (Too many open files)" in said.stdout
     assert said.stdout.endswith("2.0 1.0\n")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "half a pair \ud800", "circle", "x" * 300])
+def test_what_no_file_can_be_called_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "circle":
+        path.symlink_to(path)
+    for call in (Journal, Tuner.read, repair):
+        with pytest.raises(JournalError, match=r"cannot be (opened|read) "):
+            call(path)
+    assert [file.name for file in tmp_path.iterdir()] == [name] * (name == "circle")

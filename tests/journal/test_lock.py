@@ -23,6 +23,7 @@ from dsice import Journal, Tuner
 from dsice.errors import JournalError, LockedError
 from dsice.strategies import Grid, Random
 from tests.conftest import fill, small
+from tests.faults.interrupting import Handlers, Interruption
 
 HOLDER = """
 import sys, time
@@ -223,6 +224,22 @@ def test_of_many_threads_one_gets_the_journal(path: Path) -> None:
 
 def test_a_damaged_owner_record_does_not_keep_anybody_out(path: Path) -> None:
     fill(Tuner(small(), Grid(), journal=path), 2).close()
-    for text in ("", "[]", "\0\0\0", json.dumps({"host": "x"})):
+    for text in ("", "[]", "\0\0\0", "[" * 60_000, json.dumps({"host": "x"})):
         path.with_name("run.jsonl.owner").write_text(text)
         Journal(path).close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file dropped
+def test_an_exception_at_any_line_of_opening_leaves_the_journal_free(path: Path) -> None:
+    fill(Tuner(small(), Grid(), journal=path), 2).close()
+    at, came = 0, True
+    with Handlers():
+        while came:
+            interruption = Interruption(at, signal.SIGINT)
+            opened = interruption.call(lambda: Journal(path))
+            came = interruption.came
+            if opened is not None:
+                opened.close()
+            Journal(path).close()
+            at += 1
+    assert at > 100

@@ -348,15 +348,16 @@ def test_doctor_follows_a_job(
         file.write_text(
             file.read_text().replace("command = 'no such program {x}'", 'function = "os.path:join"')
         )
+    own = file.with_name(f"{file.stem}.jsonl.doctor")  # a name that is the user's as any other
+    own.mkdir()
+    (own / "notes").touch()
     assert main(["doctor", str(file)]) == 0
     out = capsys.readouterr().out
     for step in ("study file", "journal", "scheduler", "submit", "start", "result", "machine"):
         assert re.search(rf"^{step} +ok: ", out, re.MULTILINE), out
     assert os.uname().nodename in out and "all is well" in out
-    assert (
-        fake.submissions == 1 and [p.name for p in tmp_path.iterdir() if "doctor" in p.name] == []
-    )
-    assert not file.with_suffix(".jsonl").exists()
+    assert fake.submissions == 1 and [p for p in tmp_path.iterdir() if "doctor" in p.name] == [own]
+    assert list(own.iterdir()) == [own / "notes"] and not file.with_suffix(".jsonl").exists()
 
 
 @one_fake

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dsice import Tuner, run
+from dsice import DsiceWarning, Trial, Tuner, run
 from dsice.errors import LaunchError, OptionError, TellError
 from dsice.launchers import Local
 from dsice.strategies import Grid
@@ -136,10 +139,35 @@ def test_a_directory_that_vanished_is_an_error_before_anything_is_asked(here: Pa
     assert len(tune("echo {x}", "true", trials=6).history) == 6
 
 
-def test_one_that_vanishes_while_trials_run_is_an_error_too(here: Path) -> None:
+@pytest.mark.filterwarnings("ignore:trial")
+def test_one_that_vanishes_for_good_while_trials_run_is_an_error_after_a_time(here: Path) -> None:
     with pytest.raises(LaunchError, match="has vanished"):
-        tune("rm -rf $DSICE_PREPARED; echo {x}", "true", trials=9)
+        tune("rm -rf $DSICE_PREPARED; echo {x}", "true", trials=9, start_timeout=0.5)
     assert 0 < len(Tuner.read("j.jsonl").history) < 9
+
+
+@pytest.mark.parametrize("how", ["moved", "unreachable"])
+def test_one_that_is_away_for_a_moment_is_waited_for(
+    here: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def away(tuner: Tuner, trial: Trial) -> None:
+        place = tuner.preparations["prepare"]
+        if trial.id == 0 and how == "moved":
+            Path(place).rename("moved")
+            threading.Timer(0.5, lambda: Path("moved").rename(place)).start()
+        elif trial.id == 0:
+            stat, back = os.stat, time.monotonic() + 0.5
+
+            def stale(path: Any, *args: Any, **named: Any) -> os.stat_result:
+                if str(path) == place and time.monotonic() < back:
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+                return stat(path, *args, **named)
+
+            monkeypatch.setattr(os, "stat", stale)
+
+    with pytest.warns(DsiceWarning, match=r"(?s)prepared directory .*starting is tried again"):
+        tuner = tune("echo {x}", "true", trials=6, callbacks=[away])
+    assert [str(trial.state) for trial in tuner.history] == ["done"] * 6
 
 
 def test_a_coordinator_killed_meanwhile_finds_it_again(here: Path) -> None:

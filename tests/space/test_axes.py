@@ -140,6 +140,8 @@ def test_log_has_a_constant_ratio(lo: float, hi: float, n: int) -> None:
         (lambda: Ordinal.linear(0, math.inf, 3), "finite"),
         (lambda: Ordinal.linear(False, 3, 3), "numbers"),
         (lambda: Ordinal.linear(1.0, 1.0 + 1e-15, 50), "ask for fewer"),
+        (lambda: Ordinal.log(1, 2, 10**12), "at most 10,000,000 values, got 1000000000000"),
+        (lambda: Space({"x": range(10**30)}), "'x': an axis takes at most 10,000,000 values"),
     ],
 )
 def test_linear_and_log_say_what_is_wrong(make: object, message: str) -> None:

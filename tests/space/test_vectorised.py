@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -167,7 +168,7 @@ def twice(make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any
     with_arrays = answer()
     with monkeypatch.context() as patched:
 
-        def refuse(self: VectorRule, columns: object) -> None:
+        def refuse(self: VectorRule, *_: object) -> None:
             raise Unsupported
 
         patched.setattr(VectorRule, "__call__", refuse)
@@ -208,3 +209,20 @@ def test_points_samples_counts_and_errors_stay_the_same(
 
     one, other = twice(large, monkeypatch)
     assert one == other
+
+
+def test_one_rule_at_many_points_takes_neither_long_nor_much_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    axes = {"a": range(1, 301), "b": range(1, 301)}
+    wide = Space(axes, where=[Require(f"max({','.join(['a * b'] * 300)}) in ({'a * b,' * 30})")])
+    tracemalloc.start()
+    assert wide.count == 90_000
+    assert tracemalloc.get_traced_memory()[1] < 40e6
+    tracemalloc.stop()
+    monkeypatch.setattr(tabulated, "MAX_SECONDS", 0.1)
+    long = Space(axes, where=[Require(f"max({','.join(['log(a*b)'] * 200)}) > 0")])
+    began = time.thread_time()
+    with pytest.raises(SpaceError, match="takes more than"):
+        _ = long.count
+    assert time.thread_time() - began < 1

@@ -201,6 +201,7 @@ def test_resuming_in_the_middle_goes_on_as_if_never_cut(tmp_path: Path) -> None:
         (lambda: Population(members=1), "members=1"),
         (lambda: Population(stages=0), "stages=0"),
         (lambda: Population(quantile=0.6), "quantile=0.6"),
+        (lambda: Population(quantile=10**400), "quantile=1000"),
         (lambda: Population(factors=[0.0]), "factors"),
         (lambda: Population(perturb="lr"), "list of names"),
         (lambda: Tuner(RATES, Population(perturb=["kind"])), "'kind' is none of the numeric axes"),

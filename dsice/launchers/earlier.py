@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
+from dsice.journal.files import read_json, strictly
 from dsice.launchers import elsewhere, trial_directory
 from dsice.launchers.base import Job, Study
 from dsice.launchers.other_study import ADVICE, named, put_aside
-from dsice.launchers.trial_directory import JOB, PARAMS, PROCESS, RETURNED, read_json
+from dsice.launchers.trial_directory import JOB, PARAMS, PROCESS, RETURNED
 
 
 def make_way(directory: Path, job: Job, program: str) -> None:
@@ -31,7 +32,7 @@ def make_way(directory: Path, job: Job, program: str) -> None:
     """
     if not os.path.lexists(directory):
         return
-    with trial_directory.strictly():
+    with strictly():
         if not directory.is_symlink():
             _check_usable(directory, job, program)
         if _is_kept(directory, job, program):

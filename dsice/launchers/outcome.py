@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import VISIBLE, DsiceWarning
-from dsice.journal.files import open_regular
+from dsice.journal.files import as_missing, open_regular
 from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.launchers.machine import ExitInfo
@@ -53,7 +53,7 @@ def tail(path: Path, size: int = _BLOCK) -> str:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
             return file.read(size).decode("utf-8", errors="replace")
     except OSError as error:
-        trial_directory.as_missing(error)
+        as_missing(error)
         return ""
 
 
@@ -175,7 +175,7 @@ class CurveReader:
                 file.seek(self._read)
                 new = file.read(share)
         except OSError as error:
-            trial_directory.as_missing(error)
+            as_missing(error)
             return []
         lines = self._lines(new)
         self.behind = len(new) == share and size > self._read

@@ -36,11 +36,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from dsice.journal.files import as_missing as as_missing
-from dsice.journal.files import read_json as read_json
-from dsice.journal.files import replace_file
-from dsice.journal.files import strictly as strictly
-from dsice.journal.files import write_json as write_json
+from dsice.journal.files import read_json, replace_file, write_json
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.launchers.program import plain_params

@@ -16,6 +16,7 @@ import pytest
 import dsice
 from dsice import DsiceWarning
 from dsice.errors import LaunchError
+from dsice.journal.files import read_json, strictly
 from dsice.launchers import Batch, Job, Local, Result, outcome, trial_directory
 from dsice.launchers.home import check_private, make_private
 from dsice.launchers.program import GuardedFile, function_name
@@ -351,9 +352,9 @@ def test_no_odd_file_is_read_followed_or_waited_for(
     path = tmp_path / "0" / "file"
     path.parent.mkdir()
     odd(path)
-    assert trial_directory.read_json(path) is None
-    with trial_directory.strictly():  # looking again would not help
-        assert trial_directory.read_json(path) is None
+    assert read_json(path) is None
+    with strictly():  # looking again would not help
+        assert read_json(path) is None
         assert outcome.tail(path) == ""
     curve = outcome.CurveReader(0, path.parent)
     path.rename(path.with_name("steps"))

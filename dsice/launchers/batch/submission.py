@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
+from dsice.journal.files import read_json, strictly, write_json
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
@@ -121,13 +122,13 @@ class BatchDirectory:
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
-        with trial_directory.strictly():
-            known = trial_directory.read_json(self.path / STUDY)
+        with strictly():
+            known = read_json(self.path / STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
         whose = (known or {}) | {"study": new}
-        trial_directory.write_json(self.path / STUDY, whose, fsync=True)
+        write_json(self.path / STUDY, whose, fsync=True)
         return new
 
     def names(self, trial: str) -> list[str]:
@@ -137,7 +138,7 @@ class BatchDirectory:
         """
         study = self.study
         if not study:  # a dry run writes nothing
-            known = trial_directory.read_json(self.path / STUDY) or {}
+            known = read_json(self.path / STUDY) or {}
             study = known.get("study", "000000")
         return [f"d{study}{time}{trial.replace('prepare-', 'p')}" for time in _TIMES]
 
@@ -310,8 +311,8 @@ class BatchTrial:
             The claim cannot be read now.
         """
         if self.doubtful:
-            with trial_directory.strictly():
-                claim = trial_directory.read_json(self.directory / trial_directory.JOB) or {}
+            with strictly():
+                claim = read_json(self.directory / trial_directory.JOB) or {}
             self.doubtful = False
             if claim.get("token") != self.submission.token:
                 self.sent, self.stale = False, True

@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dsice.errors import DsiceWarning, LaunchError
-from dsice.journal.files import replace_file
-from dsice.launchers import trial_directory
+from dsice.journal.files import replace_file, strictly
 from dsice.launchers.batch.patience import waiting_helps
 from dsice.launchers.batch.record import RECORD
 from dsice.launchers.batch.scheduler import Scheduler
@@ -202,7 +201,7 @@ class SubmissionQueue:
         listed = self._client.queue() if sent else {}
         for trial in sent:
             # its files cannot be read or written now: at the next look
-            with suppress(OSError), trial_directory.strictly():
+            with suppress(OSError), strictly():
                 self._settle(trial, listed)
 
     def _settle(self, trial: BatchTrial, listed: Mapping[str, QueuedJob]) -> None:

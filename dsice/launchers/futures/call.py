@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import VISIBLE
-from dsice.journal.files import replace_file
+from dsice.journal.files import replace_file, write_json
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
@@ -104,7 +104,7 @@ class Call:
             code = 0 if result.state == "done" else 1
             end = {"why": trial_directory.RETURNED, "code": code, "token": self.token}
             with suppress(OSError):  # a function may have removed its directory
-                trial_directory.write_json(self.directory / trial_directory.EXIT, end)
+                write_json(self.directory / trial_directory.EXIT, end)
 
     def without_record(self, state: str, error: str) -> Result:
         """The result of a call that brought no record, from what the engine says."""

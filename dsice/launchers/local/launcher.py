@@ -13,6 +13,7 @@ from typing import Any
 
 from dsice.checks import flag
 from dsice.errors import LaunchError
+from dsice.journal.files import strictly
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
@@ -156,7 +157,7 @@ class Local(Launcher):
         """
         self._check(jobs)
         try:
-            with trial_directory.strictly():
+            with strictly():
                 self._submit(jobs)
         except (OSError, MemoryError) as error:
             begun = {*self._running, *(result.id for result in self._ready)}
@@ -174,7 +175,8 @@ class Local(Launcher):
                 gone, where = trial_directory.no_checkpoint(parent), {"host": self._host}
                 self._ready.append(Result(job.id, "failed", error=gone, where=where))
             elif who := away[job.id]:
-                self._wait_for(who, job, work, directory)
+                slot, grace = self._free_slot(), self._grace
+                self._running[job.id] = elsewhere.waiting(who, job, work, directory, slot, grace)
             else:
                 self._start(job, work, directory, arguments)
 
@@ -183,15 +185,6 @@ class Local(Launcher):
         if self._restart_elsewhere or not directory.exists():
             return None
         return elsewhere.find(directory)
-
-    def _wait_for(self, who: Whereabouts, job: Job, work: Program, directory: Path) -> None:
-        """Let a job wait until the trial on another machine that has its directory has ended."""
-        old = trial_directory.Submission(who.token, work.name, self._free_slot(), time.time())
-        trial = TrialElsewhere(
-            job, directory, old, who, function=work.function, grace=self._grace, wanted=False
-        )
-        self._running[job.id] = trial
-        elsewhere.say_waiting([trial])
 
     def _start_of(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
         """What starting a job needs; what is wrong with it is found before any job starts."""
@@ -253,7 +246,7 @@ class Local(Launcher):
         self._check([])
         home = self._open(base.study_of(jobs))
         found = {}
-        with trial_directory.strictly():
+        with strictly():
             for job in jobs:
                 trial = self._attached(job, home) if job.id not in self._running else None
                 if trial is not None:
@@ -307,7 +300,7 @@ class Local(Launcher):
         """Collect the steps and the results that there are by now."""
         for trial in list(self._running.values()):
             try:
-                with trial_directory.strictly():
+                with strictly():
                     self._look_at(trial)
             except OSError as error:  # its files cannot be read now
                 result = trial.unreadable(error, self._host)

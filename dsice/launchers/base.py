@@ -67,6 +67,8 @@ class Job:
         Directories of the preparations that the job depends on, by name.
     study
         The study that it belongs to; None: unknown, the launcher is used without a tuner.
+    again
+        Whether an earlier try of it counts for nothing, so that what that one left is removed.
     """
 
     id: int
@@ -77,6 +79,7 @@ class Job:
     work: Callable[..., Any] | str | None = None
     prepared: Mapping[str, str] = field(default_factory=dict)
     study: Study | None = None
+    again: bool = False
 
     @property
     def variables(self) -> dict[str, str]:

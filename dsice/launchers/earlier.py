@@ -84,7 +84,7 @@ def _is_kept(directory: Path, job: Job, program: str) -> bool:
     if directory.is_symlink() or not _is_own(directory, job, program):
         return True
     claim = _claim(directory)
-    if job.study is None or not claim:
+    if job.study is None or not claim or job.again:
         return False
     token = str(claim.get("token", ""))
     end = trial_directory.exit_record(directory, token) or {}

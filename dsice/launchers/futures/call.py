@@ -93,8 +93,9 @@ class Call:
 
     def ask_to_stop(self) -> None:
         """Let `dsice.step` return True in it."""
-        if self.directory is not None and self.directory.is_dir():
-            trial_directory.ask_to_stop(self.directory)
+        if self.directory is not None:
+            with suppress(OSError):  # a full disk, or a function that removed its directory
+                trial_directory.ask_to_stop(self.directory)
 
     def note_end(self, result: Result) -> None:
         """Write down that the trial has ended, so that its directory is not emptied for another."""

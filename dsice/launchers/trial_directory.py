@@ -33,7 +33,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from dsice.journal.files import read_json, replace_file, write_json
@@ -47,6 +46,7 @@ PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
+_MOST = 2.0**53
 _NUMBERS = ("code", "signal", "pid", "started", "ended", "seconds")
 RETURNED = "returned"
 """Why a call that `Futures` made has ended, in `EXIT`."""
@@ -226,7 +226,7 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
         return None
     try:
         return Submission(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -237,7 +237,7 @@ def supervisor(directory: Path) -> tuple[int, str] | None:
         return None
     try:
         pid, born = int(found["pid"]), str(found["birth"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return (pid, born) if pid > 0 and processes.alive(pid, born) else None
 
@@ -253,8 +253,13 @@ def exit_record(directory: Path, token: str) -> dict[str, Any] | None:
     found = read_json(directory / EXIT)
     if found is None or found.get("token") != token:
         return None
-    whole = all(isinstance(found.get(name), (int, float, NoneType)) for name in _NUMBERS)
-    return found if whole else None  # a program that killed its supervisor may write anything
+    # a program that killed its supervisor may write anything
+    return found if all(_is_count(found.get(name)) for name in _NUMBERS) else None
+
+
+def _is_count(value: object) -> bool:
+    """Whether this is a number as a supervisor writes it, or None."""
+    return value is None or (isinstance(value, (int, float)) and 0 <= value < _MOST)
 
 
 def result_record(directory: Path, token: str) -> dict[str, Any] | None:

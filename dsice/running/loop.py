@@ -25,6 +25,7 @@ from dsice.running.options import RunOptions, job_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
+from dsice.running.unusable import tell_unusable
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -366,33 +367,4 @@ class Loop:
                     **facts,
                 )
             except TellError as problem:  # it ran, but its result cannot be used
-                return self._tell_unusable(result, problem, facts)
-
-    def _tell_unusable(self, result: Result, problem: TellError, facts: Mapping[str, Any]) -> Trial:
-        """Tell a trial as failed; what it measured is kept where that can be recorded."""
-        error = self._missing_metrics(result) or f"{problem}"
-        log = result.where.get("log")
-        if log:
-            error += f"; log: {log}"
-        try:
-            return self.tuner.tell(
-                result.id, result.value, metrics=result.metrics, error=error, **facts
-            )
-        except TellError:
-            return self.tuner.tell(result.id, error=error, **facts)
-
-    def _missing_metrics(self, result: Result) -> str:
-        """What the goal needs and the program did not give; empty: something else is wrong."""
-        goal = self.tuner.history.goal
-        given = set(result.metrics)
-        if result.value is not None:
-            given |= {goal.metric, "value"}
-        needed = dict.fromkeys((goal.metric, *goal.bounded))
-        missing = [name for name in needed if name not in given]
-        if result.state != "done" or not missing:
-            return ""
-        gave = f"the metrics {', '.join(result.metrics)}" if result.metrics else "a plain number"
-        return (
-            f"the program gave {gave}, and the goal needs {', '.join(map(repr, missing))}: "
-            "let the program give it, or name another metric in the Goal"
-        )
+                return tell_unusable(self.tuner, result, problem, facts)

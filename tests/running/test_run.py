@@ -100,6 +100,9 @@ def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
         ),  # the goal's metric is missing
         2: Result(2, "done", value=float("nan")),
         3: Result(3, "timed_out", error="over 5 s"),
+        4: Result(4, "done", value=2.0, seconds=float("nan")),  # of a launcher of somebody's own
+        5: Result(5, "failed", error="no", times=(None, None, float("inf"))),
+        6: Result(6, "done", value=2.0, where={"gpu": float("inf")}),
     }
     result = run(tuner(), InMemory(lambda job: answers.get(job.id, done(job))), progress=False)
     assert [t.state for t in result.history[1:4]] == ["failed", "failed", "timed_out"]
@@ -107,6 +110,8 @@ def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
         result.history[1].error
     )
     assert "nan" in str(result.history[2].error)
+    assert [t.state for t in result.history[4:7]] == ["failed"] * 3
+    assert "seconds" in str(result.history[4].error) and result.history[4].values == (2.0,)
     assert len(result.history) == 12
 
 

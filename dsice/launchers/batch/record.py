@@ -65,7 +65,7 @@ class JobRecord:
             return None
         try:
             return cls(**_typed(found))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     @classmethod

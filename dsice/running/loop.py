@@ -12,7 +12,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from dsice.checks import number
 from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, OptionError, TellError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import MANY, ends_first
-from dsice.running.options import RunOptions, job_of, usable_launcher
+from dsice.running.options import RunOptions, job_of, study_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
@@ -41,6 +41,7 @@ def run_loop(
     total = options.max_trials or tuner.max_trials
     if total is not None:
         total += options.confirm
+    loop = None
     try:
         directories = prepare(tuner, launcher, options) if options.preparations else None
         loop = Loop(tuner, launcher, options, directories)
@@ -51,7 +52,11 @@ def run_loop(
                 if display is not None:
                     display.update(len(loop.running), loop.postponed)
     except BaseException:
-        launcher.close()
+        try:
+            if loop is not None and launcher.cannot_attach:
+                loop.rescue()
+        finally:
+            launcher.close()
         raise
     warn_without_value(tuner)
     if options.confirm and progress:
@@ -123,6 +128,8 @@ class Loop:
         How often each trial was lost while the journal could not be written.
     postponed
         The jobs that the machine could not start; None: it could always.
+    events
+        What happened, as long as it is not told.
     """
 
     def __init__(
@@ -146,6 +153,7 @@ class Loop:
         self.unwritable_since = 0.0
         self.unrecorded_losses: Counter[int] = Counter()
         self.postponed: Postponed | None = None
+        self.events: Sequence[Result | Step] = ()
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -229,11 +237,18 @@ class Loop:
             free = self.postponed.allowed(free, len(self.running))
         if free > 0 and (self.options.mode == "async" or not self.running):
             free = self._within_budget(free)
-            if free > 0 and self.prepared:  # before an ask: what cannot be started is not asked
-                check_directories(self.prepared)
+            if free > 0:
+                self._check_before_asking()
             trials = self.tuner.ask(free) if free > 0 else []
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running)
+
+    def _check_before_asking(self) -> None:
+        """Raise LaunchError where no trial could be started, so that none is asked."""
+        with suppress(OSError):  # what the machine lacks for now
+            self.launcher.accept(study_of(self.tuner))
+        if self.prepared:
+            check_directories(self.prepared)
 
     def _start(self, jobs: Sequence[Job]) -> None:
         self.running.update((job.id, job) for job in jobs)
@@ -246,9 +261,9 @@ class Loop:
         Returns how many steps and results came.
         """
         left = self._wait(seconds)
-        events = ends_first(self.launcher.collect(left) if self.running else ())
+        self.events = ends_first(self.launcher.collect(left) if self.running else ())
         steps: list[Step] = []
-        for event in events:
+        for event in self.events:
             if isinstance(event, Step):
                 steps.append(event)
                 continue
@@ -257,7 +272,24 @@ class Loop:
             if event.id in self.running:
                 self._end(event)
         self._steps(steps)
-        return len(events)
+        count, self.events = len(self.events), ()
+        return count
+
+    def rescue(self) -> None:
+        """Tell what was measured by now, since it would end with the launcher.
+
+        What makes the run end is for the user to see, not what goes wrong here.
+        """
+        with suppress(Exception):
+            for event in (*self.events, *self.launcher.collect(0.0)):
+                if isinstance(event, Result) and event.state == "done":
+                    self._tell_pending(event)
+
+    def _tell_pending(self, result: Result) -> None:
+        if any(trial.id == result.id for trial in self.tuner.pending):
+            trial = self._tell(result)
+            for callback in self.options.callbacks:
+                callback(self.tuner, trial)
 
     def _wait(self, seconds: float) -> float:
         """How long the launcher may wait; where nothing runs it would not, and this method does."""

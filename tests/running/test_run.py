@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
 from dsice.cli import output
 from dsice.errors import LaunchError
-from dsice.launchers import Table
+from dsice.launchers import Futures, Local, Table
 from dsice.launchers.base import Job, Result, Step
 from dsice.strategies import Grid, Random
 
@@ -321,3 +322,39 @@ def test_a_best_that_breaks_a_bound_is_said() -> None:
         match="no trial keeps all bounds of the goal.*beyond them by 2 of their size"
     ):
         run(Tuner(table.space, goal=Goal(at_most={"memory": 3.0})), table, progress=False)
+
+
+def test_what_was_measured_when_the_run_ends_is_told(tmp_path: Path) -> None:
+    """A function's result would end with the coordinator, and be measured again."""
+    calls, told = list[Future[Any]](), list[int]()
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **named: Any) -> Future[Any]:
+            calls.append(super().submit(*args, **named))
+            return calls[-1]
+
+    def leave(tuner: Tuner, trial: Trial) -> None:
+        told.append(trial.id)
+        if len(told) == 1:
+            wait(calls, 10)
+            raise KeyboardInterrupt
+
+    journal = tmp_path / "j.jsonl"
+    with Pool(3) as pool, tuner(journal=journal) as mine, pytest.raises(KeyboardInterrupt):
+        run(mine, Futures(lambda x: float(x), pool), callbacks=[leave], progress=False)
+    assert sorted(told) == [0, 1, 2] and len(calls) == 3
+    assert [trial.state for trial in Tuner.read(journal).history] == ["done"] * 3
+
+
+def test_a_directory_of_another_study_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        with (
+            tuner(journal=tmp_path / name) as mine,
+            Local("echo {x}", directory=tmp_path / "t") as launcher,
+        ):
+            if name == "first":
+                run(mine, launcher, progress=False, max_trials=1)
+                continue
+            with pytest.raises(LaunchError, match="another study"):
+                run(mine, launcher, progress=False)
+    assert not Tuner.read(tmp_path / "second").history

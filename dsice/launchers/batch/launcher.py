@@ -204,7 +204,7 @@ class Batch(Launcher):
             it has not taken are forgotten.
         """
         self._check(jobs)
-        self._open(base.study_of(jobs))
+        self.accept(base.study_of(jobs))
         ready = []
         for job in jobs:
             work, directory = self._members.program(job), self._members.directory(job)
@@ -244,8 +244,9 @@ class Batch(Launcher):
         running = self._monitor.running
         base.check_startable(jobs, running, self._capacity - len(running), self._slots)
 
-    def _open(self, study: Study | None) -> None:
-        """Take the directory, at the first need."""
+    def accept(self, study: Study | None) -> None:
+        """Take the directory of all trials for a study, at the first need."""
+        self._check([])
         if self._home.open(study):
             self._interrupts.install()
 
@@ -270,8 +271,7 @@ class Batch(Launcher):
         try:
             if not jobs or not insist(self._home.path.is_dir):
                 return []
-            self._check([])
-            self._open(base.study_of(jobs))
+            self.accept(base.study_of(jobs))
             new = [job for job in jobs if job.id not in self._monitor.running]
             taken = self._monitor.adopt(self._members.submitted_before(new))
         except OSError as error:

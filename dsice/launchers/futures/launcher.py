@@ -122,6 +122,8 @@ class Futures(Launcher):
             # worker processes do not notice that their coordinator is gone
             self._interrupts.install()
 
+    cannot_attach = "the calls of an earlier coordinator ended with it, or cannot be found again"
+
     @property
     def slots(self) -> int:
         """How many trials are handed over at the same time."""
@@ -167,7 +169,7 @@ class Futures(Launcher):
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
         params = [plain_params(job.params) for job in jobs]
         try:
-            self._open(base.study_of(jobs))
+            self.accept(base.study_of(jobs))
             directories = [self._directory(job) for job in jobs]
         except OSError as error:
             self._ready += [not_started(job, error) for job in jobs]
@@ -205,8 +207,12 @@ class Futures(Launcher):
             make_way(directory, job, function_name(self._function))
         return directory
 
-    def _open(self, study: Study | None) -> None:
-        """Take the directory, at the first need; one that is simply forgotten lets go, too."""
+    def accept(self, study: Study | None) -> None:
+        """Take the directory of all trials for a study, at the first need.
+
+        A launcher that is simply forgotten lets go of it, too.
+        """
+        self._check([])
         if self._home is None:
             return
         try:

@@ -142,7 +142,16 @@ class Local(Launcher):
     @property
     def cannot_keep(self) -> str:  # type: ignore[override]
         """Why the directories of jobs end with this process; empty: they outlive it."""
-        return "" if self.directory else NO_DIRECTORY
+        return "" if self._home.given else NO_DIRECTORY
+
+    cannot_attach = cannot_keep
+
+    def accept(self, study: Study | None) -> Path:
+        """Take the directory of all trials for a study, at the first need; returns its path."""
+        self._check([])
+        if self._home.path is None:
+            atexit.register(self.close)
+        return self._home.open(study)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start `jobs`, each in a fresh directory.
@@ -165,7 +174,7 @@ class Local(Launcher):
             self._ready += [not_started(job, error, self._host) for job in left]
 
     def _submit(self, jobs: Sequence[Job]) -> None:
-        home = self._open(base.study_of(jobs))
+        home = self.accept(base.study_of(jobs))
         check_private(home)
         starts = [self._start_of(job, home) for job in jobs]
         away = {job.id: self._away(directory) for job, _, directory, _ in starts}
@@ -243,8 +252,7 @@ class Local(Launcher):
         """
         if not jobs or self._home.given is None or not self._home.given.is_dir():
             return []
-        self._check([])
-        home = self._open(base.study_of(jobs))
+        home = self.accept(base.study_of(jobs))
         found = {}
         with strictly():
             for job in jobs:
@@ -385,9 +393,3 @@ class Local(Launcher):
                         trial.sweep()
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
-
-    def _open(self, study: Study | None) -> Path:
-        """The directory of the trials' directories, taken at the first need."""
-        if self._home.path is None:
-            atexit.register(self.close)
-        return self._home.open(study)

@@ -305,7 +305,7 @@ def test_helpers_of_another_version_are_left_for_the_jobs_that_know_them(tmp_pat
     old.parent.mkdir(mode=0o700)
     old.write_text("old")
     launcher = Batch("echo 1", directory=tmp_path)
-    launcher._open(None)
+    launcher.accept(None)
     launcher.close()
     assert old.read_text() == "old"
     assert len(list(tmp_path.glob("bin/*/supervise.py"))) == 1

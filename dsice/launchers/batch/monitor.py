@@ -115,7 +115,7 @@ class JobMonitor:
             The scheduler refused a trial; all that it does not have are forgotten.
         """
         try:
-            self._submissions.send()
+            self._submissions.send(alone=not self._submitted())
         except LaunchError:
             self.forget()
             raise

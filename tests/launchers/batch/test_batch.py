@@ -18,6 +18,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
+from dsice.launchers.batch import submitter
 from dsice.launchers.batch.patience import Backoff
 from dsice.launchers.batch.scheduler import PJM, SLURM
 from tests.launchers import programs
@@ -153,6 +154,24 @@ def test_a_full_queue_means_wait(fake: Fake, tmp_path: Path) -> None:
     ):
         launcher.submit(jobs(0, 1))
         assert {id: result.value for id, result in drain(launcher, 2).items()} == {0: 0.0, 1: 1.0}
+
+
+def test_a_queue_that_takes_nothing_for_hours_is_an_error(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit that the job itself is beyond looks like one of the number of jobs."""
+    monkeypatch.setattr(submitter, "_REFUSED", 0.3)
+    monkeypatch.setattr(submitter, "_FIRST_PAUSE", 0.02)
+    fake.tell("limit", "1")
+    with batch(fake, WAITING, tmp_path) as launcher:
+        with pytest.warns(DsiceWarning, match="queue is full"):
+            launcher.submit(jobs(0, 1))
+        assert launcher.collect(0.35) == []  # trial 0 is what trial 1 waits for
+        fake.tell("limit", "0")
+        (tmp_path / "trials" / "0" / "go").touch()
+        assert drain(launcher, 1)[0].state == "done"
+        with pytest.raises(LaunchError, match=r"taken no job for[\s\S]*limit"):
+            drain(launcher, 1)
 
 
 @pytest.mark.parametrize("early", [False, True], ids=["it still runs", "it has ended"])

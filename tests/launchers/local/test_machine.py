@@ -156,7 +156,7 @@ def test_without_file_handles_nothing_is_taken_over(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     with Local("sleep 0.5; echo 7", slots=2, directory=tmp_path / "t") as launcher:
-        launcher._open(None)
+        launcher.accept(None)
         with no_handles(), pytest.raises(OSError, match="open files"):
             launcher.attach([Job(0)])
         assert launcher.attach([Job(0)]) == [0]

@@ -60,7 +60,8 @@ def run_loop(
         raise
     warn_without_value(tuner)
     if options.confirm and progress:
-        print(str(tuner.confirmation).translate(VISIBLE), file=sys.stderr)
+        with suppress(OSError, ValueError):  # nobody may be there to read it
+            print(str(tuner.confirmation).translate(VISIBLE), file=sys.stderr)
     return tuner
 
 

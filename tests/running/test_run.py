@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from dsice.cli import output
 from dsice.errors import LaunchError
 from dsice.launchers import Futures, Local, Table
 from dsice.launchers.base import Job, Result, Step
+from dsice.running.progress import Progress
 from dsice.strategies import Grid, Random
 
 Answer = Callable[[Job], Result | list[Result | Step]]
@@ -358,3 +362,20 @@ def test_a_directory_of_another_study_is_refused_before_anything_is_asked(tmp_pa
             with pytest.raises(LaunchError, match="another study"):
                 run(mine, launcher, progress=False)
     assert not Tuner.read(tmp_path / "second").history
+
+
+@pytest.mark.parametrize("gone", ["a full disk", "a pipe that nobody reads", "closed"])
+def test_a_run_goes_on_where_nothing_can_be_shown(
+    gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(Progress, "EVERY", 0.0)
+    with open("/dev/full" if gone == "a full disk" else writer, "w") as stderr:  # noqa: PTH123
+        if gone == "closed":
+            stderr.close()
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert len(run(tuner(), InMemory(done), confirm=1).history) == 13
+        monkeypatch.undo()
+        with suppress(OSError):
+            stderr.close()

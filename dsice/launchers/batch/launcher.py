@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -349,7 +349,8 @@ class Batch(Launcher):
         A second call does nothing.
         """
         if self._monitor.running and not self._closed:
-            print(self._monitor.farewell().translate(VISIBLE), file=sys.stderr)
+            with suppress(OSError, ValueError):  # a terminal that is gone, a log on a full disk
+                print(self._monitor.farewell().translate(VISIBLE), file=sys.stderr)
         self._release()
 
     def detach(self) -> None:

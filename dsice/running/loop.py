@@ -1,7 +1,6 @@
 """The loop of `run`: ask for trials, submit them as jobs, collect what happens, tell the tuner.
 
-`run_loop` goes on until the search is over, `advance_loop` for a limited time, after which its
-jobs go on alone.
+`run_loop` goes on until the search is over; `advancing` goes on for a limited time.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from dsice.checks import number
-from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, OptionError, TellError
+from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
-from dsice.launchers.outcome import MANY, ends_first
+from dsice.launchers.outcome import ends_first
 from dsice.running.options import RunOptions, job_of, study_of, usable_launcher
 from dsice.running.preparing import WAIT, check_directories, prepare
 from dsice.running.progress import Progress, warn_without_value
@@ -29,7 +27,6 @@ from dsice.running.unusable import tell_unusable
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
-CATCH_UP = 60.0  # seconds that `advance` works through steps that were reported before
 RETRY = 5.0  # seconds between two attempts to write a journal that cannot be written
 
 
@@ -41,10 +38,13 @@ def run_loop(
     total = options.max_trials or tuner.max_trials
     if total is not None:
         total += options.confirm
-    loop = None
     try:
         directories = prepare(tuner, launcher, options) if options.preparations else None
-        loop = Loop(tuner, launcher, options, directories)
+    except BaseException:
+        launcher.close()
+        raise
+    loop = Loop(tuner, launcher, options, directories)
+    try:
         with Progress(tuner, total) if progress else nullcontext() as display:
             loop.attach()
             while loop.fill():
@@ -52,63 +52,13 @@ def run_loop(
                 if display is not None:
                     display.update(len(loop.running), loop.postponed)
     except BaseException:
-        try:
-            if loop is not None and launcher.cannot_attach:
-                loop.rescue()
-        finally:
-            launcher.close()
+        loop.leave()
         raise
     warn_without_value(tuner)
     if options.confirm and progress:
         with suppress(OSError, ValueError):  # nobody may be there to read it
             print(str(tuner.confirmation).translate(VISIBLE), file=sys.stderr)
     return tuner
-
-
-def advance_loop(
-    tuner: Tuner, launcher: LauncherLike, options: RunOptions, seconds: float = 0.0
-) -> bool:
-    """Do what `advance` does, with options that are checked already."""
-    number("advance", "seconds", seconds, "a number of seconds >= 0", infinite=True)
-    name = type(launcher).__name__
-    launcher = usable_launcher(tuner, launcher)
-    if launcher.cannot_detach:
-        raise OptionError(
-            f"advance(launcher={name}): {launcher.cannot_detach}; "
-            "use a launcher whose jobs go on without it, such as Batch, or run()"
-        )
-    if tuner.journal is None:
-        raise OptionError(
-            "advance(tuner=...): nobody would remember the trials after this call; "
-            "give the tuner a journal"
-        )
-    try:
-        more = _advance(tuner, launcher, options, time.monotonic() + seconds)
-        launcher.detach()
-    except BaseException:
-        launcher.close()
-        raise
-    return more
-
-
-def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float) -> bool:
-    """Run until a moment of `time.monotonic`; whether jobs wait or run."""
-    directories = None
-    if options.preparations:
-        directories = prepare(tuner, launcher, options, until)
-        if directories is None:
-            return True
-    loop = Loop(tuner, launcher, options, directories)
-    loop.attach()
-    latest = time.monotonic() + CATCH_UP
-    while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
-        pass
-    while more := loop.fill():
-        left = until - time.monotonic()
-        if left <= 0:
-            break
-        loop.collect(min(WAIT, left))
-    return more
 
 
 class Loop:
@@ -276,21 +226,26 @@ class Loop:
         count, self.events = len(self.events), ()
         return count
 
-    def rescue(self) -> None:
-        """Tell what was measured by now, since it would end with the launcher.
+    def leave(self) -> None:
+        """Close the launcher; what was measured by now is told where it would be lost with it."""
+        if not self.launcher.cannot_attach:
+            self.launcher.close()
+            return
+        try:
+            self._tell_measured()
+        finally:
+            self.launcher.close()
+        self._tell_measured()  # what it waited for
 
-        What makes the run end is for the user to see, not what goes wrong here.
-        """
+    def _tell_measured(self) -> None:
+        # what makes the run end is for the user to see, not what goes wrong here
         with suppress(Exception):
+            pending = {trial.id for trial in self.tuner.pending}
             for event in (*self.events, *self.launcher.collect(0.0)):
-                if isinstance(event, Result) and event.state == "done":
-                    self._tell_pending(event)
-
-    def _tell_pending(self, result: Result) -> None:
-        if any(trial.id == result.id for trial in self.tuner.pending):
-            trial = self._tell(result)
-            for callback in self.options.callbacks:
-                callback(self.tuner, trial)
+                if isinstance(event, Result) and event.state == "done" and event.id in pending:
+                    trial = self._tell(event)
+                    for callback in self.options.callbacks:
+                        callback(self.tuner, trial)
 
     def _wait(self, seconds: float) -> float:
         """How long the launcher may wait; where nothing runs it would not, and this method does."""

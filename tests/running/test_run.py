@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
+from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run, step
 from dsice.cli import output
 from dsice.errors import LaunchError
 from dsice.launchers import Futures, Local, Table
@@ -348,6 +350,33 @@ def test_what_was_measured_when_the_run_ends_is_told(tmp_path: Path) -> None:
         run(mine, Futures(lambda x: float(x), pool), callbacks=[leave], progress=False)
     assert sorted(told) == [0, 1, 2] and len(calls) == 3
     assert [trial.state for trial in Tuner.read(journal).history] == ["done"] * 3
+
+
+def test_what_close_waits_for_is_told_unless_it_was_cut_short(tmp_path: Path) -> None:
+    def program(x: int) -> float:
+        began.set()
+        if x > 1:
+            while not step(0, -1.0):
+                time.sleep(0.01)
+        elif x:
+            time.sleep(0.3)
+        return float(x)
+
+    def leave(tuner: Tuner, trial: Trial) -> None:
+        began.wait(10)
+        if trial.id == 0:
+            raise KeyboardInterrupt
+
+    began, journal = Event(), tmp_path / "j.jsonl"
+    with (
+        ThreadPoolExecutor(3) as pool,
+        Tuner({"x": range(3)}, Grid(), journal=journal) as mine,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        launcher = Futures(program, pool, directory=tmp_path / "t")
+        run(mine, launcher, callbacks=[leave], progress=False)
+    told = {t.id: t.value for t in Tuner.read(journal).history if t.state == "done"}
+    assert told == {0: 0.0, 1: 1.0}
 
 
 def test_a_directory_of_another_study_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

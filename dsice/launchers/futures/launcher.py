@@ -333,7 +333,7 @@ class Futures(Launcher):
 
         Calls that have not begun are taken back. Ray's tasks, and worker processes of an executor
         that the launcher made itself, are killed; for functions in other executors and in threads
-        it waits until they return.
+        it waits until they return; what they measured is in the next `collect`.
         """
         if self._closed or os.getpid() != self._owner:
             return
@@ -342,12 +342,14 @@ class Futures(Launcher):
         try:
             for call in self._running.values():
                 if call.handle is not None and not call.handle.done():
+                    call.cancelled = True  # what it returns early is no measurement
                     call.ask_to_stop()
                     call.engine.cancel_queued(call.handle)
                     if call.engine.kills:
                         call.engine.abandon(call.handle)
             calls = self._running.values()
             self._await([call for call in calls if call.engine.threads or not call.engine.owned])
+            self._keep_measured()
         finally:
             for engine in {id(engine): engine for engine in engines}.values():
                 engine.close()
@@ -355,6 +357,15 @@ class Futures(Launcher):
                 self._let_go()
             self._running.clear()
             self._interrupts.restore()
+
+    def _keep_measured(self) -> None:
+        """Keep the results of calls that were waited for, for another `collect`."""
+        for call in self._running.values():
+            if call.handle is not None and call.handle.done():
+                result = self._result(call, call.handle)
+                if result is not None and result.state == "done":
+                    call.note_end(result)
+                    self._ready.append(result)
 
     def _await(self, calls: Sequence[Call]) -> None:
         """Wait until calls have returned."""

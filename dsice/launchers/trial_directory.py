@@ -38,6 +38,7 @@ from typing import Any
 from dsice.journal.files import read_json, replace_file, write_json
 from dsice.launchers import processes
 from dsice.launchers.base import Job
+from dsice.launchers.other_study import put_aside
 from dsice.launchers.program import plain_params
 from dsice.worker import STOP, STOPPING
 
@@ -102,11 +103,16 @@ def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
     """Make a fresh directory for a job and claim it with a new token.
 
     What is there is removed: `earlier.make_way` has seen that it is an earlier try of the same job.
+    What cannot be removed, such as a folder that the program made read-only, is put aside.
     """
     submission = Submission(secrets.token_hex(8), program, slot, time.time())
     claim = _claim(job, submission)
     if directory.exists():
-        _clear(directory, claim)
+        try:
+            _clear(directory, claim)
+        except PermissionError as error:
+            end_supervisor(directory)
+            put_aside(directory, f"and cannot be emptied ({error})")
     _make(directory)
     write_json(directory / JOB, claim)
     write_json(directory / PARAMS, plain_params(job.params))

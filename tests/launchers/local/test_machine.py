@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from dsice import Choice, Tuner, run
-from dsice.errors import LaunchError, OptionError
+from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Job, Local, Result, Step, program
 from dsice.launchers.local import process
 from dsice.launchers.program import ShellProgram
@@ -163,6 +163,24 @@ def test_without_file_handles_nothing_is_taken_over(tmp_path: Path) -> None:
         with no_handles():
             assert launcher.collect(0.6) == []
         assert drain(launcher, 1)[0].value == 7
+
+
+def test_what_an_earlier_try_left_and_nobody_may_remove_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a folder that the program made read-only."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with Local("mkdir -p $DSICE_DIR/data; echo {x}", slots=1, directory=tmp_path) as launcher:
+        launcher.submit([Job(0, {"x": 1})])
+        drain(launcher, 1)
+        monkeypatch.setattr("shutil.rmtree", refuse)
+        with pytest.warns(DsiceWarning, match=r"cannot be emptied[\s\S]*put aside as 0.aside-1"):
+            launcher.submit([Job(0, {"x": 1})])
+        assert drain(launcher, 1)[0].value == 1
+    assert (tmp_path / "0.aside-1" / "data").is_dir()
 
 
 # ------------------------------------------------------------------ what ran

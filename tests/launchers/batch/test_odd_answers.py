@@ -60,6 +60,18 @@ def test_a_job_id_counts_although_the_command_hangs(
     assert client.submit(tmp_path / "script.sh") == "812"
 
 
+def test_no_variable_of_the_user_makes_another_job_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``sbatch`` prefers variables to a script's lines: a job of another name is another's."""
+    names = ("SBATCH_JOB_NAME", "SQUEUE_PARTITION", "SCANCEL_INTERACTIVE", "SBATCH_ACCOUNT")
+    for name in names:
+        monkeypatch.setenv(name, "7")
+    said = "".join(f"${{{name}:-0}}" for name in names)
+    client = Client(Scheduler(**OWN | {"submit": f"sh -c 'echo {said}' {{script}}"}))
+    assert client.submit(tmp_path / "script.sh") == "0007"
+
+
 # ---------------------------------------------------------------------- refusals
 POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 ANSWERS: list[tuple[Scheduler, str, Any]] = [

@@ -202,9 +202,8 @@ def refuse(directory: Path | None, error: OSError) -> NoReturn:
     """Raise the error again if the directory may be usable later, else LaunchError."""
     if error.errno not in _HOPELESS:
         raise error
-    raise LaunchError(
-        f"directory {directory} cannot be used: {error}; give one that can be written to"
-    ) from None
+    which = "the temporary directory" if directory is None else f"directory {directory}"
+    raise LaunchError(f"{which} cannot be used: {error}; give one that can be written to") from None
 
 
 class Home:
@@ -267,9 +266,10 @@ class Home:
         identity = "" if study is None else study.identity
         if self._lifeline is None:
             self._lifeline = Lifeline()
-        if identity not in self._temporary:
-            self._temporary[identity] = Path(tempfile.mkdtemp(prefix="dsice-"))
-        return self._temporary[identity]
+        known = self._temporary.get(identity)
+        if known is None or not known.is_dir():  # what nobody touches for days may be cleared away
+            self._temporary[identity] = known = Path(tempfile.mkdtemp(prefix="dsice-"))
+        return known
 
     def keep(self, directory: Path) -> None:
         """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -163,6 +164,14 @@ def test_without_file_handles_nothing_is_taken_over(tmp_path: Path) -> None:
         with no_handles():
             assert launcher.collect(0.6) == []
         assert drain(launcher, 1)[0].value == 7
+
+
+def test_a_temporary_directory_that_was_cleared_away_is_made_anew(temporary: Path) -> None:
+    with Local(programs.square, slots=1) as launcher:
+        for id in range(2):
+            launcher.submit([Job(id, {"x": 3})])
+            assert drain(launcher, 1)[id].value == 9
+            shutil.rmtree(str(launcher.directory))
 
 
 def test_what_an_earlier_try_left_and_nobody_may_remove_is_put_aside(

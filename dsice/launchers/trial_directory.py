@@ -2,7 +2,7 @@
 
 ::
 
-    job.json       the submission: token, program, stage, parent, slot, time,  coordinator, first
+    job.json       the submission: token, program, parameters, parent, slot,   coordinator, first
                    its study and the path of that one's journal
     params.json    the parameters                                              coordinator
     process.json   the supervisor: pid, birth, host, its scheduler's job       supervisor, by rename
@@ -24,6 +24,8 @@ word on its study is of 0.1.0, or of a launcher that was used without a tuner.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -198,6 +200,7 @@ def _claim(job: Job, submission: Submission) -> dict[str, Any]:
         study = {"study": job.study.identity, "journal": job.study.journal}
     return {
         **_identity(job, submission.program),
+        "params": _digest(job.params),
         **study,
         "slot": submission.slot,
         "queued": submission.queued,
@@ -215,6 +218,12 @@ def _identity(job: Job, program: str) -> dict[str, Any]:
     }
 
 
+def _digest(params: Mapping[str, Any]) -> str:
+    """By which parameters are known: a program may write a ``params.json`` of its own."""
+    text = json.dumps(plain_params(params), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def find_submission(directory: Path, job: Job, program: str) -> Submission | None:
     """The submission that a directory belongs to, if it was made for the same job; else None.
 
@@ -223,10 +232,14 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
     """
     if directory.is_symlink():
         return None
-    claim, params = read_json(directory / JOB), read_json(directory / PARAMS)
-    if claim is None or params is None or params != plain_params(job.params):
+    claim = read_json(directory / JOB)
+    if claim is None:
         return None
-    if any(claim.get(key) != value for key, value in _identity(job, program).items()):
+    if "params" not in claim:  # of 0.1.0
+        same = read_json(directory / PARAMS) == plain_params(job.params)
+    else:
+        same = claim["params"] == _digest(job.params)
+    if not same or any(claim.get(key) != value for key, value in _identity(job, program).items()):
         return None
     if "study" in claim and (job.study is None or claim["study"] != job.study.identity):
         return None

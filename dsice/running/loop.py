@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -330,8 +331,7 @@ class Loop:
         except JournalError as error:
             self.unrecorded_losses[job.id] += 1
             self._cannot_write(error)
-        self.running[job.id] = job
-        self.launcher.submit([job])
+        self._start([replace(job, again=True)])
         return True
 
     def _tell(self, result: Result) -> Trial:

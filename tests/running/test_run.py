@@ -17,7 +17,7 @@ import pytest
 
 from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run, step
 from dsice.cli import output
-from dsice.errors import LaunchError
+from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import Futures, Local, Table
 from dsice.launchers.base import Job, Result, Step
 from dsice.running.progress import Progress
@@ -98,6 +98,15 @@ def test_a_lost_trial_is_started_again_and_then_counts_as_failed() -> None:
         result.history[2].error
     )
     assert all(t.state == "done" for t in result.history if t.id != 2)
+
+
+def test_a_trial_that_empties_its_directory_and_is_lost_fails_alone(tmp_path: Path) -> None:
+    wild = 'rm -rf "$DSICE_DIR"/*; touch "$DSICE_DIR/mine"; kill -9 $PPID'
+    command = f"test {{x}} = 1 && {{{{ {wild}; }}}}; echo {{x}}"
+    with Local(command, slots=1, directory=tmp_path) as launcher, pytest.warns(DsiceWarning):
+        study = Tuner({"x": range(3)}, Grid())
+        states = [trial.state for trial in run(study, launcher, progress=False).history]
+    assert states == ["done", "failed", "done"]
 
 
 def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:

@@ -95,13 +95,13 @@ class BatchDirectory:
             insist(partial(note_study, self.path, study))
         else:
             self._lock = insist(partial(take_home, self.path, study))
-        for place in (self.ended, self.jobs, self.path / BIN):
-            insist(partial(make_private, place))
         self.study = insist(self._fingerprint)
         self.secure()
 
     def secure(self, seconds: float = 30.0) -> None:
-        """See to it that jobs find what they run: the files are there, and only this user's.
+        """See to it that jobs find what they need: all is there, and only this user's.
+
+        A disk that is cleared of what is old may have lost some of it.
 
         Parameters
         ----------
@@ -116,6 +116,8 @@ class BatchDirectory:
             It cannot be looked at or written to.
         """
         insist(partial(check_private, self.path), seconds)
+        for place in (self.ended, self.jobs, self.path / BIN):
+            insist(partial(make_private, place), seconds)
         for helper in (self.supervise, self.call):
             insist(helper.put, seconds)
             insist(partial(check_private, helper.path.parent), seconds)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,18 @@ def test_a_full_queue_means_wait(fake: Fake, tmp_path: Path) -> None:
     ):
         launcher.submit(jobs(0, 1))
         assert {id: result.value for id, result in drain(launcher, 2).items()} == {0: 0.0, 1: 1.0}
+
+
+@pytest.mark.parametrize("lost", ["bin", "jobs", "ended"])
+def test_what_jobs_need_is_made_again_where_a_disk_was_cleared(
+    lost: str, fake: Fake, tmp_path: Path
+) -> None:
+    with batch(fake, "echo {x}", tmp_path) as launcher:
+        launcher.submit(jobs(0))
+        drain(launcher, 1)
+        shutil.rmtree(tmp_path / "trials" / lost)
+        launcher.submit(jobs(1))
+        assert drain(launcher, 1)[1].value == 1.0
 
 
 def test_a_queue_that_takes_nothing_for_hours_is_an_error(

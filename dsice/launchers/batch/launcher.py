@@ -29,6 +29,7 @@ from dsice.launchers.batch.script import (
 from dsice.launchers.batch.submission import BatchDirectory, new_trial
 from dsice.launchers.batch.submitter import ARRAY, Limits, SubmissionQueue
 from dsice.launchers.earlier import make_way
+from dsice.launchers.machine import unwritable
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
 
@@ -210,8 +211,11 @@ class Batch(Launcher):
             work, directory = self._members.program(job), self._members.directory(job)
             with self._unstarted_on_error(job):
                 make_way(directory, job, work.name)
-                self._members.arguments(work, directory, job)
-                ready.append((job, work, directory))
+                arguments = self._members.arguments(work, directory, job)
+                if reason := unwritable(job.params, arguments):
+                    self._monitor.ready.append(Result(job.id, "failed", error=reason))
+                else:
+                    ready.append((job, work, directory))
         for job, work, directory in ready:
             with self._unstarted_on_error(job):
                 self._add(job, work, directory)

@@ -157,6 +157,15 @@ def test_a_full_queue_means_wait(fake: Fake, tmp_path: Path) -> None:
         assert {id: result.value for id, result in drain(launcher, 2).items()} == {0: 0.0, 1: 1.0}
 
 
+@pytest.mark.parametrize("value", ["a\0b", "a\ud800b", "y" * 200_000])
+def test_what_no_job_script_can_hold_fails_alone(fake: Fake, tmp_path: Path, value: str) -> None:
+    with batch(fake, "echo {x} > /dev/null; echo 1", tmp_path) as launcher:
+        launcher.submit([Job(0, {"x": value}), Job(1, {"x": "good"})])
+        results = drain(launcher, 2)
+    assert results[0].state == "failed" and "params.json" in str(results[0].error)
+    assert results[1].value == 1.0
+
+
 @pytest.mark.parametrize("lost", ["bin", "jobs", "ended"])
 def test_what_jobs_need_is_made_again_where_a_disk_was_cleared(
     lost: str, fake: Fake, tmp_path: Path

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dsice.checks import text, texts, whole
+from dsice.checks import text, texts, whole, wrong
 from dsice.errors import VISIBLE, LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step, Study
@@ -32,6 +32,8 @@ from dsice.launchers.earlier import make_way
 from dsice.launchers.machine import unwritable
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
+
+_LONGEST_THROTTLE = 3600.0  # seconds
 
 
 class Batch(Launcher):
@@ -382,9 +384,12 @@ class Batch(Launcher):
 
 def _limits(per_job: object, array_size: object, throttle: object, late: float) -> Limits:
     """The limits of submissions, checked."""
+    pause = base.seconds("Batch", "throttle", throttle, least=0.0)
+    if pause > _LONGEST_THROTTLE:
+        raise wrong("Batch", "throttle", throttle, "a number of seconds from 0 to 3600")
     return Limits(
         base.count("Batch", "per_job", per_job, "how many trials share a job"),
         whole("Batch", "array_size", array_size),
-        base.seconds("Batch", "throttle", throttle, least=0.0),
+        pause,
         late,
     )

@@ -145,7 +145,7 @@ class Call:
         if self.cancelled and found["told_to_stop"]:  # what it returned is the value so far
             return "stopped", f"cancelled; {found.get('error', 'it ended by itself')}"
         if found.get("errno") in LACKING:
-            return "unstarted", str(found["error"])
+            return "stopped" if self.cancelled else "unstarted", str(found["error"])
         for state, key in (("stopped", "stopped"), ("lost", "lost"), ("failed", "error")):
             if key in found:
                 return state, str(found[key])

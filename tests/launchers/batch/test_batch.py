@@ -675,6 +675,7 @@ def test_a_prepare_job_has_a_place_and_a_name_of_its_own(fake: Fake, tmp_path: P
         ({"setup": "module load x"}, "list of strings"),
         ({"timeout": -1}, "timeout"),
         ({"poll": 0}, "poll"),
+        ({"throttle": 1e10}, "from 0 to 3600"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ import pytest
 
 from dsice import Choice, Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.launchers import Job, Local, Result, Step, program
+from dsice.launchers import Job, Local, Result, Step, program, trial_directory
 from dsice.launchers.local import process
+from dsice.launchers.machine import ExitInfo
+from dsice.launchers.outcome import result_of
 from dsice.launchers.program import ShellProgram
 from dsice.launchers.standalone import _call
 from dsice.strategies import Grid
@@ -232,6 +234,16 @@ def test_a_function_without_room_is_not_to_blame() -> None:
     with Local(full, slots=1) as launcher:
         launcher.submit([Job(0, {"x": 1})])
         assert drain(launcher, 1)[0].state == "unstarted"
+
+
+def test_a_cancelled_trial_does_not_start_again_though_the_disk_was_full(tmp_path: Path) -> None:
+    submission = trial_directory.make(tmp_path / "0", Job(0), "program", 0)
+    record = {"why": "exit", "code": 1, "fault": "No space left", "token": submission.token}
+    (tmp_path / "0" / "exit.json").write_text(json.dumps(record))
+    info = ExitInfo(0, tmp_path / "0", submission, False, None, "")
+    assert result_of(info, "here").state == "unstarted"
+    trial_directory.ask_to_stop(tmp_path / "0")
+    assert result_of(info, "here").state == "stopped"
 
 
 # ------------------------------------------------------------------ values

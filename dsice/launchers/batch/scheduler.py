@@ -180,8 +180,8 @@ SLURM = Scheduler(
     # the reasons of limits, but not those of the number of jobs, which others leave again
     never=(
         r"\b(?:QOS|Assoc)(?:Max|Min|Grp)(?!\w*(?:Submit|JobsPer|JobsLimit))\w+|"
-        r"\b(?:QOS|Association)(?:Time|Resource)Limit|\bQOSNotAllowed|\bPartition(?:Time|Node)Limit|"
-        r"\bInvalid(?:Account|QOS)|"
+        r"\b(?:QOS|Association)(?:Time|Resource)Limit|\bQOSNotAllowed|"
+        r"\bPartition(?:Time|Node)Limit|\bInvalid(?:Account|QOS)|"
         r"(?i:Requested (?:time|node|partition)|(?:Invalid|Unknown) (?:account|qos|partition)|"
         r"User's group not permitted|Node count specification|Memory specification|"
         r"CPU count (?:per node|specification)|More processors requested)"

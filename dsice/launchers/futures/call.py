@@ -99,7 +99,7 @@ class Call:
 
     def note_end(self, result: Result) -> None:
         """Write down that the trial has ended, so that its directory is not emptied for another."""
-        if self.directory is not None and result.state != "lost":
+        if self.directory is not None and result.state not in ("lost", "unstarted"):
             if is_superseded(str(self.directory), self.token):
                 return
             code = 0 if result.state == "done" else 1

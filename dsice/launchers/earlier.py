@@ -54,7 +54,8 @@ def make_way(directory: Path, job: Job, program: str) -> None:
 def _has_claim(directory: Path) -> bool:
     """Whether a directory says whose it is, or was only begun."""
     # a coordinator that was killed while it made the directory leaves nothing but a half claim
-    begun = directory.is_dir() and all(entry.name == f"{JOB}.new" for entry in directory.iterdir())
+    half = (JOB, f"{JOB}.new")
+    begun = directory.is_dir() and all(entry.name in half for entry in directory.iterdir())
     return begun or "token" in _claim(directory)
 
 

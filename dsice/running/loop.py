@@ -82,6 +82,8 @@ class Loop:
         The jobs that the machine could not start; None: it could always.
     events
         What happened, as long as it is not told.
+    in_callback
+        Whether a callback was called and has not returned.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Loop:
         self.unrecorded_losses: Counter[int] = Counter()
         self.postponed: Postponed | None = None
         self.events: Sequence[Result | Step] = ()
+        self.in_callback = False
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -228,8 +231,11 @@ class Loop:
         return count
 
     def leave(self) -> None:
-        """Close the launcher; what was measured by now is told where it would be lost with it."""
-        if not self.launcher.cannot_attach:
+        """Close the launcher; what was measured by now is told where it would be lost with it.
+
+        A callback that raises ends the run where it stands.
+        """
+        if self.in_callback or not self.launcher.cannot_attach:
             self.launcher.close()
             return
         try:
@@ -314,8 +320,10 @@ class Loop:
         except JournalError as error:  # the tuner keeps the result until it can be written
             self._cannot_write(error)
             return
+        self.in_callback = True
         for callback in self.options.callbacks:
             callback(self.tuner, trial)
+        self.in_callback = False
 
     def _losses(self, id: int) -> int:
         return self.tuner.runs.losses(id) + self.unrecorded_losses[id]

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run, step
+from dsice import DsiceError, Goal, History, Ordinal, Space, Trial, Tuner, minimize, run, step
 from dsice.cli import output
 from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import Futures, Local, Table
@@ -339,6 +339,20 @@ def test_a_best_that_breaks_a_bound_is_said() -> None:
         run(Tuner(table.space, goal=Goal(at_most={"memory": 3.0})), table, progress=False)
 
 
+class Interrupted(Grid):
+    """Ctrl-C comes with the second ask, once `ready` returns."""
+
+    def __init__(self, ready: Callable[[], object]) -> None:
+        super().__init__()
+        object.__setattr__(self, "ready", ready)
+
+    def ask(self, n: int, space: Space, history: History, stream: Any) -> list[Any]:
+        if len(history):
+            self.ready()  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return list(super().ask(n, space, history, stream))
+
+
 def test_what_was_measured_when_the_run_ends_is_told(tmp_path: Path) -> None:
     """A function's result would end with the coordinator, and be measured again."""
     calls, told = list[Future[Any]](), list[int]()
@@ -348,43 +362,36 @@ def test_what_was_measured_when_the_run_ends_is_told(tmp_path: Path) -> None:
             calls.append(super().submit(*args, **named))
             return calls[-1]
 
-    def leave(tuner: Tuner, trial: Trial) -> None:
-        told.append(trial.id)
-        if len(told) == 1:
-            wait(calls, 10)
-            raise KeyboardInterrupt
-
-    journal = tmp_path / "j.jsonl"
-    with Pool(3) as pool, tuner(journal=journal) as mine, pytest.raises(KeyboardInterrupt):
-        run(mine, Futures(lambda x: float(x), pool), callbacks=[leave], progress=False)
+    journal, strategy = tmp_path / "j.jsonl", Interrupted(lambda: wait(calls, 10))
+    with (
+        Pool(3) as pool,
+        Tuner({"x": range(9)}, strategy, journal=journal) as mine,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        note = [lambda _, trial: told.append(trial.id)]
+        run(mine, Futures(lambda x: float(x), pool), callbacks=note, progress=False)
     assert sorted(told) == [0, 1, 2] and len(calls) == 3
     assert [trial.state for trial in Tuner.read(journal).history] == ["done"] * 3
 
 
 def test_what_close_waits_for_is_told_unless_it_was_cut_short(tmp_path: Path) -> None:
     def program(x: int) -> float:
-        began.set()
         if x > 1:
+            began.set()
             while not step(0, -1.0):
                 time.sleep(0.01)
         elif x:
             time.sleep(0.3)
         return float(x)
 
-    def leave(tuner: Tuner, trial: Trial) -> None:
-        began.wait(10)
-        if trial.id == 0:
-            raise KeyboardInterrupt
-
     began, journal = Event(), tmp_path / "j.jsonl"
     with (
         ThreadPoolExecutor(3) as pool,
-        Tuner({"x": range(3)}, Grid(), journal=journal) as mine,
+        Tuner({"x": range(9)}, Interrupted(lambda: began.wait(10)), journal=journal) as mine,
         pytest.raises(KeyboardInterrupt),
     ):
-        launcher = Futures(program, pool, directory=tmp_path / "t")
-        run(mine, launcher, callbacks=[leave], progress=False)
-    told = {t.id: t.value for t in Tuner.read(journal).history if t.state == "done"}
+        run(mine, Futures(program, pool, directory=tmp_path / "t"), progress=False)
+    told = {t.params["x"]: t.value for t in Tuner.read(journal).history if t.state == "done"}
     assert told == {0: 0.0, 1: 1.0}
 
 

@@ -364,7 +364,6 @@ class Futures(Launcher):
             if call.handle is not None and call.handle.done():
                 result = self._result(call, call.handle)
                 if result is not None and result.state == "done":
-                    call.note_end(result)
                     self._ready.append(result)
 
     def _await(self, calls: Sequence[Call]) -> None:

@@ -15,7 +15,8 @@ from dsice.cli import output
 from dsice.errors import JournalError
 from dsice.journal import JournalReader
 from dsice.journal.emptied import no_study
-from dsice.running.loop import advance_loop, run_loop
+from dsice.running.advancing import advance_loop
+from dsice.running.loop import run_loop
 from dsice.study.file import Study, read_study
 from dsice.tuner import Tuner
 

@@ -32,59 +32,73 @@ class Question:
     ----------
     command
         Words of the command; the id comes last.
+    state
+        Regular expression over a line that tells a state: more than one of an array of jobs, whose
+        id is that of one of them, too.
     over
-        Regular expression over an answer that says that the job has ended.
+        Regular expression over such a line that says that the job has ended.
     unknown
         Regular expression over an answer that says that there is no such job.
     """
 
     command: tuple[str, ...]
+    state: str
     over: str
     unknown: str
 
     def word(self, said: str) -> Word:
         """What an answer means."""
-        if re.search(self.over, said):
+        states = [line for line in said.splitlines() if re.search(self.state, line)]
+        if states and all(re.search(self.over, line) for line in states):
             return "over"
         return "unknown" if re.search(self.unknown, said) else ""
 
 
 # NODE_FAIL is not among them: the node is out of reach, and its processes may go on
 _SLURM_OVER = (
-    r"(?m)^\s*(?:COMPLETED|CANCELLED|FAILED|TIMEOUT|OUT_OF_MEMORY|DEADLINE|BOOT_FAIL|PREEMPTED"
-    r"|REVOKED)\b"
+    r"^\s*(?:COMPLETED|CANCELLED|FAILED|TIMEOUT|OUT_OF_MEMORY|DEADLINE|BOOT_FAIL|PREEMPTED)\b"
 )
+_SLURM_STATE = r"^\s*[A-Z]{2}[A-Z_]+\b"
 QUESTIONS = {
     "slurm": (
         Question(
             ("squeue", "--noheader", "--states=all", "--format=%T", "--jobs"),
+            _SLURM_STATE,
             _SLURM_OVER,
             r"(?i)invalid job id|^\s*$",
         ),
         Question(
-            ("sacct", "--noheader", "--allocations", "--format=State", "--jobs"), _SLURM_OVER, r"$^"
+            ("sacct", "--noheader", "--allocations", "--format=State", "--jobs"),
+            _SLURM_STATE,
+            _SLURM_OVER,
+            r"$^",
         ),
     ),
     "pbs": (
         Question(
             ("qstat", "-f"),
-            r"(?m)^\s*job_state\s*=\s*[FCX]\b|\bhas finished\b",
+            r"\bjob_state\s*=|\bhas finished\b",
+            r"^\s*job_state\s*=\s*[FCX]\b|\bhas finished\b",
             r"(?i)unknown job id",
         ),
     ),
     "pjm": (
         Question(
             ("pjstat", "--choose", "jid,st"),
-            r"(?m)^\d\S*\s+(?:EXT|CCL|RJT|ERR)\b",
+            r"^\d",
+            r"^\d\S*\s+(?:EXT|CCL|RJT|ERR)\b",
             r"(?i)does not exist|not exist",
         ),
     ),
     "lsf": (
         Question(
-            ("bjobs", "-noheader", "-o", "stat"), r"(?m)^\s*(?:DONE|EXIT)\b", r"(?i)is not found"
+            ("bjobs", "-noheader", "-o", "stat"),
+            r"^\s*[A-Z]+\s*$",
+            r"^\s*(?:DONE|EXIT)\b",
+            r"(?i)is not found",
         ),
     ),
-    "sge": (Question(("qstat", "-j"), r"$^", r"(?i)do(?:es)? not exist"),),
+    "sge": (Question(("qstat", "-j"), r"$^", r"$^", r"(?i)do(?:es)? not exist"),),
 }
 """How schedulers are asked, by the names that a supervisor writes down."""
 
@@ -171,4 +185,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a command with its children."""
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # not even that may end it at once
+        process.wait(0.5)

@@ -67,6 +67,8 @@ class Job:
         Directories of the preparations that the job depends on, by name.
     study
         The study that it belongs to; None: unknown, the launcher is used without a tuner.
+    again
+        Whether an earlier try of it counts for nothing, so that what that one left is removed.
     """
 
     id: int
@@ -77,6 +79,7 @@ class Job:
     work: Callable[..., Any] | str | None = None
     prepared: Mapping[str, str] = field(default_factory=dict)
     study: Study | None = None
+    again: bool = False
 
     @property
     def variables(self) -> dict[str, str]:
@@ -181,6 +184,9 @@ class Launcher(LauncherLike, Protocol):
     cannot_keep: str = ""
     """Why the directories of jobs end with this process; default: they outlive it."""
 
+    cannot_attach: str = ""
+    """Why results that were not collected end with this process; default: `attach` finds them."""
+
     cannot_detach: str = ENDS_WITH_PROCESS
     """Why the jobs cannot go on without this process.
 
@@ -191,6 +197,18 @@ class Launcher(LauncherLike, Protocol):
         super().__init_subclass__(**options)
         if "detach" in vars(cls) and "cannot_detach" not in vars(cls):
             cls.cannot_detach = ""
+
+    def accept(self, study: Study) -> object:
+        """Get ready for the jobs of a study, before the first of them is made; default: nothing.
+
+        Raises
+        ------
+        LaunchError
+            It cannot run them: its directory is another study's, for example.
+        OSError
+            Something cannot be used now, which `submit` will find out, too.
+        """
+        return None
 
     def detach(self) -> None:
         """Release everything and leave the jobs alone, without a word; default: `close`."""
@@ -222,6 +240,7 @@ class _Adapted(Launcher):
     cannot_step: str = ""
     cannot_continue: str = ""
     cannot_keep: str = ""
+    cannot_attach: str = ""
     cannot_detach: str = ENDS_WITH_PROCESS
 
     def __init__(self, given: LauncherLike) -> None:
@@ -248,8 +267,8 @@ class _Adapted(Launcher):
 
 
 _OPTIONAL = (
-    *("cannot_step", "cannot_continue", "cannot_keep", "cannot_detach"),
-    *("detach", "stop", "queued"),
+    *("cannot_step", "cannot_continue", "cannot_keep", "cannot_attach", "cannot_detach"),
+    *("accept", "detach", "stop", "queued"),
 )
 
 

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
+from dsice.journal.files import read_json, strictly
 from dsice.launchers import elsewhere, trial_directory
 from dsice.launchers.base import Job, Study
 from dsice.launchers.other_study import ADVICE, named, put_aside
-from dsice.launchers.trial_directory import JOB, PARAMS, PROCESS, RETURNED, read_json
+from dsice.launchers.trial_directory import EXIT, JOB, PARAMS, PROCESS, RETURNED
+
+_TRACES = (JOB, PARAMS, PROCESS, EXIT, "alive", "stdout", "stderr")
+"""Files by which the directory of a trial is known that lost its claim."""
 
 
 def make_way(directory: Path, job: Job, program: str) -> None:
@@ -31,21 +35,31 @@ def make_way(directory: Path, job: Job, program: str) -> None:
     """
     if not os.path.lexists(directory):
         return
-    with trial_directory.strictly():
-        if not directory.is_symlink():
-            _check_usable(directory, job, program)
-        if _is_kept(directory, job, program):
-            put_aside(directory)
+    with strictly():
+        if directory.is_symlink() or _has_claim(directory):
+            if not directory.is_symlink():
+                _check_unused(directory, job, program)
+            if _is_kept(directory, job, program):
+                put_aside(directory)
+        elif job.again or any(os.path.lexists(directory / name) for name in _TRACES):
+            trial_directory.end_supervisor(directory)
+            put_aside(directory, f"of a trial that removed its {JOB} or wrote over it")
+        else:
+            raise LaunchError(
+                f"{directory} is there and holds no {JOB}, so it is no trial's directory and is "
+                "left alone; give the launcher a directory of its own"
+            )
 
 
-def _check_usable(directory: Path, job: Job, program: str) -> None:
+def _has_claim(directory: Path) -> bool:
+    """Whether a directory says whose it is, or was only begun."""
     # a coordinator that was killed while it made the directory leaves nothing but a half claim
-    begun = directory.is_dir() and all(entry.name == f"{JOB}.new" for entry in directory.iterdir())
-    if not begun and not (directory / JOB).is_file():
-        raise LaunchError(
-            f"{directory} is there and holds no {JOB}, so it is no trial's directory and is left "
-            "alone; give the launcher a directory of its own"
-        )
+    half = (JOB, f"{JOB}.new")
+    begun = directory.is_dir() and all(entry.name in half for entry in directory.iterdir())
+    return begun or "token" in _claim(directory)
+
+
+def _check_unused(directory: Path, job: Job, program: str) -> None:
     if job.study is not None and not _is_own(directory, job, program) and _may_run(directory):
         raise _running(directory, _claim(directory), job.study)
 
@@ -83,7 +97,7 @@ def _is_kept(directory: Path, job: Job, program: str) -> bool:
     if directory.is_symlink() or not _is_own(directory, job, program):
         return True
     claim = _claim(directory)
-    if job.study is None or not claim:
+    if job.study is None or not claim or job.again:
         return False
     token = str(claim.get("token", ""))
     end = trial_directory.exit_record(directory, token) or {}

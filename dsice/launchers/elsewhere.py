@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsice.journal.files import read_json, strictly
 from dsice.launchers import processes, trial_directory
 from dsice.launchers.standalone._supervise import SIGN_SECONDS
 
@@ -92,8 +93,8 @@ def occupant(directory: Path) -> Whereabouts | None:
         The record cannot be read for now.
     """
     path = directory / trial_directory.PROCESS
-    with trial_directory.strictly():
-        found = trial_directory.read_json(path)
+    with strictly():
+        found = read_json(path)
     if not found:
         return None
     texts = {
@@ -126,7 +127,7 @@ def may_run(directory: Path) -> bool:
 
 def has_ended(directory: Path, who: Whereabouts) -> bool:
     """Whether a supervisor left a record of the end; OSError where that cannot be read for now."""
-    with trial_directory.strictly():
+    with strictly():
         return trial_directory.exit_record(directory, who.token) is not None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import secrets
 import shlex
 import stat
@@ -39,8 +41,10 @@ def check(directory: Path, owners: Set[int], writable: bool) -> None:
             f"directory {directory} belongs to another user (number {max(owners)}), who could "
             "exchange what trials run there; give the launcher a directory of your own"
         )
-    mode = stat.S_IMODE(directory.stat().st_mode)
-    if writable and not stat.S_IMODE(sample.st_mode) & 0o022:
+    found = directory.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    shared = mode & 0o002 or not _is_own_group(directory, found.st_gid)
+    if writable and shared and not stat.S_IMODE(sample.st_mode) & 0o022:
         raise LaunchError(
             f"directory {directory} can be written to by other users (its mode is "
             f"{mode:04o}), who could exchange what trials run there. "
@@ -48,6 +52,23 @@ def check(directory: Path, owners: Set[int], writable: bool) -> None:
             f"(chmod -R go-w {shlex.quote(str(directory))}); else give the launcher another "
             "directory"
         )
+
+
+def _is_own_group(directory: Path, number: int) -> bool:
+    """Whether only this user is in the group that may write to a directory.
+
+    Many systems give each user a group of the same name, and new directories its permissions.
+    """
+    user = os.geteuid()
+    if user == 0:  # some systems have administrators in its group
+        return False
+    try:
+        group, account = grp.getgrgid(number), pwd.getpwuid(user)
+        acls = os.listxattr(directory) if hasattr(os, "listxattr") else []
+    except (KeyError, OSError):
+        return False
+    own = (group.gr_name, number) == (account.pw_name, account.pw_gid)
+    return own and set(group.gr_mem) <= {account.pw_name} and "system.posix_acl_access" not in acls
 
 
 def _sample(directory: Path) -> os.stat_result:

@@ -223,11 +223,12 @@ def refuse(directory: Path | None, error: OSError) -> NoReturn:
 def unusable(directory: Path | None, error: OSError) -> LaunchError:
     """The error for a directory in which no trials can be kept, with what helps."""
     file = error.filename2 or error.filename
+    which = "the temporary directory" if directory is None else f"directory {directory}"
     why = f"{error.strerror or error}" + (f": {file}" if file else "")
     if error.errno == errno.EEXIST:
         why = f"{file} is there and is no directory"
     return LaunchError(
-        f"directory {directory} cannot be used ({why}). Put that right - it must be a directory in "
+        f"{which} cannot be used ({why}). Put that right - it must be a directory in "
         "which you can write, and the machines of its trials too - or give the launcher another"
     )
 
@@ -292,9 +293,10 @@ class Home:
         identity = "" if study is None else study.identity
         if self._lifeline is None:
             self._lifeline = Lifeline()
-        if identity not in self._temporary:
-            self._temporary[identity] = Path(tempfile.mkdtemp(prefix="dsice-"))
-        return self._temporary[identity]
+        known = self._temporary.get(identity)
+        if known is None or not known.is_dir():  # what nobody touches for days may be cleared away
+            self._temporary[identity] = known = Path(tempfile.mkdtemp(prefix="dsice-"))
+        return known
 
     def keep(self, directory: Path) -> None:
         """Leave the directory of a trial when a temporary home is removed: its logs are wanted."""

@@ -19,6 +19,7 @@ from dsice.launchers import trial_directory
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED
 
+_LONGEST_WORD = 128 * 1024  # bytes of a word of a command, on Linux
 _LEAST = 4096  # bytes of a command that may be too long
 LACKING = (errno.ENOSPC, errno.EDQUOT, errno.ENFILE)
 """Errors of a program for which the machine is to blame."""
@@ -150,6 +151,18 @@ def unpassable(
         f"the command is {size} bytes long with the trial's parameters, more than a command line "
         f"can hold; the longest is {longest!r}: {advice}"
     )
+
+
+def unwritable(params: Mapping[str, Any], arguments: Sequence[str]) -> str | None:
+    """Why no job script can give a program its parameters; None: it can.
+
+    A shell would leave out of a command what it cannot hold, without a word.
+    """
+    if not all(map(passable, arguments)):
+        return unpassable(ValueError(), params, arguments)
+    if max(len(os.fsencode(word)) for word in arguments) >= _LONGEST_WORD:
+        return unpassable(OSError(errno.E2BIG, os.strerror(errno.E2BIG)), params, arguments)
+    return None
 
 
 def too_long(info: ExitInfo) -> str:

@@ -79,9 +79,10 @@ def _refusal(home: Path, first: object, study: Study) -> str:
             "new study now; nothing in it was touched. Put the earlier journal back to go on with "
             f"its study. {ADVICE}"
         )
+    new = "" if study.journal else " (each start of such a study is a new one: give it a journal)"
     return (
         f"directory {home} has the trials of another study: {named(first)}, and not "
-        f"{named(study.journal)}; nothing in it was touched. {ADVICE}"
+        f"{named(study.journal)}{new}; nothing in it was touched. {ADVICE}"
     )
 
 

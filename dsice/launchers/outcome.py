@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import VISIBLE, DsiceWarning
-from dsice.journal.files import open_regular
+from dsice.journal.files import as_missing, open_regular
 from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.launchers.machine import ExitInfo
@@ -53,7 +53,7 @@ def tail(path: Path, size: int = _BLOCK) -> str:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
             return file.read(size).decode("utf-8", errors="replace")
     except OSError as error:
-        trial_directory.as_missing(error)
+        as_missing(error)
         return ""
 
 
@@ -175,7 +175,7 @@ class CurveReader:
                 file.seek(self._read)
                 new = file.read(share)
         except OSError as error:
-            trial_directory.as_missing(error)
+            as_missing(error)
             return []
         lines = self._lines(new)
         self.behind = len(new) == share and size > self._read
@@ -246,6 +246,8 @@ def result_of(info: ExitInfo, host: str) -> Result:
     if state in ("done", "failed") and trial_directory.knows_to_stop(info.directory):
         # what it gave is the value so far, not that of a whole trial
         state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
+    if state == "unstarted" and _is_cancelled(info):  # it is not wanted again
+        state, error = "stopped", f"cancelled; {error}"
     return Result(
         info.id,
         state,
@@ -265,8 +267,7 @@ def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
         return "unstarted", f"the trial could not be started: {found.get('error')}"
     if why == "timeout":
         return "timed_out", machine.too_long(info)
-    asked = info.cancelled or trial_directory.asked_to_stop(info.directory)
-    if why == "cancel" and asked:
+    if why == "cancel" and _is_cancelled(info):
         return "stopped", "cancelled"
     if why != "exit":
         return "lost", "ended from outside: its supervisor was told to end"
@@ -279,6 +280,11 @@ def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
     if found.get("code") != 0:
         return "failed", _exited(int(found.get("code") or 0))
     return "done", ""
+
+
+def _is_cancelled(info: ExitInfo) -> bool:
+    """Whether the trial was to stop."""
+    return info.cancelled or trial_directory.asked_to_stop(info.directory)
 
 
 def _exited(code: int) -> str:

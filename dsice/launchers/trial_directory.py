@@ -2,7 +2,7 @@
 
 ::
 
-    job.json       the submission: token, program, stage, parent, slot, time,  coordinator, first
+    job.json       the submission: token, program, parameters, parent, slot,   coordinator, first
                    its study and the path of that one's journal
     params.json    the parameters                                              coordinator
     process.json   the supervisor: pid, birth, host, its scheduler's job       supervisor, by rename
@@ -24,6 +24,8 @@ word on its study is of 0.1.0, or of a launcher that was used without a tuner.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -33,16 +35,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
-from dsice.journal.files import as_missing as as_missing
-from dsice.journal.files import read_json as read_json
-from dsice.journal.files import replace_file
-from dsice.journal.files import strictly as strictly
-from dsice.journal.files import write_json as write_json
+from dsice.journal.files import read_json, replace_file, write_json
 from dsice.launchers import processes
 from dsice.launchers.base import Job
+from dsice.launchers.other_study import put_aside
 from dsice.launchers.program import plain_params
 from dsice.worker import STOP, STOPPING
 
@@ -51,6 +49,7 @@ PARAMS = "params.json"
 PROCESS = "process.json"
 EXIT = "exit.json"
 RESULT = "result.json"
+_MOST = 2.0**53
 _NUMBERS = ("code", "signal", "pid", "started", "ended", "seconds")
 RETURNED = "returned"
 """Why a call that `Futures` made has ended, in `EXIT`."""
@@ -106,11 +105,16 @@ def make(directory: Path, job: Job, program: str, slot: int) -> Submission:
     """Make a fresh directory for a job and claim it with a new token.
 
     What is there is removed: `earlier.make_way` has seen that it is an earlier try of the same job.
+    What cannot be removed, such as a folder that the program made read-only, is put aside.
     """
     submission = Submission(secrets.token_hex(8), program, slot, time.time())
     claim = _claim(job, submission)
     if directory.exists():
-        _clear(directory, claim)
+        try:
+            _clear(directory, claim)
+        except PermissionError as error:
+            end_supervisor(directory)
+            put_aside(directory, f"and cannot be emptied ({error})")
     _make(directory)
     write_json(directory / JOB, claim)
     write_json(directory / PARAMS, plain_params(job.params))
@@ -196,6 +200,7 @@ def _claim(job: Job, submission: Submission) -> dict[str, Any]:
         study = {"study": job.study.identity, "journal": job.study.journal}
     return {
         **_identity(job, submission.program),
+        "params": _digest(job.params),
         **study,
         "slot": submission.slot,
         "queued": submission.queued,
@@ -213,6 +218,12 @@ def _identity(job: Job, program: str) -> dict[str, Any]:
     }
 
 
+def _digest(params: Mapping[str, Any]) -> str:
+    """By which parameters are known: a program may write a ``params.json`` of its own."""
+    text = json.dumps(plain_params(params), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def find_submission(directory: Path, job: Job, program: str) -> Submission | None:
     """The submission that a directory belongs to, if it was made for the same job; else None.
 
@@ -221,16 +232,20 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
     """
     if directory.is_symlink():
         return None
-    claim, params = read_json(directory / JOB), read_json(directory / PARAMS)
-    if claim is None or params is None or params != plain_params(job.params):
+    claim = read_json(directory / JOB)
+    if claim is None:
         return None
-    if any(claim.get(key) != value for key, value in _identity(job, program).items()):
+    if "params" not in claim:  # of 0.1.0
+        same = read_json(directory / PARAMS) == plain_params(job.params)
+    else:
+        same = claim["params"] == _digest(job.params)
+    if not same or any(claim.get(key) != value for key, value in _identity(job, program).items()):
         return None
     if "study" in claim and (job.study is None or claim["study"] != job.study.identity):
         return None
     try:
         return Submission(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -241,7 +256,7 @@ def supervisor(directory: Path) -> tuple[int, str] | None:
         return None
     try:
         pid, born = int(found["pid"]), str(found["birth"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return (pid, born) if pid > 0 and processes.alive(pid, born) else None
 
@@ -257,8 +272,13 @@ def exit_record(directory: Path, token: str) -> dict[str, Any] | None:
     found = read_json(directory / EXIT)
     if found is None or found.get("token") != token:
         return None
-    whole = all(isinstance(found.get(name), (int, float, NoneType)) for name in _NUMBERS)
-    return found if whole else None  # a program that killed its supervisor may write anything
+    # a program that killed its supervisor may write anything
+    return found if all(_is_count(found.get(name)) for name in _NUMBERS) else None
+
+
+def _is_count(value: object) -> bool:
+    """Whether this is a number as a supervisor writes it, or None."""
+    return value is None or (isinstance(value, (int, float)) and 0 <= value < _MOST)
 
 
 def result_record(directory: Path, token: str) -> dict[str, Any] | None:

@@ -1,7 +1,6 @@
 """The loop of `run`: ask for trials, submit them as jobs, collect what happens, tell the tuner.
 
-`run_loop` goes on until the search is over, `advance_loop` for a limited time, after which its
-jobs go on alone.
+`run_loop` goes on until the search is over; `advancing` goes on for a limited time.
 """
 
 from __future__ import annotations
@@ -12,23 +11,23 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from dsice.checks import number
-from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, OptionError, TellError
+from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, TellError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
-from dsice.launchers.outcome import MANY, ends_first
-from dsice.running.options import RunOptions, job_of, usable_launcher
+from dsice.launchers.outcome import ends_first
+from dsice.running.options import RunOptions, job_of, study_of, usable_launcher
 from dsice.running.preparing import WAIT, missing_directory, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
+from dsice.running.unusable import tell_unusable
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
-CATCH_UP = 60.0  # seconds that `advance` works through steps that were reported before
 RETRY = 5.0  # seconds between two attempts to write a journal that cannot be written
 
 
@@ -43,63 +42,23 @@ def run_loop(
     try:
         directories = prepare(tuner, launcher, options) if options.preparations else None
         loop = Loop(tuner, launcher, options, directories)
+    except BaseException:
+        launcher.close()
+        raise
+    try:
         with Progress(tuner, total) if progress else nullcontext() as display, loop:
             while loop.fill():
                 loop.collect()
                 if display is not None:
                     display.update(len(loop.running), loop.postponed)
     except BaseException:
-        launcher.close()
+        loop.leave()
         raise
     warn_without_value(tuner)
     if options.confirm and progress:
-        print(str(tuner.confirmation).translate(VISIBLE), file=sys.stderr)
+        with suppress(OSError, ValueError):  # nobody may be there to read it
+            print(str(tuner.confirmation).translate(VISIBLE), file=sys.stderr)
     return tuner
-
-
-def advance_loop(
-    tuner: Tuner, launcher: LauncherLike, options: RunOptions, seconds: float = 0.0
-) -> bool:
-    """Do what `advance` does, with options that are checked already."""
-    number("advance", "seconds", seconds, "a number of seconds >= 0", infinite=True)
-    name = type(launcher).__name__
-    launcher = usable_launcher(tuner, launcher)
-    if launcher.cannot_detach:
-        raise OptionError(
-            f"advance(launcher={name}): {launcher.cannot_detach}; "
-            "use a launcher whose jobs go on without it, such as Batch, or run()"
-        )
-    if tuner.journal is None:
-        raise OptionError(
-            "advance(tuner=...): nobody would remember the trials after this call; "
-            "give the tuner a journal"
-        )
-    try:
-        more = _advance(tuner, launcher, options, time.monotonic() + seconds)
-        launcher.detach()
-    except BaseException:
-        launcher.close()
-        raise
-    return more
-
-
-def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float) -> bool:
-    """Run until a moment of `time.monotonic`; whether jobs wait or run."""
-    directories = None
-    if options.preparations:
-        directories = prepare(tuner, launcher, options, until)
-        if directories is None:
-            return True
-    with Loop(tuner, launcher, options, directories) as loop:
-        latest = time.monotonic() + CATCH_UP
-        while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
-            pass
-        while more := loop.fill():
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            loop.collect(min(WAIT, left))
-    return more
 
 
 class Loop:
@@ -120,6 +79,10 @@ class Loop:
         How often each trial was lost while the journal could not be written.
     postponed
         The jobs that the machine could not start; None: it could always.
+    events
+        What happened, as long as it is not told.
+    in_callback
+        Whether a callback was called and has not returned.
     """
 
     def __init__(
@@ -143,6 +106,8 @@ class Loop:
         self.unwritable_since = 0.0
         self.unrecorded_losses: Counter[int] = Counter()
         self.postponed: Postponed | None = None
+        self.events: Sequence[Result | Step] = ()
+        self.in_callback = False
 
     def __enter__(self) -> Loop:
         self.attach()
@@ -234,9 +199,16 @@ class Loop:
             free = self.postponed.allowed(free, len(self.running))
         if free > 0 and (self.options.mode == "async" or not self.running):
             free = self._within_budget(free)
+            if free > 0:
+                self._check_before_asking()
             trials = self.tuner.ask(free) if free > 0 else []
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running)
+
+    def _check_before_asking(self) -> None:
+        """Raise LaunchError where no trial could be started, so that none is asked."""
+        with suppress(OSError):  # what the machine lacks for now
+            self.launcher.accept(study_of(self.tuner))
 
     def _start(self, jobs: Sequence[Job]) -> None:
         self.running.update((job.id, job) for job in jobs)
@@ -253,9 +225,9 @@ class Loop:
         Returns how many steps and results came.
         """
         left = self._wait(seconds)
-        events = ends_first(self.launcher.collect(left) if self.running else ())
+        self.events = ends_first(self.launcher.collect(left) if self.running else ())
         steps: list[Step] = []
-        for event in events:
+        for event in self.events:
             if isinstance(event, Step):
                 steps.append(event)
                 continue
@@ -264,7 +236,32 @@ class Loop:
             if event.id in self.running:
                 self._end(event)
         self._steps(steps)
-        return len(events)
+        count, self.events = len(self.events), ()
+        return count
+
+    def leave(self) -> None:
+        """Close the launcher; what was measured by now is told where it would be lost with it.
+
+        A callback that raises ends the run where it stands.
+        """
+        if self.in_callback or not self.launcher.cannot_attach:
+            self.launcher.close()
+            return
+        try:
+            self._tell_measured()
+        finally:
+            self.launcher.close()
+        self._tell_measured()  # what it waited for
+
+    def _tell_measured(self) -> None:
+        # what makes the run end is for the user to see, not what goes wrong here
+        with suppress(Exception):
+            pending = {trial.id for trial in self.tuner.pending}
+            for event in (*self.events, *self.launcher.collect(0.0)):
+                if isinstance(event, Result) and event.state == "done" and event.id in pending:
+                    trial = self._tell(event)
+                    for callback in self.options.callbacks:
+                        callback(self.tuner, trial)
 
     def _wait(self, seconds: float) -> float:
         """How long the launcher may wait; where nothing runs it would not, and this method does."""
@@ -328,8 +325,10 @@ class Loop:
         except JournalError as error:  # the tuner keeps the result until it can be written
             self._cannot_write(error)
             return
+        self.in_callback = True
         for callback in self.options.callbacks:
             callback(self.tuner, trial)
+        self.in_callback = False
 
     def _losses(self, id: int) -> int:
         return self.tuner.runs.losses(id) + self.unrecorded_losses[id]
@@ -343,7 +342,7 @@ class Loop:
         except JournalError as error:
             self.unrecorded_losses[job.id] += 1
             self._cannot_write(error)
-        self._start([job])
+        self._start([replace(job, again=True)])
         return True
 
     def _tell(self, result: Result) -> Trial:
@@ -367,33 +366,4 @@ class Loop:
                     **facts,
                 )
             except TellError as problem:  # it ran, but its result cannot be used
-                return self._tell_unusable(result, problem, facts)
-
-    def _tell_unusable(self, result: Result, problem: TellError, facts: Mapping[str, Any]) -> Trial:
-        """Tell a trial as failed; what it measured is kept where that can be recorded."""
-        error = self._missing_metrics(result) or f"{problem}"
-        log = result.where.get("log")
-        if log:
-            error += f"; log: {log}"
-        try:
-            return self.tuner.tell(
-                result.id, result.value, metrics=result.metrics, error=error, **facts
-            )
-        except TellError:
-            return self.tuner.tell(result.id, error=error, **facts)
-
-    def _missing_metrics(self, result: Result) -> str:
-        """What the goal needs and the program did not give; empty: something else is wrong."""
-        goal = self.tuner.history.goal
-        given = set(result.metrics)
-        if result.value is not None:
-            given |= {goal.metric, "value"}
-        needed = dict.fromkeys((goal.metric, *goal.bounded))
-        missing = [name for name in needed if name not in given]
-        if result.state != "done" or not missing:
-            return ""
-        gave = f"the metrics {', '.join(result.metrics)}" if result.metrics else "a plain number"
-        return (
-            f"the program gave {gave}, and the goal needs {', '.join(map(repr, missing))}: "
-            "let the program give it, or name another metric in the Goal"
-        )
+                return tell_unusable(self.tuner, result, problem, facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from contextlib import suppress
 from types import TracebackType
 
 from dsice.errors import VISIBLE_IN_LINE, DsiceWarning
@@ -37,6 +38,8 @@ class Progress:
         self._began = time.monotonic()
         self._n_told_before = self._n_told()
         self._console = Console(stderr=True)
+        # rich would end the process, and take its stdout away
+        self._console.on_broken_pipe = self._fall_silent  # type: ignore[method-assign]
         self._printed = self._began
         columns = (
             TextColumn("{task.description}"),
@@ -49,6 +52,10 @@ class Progress:
             self._bar = Bar(*columns, console=self._console, transient=False)
             self._task = self._bar.add_task("dsice", total=total, text="")
             self._printed = -math.inf
+
+    def _fall_silent(self) -> None:
+        """Show nothing any more, since nobody reads it."""
+        self._console.quiet = True
 
     def __enter__(self) -> Progress:
         if self._bar:
@@ -63,7 +70,8 @@ class Progress:
     ) -> None:
         self._show(0)
         if self._bar:
-            self._bar.stop()
+            with suppress(OSError, ValueError):
+                self._bar.stop()
 
     def update(self, running: int, postponed: Postponed | None = None) -> None:
         """Show the state with that many trials running, if it is time to show anything.
@@ -80,10 +88,13 @@ class Progress:
         text = self.text(running)
         if note:
             text += f", {note.translate(VISIBLE_IN_LINE)}"  # it may hold what a scheduler said
-        if self._bar:
-            self._bar.update(self._task, completed=self._n_told(), text=text)
-        else:
-            self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        with suppress(OSError, ValueError):  # a terminal that is gone, a log on a full disk
+            if self._bar:
+                self._bar.update(self._task, completed=self._n_told(), text=text)
+            else:
+                self._console.print(
+                    text, highlight=False, markup=False, emoji=False, soft_wrap=True
+                )
 
     def text(self, running: int) -> str:
         """One line: told/total, running, failed, best, time left."""

@@ -159,7 +159,7 @@ def advance(
     LaunchError, JournalError
         As in `run`.
     """
-    from dsice.running.loop import advance_loop
+    from dsice.running.advancing import advance_loop
     from dsice.running.options import RunOptions
 
     options = RunOptions(

@@ -114,7 +114,7 @@ class Postponed:
 
     def _add(self, job: Job, result: Result, running: int) -> None:
         now = time.monotonic()
-        self._jobs[job.id] = job
+        self._jobs[job.id] = replace(job, again=True)
         if result.state != "unstarted":
             return
         self._reason = result.error or "no reason was given"

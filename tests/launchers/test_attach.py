@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dsice.errors import LaunchError
+from dsice.errors import DsiceWarning, LaunchError
 from dsice.launchers import Job, Local
 from dsice.launchers.processes import alive, send
 from dsice.launchers.standalone._processes import birth
@@ -55,6 +55,27 @@ def test_what_ran_on_is_adopted_and_what_ended_delivers(tmp_path: Path) -> None:
         (tmp_path / "1" / "go").touch()
         assert drain(launcher, 1)[1].value == 1.0
     assert [(tmp_path / id / "runs").read_text() for id in "012"] == ["run\n"] * 3
+
+
+def test_a_program_may_have_a_params_json_of_its_own(tmp_path: Path) -> None:
+    """One with defaults filled in, for example; its result counts all the same."""
+    command = 'echo 5 > "$DSICE_DIR/params.json"; echo run >> "$DSICE_DIR/runs"; echo {x}'
+    killed(command, tmp_path)
+    assert eventually(lambda: all((tmp_path / id / "exit.json").exists() for id in "012"))
+    with Local(command, slots=4, directory=tmp_path) as launcher:
+        assert launcher.attach([*jobs(0, 1), Job(2, {"x": 3})]) == [0, 1]
+        assert drain(launcher, 2)[1].value == 1.0
+
+
+def test_a_program_that_wrote_over_the_claim_of_its_trial_loses_nothing(tmp_path: Path) -> None:
+    command = 'echo "{{}}" > "$DSICE_DIR/job.json"; echo {x}'
+    with Local(command, slots=1, directory=tmp_path) as launcher:
+        launcher.submit(jobs(3))
+        assert drain(launcher, 1)[3].value == 3.0
+        with pytest.warns(DsiceWarning, match=r"removed its job.json or wrote over it"):
+            launcher.submit(jobs(3))
+        assert drain(launcher, 1)[3].value == 3.0
+    assert (tmp_path / "3.aside-1" / "exit.json").exists()
 
 
 def test_an_adopted_trial_can_be_cancelled_and_closed(tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ def test_the_launchers_of_dsice_have_all_hooks(kind: type) -> None:
     hooks = {name for name in names if not name.startswith("_")}
     assert hooks == {
         *("slots", "submit", "attach", "collect", "cancel", "close"),
-        *("cannot_step", "cannot_continue", "cannot_keep", "cannot_detach"),
-        *("detach", "stop", "queued"),
+        *("cannot_step", "cannot_continue", "cannot_keep", "cannot_attach", "cannot_detach"),
+        *("accept", "detach", "stop", "queued"),
     }
     assert all(hasattr(kind, name) for name in hooks)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import pickle
+import pwd
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +20,7 @@ import pytest
 import dsice
 from dsice import DsiceWarning
 from dsice.errors import LaunchError
+from dsice.journal.files import read_json, strictly
 from dsice.launchers import Batch, Job, Local, Result, outcome, trial_directory
 from dsice.launchers.home import check_private, make_private
 from dsice.launchers.program import GuardedFile, function_name
@@ -124,7 +129,10 @@ def test_a_function_without_its_hash_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777, 0o2775])
-def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_directory_that_others_can_write_to_is_refused(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsice.launchers.foreign._is_own_group", lambda *_: False)
     home = tmp_path / "trials"
     home.mkdir()
     home.chmod(mode)
@@ -137,6 +145,34 @@ def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: i
     with Local(good, slots=1, directory=home) as launcher:
         launcher.submit([Job(0, {"x": 3})])
         assert drain(launcher, 1)[0].value == 3.0
+
+
+@pytest.mark.parametrize(
+    ("mode", "group", "members", "ours"),
+    [
+        (0o2775, "ada", [], True),
+        (0o770, "ada", ["ada"], True),
+        (0o777, "ada", [], False),
+        (0o775, "ada", ["ada", "bob"], False),
+        (0o775, "staff", [], False),
+    ],
+)
+def test_a_group_of_the_user_alone_is_no_other_user(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    group: str,
+    members: list[str],
+    ours: bool,
+) -> None:
+    """With umask 002, as many systems have it, ``mkdir`` makes such directories."""
+    account = SimpleNamespace(pw_name="ada", pw_gid=tmp_path.stat().st_gid)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid or FOREIGN)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: account)
+    monkeypatch.setattr(grp, "getgrgid", lambda _: SimpleNamespace(gr_name=group, gr_mem=members))
+    tmp_path.chmod(mode)
+    with nullcontext() if ours else pytest.raises(LaunchError, match="other users"):
+        check_private(tmp_path)
 
 
 @as_root
@@ -304,7 +340,7 @@ def test_helpers_of_another_version_are_left_for_the_jobs_that_know_them(tmp_pat
     old.parent.mkdir(mode=0o700)
     old.write_text("old")
     launcher = Batch("echo 1", directory=tmp_path)
-    launcher._open(None)
+    launcher.accept(None)
     launcher.close()
     assert old.read_text() == "old"
     assert len(list(tmp_path.glob("bin/*/supervise.py"))) == 1
@@ -351,9 +387,9 @@ def test_no_odd_file_is_read_followed_or_waited_for(
     path = tmp_path / "0" / "file"
     path.parent.mkdir()
     odd(path)
-    assert trial_directory.read_json(path) is None
-    with trial_directory.strictly():  # looking again would not help
-        assert trial_directory.read_json(path) is None
+    assert read_json(path) is None
+    with strictly():  # looking again would not help
+        assert read_json(path) is None
         assert outcome.tail(path) == ""
     curve = outcome.CurveReader(0, path.parent)
     path.rename(path.with_name("steps"))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import pandas as pd
 import pytest
 
-from dsice import DsiceError, Goal, History, Ordinal, Trial, Tuner, minimize, run
+from dsice import DsiceError, Goal, History, Ordinal, Space, Trial, Tuner, minimize, run, step
 from dsice.cli import output
-from dsice.errors import LaunchError
-from dsice.launchers import Table
+from dsice.errors import DsiceWarning, LaunchError
+from dsice.launchers import Futures, Local, Table
 from dsice.launchers.base import Job, Result, Step
+from dsice.running.progress import Progress
 from dsice.strategies import Grid, Random
 
 Answer = Callable[[Job], Result | list[Result | Step]]
@@ -94,6 +101,15 @@ def test_a_lost_trial_is_started_again_and_then_counts_as_failed() -> None:
     assert all(t.state == "done" for t in result.history if t.id != 2)
 
 
+def test_a_trial_that_empties_its_directory_and_is_lost_fails_alone(tmp_path: Path) -> None:
+    wild = 'rm -rf "$DSICE_DIR"/*; touch "$DSICE_DIR/mine"; kill -9 $PPID'
+    command = f"test {{x}} = 1 && {{{{ {wild}; }}}}; echo {{x}}"
+    with Local(command, slots=1, directory=tmp_path) as launcher, pytest.warns(DsiceWarning):
+        study = Tuner({"x": range(3)}, Grid())
+        states = [trial.state for trial in run(study, launcher, progress=False).history]
+    assert states == ["done", "failed", "done"]
+
+
 def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
     answers = {
         1: Result(
@@ -101,6 +117,9 @@ def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
         ),  # the goal's metric is missing
         2: Result(2, "done", value=float("nan")),
         3: Result(3, "timed_out", error="over 5 s"),
+        4: Result(4, "done", value=2.0, seconds=float("nan")),  # of a launcher of somebody's own
+        5: Result(5, "failed", error="no", times=(None, None, float("inf"))),
+        6: Result(6, "done", value=2.0, where={"gpu": float("inf")}),
     }
     result = run(tuner(), InMemory(lambda job: answers.get(job.id, done(job))), progress=False)
     assert [t.state for t in result.history[1:4]] == ["failed", "failed", "timed_out"]
@@ -108,6 +127,8 @@ def test_results_that_cannot_be_used_fail_alone_and_say_why() -> None:
         result.history[1].error
     )
     assert "nan" in str(result.history[2].error)
+    assert [t.state for t in result.history[4:7]] == ["failed"] * 3
+    assert "seconds" in str(result.history[4].error) and result.history[4].values == (2.0,)
     assert len(result.history) == 12
 
 
@@ -337,3 +358,90 @@ def test_a_best_that_breaks_a_bound_is_said() -> None:
         match="no trial keeps all bounds of the goal.*beyond them by 2 of their size"
     ):
         run(Tuner(table.space, goal=Goal(at_most={"memory": 3.0})), table, progress=False)
+
+
+class Interrupted(Grid):
+    """Ctrl-C comes with the second ask, once `ready` returns."""
+
+    def __init__(self, ready: Callable[[], object]) -> None:
+        super().__init__()
+        object.__setattr__(self, "ready", ready)
+
+    def ask(self, n: int, space: Space, history: History, stream: Any) -> list[Any]:
+        if len(history):
+            self.ready()  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return list(super().ask(n, space, history, stream))
+
+
+def test_what_was_measured_when_the_run_ends_is_told(tmp_path: Path) -> None:
+    """A function's result would end with the coordinator, and be measured again."""
+    calls, told = list[Future[Any]](), list[int]()
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **named: Any) -> Future[Any]:
+            calls.append(super().submit(*args, **named))
+            return calls[-1]
+
+    journal, strategy = tmp_path / "j.jsonl", Interrupted(lambda: wait(calls, 10))
+    with (
+        Pool(3) as pool,
+        Tuner({"x": range(9)}, strategy, journal=journal) as mine,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        note = [lambda _, trial: told.append(trial.id)]
+        run(mine, Futures(lambda x: float(x), pool), callbacks=note, progress=False)
+    assert sorted(told) == [0, 1, 2] and len(calls) == 3
+    assert [trial.state for trial in Tuner.read(journal).history] == ["done"] * 3
+
+
+def test_what_close_waits_for_is_told_unless_it_was_cut_short(tmp_path: Path) -> None:
+    def program(x: int) -> float:
+        if x > 1:
+            began.set()
+            while not step(0, -1.0):
+                time.sleep(0.01)
+        elif x:
+            time.sleep(0.3)
+        return float(x)
+
+    began, journal = Event(), tmp_path / "j.jsonl"
+    with (
+        ThreadPoolExecutor(3) as pool,
+        Tuner({"x": range(9)}, Interrupted(lambda: began.wait(10)), journal=journal) as mine,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        run(mine, Futures(program, pool, directory=tmp_path / "t"), progress=False)
+    told = {t.params["x"]: t.value for t in Tuner.read(journal).history if t.state == "done"}
+    assert told == {0: 0.0, 1: 1.0}
+
+
+def test_a_directory_of_another_study_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        with (
+            tuner(journal=tmp_path / name) as mine,
+            Local("echo {x}", directory=tmp_path / "t") as launcher,
+        ):
+            if name == "first":
+                run(mine, launcher, progress=False, max_trials=1)
+                continue
+            with pytest.raises(LaunchError, match="another study"):
+                run(mine, launcher, progress=False)
+    assert not Tuner.read(tmp_path / "second").history
+
+
+@pytest.mark.parametrize("gone", ["a full disk", "a pipe that nobody reads", "closed"])
+def test_a_run_goes_on_where_nothing_can_be_shown(
+    gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(Progress, "EVERY", 0.0)
+    with open("/dev/full" if gone == "a full disk" else writer, "w") as stderr:  # noqa: PTH123
+        if gone == "closed":
+            stderr.close()
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert len(run(tuner(), InMemory(done), confirm=1).history) == 13
+        monkeypatch.undo()
+        with suppress(OSError):
+            stderr.close()

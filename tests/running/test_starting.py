@@ -6,13 +6,14 @@ import errno
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dsice import Trial, Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
-from dsice.launchers import Job, Launcher, Local, Result, Step
+from dsice.launchers import Futures, Job, Launcher, Local, Result, Step
 from dsice.running import starting
 from dsice.strategies import Grid, Random
 
@@ -241,3 +242,27 @@ def test_files_of_an_earlier_run_that_cannot_be_read_yet_are_waited_for(tmp_path
 def test_wrong_patience_is_refused(wrong: object) -> None:
     with pytest.raises(OptionError, match="start_timeout"):
         run(tuner(), Machine(lambda _: True), start_timeout=wrong, progress=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [Local, Futures])
+def test_what_ran_in_vain_leaves_nothing_beside_the_trial(
+    tmp_path: Path, kind: Callable[..., Launcher]
+) -> None:
+    """On a full disk it would keep what the disk has no room for."""
+    failures = tmp_path / "failures"
+    failures.mkdir()
+
+    def program(x: int) -> float:
+        if len(list(failures.iterdir())) < 2:
+            (failures / str(time.time_ns())).touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return float(x)
+
+    home = tmp_path / "trials"
+    with ThreadPoolExecutor(1) as pool:
+        more = [pool] if kind is Futures else []
+        with pytest.warns(DsiceWarning, match="No space left") as said:
+            found = run(tuner(), kind(program, *more, directory=home, slots=1), max_trials=1)
+    assert [trial.state for trial in found.history] == ["done"]
+    assert [path.name for path in home.iterdir() if path.is_dir()] == ["0"]
+    assert not any("put aside" in str(warning.message) for warning in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dsice.journal.files import read_json
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
@@ -39,7 +40,7 @@ def batch_result(
         _how_lost(trial, home, scheduler),
     )
     found = result_of(info, "")
-    process = trial_directory.read_json(trial.directory / trial_directory.PROCESS) or {}
+    process = read_json(trial.directory / trial_directory.PROCESS) or {}
     log = home.jobs / f"{record.name}.log"
     error = found.error
     if found.state == "lost" and error:

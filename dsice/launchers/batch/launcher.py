@@ -7,11 +7,11 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dsice.checks import text, texts, whole
+from dsice.checks import text, texts, whole, wrong
 from dsice.errors import VISIBLE, LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step, Study
@@ -29,8 +29,11 @@ from dsice.launchers.batch.script import (
 from dsice.launchers.batch.submission import BatchDirectory, new_trial
 from dsice.launchers.batch.submitter import ARRAY, Limits, SubmissionQueue
 from dsice.launchers.earlier import make_way
+from dsice.launchers.machine import unwritable
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
+
+_LONGEST_THROTTLE = 3600.0  # seconds
 
 
 class Batch(Launcher):
@@ -204,14 +207,17 @@ class Batch(Launcher):
             it has not taken are forgotten.
         """
         self._check(jobs)
-        self._open(base.study_of(jobs))
+        self.accept(base.study_of(jobs))
         ready = []
         for job in jobs:
             work, directory = self._members.program(job), self._members.directory(job)
             with self._unstarted_on_error(job):
                 make_way(directory, job, work.name)
-                self._members.arguments(work, directory, job)
-                ready.append((job, work, directory))
+                arguments = self._members.arguments(work, directory, job)
+                if reason := unwritable(job.params, arguments):
+                    self._monitor.ready.append(Result(job.id, "failed", error=reason))
+                else:
+                    ready.append((job, work, directory))
         for job, work, directory in ready:
             with self._unstarted_on_error(job):
                 self._add(job, work, directory)
@@ -244,8 +250,9 @@ class Batch(Launcher):
         running = self._monitor.running
         base.check_startable(jobs, running, self._capacity - len(running), self._slots)
 
-    def _open(self, study: Study | None) -> None:
-        """Take the directory, at the first need."""
+    def accept(self, study: Study | None) -> None:
+        """Take the directory of all trials for a study, at the first need."""
+        self._check([])
         if self._home.open(study):
             self._interrupts.install()
 
@@ -270,8 +277,7 @@ class Batch(Launcher):
         try:
             if not jobs or not insist(self._home.path.is_dir):
                 return []
-            self._check([])
-            self._open(base.study_of(jobs))
+            self.accept(base.study_of(jobs))
             new = [job for job in jobs if job.id not in self._monitor.running]
             taken = self._monitor.adopt(self._members.submitted_before(new))
         except OSError as error:
@@ -349,7 +355,8 @@ class Batch(Launcher):
         A second call does nothing.
         """
         if self._monitor.running and not self._closed:
-            print(self._monitor.farewell().translate(VISIBLE), file=sys.stderr)
+            with suppress(OSError, ValueError):  # a terminal that is gone, a log on a full disk
+                print(self._monitor.farewell().translate(VISIBLE), file=sys.stderr)
         self._release()
 
     def detach(self) -> None:
@@ -377,9 +384,12 @@ class Batch(Launcher):
 
 def _limits(per_job: object, array_size: object, throttle: object, late: float) -> Limits:
     """The limits of submissions, checked."""
+    pause = base.seconds("Batch", "throttle", throttle, least=0.0)
+    if pause > _LONGEST_THROTTLE:
+        raise wrong("Batch", "throttle", throttle, "a number of seconds from 0 to 3600")
     return Limits(
         base.count("Batch", "per_job", per_job, "how many trials share a job"),
         whole("Batch", "array_size", array_size),
-        base.seconds("Batch", "throttle", throttle, least=0.0),
+        pause,
         late,
     )

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from dsice.errors import DsiceWarning, LaunchError
+from dsice.journal.files import strictly
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Result, Step
 from dsice.launchers.batch.ending import batch_result, is_complete
@@ -114,7 +115,7 @@ class JobMonitor:
             The scheduler refused a trial; all that it does not have are forgotten.
         """
         try:
-            self._submissions.send()
+            self._submissions.send(alone=not self._submitted())
         except LaunchError:
             self.forget()
             raise
@@ -171,7 +172,7 @@ class JobMonitor:
         trial.keep()
         trial.mark_to_stop()
         try:
-            with trial_directory.strictly():
+            with strictly():
                 look(trial)
             trial.unreadable = None
         except OSError as error:
@@ -375,7 +376,7 @@ def end_trials(
 
 def _marked_to_stop(directory: Path) -> JobRecord | None:
     """The record of a trial that has a job, after the mark that ends one that shares its job."""
-    with trial_directory.strictly():
+    with strictly():
         record = JobRecord.current(directory)
         if record is not None:
             trial_directory.ask_to_stop(directory)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dsice.journal.files import read_json, write_json
 from dsice.launchers import trial_directory
 
 RECORD = "batch.json"
@@ -54,23 +55,23 @@ class JobRecord:
 
     def write(self, directory: Path) -> None:
         """Put it into the trial's directory."""
-        trial_directory.write_json(directory / RECORD, asdict(self))
+        write_json(directory / RECORD, asdict(self))
 
     @classmethod
     def read(cls, directory: Path, token: str) -> JobRecord | None:
         """The record of the submission with `token`; None if there is none."""
-        found = trial_directory.read_json(directory / RECORD)
+        found = read_json(directory / RECORD)
         if found is None or found.get("token") != token:
             return None
         try:
             return cls(**_typed(found))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     @classmethod
     def current(cls, directory: Path) -> JobRecord | None:
         """The record of the submission that has the directory, if that has not ended; else None."""
-        claim = trial_directory.read_json(directory / trial_directory.JOB) or {}
+        claim = read_json(directory / trial_directory.JOB) or {}
         token = str(claim.get("token", ""))
         if trial_directory.exit_record(directory, token) is not None:
             return None

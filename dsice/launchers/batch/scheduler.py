@@ -171,7 +171,8 @@ SLURM = Scheduler(
     full=(
         r"(?i)job submit limit|SubmitJob\w*Limit|submit limit|violates accounting/QOS policy|"
         r"temporarily unable|Resource temporarily unavailable|Socket timed out|"
-        r"Unable to contact slurm|Zero Bytes were transmitted"
+        r"Unable to contact slurm|Zero Bytes were transmitted|in standby mode|"
+        r"not available \(inactive or drain\)|error writing script"
     ),
     over=("CD", "F", "CA", "TO", "NF", "OOM", "BF", "DL", "PR", "RV"),
     array="#SBATCH --array=0-{last}",
@@ -179,6 +180,8 @@ SLURM = Scheduler(
     # the reasons of limits, but not those of the number of jobs, which others leave again
     never=(
         r"\b(?:QOS|Assoc)(?:Max|Min|Grp)(?!\w*(?:Submit|JobsPer|JobsLimit))\w+|"
+        r"\b(?:QOS|Association)(?:Time|Resource)Limit|\bQOSNotAllowed|"
+        r"\bPartition(?:Time|Node)Limit|\bInvalid(?:Account|QOS)|"
         r"(?i:Requested (?:time|node|partition)|(?:Invalid|Unknown) (?:account|qos|partition)|"
         r"User's group not permitted|Node count specification|Memory specification|"
         r"CPU count (?:per node|specification)|More processors requested)"

@@ -22,6 +22,11 @@ _UNREADABLE = 10  # answers in a row that cannot be read, until that is an error
 _WIDTH = 10  # letters in the narrowest column for names that is in use
 _SHORTEST = 5  # letters of a name that was cut, by which it is still known
 
+_OVERRIDING = re.compile(
+    r"(?:SQUEUE|SCANCEL)_.*|SBATCH_(?:JOB_NAME|ARRAY_INX|OUTPUT|OPEN_MODE|REQUEUE|WAIT|TEST_ONLY)"
+)
+"""Variables that override a script's own lines, hide jobs in a list, or ask the user back."""
+
 _ABSENT = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP)
 """Why a command cannot be run, where trying again does not help."""
 
@@ -296,15 +301,18 @@ def _filled(template: str, values: dict[str, Sequence[str]]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Variables for the commands: without those of the job that this process may run in.
+    """Variables for the commands, without those that would turn them into others.
 
-    The limits of its own job must not be handed down to the jobs that it submits.
+    These are the limits of the job that this process may run in, and what of a script's own lines,
+    of lists and of cancelling Slurm lets a user override.
     """
-    if "SLURM_JOB_ID" not in os.environ:
-        return dict(os.environ)
+    known = os.environ.items()
+    variables = {name: value for name, value in known if not _OVERRIDING.fullmatch(name)}
+    if "SLURM_JOB_ID" not in variables:
+        return variables
     kept = ("SLURM_CONF", "SLURM_CLUSTERS")
     return {
         name: value
-        for name, value in os.environ.items()
+        for name, value in variables.items()
         if not name.startswith("SLURM_") or name in kept
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 from dsice.checks import texts
 from dsice.errors import LaunchError, OptionError
+from dsice.journal.files import strictly
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job
 from dsice.launchers.batch.patience import insist
@@ -132,7 +133,7 @@ class MemberBuilder:
             The files cannot be read now.
         """
         found = []
-        with trial_directory.strictly():
+        with strictly():
             for job in jobs:
                 look = partial(submitted_before, job, self.program(job), self.directory(job))
                 found.append(insist(look))

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dsice.journal.files import read_json, strictly, write_json
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Study
 from dsice.launchers.batch.patience import insist
@@ -91,13 +92,13 @@ class BatchDirectory:
             insist(partial(note_study, self.path, study))
         else:
             self._lock = insist(partial(take_home, self.path, study))
-        for place in (self.ended, self.jobs, self.path / BIN):
-            insist(partial(make_private, place))
         self.study = insist(self._fingerprint)
         self.secure()
 
     def secure(self, seconds: float = 30.0) -> None:
-        """See to it that jobs find what they run: the files are there, and only this user's.
+        """See to it that jobs find what they need: all is there, and only this user's.
+
+        A disk that is cleared of what is old may have lost some of it.
 
         Parameters
         ----------
@@ -112,19 +113,21 @@ class BatchDirectory:
             It cannot be looked at or written to.
         """
         insist(partial(check_private, self.path), seconds)
+        for place in (self.ended, self.jobs, self.path / BIN):
+            insist(partial(make_private, place), seconds)
         for helper in (self.supervise, self.call):
             insist(helper.put, seconds)
             insist(partial(check_private, helper.path.parent), seconds)
 
     def _fingerprint(self) -> str:
         """The letters of this directory, drawn once."""
-        with trial_directory.strictly():
-            known = trial_directory.read_json(self.path / STUDY)
+        with strictly():
+            known = read_json(self.path / STUDY)
         if known is not None and isinstance(known.get("study"), str):
             return str(known["study"])
         new = secrets.token_hex(3)
         whose = (known or {}) | {"study": new}
-        trial_directory.write_json(self.path / STUDY, whose, fsync=True)
+        write_json(self.path / STUDY, whose, fsync=True)
         return new
 
     def names(self, trial: str) -> list[str]:
@@ -134,7 +137,7 @@ class BatchDirectory:
         """
         study = self.study
         if not study:  # a dry run writes nothing
-            known = trial_directory.read_json(self.path / STUDY) or {}
+            known = read_json(self.path / STUDY) or {}
             study = known.get("study", "000000")
         return [f"d{study}{time}{trial.replace('prepare-', 'p')}" for time in _TIMES]
 
@@ -307,8 +310,8 @@ class BatchTrial:
             The claim cannot be read now.
         """
         if self.doubtful:
-            with trial_directory.strictly():
-                claim = trial_directory.read_json(self.directory / trial_directory.JOB) or {}
+            with strictly():
+                claim = read_json(self.directory / trial_directory.JOB) or {}
             self.doubtful = False
             if claim.get("token") != self.submission.token:
                 self.sent, self.stale = False, True

@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from dsice.errors import DsiceWarning, LaunchError
-from dsice.journal.files import replace_file
-from dsice.launchers import trial_directory
+from dsice.journal.files import replace_file, strictly
 from dsice.launchers.batch.patience import waiting_helps
 from dsice.launchers.batch.record import RECORD
 from dsice.launchers.batch.scheduler import Scheduler
@@ -22,6 +21,7 @@ from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 ARRAY = 1000  # jobs in an array; a common limit is 1001
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds before a full queue is tried again
 _BRIEF = 1.0  # seconds for files of the directory that cannot be used
+_REFUSED = 6 * 3600.0  # seconds of refusals alone after which they count as final
 _LOOKS = 4  # questions to the queue, at least, while a job may still turn up
 
 
@@ -88,6 +88,7 @@ class SubmissionQueue:
         self._jobs = self._most_jobs  # fewer while the queue is full
         self._next = self._look = 0.0
         self._pause = _FIRST_PAUSE
+        self._refused: float | None = None  # since when there are refusals alone
         self._warned: set[str] = set()
         self.waiting: list[BatchTrial] = []
         self.unstarted: list[tuple[BatchTrial, str]] = []
@@ -110,8 +111,13 @@ class SubmissionQueue:
         trial.unsure_until = time.monotonic() + seconds
         self.waiting.append(trial)
 
-    def send(self) -> None:
+    def send(self, *, alone: bool = False) -> None:
         """Submit what waits, as far as throttle and queue allow.
+
+        Parameters
+        ----------
+        alone
+            Whether the scheduler has no job of this launcher, so that none can be in the way.
 
         Raises
         ------
@@ -127,10 +133,12 @@ class SubmissionQueue:
                 continue
             except Busy as busy:
                 self._wait(group, busy)
+                self._check_patience(busy, alone)
                 return
             except LaunchError:
                 self.waiting = [trial for trial in self.waiting if trial.sent]
                 raise
+            self._refused = None
             self._next = time.monotonic() + self._throttle
             self._jobs = min(2 * self._jobs, self._most_jobs)
             self._pause = _FIRST_PAUSE
@@ -153,6 +161,20 @@ class SubmissionQueue:
         self._next = time.monotonic() + self._pause
         self._look_again()
         self._say("full", f"queue is full; waiting and trying again\n{full}")
+
+    def _check_patience(self, full: Busy, alone: bool) -> None:
+        """Raise LaunchError where a queue that has none of the jobs was full for hours."""
+        now = time.monotonic()
+        if full.unsure or not alone:
+            self._refused = None
+            return
+        self._refused = now if self._refused is None else self._refused
+        if now - self._refused > _REFUSED:
+            raise LaunchError(
+                f"the {self._scheduler.name} queue has taken no job for {_REFUSED / 3600:g} hours, "
+                "though it has none of these trials: perhaps the limit is one that waiting cannot "
+                f"help. The same script goes on when it is corrected\n{full}"
+            )
 
     def _look_again(self) -> None:
         """Set the next look for what was sent, and let the pauses grow."""
@@ -202,7 +224,7 @@ class SubmissionQueue:
         listed = self._client.queue() if sent else {}
         for trial in sent:
             # its files cannot be read or written now: at the next look
-            with suppress(OSError), trial_directory.strictly():
+            with suppress(OSError), strictly():
                 self._settle(trial, listed)
 
     def _settle(self, trial: BatchTrial, listed: Mapping[str, QueuedJob]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dsice.errors import VISIBLE
-from dsice.journal.files import replace_file
+from dsice.journal.files import replace_file, write_json
 from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
@@ -93,18 +93,19 @@ class Call:
 
     def ask_to_stop(self) -> None:
         """Let `dsice.step` return True in it."""
-        if self.directory is not None and self.directory.is_dir():
-            trial_directory.ask_to_stop(self.directory)
+        if self.directory is not None:
+            with suppress(OSError):  # a full disk, or a function that removed its directory
+                trial_directory.ask_to_stop(self.directory)
 
     def note_end(self, result: Result) -> None:
         """Write down that the trial has ended, so that its directory is not emptied for another."""
-        if self.directory is not None and result.state != "lost":
+        if self.directory is not None and result.state not in ("lost", "unstarted"):
             if is_superseded(str(self.directory), self.token):
                 return
             code = 0 if result.state == "done" else 1
             end = {"why": trial_directory.RETURNED, "code": code, "token": self.token}
             with suppress(OSError):  # a function may have removed its directory
-                trial_directory.write_json(self.directory / trial_directory.EXIT, end)
+                write_json(self.directory / trial_directory.EXIT, end)
 
     def without_record(self, state: str, error: str) -> Result:
         """The result of a call that brought no record, from what the engine says."""
@@ -144,7 +145,7 @@ class Call:
         if self.cancelled and found["told_to_stop"]:  # what it returned is the value so far
             return "stopped", f"cancelled; {found.get('error', 'it ended by itself')}"
         if found.get("errno") in LACKING:
-            return "unstarted", str(found["error"])
+            return "stopped" if self.cancelled else "unstarted", str(found["error"])
         for state, key in (("stopped", "stopped"), ("lost", "lost"), ("failed", "error")):
             if key in found:
                 return state, str(found[key])

@@ -122,6 +122,8 @@ class Futures(Launcher):
             # worker processes do not notice that their coordinator is gone
             self._interrupts.install()
 
+    cannot_attach = "the calls of an earlier coordinator ended with it, or cannot be found again"
+
     @property
     def slots(self) -> int:
         """How many trials are handed over at the same time."""
@@ -167,7 +169,7 @@ class Futures(Launcher):
         work = [self._sent if job.work is None else self._work(job) for job in jobs]
         params = [plain_params(job.params) for job in jobs]
         try:
-            self._open(base.study_of(jobs))
+            self.accept(base.study_of(jobs))
             directories = [self._directory(job) for job in jobs]
         except OSError as error:
             self._ready += [not_started(job, error) for job in jobs]
@@ -205,8 +207,12 @@ class Futures(Launcher):
             make_way(directory, job, function_name(self._function))
         return directory
 
-    def _open(self, study: Study | None) -> None:
-        """Take the directory, at the first need; one that is simply forgotten lets go, too."""
+    def accept(self, study: Study | None) -> None:
+        """Take the directory of all trials for a study, at the first need.
+
+        A launcher that is simply forgotten lets go of it, too.
+        """
+        self._check([])
         if self._home is None:
             return
         try:
@@ -327,7 +333,7 @@ class Futures(Launcher):
 
         Calls that have not begun are taken back. Ray's tasks, and worker processes of an executor
         that the launcher made itself, are killed; for functions in other executors and in threads
-        it waits until they return.
+        it waits until they return; what they measured is in the next `collect`.
         """
         if self._closed or os.getpid() != self._owner:
             return
@@ -336,12 +342,14 @@ class Futures(Launcher):
         try:
             for call in self._running.values():
                 if call.handle is not None and not call.handle.done():
+                    call.cancelled = True  # what it returns early is no measurement
                     call.ask_to_stop()
                     call.engine.cancel_queued(call.handle)
                     if call.engine.kills:
                         call.engine.abandon(call.handle)
             calls = self._running.values()
             self._await([call for call in calls if call.engine.threads or not call.engine.owned])
+            self._keep_measured()
         finally:
             for engine in {id(engine): engine for engine in engines}.values():
                 engine.close()
@@ -349,6 +357,14 @@ class Futures(Launcher):
                 self._let_go()
             self._running.clear()
             self._interrupts.restore()
+
+    def _keep_measured(self) -> None:
+        """Keep the results of calls that were waited for, for another `collect`."""
+        for call in self._running.values():
+            if call.handle is not None and call.handle.done():
+                result = self._result(call, call.handle)
+                if result is not None and result.state == "done":
+                    self._ready.append(result)
 
     def _await(self, calls: Sequence[Call]) -> None:
         """Wait until calls have returned."""

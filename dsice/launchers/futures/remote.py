@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsice.launchers.standalone._call import Unusable, prepared, record, story
+from dsice.launchers.standalone._call import Unusable, failure, prepared, record, story
 from dsice.launchers.trial_directory import no_checkpoint
 from dsice.worker import STOP, STOPPING, TrialContext, in_trial, is_superseded
 
@@ -103,8 +103,7 @@ def _attempt(task: Task, context: TrialContext) -> dict[str, Any]:
     except SystemExit as error:
         return {"error": f"the function called sys.exit({error.code!r})", "traceback": story(error)}
     except Exception as error:
-        found = {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
-        return {**found, "errno": error.errno} if isinstance(error, OSError) else found
+        return failure(error)
 
 
 def _is_there(directory: str | None, mark: str) -> bool:

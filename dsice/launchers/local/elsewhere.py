@@ -23,6 +23,7 @@ from dsice.launchers.elsewhere import (
 )
 from dsice.launchers.local.process import TrialProcess
 from dsice.launchers.outcome import CurveReader
+from dsice.launchers.program import Program
 from dsice.worker import STEPS
 
 _LOOK = 1.0  # seconds between two looks for its end
@@ -177,6 +178,18 @@ def find(directory: Path) -> Whereabouts | None:
             "file: restart_elsewhere = true), which starts such trials again"
         )
     return who
+
+
+def waiting(
+    who: Whereabouts, job: Job, work: Program, directory: Path, slot: int, grace: float
+) -> TrialElsewhere:
+    """The trial on another machine that has the directory of a job, which waits for its end."""
+    old = trial_directory.Submission(who.token, work.name, slot, time.time())
+    trial = TrialElsewhere(
+        job, directory, old, who, function=work.function, grace=grace, wanted=False
+    )
+    say_waiting([trial])
+    return trial
 
 
 def runs_in(directory: Path) -> bool:

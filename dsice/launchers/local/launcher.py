@@ -13,6 +13,7 @@ from typing import Any
 
 from dsice.checks import flag
 from dsice.errors import LaunchError
+from dsice.journal.files import strictly
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
 from dsice.launchers.earlier import make_way
@@ -141,7 +142,16 @@ class Local(Launcher):
     @property
     def cannot_keep(self) -> str:  # type: ignore[override]
         """Why the directories of jobs end with this process; empty: they outlive it."""
-        return "" if self.directory else NO_DIRECTORY
+        return "" if self._home.given else NO_DIRECTORY
+
+    cannot_attach = cannot_keep
+
+    def accept(self, study: Study | None) -> Path:
+        """Take the directory of all trials for a study, at the first need; returns its path."""
+        self._check([])
+        if self._home.path is None:
+            atexit.register(self.close)
+        return self._home.open(study)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start `jobs`, each in a fresh directory.
@@ -156,7 +166,7 @@ class Local(Launcher):
         """
         self._check(jobs)
         try:
-            with trial_directory.strictly():
+            with strictly():
                 self._submit(jobs)
         except (OSError, MemoryError) as error:
             begun = {*self._running, *(result.id for result in self._ready)}
@@ -164,7 +174,7 @@ class Local(Launcher):
             self._ready += [not_started(job, error, self._host) for job in left]
 
     def _submit(self, jobs: Sequence[Job]) -> None:
-        home = self._open(base.study_of(jobs))
+        home = self.accept(base.study_of(jobs))
         check_private(home)
         starts = [self._start_of(job, home) for job in jobs]
         away = {job.id: self._away(directory) for job, _, directory, _ in starts}
@@ -174,7 +184,8 @@ class Local(Launcher):
                 gone, where = trial_directory.no_checkpoint(parent), {"host": self._host}
                 self._ready.append(Result(job.id, "failed", error=gone, where=where))
             elif who := away[job.id]:
-                self._wait_for(who, job, work, directory)
+                slot, grace = self._free_slot(), self._grace
+                self._running[job.id] = elsewhere.waiting(who, job, work, directory, slot, grace)
             else:
                 self._start(job, work, directory, arguments)
 
@@ -183,15 +194,6 @@ class Local(Launcher):
         if self._restart_elsewhere or not directory.exists():
             return None
         return elsewhere.find(directory)
-
-    def _wait_for(self, who: Whereabouts, job: Job, work: Program, directory: Path) -> None:
-        """Let a job wait until the trial on another machine that has its directory has ended."""
-        old = trial_directory.Submission(who.token, work.name, self._free_slot(), time.time())
-        trial = TrialElsewhere(
-            job, directory, old, who, function=work.function, grace=self._grace, wanted=False
-        )
-        self._running[job.id] = trial
-        elsewhere.say_waiting([trial])
 
     def _start_of(self, job: Job, home: Path) -> tuple[Job, Program, Path, list[str]]:
         """What starting a job needs; what is wrong with it is found before any job starts."""
@@ -250,10 +252,9 @@ class Local(Launcher):
         """
         if not jobs or self._home.given is None or not self._home.given.is_dir():
             return []
-        self._check([])
-        home = self._open(base.study_of(jobs))
+        home = self.accept(base.study_of(jobs))
         found = {}
-        with trial_directory.strictly():
+        with strictly():
             for job in jobs:
                 trial = self._attached(job, home) if job.id not in self._running else None
                 if trial is not None:
@@ -307,7 +308,7 @@ class Local(Launcher):
         """Collect the steps and the results that there are by now."""
         for trial in list(self._running.values()):
             try:
-                with trial_directory.strictly():
+                with strictly():
                     self._look_at(trial)
             except OSError as error:  # its files cannot be read now
                 result = trial.unreadable(error, self._host)
@@ -392,9 +393,3 @@ class Local(Launcher):
                         trial.sweep()
                     del self._running[trial.id]
             wait(self._running.values(), _SHORTEST * 3 if self._running else 0.0)
-
-    def _open(self, study: Study | None) -> Path:
-        """The directory of the trials' directories, taken at the first need."""
-        if self._home.path is None:
-            atexit.register(self.close)
-        return self._home.open(study)

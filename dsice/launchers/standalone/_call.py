@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TRACEBACK_LINES = 25
+LONGEST = 20_000  # characters of an error: it goes into the journal
 PARAMS_BYTES = 1 << 26
 PATIENCE = 600.0  # seconds that files are waited for which cannot be read or written now
 ABSENT = (2, 20, 21, 40)  # ENOENT, ENOTDIR, EISDIR, ELOOP: waiting does not help
@@ -168,8 +169,22 @@ def attempt(directory: str, program: str, digest: str) -> dict[str, Any]:
     except Unusable as error:
         return {"error": str(error)}
     except Exception as error:
-        found = {"error": f"{type(error).__name__}: {error}", "traceback": story(error)}
-        return {**found, "errno": error.errno} if isinstance(error, OSError) else found
+        return failure(error)
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """The record of a function that raised."""
+    text = shortened(f"{type(error).__name__}: {error}")
+    found = {"error": text, "traceback": story(error)}
+    return {**found, "errno": error.errno} if isinstance(error, OSError) else found
+
+
+def shortened(text: str) -> str:
+    """A text, or its beginning and its end where it is too long: some errors show whole arrays."""
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"
 
 
 def prepared(
@@ -210,7 +225,7 @@ def story(error: BaseException) -> str:
     traceback = standard("traceback")  # only now: a trial that goes well is there sooner
     frames = error.__traceback__.tb_next if error.__traceback__ else None
     lines = "".join(traceback.format_exception(type(error), error, frames)).splitlines()
-    return "\n".join(lines[-TRACEBACK_LINES:])
+    return shortened("\n".join(lines[-TRACEBACK_LINES:]))
 
 
 def main(directory: str, program: str, digest: str = "") -> int:

@@ -291,7 +291,8 @@ def superseded(directory: str, token: str) -> bool:
         if again:
             time.sleep(CONFIRM_SECONDS)
         found = claim(directory)
-        if not found.strip() or token.encode() in found:
+        # what has no token is of the program's own
+        if b'"token"' not in found or token.encode() in found:
             return False
     return True
 

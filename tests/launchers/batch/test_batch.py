@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from dsice import Tuner, run
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import Batch, Job, Local, Result, Scheduler
+from dsice.launchers.batch import submitter
 from dsice.launchers.batch.patience import Backoff
 from dsice.launchers.batch.scheduler import PJM, SLURM
 from tests.launchers import programs
@@ -153,6 +155,45 @@ def test_a_full_queue_means_wait(fake: Fake, tmp_path: Path) -> None:
     ):
         launcher.submit(jobs(0, 1))
         assert {id: result.value for id, result in drain(launcher, 2).items()} == {0: 0.0, 1: 1.0}
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\ud800b", "y" * 200_000])
+def test_what_no_job_script_can_hold_fails_alone(fake: Fake, tmp_path: Path, value: str) -> None:
+    with batch(fake, "echo {x} > /dev/null; echo 1", tmp_path) as launcher:
+        launcher.submit([Job(0, {"x": value}), Job(1, {"x": "good"})])
+        results = drain(launcher, 2)
+    assert results[0].state == "failed" and "params.json" in str(results[0].error)
+    assert results[1].value == 1.0
+
+
+@pytest.mark.parametrize("lost", ["bin", "jobs", "ended"])
+def test_what_jobs_need_is_made_again_where_a_disk_was_cleared(
+    lost: str, fake: Fake, tmp_path: Path
+) -> None:
+    with batch(fake, "echo {x}", tmp_path) as launcher:
+        launcher.submit(jobs(0))
+        drain(launcher, 1)
+        shutil.rmtree(tmp_path / "trials" / lost)
+        launcher.submit(jobs(1))
+        assert drain(launcher, 1)[1].value == 1.0
+
+
+def test_a_queue_that_takes_nothing_for_hours_is_an_error(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit that the job itself is beyond looks like one of the number of jobs."""
+    monkeypatch.setattr(submitter, "_REFUSED", 0.3)
+    monkeypatch.setattr(submitter, "_FIRST_PAUSE", 0.02)
+    fake.tell("limit", "1")
+    with batch(fake, WAITING, tmp_path) as launcher:
+        with pytest.warns(DsiceWarning, match="queue is full"):
+            launcher.submit(jobs(0, 1))
+        assert launcher.collect(0.35) == []  # trial 0 is what trial 1 waits for
+        fake.tell("limit", "0")
+        (tmp_path / "trials" / "0" / "go").touch()
+        assert drain(launcher, 1)[0].state == "done"
+        with pytest.raises(LaunchError, match=r"taken no job for[\s\S]*limit"):
+            drain(launcher, 1)
 
 
 @pytest.mark.parametrize("early", [False, True], ids=["it still runs", "it has ended"])
@@ -634,6 +675,7 @@ def test_a_prepare_job_has_a_place_and_a_name_of_its_own(fake: Fake, tmp_path: P
         ({"setup": "module load x"}, "list of strings"),
         ({"timeout": -1}, "timeout"),
         ({"poll": 0}, "poll"),
+        ({"throttle": 1e10}, "from 0 to 3600"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], message: str, tmp_path: Path) -> None:

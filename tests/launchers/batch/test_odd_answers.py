@@ -60,6 +60,18 @@ def test_a_job_id_counts_although_the_command_hangs(
     assert client.submit(tmp_path / "script.sh") == "812"
 
 
+def test_no_variable_of_the_user_makes_another_job_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``sbatch`` prefers variables to a script's lines: a job of another name is another's."""
+    names = ("SBATCH_JOB_NAME", "SQUEUE_PARTITION", "SCANCEL_INTERACTIVE", "SBATCH_ACCOUNT")
+    for name in names:
+        monkeypatch.setenv(name, "7")
+    said = "".join(f"${{{name}:-0}}" for name in names)
+    client = Client(Scheduler(**OWN | {"submit": f"sh -c 'echo {said}' {{script}}"}))
+    assert client.submit(tmp_path / "script.sh") == "0007"
+
+
 # ---------------------------------------------------------------------- refusals
 POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 ANSWERS: list[tuple[Scheduler, str, Any]] = [
@@ -75,6 +87,10 @@ ANSWERS: list[tuple[Scheduler, str, Any]] = [
     (SLURM, f"sbatch: error: QOSMaxMemoryPerJob\n{POLICY}", LaunchError),
     (SLURM, f"sbatch: error: QOSMaxNodePerUserLimit\n{POLICY}", LaunchError),
     (SLURM, f"sbatch: error: QOSMinGRES\n{POLICY}", LaunchError),
+    (SLURM, f"sbatch: error: QOSTimeLimit\n{POLICY}", LaunchError),
+    (SLURM, f"sbatch: error: AssociationResourceLimit\n{POLICY}", LaunchError),
+    (SLURM, f"sbatch: error: PartitionTimeLimit\n{POLICY}", LaunchError),
+    (SLURM, "Required partition not available (inactive or drain)", False),
     (SLURM, "sbatch: error: Requested time limit is invalid (exceeds some limit)", LaunchError),
     (SLURM, "sbatch: error: Invalid account or account/partition combination", LaunchError),
     (SLURM, "Batch job submission failed: Invalid job array specification", TooLarge),

@@ -281,6 +281,7 @@ def test_what_the_scheduler_says_has_ended_is_started_again_at_once(
         "echo 'Socket timed out on send/recv operation' >&2; exit 1",
         "true",
         "echo NODE_FAIL",
+        "echo COMPLETED; echo RUNNING; echo COMPLETED",  # an array's id is one of its jobs', too
     ],
 )
 def test_no_word_of_the_scheduler_ends_what_shows_that_it_lives(
@@ -294,12 +295,14 @@ def test_no_word_of_the_scheduler_ends_what_shows_that_it_lives(
     monkeypatch.setattr(allocation, "_LIMIT", 0.5)
     scheduler(bin, "squeue", says)
     left(WAITS, SLURM_JOB_ID="77")
+    before = record(tmp_path / "t" / "0")["token"]
     move()
     with Local(WAITS, slots=3, directory=tmp_path / "t") as launcher, pytest.warns(DsiceWarning):
         assert launcher.attach(jobs(0)) == [0]
         began = time.monotonic()
         assert launcher.collect(0.0) == [] and time.monotonic() - began < 0.3
         assert launcher.collect(1.5) == []
+        assert record(tmp_path / "t" / "0")["token"] == before
         (tmp_path / "t" / "0" / "go").touch()
         assert drain(launcher, 1)[0].value == 7.0
     assert runs(tmp_path / "t" / "0") == 1

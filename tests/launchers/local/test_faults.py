@@ -258,6 +258,42 @@ def test_close_ends_a_trial_whose_supervisor_is_suspended(tmp_path: Path) -> Non
     assert (tmp_path / "0" / "exit.json").exists()
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "'code': float('inf')",
+        "'signal': float('nan')",
+        "'seconds': -1",
+        "'pid': 1e400",
+        "'code': 'x'",
+    ],
+)
+def test_what_no_supervisor_writes_is_no_record(odd: str, tmp_path: Path) -> None:
+    program = f"""
+import json, os, signal
+record = {{"why": "exit", "token": os.environ["DSICE_NONCE"], {odd}}}
+with open(os.environ["DSICE_DIR"] + "/exit.json", "w") as file:
+    json.dump(record, file)
+os.kill(os.getppid(), signal.SIGKILL)
+"""
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    with Local(f"exec {sys.executable} {script}", slots=1, directory=tmp_path / "t") as launcher:
+        launcher.submit([Job(0)])
+        result = drain(launcher, 1)[0]
+    assert result.state == "lost" and "without a record" in str(result.error)
+
+
+def test_an_error_that_shows_a_whole_array_is_shortened(tmp_path: Path) -> None:
+    def program(x: int) -> float:
+        raise ValueError("start" + "x" * 1_000_000 + "end")
+
+    with Local(program, slots=1, directory=tmp_path) as launcher:
+        launcher.submit([Job(0, {"x": 1})])
+        error = str(drain(launcher, 1)[0].error)
+    assert "ValueError: startxxx" in error and "xxxend" in error and len(error) < 50_000
+
+
 COORDINATOR = """
 import sys, time
 from dsice.launchers import Job, Local

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -17,9 +18,11 @@ from typing import Any
 import pytest
 
 from dsice import Choice, Tuner, run
-from dsice.errors import LaunchError, OptionError
-from dsice.launchers import Job, Local, Result, Step, program
+from dsice.errors import DsiceWarning, LaunchError, OptionError
+from dsice.launchers import Job, Local, Result, Step, program, trial_directory
 from dsice.launchers.local import process
+from dsice.launchers.machine import ExitInfo
+from dsice.launchers.outcome import result_of
 from dsice.launchers.program import ShellProgram
 from dsice.launchers.standalone import _call
 from dsice.strategies import Grid
@@ -156,13 +159,39 @@ def test_without_file_handles_nothing_is_taken_over(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     with Local("sleep 0.5; echo 7", slots=2, directory=tmp_path / "t") as launcher:
-        launcher._open(None)
+        launcher.accept(None)
         with no_handles(), pytest.raises(OSError, match="open files"):
             launcher.attach([Job(0)])
         assert launcher.attach([Job(0)]) == [0]
         with no_handles():
             assert launcher.collect(0.6) == []
         assert drain(launcher, 1)[0].value == 7
+
+
+def test_a_temporary_directory_that_was_cleared_away_is_made_anew(temporary: Path) -> None:
+    with Local(programs.square, slots=1) as launcher:
+        for id in range(2):
+            launcher.submit([Job(id, {"x": 3})])
+            assert drain(launcher, 1)[id].value == 9
+            shutil.rmtree(str(launcher.directory))
+
+
+def test_what_an_earlier_try_left_and_nobody_may_remove_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a folder that the program made read-only."""
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with Local("mkdir -p $DSICE_DIR/data; echo {x}", slots=1, directory=tmp_path) as launcher:
+        launcher.submit([Job(0, {"x": 1})])
+        drain(launcher, 1)
+        monkeypatch.setattr("shutil.rmtree", refuse)
+        with pytest.warns(DsiceWarning, match=r"cannot be emptied[\s\S]*put aside as 0.aside-1"):
+            launcher.submit([Job(0, {"x": 1})])
+        assert drain(launcher, 1)[0].value == 1
+    assert (tmp_path / "0.aside-1" / "data").is_dir()
 
 
 # ------------------------------------------------------------------ what ran
@@ -205,6 +234,16 @@ def test_a_function_without_room_is_not_to_blame() -> None:
     with Local(full, slots=1) as launcher:
         launcher.submit([Job(0, {"x": 1})])
         assert drain(launcher, 1)[0].state == "unstarted"
+
+
+def test_a_cancelled_trial_does_not_start_again_though_the_disk_was_full(tmp_path: Path) -> None:
+    submission = trial_directory.make(tmp_path / "0", Job(0), "program", 0)
+    record = {"why": "exit", "code": 1, "fault": "No space left", "token": submission.token}
+    (tmp_path / "0" / "exit.json").write_text(json.dumps(record))
+    info = ExitInfo(0, tmp_path / "0", submission, False, None, "")
+    assert result_of(info, "here").state == "unstarted"
+    trial_directory.ask_to_stop(tmp_path / "0")
+    assert result_of(info, "here").state == "stopped"
 
 
 # ------------------------------------------------------------------ values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
@@ -13,6 +12,7 @@ import numpy as np
 from dsice.errors import FitError
 from dsice.spline.knots import UNIT_GRID, Knots, MarkerGrid, make_grid, read_knots
 from dsice.spline.plain import FloatList, Row, factor, lowest, lowest_of_positions, solve
+from dsice.spline.quick import EXACT_LEVELS, LineKernel, listed, run, switch
 from dsice.spline.smoothing import (
     MAX_ALPHA,
     MIN_ALPHA,
@@ -23,6 +23,7 @@ from dsice.spline.smoothing import (
     residual_dof,
     variances,
 )
+from dsice.spline.values import value_at, values_at
 from dsice.typing import Floats
 
 if TYPE_CHECKING:
@@ -112,6 +113,15 @@ class SplineFit:
     def __init__(self, knots: Knots, n: int, grid: MarkerGrid, alpha: float | str) -> None:
         self.n = n
         self._knots, self._grid = knots, grid
+        kernel = None
+        if grid is UNIT_GRID and knots.unweighted and len(knots.y) > 2 and n <= EXACT_LEVELS:
+            kernel = switch.kernel or switch.count(len(knots.y))
+        low = self._solve(alpha) if kernel is None else self._solve_compiled(kernel, alpha)
+        self.minimum = (knots.mean + low) * knots.unit
+
+    def _solve(self, alpha: float | str) -> float:
+        """Set everything in plain Python; returns the curve where it is lowest, less the mean."""
+        knots, grid = self._knots, self._grid
         self._x = x = grid.knot_positions(knots.levels)
         if type(alpha) is float and MIN_ALPHA <= alpha <= MAX_ALPHA:
             self.alpha, lam = alpha, alpha * alpha
@@ -127,11 +137,17 @@ class SplineFit:
             stiffest = max(g)
         self._f, self._m = solve(x, knots.y, g, grid.discrete, stiffest)
         if grid is UNIT_GRID:
-            place, low = lowest(x, self._f, self._m, 1.0, n - 1.0)
+            place, low = lowest(x, self._f, self._m, 1.0, self.n - 1.0)
             self.argmin = int(place)
         else:
             self.argmin, low = self._lowest_level()
-        self.minimum = (knots.mean + low) * knots.unit
+        return low
+
+    def _solve_compiled(self, kernel: LineKernel, alpha: float | str) -> float:
+        """As `_solve`, for three knots or more of weight 1 on the unit grid."""
+        self.argmin, low, self._lam, self._arrays = run(kernel, self._knots, alpha, self.n)
+        self.alpha = math.sqrt(self._lam)
+        return low
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -312,6 +328,23 @@ class SplineFit:
         )
 
     @cached_property
+    def _x(self) -> FloatList:
+        """Positions of the knots; here and in the next three what a compiled fit left in arrays."""
+        return listed(self._arrays[0])
+
+    @cached_property
+    def _f(self) -> FloatList:
+        return listed(self._arrays[1])
+
+    @cached_property
+    def _m(self) -> FloatList:
+        return listed(self._arrays[2])
+
+    @cached_property
+    def _g(self) -> FloatList:
+        return [self._lam] * len(self._arrays[0])
+
+    @cached_property
     def _rows(self) -> list[Row]:
         return (
             factor(self._x, self._knots.y, self._g, self._grid.discrete) if len(self._x) > 2 else []
@@ -341,42 +374,16 @@ class SplineFit:
         return where if grid is UNIT_GRID else grid.before + grid.step * where
 
     def _value_at(self, place: float) -> float:
-        x, f, m = self._x, self._f, self._m
-        if len(x) == 1:
-            return (self._knots.mean + f[0]) * self._knots.unit
-        j = min(max(bisect_right(x, place) - 1, 0), len(x) - 2)
-        h, s = x[j + 1] - x[j], place - x[j]
-        c3 = (m[j + 1] - m[j]) / (6.0 * h)
-        c1 = (f[j + 1] - f[j]) / h - h * (2.0 * m[j] + m[j + 1]) / 6.0
-        if s < 0.0:
-            y = f[j] + s * (c1 + self._grid.discrete * c3)
-        elif s > h:
-            y = f[j + 1] + (s - h) * (c1 + 0.5 * h * m[j] + self._grid.discrete * c3)
-        else:
-            y = f[j] + s * (c1 + s * (0.5 * m[j] + s * c3))
+        y = value_at(self._x, self._f, self._m, self._grid.discrete, place)
         return (self._knots.mean + y) * self._knots.unit
 
     def _values(self, where: Floats) -> Floats:
         """The curve at grid positions; infinite where extreme values overflow."""
-        with np.errstate(over="ignore"):
-            values: Floats = (self._knots.mean + self._evaluate(where)) * self._knots.unit
-        return values
-
-    def _evaluate(self, where: Floats) -> Floats:
-        """The curve without its mean at grid positions."""
         x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
-        if len(x) == 1:
-            return np.full(where.shape, f[0])
-        h = np.diff(x)
-        c3 = np.diff(m) / (6.0 * h)
-        c1 = np.diff(f) / h - h * (2.0 * m[:-1] + m[1:]) / 6.0
-        j = np.clip(np.searchsorted(x, where, side="right") - 1, 0, len(x) - 2)
-        s = where - x[j]
-        y: Floats = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
-        c = self._grid.discrete
-        left = f[0] + (where - x[0]) * (c1[0] + c * c3[0])
-        right = f[-1] + (where - x[-1]) * (c1[-1] + 0.5 * h[-1] * m[-2] + c * c3[-1])
-        return np.where(where < x[0], left, np.where(where > x[-1], right, y))
+        with np.errstate(over="ignore"):
+            y = values_at(x, f, m, self._grid.discrete, where)
+            values: Floats = (self._knots.mean + y) * self._knots.unit
+        return values
 
     def _lowest_level(self) -> tuple[int, float]:
         grid = self._grid

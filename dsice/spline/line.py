@@ -113,16 +113,16 @@ class SplineFit:
     def __init__(self, knots: Knots, n: int, grid: MarkerGrid, alpha: float | str) -> None:
         self.n = n
         self._knots, self._grid = knots, grid
-        kernel = None
-        if grid is UNIT_GRID and knots.unweighted and len(knots.y) > 2 and n <= EXACT_LEVELS:
-            kernel = switch.kernel or switch.count(len(knots.y))
+        kernel, k = None, len(knots.y)
+        if k > 2 and knots.unweighted and grid is UNIT_GRID and n <= EXACT_LEVELS:
+            kernel = switch.kernel or switch.count(k)
         low = self._solve(alpha) if kernel is None else self._solve_compiled(kernel, alpha)
         self.minimum = (knots.mean + low) * knots.unit
 
     def _solve(self, alpha: float | str) -> float:
         """Set everything in plain Python; returns the curve where it is lowest, less the mean."""
         knots, grid = self._knots, self._grid
-        self._x = x = grid.knot_positions(knots.levels)
+        x = grid.knot_positions(knots.levels)
         if type(alpha) is float and MIN_ALPHA <= alpha <= MAX_ALPHA:
             self.alpha, lam = alpha, alpha * alpha
         else:
@@ -130,14 +130,15 @@ class SplineFit:
             self.alpha = math.sqrt(lam)
         self._lam = lam
         if knots.unweighted:
-            self._g = g = [lam] * len(x)
+            g = [lam] * len(x)
             stiffest = lam
         else:
-            self._g = g = [lam / w for w in knots.w]
+            g = [lam / w for w in knots.w]
             stiffest = max(g)
-        self._f, self._m = solve(x, knots.y, g, grid.discrete, stiffest)
+        f, m = solve(x, knots.y, g, grid.discrete, stiffest)
+        self._solution = x, f, m, g
         if grid is UNIT_GRID:
-            place, low = lowest(x, self._f, self._m, 1.0, self.n - 1.0)
+            place, low = lowest(x, f, m, 1.0, self.n - 1.0)
             self.argmin = int(place)
         else:
             self.argmin, low = self._lowest_level()
@@ -205,7 +206,7 @@ class SplineFit:
 
         grid, knots = self._grid, self._knots
         shape = (float(grid.before), float(grid.step), float(grid.after))
-        x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
+        x, f, m = map(np.array, self._solution[:3])
         kernels.write_curve(len(x), x, f, m, knots.mean, shape, out, 0, self.n, self.n)
         if knots.unit != 1.0:
             out *= knots.unit
@@ -234,9 +235,9 @@ class SplineFit:
         if not math.isfinite(self.sigma2):
             v = np.full(where.shape, math.inf)
         elif len(self.levels) == 1:
-            v = np.where(where == self._x[0], self.sigma2 / self._knots.w[0], math.inf)
+            v = np.where(where == self._solution[0][0], self.sigma2 / self._knots.w[0], math.inf)
         else:
-            xs, ws = np.array(self._x), np.array(self._knots.w)
+            xs, ws = np.array(self._solution[0]), np.array(self._knots.w)
             v = variances(np.atleast_1d(where), xs, ws, self._lam, self._grid.discrete, self._band)
             with np.errstate(over="ignore"):  # of extreme values: infinite, not an error
                 v = self.sigma2 * v
@@ -249,7 +250,7 @@ class SplineFit:
 
     @cached_property
     def _knot_residuals(self) -> FloatList:
-        return [y - f for y, f in zip(self._knots.y, self._f, strict=True)]
+        return [y - f for y, f in zip(self._knots.y, self._solution[1], strict=True)]
 
     @cached_property
     def leverages(self) -> Floats:
@@ -328,27 +329,15 @@ class SplineFit:
         )
 
     @cached_property
-    def _x(self) -> FloatList:
-        """Positions of the knots; here and in the next three what a compiled fit left in arrays."""
-        return listed(self._arrays[0])
-
-    @cached_property
-    def _f(self) -> FloatList:
-        return listed(self._arrays[1])
-
-    @cached_property
-    def _m(self) -> FloatList:
-        return listed(self._arrays[2])
-
-    @cached_property
-    def _g(self) -> FloatList:
-        return [self._lam] * len(self._arrays[0])
+    def _solution(self) -> tuple[FloatList, FloatList, FloatList, FloatList]:
+        """x, f, m and g at the knots, as in `plain`; made here of the arrays of a compiled fit."""
+        x, f, m = map(listed, self._arrays)
+        return x, f, m, [self._lam] * len(x)
 
     @cached_property
     def _rows(self) -> list[Row]:
-        return (
-            factor(self._x, self._knots.y, self._g, self._grid.discrete) if len(self._x) > 2 else []
-        )
+        x, _, _, g = self._solution
+        return factor(x, self._knots.y, g, self._grid.discrete) if len(x) > 2 else []
 
     @cached_property
     def _band(self) -> list[FloatList] | None:
@@ -359,7 +348,7 @@ class SplineFit:
         """Residual degrees of freedom of each knot, 1 - leverage, shape (k,)."""
         if self._band is None:
             return np.zeros(len(self.levels))
-        return np.array(residual_dof(self._band, self._x, self._g))
+        return np.array(residual_dof(self._band, self._solution[0], self._solution[3]))
 
     def _positions(self, x: ArrayLike) -> Floats:
         try:
@@ -374,12 +363,13 @@ class SplineFit:
         return where if grid is UNIT_GRID else grid.before + grid.step * where
 
     def _value_at(self, place: float) -> float:
-        y = value_at(self._x, self._f, self._m, self._grid.discrete, place)
+        x, f, m, _ = self._solution
+        y = value_at(x, f, m, self._grid.discrete, place)
         return (self._knots.mean + y) * self._knots.unit
 
     def _values(self, where: Floats) -> Floats:
         """The curve at grid positions; infinite where extreme values overflow."""
-        x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
+        x, f, m = map(np.array, self._solution[:3])
         with np.errstate(over="ignore"):
             y = values_at(x, f, m, self._grid.discrete, where)
             values: Floats = (self._knots.mean + y) * self._knots.unit
@@ -387,9 +377,10 @@ class SplineFit:
 
     def _lowest_level(self) -> tuple[int, float]:
         grid = self._grid
+        x, f, m, _ = self._solution
         if grid.positions is not None:
-            return lowest_of_positions(grid.positions, self._x, self._f, self._m)
-        place, _ = lowest(self._x, self._f, self._m, grid.discrete, grid.last(self.n))
+            return lowest_of_positions(grid.positions, x, f, m)
+        place, _ = lowest(x, f, m, grid.discrete, grid.last(self.n))
         level = grid.level(place, self.n)
         return level, self._value_at(
             self._grid.position(level)

@@ -23,6 +23,8 @@ LineKernel = Callable[[Floats, Floats, Floats, float, float, float], tuple[float
 
 SWITCH_AFTER = 20_000
 """Measurements fitted in plain Python before the kernel is loaded: as much time as that takes."""
+LOOK_AGAIN = 1000
+"""Measurements after which numba is looked for again where it was not loaded."""
 EXACT_LEVELS = 2**53
 """Levels below which a level is a position to the last digit, and an int64."""
 
@@ -50,6 +52,7 @@ class Switch:
         self.left -= k  # a count lost between two threads does no harm
         if self.left > 0:
             return None
+        self.left = LOOK_AGAIN
         compiled = getattr(sys.modules.get("dsice.spline.kernels"), "fit_knots", None)
         if hasattr(compiled, "signatures"):
             self.kernel = compiled

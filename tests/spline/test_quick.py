@@ -93,6 +93,7 @@ from dsice.spline import fit, line
 line.switch.left = 1
 for _ in range(3):
     fit([0, 2, 5], [1.0, 0.5, 2.0], 6)
+line.switch.left = 1
 assert "numba" not in sys.modules and line.switch.kernel is None
 from dsice.spline import kernels
 fit([0, 2, 5], [1.0, 0.5, 2.0], 6)

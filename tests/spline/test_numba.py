@@ -92,7 +92,8 @@ def test_each_kernel_has_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels.fit_one(batch.levels, batch.values, 64, 0.25, np.empty(64))
     monkeypatch.setattr(dsice.spline.line, "switch", Switch(0))
     fit([0, 9, 20], [1.0, 2.0, 0.5], 64)
-    fit(np.array([0, 9, 20]), np.array([1, 2, 0.5], np.float32), np.int32(64), alpha=1)
+    levels, values = np.array([0, 9, 20]), np.array([1, 2, 0.5], np.float32)
+    fit(levels, values, np.int32(64), alpha=1)  # type: ignore[arg-type]
     dispatchers = {
         name: value for name, value in vars(kernels).items() if hasattr(value, "signatures")
     }

@@ -6,8 +6,9 @@ smoothing spline. :func:`fit` fits one line and :func:`fit_many` tens of thousan
 be used alone. The search uses the n-dimensional form, a Gaussian process on a grid
 (smoothing-spline analysis of variance; Wahba 1990, Gu 2013). Only integers and arrays enter.
 
-- `line`: `fit` and `SplineFit`; `plain`: its linear system; `smoothing`: REML, residual degrees of
-  freedom, posterior variance; `knots`: measured levels, and the grids of levels.
+- `line`: `fit` and `SplineFit`; `plain`: its linear system; `quick`: the same in one compiled call;
+  `values`: the curve between the knots; `smoothing`: REML, residual degrees of freedom, posterior
+  variance; `knots`: measured levels, and the grids of levels.
 - `many`: `fit_many`, `ManyFits`, `score_alphas`; `packing`: lines one after the other in flat
   arrays.
 - `evidence`: prior of an axis and covariance tables of all axes, hyperparameters by marginal

@@ -6,7 +6,7 @@ it checks nothing.
 
 1. The d-spline on a line. The arithmetic is that of `plain` and `smoothing` on discrete grids
    (c = 1), in the same order; the formulas are explained there and in method.md, eqs. (11) to (17).
-2. Lines in bulk: `fit_one`, `score_lams`, `fit_lines`, `flag_irregular`.
+2. Whole lines: `fit_one`, `fit_knots`, `score_lams`, `fit_lines`, `flag_irregular`.
 3. The n-dimensional d-spline: covariances, gradient and predictions on a grid, method.md,
    eqs. (4) to (10).
 
@@ -35,6 +35,7 @@ from dsice.spline.numerics import kernel
 from dsice.typing import Floats, Ints
 
 __all__ = [
+    "fit_knots",
     "fit_lines",
     "fit_lines_parallel",
     "fit_one",
@@ -494,6 +495,29 @@ def fit_one(levels: Ints, values: Floats, n: int, lam: float, out: Floats) -> tu
         begin = len(out) - len(out)  # 0, but a literal would be a signature of its own
         write_curve(k, x, f, m, mean, (0.0, 1.0, 0.0), out, begin, len(out), len(out))
     return int(place), mean + low
+
+
+@kernel()
+def fit_knots(
+    x: Floats, f: Floats, m: Floats, mean: float, lam: float, last: float
+) -> tuple[float, float, float]:
+    """One line on the unit grid, weights 1: position of the lowest level, the curve there, lam.
+
+    f: the values less their mean, which become the curve; m: its second differences, as
+    `plain.solve`. lam: alpha squared, 0 to choose it by REML.
+    """
+    k = len(x)
+    rows, g = np.empty((k, 5)), np.empty(k)
+    if lam == 0.0:
+        size = 0.0
+        for j in range(k):
+            size = max(size, abs(f[j]))
+        lam = choose_lam(k, x, f, np.ones(k), 1.0, (float(k), 0.0, size + abs(mean)), g, rows)
+    for j in range(k):
+        g[j] = lam
+    solve(k, x, f, g, lam, rows, f, m)
+    place, low = lowest(k, x, f, m, last)
+    return place, low, lam
 
 
 @kernel()

@@ -59,7 +59,10 @@ def read_knots(levels: Any, values: Any, n: int, weights: ArrayLike | None) -> K
     if type(n) is not int:
         n = _whole(n, "n")
     if weights is None and k and _strictly_increasing(ts, n):
-        total = _sum(ys)
+        try:
+            total = sum(ys)
+        except (TypeError, OverflowError):
+            total = math.nan  # the slow path finds and names the culprit
         # plain numbers, finite and of ordinary size: nothing else to do
         if type(total) is float and isfinite(total):
             mean = total / k
@@ -92,13 +95,6 @@ def _as_list(data: ArrayLike, name: str) -> list[Any]:  # the elements are check
     if isinstance(listed, str | bytes) or not isinstance(listed, Iterable):
         raise FitError(f"{name}: expected a sequence of numbers, got {data!r}")
     return list(listed)
-
-
-def _sum(ys: FloatList) -> float:
-    try:
-        return sum(ys)
-    except TypeError:
-        return math.nan  # the slow path finds and names the culprit
 
 
 def _whole(value: object, name: str) -> int:

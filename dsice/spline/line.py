@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
@@ -13,6 +12,7 @@ import numpy as np
 from dsice.errors import FitError
 from dsice.spline.knots import UNIT_GRID, Knots, MarkerGrid, make_grid, read_knots
 from dsice.spline.plain import FloatList, Row, factor, lowest, lowest_of_positions, solve
+from dsice.spline.quick import EXACT_LEVELS, LineKernel, listed, run, switch
 from dsice.spline.smoothing import (
     MAX_ALPHA,
     MIN_ALPHA,
@@ -23,6 +23,7 @@ from dsice.spline.smoothing import (
     residual_dof,
     variances,
 )
+from dsice.spline.values import value_at, values_at
 from dsice.typing import Floats
 
 if TYPE_CHECKING:
@@ -112,7 +113,16 @@ class SplineFit:
     def __init__(self, knots: Knots, n: int, grid: MarkerGrid, alpha: float | str) -> None:
         self.n = n
         self._knots, self._grid = knots, grid
-        self._x = x = grid.knot_positions(knots.levels)
+        kernel, k = None, len(knots.y)
+        if k > 2 and knots.unweighted and grid is UNIT_GRID and n <= EXACT_LEVELS:
+            kernel = switch.kernel or switch.count(k)
+        low = self._solve(alpha) if kernel is None else self._solve_compiled(kernel, alpha)
+        self.minimum = (knots.mean + low) * knots.unit
+
+    def _solve(self, alpha: float | str) -> float:
+        """Set everything in plain Python; returns the curve where it is lowest, less the mean."""
+        knots, grid = self._knots, self._grid
+        x = grid.knot_positions(knots.levels)
         if type(alpha) is float and MIN_ALPHA <= alpha <= MAX_ALPHA:
             self.alpha, lam = alpha, alpha * alpha
         else:
@@ -120,18 +130,25 @@ class SplineFit:
             self.alpha = math.sqrt(lam)
         self._lam = lam
         if knots.unweighted:
-            self._g = g = [lam] * len(x)
+            g = [lam] * len(x)
             stiffest = lam
         else:
-            self._g = g = [lam / w for w in knots.w]
+            g = [lam / w for w in knots.w]
             stiffest = max(g)
-        self._f, self._m = solve(x, knots.y, g, grid.discrete, stiffest)
+        f, m = solve(x, knots.y, g, grid.discrete, stiffest)
+        self._solution = x, f, m, g
         if grid is UNIT_GRID:
-            place, low = lowest(x, self._f, self._m, 1.0, n - 1.0)
+            place, low = lowest(x, f, m, 1.0, self.n - 1.0)
             self.argmin = int(place)
         else:
             self.argmin, low = self._lowest_level()
-        self.minimum = (knots.mean + low) * knots.unit
+        return low
+
+    def _solve_compiled(self, kernel: LineKernel, alpha: float | str) -> float:
+        """As `_solve`, for three knots or more of weight 1 on the unit grid."""
+        self.argmin, low, self._lam, self._arrays = run(kernel, self._knots, alpha, self.n)
+        self.alpha = math.sqrt(self._lam)
+        return low
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -189,7 +206,7 @@ class SplineFit:
 
         grid, knots = self._grid, self._knots
         shape = (float(grid.before), float(grid.step), float(grid.after))
-        x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
+        x, f, m = map(np.array, self._solution[:3])
         kernels.write_curve(len(x), x, f, m, knots.mean, shape, out, 0, self.n, self.n)
         if knots.unit != 1.0:
             out *= knots.unit
@@ -218,9 +235,9 @@ class SplineFit:
         if not math.isfinite(self.sigma2):
             v = np.full(where.shape, math.inf)
         elif len(self.levels) == 1:
-            v = np.where(where == self._x[0], self.sigma2 / self._knots.w[0], math.inf)
+            v = np.where(where == self._solution[0][0], self.sigma2 / self._knots.w[0], math.inf)
         else:
-            xs, ws = np.array(self._x), np.array(self._knots.w)
+            xs, ws = np.array(self._solution[0]), np.array(self._knots.w)
             v = variances(np.atleast_1d(where), xs, ws, self._lam, self._grid.discrete, self._band)
             with np.errstate(over="ignore"):  # of extreme values: infinite, not an error
                 v = self.sigma2 * v
@@ -233,7 +250,7 @@ class SplineFit:
 
     @cached_property
     def _knot_residuals(self) -> FloatList:
-        return [y - f for y, f in zip(self._knots.y, self._f, strict=True)]
+        return [y - f for y, f in zip(self._knots.y, self._solution[1], strict=True)]
 
     @cached_property
     def leverages(self) -> Floats:
@@ -312,10 +329,15 @@ class SplineFit:
         )
 
     @cached_property
+    def _solution(self) -> tuple[FloatList, FloatList, FloatList, FloatList]:
+        """x, f, m and g at the knots, as in `plain`; made here of the arrays of a compiled fit."""
+        x, f, m = map(listed, self._arrays)
+        return x, f, m, [self._lam] * len(x)
+
+    @cached_property
     def _rows(self) -> list[Row]:
-        return (
-            factor(self._x, self._knots.y, self._g, self._grid.discrete) if len(self._x) > 2 else []
-        )
+        x, _, _, g = self._solution
+        return factor(x, self._knots.y, g, self._grid.discrete) if len(x) > 2 else []
 
     @cached_property
     def _band(self) -> list[FloatList] | None:
@@ -326,7 +348,7 @@ class SplineFit:
         """Residual degrees of freedom of each knot, 1 - leverage, shape (k,)."""
         if self._band is None:
             return np.zeros(len(self.levels))
-        return np.array(residual_dof(self._band, self._x, self._g))
+        return np.array(residual_dof(self._band, self._solution[0], self._solution[3]))
 
     def _positions(self, x: ArrayLike) -> Floats:
         try:
@@ -341,48 +363,24 @@ class SplineFit:
         return where if grid is UNIT_GRID else grid.before + grid.step * where
 
     def _value_at(self, place: float) -> float:
-        x, f, m = self._x, self._f, self._m
-        if len(x) == 1:
-            return (self._knots.mean + f[0]) * self._knots.unit
-        j = min(max(bisect_right(x, place) - 1, 0), len(x) - 2)
-        h, s = x[j + 1] - x[j], place - x[j]
-        c3 = (m[j + 1] - m[j]) / (6.0 * h)
-        c1 = (f[j + 1] - f[j]) / h - h * (2.0 * m[j] + m[j + 1]) / 6.0
-        if s < 0.0:
-            y = f[j] + s * (c1 + self._grid.discrete * c3)
-        elif s > h:
-            y = f[j + 1] + (s - h) * (c1 + 0.5 * h * m[j] + self._grid.discrete * c3)
-        else:
-            y = f[j] + s * (c1 + s * (0.5 * m[j] + s * c3))
+        x, f, m, _ = self._solution
+        y = value_at(x, f, m, self._grid.discrete, place)
         return (self._knots.mean + y) * self._knots.unit
 
     def _values(self, where: Floats) -> Floats:
         """The curve at grid positions; infinite where extreme values overflow."""
+        x, f, m = map(np.array, self._solution[:3])
         with np.errstate(over="ignore"):
-            values: Floats = (self._knots.mean + self._evaluate(where)) * self._knots.unit
+            y = values_at(x, f, m, self._grid.discrete, where)
+            values: Floats = (self._knots.mean + y) * self._knots.unit
         return values
-
-    def _evaluate(self, where: Floats) -> Floats:
-        """The curve without its mean at grid positions."""
-        x, f, m = np.array(self._x), np.array(self._f), np.array(self._m)
-        if len(x) == 1:
-            return np.full(where.shape, f[0])
-        h = np.diff(x)
-        c3 = np.diff(m) / (6.0 * h)
-        c1 = np.diff(f) / h - h * (2.0 * m[:-1] + m[1:]) / 6.0
-        j = np.clip(np.searchsorted(x, where, side="right") - 1, 0, len(x) - 2)
-        s = where - x[j]
-        y: Floats = f[j] + s * (c1[j] + s * (0.5 * m[j] + s * c3[j]))
-        c = self._grid.discrete
-        left = f[0] + (where - x[0]) * (c1[0] + c * c3[0])
-        right = f[-1] + (where - x[-1]) * (c1[-1] + 0.5 * h[-1] * m[-2] + c * c3[-1])
-        return np.where(where < x[0], left, np.where(where > x[-1], right, y))
 
     def _lowest_level(self) -> tuple[int, float]:
         grid = self._grid
+        x, f, m, _ = self._solution
         if grid.positions is not None:
-            return lowest_of_positions(grid.positions, self._x, self._f, self._m)
-        place, _ = lowest(self._x, self._f, self._m, grid.discrete, grid.last(self.n))
+            return lowest_of_positions(grid.positions, x, f, m)
+        place, _ = lowest(x, f, m, grid.discrete, grid.last(self.n))
         level = grid.level(place, self.n)
         return level, self._value_at(
             self._grid.position(level)

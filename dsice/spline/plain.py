@@ -184,7 +184,7 @@ def lowest(x: FloatList, f: FloatList, m: FloatList, c: float, last: float) -> t
     x0, f0, m0 = next(knots)
     for x1, f1, m1 in knots:
         h = x1 - x0
-        if (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best and h > 1.0:
+        if h > 1.0 and (f0 if f0 < f1 else f1) - 0.125 * h * h * (m0 if m0 > m1 else m1) <= best:
             c3 = (m1 - m0) / (6.0 * h)
             c1 = (f1 - f0) / h - h * (2.0 * m0 + m1) / 6.0
             s = floor(turning(h, c1, m0, c3))

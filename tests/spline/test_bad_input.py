@@ -34,6 +34,7 @@ NAN, INF = math.nan, math.inf
         ([0, 1], [1.0, "2.0"], 4, {}, r"values\[1\]: expected a number, got '2.0'"),
         ([0, 1], [1.0, None], 4, {}, r"values\[1\]: expected a number, got None"),
         ([0, 1], [1.0, 1j], 4, {}, r"values\[1\]: expected a number"),
+        ([0, 1], [1.0, 10**400], 4, {}, r"values\[1\]: expected a number"),
         ([0], [1.0], 0, {}, "n: expected the number of levels on the line, at least 1, got 0"),
         ([0], [1.0], 2.5, {}, "n: expected a whole number, got 2.5"),
         ([0], [1.0], "4", {}, "n: expected a whole number, got '4'"),

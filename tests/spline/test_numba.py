@@ -15,7 +15,9 @@ import pytest
 
 import dsice.errors
 import dsice.spline
+import dsice.spline.line
 from dsice.spline import fit, fit_many, kernels
+from dsice.spline.quick import Switch
 from tests.spline.lines import ragged
 
 compiled = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
@@ -75,7 +77,7 @@ print([name for name in ("numba", "scipy", "pandas", "matplotlib") if name in sy
 
 
 @needs_jit
-def test_each_kernel_has_one_signature() -> None:
+def test_each_kernel_has_one_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     """For all types of input: numba's cache could swap two signatures of one kernel."""
     batch = ragged(130, np.random.default_rng(1))
     fit_many(*batch[:3], 64, alpha=0.5, curves=True)
@@ -88,6 +90,10 @@ def test_each_kernel_has_one_signature() -> None:
     )
     fit([0, 9], [1.0, 2.0], 100_000).curve()
     kernels.fit_one(batch.levels, batch.values, 64, 0.25, np.empty(64))
+    monkeypatch.setattr(dsice.spline.line, "switch", Switch(0))
+    fit([0, 9, 20], [1.0, 2.0, 0.5], 64)
+    levels, values = np.array([0, 9, 20]), np.array([1, 2, 0.5], np.float32)
+    fit(levels, values, np.int32(64), alpha=1)  # type: ignore[arg-type]
     dispatchers = {
         name: value for name, value in vars(kernels).items() if hasattr(value, "signatures")
     }

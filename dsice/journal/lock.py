@@ -241,8 +241,8 @@ class JournalLock:
     def _failed(self, what: str, file: Path, done: str, error: OSError) -> JournalError:
         return JournalError(
             f"journal {self.path}: its {what} {file.name} cannot be {done} now "
-            f"({error.strerror}); nothing of this call was recorded and nothing before it is lost; "
-            "call again"
+            f"({error.strerror}); nothing that was written before is lost. Put that right, then go "
+            "on"
         )
 
     def _taken_over(self) -> LockedError:
@@ -266,9 +266,6 @@ class JournalLock:
         if self.made and self.handle is not None:
             with suppress(OSError):
                 self.lock_path.unlink()
-
-
-_NOTHING_LOST = "nothing that was written before is lost. Put that right, then go on"
 
 
 # ------------------------------------------------------------------ the lock file

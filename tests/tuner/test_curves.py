@@ -13,7 +13,7 @@ import pytest
 
 from dsice import History, Tuner
 from dsice.errors import DsiceError, JournalError
-from dsice.launchers.base import Job, Result, Step
+from dsice.launchers.base import Job, Result, Step, as_launcher
 from dsice.running.loop import Loop
 from dsice.running.options import RunOptions
 from dsice.running.run import run
@@ -257,6 +257,6 @@ def _steady(job: Job) -> list[Result | Step]:
 
 def test_loop_says_how_much_came() -> None:
     tuner = study()
-    loop = Loop(tuner, Flood(lambda job: []), RunOptions(max_trials=4))  # type: ignore[arg-type]
+    loop = Loop(tuner, as_launcher(Flood(lambda job: [])), RunOptions(max_trials=4))
     loop.fill()
     assert loop.collect(0.0) == 204

@@ -6,7 +6,6 @@ of another study, and a symbolic link are put aside under another name, with all
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,9 @@ def make_way(directory: Path, job: Job, program: str) -> None:
     OSError
         It cannot be read or renamed.
     """
-    if not os.path.lexists(directory):
-        return
     with trial_directory.strictly():
+        if not trial_directory.is_there(directory):
+            return
         if not directory.is_symlink():
             _check_usable(directory, job, program)
         if _is_kept(directory, job, program):

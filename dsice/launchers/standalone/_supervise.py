@@ -52,9 +52,8 @@ SIGN_SECONDS = 10.0  # between two signs of life
 CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 CLAIM_BYTES = 1 << 20  # more than any claim has
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated, for a process that cannot be interrupted
-UNWANTED = 73  # exit code: the program never ran, for the directory is another submission's
-UNSTARTED = 75  # exit code: the program never ran
-UNRECORDED = 74  # exit code: it ran, and the record could not be written
+# exit codes: it never ran; nor here, for the directory is another's; it ran, without a record
+UNSTARTED, UNWANTED, UNRECORDED = 75, 73, 74
 
 
 class Watch:

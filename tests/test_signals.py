@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dsice.signals import Interrupts
+from dsice.signals import Interrupts, whole
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +37,27 @@ def test_a_signal_that_comes_again_does_not_interrupt_the_end() -> None:
     with pytest.raises(SystemExit):  # somebody went on after the first: it is not dead
         signal.raise_signal(signal.SIGHUP)
     interrupts.restore()
+
+
+def test_a_signal_waits_until_a_whole_function_has_returned() -> None:
+    @whole
+    def act(times: int) -> str:
+        for _ in range(times):
+            (lambda: signal.raise_signal(signal.SIGHUP))()
+        return "all of it"
+
+    interrupts = Interrupts()
+    interrupts.install()
+    assert act(1) == "all of it"
+    with pytest.raises(SystemExit) as raised:
+        interrupts.check()
+    assert raised.value.code == 128 + signal.SIGHUP
+    interrupts.check()
+    with pytest.raises(SystemExit):  # it may hang: the second signal is not held back
+        act(2)
+    with pytest.raises(SystemExit):
+        interrupts.restore()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
 def test_handlers_stay_until_the_last_launcher_is_closed() -> None:

@@ -301,6 +301,19 @@ def as_missing(error: OSError) -> None:
         raise error
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has this name, were it a link that leads nowhere.
+
+    `os.path.lexists` takes a name that cannot be looked up for one that is missing.
+    """
+    try:
+        path.lstat()
+    except OSError as error:
+        as_missing(error)
+        return False
+    return True
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """A JSON object from a file; None if it is missing or no such thing.
 

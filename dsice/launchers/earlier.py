@@ -6,13 +6,12 @@ of another study, and a symbolic link are put aside under another name, with all
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dsice.errors import LaunchError
-from dsice.journal.files import read_json, strictly
+from dsice.journal.files import is_there, read_json, strictly
 from dsice.launchers import elsewhere, trial_directory
 from dsice.launchers.base import Job, Study
 from dsice.launchers.other_study import ADVICE, named, put_aside
@@ -33,15 +32,15 @@ def make_way(directory: Path, job: Job, program: str) -> None:
     OSError
         It cannot be read or renamed.
     """
-    if not os.path.lexists(directory):
-        return
     with strictly():
+        if not is_there(directory):
+            return
         if directory.is_symlink() or _has_claim(directory):
             if not directory.is_symlink():
                 _check_unused(directory, job, program)
             if _is_kept(directory, job, program):
                 put_aside(directory)
-        elif job.again or any(os.path.lexists(directory / name) for name in _TRACES):
+        elif job.again or any(is_there(directory / name) for name in _TRACES):
             trial_directory.end_supervisor(directory)
             put_aside(directory, f"of a trial that removed its {JOB} or wrote over it")
         else:

@@ -17,7 +17,7 @@ from dsice.checks import passable
 from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.standalone._seldom import disk_fault
-from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED
+from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED, UNWANTED
 
 _LONGEST_WORD = 128 * 1024  # bytes of a word of a command, on Linux
 _LEAST = 4096  # bytes of a command that may be too long
@@ -68,7 +68,7 @@ def without_record(info: ExitInfo) -> tuple[str, str]:
         return "unstarted", reason
     if info.cancelled or trial_directory.asked_to_stop(info.directory):
         return "stopped", "cancelled"
-    if info.code == UNSTARTED or _died_before(info):
+    if info.code in (UNSTARTED, UNWANTED) or _died_before(info):
         lacking = disk_fault(str(info.directory)) or info.supervisor
         return "unstarted", f"the trial could not be started: {lacking}"
     if info.code == UNRECORDED and (lacking := disk_fault(str(info.directory))):
@@ -91,7 +91,7 @@ def refusal(info: ExitInfo) -> str | None:
 
 def _died_before(info: ExitInfo) -> bool:
     """Whether the supervisor failed before it began: a broken interpreter, no file handles."""
-    if info.code is None or info.code <= 0 or info.code in (UNSTARTED, UNRECORDED):
+    if info.code is None or info.code <= 0 or info.code == UNRECORDED:
         return False
     begun = trial_directory.has_begun(info.directory, info.submission.token)
     return not begun and os.path.lexists(info.directory / trial_directory.JOB)

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsice.journal.files import read_json, replace_file, write_json
+from dsice.journal.files import is_there, read_json, replace_file, strictly, write_json
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.launchers.other_study import put_aside
@@ -154,11 +154,11 @@ def claim_again(
         return submission
     for name in (EXIT, RESULT, PROCESS, STOP, STOPPING):
         _remove(directory / name)
-    for name in ("stdout", "stderr"):
-        output = directory / name
-        if os.path.lexists(output):
-            numbered = (directory / f"{name}.{number}" for number in range(1, 10_000))
-            output.rename(next(path for path in numbered if not os.path.lexists(path)))
+    with strictly():  # the output so far is not to be written over
+        for name in ("stdout", "stderr"):
+            if is_there(output := directory / name):
+                numbered = (directory / f"{name}.{number}" for number in range(1, 10_000))
+                output.rename(next(path for path in numbered if not is_there(path)))
     return new
 
 
@@ -310,9 +310,9 @@ def end_by_word(directory: Path) -> None:
 
 def asked_to_stop(directory: Path) -> bool:
     """Whether the trial itself was cancelled, rather than the whole launcher closed."""
-    return os.path.lexists(directory / STOP)
+    return is_there(directory / STOP)
 
 
 def knows_to_stop(directory: Path) -> bool:
     """Whether `dsice.step` has returned True in the trial."""
-    return os.path.lexists(directory / STOPPING)
+    return is_there(directory / STOPPING)

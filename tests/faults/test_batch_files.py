@@ -22,6 +22,7 @@ import pytest
 from dsice.errors import LaunchError
 from dsice.launchers import Batch, Job, Result
 from dsice.launchers.batch.scheduler_client import QueuedJob
+from dsice.launchers.standalone._supervise import UNWANTED
 from tests.faults.bench import scaled
 from tests.faults.conftest import Note
 
@@ -112,11 +113,12 @@ class Cluster:
                 moment += self.chance.uniform(0.0, 0.2)
                 later.append((moment, mark, directory, token, 1))
             else:
+                code = 0 if step else UNWANTED
                 if step:
                     (directory / "stdout").write_text(f"{directory.name}\n")
                     record = {"why": "exit", "code": 0, "signal": None, "token": token}
                     write(directory / "exit.json", record | {"seconds": 0.1})
-                mark.write_text("0\n")
+                mark.write_text(f"{code}\n")
         self._members[job] = later
         if not later:
             del self.jobs[job]

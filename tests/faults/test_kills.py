@@ -116,7 +116,11 @@ def kill(study: Study, orphans: Orphans, who: str, chance: random.Random) -> Non
         wait_until(lambda: study.lines() >= lines or process.poll() is not None)
     time.sleep(chance.uniform(0.0, 0.03 if late else 1.0))
     process.send_signal(SIGNALS.get(who, signal.SIGKILL))
-    ended = process.wait(60)
+    try:
+        ended = process.wait(60)
+    finally:  # one that hangs fails this test only
+        process.kill()
+        process.wait()
     assert ended != 0 if who in SIGNALS else ended == -signal.SIGKILL
     if who == "machine":
         orphans.kill()

@@ -19,7 +19,7 @@ def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:
     """
     found = trial_directory.exit_record(trial.directory, trial.submission.token)
     if found is None:  # a supervisor that was killed leaves no record, but its script has seen it
-        return tail(trial.mark(home)).strip() not in ("", "0")
+        return _supervisor_code(trial, home) not in (None, 0)
     ended_well = found.get("why") == "exit" and found.get("code") == 0
     if not trial.work.function or not ended_well:
         return True
@@ -38,12 +38,14 @@ def batch_result(
         trial.work.function,
         timeout,
         _how_lost(trial, home, scheduler),
+        cancelled=trial.cancelled,
+        code=_supervisor_code(trial, home),
     )
     found = result_of(info, "")
     process = read_json(trial.directory / trial_directory.PROCESS) or {}
     log = home.jobs / f"{record.name}.log"
     error = found.error
-    if found.state == "lost" and error:
+    if found.state in ("lost", "unstarted") and error:
         error += f"\nlog of the job: {log}"
         last = tail(log, 1000).strip()
         error += f"\n{last}" if last else ""
@@ -60,11 +62,19 @@ def batch_result(
     )
 
 
+def _supervisor_code(trial: BatchTrial, home: BatchDirectory) -> int | None:
+    """The supervisor's exit code in the mark; negative: the signal that killed it, None: none."""
+    text = tail(trial.mark(home)).strip()
+    if not text.isdecimal():
+        return None
+    return 128 - int(text) if int(text) > 128 else int(text)
+
+
 def _how_lost(trial: BatchTrial, home: BatchDirectory, scheduler: str) -> str:
     """Why there may be no record of the trial's end."""
     job = f"job {trial.record.job}" if trial.record.job else f"the job {trial.record.name}"
-    if tail(trial.mark(home)).strip():
-        return f"{job} lost its supervisor"
+    if code := tail(trial.mark(home)).strip():
+        return f"{job} lost its supervisor, exit code {code}"
     return f"{job} is not in the {scheduler} queue any more"
 
 

@@ -42,7 +42,7 @@ dsice_watched() {  # a mark, a command: run it, whatever signals come, and leave
     trap : HUP INT TERM  # the supervisor gets them too, and ends its trial
     "$@" &
     dsice_child=$!
-    while kill -0 "$dsice_child" 2>/dev/null; do wait "$dsice_child"; dsice_code=$?; done
+    while wait "$dsice_child"; dsice_code=$?; kill -0 "$dsice_child" 2>/dev/null; do :; done
     rm -f -- "$dsice_mark"
     echo "$dsice_code" > "$dsice_mark"
 }"""

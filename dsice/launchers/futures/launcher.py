@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from dsice.checks import renamed
@@ -18,10 +19,10 @@ from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Stud
 from dsice.launchers.earlier import make_way
 from dsice.launchers.futures.call import Call, not_started
 from dsice.launchers.futures.engines import Workers
-from dsice.launchers.futures.pool import Handle
+from dsice.launchers.futures.pool import Handle, has_ended, when_ended
 from dsice.launchers.home import note_study, refuse, take_home, unlock_directory
 from dsice.launchers.program import function_name, pickled, plain_params
-from dsice.signals import Interrupts
+from dsice.signals import Interrupts, whole
 
 _LOOK = 0.1  # seconds between two looks at the learning curves
 _FETCH = 5.0  # seconds for a result to travel
@@ -114,7 +115,7 @@ class Futures(Launcher):
             raise
         self._running: dict[int, Call] = {}
         self._ready: list[Result | Step] = []
-        self._bell = threading.Event()  # something has ended
+        self._bell: SimpleQueue[None] = SimpleQueue()  # something has ended
         self._closed = self._warned = False
         self._owner = os.getpid()
         self._interrupts = Interrupts()
@@ -239,7 +240,12 @@ class Futures(Launcher):
         self._workers.start(call, call.task(function, params))
         self._running[job.id] = call
         if call.handle is not None:
-            call.handle.add_done_callback(lambda _: self._bell.set())
+            when_ended(call.handle, self._ring)
+        self._interrupts.check()
+
+    def _ring(self) -> None:
+        """Note that something has ended; in whatever thread."""
+        self._bell.put(None)
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
         """Nothing: the calls of an earlier coordinator ended with it, or cannot be found again."""
@@ -255,12 +261,13 @@ class Futures(Launcher):
         """
         until = time.monotonic() + timeout
         while True:
-            self._bell.clear()
+            self._interrupts.check()
             self._look()
             left = until - time.monotonic()
             if self._ready or not self._running or left <= 0:
                 break
-            self._bell.wait(min(left, _LOOK))
+            with suppress(Empty):
+                self._bell.get(timeout=min(left, _LOOK))
         events, self._ready = self._ready, []  # only now: an interrupt above loses nothing
         return events
 
@@ -270,7 +277,7 @@ class Futures(Launcher):
             handle = call.handle
             if handle is None:
                 continue
-            over = handle.done()  # first: a call that is over writes no step after the next line
+            over = has_ended(handle)  # first: what is over writes no step after the next line
             self._ready.extend(call.new_steps(len(self._running)))
             result = self._result(call, handle) if over and not call.behind else None
             if result is not None:
@@ -282,6 +289,7 @@ class Futures(Launcher):
                 call.abandon_at = None
                 call.engine.abandon(handle)
 
+    @whole
     def _result(self, call: Call, handle: Handle) -> Result | None:
         """How a call ended; None when its result has not arrived after all."""
         if handle.cancelled():
@@ -341,7 +349,7 @@ class Futures(Launcher):
         engines = [self._workers.engine, *(call.engine for call in self._running.values())]
         try:
             for call in self._running.values():
-                if call.handle is not None and not call.handle.done():
+                if call.handle is not None and not has_ended(call.handle):
                     call.cancelled = True  # what it returns early is no measurement
                     call.ask_to_stop()
                     call.engine.cancel_queued(call.handle)
@@ -361,7 +369,7 @@ class Futures(Launcher):
     def _keep_measured(self) -> None:
         """Keep the results of calls that were waited for, for another `collect`."""
         for call in self._running.values():
-            if call.handle is not None and call.handle.done():
+            if call.handle is not None and has_ended(call.handle):
                 result = self._result(call, call.handle)
                 if result is not None and result.state == "done":
                     self._ready.append(result)
@@ -369,7 +377,8 @@ class Futures(Launcher):
     def _await(self, calls: Sequence[Call]) -> None:
         """Wait until calls have returned."""
         worry: float | None = time.monotonic() + _WORRY
-        while rest := [call for call in calls if call.handle and not call.handle.done()]:
+        while rest := [call for call in calls if call.handle and not has_ended(call.handle)]:
+            self._interrupts.check()
             if worry is not None and time.monotonic() > worry:
                 worry = None
                 warnings.warn(

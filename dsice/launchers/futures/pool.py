@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from dsice.errors import OptionError
 from dsice.launchers.futures.remote import Task, perform
+from dsice.signals import whole
 
 _NO_THREAD = "can't start new thread"
 SHORT_OF = (*(errno.ENOSPC, errno.EDQUOT, errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.EAGAIN),)
@@ -35,6 +36,18 @@ class Handle(Protocol):
 
     def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
         """Let `fn` be called when it ends."""
+
+
+@whole
+def has_ended(handle: Handle) -> bool:
+    """Whether a call has ended, in whatever way."""
+    return handle.done()
+
+
+@whole
+def when_ended(handle: Handle, ring: Callable[[], object]) -> None:
+    """Let `ring` be called when a call ends."""
+    handle.add_done_callback(lambda _: ring())
 
 
 class Engine(Protocol):
@@ -123,6 +136,7 @@ class Pool:
         count = getattr(self.executor, "_max_workers", None)
         return count if isinstance(count, int) and count > 0 else None
 
+    @whole
     def start(self, task: Task) -> Handle:
         """Hand a call over.
 
@@ -160,6 +174,7 @@ class Pool:
                 return cast("concurrent.futures.Future[Any]", item.future)
         return None
 
+    @whole
     def cancel_queued(self, handle: Handle) -> None:
         """Take a call back that has not begun; one that runs is left alone."""
         if isinstance(handle, concurrent.futures.Future):

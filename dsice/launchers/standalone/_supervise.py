@@ -52,8 +52,8 @@ SIGN_SECONDS = 10.0  # between two signs of life
 CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 CLAIM_BYTES = 1 << 20  # more than any claim has
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated, for a process that cannot be interrupted
-UNSTARTED = 75  # exit code: the program never ran
-UNRECORDED = 74  # exit code: it ran, and the record could not be written
+# exit codes: it never ran; nor here, for the directory is another's; it ran, without a record
+UNSTARTED, UNWANTED, UNRECORDED = 75, 73, 74
 
 
 class Watch:
@@ -314,7 +314,7 @@ def main(arguments: list[str]) -> int:
     try:
         watch = begin(directory, token, cpus, lifeline, program)
         if watch is None:
-            return 0
+            return UNWANTED
     except Exception as error:  # whatever it is: the program has not begun
         return unstarted(directory, token, f"{type(error).__name__}: {error}")
     why = watch.run(float(timeout) if timeout != "none" else None)
@@ -358,7 +358,8 @@ def begin(directory: str, token: str, cpus: str, lifeline: str, program: list[st
         f'{{"pid": {me}, "birth": "{processes.birth(me)}", "host": "{host}", "token": "{token}", '
         f'"alive": {SIGN_SECONDS:g}{whereabouts()}}}\n',
     )
-    if not_ours(directory, token):  # whoever took it in between also saw process.json
+    # whoever took it in between also saw process.json, and may give it back
+    if not_ours(directory, token) and superseded(directory, token):
         return None
     os.environ["DSICE_NONCE"] = token  # its processes are known by it, and what they write
     processes.prctl(processes.PR_SET_CHILD_SUBREAPER, 1)

@@ -414,6 +414,55 @@ def test_letters_of_a_study_that_cannot_be_read_are_not_drawn_again(
     assert (tmp_path / "trials" / "study.json").read_bytes() == before
 
 
+def test_a_stopped_trial_is_not_lost_where_its_mark_cannot_be_looked_at(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[Any] = []
+
+    def once(real: Any) -> Any:
+        def look(path: Any, *arguments: Any, **options: Any) -> Any:
+            if str(path).endswith("/0/stop") and not failed:
+                failed.append(path)
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return real(path, *arguments, **options)
+
+        return look
+
+    fake.tell("hold")
+    quick = {"poll": 0.1, "lost_after": 0.2}
+    with (
+        batch(fake, "echo {x}", tmp_path, **quick) as launcher,
+        pytest.warns(DsiceWarning, match="cannot be used: .*looking again"),
+    ):
+        launcher.submit(jobs(0))
+        launcher.stop([0])  # as another process does; nobody told this launcher
+        for name in ("stat", "lstat"):
+            monkeypatch.setattr(os, name, once(getattr(os, name)))
+        assert drain(launcher, 1)[0].state == "stopped" and failed
+
+
+def test_a_supervisor_that_was_not_wanted_ran_nothing(fake: Fake, tmp_path: Path) -> None:
+    """The directory was claimed anew when it came, and the claim was taken back."""
+    fake.tell("hold")
+    with batch(fake, "echo {x}", tmp_path) as launcher:
+        launcher.submit(jobs(0))
+        claim = tmp_path / "trials" / "0" / "job.json"
+        own = claim.read_text()
+        claim.write_text(json.dumps(json.loads(own) | {"token": "of another"}))
+        subprocess.run(["/bin/bash", fake.place / "script.100"], check=True)
+        claim.write_text(own)
+        result = drain(launcher, 1)[0]
+    assert result.state == "unstarted" and "exit code 73" in str(result.error)
+
+
+def test_an_interpreter_that_is_not_there_ran_nothing(fake: Fake, tmp_path: Path) -> None:
+    with batch(fake, "echo {x}", tmp_path, python="/not/there/python3") as launcher:
+        launcher.submit(jobs(0))
+        result = drain(launcher, 1)[0]
+    assert result.state == "unstarted" and "exit code 127" in str(result.error)
+    assert "/not/there/python3" in str(result.error)
+
+
 def test_a_measurement_that_cannot_be_read_for_a_moment_is_not_lost(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

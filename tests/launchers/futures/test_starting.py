@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -101,3 +104,29 @@ def test_a_function_without_room_is_not_to_blame() -> None:
     with ThreadPoolExecutor(1) as pool, Futures(full, pool) as launcher:
         launcher.submit([Job(0, {})])
         assert drain(launcher, 1)[0].state == "unstarted"
+
+
+DURING_A_FORK = """
+import os, signal, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from dsice.launchers import Futures, Job
+
+def function():
+    return 1.0
+
+pool = partial(ProcessPoolExecutor, 1, mp_context=get_context("fork"))
+launcher = Futures(function, pool, slots=1, directory=sys.argv[1])
+os.register_at_fork(before=partial(os.kill, os.getpid(), signal.SIGTERM))
+with launcher:
+    launcher.submit([Job(0)])
+    launcher.collect(5.0)
+"""
+
+
+def test_a_signal_is_not_lost_while_a_worker_is_started(tmp_path: Path) -> None:
+    """Python drops exceptions of what runs at a fork: the coordinator went on for ever."""
+    command = [sys.executable, "-W", "error", "-c", DURING_A_FORK, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")

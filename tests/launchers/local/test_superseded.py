@@ -94,7 +94,7 @@ def test_one_that_slept_between_its_look_and_its_write_writes_over_nothing(
         claim(directory, NEW)
         (directory / name).write_text(GOOD)
         go.touch()
-        assert late.wait(10) == 0
+        assert late.wait(10) == (_supervise.UNWANTED if name == "process.json" else 0)
     assert (directory / name).read_text() == GOOD
 
 
@@ -113,7 +113,7 @@ def test_a_supervisor_that_lost_its_directory_ends_its_trial(tmp_path: Path) -> 
     directory, sign = tmp_path / "0", mark()
     claim(directory, OLD)
     with supervisor(directory, f"sleep {sign}", before="_supervise.SIGN_SECONDS = 0.2") as late:
-        assert eventually(lambda: marked(sign))
+        assert eventually((directory / "stdout").exists)
         claim(directory, NEW)
         assert late.wait(10) == 0
     assert not marked(sign) and not (directory / "exit.json").exists()
@@ -128,6 +128,26 @@ def test_a_claim_that_is_taken_back_ends_nothing(
         claim(tmp_path, NEW)
         assert not look(str(tmp_path), OLD)
         assert look(str(tmp_path), NEW) or look is worker.is_superseded
+
+
+def test_one_that_has_begun_waits_whether_a_claim_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It left without a record before, and its trial was told lost."""
+    publish = _supervise.publish
+
+    def publish_and_lose(directory: str, *rest: str) -> None:
+        publish(directory, *rest)
+        claim(tmp_path, NEW)
+
+    monkeypatch.setenv("DSICE_NONCE", "")
+    monkeypatch.setattr("dsice.launchers.standalone._processes.prctl", lambda *_: None)
+    monkeypatch.setattr(_supervise, "Watch", lambda *_: "begun")
+    monkeypatch.setattr(_supervise, "publish", publish_and_lose)
+    for who, begins in ((OLD, True), (NEW, False)):
+        claim(tmp_path, OLD)
+        monkeypatch.setattr(time, "sleep", lambda _, who=who: claim(tmp_path, who))
+        assert (_supervise.begin(str(tmp_path), OLD, "any", "0", ["true"]) is not None) == begins
 
 
 def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ class Loop:
                 self._check_before_asking()
             trials = self.tuner.ask(free) if free > 0 else []
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
-        return bool(self.running)
+        return bool(self.running or (self.postponed and self.postponed.active))
 
     def _check_before_asking(self) -> None:
         """Raise LaunchError where no trial could be started, so that none is asked."""

@@ -52,8 +52,7 @@ SIGN_SECONDS = 10.0  # between two signs of life
 CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 CLAIM_BYTES = 1 << 20  # more than any claim has
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated, for a process that cannot be interrupted
-# exit codes: it never ran; nor here, for the directory is another's; it ran, without a record
-UNSTARTED, UNWANTED, UNRECORDED = 75, 73, 74
+UNSTARTED, UNWANTED, UNRECORDED = 75, 73, 74  # never ran; directory is another's; ran, no record
 
 
 class Watch:

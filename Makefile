@@ -19,7 +19,9 @@ TESTERS ?= 3  # on 2 cores: many tests wait
 SHORT := not long and not literature
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS :=  # of make test: which, or options of pytest
 WATCHED :=  # not empty: coverage notes what is reached
+UNWATCHED := spline faults golden house benchmarks
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
 .PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
@@ -30,7 +32,7 @@ demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
 
 test: $(VENV)/.dev-installed
-	$(PYTEST) -n $(TESTERS) --dist worksteal -m "$(SHORT)"
+	$(PYTEST) -n $(TESTERS) --dist worksteal -m "$(SHORT)" $(TESTS)
 
 test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 5 minutes
 	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not ($(SHORT))"
@@ -41,12 +43,13 @@ test-engines: $(VENV)/.engines-installed  # one process: several rays at a time 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -n $(JOBS) tests/spline
 
-# how much of dsice/ the tests reach, child processes included; compiled kernels are not seen, so their tests run without
-# the compiler, too; what is omitted, and why, stands in pyproject.toml
+# all of make test, and how much of dsice/ it reaches, child processes included; compiled kernels are not seen, so their
+# tests run without the compiler, too. What reaches little that the others do not is not watched, for that takes long
 coverage: $(VENV)/.dev-installed
 	rm -f .coverage .coverage.*
 	$(MAKE) test-no-jit WATCHED=yes
-	$(MAKE) test WATCHED=yes
+	$(MAKE) test TESTS="$(addprefix tests/,$(UNWATCHED))"
+	$(MAKE) test WATCHED=yes TESTS="$(patsubst %,--ignore tests/%,$(UNWATCHED))"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

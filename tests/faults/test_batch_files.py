@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 BAR = "OSError at the file calls of Batch (ESTALE, EIO, EDQUOT, ENOSPC)"
-RUNS = scaled(12, 500)
+RUNS = scaled(6, 500)
 CALLS = ("open", "stat", "lstat", "scandir", "listdir", "mkdir", "unlink", "rename", "replace")
 ERRORS = (errno.ESTALE, errno.EIO, errno.EDQUOT, errno.ENOSPC)
 MEMBER = re.compile(r"dsice_watched (\S+) env ")

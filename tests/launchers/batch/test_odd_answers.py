@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_another_program_with_the_id_of_a_dead_job_is_left_alone(
         assert eventually(lambda: len(list(tmp_path.glob("trials/*/process.json"))) == 2)
         file = fake.place / "jobs" / "100"
         pid = int(file.read_text().split()[-1])
-        subprocess.run(["kill", "-9", f"-{pid}"], check=True)
+        os.killpg(pid, signal.SIGKILL)
         other = subprocess.Popen(["sleep", "60"], start_new_session=True)
         file.write_text(f"thesis {other.pid}")
         try:

@@ -32,6 +32,7 @@ from dsice.launchers.base import Study
 STUDY = "study.json"
 FUNCTION_PREFIX = "function-"
 """How the file of a pickled function begins."""
+_TRIES = 5  # to read one file of many, before all of them are read again
 _HOPELESS = (
     *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO),
@@ -93,11 +94,21 @@ def _said_by_trials(home: Path) -> dict[str, Any]:
     """
     with suppress(FileNotFoundError):
         for directory in sorted(home.iterdir()):
-            if ".aside-" in directory.name or directory.is_symlink():
-                continue
-            claim = read_json(directory / "job.json") or {}
-            if "study" in claim:
-                return {"identity": claim["study"], "journal": claim.get("journal")}
+            if ".aside-" not in directory.name:
+                claim = _claim(directory)
+                if "study" in claim:
+                    return {"identity": claim["study"], "journal": claim.get("journal")}
+    return {}
+
+
+def _claim(directory: Path) -> dict[str, Any]:
+    """What a trial's claim says, tried several times: there may be thousands; empty for a link."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return {} if directory.is_symlink() else read_json(directory / "job.json") or {}
+        except OSError:
+            if not left:
+                raise
     return {}
 
 

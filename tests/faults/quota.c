@@ -35,16 +35,20 @@ static int counted_at(int at, const char *path)
         snprintf(link, sizeof link, "/proc/self/cwd");
     else
         snprintf(link, sizeof link, "/proc/self/fd/%d", at);
-    ssize_t length = readlink(link, found, sizeof found - 1);
+    ssize_t length = readlink(link, found, sizeof found - 2);
     errno = before;
-    return length > 0 && counted(found);
+    if (length <= 0)
+        return 0;
+    found[length] = '/'; /* what is made in the folder itself counts, too */
+    return counted(found);
 }
 
 #define REFUSE(condition) if (condition) { errno = EDQUOT; return -1; }
 #define REAL(name) static __typeof__(&name) real; if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
-#define OPEN_AT(name) \
-    int name(int at, const char *path, int flags, ...) \
+/* open and openat: `at` says where a relative path begins, `given` is what the real one is called with */
+#define OPEN(name, parameters, at, given) \
+    int name parameters \
     { \
         REAL(name); \
         va_list rest; \
@@ -52,24 +56,12 @@ static int counted_at(int at, const char *path)
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
         va_end(rest); \
         REFUSE(flags & O_CREAT && counted_at(at, path) && faccessat(at, path, F_OK, 0)) \
-        return real(at, path, flags, mode); \
+        return real given; \
     }
-OPEN_AT(openat)
-OPEN_AT(openat64)
-
-#define OPEN(name) \
-    int name(const char *path, int flags, ...) \
-    { \
-        REAL(name); \
-        va_list rest; \
-        va_start(rest, flags); \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
-        va_end(rest); \
-        REFUSE(flags & O_CREAT && counted_at(AT_FDCWD, path) && access(path, F_OK)) \
-        return real(path, flags, mode); \
-    }
-OPEN(open)
-OPEN(open64)
+OPEN(open, (const char *path, int flags, ...), AT_FDCWD, (path, flags, mode))
+OPEN(open64, (const char *path, int flags, ...), AT_FDCWD, (path, flags, mode))
+OPEN(openat, (int folder, const char *path, int flags, ...), folder, (folder, path, flags, mode))
+OPEN(openat64, (int folder, const char *path, int flags, ...), folder, (folder, path, flags, mode))
 
 ssize_t write(int fd, const void *bytes, size_t count)
 {

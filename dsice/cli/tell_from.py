@@ -22,10 +22,8 @@ from dsice.typing import Point, Record
 
 _TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 _IDENTITY = (("stage", 0), ("repeat", 0), ("member", 0))
-_WRONG = (  # TellError and JSONDecodeError are among them
-    *(AttributeError, LookupError, OverflowError),
-    *(RecursionError, TypeError, ValueError),
-)
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)  # JSONDecodeError, TellError too
+_WRONG = (*_MALFORMED, OverflowError, RecursionError)
 _SHOWN = 5
 
 

@@ -378,9 +378,9 @@ class Recorder:
                     what = f"journal {self.journal.path} has no longer what was written to it. "
                     raise JournalError(what + self._unwritten.save(self.journal))
             except JournalError as error:
-                warnings.warn(str(error), DsiceWarning, stacklevel=3)
                 with suppress(JournalError):  # no half of what was given up stays in the file
                     self.settle()
+                warnings.warn(str(error), DsiceWarning, stacklevel=3)  # which may be an error
             self.journal.close()  # not after another exception: then there may be more to write
 
 

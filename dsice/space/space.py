@@ -106,6 +106,11 @@ class Space:
         return tuple(axis.ordered for axis in self._axes.values())
 
     @property
+    def conditional(self) -> bool:
+        """Whether a parameter may be inactive."""
+        return self._conditional
+
+    @property
     def enumerable(self) -> bool:
         """Whether the grid is small enough (1e6 points) to enumerate it once."""
         return self.size <= MAX_CELLS
@@ -168,7 +173,13 @@ class Space:
             Not such an array, or a rule that raised an error at one of the points.
         """
         rows = self._array(points)
-        return self._rules.valid(rows) if self._where else self._on_grid(rows)
+        on_grid = self._on_grid(rows)
+        if not self._where:
+            return on_grid
+        if "_valid_cells" not in vars(self):  # not enumerated, or not yet
+            return self._rules.valid(rows)
+        cells = np.ravel_multi_index(tuple(np.where(on_grid[:, None], rows, 0).T), self._shape)
+        return np.asarray(on_grid & self._cell_is_valid[cells])
 
     def is_valid(self, point: Sequence[int]) -> bool:
         """Whether one point (d levels) is on the grid and satisfies all rules."""
@@ -313,6 +324,13 @@ class Space:
         if not self._where:
             return np.arange(self.size, dtype=np.int64)
         return sampling.enumerate_valid(self._rules)
+
+    @cached_property
+    def _cell_is_valid(self) -> Bools:
+        """Which cells of an enumerated grid are valid, shape (size,)."""
+        found = np.zeros(self.size, dtype=np.bool_)
+        found[self._valid_cells] = True
+        return found
 
     @cached_property
     def _valid_points(self) -> Ints:

@@ -33,15 +33,15 @@ class InitialDesign:
     space
         The grid.
     before
-        Points that the design should stay away from.
+        Points that the design should stay away from, int of shape (k, axes).
     """
 
-    def __init__(self, space: Space, before: Sequence[Point]) -> None:
+    def __init__(self, space: Space, before: Ints) -> None:
         self._space = space
         self._kernels = [
             _kernel(m, ordered) for m, ordered in zip(space.shape, space.ordered, strict=True)
         ]
-        self._before = list(before)
+        self._before = list(before.tolist())
 
     def pick(self, taken: Collection[Point], rng: np.random.Generator) -> Noted | None:
         """The next point, not one of `taken`, and its note; None when all valid ones are taken."""

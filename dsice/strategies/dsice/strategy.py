@@ -1,11 +1,10 @@
 """DSICE: d-spline iterative collinear exploration, the default search.
 
 1. An initial design (`initial_design`); the user's start, its axis probes and line ends before it.
-2. Then lines (`search`): through the best points, along the directions of the ladder, axes first.
-   The n-dimensional d-spline says what to expect at every point of every line, and the batch is
-   filled one point at a time with the lowest ``mean - beta * sd``, beta going round a ladder.
-3. Every fifth point may be distant: the most promising of a scan of the whole grid, the centre of
-   new lines.
+2. Then collinear exploration of the n-dimensional d-spline (`search`): from the best points along
+   the directions of the ladder, axes first, each line to the border, on to the lowest point of a
+   line until no line is lower. Of all points seen on the way the batch is filled one at a time with
+   the lowest ``mean - beta * sd``, beta going round a ladder.
 
 Every step looks only at the history and the id of the trial proposed, so a batch asked in two parts
 holds the same points.
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -25,11 +24,12 @@ from dsice.errors import SpaceError
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.numerics import one_thread
-from dsice.strategies.base import Strategy, Stream
+from dsice.strategies.base import Strategy, Stream, any_free
 from dsice.strategies.dsice.convergence import converged
-from dsice.strategies.dsice.initial_design import InitialDesign, Noted, first_points
+from dsice.strategies.dsice.initial_design import InitialDesign, first_points
+from dsice.strategies.dsice.kept import Situation, keep, take
 from dsice.strategies.dsice.model import lowest_mean
-from dsice.strategies.dsice.search import LineSearch
+from dsice.strategies.dsice.search import Search
 from dsice.trial import Proposal
 from dsice.typing import Point
 
@@ -129,21 +129,23 @@ class DSICE(Strategy):
         With ``noise=True`` some are points to measure again. Fewer only when the grid is used up,
         or the search has converged.
         """
-        taken = set(history.taken())
-        # Failed ones count too: where little works, the lines keep away from the rest.
+        # Failed ones count too: where little works, the search keeps away from the rest.
         told = len(history) - len(history.pending())
         if told < min(PER_AXIS * space.ndim + MORE, MOST) or not len(history.order()):
-            return self._design(n, space, history, taken, stream)
+            return self._design(n, space, history, stream)
         with one_thread():
-            if self._has_ended(space, history, stream):
-                return []
-            return self._lines(n, space, history, taken, stream)
+            situation = Situation.of(space, history, stream, astuple(self))
+            kept = take(situation)
+            search = kept.search if kept else self._search(space, history, stream)
+            found = [] if search is None else self._batch(n, search, space, history, stream)
+            if search is None or search.models_pending:
+                keep(situation.after(len(history), found), search)
+            return found
 
-    def _design(
-        self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
-    ) -> list[Proposal]:
+    def _design(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """The starts, then the initial design."""
-        design = InitialDesign(space, [t.point for t in history])
+        taken = set(history.taken())
+        design = InitialDesign(space, history.points())
         first = first_points(space, [space.point(params) for params in self._starts()])
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
@@ -157,39 +159,41 @@ class DSICE(Strategy):
             found.append(Proposal(*chosen))
         return found
 
-    def _has_ended(self, space: Space, history: History, stream: Stream) -> bool:
-        """Whether the search has converged; it may only after a stretch without improvement."""
-        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
-        if self.tolerance is None or _since_best(history) < patience:
-            return False
-        return converged(space, history, stream, self.tolerance)
-
-    def _lines(
-        self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
-    ) -> list[Proposal]:
-        """The search on lines; when no candidate is left, any point of the grid."""
-        search = LineSearch(
+    def _search(self, space: Space, history: History, stream: Stream) -> Search | None:
+        """The search of an ask; None when it has converged."""
+        search = Search(
             space,
             history,
             stream,
-            n,
             max_width=self.max_width,
             log_lam=self._log_lam,
-            pending=self.pending,
+            models_pending=self.pending == "model",
         )
+        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
+        if self.tolerance is None or _since_best(history) < patience:
+            return search
+        ended = converged(search.model, search.seen.points, history, stream, self.tolerance)
+        return None if ended else search
+
+    def _batch(
+        self, n: int, search: Search, space: Space, history: History, stream: Stream
+    ) -> list[Proposal]:
+        """The choice of points; when no candidate is left, any point of the grid."""
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
             if self.noise is True and id % REPEATS == REPEATS - 1:
-                repeat = search.repeat()
+                repeat = search.repeat(history)
                 if repeat is not None:
                     found.append(repeat)
                     continue
-            chosen = search.pick(id) or _any_point(space, taken, stream(id))
+            chosen = search.pick(id)
+            if chosen is None:
+                free = any_free(space, history, [p.point for p in found], stream(id))
+                chosen = None if free is None else (free, {"phase": "distant"})
             if chosen is None:
                 break
             point, note = chosen
-            search.choose(point, id, note)
-            taken.add(point)
+            search.choose(point)
             found.append(Proposal(point, note))
         return found
 
@@ -221,12 +225,6 @@ def _since_best(history: History) -> int:
     """Scored trials since the best became better."""
     order = history.order()
     return int((np.sort(order) > order[0]).sum())
-
-
-def _any_point(space: Space, taken: set[Point], rng: np.random.Generator) -> Noted | None:
-    """A random point of the grid that is not taken; None when it is used up."""
-    drawn = space.sample(rng, 1, exclude=taken)
-    return (drawn[0], {"phase": "distant"}) if drawn else None
 
 
 def _plain(value: Any) -> Any:

@@ -31,9 +31,9 @@ from dsice.spline.evidence import (
 )
 from dsice.typing import Floats, Ints
 
-MAX_FIT_POINTS = 200
+MAX_FIT_POINTS = 300
 """Points that the hyperparameters are fitted to, at most."""
-MAX_POSTERIOR_POINTS = 400
+MAX_POSTERIOR_POINTS = 500
 """Points that a surface is conditioned on, at most."""
 MIN_VARIANCE = 1e-10
 """Floor of variances, relative to the scale."""
@@ -280,7 +280,7 @@ def fit_surface(
     counts: Floats | None = None,
     log_lam: float | None = None,
     hyperparameters: Hyperparameters | None = None,
-    max_points: int = MAX_POSTERIOR_POINTS,
+    max_points: int | None = None,
 ) -> Surface:
     """Fit the n-dimensional d-spline.
 
@@ -298,7 +298,7 @@ def fit_surface(
     hyperparameters
         Hyperparameters of an earlier fit, used in place of fitting them.
     max_points
-        Points that the surface is conditioned on, at most.
+        Points that the surface is conditioned on, at most; default MAX_POSTERIOR_POINTS.
 
     Raises
     ------
@@ -321,7 +321,7 @@ def fit_surface(
             for theta, prior in zip(fitted.theta, _priors(codes, ordered), strict=True)
         ]
     )
-    subset = representative(y, max_points)
+    subset = representative(y, max_points or MAX_POSTERIOR_POINTS)
     return Surface(
         tables,
         table_entries(points[subset], codes),

@@ -34,6 +34,7 @@ from dsice.trial import Proposal
 from dsice.typing import Floats, Ints, Point
 
 BETAS = (0.5, 1.0, 2.0, 3.0)  # of mean - beta * sd, by the id of the trial
+KNOWN = 200  # measured points from which on each beta falls, as one over the root of their number
 BEST = 5  # best measured points that the model is explored from
 BEST_OF_SCAN = 20  # and of the scan
 SCAN = 2000  # random points of the whole grid; where rules leave next to nothing a tenth of it,
@@ -287,7 +288,7 @@ class Search:
 
     def pick(self, id: int) -> Noted | None:
         """The next point and its note; None when no candidate is left."""
-        beta = BETAS[id % len(BETAS)]
+        beta = BETAS[id % len(BETAS)] * min(1.0, math.sqrt(KNOWN / len(self.model.data.points)))
         chosen = self.candidates.picker.best(beta, self._blocked)
         if chosen < 0:
             return None

@@ -20,11 +20,12 @@ from dsice.launchers.table.log import (
     Key,
     Log,
     check_curves,
+    logged_space,
     run_times,
     scaled_times,
 )
 from dsice.launchers.table.read_table import read_log
-from dsice.space import Axis, Require, Space
+from dsice.space import Axis, Space
 from dsice.typing import Curve, Floats
 
 if TYPE_CHECKING:
@@ -158,16 +159,14 @@ class Table(Launcher):
 
     @cached_property
     def space(self) -> Space:
-        """The grid of the log; with ``missing="exclude"`` its valid points are the logged ones."""
-        axes, rules = self._log.axes, self._log.rules
+        """The grid of the log; with ``missing="exclude"`` its valid points are the logged ones.
+
+        It goes on with a journal that 0.1.0 began on the space of the same log:
+        ``Tuner(table.space, journal=...)``, ``Tuner.resume(..., rules=table.space.named_rules)``.
+        """
         if self._missing != "exclude" or self.coverage == 1:
-            return Space(axes, where=rules)
-        names, rows = tuple(axes), self._rows
-
-        def logged(params: Mapping[str, Any]) -> bool:
-            return tuple([params.get(name, ABSENT) for name in names]) in rows
-
-        return Space(axes, where=[*rules, Require(logged, name="logged")])
+            return Space(self._log.axes, where=self._log.rules)
+        return logged_space(self._log, self._rows)
 
     @cached_property
     def coverage(self) -> float:

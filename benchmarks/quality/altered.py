@@ -36,7 +36,7 @@ class Altered(Strategy):
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """What DSICE proposes with these parts."""
         with ExitStack() as stack:
-            stack.enter_context(patch("dsice.strategies.dsice.kept._KEPT", []))
+            stack.enter_context(patch("dsice.strategies.dsice.strategy._KEPT", []))
             for name, other in self.parts.items():
                 stack.enter_context(patch(name, other))
             return self.then.ask(n, space, history, stream)

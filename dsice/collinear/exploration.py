@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 import numpy as np
 
-from dsice.directions.ladder import rung
-from dsice.directions.lines import ends
+from dsice.directions import directions
 from dsice.space import Space
 from dsice.typing import Array, Floats, Ints
 
@@ -197,14 +197,14 @@ class Exploration:
             shape (k,); infinite where there is none.
         """
         lowest, best = at.copy(), np.full(len(at), np.inf)
-        for number, lines, directions in self._lines(at, width):
+        for number, lines, steps in self._lines(at, width):
             points = self.space.collapse(lines.points())
             values = self.values(lines)
             if self.space.where:
                 values = np.where(self.space.valid(points), values, np.inf)
             self._seen += len(values)
             line = np.repeat(np.arange(len(lines.lengths)), lines.lengths)
-            self._keep(points, values, at[number][line], directions[line])
+            self._keep(points, values, at[number][line], steps[line])
             ends_of = np.cumsum(lines.lengths)
             least = np.minimum.reduceat(values, ends_of - lines.lengths)
             for i in range(len(least)):
@@ -214,12 +214,12 @@ class Exploration:
                     lowest[number[i]] = points[start + int(np.argmin(values[start:stop]))]
         return lowest, best
 
-    def _keep(self, points: Ints, values: Floats, through: Ints, directions: Ints) -> None:
+    def _keep(self, points: Ints, values: Floats, through: Ints, steps: Ints) -> None:
         good = np.flatnonzero(np.isfinite(values))
         if len(good) > self.most:
             good = good[np.argpartition(values[good], self.most)[: self.most]]
             good.sort()
-        self._parts.append(Seen(points[good], values[good], through[good], directions[good]))
+        self._parts.append(Seen(points[good], values[good], through[good], steps[good]))
         if sum(len(part.values) for part in self._parts) > 8 * self.most:
             self._parts = [Seen.of(self._parts).lowest(self.most, self.space.shape)]
 
@@ -237,7 +237,7 @@ class Exploration:
         axes = tuple(j for j, m in enumerate(shape.tolist()) if m > 1)
         if width > 1:
             axes = tuple(j for j in axes if space.ordered[j])
-        number, directions = [], []
+        number, chosen = [], []
         for i in range(len(at)):
             found = rung(space.ndim, width, axes, ON_RUNG, self.rng)
             if not len(found):
@@ -248,9 +248,9 @@ class Exploration:
                 room = np.cumsum(np.minimum(longest, ON_LINE)) <= ON_RUNG
                 found = found[: max(1, int(room.sum()))]
             number.append(np.full(len(found), i))
-            directions.append(found)
-        through, steps = np.concatenate(number), np.concatenate(directions)
-        lows, lengths = ends(at[through], steps, shape)
+            chosen.append(found)
+        through, steps = np.concatenate(number), np.concatenate(chosen)
+        lows, lengths = _ends(at[through], steps, shape)
         kept = np.flatnonzero(lengths > 1)
         through, steps, lows, lengths = through[kept], steps[kept], lows[kept], lengths[kept]
         stride = -(-lengths // ON_LINE)
@@ -262,3 +262,69 @@ class Exploration:
             here = np.flatnonzero(block == b)
             lines = Lines(lows[here], steps[here] * stride[here, None], lengths[here])
             yield through[here], lines, steps[here]
+
+
+def _ends(points: Ints, steps: Ints, shape: Ints) -> tuple[Ints, Ints]:
+    """Where lines begin, and how long they are.
+
+    Parameters
+    ----------
+    points
+        A point of each line, shape (k, axes); or one point of all of them, shape (axes,).
+    steps
+        Directions of the lines, shape (k, axes).
+    shape
+        Levels of each axis, shape (axes,).
+
+    Returns
+    -------
+    lows, lengths
+        The low end of each line, shape (k, axes), and its number of points, shape (k,).
+    """
+    never = np.iinfo(np.int64).max  # an axis that does not change sets no end
+    above = shape - 1 - points
+    below = points
+    ahead = np.where(steps > 0, above, np.where(steps < 0, below, never)).min(axis=1)
+    back = np.where(steps > 0, below, np.where(steps < 0, above, never)).min(axis=1)
+    return points - back[:, None] * steps, back + ahead + 1
+
+
+def rung(ndim: int, width: int, axes: tuple[int, ...], most: int, rng: np.random.Generator) -> Ints:
+    """Directions of one width as an array, at most `most` of them.
+
+    All of them in the fixed order; where there are more, `most` random ones, of which some may be
+    the same.
+
+    Parameters
+    ----------
+    ndim, width, axes
+        As in `directions`.
+    most
+        Largest number of directions, >= 1.
+    rng
+        For that choice.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 of shape (k, ndim).
+    """
+    if width > len(axes):
+        return np.empty((0, ndim), dtype=np.int64)
+    if math.comb(len(axes), width) << (width - 1) <= most:
+        return _listed(ndim, width, axes)
+    order = np.argsort(rng.random((most, len(axes))), axis=1)
+    changed = np.array(axes)[np.sort(order[:, :width], axis=1)]
+    signs = 1 - 2 * rng.integers(0, 2, size=(most, width))
+    signs[:, 0] = 1
+    found = np.zeros((most, ndim), dtype=np.int64)
+    np.put_along_axis(found, changed, signs, axis=1)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _listed(ndim: int, width: int, axes: tuple[int, ...]) -> Ints:
+    """All directions of a width, in the order of the ladder, shape (k, ndim); read-only."""
+    found = np.array(list(directions(ndim, width, axes)), dtype=np.int64).reshape(-1, ndim)
+    found.flags.writeable = False
+    return found

@@ -12,12 +12,6 @@ axis; within a set the signs count in binary, the lowest changed axis as bit 0 a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from math import comb
-
-import numpy as np
-
-from dsice.typing import Ints
 
 Direction = tuple[int, ...]
 """Change of each axis in one step: -1, 0 or +1."""
@@ -53,47 +47,6 @@ def directions(ndim: int, width: int, axes: Sequence[int] | None = None) -> Iter
             for bit, axis in enumerate(chosen[1:]):
                 direction[axis] = -1 if minus >> bit & 1 else 1
             yield tuple(direction)
-
-
-def rung(ndim: int, width: int, axes: tuple[int, ...], most: int, rng: np.random.Generator) -> Ints:
-    """Directions of one width as an array, at most `most` of them.
-
-    All of them in the fixed order; where there are more, `most` random ones, of which some may be
-    the same.
-
-    Parameters
-    ----------
-    ndim, width, axes
-        As in `directions`.
-    most
-        Largest number of directions, >= 1.
-    rng
-        For that choice.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 of shape (k, ndim).
-    """
-    if width > len(axes):
-        return np.empty((0, ndim), dtype=np.int64)
-    if comb(len(axes), width) << (width - 1) <= most:
-        return _listed(ndim, width, axes)
-    order = np.argsort(rng.random((most, len(axes))), axis=1)
-    changed = np.array(axes)[np.sort(order[:, :width], axis=1)]
-    signs = 1 - 2 * rng.integers(0, 2, size=(most, width))
-    signs[:, 0] = 1
-    found = np.zeros((most, ndim), dtype=np.int64)
-    np.put_along_axis(found, changed, signs, axis=1)
-    return found
-
-
-@lru_cache(maxsize=64)
-def _listed(ndim: int, width: int, axes: tuple[int, ...]) -> Ints:
-    """All directions of a width, in the order of the ladder, shape (k, ndim); read-only."""
-    found = np.array(list(directions(ndim, width, axes)), dtype=np.int64).reshape(-1, ndim)
-    found.flags.writeable = False
-    return found
 
 
 def _sets(axes: tuple[int, ...], width: int) -> Iterator[tuple[int, ...]]:

@@ -68,28 +68,3 @@ def _steps_to_border(point: Sequence[int], direction: Sequence[int], shape: Sequ
         if step
     ]
     return int(min(free, default=0))
-
-
-def ends(points: Ints, steps: Ints, shape: Ints) -> tuple[Ints, Ints]:
-    """Where lines begin, and how long they are.
-
-    Parameters
-    ----------
-    points
-        A point of each line, shape (k, axes); or one point of all of them, shape (axes,).
-    steps
-        Directions of the lines, shape (k, axes).
-    shape
-        Levels of each axis, shape (axes,).
-
-    Returns
-    -------
-    lows, lengths
-        The low end of each line, shape (k, axes), and its number of points, shape (k,).
-    """
-    never = np.iinfo(np.int64).max  # an axis that does not change sets no end
-    above = shape - 1 - points
-    below = points
-    ahead = np.where(steps > 0, above, np.where(steps < 0, below, never)).min(axis=1)
-    back = np.where(steps > 0, below, np.where(steps < 0, above, never)).min(axis=1)
-    return points - back[:, None] * steps, back + ahead + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +13,7 @@ from dsice.history import frames
 from dsice.history.columns import TrialColumns
 from dsice.history.given import Given, GivenTrials
 from dsice.history.points import Measured, best_points
-from dsice.history.store import TrialStore, warn_of_method
+from dsice.history.store import TrialStore
 from dsice.space import Space
 from dsice.trial import State, Trial, mean_trial
 from dsice.typing import Array, Point
@@ -159,7 +160,7 @@ class History(TrialStore):
 
     def time_counts(self) -> bool:
         """Old name of `weighs_time`; deprecated."""
-        warn_of_method("time_counts()", "weighs_time")
+        _warn_of_method("time_counts()", "weighs_time")
         return self.weighs_time
 
     def losses(self) -> Array:
@@ -282,7 +283,7 @@ class History(TrialStore):
 
     def repeated(self) -> bool:
         """Old name of `has_repeats`; deprecated."""
-        warn_of_method("repeated()", "has_repeats")
+        _warn_of_method("repeated()", "has_repeats")
         return self.has_repeats
 
     def at(self, point: Point) -> Trial | None:
@@ -320,3 +321,13 @@ class History(TrialStore):
         """The first of these trials of one point, with the measurements of all of them."""
         trials = [self[id] for id in sorted(ids)]
         return mean_trial(trials, [self._goal.metric_of(trial) for trial in trials])
+
+
+def _warn_of_method(old: str, new: str) -> None:
+    """Warn that a method of `History` is a property of another name now."""
+    warnings.warn(
+        f"History.{old} is called History.{new} now, a property; the old name goes with the next "
+        "release",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -27,7 +27,7 @@ from dsice.space.points import (
     tuples,
 )
 from dsice.space.rows import rows_of
-from dsice.space.rules import Rule, When, as_rules
+from dsice.space.rules import Require, Rule, When
 from dsice.space.serialise import StoredSpace
 from dsice.space.validity import Validity, describe_unknown
 from dsice.space.values import Value
@@ -76,7 +76,7 @@ class Space(StoredSpace):
     ) -> None:
         self._axes = as_axes(axes)
         self._where = tuple(
-            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in as_rules(where)
+            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in _as_rules(where)
         )
         self._conditional = any(isinstance(rule, When) for rule in self._where)
         self._names = tuple(self._axes)
@@ -364,3 +364,20 @@ class Space(StoredSpace):
             return self._axes[name].level(wanted)
         except SpaceError as error:
             raise SpaceError(f"parameter {name!r}: {error}") from None
+
+
+def _as_rules(where: object) -> tuple[Rule, ...]:
+    """Return the rules of a space, from what a user gives for them."""
+    if isinstance(where, (Require, When, Among)):
+        return (where,)
+    if isinstance(where, str) or not isinstance(where, Sequence):
+        raise SpaceError(
+            f"where must be a list of Require and When, got {where!r}; "
+            "for example where=[Require('x * y <= 64')]"
+        )
+    for rule in where:
+        if not isinstance(rule, (Require, When, Among)):
+            raise SpaceError(
+                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
+            )
+    return tuple(where)

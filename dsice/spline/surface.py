@@ -6,9 +6,8 @@ variance at any points (`predict`) or at every point of many lines in one compil
 `evidence`.
 
 The cost stays flat with thousands of measurements: the hyperparameters are fitted to at most
-MAX_FIT_POINTS points and the surface is conditioned on at most MAX_POSTERIOR_POINTS. In both cases
-the lower half is kept in full, and of the rest an even choice by rank: points that are left out
-have bad values, and there the model needs the coarse shape only.
+MAX_FIT_POINTS points, the surface is conditioned on at most MAX_POSTERIOR_POINTS. The lower half is
+kept in full, and of the rest an even choice by rank: there the coarse shape is enough.
 """
 
 from __future__ import annotations
@@ -138,10 +137,7 @@ class Surface:
         return table_entries(points, self._codes)
 
     def predict(self, points: Ints, basis: Floats | None = None) -> Prediction:
-        """Mean and variance at points, int of shape (k, axes).
-
-        `basis` holds the values of the unpenalised functions there, shape (k, functions).
-        """
+        """Mean and variance at points (k, axes); `basis`: the functions there, (k, functions)."""
         covariance = self.tables.covariance(self.entries(points), self.points)
         projected = covariance @ self._inverse
         mean = covariance @ self.coefficients
@@ -170,8 +166,7 @@ class Surface:
         Parameters
         ----------
         covariance
-            Prior covariance of each sum with the surface at the measured points (`points`), shape
-            (k, n).
+            Prior covariance of each sum with the surface at `points`, shape (k, n).
         prior
             Prior variance of each sum, shape (k,).
         """
@@ -211,8 +206,7 @@ class Surface:
     def line_means(self, lows: Ints, steps: Ints, lengths: Ints) -> Floats:
         """Mean at every point of many lines of the grid, in one compiled call.
 
-        It costs a fraction of what `mean` costs at the same points: what the points of a line have
-        in common is calculated once.
+        What the points of a line have in common is calculated once.
 
         Parameters
         ----------

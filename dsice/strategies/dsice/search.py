@@ -8,7 +8,7 @@
 What is a candidate follows from what was told alone, and each choice from the id of its trial;
 pending points narrow the variance and are never chosen again. So a batch asked in two parts holds
 the same points, and the search of one ask serves the next ones until something is told
-(`KeptSearch`). See "The search" in docs/method.md.
+(`strategy`). See "The search" in docs/method.md.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ holds the same points.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
@@ -27,10 +29,9 @@ from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
 from dsice.strategies.dsice.convergence import converged
 from dsice.strategies.dsice.initial_design import InitialDesign, first_points
-from dsice.strategies.dsice.kept import Situation, keep, take
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search
-from dsice.trial import Proposal
+from dsice.trial import Identity, Proposal, State
 from dsice.typing import Point
 
 Alpha = float | Literal["reml"]
@@ -134,12 +135,12 @@ class DSICE(Strategy):
         if told < min(PER_AXIS * space.ndim + MORE, MOST) or not len(history.order()):
             return self._design(n, space, history, stream)
         with one_thread():
-            situation = Situation.of(space, history, stream, astuple(self))
-            kept = take(situation)
+            situation = _Situation.of(space, history, stream, astuple(self))
+            kept = _take(situation)
             search = kept.search if kept else self._search(space, history, stream)
             found = [] if search is None else self._batch(n, search, space, history, stream)
             if search is None or search.models_pending:
-                keep(situation.after(len(history), found), search)
+                _keep(situation.after(len(history), found), search)
             return found
 
     def _design(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
@@ -234,3 +235,100 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     return value.item() if isinstance(value, np.generic) else value
+
+
+# ------------------------------------------------------------------ the search of the last ask
+# Launchers often ask for one point at a time, as many times as slots are free. What a search does
+# first - model, exploration, candidates - follows from told trials, the space and the options
+# alone, so the next ask goes on where the last one ended. A search made anew gives the same points.
+_KEPT: list[_Kept] = []
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class _Situation:
+    """What the next proposals follow from.
+
+    Attributes
+    ----------
+    space
+        The grid.
+    told
+        Digest of told trials, the seed and the options.
+    pending
+        Identities of the trials being measured, by id.
+    """
+
+    space: Space
+    told: bytes
+    pending: dict[int, Identity]
+
+    @classmethod
+    def of(
+        cls, space: Space, history: History, stream: Stream, options: Sequence[object]
+    ) -> _Situation:
+        """The situation of an ask."""
+        pending = {trial.id: trial.identity for trial in history.pending()}
+        told = np.flatnonzero(~history.in_state(State.PENDING))
+        goal = history.goal
+        seed = stream(len(told), 1).integers(2**63, size=2).tolist()
+        digest = hashlib.sha256(repr((options, goal, seed)).encode())
+        columns = [
+            told,
+            history.points()[told],
+            history.keys()[told],
+            history.states()[told],
+            history.counts()[told],
+            history.scores()[told],
+            history.violation()[told],
+        ]
+        if goal.bounded:
+            columns.append(history.distances(np.sort(history.order())))
+        for column in columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return cls(space, digest.digest(), pending)
+
+    def after(self, id: int, proposals: Sequence[Proposal]) -> _Situation:
+        """The same when proposals were asked, the first of them with this id."""
+        asked = {id + i: proposal.identity for i, proposal in enumerate(proposals)}
+        return _Situation(self.space, self.told, self.pending | asked)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Situation):
+            return NotImplemented
+        return (
+            self.told == other.told and self.pending == other.pending and self.space == other.space
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A search, and the situation in which it goes on.
+
+    Attributes
+    ----------
+    situation
+        When it may be used.
+    search
+        None: the search has converged.
+    """
+
+    situation: _Situation
+    search: Search | None
+
+
+def _take(situation: _Situation) -> _Kept | None:
+    """The kept search if it belongs to this situation; it is not kept any more."""
+    with _LOCK:
+        found = _KEPT.pop() if _KEPT else None
+    if found is not None and found.situation == situation:
+        return found
+    return None
+
+
+def _keep(situation: _Situation, search: Search | None) -> None:
+    """Keep a search for this situation, in the place of any other."""
+    with _LOCK:
+        _KEPT[:] = [_Kept(situation, search)]

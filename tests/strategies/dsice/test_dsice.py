@@ -210,7 +210,7 @@ def test_the_spread_design_stays_away_from_what_is_there() -> None:
 
 
 def noisy(params: dict[str, object], g: np.random.Generator) -> float:
-    return 0.02 * sum((float(v) - 4) ** 2 for v in params.values()) + float(g.normal(0, 0.6))  # type: ignore[arg-type, misc]
+    return 0.02 * sum((float(v) - 4) ** 2 for v in params.values()) + float(g.normal(0, 0.24))  # type: ignore[arg-type, misc]
 
 
 def test_under_noise_points_are_measured_again_and_the_best_is_the_models() -> None:

@@ -201,7 +201,10 @@ def test_a_history_made_anew_finds_the_kept_search() -> None:
     (first,) = strategy.ask(1, tuner.space, history, stream)
     copied = History(
         tuner.history.goal,
-        trials=[*tuner.history, Trial(len(history), 3, space.params(first.point), first.point, note=first.note)],
+        trials=[
+            *tuner.history,
+            Trial(len(history), 3, {}, first.point, note=first.note),
+        ],
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Search, "__init__", lambda *_, **__: pytest.fail("searched once more"))

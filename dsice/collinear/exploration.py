@@ -24,6 +24,7 @@ from dsice.typing import Array, Floats, Ints
 ON_RUNG = 2000  # points on the lines of one width through one point; where there are more, so many
 ON_LINE = 1024  # points of one line that are looked at: the model knows no more nodes of an axis
 AT_ONCE = 100_000  # points in memory at the same time
+TOGETHER = 1
 IN_ALL = 600_000  # points seen; then no more moves are made
 
 
@@ -169,6 +170,10 @@ class Exploration:
             width = int(widths.min())
             turn = np.flatnonzero(widths == width)
             lowest, lows = self._look(at[turn], width)
+            if width == 1 and TOGETHER > 1 and self.width > 1:
+                other, theirs = self._look(at[turn], 2)
+                better = theirs < lows
+                lowest[better], lows[better] = other[better], theirs[better]
             lower = np.round(lows, 9) < np.round(here[turn], 9)
             widths[turn[~lower]] += 1
             at[turn[lower]], here[turn[lower]] = lowest[lower], lows[lower]

@@ -42,8 +42,8 @@ class Proposal:
     point
         Levels, one per axis; inactive axes at level 0.
     note
-        Why it was proposed: flat JSON with the keys phase, width, direction, centre, predicted,
-        sd, each absent where it is unknown. Plots and reports are drawn from notes.
+        Why it was proposed: flat JSON with the keys phase, width, direction, through, centre,
+        predicted, sd, each absent where it is unknown. Plots and reports are drawn from notes.
     stage, repeat, member
         With `point` the identity of the measurement; no identity is asked twice.
     parent

@@ -1,11 +1,11 @@
 """Collinear exploration: DSICE run on a model, which costs nothing to ask.
 
-From many points at once: take all lines along the axes, move to the lowest point on them; where no
-axis line is lower, take the oblique lines through two axes, then three, and so on; when one is
-lower, move there and begin with the axes again, until no line is lower. It is the search of the
-authors' papers (Mochizuki et al., iWAPT 2017) with the model's mean in the place of measurements,
-so it takes thousands of moves where they take dozens. Every point that is seen on the way is a
-candidate for measuring. See "Exploration" in docs/method.md.
+From many points at once: take all lines along the axes and the oblique ones through two axes, move
+to the lowest point on them; where no line is lower, take those through three axes, and so on; when
+one is lower, move there and begin with the narrow ones again, until no line is lower. It is the
+search of the authors' papers (Mochizuki et al., iWAPT 2017) with the model's mean in the place of
+measurements, so it takes thousands of moves where they take dozens. Every point that is seen on the
+way is a candidate for measuring. See "Exploration" in docs/method.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -21,10 +22,10 @@ from dsice.directions import directions
 from dsice.space import Space
 from dsice.typing import Array, Floats, Ints
 
+FIRST = 2  # widths that are looked at together: axis lines and those through two axes
 ON_RUNG = 2000  # points on the lines of one width through one point; where there are more, so many
 ON_LINE = 1024  # points of one line that are looked at: the model knows no more nodes of an axis
-AT_ONCE = 100_000  # points in memory at the same time
-TOGETHER = 1
+AT_ONCE = 1_000_000  # levels of points in memory at the same time
 IN_ALL = 600_000  # points seen; then no more moves are made
 
 
@@ -165,19 +166,16 @@ class Exploration:
         at, here = self._first_of_each(starts, np.asarray(values, dtype=float))
         shape = self.space.shape
         visited = set(point_keys(at, shape).tolist())
-        widths = np.ones(len(at), dtype=np.int64)  # of the lines that are looked at next
+        first = min(FIRST, self.width)
+        widths = np.full(len(at), first)  # of the lines that are looked at next
         while len(at) and self._seen < IN_ALL:
             width = int(widths.min())
             turn = np.flatnonzero(widths == width)
             lowest, lows = self._look(at[turn], width)
-            if width == 1 and TOGETHER > 1 and self.width > 1:
-                other, theirs = self._look(at[turn], 2)
-                better = theirs < lows
-                lowest[better], lows[better] = other[better], theirs[better]
             lower = np.round(lows, 9) < np.round(here[turn], 9)
             widths[turn[~lower]] += 1
             at[turn[lower]], here[turn[lower]] = lowest[lower], lows[lower]
-            widths[turn[lower]] = 1
+            widths[turn[lower]] = first
             goes_on = widths <= self.width
             keys = point_keys(lowest[lower], shape).tolist()
             for place, key in zip(turn[lower], keys, strict=True):
@@ -193,7 +191,7 @@ class Exploration:
         return points[first].copy(), values[first].copy()
 
     def _look(self, at: Ints, width: int) -> tuple[Ints, Floats]:
-        """Look at the lines of a width through points.
+        """Look at the lines of a width through points; first at those of all widths up to `FIRST`.
 
         Returns
         -------
@@ -202,7 +200,8 @@ class Exploration:
             shape (k,); infinite where there is none.
         """
         lowest, best = at.copy(), np.full(len(at), np.inf)
-        for number, lines, steps in self._lines(at, width):
+        several = range(1, width + 1) if width <= FIRST else [width]
+        for number, lines, steps in chain.from_iterable(self._lines(at, w) for w in several):
             points = self.space.collapse(lines.points())
             values = self.values(lines)
             if self.space.where:
@@ -242,19 +241,14 @@ class Exploration:
         axes = tuple(j for j, m in enumerate(shape.tolist()) if m > 1)
         if width > 1:
             axes = tuple(j for j in axes if space.ordered[j])
-        number, chosen = [], []
-        for i in range(len(at)):
-            found = rung(space.ndim, width, axes, ON_RUNG, self.rng)
-            if not len(found):
-                return
-            longest = np.where(found, shape, np.iinfo(np.int64).max).min(axis=1)
-            if np.minimum(longest, ON_LINE).sum() > ON_RUNG:
-                found = found[self.rng.permutation(len(found))]
-                room = np.cumsum(np.minimum(longest, ON_LINE)) <= ON_RUNG
-                found = found[: max(1, int(room.sum()))]
-            number.append(np.full(len(found), i))
-            chosen.append(found)
-        through, steps = np.concatenate(number), np.concatenate(chosen)
+        found = rung(space.ndim, width, axes, ON_RUNG, self.rng)
+        longest = np.where(found, shape, np.iinfo(np.int64).max).min(axis=1, initial=ON_LINE)
+        if longest.sum() > ON_RUNG:
+            chosen = self.rng.permutation(len(found))
+            room = int((np.cumsum(longest[chosen]) <= ON_RUNG).sum())
+            found = found[chosen[: max(1, room)]]
+        through = np.repeat(np.arange(len(at)), len(found))
+        steps = np.tile(found, (len(at), 1))
         lows, lengths = _ends(at[through], steps, shape)
         kept = np.flatnonzero(lengths > 1)
         through, steps, lows, lengths = through[kept], steps[kept], lows[kept], lengths[kept]
@@ -262,7 +256,7 @@ class Exploration:
         if (stride > 1).any():
             lows = lows + (self.rng.random(len(lows)) * stride).astype(np.int64)[:, None] * steps
             lengths = lengths // stride
-        block = np.cumsum(lengths) // AT_ONCE
+        block = np.cumsum(lengths) // (AT_ONCE // space.ndim)
         for b in np.unique(block):
             here = np.flatnonzero(block == b)
             lines = Lines(lows[here], steps[here] * stride[here, None], lengths[here])

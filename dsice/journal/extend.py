@@ -170,12 +170,21 @@ class SpaceMapping:
             raise self._refused(
                 f"trial {asked['id']} at {self._shown(asked['point'])}: {error}"
             ) from error
-        note = asked.get("note", {})
-        direction = note.get("direction")
+        if "note" in asked:
+            moved["note"] = self._note(asked["note"])
+        return moved
+
+    def _note(self, note: Record) -> Record:
+        """Map the line of a note; a point of it that the new space has not is left out."""
+        direction, through = note.get("direction"), note.get("through")
         if isinstance(direction, list) and len(direction) == len(self._old.names):
             along = dict(zip(self._old.names, direction, strict=True))
-            moved["note"] = note | {"direction": [along.get(name, 0) for name in self._new.names]}
-        return moved
+            note = note | {"direction": [along.get(name, 0) for name in self._new.names]}
+        if through is not None:
+            note = {key: value for key, value in note.items() if key != "through"}
+            with suppress(SpaceError, TypeError):
+                note["through"] = self._point(through, 0)
+        return note
 
     def _point(self, levels: list[int], stage: int) -> list[int]:
         if stage < 0:  # a trial of which nothing but the id is known (`dsice journal repair`)

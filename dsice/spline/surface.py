@@ -30,9 +30,9 @@ from dsice.spline.evidence import (
 )
 from dsice.typing import Floats, Ints
 
-MAX_FIT_POINTS = 300
+MAX_FIT_POINTS = 200
 """Points that the hyperparameters are fitted to, at most."""
-MAX_POSTERIOR_POINTS = 500
+MAX_POSTERIOR_POINTS = 400
 """Points that a surface is conditioned on, at most."""
 MIN_VARIANCE = 1e-10
 """Floor of variances, relative to the scale."""

@@ -34,13 +34,13 @@ from dsice.trial import Proposal
 from dsice.typing import Floats, Ints, Point
 
 BETAS = (0.5, 1.0, 2.0, 3.0)  # of mean - beta * sd, by the id of the trial
-KNOWN = 200  # measured points from which on each beta falls, as one over the root of their number
+KNOWN = 300  # measured points from which on each beta falls, as one over the root of their number
 BEST = 5  # best measured points that the model is explored from
 BEST_OF_SCAN = 20  # and of the scan
 SCAN = 2000  # random points of the whole grid; where rules leave next to nothing a tenth of it,
 TRIES = 50_000  # and fewer after so many tries
-FOUND = 1000  # lowest points of the exploration that are candidates
-RANDOM = 500  # points of the scan that are, too
+FOUND = 2000  # lowest points of the exploration that are candidates
+RANDOM = 1000  # points of the scan that are, too
 SHORTLIST = 500  # candidates kept for each beta
 MODELLED = 500  # pending points that narrow the variance, at least; twice as many at most
 

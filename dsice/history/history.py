@@ -260,6 +260,8 @@ class History(TrialStore):
 
     def leading(self, k: int) -> list[Trial]:
         """Trials of the `k` best measured points, best first, each as in `best`."""
+        if not len(self):
+            return []
         found = best_points(self._measured(), repeated=self._repeats > 0)
         return [self._mean_trial(ids) for ids in found[:k]]
 

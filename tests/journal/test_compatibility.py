@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from dsice import DsiceWarning
+from dsice import DsiceWarning, Space
 from tests.journal.studies import STUDIES
 
 HERE = Path(__file__).parent
@@ -256,7 +256,15 @@ def tells(records: list[Record]) -> Iterator[Record]:
     return (record for record in records if record["kind"] == "tell")
 
 
+def listed(records: list[Record]) -> None:
+    """A set of valid points, all of them."""
+    space = Space.from_dict(records[0]["space"])
+    records[0]["space"] = space.among(space.points()).to_dict()
+
+
 NEXT = 13  # the id of the next trial
+NEWER = {"a set of points": "asked 3"}
+"""What becomes of a journal that this version reads and 0.1.0 does not."""
 
 EDITS: dict[str, tuple[str, Edit]] = {
     "unchanged": ("asked 3", len),
@@ -307,6 +315,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
         "resume: SpaceError",
         lambda r: r[0]["space"]["where"].append({"kind": "prefer", "rule": "x > 1"}),
     ),
+    "a set of points": ("resume: SpaceError", listed),
     "a function that is not given": (
         "resume: SpaceError",
         lambda r: r[0]["space"]["where"].append({"kind": "require", "function": "fits"}),
@@ -387,4 +396,4 @@ def test_what_is_read_passed_over_and_refused_is_the_same_for_both(
     assert json.loads((both.edited / "outcomes.json").read_text()) == expected
     write_edited(tmp_path / "edited")
     attempt(tmp_path / "edited")
-    assert json.loads((tmp_path / "edited" / "outcomes.json").read_text()) == expected
+    assert json.loads((tmp_path / "edited" / "outcomes.json").read_text()) == expected | NEWER

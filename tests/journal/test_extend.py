@@ -237,3 +237,43 @@ def test_a_journal_that_0_1_0_extended_keeps_the_identity_that_it_has_now(path: 
             path, Space({"x": [1, 2, 4, 8, 16, 32, top][: 6 + (top == 64)], "y": [0.0, 0.5, 1.0]})
         )
         assert Tuner.read(path).identity == now
+
+
+def test_a_set_of_valid_points_is_mapped_to_the_new_grid(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    points = [{"x": x, "y": y} for x, y in [(1, 0.0), (2, 1.0), (8, 0.5), (4, 0.5)]]
+    old = Space(OLD).among(points)
+    fill(Tuner(old, Random(), journal=path), 3).close()
+    before = known(Tuner.read(path))
+    grown: dict[str, Any] = {"x": [0, 1, 2, 3, 4, 8], "y": [0.0, 0.25, 0.5, 1.0]}
+    extend(path, Space(grown, where=old.where))  # the same points, at other levels
+    with Tuner.resume(path) as tuner:
+        assert known(tuner) == before and tuner.space.count == 4
+        found = [tuner.space.params(tuple(p)) for p in tuner.space.points().tolist()]
+        assert sorted(found, key=str) == sorted(points, key=str)
+        fill(tuner, 9)
+        assert len(tuner.history) == 4
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[0]["extended"][0]["space"] == json.loads(json.dumps(old.to_dict()))
+    more = Space({**grown, "gpus": [1, 4]}).among(
+        [p | {"gpus": 1} for p in points] + [{"x": 0, "y": 0.25, "gpus": 4}]
+    )
+    extend(path, more, given={"gpus": 1})
+    assert [t.params["gpus"] for t in Tuner.read(path).history] == [1] * 4
+    fewer = Space(more.axes).among([{"x": 0, "y": 0.25, "gpus": 4}])
+    with pytest.raises(OtherStudyError, match=r"trial 0 at .*break the rule Among\(1 point\)"):
+        extend(path, fewer)
+    extend(path, Space(more.axes))  # and without a set, as without any other rule
+    assert Tuner.read(path).space == Space(more.axes)
+
+
+def test_a_set_of_valid_points_may_come_with_the_new_space(path: Path) -> None:
+    before = known(Tuner.read(path))
+    grid = Space({"x": [1, 2, 4, 8, 16], "y": [0.0, 0.5, 1.0]})
+    measured = Tuner.read(path).history
+    queued = [t.params for t in measured] + [
+        p for p in map(grid.params, map(tuple, grid.points().tolist())) if p["x"] < 16
+    ]
+    extend(path, grid.among(queued))
+    with Tuner.resume(path) as tuner:
+        assert known(tuner) == before and tuner.space.count == 12

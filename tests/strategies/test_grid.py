@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dsice import Require, Space, Tuner
@@ -56,6 +57,16 @@ def test_a_strided_sweep_leaves_out_what_breaks_a_rule() -> None:
     assert [t.point for t in tuner.history] == [
         p for p in levels if p[0] * p[1] <= 12 and p[0] + p[2] != 4
     ]
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_sweep_over_an_explicit_set_goes_through_its_points_alone(stride: int) -> None:
+    """On a grid of 1e30 points, of which no other is looked at."""
+    grid = Space({f"x{i}": range(1000) for i in range(10)})
+    points = np.random.default_rng(0).integers(0, 4, size=(300, 10))
+    expected = sorted({tuple(p) for p in points.tolist() if not any(x % stride for x in p)})
+    tuner = swept(Tuner(grid.among(points), Grid(stride=stride)), 7)
+    assert [t.point for t in tuner.history] == expected and tuner.exhausted
 
 
 def test_a_sweep_without_a_valid_point_has_ended_before_it_began() -> None:

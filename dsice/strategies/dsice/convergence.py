@@ -21,10 +21,10 @@ SAMPLED = 300  # most promising ones of which the joint posterior is sampled
 DRAWS = 500
 
 
-def converged(
+def chance_of_better(
     model: SearchModel, points: Ints, history: History, stream: Stream, tolerance: float
-) -> bool:
-    """Whether the chance that any unmeasured point is better by the tolerance is under 5 %.
+) -> float:
+    """Chance that any unmeasured point is better than the best by the tolerance.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ def converged(
     good = np.flatnonzero(usable)
     best, middle = float(data.scores[good].min()), float(np.median(data.scores[good]))
     if not best < middle:
-        return False
+        return 1.0
     # The best is 0, the median and all that is worse is 1.
     share = np.minimum(data.scores / (middle - best) - best / (middle - best), 1.0)
     share[np.setdiff1d(np.arange(len(share)), good)] = 1.0
     centre, sd = float(share.mean()), float(share.std())
     if not len(points):
-        return True
+        return 0.0
     surface = surface_through(space, data, (share - centre) / sd, None)
     target = (-tolerance - centre) / sd
-    return _chance(surface, space.coded(points), target, stream) < CHANCE
+    return _chance(surface, space.coded(points), target, stream)
 
 
 def _chance(surface: Surface, points: Ints, target: float, stream: Stream) -> float:

@@ -27,7 +27,7 @@ from dsice.history import History
 from dsice.space import Space
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
-from dsice.strategies.dsice.convergence import converged
+from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
 from dsice.strategies.dsice.initial_design import InitialDesign, first_points
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search
@@ -173,8 +173,8 @@ class DSICE(Strategy):
         patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
         if self.tolerance is None or _since_best(history) < patience:
             return search
-        ended = converged(search.model, search.seen.points, history, stream, self.tolerance)
-        return None if ended else search
+        left = chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
+        return None if left < CHANCE else search
 
     def _batch(
         self, n: int, search: Search, space: Space, history: History, stream: Stream

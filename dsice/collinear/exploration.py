@@ -182,8 +182,17 @@ class Exploration:
                 goes_on[place] = key not in visited  # else it goes where another went before
                 visited.add(key)
             at, here, widths = at[goes_on], here[goes_on], widths[goes_on]
+        return self._lowest()
+
+    def look(self, points: Ints) -> Seen:
+        """What is on the lines of the first widths through points (k, axes), without moving."""
+        self._look(points, min(FIRST, self.width))
+        return self._lowest()
+
+    def _lowest(self) -> Seen:
         if not self._parts:
-            return Seen.alone(starts[:0], values[:0])
+            nothing = np.empty((0, self.space.ndim), dtype=np.int64)
+            return Seen.alone(nothing, np.empty(0))
         return Seen.of(self._parts).lowest(self.most, self.space.shape)
 
     def _first_of_each(self, points: Ints, values: Floats) -> tuple[Ints, Floats]:

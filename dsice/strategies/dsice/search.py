@@ -20,7 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from dsice.collinear.exploration import Exploration, Lines, Seen, point_keys, width_reached
+from dsice.collinear.exploration import (
+    ON_RUNG,
+    Exploration,
+    Lines,
+    Seen,
+    point_keys,
+    width_reached,
+)
 from dsice.collinear.picker import Picker
 from dsice.history import History
 from dsice.space import Space
@@ -39,8 +46,9 @@ BEST = 5  # best measured points that the model is explored from
 BEST_OF_SCAN = 20  # and of the scan
 SCAN = 2000  # random points of the whole grid; where rules leave next to nothing a tenth of it,
 TRIES = 50_000  # and fewer after so many tries
-FOUND = 2000  # lowest points of the exploration that are candidates
-RANDOM = 1000  # points of the scan that are, too
+FOUND = 1500  # lowest points of the exploration that are candidates
+BESIDE = 2000  # points on the lines through the best measured points that are, too
+RANDOM = 1000  # and points of the scan
 SHORTLIST = 500  # candidates kept for each beta
 MODELLED = 500  # pending points that narrow the variance, at least; twice as many at most
 
@@ -131,7 +139,10 @@ def scan(space: Space, measured: Ints, rng: np.random.Generator) -> Ints:
 
 
 def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -> Seen:
-    """Unmeasured points with a low mean: what an exploration of the model sees, and random ones.
+    """Unmeasured points that may be worth measuring, each once.
+
+    They are the lowest that an exploration of the model sees; points on the lines through the best
+    measured ones, low or not, where exploring is worth most; and random ones.
 
     Parameters
     ----------
@@ -142,20 +153,26 @@ def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -
     scanned = scan(space, data.points, rng)
     expected = model.at(scanned)
     usable = np.flatnonzero(~data.failed)
-    best = usable[np.argsort(data.values[usable], kind="stable")[:BEST]]
+    best = data.points[usable[np.argsort(data.values[usable], kind="stable")[:BEST]]]
     lowest = np.argsort(np.round(expected, 9), kind="stable")[:BEST_OF_SCAN]
-    starts = np.concatenate([data.points[best], scanned[lowest]])
-    values = np.concatenate([model.at(data.points[best]), expected[lowest]])
-    exploration = Exploration(space, model.along, width, FOUND + len(data.points), rng)
-    seen = exploration.run(starts, values)
-    shape = space.shape
-    new = ~np.isin(point_keys(seen.points, shape), point_keys(data.points, shape))
-    found = seen[np.flatnonzero(new)[:FOUND]]
+    starts = np.concatenate([best, scanned[lowest]])
+    values = np.concatenate([model.at(best), expected[lowest]])
+    walks = Exploration(space, model.along, width, FOUND + len(data.points), rng)
+    seen = walks.run(starts, values)
+    beside = Exploration(space, model.along, width, 2 * BEST * ON_RUNG, rng).look(best)
+    known = point_keys(data.points, space.shape)
+    parts: list[Seen] = []
     alone = np.unique(np.append(lowest, np.arange(min(RANDOM, len(scanned)))))
-    # a point that was found on a line counts as that
-    keys = point_keys(found.points, shape)
-    alone = alone[~np.isin(point_keys(scanned[alone], shape), keys)]
-    return Seen.of([found, Seen.alone(scanned[alone], expected[alone])])
+    for part, most in (
+        (seen, FOUND),
+        (beside[rng.permutation(len(beside.values))], BESIDE),
+        (Seen.alone(scanned[alone], expected[alone]), len(alone)),
+    ):
+        keys = point_keys(part.points, space.shape)
+        new = np.flatnonzero(~np.isin(keys, known))[:most]
+        known = np.concatenate([known, keys[new]])
+        parts.append(part[new])
+    return Seen.of(parts)
 
 
 def shortlist(surface: Surface, prediction: Prediction) -> Ints:

@@ -159,7 +159,19 @@ def lines(path: Path) -> list[str]:
 def same(first: Path, second: Path) -> None:
     """All journals of two folders are the same, line by line."""
     for name in STUDIES:
-        assert lines(first / f"{name}.jsonl") == lines(second / f"{name}.jsonl"), name
+        one, other = (lines(folder / f"{name}.jsonl") for folder in (first, second))
+        if '"name": "DSICE"' in one[0]:
+            one, other = list(map(outline, one)), list(map(outline, other))
+        assert one == other, name
+
+
+def outline(line: str) -> object:
+    """What a line of a default search says but for what is proposed, which differs since 0.2.0."""
+    record = json.loads(line)
+    if record["kind"] not in ("ask", "tell"):
+        return record
+    ids = [trial["id"] for trial in record.get("trials", ())]
+    return record["kind"], sorted(record), record.get("id"), record.get("state"), ids
 
 
 def test_the_same_calls_write_the_lines_that_0_1_0_writes(both: Both) -> None:

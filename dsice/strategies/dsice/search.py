@@ -333,7 +333,11 @@ class Search:
         scores = self.model.data.to_scores(np.array([mean - sd, mean, mean + sd]))
         low, middle, high = scores.tolist()
         expected = {"predicted": middle, "sd": high / 2 - low / 2}
-        return note | {name: value for name, value in expected.items() if math.isfinite(value)}
+        return note | {
+            name: float(f"{value:.6g}")  # the same from a kept search and from one made anew
+            for name, value in expected.items()
+            if math.isfinite(value)
+        }
 
     def choose(self, point: Point) -> None:
         """Take a point into the batch."""

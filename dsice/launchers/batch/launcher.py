@@ -30,6 +30,7 @@ from dsice.launchers.batch.submission import BatchDirectory, new_trial
 from dsice.launchers.batch.submitter import ARRAY, Limits, SubmissionQueue
 from dsice.launchers.earlier import make_way
 from dsice.launchers.machine import unwritable
+from dsice.launchers.output import output_of
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
 
@@ -51,13 +52,11 @@ class Batch(Launcher):
         ``"slurm"``, ``"pjm"``, ``"pbs"``, a `Scheduler`, or a mapping of its templates (with
         ``base="slurm"``: some of them). PJM and PBS are tested against fakes only.
     resources
-        What a job asks for: ``{"partition": "gpu", "gres": "gpu:1"}``,
-        ``{"rscgrp": "small", "node": 1, "-g": "hp123456"}``.
+        What a job asks for: ``{"partition": "gpu", "gres": "gpu:1", "-A": "hp123456"}``.
     slots
         How many trials wait or run at the same time.
     directory
-        Where the trials' directories go, on a file system that the jobs' machines share; each study
-        has its own.
+        Where the trials' directories go; shared with the jobs' machines, and of this study alone.
     timeout
         Time limit of a trial in seconds, without the wait in the queue; also the job's wall time (a
         minute longer) where `resources` gives none.
@@ -86,8 +85,7 @@ class Batch(Launcher):
     python
         Interpreter on the jobs' machines, 3.11 or newer; default: the one that runs this.
     poll
-        Longest interval in seconds between looks for results, and between questions to the
-        scheduler. Both intervals are short at first.
+        Longest interval in seconds between looks for results or questions to the scheduler.
     lost_after
         Seconds after which a job that is not in the queue and left no result is lost. Shared file
         systems may show files late.
@@ -95,13 +93,15 @@ class Batch(Launcher):
         Seconds between two submissions.
     grace
         Seconds between SIGTERM and SIGKILL when a trial is ended.
+    metrics, result, invalid_exit
+        How the measurement of a command is read, as for `Local`.
 
     Raises
     ------
     OptionError
         An option of the wrong type or out of range.
     LaunchError
-        A function that cannot be pickled, a command whose braces do not match.
+        A function that cannot be pickled.
 
     Examples
     --------
@@ -140,6 +140,9 @@ class Batch(Launcher):
         lost_after: float = 60.0,
         throttle: float = 0.1,
         grace: float = 0.5,
+        metrics: Mapping[str, str] | None = None,
+        result: str | None = None,
+        invalid_exit: int | None = None,
     ) -> None:
         self._slots = self._capacity = base.slots("Batch", slots)
         limit = None if timeout is None else base.seconds("Batch", "timeout", timeout)
@@ -148,7 +151,8 @@ class Batch(Launcher):
         self._home = BatchDirectory(Path(directory).absolute())
         python = interpreter() if python is None else text("Batch", "python", python)
         words = shlex.split(text("Batch", "wrap", wrap))
-        self._members = MemberBuilder(program_of(program), self._home, wrap=words, python=python)
+        what = program_of(program, output_of("Batch", metrics, result, invalid_exit))
+        self._members = MemberBuilder(what, self._home, wrap=words, python=python)
         writer = ScriptWriter(
             scheduler=self._scheduler,
             lines=resource_lines(self._scheduler, {} if resources is None else resources, limit),
@@ -253,6 +257,7 @@ class Batch(Launcher):
     def accept(self, study: Study | None) -> None:
         """Take the directory of all trials for a study, at the first need."""
         self._check([])
+        self._members.check(study)
         if self._home.open(study):
             self._interrupts.install()
 

@@ -1,0 +1,306 @@
+"""The measurement that a shell command printed or wrote to a file.
+
+The last line counts if it is a number, a list of numbers or an object of numbers with what the
+goal needs. Else the whole output may be one JSON value, and then the last line counts that is an
+object with all that the goal needs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dsice.launchers.output import Output
+from dsice.launchers.printed import BLOCK, LONGEST_LINE, is_whole, last_line, plain, tail
+from dsice.launchers.standalone._call import INVALID, as_tag, invalid_reason
+
+_MOST = 64 * 1024 * 1024  # bytes from the end of a file that patterns look at
+_MOST_FOR_OBJECTS = 16 * 1024 * 1024
+_SHOWN = 300  # characters of what was found in its place
+NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
+_EXPECTED = (
+    "expected a JSON line of metrics as the last line of {place}: "
+    "an object of numbers, a number, or a list of repeats"
+)
+_FORTRAN = re.compile(r"([-+]?[\d.]+)[dD]([-+]?\d+)")
+
+
+class NoMeasurement(Exception):
+    """The output holds no measurement; the message says what was found instead."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a program measured.
+
+    Attributes
+    ----------
+    value
+        A plain number, or a list of repeats.
+    metrics, tags
+        Named numbers or lists of repeats, and what else it named.
+    invalid
+        Why its result is wrong; None: it does not say so.
+    """
+
+    value: float | list[float] | None = None
+    metrics: Mapping[str, float | list[float]] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    invalid: str | None = None
+
+    def has(self, needs: Sequence[str]) -> bool:
+        """Whether it holds all metrics that the goal needs, that of the goal first."""
+        named = set(self.metrics)
+        if self.value is not None and needs:
+            named.add(needs[0])
+        return all(name in named or (i and name == "value") for i, name in enumerate(needs))
+
+
+def measured(directory: Path, output: Output, needs: Sequence[str] = ()) -> Measured:
+    """The measurement in a trial's directory.
+
+    Parameters
+    ----------
+    needs
+        The metrics that the goal needs, its own first; empty: unknown.
+
+    Raises
+    ------
+    NoMeasurement
+        There is none; the message says what was found.
+    """
+    path = directory / output.place
+    if is_no_file(path):
+        raise NoMeasurement(f"{path} is {NO_FILE}")
+    if output.result is not None and not path.exists():
+        raise NoMeasurement(
+            f"no measurement: the command left no file {output.result} in its directory "
+            "$DSICE_DIR; let it write there"
+        )
+    try:
+        return _by_patterns(path, output, needs) if output.patterns else _as_json(path, needs)
+    except NoMeasurement as problem:
+        expected = _EXPECTED.format(place=output.place)
+        hint = _hint(directory, path, output, needs)
+        raise NoMeasurement(f"no measurement: {problem}; {expected}{hint}") from None
+
+
+# ------------------------------------------------------------------ JSON
+def _as_json(path: Path, needs: Sequence[str]) -> Measured:
+    line = last_line(path)
+    try:
+        last = _line(line, path.name)
+    except NoMeasurement as problem:
+        last, wrong = None, problem
+    if last is not None and last.has(needs):
+        return last
+    found = _whole(path, needs) or _last_object(path, needs)
+    if found is not None:
+        return found
+    if last is not None:  # the tuner says which metric is missing
+        return last
+    raise wrong
+
+
+def _line(line: str, place: str) -> Measured:
+    """The measurement in a line: a number, a list of numbers or an object of numbers.
+
+    ``NaN``, ``Infinity`` and ``null`` (as NaN) are numbers here; the tuner decides what they mean.
+    """
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        raise NoMeasurement(
+            f"the last line of {place} is not JSON: {_shown(line)}" if line else f"{place} is empty"
+        ) from None
+    if isinstance(found, dict) and found:
+        metrics = {name: number(value, f"metric {name!r}") for name, value in found.items()}
+        return Measured(metrics=dict(metrics))
+    if isinstance(found, list) and found:
+        return Measured([number(v, f"entry {i} of the list") for i, v in enumerate(found)])
+    if isinstance(found, (dict, list)):
+        raise NoMeasurement(
+            f"the last line of {place} is an empty "
+            + ("object" if isinstance(found, dict) else "list")
+        )
+    return Measured(number(found, f"the last line of {place}"))
+
+
+def _whole(path: Path, needs: Sequence[str]) -> Measured | None:
+    """The measurement, where the whole file is one object or list of several lines."""
+    text = tail(path, LONGEST_LINE)
+    stripped = plain(text).removeprefix("\ufeff").strip()
+    if not stripped.startswith(("{", "[")) or not is_whole(text, LONGEST_LINE):
+        return None
+    try:
+        found = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, dict):
+        return _object(found, needs)
+    if not found:
+        return None
+    whole = Measured([number(v, f"entry {i} of the list") for i, v in enumerate(found)])
+    return whole if whole.has(needs) else None
+
+
+def _last_object(path: Path, needs: Sequence[str]) -> Measured | None:
+    """The measurement in the last line that is an object with all that is needed."""
+    for line in reversed(plain(tail(path, _MOST_FOR_OBJECTS)).split("\n")):
+        stripped = line.strip().removeprefix("\ufeff")
+        if stripped[:1] != "{" or stripped[-1:] != "}" or len(stripped) > LONGEST_LINE:
+            continue
+        try:
+            found = json.loads(stripped)
+        except (ValueError, RecursionError):
+            continue
+        if (measured := _object(found, needs)) is not None:
+            return measured
+    return None
+
+
+def _object(found: Mapping[str, Any], needs: Sequence[str]) -> Measured | None:
+    """The measurement in an object; None: it has not all that is needed.
+
+    Raises
+    ------
+    NoMeasurement
+        It has, and something of it is no number.
+    """
+    metrics: dict[str, float | list[float]] = {}
+    tags: dict[str, Any] = {}
+    for name, value in found.items():
+        try:
+            metrics[name] = numbers(value, f"metric {name!r}")
+        except NoMeasurement:
+            tags[name] = as_tag(value)
+    if INVALID not in needs and (reason := invalid_reason(found.get(INVALID))):
+        tags.pop(INVALID, None)
+        return Measured(metrics=metrics, tags=tags, invalid=reason)
+    asked = [name for i, name in enumerate(needs) if i == 0 or name != "value"]
+    if not all(name in found for name in asked) or not (needs or metrics):
+        return None
+    for name in asked:
+        if name not in metrics:
+            numbers(found[name], f"metric {name!r}")
+    return Measured(metrics=metrics, tags=tags)
+
+
+def numbers(value: Any, what: str) -> float | list[float]:
+    """A number, or a list of repeats."""
+    if not isinstance(value, list):
+        return number(value, what)
+    if not value:
+        raise NoMeasurement(f"{what} is an empty list")
+    return [number(part, f"{what}, entry {i}") for i, part in enumerate(value)]
+
+
+def number(value: Any, what: str) -> float:
+    """A number of JSON; null is NaN."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise NoMeasurement(f"{what} is {_shown(json.dumps(value), quoted=False)}, not a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise NoMeasurement(f"{what} is an integer too large for a float") from None
+
+
+# ------------------------------------------------------------------ patterns
+def _by_patterns(path: Path, output: Output, needs: Sequence[str]) -> Measured:
+    """The last match of each pattern; what has none and is needed is read as JSON."""
+    found = _matches(path, output.patterns, needs)
+    lacking = [name for name in needs if name in output.patterns and name not in found]
+    if lacking or not (found or needs):
+        name = next(iter(lacking or output.patterns))
+        raise NoMeasurement(
+            f"the pattern {output.patterns[name].pattern!r} of the metric {name!r} matches "
+            f"nothing in {output.place}, whose last line is {_shown(last_line(path))}"
+        )
+    rest = [name for name in needs if name not in found]
+    if not rest:
+        return Measured(metrics=found)
+    # only the metric of the goal may be a plain number
+    is_goal = rest[0] == needs[0]
+    other = _as_json(path, rest) if is_goal else _whole(path, rest) or _last_object(path, rest)
+    if other is None:
+        raise NoMeasurement(
+            f"the goal needs {', '.join(map(repr, rest))} as well, which no pattern is for and no "
+            f"object in {output.place} has"
+        )
+    return Measured(other.value, {**other.metrics, **found}, other.tags, other.invalid)
+
+
+def _matches(
+    path: Path, patterns: Mapping[str, re.Pattern[str]], needs: Sequence[str]
+) -> dict[str, float | list[float]]:
+    """The number in the last match of each pattern; from the end, in ever larger parts."""
+    found: dict[str, float | list[float]] = {}
+    size = BLOCK
+    while True:
+        part = tail(path, size)
+        complete = is_whole(part, size)
+        text = plain(part if complete else part.partition("\n")[2])
+        for name, pattern in patterns.items():
+            last = None if name in found else deque(pattern.finditer(text), maxlen=1)
+            if last:
+                found[name] = _captured(last[0][1], name)
+        if complete or size >= _MOST or all(name in found for name in patterns):
+            return {name: found[name] for name in patterns if name in found}
+        size *= 4
+
+
+def _captured(text: str | None, name: str) -> float:
+    given = (text or "").strip()
+    try:
+        if "_" in given:
+            raise ValueError
+        return float(_FORTRAN.sub(r"\1e\2", given))
+    except ValueError:
+        raise NoMeasurement(
+            f"the pattern of the metric {name!r} found {_shown(given)}, which is no number"
+        ) from None
+
+
+# ------------------------------------------------------------------ messages
+def is_no_file(path: Path) -> bool:
+    """Whether something is there that is no regular file."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _shown(text: str, *, quoted: bool = True) -> str:
+    text = plain(text)
+    short = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
+    return repr(short) if quoted else short
+
+
+def _hint(directory: Path, path: Path, output: Output, needs: Sequence[str]) -> str:
+    """What to do about it, where what the program gave looks like something well known."""
+    last = last_line(path)
+    if re.match(r"\{\s*'", last):
+        return ". This line is Python and not JSON: print(json.dumps(...)) writes JSON"
+    if last in ("}", "]"):
+        return ". JSON of several lines counts where nothing else is printed; print it on one line"
+    metric = needs[0] if needs else ""
+    for name in (output.place, "stderr") if metric else ():
+        text = plain(tail(directory / name))
+        said = rf"({re.escape(metric)}['\"]?\s*[:=]?\s*)[-+]?\d"
+        if match := re.search(said, text, re.IGNORECASE):
+            if output.patterns and name == "stderr":
+                return ". It is in stderr: add 2>&1 to the command"
+            known = match[1].rstrip()
+            advice = (
+                f"[metrics] {metric} = '{known} *([-+0-9.eE]+)' in the study file, or metrics= "
+            )
+            return f". {name} has {_shown(match[0])}...: {advice}of the launcher reads such a line"
+    return ""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,18 +56,27 @@ class Command:
         names
             The parameters.
         partial
-            Whether there may be others, so that any ``{word:default}`` is a placeholder.
+            Whether there may be others, so that any ``{word}`` outside quotes is a placeholder.
 
         Raises
         ------
         LaunchError
             A placeholder in quotes of the user's, or a brace that looks like one and is none.
         """
-        return cls(text, tuple(_Parser(text, names, partial=partial).parts(0, len(text))))
+        parser = _Parser(text, names, partial=partial)
+        found = cls(text, tuple(parser.parts(0, len(text))))
+        unused = found.unused(dict.fromkeys(names))
+        if unused and "DSICE_DIR" not in text:
+            parser.check_others(unused)
+        return found
 
     def placeholders(self) -> Iterator[Placeholder]:
         """All of them, also those inside others."""
         yield from placeholders_in(self.parts)
+
+    def check_conditional(self, conditional: Collection[str]) -> None:
+        """Raise LaunchError for a placeholder without a value where its parameter is not active."""
+        _check_conditional(self.parts, set(conditional))
 
     def unused(self, params: Mapping[str, Any]) -> list[str]:
         """Names in `params` that the command has no placeholder for."""
@@ -77,6 +86,15 @@ class Command:
     def render(self, params: Mapping[str, Any]) -> str:
         """Fill `params` in; LaunchError as in `Placeholder.render`."""
         return joined(self.parts, params)
+
+
+def _check_conditional(parts: Sequence[str | Placeholder], conditional: set[str]) -> None:
+    for part in parts:
+        if isinstance(part, Placeholder):
+            if part.needs_value and part.name in conditional:
+                raise LaunchError(part.without_default())
+            # its text stands only where the parameter is active
+            _check_conditional(part.body or (), conditional - {part.name})
 
 
 class _Parser:
@@ -89,6 +107,13 @@ class _Parser:
         self._contexts = contexts(text)
         self._ends, closing = self._matched()
         self._doubled = _doubled(self._ends, closing)
+        self._others: list[str] = []  # braces around a word that is no parameter
+
+    def check_others(self, unused: list[str]) -> None:
+        """Raise LaunchError for braces around a word, where parameters have no placeholder."""
+        if self._others:
+            hint = f"did you mean {{{unused[0]}}}, which is not in the command?"
+            raise self._wrong(self._others[0], hint)
 
     def _matched(self) -> tuple[dict[int, int | None], dict[int, int | None]]:
         """The end of each opening brace and the beginning of each closing one, None without."""
@@ -127,11 +152,14 @@ class _Parser:
 
     def _placeholder(self, i: int) -> Placeholder | None:
         """The placeholder that begins at `i`; None: there is none."""
-        end = self._ends.get(i)
-        if end is None or (i and self._text[i - 1] == "$"):
+        if i not in self._ends or (i and self._text[i - 1] == "$"):
             return None
-        content, context = self._text[i + 1 : end], self._contexts[i]
+        end, context = self._ends[i], self._contexts[i]
         quoted = context in QUOTED
+        if end is None:
+            self._check_closed(i, quoted=quoted)
+            return None
+        content = self._text[i + 1 : end]
         nested = any(i < other < end for other in self._ends)
         found = self._named(content, quoted=quoted)
         if found is None:
@@ -182,7 +210,7 @@ class _Parser:
             if rest[:1] in ("", ":", "?") and not (quoted and re.match(r":(\s|$)", rest)):
                 return name, rest
         found = _WORD.fullmatch(inside)
-        if self._partial and found and found["rest"].startswith(":") and not quoted:
+        if self._partial and found and found["rest"][:1] in ("", ":") and not quoted:
             return found["name"], found["rest"]
         return None
 
@@ -206,10 +234,22 @@ class _Parser:
         if near is not None:
             correct = content.replace(found["name"], near, 1)
             raise self._wrong(content, f"did you mean {{{correct}}}?")
+        if not quoted:
+            self._others.append(content)
+
+    def _check_closed(self, i: int, *, quoted: bool) -> None:
+        """Raise LaunchError for a parameter behind a brace that has no other end."""
+        behind = re.match(r"\*?\w[\w.-]*", self._text[i + 1 :])
+        if behind and not quoted and behind[0].removeprefix("*") in self._names:
+            raise LaunchError(
+                f"command has {{{behind[0]} without a closing brace; write {{{behind[0]}}} for the "
+                f"parameter, or double the brace if it is none of dsice's. Command: {self._text!r}"
+            )
 
     def _wrong(self, content: str, advice: str) -> LaunchError:
         return LaunchError(
-            f"command has {{{content}}}, which is no placeholder: {advice} The parameters are "
+            f"command has {{{content}}}, and {content!r} is no placeholder: {advice} The "
+            "parameters are "
             f"{', '.join(sorted(self._names)) or 'none'}. For braces that are none of dsice's "
             f"write {{{{{content}}}}}. Command: {self._text!r}"
         )

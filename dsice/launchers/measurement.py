@@ -12,16 +12,15 @@ import re
 import stat
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dsice.launchers.output import Output
-from dsice.launchers.printed import BLOCK, LONGEST_LINE, is_whole, last_line, plain, tail
+from dsice.launchers.printed import BLOCK, LONGEST_LINE, last_line, plain, plain_tail
 from dsice.launchers.standalone._call import INVALID, as_tag, invalid_reason
 
-_MOST = 64 * 1024 * 1024  # bytes from the end of a file that patterns look at
-_MOST_FOR_OBJECTS = 16 * 1024 * 1024
+_MOST = 16 * 1024 * 1024  # bytes from the end of a file that are looked at
 _SHOWN = 300  # characters of what was found in its place
 NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
 _EXPECTED = (
@@ -95,10 +94,10 @@ def measured(directory: Path, output: Output, needs: Sequence[str] = ()) -> Meas
 def _as_json(path: Path, needs: Sequence[str]) -> Measured:
     line = last_line(path)
     try:
-        last = _line(line, path.name)
+        last = _line(line, path.name, needs)
     except NoMeasurement as problem:
         last, wrong = None, problem
-    if last is not None and last.has(needs):
+    if last is not None and (last.has(needs) or last.invalid is not None):
         return last
     found = _whole(path, needs) or _last_object(path, needs)
     if found is not None:
@@ -108,7 +107,7 @@ def _as_json(path: Path, needs: Sequence[str]) -> Measured:
     raise wrong
 
 
-def _line(line: str, place: str) -> Measured:
+def _line(line: str, place: str, needs: Sequence[str]) -> Measured:
     """The measurement in a line: a number, a list of numbers or an object of numbers.
 
     ``NaN``, ``Infinity`` and ``null`` (as NaN) are numbers here; the tuner decides what they mean.
@@ -119,9 +118,10 @@ def _line(line: str, place: str) -> Measured:
         raise NoMeasurement(
             f"the last line of {place} is not JSON: {_shown(line)}" if line else f"{place} is empty"
         ) from None
+    if isinstance(found, dict) and INVALID not in needs and invalid_reason(found.get(INVALID)):
+        return _object(found, ()) or Measured()
     if isinstance(found, dict) and found:
-        metrics = {name: number(value, f"metric {name!r}") for name, value in found.items()}
-        return Measured(metrics=dict(metrics))
+        return Measured(metrics=only_numbers(found, needs))
     if isinstance(found, list) and found:
         return Measured([number(v, f"entry {i} of the list") for i, v in enumerate(found)])
     if isinstance(found, (dict, list)):
@@ -134,9 +134,9 @@ def _line(line: str, place: str) -> Measured:
 
 def _whole(path: Path, needs: Sequence[str]) -> Measured | None:
     """The measurement, where the whole file is one object or list of several lines."""
-    text = tail(path, LONGEST_LINE)
-    stripped = plain(text).removeprefix("\ufeff").strip()
-    if not stripped.startswith(("{", "[")) or not is_whole(text, LONGEST_LINE):
+    text, complete = plain_tail(path, LONGEST_LINE)
+    stripped = text.removeprefix("\ufeff").strip()
+    if not complete or not stripped.startswith(("{", "[")):
         return None
     try:
         found = json.loads(stripped)
@@ -152,7 +152,7 @@ def _whole(path: Path, needs: Sequence[str]) -> Measured | None:
 
 def _last_object(path: Path, needs: Sequence[str]) -> Measured | None:
     """The measurement in the last line that is an object with all that is needed."""
-    for line in reversed(plain(tail(path, _MOST_FOR_OBJECTS)).split("\n")):
+    for line in reversed(plain_tail(path, _MOST)[0].split("\n")):
         stripped = line.strip().removeprefix("\ufeff")
         if stripped[:1] != "{" or stripped[-1:] != "}" or len(stripped) > LONGEST_LINE:
             continue
@@ -192,6 +192,20 @@ def _object(found: Mapping[str, Any], needs: Sequence[str]) -> Measured | None:
     return Measured(metrics=metrics, tags=tags)
 
 
+def only_numbers(found: Mapping[str, Any], needs: Sequence[str]) -> dict[str, float | list[float]]:
+    """The numbers of an object that holds nothing else.
+
+    Since 0.1.0, true and false are 1 and 0 here, but for the metric of the goal.
+    """
+    metrics: dict[str, float | list[float]] = {}
+    for name, value in found.items():
+        if isinstance(value, bool) and not (needs and name == needs[0]):
+            metrics[name] = float(value)
+        else:
+            metrics[name] = number(value, f"metric {name!r}")
+    return metrics
+
+
 def numbers(value: Any, what: str) -> float | list[float]:
     """A number, or a list of repeats."""
     if not isinstance(value, list):
@@ -211,6 +225,30 @@ def number(value: Any, what: str) -> float:
         return float(value)
     except OverflowError:
         raise NoMeasurement(f"{what} is an integer too large for a float") from None
+
+
+def returned(record: Mapping[str, Any], needs: Sequence[str]) -> Measured:
+    """What a function returned, from the record that `standalone._call` made of it.
+
+    Raises
+    ------
+    NoMeasurement
+        Something that should be a number is none.
+    """
+    named, value = record.get("metrics"), record.get("value")
+    tags, invalid = record.get("tags"), record.get("invalid")
+    got = Measured(
+        tags=tags if isinstance(tags, dict) else {},
+        invalid=invalid if isinstance(invalid, str) else None,
+    )
+    if isinstance(named, dict):
+        flags = {name: v for name, v in named.items() if isinstance(v, bool)}
+        metrics = {n: numbers(v, f"metric {n!r}") for n, v in named.items() if n not in flags}
+        return replace(got, metrics=metrics | only_numbers(flags, needs))
+    if isinstance(value, list):
+        entries = [number(v, f"entry {i} of the list") for i, v in enumerate(value)]
+        return replace(got, value=entries)
+    return got if value is None else replace(got, value=number(value, "the value"))
 
 
 # ------------------------------------------------------------------ patterns
@@ -245,9 +283,9 @@ def _matches(
     found: dict[str, float | list[float]] = {}
     size = BLOCK
     while True:
-        part = tail(path, size)
-        complete = is_whole(part, size)
-        text = plain(part if complete else part.partition("\n")[2])
+        text, complete = plain_tail(path, size)
+        if not complete:
+            text = text.partition("\n")[2]
         for name, pattern in patterns.items():
             last = None if name in found else deque(pattern.finditer(text), maxlen=1)
             if last:
@@ -293,7 +331,7 @@ def _hint(directory: Path, path: Path, output: Output, needs: Sequence[str]) -> 
         return ". JSON of several lines counts where nothing else is printed; print it on one line"
     metric = needs[0] if needs else ""
     for name in (output.place, "stderr") if metric else ():
-        text = plain(tail(directory / name))
+        text, _ = plain_tail(directory / name)
         said = rf"({re.escape(metric)}['\"]?\s*[:=]?\s*)[-+]?\d"
         if match := re.search(said, text, re.IGNORECASE):
             if output.patterns and name == "stderr":

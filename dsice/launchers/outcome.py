@@ -8,7 +8,6 @@ import signal
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ from dsice.launchers.measurement import (
     NoMeasurement,
     is_no_file,
     measured,
-    number,
-    numbers,
+    returned,
 )
 from dsice.launchers.printed import BLOCK, last_words, tail, telling_line
 from dsice.worker import STEPS
@@ -255,21 +253,9 @@ def _measured(
     found = trial_directory.result_record(info.directory, info.submission.token)
     if found is None:
         raise NoMeasurement(_no_result(info.directory / trial_directory.RESULT))
-    named, value, ran = found.get("metrics"), found.get("value"), found.get("seconds")
-    if isinstance(ran, (int, float)):
-        seconds = ran
-    tags, invalid = found.get("tags"), found.get("invalid")
-    got = Measured(
-        tags=tags if isinstance(tags, dict) else {},
-        invalid=invalid if isinstance(invalid, str) else None,
-    )
-    if isinstance(named, dict):
-        metrics = {name: numbers(v, f"metric {name!r}") for name, v in named.items()}
-        return replace(got, metrics=metrics), seconds
-    if isinstance(value, list):
-        entries = [number(v, f"entry {i} of the list") for i, v in enumerate(value)]
-        return replace(got, value=entries), seconds
-    return (got if value is None else replace(got, value=number(value, "the value"))), seconds
+    ran = found.get("seconds")
+    got = returned(found, info.needs)
+    return got, ran if isinstance(ran, (int, float)) else seconds
 
 
 def _no_result(path: Path) -> str:

@@ -73,7 +73,10 @@ class Placeholder:
             return self._conditional(self.body, params)
         if self.name not in params:
             if self.default is None:
-                raise LaunchError(self.without_default())
+                raise LaunchError(
+                    f"command has the placeholder {self.text}, and the trial's parameters are "
+                    f"{', '.join(params) or 'none'}; {self.without_default()}"
+                )
             return self.default
         return self._filled(params[self.name])
 

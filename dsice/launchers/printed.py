@@ -21,6 +21,7 @@ _CONTROL = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings
     rf"|\x1b[ -/]*[0-~]|[{''.join(map(chr, VISIBLE))}]"  # other escapes, and what is left
 )
+_NOISE = bytes(code for code in range(0x20) if code not in b"\n\t\x07\x1b")
 _TRACEBACK = re.compile(r"\s*(?:\+ (?:Exception Group )?)?Traceback \(most recent call last\):\s*")
 # what compilers, linkers, test runners and languages say once, before much that follows from it
 _FIRST = re.compile(
@@ -42,18 +43,28 @@ _SOME_ERROR = re.compile(
 
 def tail(path: Path, size: int = BLOCK) -> str:
     """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
+    return _end(path, size).decode("utf-8", errors="replace")
+
+
+def _end(path: Path, size: int) -> bytes:
     try:
         with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
-            return file.read(size).decode("utf-8", errors="replace")
+            return file.read(size)
     except OSError as error:
         as_missing(error)
-        return ""
+        return b""
 
 
-def is_whole(text: str, size: int) -> bool:
-    """Whether the last `size` bytes of a file, as `tail` read them, are all of it."""
-    return len(text.encode("utf-8", errors="replace")) < size
+def plain_tail(path: Path, size: int = BLOCK) -> tuple[str, bool]:
+    """Last `size` bytes without what only a terminal understands, and whether that is all.
+
+    A progress bar becomes lines.
+    """
+    end = _end(path, size)
+    lines = end.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = lines.translate(None, _NOISE).decode("utf-8", errors="replace")
+    return _CONTROL.sub("", text), len(end) < size
 
 
 def last_line(path: Path) -> str:
@@ -62,22 +73,23 @@ def last_line(path: Path) -> str:
     while True:
         text = tail(path, size)
         lines = text.rstrip().splitlines()
-        if len(lines) > 1 or is_whole(text, size) or size >= LONGEST_LINE:
+        whole = len(text.encode("utf-8", errors="replace")) < size
+        if len(lines) > 1 or whole or size >= LONGEST_LINE:
             return lines[-1].strip() if lines else ""
         size *= 4
 
 
 def plain(text: str) -> str:
-    """A text without what only a terminal understands; a progress bar becomes lines."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "\n".join(_CONTROL.sub("", line) for line in text.split("\n"))
+    """A line without what only a terminal understands."""
+    return _CONTROL.sub("", text)
 
 
 def last_words(directory: Path) -> str:
     """Last lines of stderr and stdout, for an error message; none of them is cut at its end."""
     parts = []
     for name in ("stderr", "stdout"):
-        lines = plain(tail(directory / name, 4 * _LAST_CHARACTERS)).rstrip().split("\n")
+        text, _ = plain_tail(directory / name, 4 * _LAST_CHARACTERS)
+        lines = text.rstrip().split("\n")
         shown = lines[-_LAST_LINES:]
         while len(shown) > 1 and sum(map(len, shown)) > _LAST_CHARACTERS:
             del shown[0]
@@ -88,13 +100,13 @@ def last_words(directory: Path) -> str:
 
 
 def telling_line(directory: Path) -> str:
-    """What of a program's output says why it failed, whole; empty if it printed nothing.
+    """What of a program's output says why it failed, whole; empty if nothing does.
 
     The exception of a traceback, the first error of a compiler or a test, else the last line that
-    speaks of an error, else the last line of stderr, or of stdout where stderr is empty.
+    speaks of an error; of stderr before stdout.
     """
-    outputs = [plain(tail(directory / name)).split("\n") for name in ("stderr", "stdout")]
-    for find in (_exception, _first_error, _last_error, _last):
+    outputs = [plain_tail(directory / name)[0].split("\n") for name in ("stderr", "stdout")]
+    for find in (_exception, _first_error, _last_error):
         for lines in outputs:
             if found := find(lines):
                 return _shortened(found)
@@ -132,10 +144,6 @@ def _last_error(lines: list[str]) -> str:
         if _SOME_ERROR.fullmatch(line) and not _USELESS.fullmatch(line)
     )
     return next(found, "").strip()
-
-
-def _last(lines: list[str]) -> str:
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _shortened(text: str) -> str:

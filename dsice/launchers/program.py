@@ -84,11 +84,8 @@ class ShellProgram:
 
     def check(self, study: Study | None) -> None:
         """Raise LaunchError where some trial of a study could not be started."""
-        if study is None or not study.parameters:
-            return
-        for part in self._command(study.parameters).placeholders():
-            if part.needs_value and part.name in study.conditional:
-                raise LaunchError(part.without_default())
+        if study is not None and study.parameters:
+            self._command(study.parameters).check_conditional(study.conditional)
 
     def arguments(self, directory: Path, job: Job, home: Path) -> list[str]:
         """Program and arguments that run a job."""

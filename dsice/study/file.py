@@ -253,9 +253,8 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
 def _check_placeholders(command: Command, space: Space) -> None:
     """Find placeholders without a value in some trial now, before the first trial is asked."""
     conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
+    command.check_conditional(conditional)
     for part in command.placeholders():
-        if part.needs_value and part.name in conditional:
-            raise LaunchError(part.without_default())
         for value in space.axes[part.name].values[:_TRIED]:
             part.check(value)
 

@@ -52,14 +52,18 @@ def number(value: Any, what: str) -> float:
     """`value` as a float; None is NaN."""
     if value is None:
         return float("nan")
-    is_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
     is_text = isinstance(value, (str, bytes))
-    if is_bool or is_text or not hasattr(type(value), "__float__"):
+    if is_text or is_bool(value) or not hasattr(type(value), "__float__"):
         raise Unusable(f"{what} must be a number, got {type(value).__name__} {shown(value)}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise Unusable(f"{what} must be a number, got {type(value).__name__}: {error}") from None
+
+
+def is_bool(value: Any) -> bool:
+    """Whether it is true or false, of Python or another library."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
 
 
 def numbers(value: Any, what: str) -> float | list[float]:
@@ -101,22 +105,36 @@ def named(returned: Mapping[Any, Any]) -> dict[str, Any]:
     """A mapping that a function returned: numbers and lists of them are metrics, the rest tags."""
     if not returned:
         raise Unusable("the function returned an empty mapping; return at least one named metric")
+    problem = None
     metrics: dict[str, Any] = {}
-    tags: dict[str, Any] = {}
-    problem: Unusable | None = None
-    for name, value in returned.items():
-        try:
-            metrics[str(name)] = numbers(value, f"metric {str(name)!r}")
-        except Unusable as error:
-            problem = problem or error
-            tags[str(name)] = as_tag(value.tolist() if hasattr(value, "tolist") else value)
-    reason = invalid_reason(tags.get(INVALID))
+    try:  # true and false are 1 and 0 where nothing else is beside the numbers, as in 0.1.0
+        for name, value in returned.items():
+            what = f"metric {str(name)!r}"
+            metrics[str(name)] = bool(value) if is_bool(value) else number(value, what)
+        tags: dict[str, Any] = {}
+    except Unusable as error:
+        problem = error
+        metrics, tags = parted(returned)
+    reason = invalid_reason(metrics.get(INVALID, tags.get(INVALID)))
     if reason:
-        del tags[INVALID]
+        metrics.pop(INVALID, None)
+        tags.pop(INVALID, None)
     elif problem and not metrics:
         raise problem
     found = {"metrics": metrics, "tags": tags, "invalid": reason}
     return {name: value for name, value in found.items() if value or name == "metrics"}
+
+
+def parted(returned: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The numbers and lists of numbers in a mapping, and what else is in it."""
+    metrics: dict[str, Any] = {}
+    tags: dict[str, Any] = {}
+    for name, value in returned.items():
+        try:
+            metrics[str(name)] = numbers(value, "")
+        except Unusable:
+            tags[str(name)] = as_tag(value.tolist() if hasattr(value, "tolist") else value)
+    return metrics, tags
 
 
 def invalid_reason(value: Any) -> str:

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-import dsice
 from dsice import Goal, State, Trial, Tuner, run
-from dsice.errors import OptionError
+from dsice.errors import DsiceWarning, OptionError
 from dsice.launchers import Batch, Futures, Job, Local, Result
 from dsice.launchers.measurement import Measured, NoMeasurement, measured
 from dsice.launchers.output import PRINTED, output_of
 from dsice.launchers.printed import last_words, telling_line
 from dsice.strategies import Grid
+from tests.launchers import programs
 from tests.launchers.helpers import drain
 from tests.launchers.record_outputs import recorded
 
@@ -43,14 +43,15 @@ def wrong(folder: Path, text: str, *needs: str, **options: Any) -> str:
 
 def test_what_0_1_0_accepted_is_the_same_measurement(tmp_path: Path) -> None:
     assert len(CORPUS) >= 200
+    tuners: dict[str, Tuner] = {}
     for entry in CORPUS:
         goal = Goal(**entry["goal"])
         got = read(tmp_path, entry["output"], goal.metric, *goal.bounded)
         assert not got.tags and got.invalid is None, entry
+        tuner = tuners.setdefault(str(goal), Tuner({"x": [1]}, Grid(), goal=goal))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tuner = Tuner({"x": [1, 2, 3]}, goal=goal)
-            trial = tuner.tell(tuner.ask(1)[0], got.value, metrics=got.metrics)
+            warnings.simplefilter("ignore", DsiceWarning)
+            trial = tuner.add({"x": 1}, got.value, metrics=got.metrics)
         assert recorded(trial) == entry["told"], entry
 
 
@@ -213,7 +214,9 @@ def told(program: Any, goal: Goal | None = None, **options: Any) -> Trial:
     """What becomes of the only trial of a study."""
     launcher = options.pop("launcher", Local)
     with Tuner({"x": [0]}, Grid(), goal=goal or Goal("loss")) as tuner:
-        run(tuner, launcher(program, **options), progress=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DsiceWarning)  # that no trial has a value
+            run(tuner, launcher(program, **options), progress=False)
         return tuner.history[0]
 
 
@@ -236,36 +239,6 @@ def test_states_of_a_command(command: str, state: str, value: float | None, tmp_
     assert trial.state == State.DONE or "logs: " in str(trial.error)
 
 
-def flawed(x: int) -> float:
-    raise dsice.Invalid("the residual is 3")
-
-
-def flawed_silently(x: int) -> dict[str, Any]:
-    return {"loss": [0.5, 1.5], "invalid": "no physics"}
-
-
-def rich(x: int) -> dict[str, Any]:
-    import numpy as np
-
-    return {"loss": np.array([1.0, 2.0]), "net": "a", "shape": (2, 3), "on": True, "what": {1}}
-
-
-def flags(x: int) -> dict[str, Any]:
-    return {"loss": 1.5, "on": True}
-
-
-def yes(x: int) -> bool:
-    return True
-
-
-def named_yes(x: int) -> dict[str, Any]:
-    return {"loss": True, "n": 1}
-
-
-def texts(x: int) -> dict[str, Any]:
-    return {"loss": "0.5", "n": 1}
-
-
 def threads(function: Any) -> Futures:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -279,13 +252,13 @@ LAUNCHERS: list[Callable[..., Any]] = [Local, threads]
 @pytest.mark.parametrize(
     ("function", "state", "value", "reason"),
     [
-        (flawed, "invalid", None, "its result is wrong: the residual is 3"),
-        (flawed_silently, "invalid", 1.0, "its result is wrong: no physics"),
-        (rich, "done", 1.5, ""),
-        (flags, "done", 1.5, ""),
-        (yes, "failed", None, "must be a number, got bool"),
-        (named_yes, "failed", None, "metric 'loss' is true, not a number"),
-        (texts, "failed", None, "loss = '0.5', which is no number"),
+        (programs.flawed, "invalid", None, "its result is wrong: the residual is 3"),
+        (programs.flawed_silently, "invalid", 1.0, "its result is wrong: no physics"),
+        (programs.rich, "done", 1.5, ""),
+        (programs.flags, "done", 1.5, ""),
+        (programs.yes, "failed", None, "must be a number, got bool"),
+        (programs.named_yes, "failed", None, "metric 'loss' is true, not a number"),
+        (programs.texts, "failed", None, "loss = '0.5', which is no number"),
     ],
 )
 def test_states_of_a_function(
@@ -294,10 +267,10 @@ def test_states_of_a_function(
     trial = told(function, launcher=launcher)
     assert (trial.state, trial.value) == (state, value), trial.error
     assert reason in (trial.error or "")
-    if function is rich:
-        assert trial.tags == {"net": "a", "shape": [2, 3], "on": True, "what": "{1}"}
+    if function is programs.rich:
+        assert trial.tags == {"net": "a", "layers": ["x", 3], "on": True, "what": "{1}"}
         assert trial.values == (1.0, 2.0)
-    if function is flags:
+    if function is programs.flags:
         assert trial.metrics == {"loss": 1.5, "on": 1.0} and not trial.tags
 
 

@@ -146,13 +146,14 @@ def invalid_reason(value: Any) -> str:
 
 def as_tag(value: Any) -> Any:
     """What is no number, as JSON can keep it; what JSON cannot keep, or is too long, as text."""
+    text = value if isinstance(value, str) else ""
     try:
-        text = json.dumps(value, allow_nan=False)
-        if len(text) <= LONGEST and text.count("[") + text.count("{") < DEEPEST:
-            return value
-        return shortened(value if isinstance(value, str) else text)
+        text = text or json.dumps(value)
+        json.dumps(value, allow_nan=False)  # a journal has none either
+        deep = text is not value and text.count("[") + text.count("{") > DEEPEST
+        return shortened(text) if deep or len(text) > LONGEST else value
     except (TypeError, ValueError, RecursionError):
-        return shortened(str(value))
+        return shortened(text or str(value))
 
 
 class Refused(Exception):

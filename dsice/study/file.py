@@ -273,10 +273,9 @@ def _output(top: Section, study: Section, *, is_function: bool) -> dict[str, Any
     for key, value in given.items():
         where = metrics if key == "metrics" else study
         try:
-            output_of("Output", **{key: value})
+            output_of("command", **{key: value})
         except OptionError as error:
-            text = str(error).removeprefix(f"Output({key}=").replace("): expected", "; expected", 1)
-            raise OptionError(f"{where.location}: {key} = {text}") from error
+            raise OptionError(f"{where.location}: {error}") from error
     return given
 
 

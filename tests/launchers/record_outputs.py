@@ -1,8 +1,8 @@
-"""Record what dsice 0.1.0 makes of generated outputs of programs, for `test_measurement.py`.
+r"""Record what dsice 0.1.0 makes of generated outputs of programs, for `test_measurement.py`.
 
 Run it with a checkout of 0.1.0 (commit 79ae3c9) as PYTHONPATH::
 
-    PYTHONPATH=/path/to/0.1.0 python tests/launchers/record_outputs.py \\
+    PYTHONPATH=/path/to/0.1.0 python tests/launchers/record_outputs.py \
         | gzip -n9 > tests/launchers/outputs.json.gz
 
 Outputs that 0.1.0 refuses are left out, and two kinds that are meant to have another meaning since:
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,16 @@ GOALS: list[dict[str, Any]] = [
     {"metric": "loss", "at_most": {"value": 3}},
 ]
 NAMES = ("loss", "accuracy", "memory", "ms", "error", "value", "epoch", "größe", "a b", "x.y")
-NOISE = ("epoch 1 ...", "", "  ", "\x1b[32mok\x1b[0m", '{"epoch": 1}', "loss: 0.7", "100%|###|\r", "}")
+NOISE = (
+    "epoch 1 ...",
+    "",
+    "  ",
+    "\x1b[32mok\x1b[0m",
+    '{"epoch": 1}',
+    "loss: 0.7",
+    "100%|###|\r",
+    "}",
+)
 
 
 def number(random: random.Random) -> str:
@@ -41,7 +51,9 @@ def number(random: random.Random) -> str:
         lambda: str(random.randint(-5, 300)),
         lambda: f"{random.uniform(-9, 9):.2e}",
         lambda: f"{random.lognormvariate(0, 30):.17g}".replace("inf", "Infinity"),
-        lambda: random.choice(["NaN", "Infinity", "-Infinity", "null", "0", "-0.0", "1E5", "1e400"]),
+        lambda: random.choice(
+            ["NaN", "Infinity", "-Infinity", "null", "0", "-0.0", "1E5", "1e400"]
+        ),
         lambda: str(random.randint(10**17, 10**30)),
     )
     return random.choices(kinds, (6, 6, 3, 1, 1, 1))[0]()
@@ -80,7 +92,8 @@ def told(goal: Mapping[str, Any], text: str, folder: Path) -> dict[str, Any] | N
     """What 0.1.0 records of an output; None: it refuses it."""
     from dsice import Goal, Tuner
     from dsice.errors import TellError
-    from dsice.launchers import _output  # type: ignore[attr-defined]
+
+    _output: Any = import_module("dsice.launchers._output")
 
     path = folder / "stdout"
     path.write_bytes(text.encode())

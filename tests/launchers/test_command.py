@@ -17,7 +17,6 @@ from dsice.errors import LaunchError
 from dsice.launchers import Batch, Job, Local
 from dsice.launchers.command import Command, nearest
 from dsice.launchers.shell import BARE, COMMENT, DOUBLE, EXPANSION, HERE, SINGLE, contexts
-
 from dsice.strategies import Grid
 
 
@@ -46,7 +45,7 @@ def test_the_shell_sees_any_string_as_one_argument(text: str) -> None:
 # ------------------------------------------------------------------ what is a placeholder
 LEFT_ALONE = [
     "run ${THREADS:-4} ${x} ${x:-{x}} $HOME",
-    "python -c 'print({\"x\": 1, \"y\": {\"z\": [1, {}]}})'",
+    'python -c \'print({"x": 1, "y": {"z": [1, {}]}})\'',
     'curl -d \'{"model": {"lr": 0.1}, "xs": [{}, {"x": 2}]}\' host',
     "train --config '{lr: 0.1, x: 3, inner: {x: 4}}'",
     "awk '{s += $2} END {print s, x}' log",
@@ -264,7 +263,11 @@ def test_several_words() -> None:
 
 
 # ------------------------------------------------------------------ before anything is started
-SPACE = {"optimizer": ["sgd", "adam"], "momentum": [0.0, 0.9], "lr": Ordinal.log(1e-3, 1e-1, 3)}
+SPACE: dict[str, Any] = {
+    "optimizer": ["sgd", "adam"],
+    "momentum": [0.0, 0.9],
+    "lr": Ordinal.log(1e-3, 1e-1, 3),
+}
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,11 @@ def test_the_last_match_of_a_pattern_counts(tmp_path: Path, text: str, value: fl
 
 
 def test_a_pattern_beside_json(tmp_path: Path) -> None:
-    options = {"metrics": {"loss": PATTERN, "other": "other: (.*)"}}
+    options: dict[str, Any] = {"metrics": {"loss": PATTERN, "other": "other: (.*)"}}
     text = 'val_loss: 0.5\n{"memory": 3, "loss": 9}\n'
     found = read(tmp_path, text, "loss", "memory", **options).metrics
     assert found == {"loss": 0.5, "memory": 3.0}
-    memory = {"metrics": {"memory": "mem (.*)"}}
+    memory: dict[str, Any] = {"metrics": {"memory": "mem (.*)"}}
     assert read(tmp_path, "mem 5\n0.25\n", "loss", "memory", **memory) == Measured(
         0.25, {"memory": 5.0}
     )
@@ -155,7 +155,7 @@ def test_a_pattern_beside_json(tmp_path: Path) -> None:
 
 
 def test_a_pattern_that_finds_no_number_is_named(tmp_path: Path) -> None:
-    options = {"metrics": {"loss": PATTERN}}
+    options: dict[str, Any] = {"metrics": {"loss": PATTERN}}
     error = wrong(tmp_path, "nothing\n", "loss", stderr="val_loss: 1\nloss: 2", **options)
     assert repr(PATTERN) in error and "'nothing'" in error and "2>&1" in error
     assert "'0.5.', which is no number" in wrong(tmp_path, "val_loss: 0.5.\n", "loss", **options)
@@ -163,7 +163,7 @@ def test_a_pattern_that_finds_no_number_is_named(tmp_path: Path) -> None:
 
 def test_a_result_file(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    options = {"result": "out/result.json"}
+    options: dict[str, Any] = {"result": "out/result.json"}
     assert "left no file out/result.json" in wrong(tmp_path, LOG, "loss", **options)
     (tmp_path / "out" / "result.json").write_text('{\n"loss": 0.5, "net": "a"}\n')
     assert read(tmp_path, "7", "loss", **options) == Measured(None, {"loss": 0.5}, {"net": "a"})
@@ -331,7 +331,11 @@ srun: error: node7: task 0: Exited with exit code 1
         ),
         ("a.f90:2:9:\n\n   2 | x = y\nError: Symbol 'y' has no type\n", "", "Error: Symbol 'y'"),
         ("error[E0308]: mismatched types\n --> src/main.rs:2:5\n", "", "error[E0308]: mismatched"),
-        ("k.cu(3): error: identifier x is undefined\n\n1 error detected\n", "", "k.cu(3): error: id"),
+        (
+            "k.cu(3): error: identifier x is undefined\n\n1 error detected\n",
+            "",
+            "k.cu(3): error: id",
+        ),
         ("terminate called\n  what():  out of range\nAborted\n", "", "what():  out of range"),
         ("/bin/sh: 1: prog: not found\n", "", "/bin/sh: 1: prog: not found"),
         ("\x1b[31mfatal: no such branch\x1b[0m\n", "", "fatal: no such branch"),

@@ -67,7 +67,7 @@ def measurement(random: random.Random, goal: Mapping[str, Any]) -> tuple[str, bo
     if kind < 0.35:
         return "[" + ", ".join(number(random) for _ in range(random.randint(1, 5))) + "]", False
     bounded = [*goal.get("at_most", {}), *goal.get("at_least", {})]
-    names = [*({goal["metric"], *bounded} if random.random() < 0.9 else ())]
+    names = list(dict.fromkeys((goal["metric"], *bounded))) if random.random() < 0.9 else []
     names += random.sample(NAMES, random.randint(0, 4))
     random.shuffle(names)
     values = {name: number(random) for name in names}

@@ -7,11 +7,11 @@ executor that exists already (threads, processes, dask, ray, MPI), `Table` looks
 a log. `run` works with any of them, and with an object of the user's own that has their six
 methods.
 
-- `base`: what a launcher is (`Launcher`, with all its hooks); `job`: `Job`, `Result` and `Step`.
-- `program`: what is run: a shell command or a Python function; `command`, `placeholder`, `shell`:
+- `base`: what a launcher is (`Launcher`, with all its hooks), `Job`, `Result` and `Step`.
+- `program`: what is run: a shell command or a Python function; `command`, `shell`, `spelling`:
   what the braces in a command mean.
 - `trial_directory`: the files of one trial, and whose they are.
-- `outcome`: from these files to the result; `output`, `measurement`, `printed`: what a program
+- `outcome`: from these files to the result; `output`, `measurement`, `last_words`: what a program
   printed or returned, and which line of it says why it failed.
 - `processes`: processes that are found again and signalled without a mistake.
 - `standalone`: the two scripts that run beside a trial, also where dsice is not installed.

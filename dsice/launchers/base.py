@@ -1,4 +1,4 @@
-"""What a launcher is: all its hooks. What goes in and comes out is in `job`.
+"""What a launcher is: its hooks, what goes in (`Job`) and what comes out (`Result`, `Step`).
 
 A launcher starts jobs and collects their results. It knows parameters, processes and files; it
 never sees a tuner, a space or a journal. `Launcher` names everything that dsice may ask of one,
@@ -9,17 +9,16 @@ launchers share.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self, cast, runtime_checkable
+from typing import Any, Literal, Protocol, Self, cast, runtime_checkable
 
 from dsice.checks import number, passable, whole, wrong
 from dsice.errors import LaunchError, OptionError
-from dsice.launchers.job import PREPARED as PREPARED
-from dsice.launchers.job import Job as Job
-from dsice.launchers.job import Result as Result
-from dsice.launchers.job import Step as Step
-from dsice.launchers.job import Study as Study
+
+PREPARED = "DSICE_PREPARED"
+"""Variable of the environment that holds a prepared directory."""
 
 NO_DIRECTORY = "give the launcher a directory, as in Local(program, directory='study.trials')"
 """Why a launcher without a directory of the user's cannot keep what was prepared."""
@@ -29,6 +28,134 @@ ENDS_WITH_PROCESS = "its trials would end with this call"
 
 AT_THE_SAME_TIME = "how many trials run at the same time"
 """What slots are, for messages."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The study that a job belongs to, so that a directory can tell one study from another.
+
+    Attributes
+    ----------
+    identity
+        Letters and digits that no other study has; the same after each restart.
+    journal
+        Path of its journal, to name it by; None: it has none.
+    parameters
+        Names of all its parameters; empty: unknown.
+    conditional
+        Those of them that are not active in every trial.
+    metrics
+        Names of the metrics that every trial has to give: that of the goal, then those with a
+        bound; empty: unknown.
+    """
+
+    identity: str
+    journal: str | None = None
+    parameters: tuple[str, ...] = ()
+    conditional: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to run: a trial, or a preparation that trials depend on.
+
+    Attributes
+    ----------
+    id
+        Id of the trial; names the job's directory.
+    params
+        Names and values of the active parameters, overrides applied.
+    parent
+        Id of the trial whose checkpoint this one continues, if any. Its directory is the job's
+        ``DSICE_PARENT_DIR``; where that is gone the job is ``failed``.
+    stage
+        Fidelity or training stage of the trial.
+    work
+        Program that replaces the launcher's own one for this job.
+    prepared
+        Directories of the preparations that the job depends on, by name.
+    study
+        The study that it belongs to; None: unknown, the launcher is used without a tuner.
+    again
+        Whether an earlier try of it counts for nothing, so that what that one left is removed.
+    """
+
+    id: int
+    params: Mapping[str, Any] = field(default_factory=dict)
+    kind: Literal["trial", "prepare"] = "trial"
+    parent: int | None = None
+    stage: int = 0
+    work: Callable[..., Any] | str | None = None
+    prepared: Mapping[str, str] = field(default_factory=dict)
+    study: Study | None = None
+    again: bool = False
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The metrics that the goal of its study needs, its own first; empty: unknown."""
+        return () if self.study is None else self.study.metrics
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables of the environment that name the prepared directories.
+
+        ``DSICE_PREPARED`` where there is one, else ``DSICE_PREPARED_<NAME>`` for each.
+        """
+        if len(self.prepared) == 1:
+            return {PREPARED: next(iter(self.prepared.values()))}
+        return {
+            f"{PREPARED}_{name.upper()}": directory for name, directory in self.prepared.items()
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended.
+
+    Attributes
+    ----------
+    state
+        ``done``, ``failed`` (the program's fault), ``timed_out``, ``invalid`` (ran, wrong
+        result), ``lost`` (the machine's fault), ``stopped`` (cancelled), or ``unstarted``: the
+        machine could not start it or keep what it gave (disk full, no processes or files left), so
+        it is not told; `run` waits and starts it again, which counts for nothing.
+    value
+        The objective where the program gave a single number (or a list of repeats); None where
+        it gave named metrics.
+    metrics
+        Named numbers of the trial, or lists of repeats.
+    tags
+        What else the program gave, as JSON.
+    seconds
+        Run time, without the wait in a queue.
+    times
+        Unix times (queued, started, ended); None where unknown.
+    error
+        What went wrong and where to look, for every state but ``done``.
+    where
+        ``{"host": ..., "pid": ..., "log": ...}`` as far as known; of a preparation its
+        ``directory``.
+    """
+
+    id: int
+    state: str
+    value: float | list[float] | None = None
+    metrics: Mapping[str, float | list[float]] = field(default_factory=dict)
+    seconds: float | None = None
+    times: tuple[float | None, float | None, float | None] = (None, None, None)
+    error: str | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A point of a running trial's learning curve."""
+
+    id: int
+    step: int
+    value: float
 
 
 class LauncherLike(Protocol):
@@ -268,23 +395,3 @@ def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, sl
             f"trial {twice[0]} is running already; "
             "an id can be submitted again after its result was collected"
         )
-
-
-def check_continuing(jobs: Sequence[Job], reason: str) -> None:
-    """Check that no job continues another one where that cannot be.
-
-    Parameters
-    ----------
-    reason
-        Why it cannot be (`Launcher.cannot_continue`); empty: it can.
-
-    Raises
-    ------
-    LaunchError
-        A job has a parent.
-    """
-    for job in jobs:
-        if reason and job.parent is not None:
-            raise LaunchError(
-                f"trial {job.id} continues from the checkpoint of trial {job.parent}: {reason}"
-            )

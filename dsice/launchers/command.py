@@ -16,20 +16,181 @@ JSON, YAML, awk, Python and C. One that looks like a misspelt parameter is refus
 
 from __future__ import annotations
 
-import difflib
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dsice.checks import shown
 from dsice.errors import LaunchError
-from dsice.launchers.placeholder import Placeholder, joined, placeholders_in
-from dsice.launchers.shell import ESCAPED, EXPANSION, QUOTED, contexts
+from dsice.launchers.shell import BARE, COMMENT, ESCAPED, EXPANSION, HERE, QUOTED, contexts
+from dsice.launchers.spelling import (
+    WORD,
+    check_closed,
+    check_others,
+    check_spelling,
+    in_quotes,
+    wrong,
+)
 
 _FORMAT = re.compile(r"(?P<spec>[+#]?0?\d*,?(?P<digits>\.\d+)?[bdeEfFgGoxX%])(?::(?P<default>.*))?")
-_WORD = re.compile(r"\*?(?P<name>\w[\w.-]*)(?P<rest>$|[:?].*)", re.DOTALL)
-_OPERATED = re.compile(r"[^\s\"';$\\]*")  # what no awk or C is, nor a group of commands
-_LIKENESS = 0.6  # of a misspelt name, from 0 to 1
+_UNSAFE = re.compile(r"[$`\\\n]")  # what a shell obeys in a here-document
+_QUOTING = re.compile(r"[\\'\"#<$`]")  # without these a command is bare throughout
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """One pair of braces that depends on a parameter.
+
+    Attributes
+    ----------
+    text
+        It, as the user wrote it.
+    name
+        The parameter.
+    default
+        What stands there in trials in which it is not active; None: nothing is known.
+    spec
+        Format of a number.
+    is_either
+        Whether `spec` may be meant as a default as well, such as ``{mode:3d}``.
+    body
+        What stands there if the parameter is neither False nor None; None: its value.
+    is_words
+        Whether a string makes several words.
+    context
+        What the shell makes of its place.
+    """
+
+    text: str
+    name: str
+    default: str | None = None
+    spec: str = ""
+    is_either: bool = False
+    body: tuple[str | Placeholder, ...] | None = None
+    is_words: bool = False
+    context: str = ""
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether it has nothing to say where its parameter is not active."""
+        return self.body is None and self.default is None
+
+    def without_default(self) -> str:
+        """Why it cannot be filled in trials in which its parameter is not active."""
+        known = f"{self.name}:{self.spec}" if self.spec else self.name
+        return (
+            f"the placeholder {self.text} of the command has no value in trials where {self.name} "
+            f"is not active; write {{{known}:DEFAULT}}"
+        )
+
+    def render(self, params: Mapping[str, Any]) -> str:
+        """What stands there in a trial with these parameters.
+
+        Raises
+        ------
+        LaunchError
+            The parameter is not among them and there is no default, or its value does not fit.
+        """
+        if self.body is not None:
+            return self._conditional(self.body, params)
+        if self.name not in params:
+            if self.default is None:
+                raise LaunchError(
+                    f"command has the placeholder {self.text}, and the trial's parameters are "
+                    f"{', '.join(params) or 'none'}; {self.without_default()}"
+                )
+            return self.default
+        return self._filled(params[self.name])
+
+    def check(self, value: object) -> None:
+        """Raise LaunchError where a value of the parameter does not fit."""
+        if self.body is None:
+            self._filled(value)
+            return
+        of_value = any(part.name == self.name for part in placeholders_in(self.body or ()))
+        if value is not None and not isinstance(value, bool) and not of_value:
+            raise LaunchError(
+                f"{self.text} in the command is for a parameter that is True, False or None, and "
+                f"{self.name} is {shown(value)}; to leave a value out where it is None, write "
+                f"{{{self.name}?--option {{{self.name}}}}}"
+            )
+
+    def _filled(self, value: object) -> str:
+        if self.is_words and isinstance(value, (str, list, tuple)):
+            return " ".join(map(self._placed, self._words(value)))
+        text = _text(value) if not self.spec or value is None else self._formatted(value)
+        return self._placed(text)
+
+    def _conditional(self, body: Sequence[str | Placeholder], params: Mapping[str, Any]) -> str:
+        value = params.get(self.name)
+        if value is None or value is False:
+            return ""
+        self.check(value)
+        return joined(body, params)
+
+    def _words(self, value: str | Sequence[object]) -> list[str]:
+        if not isinstance(value, str):
+            return [_text(part) for part in value]
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise LaunchError(
+                f"{self.text} in the command is for the words of a string, and {self.name} is "
+                f"{shown(value)}: {error}"
+            ) from None
+
+    def _formatted(self, value: object) -> str:
+        """A number in the format; the value as it is where the format was meant as a default."""
+        kind = self.spec[-1]
+        number: object = value
+        if isinstance(value, bool):
+            number = int(value) if kind == "d" else None
+        elif isinstance(value, float) and kind in "bdoxX":
+            number = int(value) if value.is_integer() else None
+        if isinstance(number, (int, float)):
+            return format(number, self.spec)
+        if self.is_either and not isinstance(value, (int, float)):
+            return _text(value)
+        raise LaunchError(
+            f"{self.text} in the command has the format {self.spec!r}, and {self.name} is "
+            f"{shown(value)}"
+        )
+
+    def _placed(self, text: str) -> str:
+        """The text of a value as one word, or as it is in a here-document."""
+        if self.context == COMMENT and "\n" in text:
+            raise LaunchError(
+                f"{self.text} is in a comment of the command, which {shown(text)} would end"
+            )
+        if self.context != HERE:
+            return shlex.quote(text)
+        if _UNSAFE.search(text):
+            raise LaunchError(
+                f"{self.text} is in a here-document of the command, where the shell would not "
+                f"leave {shown(text)} as it is; let the program read it from "
+                "$DSICE_DIR/params.json"
+            )
+        return text
+
+
+def _text(value: object) -> str:
+    """A value as text."""
+    return str(value)
+
+
+def joined(parts: Sequence[str | Placeholder], params: Mapping[str, Any]) -> str:
+    """Literal text and placeholders, filled in."""
+    return "".join(part if isinstance(part, str) else part.render(params) for part in parts)
+
+
+def placeholders_in(parts: Sequence[str | Placeholder]) -> Iterator[Placeholder]:
+    """All placeholders, also those inside others."""
+    for part in parts:
+        if isinstance(part, Placeholder):
+            yield part
+            yield from placeholders_in(part.body or ())
 
 
 @dataclass(frozen=True)
@@ -67,7 +228,7 @@ class Command:
         found = cls(text, tuple(parser.parts(0, len(text))))
         unused = found.unused(dict.fromkeys(names))
         if unused and "DSICE_DIR" not in text:
-            parser.check_others(unused)
+            check_others(text, names, parser.others, unused)
         return found
 
     def placeholders(self) -> Iterator[Placeholder]:
@@ -104,16 +265,10 @@ class _Parser:
         self._text = text
         self._names = sorted(names, key=len, reverse=True)
         self._partial = partial
-        self._contexts = contexts(text)
+        self._contexts = contexts(text) if _QUOTING.search(text) else [BARE] * len(text)
         self._ends, closing = self._matched()
         self._doubled = _doubled(self._ends, closing)
-        self._others: list[str] = []  # braces around a word that is no parameter
-
-    def check_others(self, unused: list[str]) -> None:
-        """Raise LaunchError for braces around a word, where parameters have no placeholder."""
-        if self._others:
-            hint = f"did you mean {{{unused[0]}}}, which is not in the command?"
-            raise self._wrong(self._others[0], hint)
+        self.others: list[str] = []  # braces around a word that is no parameter
 
     def _matched(self) -> tuple[dict[int, int | None], dict[int, int | None]]:
         """The end of each opening brace and the beginning of each closing one, None without."""
@@ -157,27 +312,25 @@ class _Parser:
         end, context = self._ends[i], self._contexts[i]
         quoted = context in QUOTED
         if end is None:
-            self._check_closed(i, quoted=quoted)
+            if not quoted:
+                check_closed(self._text, i, self._names)
             return None
         content = self._text[i + 1 : end]
         nested = any(i < other < end for other in self._ends)
         found = self._named(content, quoted=quoted)
         if found is None:
             if not nested or content.lstrip("*").partition("?")[0].isidentifier():
-                self._check_spelling(content, quoted=quoted)
+                check_spelling(self._text, self._names, content, quoted=quoted)
+                if not quoted and WORD.fullmatch(content):
+                    self.others.append(content)
             return None
         name, rest = found
         if nested and not rest.startswith("?"):
             if quoted:
                 return None
-            raise self._wrong(content, "a default cannot hold braces.")
+            raise wrong(self._text, self._names, content, "a default cannot hold braces.")
         if quoted:
-            raise LaunchError(
-                f"command has the placeholder {{{content}}} inside {context}...{context}, where "
-                "the shell would run what a value holds; end the quotes before it and begin them "
-                f"again behind it, as in {context}a {context}{{{name}}}{context} b{context}, or "
-                f"double the braces if it is none. Command: {self._text!r}"
-            )
+            raise in_quotes(self._text, content, name, context)
         begin = end - len(rest)
         return self._made(content, name, rest, (begin, end), context)
 
@@ -190,7 +343,9 @@ class _Parser:
             return Placeholder(text, name, is_words=is_words, context=context)
         if rest[0] == "?":
             if is_words or len(rest) == 1:
-                raise self._wrong(content, f"for a flag write {{{name}?--{name}}}.")
+                raise wrong(
+                    self._text, self._names, content, f"for a flag write {{{name}?--{name}}}."
+                )
             body = tuple(self.parts(place[0] + 1, place[1]))
             return Placeholder(text, name, body=body, context=context)
         default = rest[1:]
@@ -209,50 +364,10 @@ class _Parser:
             # {lr: 0.1} is YAML where it is quoted
             if rest[:1] in ("", ":", "?") and not (quoted and re.match(r":(\s|$)", rest)):
                 return name, rest
-        found = _WORD.fullmatch(inside)
+        found = WORD.fullmatch(inside)
         if self._partial and found and found["rest"][:1] in ("", ":") and not quoted:
             return found["name"], found["rest"]
         return None
-
-    def _check_spelling(self, content: str, *, quoted: bool) -> None:
-        """Raise LaunchError for braces that look like a misspelt placeholder."""
-        stripped = content.strip()
-        if stripped != content and stripped.removeprefix("*") in self._names:
-            raise self._wrong(content, f"write {{{stripped}}} for the parameter.")
-        found = _WORD.fullmatch(content)
-        if found is None:
-            for name in self._names:
-                begins = re.match(re.escape(name) + r"\W", content)
-                if not quoted and begins and _OPERATED.fullmatch(content):
-                    raise self._wrong(content, f"write {{{name}}} for the parameter.")
-            return
-        if quoted and re.match(r":(\s|$)", found["rest"]):
-            return
-        if found["name"].startswith("DSICE_"):
-            raise self._wrong(content, f"write ${found['name']} for the variable.")
-        near = nearest(found["name"], self._names)
-        if near is not None:
-            correct = content.replace(found["name"], near, 1)
-            raise self._wrong(content, f"did you mean {{{correct}}}?")
-        if not quoted:
-            self._others.append(content)
-
-    def _check_closed(self, i: int, *, quoted: bool) -> None:
-        """Raise LaunchError for a parameter behind a brace that has no other end."""
-        behind = re.match(r"\*?\w[\w.-]*", self._text[i + 1 :])
-        if behind and not quoted and behind[0].removeprefix("*") in self._names:
-            raise LaunchError(
-                f"command has {{{behind[0]} without a closing brace; write {{{behind[0]}}} for the "
-                f"parameter, or double the brace if it is none of dsice's. Command: {self._text!r}"
-            )
-
-    def _wrong(self, content: str, advice: str) -> LaunchError:
-        return LaunchError(
-            f"command has {{{content}}}, and {content!r} is no placeholder: {advice} The "
-            "parameters are "
-            f"{', '.join(sorted(self._names)) or 'none'}. For braces that are none of dsice's "
-            f"write {{{{{content}}}}}. Command: {self._text!r}"
-        )
 
 
 def _doubled(ends: Mapping[int, int | None], closing: Mapping[int, int | None]) -> set[int]:
@@ -274,24 +389,3 @@ def _doubled(ends: Mapping[int, int | None], closing: Mapping[int, int | None]) 
         if alone and i - 1 not in found:
             found.add(i)
     return found
-
-
-def nearest(word: str, names: Collection[str]) -> str | None:
-    """The name that a word looks like a misspelling of; None: it looks like none."""
-
-    def bare(text: str) -> str:
-        return re.sub(r"[\W_]+", "", text).casefold()
-
-    given = bare(word)
-    known = {bare(name): name for name in reversed(list(names))}
-    if given in known:
-        return known[given]
-    close = difflib.get_close_matches(given, known, n=1, cutoff=_LIKENESS)
-    if close:
-        return known[close[0]]
-    for plain, name in known.items():
-        shorter, longer = sorted((plain, given), key=len)
-        same = given.rstrip("0123456789") == plain.rstrip("0123456789")
-        if same or (len(shorter) > 1 and longer.startswith(shorter)):
-            return name
-    return None

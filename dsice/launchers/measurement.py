@@ -8,6 +8,7 @@ object with all that the goal needs.
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections import deque
@@ -16,10 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dsice.launchers.output import Output
-from dsice.launchers.printed import BLOCK, LONGEST_LINE, last_line, plain, plain_tail
+from dsice.errors import VISIBLE
+from dsice.journal.files import as_missing, open_regular
+from dsice.launchers.output import STDOUT, Output
 from dsice.launchers.standalone._call import INVALID, as_tag, invalid_reason
 
+BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
+LONGEST_LINE = 4 * 1024 * 1024
 _MOST = 16 * 1024 * 1024  # bytes from the end of a file that are looked at
 _SHOWN = 300  # characters of what was found in its place
 NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
@@ -27,6 +31,13 @@ _EXPECTED = (
     "expected a JSON line of metrics as the last line of {place}: "
     "an object of numbers, a number, or a list of repeats"
 )
+# colours, titles of windows, NULs: noise in a message and a journal, and orders to a terminal
+_CONTROL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings
+    rf"|\x1b[ -/]*[0-~]|[{''.join(map(chr, VISIBLE))}]"  # other escapes, and what is left
+)
+_NOISE = bytes(code for code in range(0x20) if code not in b"\n\t\x07\x1b")
 _FORTRAN = re.compile(r"([-+]?[\d.]+)[dD]([-+]?\d+)")
 
 
@@ -74,7 +85,8 @@ def measured(directory: Path, output: Output, needs: Sequence[str] = ()) -> Meas
     NoMeasurement
         There is none; the message says what was found.
     """
-    path = directory / output.place
+    place = output.result or STDOUT
+    path = directory / place
     if is_no_file(path):
         raise NoMeasurement(f"{path} is {NO_FILE}")
     if output.result is not None and not path.exists():
@@ -85,7 +97,7 @@ def measured(directory: Path, output: Output, needs: Sequence[str] = ()) -> Meas
     try:
         return _by_patterns(path, output, needs) if output.patterns else _as_json(path, needs)
     except NoMeasurement as problem:
-        expected = _EXPECTED.format(place=output.place)
+        expected = _EXPECTED.format(place=place)
         hint = _hint(directory, path, output, needs)
         raise NoMeasurement(f"no measurement: {problem}; {expected}{hint}") from None
 
@@ -260,7 +272,7 @@ def _by_patterns(path: Path, output: Output, needs: Sequence[str]) -> Measured:
         name = next(iter(lacking or output.patterns))
         raise NoMeasurement(
             f"the pattern {output.patterns[name].pattern!r} of the metric {name!r} matches "
-            f"nothing in {output.place}, whose last line is {_shown(last_line(path))}"
+            f"nothing in {(output.result or STDOUT)}, whose last line is {_shown(last_line(path))}"
         )
     rest = [name for name in needs if name not in found]
     if not rest:
@@ -271,7 +283,7 @@ def _by_patterns(path: Path, output: Output, needs: Sequence[str]) -> Measured:
     if other is None:
         raise NoMeasurement(
             f"the goal needs {', '.join(map(repr, rest))} as well, which no pattern is for and no "
-            f"object in {output.place} has"
+            f"object in {(output.result or STDOUT)} has"
         )
     return Measured(other.value, {**other.metrics, **found}, other.tags, other.invalid)
 
@@ -307,6 +319,50 @@ def _captured(text: str | None, name: str) -> float:
         ) from None
 
 
+# ------------------------------------------------------------------ files
+def tail(path: Path, size: int = BLOCK) -> str:
+    """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
+    return _end(path, size).decode("utf-8", errors="replace")
+
+
+def _end(path: Path, size: int) -> bytes:
+    try:
+        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read(size)
+    except OSError as error:
+        as_missing(error)
+        return b""
+
+
+def plain_tail(path: Path, size: int = BLOCK) -> tuple[str, bool]:
+    """Last `size` bytes without what only a terminal understands, and whether that is all.
+
+    A progress bar becomes lines.
+    """
+    end = _end(path, size)
+    lines = end.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = lines.translate(None, _NOISE).decode("utf-8", errors="replace")
+    return _CONTROL.sub("", text), len(end) < size
+
+
+def last_line(path: Path) -> str:
+    """Last line that is not blank; empty if there is none."""
+    size = BLOCK
+    while True:
+        text = tail(path, size)
+        lines = text.rstrip().splitlines()
+        whole = len(text.encode("utf-8", errors="replace")) < size
+        if len(lines) > 1 or whole or size >= LONGEST_LINE:
+            return lines[-1].strip() if lines else ""
+        size *= 4
+
+
+def plain(text: str) -> str:
+    """A line without what only a terminal understands."""
+    return _CONTROL.sub("", text)
+
+
 # ------------------------------------------------------------------ messages
 def is_no_file(path: Path) -> bool:
     """Whether something is there that is no regular file."""
@@ -330,7 +386,7 @@ def _hint(directory: Path, path: Path, output: Output, needs: Sequence[str]) -> 
     if last in ("}", "]"):
         return ". JSON of several lines counts where nothing else is printed; print it on one line"
     metric = needs[0] if needs else ""
-    for name in (output.place, "stderr") if metric else ():
+    for name in ((output.result or STDOUT), "stderr") if metric else ():
         text, _ = plain_tail(directory / name)
         said = rf"({re.escape(metric)}['\"]?\s*[:=]?\s*)[-+]?\d"
         if match := re.search(said, text, re.IGNORECASE):

@@ -15,16 +15,19 @@ from dsice.errors import VISIBLE, DsiceWarning
 from dsice.journal.files import as_missing, open_regular
 from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
+from dsice.launchers.last_words import last_words, telling_line
 from dsice.launchers.machine import ExitInfo
 from dsice.launchers.measurement import (
+    BLOCK,
     NO_FILE,
     Measured,
     NoMeasurement,
     is_no_file,
     measured,
     returned,
+    tail,
 )
-from dsice.launchers.printed import BLOCK, last_words, tail, telling_line
+from dsice.launchers.output import STDOUT
 from dsice.worker import STEPS
 
 _LONGEST_STEP = 16 * 1024  # bytes of a line of a learning curve; `dsice.step` writes 50
@@ -246,9 +249,9 @@ def _measured(
     """The measurement and the run time of a program that ended well."""
     if not info.function:
         got = measured(info.directory, info.output, info.needs)
-        size = (info.directory / info.output.place).stat().st_size
-        if fault and size % _BLOCK_OF_DISK == 0:
-            raise NoMeasurement(f"no measurement: {info.output.place} ends where the disk was full")
+        place = info.output.result or STDOUT
+        if fault and (info.directory / place).stat().st_size % _BLOCK_OF_DISK == 0:
+            raise NoMeasurement(f"no measurement: {place} ends where the disk was full")
         return got, seconds
     found = trial_directory.result_record(info.directory, info.submission.token)
     if found is None:

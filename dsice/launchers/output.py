@@ -13,6 +13,7 @@ from dsice.errors import OptionError
 _OWN = ("job.json", "params.json", "process.json", "exit.json", "batch.json")
 _OWN_MARKS = ("alive", "steps", "stop", "stopping")
 _LARGEST_CODE = 255
+STDOUT = "stdout"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,6 @@ class Output:
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
     result: str | None = None
     invalid_exit: int | None = None
-
-    @property
-    def place(self) -> str:
-        """Where the measurement is, for messages."""
-        return "stdout" if self.result is None else self.result
 
 
 PRINTED = Output()

@@ -17,7 +17,7 @@ from dsice.journal.files import read_file, replace_file
 from dsice.launchers.base import Job, Study
 from dsice.launchers.command import Command
 from dsice.launchers.home import FUNCTION_PREFIX
-from dsice.launchers.output import PRINTED, Output
+from dsice.launchers.output import PRINTED, Output, output_of
 
 _STANDARD = """\
 import os, sys
@@ -250,25 +250,28 @@ def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def program_of(work: Callable[..., Any] | str, output: Output = PRINTED) -> Program:
+def program_of(work: Callable[..., Any] | str, owner: str = "", **options: Any) -> Program:
     """The program that a function or a shell command stands for.
 
     Parameters
     ----------
-    output
-        How the measurement of a command is read; a function returns it.
+    owner, options
+        The launcher, and its options that say how the measurement of a command is read, as for
+        `output_of`; a function returns its measurement.
 
     Raises
     ------
     OptionError
-        `work` is neither, or an empty command.
+        `work` is neither, or an empty command; a wrong option.
     LaunchError
         A function that cannot be pickled.
     """
+    given = any(value is not None for value in options.values())
+    output = output_of(owner, **options) if given else PRINTED
     if isinstance(work, str):
         return ShellProgram(work, output)
     if callable(work):
-        if output != PRINTED:
+        if given:
             raise OptionError(
                 "metrics=, result= and invalid_exit= are for shell commands: a function returns "
                 "its metrics, and raises dsice.Invalid where its result is wrong"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from dsice import DsiceError, Goal, Ordinal, Tuner, When, run
 from dsice.errors import LaunchError
 from dsice.launchers import Batch, Job, Local
-from dsice.launchers.command import Command, nearest
+from dsice.launchers.command import Command
 from dsice.launchers.shell import BARE, COMMENT, DOUBLE, EXPANSION, HERE, SINGLE, contexts
+from dsice.launchers.spelling import nearest
 from dsice.strategies import Grid
 
 

@@ -16,9 +16,9 @@ import pytest
 from dsice import Goal, State, Trial, Tuner, run
 from dsice.errors import DsiceWarning, OptionError
 from dsice.launchers import Batch, Futures, Job, Local, Result
+from dsice.launchers.last_words import last_words, telling_line
 from dsice.launchers.measurement import Measured, NoMeasurement, measured
 from dsice.launchers.output import PRINTED, output_of
-from dsice.launchers.printed import last_words, telling_line
 from dsice.strategies import Grid
 from tests.launchers import programs
 from tests.launchers.helpers import drain
@@ -118,10 +118,10 @@ def test_what_is_no_measurement_is_named(tmp_path: Path, text: str, reason: str)
 
 
 def test_looking_for_an_object_takes_no_time(tmp_path: Path) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     wrong(tmp_path, "\0" * 40_000_000, "loss")
     wrong(tmp_path, '{"epoch": 1}\n' * 500_000 + "end", "loss", metrics={"loss": "loss: (.*)"})
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 # ------------------------------------------------------------------ patterns and files

@@ -9,8 +9,8 @@ from dsice.launchers import trial_directory
 from dsice.launchers.base import Result
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 from dsice.launchers.machine import ExitInfo
+from dsice.launchers.measurement import tail
 from dsice.launchers.outcome import result_of
-from dsice.launchers.printed import tail
 
 
 def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:

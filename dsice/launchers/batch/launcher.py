@@ -30,7 +30,6 @@ from dsice.launchers.batch.submission import BatchDirectory, new_trial
 from dsice.launchers.batch.submitter import ARRAY, Limits, SubmissionQueue
 from dsice.launchers.earlier import make_way
 from dsice.launchers.machine import unwritable
-from dsice.launchers.output import output_of
 from dsice.launchers.program import Program, interpreter, program_of
 from dsice.signals import Interrupts
 
@@ -151,7 +150,8 @@ class Batch(Launcher):
         self._home = BatchDirectory(Path(directory).absolute())
         python = interpreter() if python is None else text("Batch", "python", python)
         words = shlex.split(text("Batch", "wrap", wrap))
-        what = program_of(program, output_of("Batch", metrics, result, invalid_exit))
+        output = {"metrics": metrics, "result": result, "invalid_exit": invalid_exit}
+        what = program_of(program, "Batch", **output)
         self._members = MemberBuilder(what, self._home, wrap=words, python=python)
         writer = ScriptWriter(
             scheduler=self._scheduler,
@@ -170,10 +170,7 @@ class Batch(Launcher):
         how = (writer, _limits(per_job, array_size, throttle, late), self._members.member)
         self._submissions = SubmissionQueue(self._client, self._scheduler, self._home, *how)
         self._monitor = JobMonitor(
-            self._client,
-            self._home,
-            self._submissions,
-            self._scheduler,
+            *(self._client, self._home, self._submissions, self._scheduler),
             timeout=limit,
             requeue=whole("Batch", "requeue", requeue),
             lost_after=late,

@@ -23,7 +23,6 @@ from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
 from dsice.launchers.local.process import TrialProcess, environment, not_started, wait
-from dsice.launchers.output import output_of
 from dsice.launchers.program import Program, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
@@ -61,9 +60,8 @@ class Local(Launcher):
         Seconds that a cancelled trial has before that to end by itself, if it has called
         `dsice.step`: the next call returns True, and what it then gives is its value.
     gpus
-        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one
-        of them, in ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``. Slots beyond their number
-        share them.
+        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one,
+        in ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``; more slots than that share them.
     cpus_per_trial
         How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot):
         trials are bound to them (Linux), and ``OMP_NUM_THREADS`` and its like are set to their
@@ -129,7 +127,9 @@ class Local(Launcher):
         self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
         self._env = base.variables("Local", env)
         self._restart_elsewhere = flag("Local", "restart_elsewhere", restart_elsewhere)
-        self._program = program_of(program, output_of("Local", metrics, result, invalid_exit))
+        self._program = program_of(
+            program, "Local", metrics=metrics, result=result, invalid_exit=invalid_exit
+        )
         self._home = Home(directory)
         self._running: dict[int, TrialProcess] = {}
         self._ready: list[Result | Step] = []

@@ -1,27 +1,16 @@
-"""What a program printed: its last line, its last words, and the line that tells why it failed."""
+"""The last words of a program, and the line of its output that tells why it failed."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dsice.errors import VISIBLE
-from dsice.journal.files import as_missing, open_regular
+from dsice.launchers.measurement import plain_tail
 
-BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
-LONGEST_LINE = 4 * 1024 * 1024
 _LAST_LINES = 10
 _LAST_CHARACTERS = 2000
 _TOLD = 4000  # characters of a line that tells why: some errors show whole arrays
-# colours, titles of windows, NULs: noise in a message and a journal, and orders to a terminal
-_CONTROL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings
-    rf"|\x1b[ -/]*[0-~]|[{''.join(map(chr, VISIBLE))}]"  # other escapes, and what is left
-)
-_NOISE = bytes(code for code in range(0x20) if code not in b"\n\t\x07\x1b")
 _TRACEBACK = re.compile(r"\s*(?:\+ (?:Exception Group )?)?Traceback \(most recent call last\):\s*")
 # what compilers, linkers, test runners and languages say once, before much that follows from it
 _FIRST = re.compile(
@@ -39,49 +28,6 @@ _SOME_ERROR = re.compile(
     r"|not found\b|No such file).*",
     re.IGNORECASE,
 )
-
-
-def tail(path: Path, size: int = BLOCK) -> str:
-    """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
-    return _end(path, size).decode("utf-8", errors="replace")
-
-
-def _end(path: Path, size: int) -> bytes:
-    try:
-        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
-            return file.read(size)
-    except OSError as error:
-        as_missing(error)
-        return b""
-
-
-def plain_tail(path: Path, size: int = BLOCK) -> tuple[str, bool]:
-    """Last `size` bytes without what only a terminal understands, and whether that is all.
-
-    A progress bar becomes lines.
-    """
-    end = _end(path, size)
-    lines = end.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    text = lines.translate(None, _NOISE).decode("utf-8", errors="replace")
-    return _CONTROL.sub("", text), len(end) < size
-
-
-def last_line(path: Path) -> str:
-    """Last line that is not blank; empty if there is none."""
-    size = BLOCK
-    while True:
-        text = tail(path, size)
-        lines = text.rstrip().splitlines()
-        whole = len(text.encode("utf-8", errors="replace")) < size
-        if len(lines) > 1 or whole or size >= LONGEST_LINE:
-            return lines[-1].strip() if lines else ""
-        size *= 4
-
-
-def plain(text: str) -> str:
-    """A line without what only a terminal understands."""
-    return _CONTROL.sub("", text)
 
 
 def last_words(directory: Path) -> str:

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dsice.errors import VISIBLE
 from dsice.journal.files import as_missing, open_regular
 from dsice.launchers.output import STDOUT, Output
 from dsice.launchers.standalone._call import INVALID, as_tag, invalid_reason
+from dsice.launchers.terminal import plain
 
 BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
 LONGEST_LINE = 4 * 1024 * 1024
@@ -31,13 +31,6 @@ _EXPECTED = (
     "expected a JSON line of metrics as the last line of {place}: "
     "an object of numbers, a number, or a list of repeats"
 )
-# colours, titles of windows, NULs: noise in a message and a journal, and orders to a terminal
-_CONTROL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings
-    rf"|\x1b[ -/]*[0-~]|[{''.join(map(chr, VISIBLE))}]"  # other escapes, and what is left
-)
-_NOISE = bytes(code for code in range(0x20) if code not in b"\n\t\x07\x1b")
 _FORTRAN = re.compile(r"([-+]?[\d.]+)[dD]([-+]?\d+)")
 
 
@@ -167,6 +160,9 @@ def _last_object(path: Path, needs: Sequence[str]) -> Measured | None:
     for line in reversed(plain_tail(path, _MOST)[0].split("\n")):
         stripped = line.strip().removeprefix("\ufeff")
         if stripped[:1] != "{" or stripped[-1:] != "}" or len(stripped) > LONGEST_LINE:
+            continue
+        # most lines of a long log need no parser; a name may be written with escapes
+        if needs and not any(word in stripped for word in (needs[0], INVALID, "\\")):
             continue
         try:
             found = json.loads(stripped)
@@ -341,9 +337,7 @@ def plain_tail(path: Path, size: int = BLOCK) -> tuple[str, bool]:
     A progress bar becomes lines.
     """
     end = _end(path, size)
-    lines = end.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    text = lines.translate(None, _NOISE).decode("utf-8", errors="replace")
-    return _CONTROL.sub("", text), len(end) < size
+    return plain(end), len(end) < size
 
 
 def last_line(path: Path) -> str:
@@ -358,11 +352,6 @@ def last_line(path: Path) -> str:
         size *= 4
 
 
-def plain(text: str) -> str:
-    """A line without what only a terminal understands."""
-    return _CONTROL.sub("", text)
-
-
 # ------------------------------------------------------------------ messages
 def is_no_file(path: Path) -> bool:
     """Whether something is there that is no regular file."""
@@ -373,7 +362,7 @@ def is_no_file(path: Path) -> bool:
 
 
 def _shown(text: str, *, quoted: bool = True) -> str:
-    text = plain(text)
+    text = plain(text.encode(errors="replace"))
     short = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
     return repr(short) if quoted else short
 

@@ -17,6 +17,7 @@
     └── MissingPackageError (ImportError) an optional package is not installed
 
     DsiceWarning (UserWarning)            something could not be used as it was told
+    Invalid (Exception)                   for a trial's function to raise: its result is wrong
 
 Their texts may hold what somebody else wrote: names and values of a journal, the last words of a
 program. `VISIBLE` keeps these from giving orders to a terminal.
@@ -98,6 +99,23 @@ class RankError(DsiceError, RuntimeError):
 
 class MissingPackageError(DsiceError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class Invalid(Exception):
+    """The result of a trial is wrong: raise it in the function that a launcher calls.
+
+    The trial is recorded as ``invalid``, with the text as the reason, and its point counts as
+    measured.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> def solve(n):
+    ...     residual = 10.0**-n
+    ...     if residual > 1e-3:
+    ...         raise dsice.Invalid(f"the residual is {residual:g}")
+    ...     return {"seconds": 0.1 * n}
+    """
 
 
 class DsiceWarning(UserWarning):

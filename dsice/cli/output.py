@@ -8,6 +8,8 @@ somebody else's, and give no orders to the terminal.
 from __future__ import annotations
 
 import argparse
+import itertools
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from dsice.trial import Trial
     from dsice.tuner import Tuner
 
+_DETAILS = ("last lines of ", "logs: ", "log: ", "it printed nothing", "Traceback (", 'File "')
+"""How the lines begin with which the details of an error begin."""
+_BARE = r"exit code \d+|killed by signal \d+ \(\w+\)(?:; out of memory, perhaps)?"
 WAIT = 60.0  # seconds to wait for another writer: many may tell at the same moment
 
 
@@ -131,10 +136,17 @@ def failures(history: Iterable[Trial]) -> None:
 
 
 def _brief(error: str) -> str:
-    """First and last line of an error, without the line that says where the logs are."""
-    lines = [line.strip() for line in error.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("logs: ")]
-    return " | ".join(dict.fromkeys(line[:100] for line in (*lines[:1], *lines[-1:])))
+    """Why a trial failed, whole, and the last line of its stderr where that is all that says it."""
+    reason, last = [], ""
+    lines = [line.strip() for line in error.split("\n")]
+    for i, line in enumerate(lines):
+        if line.startswith(_DETAILS):
+            shown = itertools.takewhile(lambda text: not text.startswith(_DETAILS), lines[i + 1 :])
+            last = next((text for text in reversed(list(shown)) if text), "")
+            break
+        reason.append(line)
+    text = " | ".join(filter(None, reason))
+    return f"{text}: {last}" if last and re.fullmatch(_BARE, text) else text
 
 
 def confirmation(tuner: Tuner) -> None:

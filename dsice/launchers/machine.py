@@ -16,6 +16,7 @@ from typing import Any
 from dsice.checks import passable
 from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
+from dsice.launchers.output import PRINTED, Output
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED, UNWANTED
 
@@ -49,6 +50,10 @@ class ExitInfo:
         Whether the launcher asked the trial to stop; where the disk is full, no mark says it.
     code
         Exit code of the supervisor; None where it is unknown.
+    output
+        How the measurement of a command is read.
+    needs
+        The metrics that the goal needs, its own first; empty: unknown.
     """
 
     id: int
@@ -60,6 +65,8 @@ class ExitInfo:
     overdue: bool = False
     cancelled: bool = False
     code: int | None = None
+    output: Output = PRINTED
+    needs: tuple[str, ...] = ()
 
 
 def without_record(info: ExitInfo) -> tuple[str, str]:

@@ -350,6 +350,7 @@ class Loop:
             "seconds": result.seconds,
             "times": result.times,
             "where": result.where,
+            "tags": result.tags,
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it

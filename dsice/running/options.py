@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from dsice.checks import is_number, is_whole, wrong
 from dsice.errors import OptionError
 from dsice.launchers.base import Job, Launcher, Study, as_launcher
+from dsice.space import When
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -192,7 +193,15 @@ def check_stages(strategy: SupportsAsk, launcher: Launcher) -> None:
 
 def study_of(tuner: Tuner) -> Study:
     """The study of a tuner, as launchers know it."""
-    return Study(tuner.identity, None if tuner.journal is None else str(tuner.journal))
+    space, goal = tuner.space, tuner.history.goal
+    conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
+    return Study(
+        tuner.identity,
+        None if tuner.journal is None else str(tuner.journal),
+        tuple(space.names),
+        tuple(name for name in space.names if name in conditional),
+        tuple(dict.fromkeys((goal.metric, *goal.bounded))),
+    )
 
 
 def job_of(tuner: Tuner, trial: Trial, prepared: Mapping[str, str]) -> Job:

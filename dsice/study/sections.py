@@ -322,8 +322,14 @@ class LauncherSection:
         slots: int | None,
         timeout: float | None,
         directory: os.PathLike[str],
+        output: Mapping[str, Any] | None = None,
     ) -> Local | Batch:
         """The launcher.
+
+        Parameters
+        ----------
+        output
+            Its options that say how the measurement of a command is read.
 
         Raises
         ------
@@ -332,7 +338,8 @@ class LauncherSection:
         LaunchError
             A program that cannot be launched.
         """
-        shared: dict[str, Any] = {"timeout": timeout, "directory": directory, **self.options}
+        shared: dict[str, Any] = {"timeout": timeout, "directory": directory}
+        shared |= {**(output or {}), **self.options}
         try:
             if self.kind == "batch":
                 return Batch(program, slots=slots or _BATCH_SLOTS, **shared)

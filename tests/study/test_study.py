@@ -216,7 +216,43 @@ WRONG = [
     (SHORT.replace("[space]", "function = 'a:b'\n[space]"), ["either", "function"]),
     (SHORT.replace('command = "prog {x}"', "function = 'a.b'"), ["module:function"]),
     ("[study", ["TOML"]),
+    (SHORT.replace("{x}", "'{x}'"), ["[study]", "end the quotes", "'{x}'"]),
+    (SHORT.replace("{x}", "{x:.2f} {y:1}").replace("[1, 2, 3]", "['a', 'b']"), ["format", "'a'"]),
+    (SHORT.replace("{x}", "{x?--x}"), ["True, False or None", "x is 1"]),
+    (SHORT + "[metrics]\nloss = 'loss: .*'\n", ["[metrics]", "one group", "loss: .*"]),
+    (SHORT + "[metrics]\nloss = 'loss: (.*'\n", ["[metrics]", "no regular expression"]),
+    (SHORT + "[metrics]\nloss = 3\n", ["[metrics]", "regular expression", "3"]),
+    (SHORT.replace("[space]", "result = '/a'\n[space]"), ["[study]", "trial's directory", "'/a'"]),
+    (SHORT.replace("[space]", "invalid_exit = 0\n[space]"), ["[study]", "invalid_exit=0"]),
+    (
+        SHORT.replace('command = "prog {x}"', "function = 'a:b'\nresult = 'r'"),
+        ["[study]", "result", "dsice.Invalid"],
+    ),
 ]
+
+
+def test_programs_that_cannot_be_changed(tmp_path: Path) -> None:
+    text = """
+[study]
+command = 'cd "$DSICE_DIR"; (echo accuracy: 0.1; echo accuracy: 0.9{x}) > log; exit {x}'
+result = "log"
+invalid_exit = 3
+slots = 1
+[space]
+x = [0, 3, 5]
+[goal]
+metric = "accuracy"
+maximize = true
+[metrics]
+accuracy = 'accuracy: ([-+0-9.eE]+)'
+[strategy]
+name = "grid"
+"""
+    study = read_study(written(tmp_path, text))
+    with study.tuner() as tuner, study.launcher() as launcher:
+        run(tuner, launcher, progress=False)
+    assert [str(trial.state) for trial in tuner.history] == ["done", "invalid", "failed"]
+    assert tuner.best is not None and tuner.best.metrics == {"accuracy": 0.9}
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG)

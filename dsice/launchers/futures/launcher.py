@@ -16,6 +16,7 @@ from dsice.checks import renamed
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
+from dsice.launchers.continuing import check_continuing
 from dsice.launchers.earlier import make_way
 from dsice.launchers.futures.call import Call, not_started
 from dsice.launchers.futures.engines import Workers
@@ -185,7 +186,7 @@ class Futures(Launcher):
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
         base.check_startable(jobs, self._running, self._slots - len(self._running), self._slots)
-        base.check_continuing(jobs, self.cannot_continue)
+        check_continuing(jobs, self.cannot_continue)
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):

@@ -13,6 +13,7 @@ from dsice.checks import choice, flag
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
 from dsice.launchers import base
 from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.launchers.continuing import check_continuing
 from dsice.launchers.table.clock import Clock, ImmediateClock, VirtualClock, check_clock
 from dsice.launchers.table.log import (
     ABSENT,
@@ -317,7 +318,7 @@ class Table(Launcher):
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
         base.check_startable(jobs, self._trials.ids, self._trials.free, self._slots)
-        base.check_continuing(jobs, self.cannot_continue)
+        check_continuing(jobs, self.cannot_continue)
         self._trials.start([self._answer(job) for job in jobs], [self._curve(job) for job in jobs])
 
     def _curve(self, job: Job) -> Curve:

@@ -1,13 +1,57 @@
-"""The numbers of all trials of a journal at once, before any trial is made."""
+"""The numbers of all trials as columns: lists of a journal just read, and arrays that grow."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from dsice.trial import State
-from dsice.typing import Point
+from dsice.typing import Array, Point
+
+_FIRST = 64  # rows of a new array
+
+
+class GrowingArray:
+    """An array with one number, or one row of them, per trial; it grows fast on average.
+
+    So an ask costs the same after 10 trials and after 100 000.
+
+    Parameters
+    ----------
+    dtype
+        Type of the numbers.
+    rows
+        The first rows, shape (trials,) or (trials, width).
+    """
+
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
+        self._data: Array = np.array(rows, dtype=dtype)
+        self._length = len(self._data)
+
+    def __setitem__(self, id: int, value: object) -> None:
+        """Set one row, which may be the next one; done twice it is the same as done once."""
+        if id == len(self._data):
+            capacity = max(_FIRST, 2 * self._length)
+            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
+            if self._length:
+                grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[id] = value
+        self._length = max(self._length, id + 1)
+
+    def copy(self) -> GrowingArray:
+        """Return a copy with the same rows."""
+        return GrowingArray(self._data.dtype, self.array())
+
+    def array(self) -> Array:
+        """All rows, read-only; what is written later may show in them."""
+        rows = self._data[: self._length]
+        rows.flags.writeable = False
+        return rows
 
 
 @dataclass
@@ -24,6 +68,10 @@ class TrialColumns:
         What was told, as in `Trial`; NaN where there is no value or no run time.
     counts
         How many values were told.
+    repeats
+        All measurements of the metrics that were told as a list of several, by the id of the trial:
+        by name. Those of the goal's metric stand under the name ``"value"``, too, unless the trial
+        has another metric of that name.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -34,6 +82,11 @@ class TrialColumns:
     metrics: list[Mapping[str, float]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
+    repeats: dict[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+
+    def several(self, metric: str) -> dict[int, Sequence[float]]:
+        """All measurements of a metric by the id of the trial, where there are several."""
+        return {id: by_name[metric] for id, by_name in self.repeats.items() if metric in by_name}
 
     def extend(
         self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]

@@ -253,7 +253,8 @@ class Tuner(OpenStudy):
             report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
             at = time.time()
             done = report.finish(known, self.history)
-            self._recorder.tell(lambda: ([tell_line(done, at)], [done]), done.id)
+            line = tell_line(done, at, self.history.goal.metric)
+            self._recorder.tell(lambda: ([line], [done]), done.id)
         report.warn(done)
         return done
 
@@ -282,7 +283,7 @@ class Tuner(OpenStudy):
                 # Its id and repeat follow from the history when it is written.
                 new = telling.added_trial(params, self.space, self.history)
                 trial = report.finish(new, self.history)
-                return [add_line(trial, at)], [trial]
+                return [add_line(trial, at, self.history.goal.metric)], [trial]
 
             make()  # what is wrong shows before anything is kept
             then = partial(remove_from_queue, self._queue)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dsice.goal import MEDIAN_NOISE
 from dsice.history import History
 from dsice.spline.surface import Surface
 from dsice.strategies.dsice.model import Measurements
@@ -63,6 +64,8 @@ class Replicates:
             if surface.hyperparameters is None
             else surface.hyperparameters.noise_variance
         )
+        if history.goal.of == "median":  # what one more value adds to what the median tells
+            noise *= MEDIAN_NOISE
         found = cls(
             points,
             mean[best],

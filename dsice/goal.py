@@ -19,7 +19,7 @@ import numpy as np
 from dsice.checks import choice, flag, is_number, is_whole, number, whole, wrong
 from dsice.errors import OptionError
 from dsice.trial import Of, State, Trial, mean, median
-from dsice.typing import Floats
+from dsice.typing import Array, Floats
 
 
 @dataclass(frozen=True)
@@ -166,19 +166,17 @@ class Goal:
         found = median(values) if self.of == "median" else mean(values, weights)
         return math.nan if found is None else found
 
-    def information(self, counts: Floats) -> Floats:
+    def information(self, counts: Array) -> Floats:
         """How many single measurements tell as much as the aggregate of each count of values.
 
         The noise variance of the aggregate is that of one measurement divided by this number: n for
         the mean; 2/pi of it for the median, which of one or two values is their mean; 1 for the
         minimum, whose noise does not average out.
         """
-        counts = np.asarray(counts, dtype=float)
+        n = np.asarray(counts, dtype=float)
         if self.of == "min":
-            return np.ones(counts.shape)
-        if self.of == "median":
-            return np.where(counts > 2, counts / MEDIAN_NOISE, counts)
-        return counts
+            return np.ones(n.shape)
+        return np.where(n > 2, n / MEDIAN_NOISE, n) if self.of == "median" else n
 
     @staticmethod
     def named(trial: Trial, name: str) -> float:
@@ -190,6 +188,22 @@ class Goal:
             Name of the metric; ``"value"`` is the plain number.
         """
         return _named(trial.value, trial.metrics, name)
+
+    def describe(self, best: Trial) -> str:
+        """The value of a best trial with how it came about, such as "3.99 (median of 5, sd 0.21)".
+
+        Parameters
+        ----------
+        best
+            As `History.best` gives it, or a confirmed one.
+        """
+        value = "no value" if best.value is None else f"{best.value:.6g}"
+        about = []
+        if len(best.values) > 1:
+            about.append(f"{self.of} of {len(best.values)}, sd {best.spread:.3g}")
+        if best.stage > self.stage:
+            about.append("confirmed")
+        return f"{value} ({', '.join(about)})" if about else value
 
     def violation(self, trial: Trial) -> float:
         """Total violation of the bounds, each relative to its bound.

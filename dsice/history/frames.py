@@ -174,7 +174,7 @@ def carrying(trials: Sequence[Trial], a: str, b: str) -> tuple[list[Trial], Arra
     found: list[Trial] = []
     values: list[tuple[float, float]] = []
     for trial in trials:
-        pair = (_metric(trial, a), _metric(trial, b))
+        pair = (metric_or_seconds(trial, a), metric_or_seconds(trial, b))
         if all(map(math.isfinite, pair)):
             found.append(trial)
             values.append(pair)
@@ -217,7 +217,8 @@ def undominated(points: Array) -> Array:
     return np.asarray(order[second < best_before])
 
 
-def _metric(trial: Trial, name: str) -> float:
+def metric_or_seconds(trial: Trial, name: str) -> float:
+    """A metric of a trial, or its run time under the name "seconds"; NaN where it has none."""
     if name == "seconds" and name not in trial.metrics:
         return math.nan if trial.seconds is None else trial.seconds
     return Goal.named(trial, name)

@@ -162,7 +162,7 @@ def _measured(history: History) -> tuple[Ints, Floats, Floats]:
     Returns
     -------
     points, scores, counts
-        Levels, shape (k, axes); mean scores and numbers of measurements, shape (k,).
+        Levels, shape (k, axes); scores and numbers of measurements, shape (k,).
 
     Raises
     ------
@@ -170,7 +170,7 @@ def _measured(history: History) -> tuple[Ints, Floats, Floats]:
         There are fewer than `MIN_POINTS`.
     """
     ids = np.sort(history.order())
-    weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
+    weights = np.maximum(history.counts()[ids], 1).astype(float)
     points, place = np.empty((0, 0), dtype=np.int64), ids
     if len(ids):
         points, place = np.unique(history.points()[ids], axis=0, return_inverse=True)
@@ -182,7 +182,8 @@ def _measured(history: History) -> tuple[Ints, Floats, Floats]:
         )
     counts = np.bincount(place, weights=weights).astype(np.float64)
     shares = weights / counts[place]  # before the product: scores may be near the largest float
-    scores = np.bincount(place, weights=history.scores()[ids] * shares)
+    each = history.scores() if history.goal.of == "mean" else history.point_scores()
+    scores = np.bincount(place, weights=each[ids] * shares)
     return points, scores.astype(np.float64), counts
 
 

@@ -74,7 +74,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         rng.choice(nasty),
                         state=end,
                         seconds=rng.choice([None, 1.0, 2]),
-                        metrics={"memory": rng.choice([t.id, [t.id, 5, 1.5]])},
+                        metrics={"memory": float(t.id) if rng.random() < 0.5 else [t.id, 5, 1.5]},
                         **extra,
                     )
                 if end == "lost" and rng.random() < 0.5:

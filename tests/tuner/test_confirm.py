@@ -13,7 +13,7 @@ from dsice import Goal, State, Tuner, run
 from dsice.launchers import Local
 from dsice.launchers.base import Job, Result
 from dsice.strategies import DSICE, Grid, Random, Sequential2018
-from dsice.tuner.asking import spearman
+from dsice.tuner.confirming import spearman
 from tests.running.test_run import InMemory
 
 FULL = {0: 5.0, 1: 1.0, 2: 3.0, 3: 2.0}

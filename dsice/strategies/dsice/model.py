@@ -105,10 +105,9 @@ class Measurements:
             each = _normal_scores_by(single, np.zeros(len(ids)), ~good)
             middle = _weighted_mean(place, each, weights, counted, total)
         deviation = weights * (each - middle[place]) ** 2
-        squares = np.bincount(place, weights=np.where(counted & good, deviation, 0.0))
-        dof = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
-        if goal.of == "min":  # it says nothing of the noise of a minimum
-            squares, dof = np.zeros(len(squares)), np.zeros(len(dof))
+        told = counted & good & (goal.of != "min")  # they say nothing of the noise of a minimum
+        squares = np.bincount(place, weights=np.where(told, deviation, 0.0))
+        dof = np.maximum(np.bincount(place, weights=told.astype(float)) - 1.0, 0.0)
         return cls(points, values, metric, counts, failed, ids[first], scores, squares, dof)
 
     def subset(self, places: Array) -> Measurements:

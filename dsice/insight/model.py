@@ -97,13 +97,14 @@ def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | Non
     few = _even_subset(values, MAX_FOR_HYPERPARAMETERS)
     subset = _even_subset(values, MAX_POINTS)
     axes = (grid.shape, grid.ordered)
+    told = history.goal.information(counts)
     with one_thread():
-        hyperparameters = fit_hyperparameters(points[few], values[few], *axes, counts=counts[few])
+        hyperparameters = fit_hyperparameters(points[few], values[few], *axes, counts=told[few])
         surface = fit_surface(
             points[subset],
             values[subset],
             *axes,
-            counts=counts[subset],
+            counts=told[subset],
             hyperparameters=hyperparameters,
             max_points=MAX_POINTS,
         )

@@ -279,7 +279,7 @@ def _draw_values(axes: Axes, shown: Transition) -> None:
 
 
 def _draw_best(axes: Axes, shown: Transition, history: History) -> None:
-    """Lines at the initial value and the best so far; marks at the best, of all and of each band."""
+    """Lines at the initial value and the best so far; marks at the best, and in each band."""
     axes.axhline(
         shown.initial,
         color=VERMILLION,
@@ -311,7 +311,7 @@ def _draw_best(axes: Axes, shown: Transition, history: History) -> None:
     )
     axes.scatter(
         [shown.final.id],
-        [shown.final.value],
+        [math.nan if shown.final.value is None else shown.final.value],
         s=150,
         marker="o",
         facecolors="none",

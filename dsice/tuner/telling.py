@@ -51,8 +51,10 @@ class Report:
         who = f"trial {trial.id}"
         error = None if self.error is None else _reason(self.error)
         end = _state(who, self.state, error)
-        values, named = _measured(who, self.value, self.metrics, history.goal.metric)
+        own = history.goal.metric
+        values, named = _measured(who, self.value, self.metrics, own)
         metrics = {name: float(mean(v) or 0.0) for name, v in named.items()}
+        own_first = sorted(named, key=lambda name: name != own)  # as a journal gives them back
         seconds = None if self.seconds is None else _seconds(who, self.seconds)
         if end is State.DONE:
             _complete(who, history, values, metrics, seconds)
@@ -71,7 +73,7 @@ class Report:
             error=error,
             tags=encode_mapping(who, "tags", self.tags),
             where=encode_mapping(who, "where", self.where),
-            repeats={name: several for name, several in named.items() if len(several) > 1},
+            repeats={name: named[name] for name in own_first if len(named[name]) > 1},
         )
 
     def warn(self, done: Trial) -> None:

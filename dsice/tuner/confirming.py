@@ -115,7 +115,10 @@ def _to_confirm(k: int, strategy: SupportsAsk, space: Space, history: History) -
     first = recommended(strategy, space, history)
     if first is None:
         return []
-    found = [first, *(t for t in history.leading(k + 1) if t.point != first.point)][:k]
+    others = (
+        t for t in history.leading(k + 1) if (t.point, t.member) != (first.point, first.member)
+    )
+    found = [first, *others][:k]
     own = as_strategy(strategy).own_setting(space)
     measured = None if own is None else history.at(own)
     if measured is not None and all(t.point != measured.point for t in found):

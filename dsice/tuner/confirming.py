@@ -115,9 +115,8 @@ def _to_confirm(k: int, strategy: SupportsAsk, space: Space, history: History) -
     first = recommended(strategy, space, history)
     if first is None:
         return []
-    others = (
-        t for t in history.leading(k + 1) if (t.point, t.member) != (first.point, first.member)
-    )
+    first_place = (first.point, first.member)
+    others = (t for t in history.leading(k + 1) if (t.point, t.member) != first_place)
     found = [first, *others][:k]
     own = as_strategy(strategy).own_setting(space)
     measured = None if own is None else history.at(own)

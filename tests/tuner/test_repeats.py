@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,12 @@ def test_everybody_shows_one_best_with_the_number_and_spread_of_its_measurements
         "median": [3.993, 4.5, 4.1],
         "min": [1.615, 9.8, 9.7],
     }[of]
-    value = {"mean": statistics.fmean, "median": statistics.median, "min": min}[of](measured)
+    plain: dict[str, Callable[[list[float]], float]] = {
+        "mean": statistics.fmean,
+        "median": statistics.median,
+        "min": min,
+    }
+    value = plain[of](measured)
     spread = statistics.stdev(measured)
     said = f"{value:.6g} ({of} of 3, sd {spread:.3g})"
 

@@ -124,10 +124,10 @@ def importance(
     -----
     The shares are those of the model's mean. What the measurements leave open is in the intervals:
     the 5 % and 95 % quantiles of the shares when the model, with its smoothness and noise, is
-    fitted to each of 40 random halves of the measured points (resampling). They are nominally 90 %
-    intervals; docs/insight.md has how often they held the truth. It is too early where fewer than 9
-    of 10 halves agree on the first parameter, or the interval of its total is wider than 0.5. See
-    also the notes of `effects`.
+    fitted to each of 40 random halves of the measured points (resampling), moved on by as much as
+    shares drift from halves to all. They are nominally 90 % intervals; docs/insight.md has how
+    often they held the truth. It is too early where fewer than 9 of 10 halves agree on the first
+    parameter, or the interval of its total is wider than 0.5. See also the notes of `effects`.
     """
     import pandas as pd
 

@@ -14,7 +14,7 @@ from dsice.insight import resampling
 from dsice.insight.model import fit, model_of
 from dsice.spline.anova import Anova
 from dsice.strategies import Random
-from tests.insight.test_insight import exact
+from tests.insight.test_insight import exact, share_of
 
 COLUMNS = ["parameter", "other", "share", "total", "low", "high", "total_low", "total_high"]
 
@@ -134,7 +134,7 @@ def test_effects_and_importance_follow_the_goals_median_with_its_noise() -> None
         values = [x + 0.1 * rng.normal() for _ in range(4)] + [500.0 * (cell % 3 == 0)]
         for tuner in tuners.values():
             tuner.add({"x": x, "y": y}, values)
-    shares = {of: float(alone(importance(t)).loc["x", "total"]) for of, t in tuners.items()}
+    shares = {of: share_of(importance(t), "x", "total") for of, t in tuners.items()}
     assert shares["median"] > 0.95 > 0.5 > shares["mean"]
     assert model_of(tuners["median"], None).information.tolist() == pytest.approx([10 / np.pi] * 32)
     assert model_of(tuners["min"], None).information.tolist() == [1.0] * 32

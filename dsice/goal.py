@@ -69,8 +69,6 @@ _UNTIL: dict[str, type[Trials] | type[Seconds] | type[Share]] = {
 }
 AUTO_TRIALS = 10
 """How many done trials, from the first, ``time_weight="auto"`` is computed from."""
-MEDIAN_NOISE = math.pi / 2
-"""Variance of the median of many measurements, in units of that of their mean (normal noise)."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +172,15 @@ class Goal:
         minimum, whose noise does not average out.
         """
         n = np.asarray(counts, dtype=float)
-        if self.of == "min":
-            return np.ones(n.shape)
-        return np.where(n > 2, n / MEDIAN_NOISE, n) if self.of == "median" else n
+        return np.ones(n.shape) if self.of == "min" else np.where(n > 2, n / self.noise_of_many, n)
+
+    @property
+    def noise_of_many(self) -> float:
+        """Variance of the aggregate of many values in units of that of their mean; of a minimum 1.
+
+        It is that of normal noise.
+        """
+        return math.pi / 2 if self.of == "median" else 1.0
 
     @staticmethod
     def named(trial: Trial, name: str) -> float:

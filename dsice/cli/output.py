@@ -139,6 +139,9 @@ def _brief(error: str) -> str:
 
 def confirmation(tuner: Tuner) -> None:
     """Print the points that were confirmed, where there are such."""
+    history = tuner.history
+    if not history.of_stage(history.goal.stage + 1).any():
+        return
     found = tuner.confirmation
     if found.pairs:
         print()

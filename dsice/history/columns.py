@@ -1,57 +1,16 @@
-"""The numbers of all trials as columns: lists of a journal just read, and arrays that grow."""
+"""The numbers of all trials of a journal at once, before any trial is made."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from dsice.goal import Goal
 from dsice.trial import State
-from dsice.typing import Array, Point
-
-_FIRST = 64  # rows of a new array
-
-
-class GrowingArray:
-    """An array with one number, or one row of them, per trial; it grows fast on average.
-
-    So an ask costs the same after 10 trials and after 100 000.
-
-    Parameters
-    ----------
-    dtype
-        Type of the numbers.
-    rows
-        The first rows, shape (trials,) or (trials, width).
-    """
-
-    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
-        self._data: Array = np.array(rows, dtype=dtype)
-        self._length = len(self._data)
-
-    def __setitem__(self, id: int, value: object) -> None:
-        """Set one row, which may be the next one; done twice it is the same as done once."""
-        if id == len(self._data):
-            capacity = max(_FIRST, 2 * self._length)
-            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
-            if self._length:
-                grown[: self._length] = self._data[: self._length]
-            self._data = grown
-        self._data[id] = value
-        self._length = max(self._length, id + 1)
-
-    def copy(self) -> GrowingArray:
-        """Return a copy with the same rows."""
-        return GrowingArray(self._data.dtype, self.array())
-
-    def array(self) -> Array:
-        """All rows, read-only; what is written later may show in them."""
-        rows = self._data[: self._length]
-        rows.flags.writeable = False
-        return rows
+from dsice.typing import Bools, Floats, Point
 
 
 @dataclass
@@ -84,9 +43,35 @@ class TrialColumns:
     counts: list[int] = field(default_factory=list)
     repeats: dict[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
-    def several(self, metric: str) -> dict[int, Sequence[float]]:
-        """All measurements of a metric by the id of the trial, where there are several."""
-        return {id: by_name[metric] for id, by_name in self.repeats.items() if metric in by_name}
+    def judged(self, goal: Goal, done: Bools) -> tuple[Sequence[int], Floats, Floats]:
+        """What a goal makes of them.
+
+        Parameters
+        ----------
+        done
+            Which trials are done and of the goal's stage, shape (trials,).
+
+        Returns
+        -------
+        counts, losses, violations
+            Numbers of measurements of the goal's metric, losses L and violations of the bounds, the
+            latter two NaN for a trial without a loss; one entry per trial.
+        """
+        several = {
+            id: named[goal.metric] for id, named in self.repeats.items() if goal.metric in named
+        }
+        counts = self.counts
+        if several:
+            counts = [len(several.get(id, ())) or count for id, count in enumerate(counts)]
+        losses = goal.losses(done, self.values, self.metrics, several)
+        over = [0.0] * len(counts)
+        if goal.bounded:
+            over = list(map(goal.violation_of, self.values, self.metrics))
+        if goal.of != "mean" and goal.metric in goal.bounded:
+            for id, values in several.items():
+                metrics = {**self.metrics[id], goal.metric: goal.aggregate(values)}
+                over[id] = goal.violation_of(self.values[id], metrics)
+        return counts, losses, np.where(np.isnan(losses), np.nan, over)
 
     def extend(
         self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]

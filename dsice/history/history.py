@@ -308,4 +308,8 @@ class History(TrialStore):
 
     def _pooled(self, ids: list[int]) -> Trial:
         """The first of these trials of one point, with the measurements of all of them."""
-        return points.pooled(self._goal, [self[id] for id in sorted(ids)])
+        trials = [self[id] for id in sorted(ids)]
+        goal = self._goal
+        only = trials[0]
+        told = only.measured(goal.metric) == only.values and goal.metric_of(only) == only.value
+        return only if len(ids) == 1 and told else points.pooled(goal, trials)

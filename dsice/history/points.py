@@ -84,8 +84,6 @@ def pooled(goal: Goal, trials: Sequence[Trial]) -> Trial:
     first = trials[0]
     values = _all_values(goal, trials)
     value = _value_of(goal, trials, values)
-    if len(trials) == 1 and first.value == value and first.values == values:
-        return first
     metrics = dict(first.metrics)
     repeats = dict(first.repeats)
     seconds = first.seconds

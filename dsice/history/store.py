@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.history.columns import GrowingArray, TrialColumns
+from dsice.history.columns import TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.trial import Identity, State, Trial
 from dsice.typing import Array, Point
@@ -22,6 +22,46 @@ T = TypeVar("T")
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 """States of trials that ended without a usable value."""
 _CODES = {state: code for code, state in enumerate(State)}
+_FIRST = 64  # rows of a new array
+
+
+class GrowingArray:
+    """An array with one number, or one row of them, per trial; it grows fast on average.
+
+    So an ask costs the same after 10 trials and after 100 000.
+
+    Parameters
+    ----------
+    dtype
+        Type of the numbers.
+    rows
+        The first rows, shape (trials,) or (trials, width).
+    """
+
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
+        self._data: Array = np.array(rows, dtype=dtype)
+        self._length = len(self._data)
+
+    def __setitem__(self, id: int, value: object) -> None:
+        """Set one row, which may be the next one; done twice it is the same as done once."""
+        if id == len(self._data):
+            capacity = max(_FIRST, 2 * self._length)
+            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
+            if self._length:
+                grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[id] = value
+        self._length = max(self._length, id + 1)
+
+    def copy(self) -> GrowingArray:
+        """Return a copy with the same rows."""
+        return GrowingArray(self._data.dtype, self.array())
+
+    def array(self) -> Array:
+        """All rows, read-only; what is written later may show in them."""
+        rows = self._data[: self._length]
+        rows.flags.writeable = False
+        return rows
 
 
 class _Begun(NamedTuple):
@@ -71,24 +111,14 @@ class TrialStore(Sequence[Trial]):
         """Make the arrays, counters and indices of all trials; `write` keeps them up to date."""
         n = len(told.points)
         goal = self._goal
-        several = told.several(goal.metric)
         self._points = GrowingArray(np.int64, told.points)
         self._keys = GrowingArray(np.int64, told.keys)
         self._states = GrowingArray(np.int8, [_CODES[s] for s in told.states])
-        self._counts = GrowingArray(np.int64, told.counts)
-        for id, values in several.items():
-            self._counts[id] = len(values)
         done = self.in_state(State.DONE) & self.of_stage()
-        losses = goal.losses(done, told.values, told.metrics, several)
-        over = [0.0] * n
-        if goal.bounded:
-            over = list(map(goal.violation_of, told.values, told.metrics))
-            if goal.of != "mean" and goal.metric in goal.bounded:
-                for id, values in several.items():
-                    metrics = {**told.metrics[id], goal.metric: goal.aggregate(values)}
-                    over[id] = goal.violation_of(told.values[id], metrics)
-        self._losses = GrowingArray(float, losses)
-        self._violations = GrowingArray(float, np.where(np.isnan(losses), np.nan, over))
+        judged = told.judged(goal, done) if n else ((), (), ())
+        self._counts = GrowingArray(np.int64, judged[0])
+        self._losses = GrowingArray(float, judged[1])
+        self._violations = GrowingArray(float, judged[2])
         self._seconds = GrowingArray(float, told.seconds)
         pending = np.flatnonzero(self.in_state(State.PENDING)).tolist()
         self._pending: dict[int, None] = dict.fromkeys(pending)
@@ -280,14 +310,6 @@ class TrialStore(Sequence[Trial]):
     def counts(self) -> Array:
         """How many values of the goal's metric each trial has, int64 of shape (trials,)."""
         return self._counts.array()
-
-    def keys(self) -> Array:
-        """Stage, repeat and member of each trial, int64 of shape (trials, 3)."""
-        return self._keys.array()
-
-    def states(self) -> Array:
-        """State of each trial as its place in `State`, int8 of shape (trials,)."""
-        return self._states.array()
 
     def seconds(self) -> Array:
         """Told run time of each trial, shape (trials,); NaN where there is none."""

@@ -348,9 +348,10 @@ class Tuner(OpenStudy):
         deviation.
         """
         with self._mutex:
-            confirmed = confirmation(self.history).best
-            if confirmed is not None:
-                return confirmed
+            if self.history.of_stage(self.history.goal.stage + 1).any():
+                confirmed = confirmation(self.history).best
+                if confirmed is not None:
+                    return confirmed
             return recommended(self.strategy, self.space, self.history)
 
     @property

@@ -80,11 +80,12 @@ class Measurements:
         place = place.ravel()
 
         goal = history.goal
-        counts = goal.information(np.bincount(place, weights=weights))
-        weights = goal.information(weights)
+        counts: Array = np.bincount(place, weights=weights)
         # What trials are ranked by: all of one point alike, unless the mean of their ranks counts.
         ranked = single
         if goal.of != "mean":
+            counts = goal.information(counts)
+            weights = goal.information(weights)
             ranked = np.concatenate([history.point_scores()[scored], missing])
         valued = np.bincount(place, weights=weights * good)
         failed = valued == 0

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsice.goal import MEDIAN_NOISE
 from dsice.history import History
 from dsice.spline.surface import Surface
 from dsice.strategies.dsice.model import Measurements
@@ -64,8 +63,7 @@ class Replicates:
             if surface.hyperparameters is None
             else surface.hyperparameters.noise_variance
         )
-        if history.goal.of == "median":  # what one more value adds to what the median tells
-            noise *= MEDIAN_NOISE
+        noise *= history.goal.noise_of_many  # of what one more value adds
         found = cls(
             points,
             mean[best],

@@ -113,7 +113,7 @@ def best(tuner: Tuner) -> int:
         say(text)
         return 1
     goal = tuner.history.goal
-    found: dict[str, object] = {f"best {goal.metric}": trial.value}
+    found: dict[str, object] = {f"best {goal.metric}": goal.describe(trial)}
     found |= {f"  {name}": value for name, value in trial.params.items()}
     found |= {name: value for name, value in trial.metrics.items() if name != goal.metric}
     if goal.violation(trial):
@@ -150,14 +150,18 @@ def _brief(error: str) -> str:
 
 
 def confirmation(tuner: Tuner) -> None:
-    """Print the points that were trained in full, where there are such."""
+    """Print the points that were confirmed, where there are such."""
+    history = tuner.history
+    if not history.of_stage(history.goal.stage + 1).any():
+        return
     found = tuner.confirmation
     if found.pairs:
         print()
+        several = any(len(full.values) > 1 for _, full in found.pairs)
         rows = [
             (full.id, short.id, cell(short.value), cell(full.value) or str(full.state))
+            + ((len(full.values), full.spread) if several else ())
             for short, full in found.pairs
         ]
-        known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
-        title = f"trained in full, best first (rank correlation between short and full: {known}):"
-        table(("trial", "of", "short", "full"), rows, title=title)
+        header = ("trial", "of", "short", "full", *(("n", "sd") if several else ()))
+        table(header, rows, title=f"trained in full, best first ({found.said_of_ranks}):")

@@ -113,13 +113,11 @@ class TrialStore(Sequence[Trial]):
         self._points = GrowingArray(np.int64, told.points)
         self._keys = GrowingArray(np.int64, told.keys)
         self._states = GrowingArray(np.int8, [_CODES[s] for s in told.states])
-        self._counts = GrowingArray(np.int64, told.counts)
-        losses = goal.losses(self.in_state(State.DONE) & self.of_stage(), told.values, told.metrics)
-        over = [0.0] * n
-        if goal.bounded:
-            over = list(map(goal.violation_of, told.values, told.metrics))
-        self._losses = GrowingArray(float, losses)
-        self._violations = GrowingArray(float, np.where(np.isnan(losses), np.nan, over))
+        done = self.in_state(State.DONE) & self.of_stage()
+        judged = told.judged(goal, done) if n else ((), (), ())
+        self._counts = GrowingArray(np.int64, judged[0])
+        self._losses = GrowingArray(float, judged[1])
+        self._violations = GrowingArray(float, judged[2])
         self._seconds = GrowingArray(float, told.seconds)
         pending = np.flatnonzero(self.in_state(State.PENDING)).tolist()
         self._pending: dict[int, None] = dict.fromkeys(pending)
@@ -239,7 +237,7 @@ class TrialStore(Sequence[Trial]):
         self._violations[id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
         self._seconds[id] = math.nan if trial.seconds is None else trial.seconds
         self._states[id] = _CODES[trial.state]
-        self._counts[id] = len(trial.values)
+        self._counts[id] = len(trial.repeats.get(self._goal.metric, trial.values))
         self._curves.pop(id, None)
         self._cache.clear()
         self._begun = None
@@ -311,7 +309,7 @@ class TrialStore(Sequence[Trial]):
         return self._points.array()[self.of_stage()]
 
     def counts(self) -> Array:
-        """How many values were told for each trial, int64 of shape (trials,)."""
+        """How many values of the goal's metric each trial has, int64 of shape (trials,)."""
         return self._counts.array()
 
     def keys(self) -> Array:

@@ -120,6 +120,7 @@ class RunOptions:
         default=None, metadata=_values(None, in_study=_COMMANDS)
     )
     confirm: int = field(default=0, metadata=_values(_whole(0), in_study=_whole(0)))
+    repeats: int = field(default=1, metadata=_values(_whole(1), in_study=_whole(1)))
     callbacks: Sequence[Callback] = field(default=(), metadata=_values(_FUNCTIONS))
 
     def __post_init__(self) -> None:
@@ -130,6 +131,12 @@ class RunOptions:
                 continue
             if not allowed.test(value):
                 raise wrong("run", option.name, value, allowed.expected)
+        if self.repeats > 1 and not self.confirm:
+            raise OptionError(
+                f"run(repeats={self.repeats}): this is how often each point of confirm= is "
+                "measured; give confirm=k too, or let the program print a list to measure every "
+                "trial several times"
+            )
         for name, work in self.preparations.items():
             _check_preparation(name, work)
 

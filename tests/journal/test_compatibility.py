@@ -31,7 +31,7 @@ ARCHIVE = HERE / "dsice-0.1.0.tar.xz"
 COMMIT = "79ae3c9"
 RECORDED = {path.stem: path for path in sorted((HERE / "fixtures").glob("*.jsonl"))}
 DIFFERS = ("at", "created", "dsice")  # between two runs of the same study
-ADDED = ("identity",)  # to what `extend` notes, since 0.2.0
+ADDED = ("identity", "repeats")  # to what `extend` notes, and to what was told, since 0.2.0
 
 Record = dict[str, Any]
 
@@ -150,7 +150,7 @@ def lines(path: Path) -> list[str]:
     """The lines of a journal but for what differs between two runs; the order of fields counts."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
-        for about in (record, *record.get("extended", ())):
+        for about in (record, record.get("trial", {}), *record.get("extended", ())):
             for name in (*DIFFERS, *ADDED):
                 about.pop(name, None)
     return [json.dumps(record) for record in records]

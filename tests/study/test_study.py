@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsice import Choice, Goal, Ordinal, Require, Share, Space, Tuner, When, run
+from dsice.cli.main import main
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.launchers import Batch, Job, Local
 from dsice.stopping import LearningCurveMatching, Median
@@ -376,3 +377,45 @@ def test_a_wrong_launcher_is_found_when_the_file_is_read(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         read_study(written(tmp_path, f"{SHORT}\n[launcher]\n{section}\n"))
+
+
+def test_a_study_file_says_what_repeats_count_as_and_how_often_the_best_are_confirmed(
+    tmp_path: Path,
+) -> None:
+    text = SHORT.replace("[space]", "confirm = 2\nrepeats = 5\n[space]")
+    text += '[goal]\nmetric = "ms"\nof = "median"\n'
+    study = read_study(written(tmp_path, text))
+    assert study.goal == Goal("ms", of="median")
+    assert (study.options.confirm, study.options.repeats) == (2, 5)
+    with pytest.raises(OptionError, match=r"study.toml: .*of='best'.*'mean', 'median' or 'min'"):
+        read_study(written(tmp_path, text.replace('"median"', '"best"')))
+    with pytest.raises(OptionError, match=r"repeats = 0; expected a whole number >= 1"):
+        read_study(written(tmp_path, text.replace("repeats = 5", "repeats = 0")))
+    with pytest.raises(OptionError, match=r"repeats=5.*give confirm=k too"):
+        read_study(written(tmp_path, text.replace("confirm = 2", "")))
+
+
+def test_a_kernel_is_tuned_by_the_median_of_its_timings_and_the_best_are_confirmed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: a program that prints a list, a study file, and the commands."""
+    (tmp_path / "time.sh").write_text(
+        "x=$1\n"
+        "second=$((9 - x))\n"
+        "if test $DSICE_STAGE = 1; then second=$((9 + (x - 3) * (x - 3))); fi\n"
+        "echo [$((9 - x)).5, $second.25, 40.0]\n"
+    )
+    path = written(
+        tmp_path,
+        '[study]\ncommand = "sh time.sh {x}"\nslots = 2\nconfirm = 3\nrepeats = 2\n'
+        "[space]\nx = [0, 1, 2, 3, 4]\n"
+        '[goal]\nmetric = "ms"\nof = "median"\n[strategy]\nname = "grid"\n',
+    )
+    assert main(["run", str(path)]) == 0
+    out = capfd.readouterr().out
+    assert "best ms  9.25 (median of 6, sd 16.6, confirmed)\n  x      3\n" in out
+    assert "(3 points are too few for a rank correlation)" in out
+    tuner = Tuner.read(path.with_suffix(".jsonl"))
+    assert tuner.history.best is not None and tuner.history.best.params == {"x": 4}
+    assert tuner.best is not None and tuner.best.params == {"x": 3}
+    assert tuner.best.values == (6.5, 9.25, 40.0) * 2

@@ -32,17 +32,18 @@ class Measurements:
     values
         Normal score of each point, shape (k,): less is better. Of a point measured repeatedly it is
         the mean of the normal scores of its trials, so that one value far off counts as much as any
-        bad one.
+        bad one; under a goal of the median or the minimum, the normal score of that.
     metric
         The same of the goal's metric alone, whether bounds hold or not, shape (k,).
     counts
-        Number of measurements of each point, shape (k,).
+        How many single measurements tell as much as what is known of each point, shape (k,): their
+        number under a goal of the mean (`Goal.information`).
     failed
         Which points ended without a usable value, bool of shape (k,).
     ids
         First trial of each point, shape (k,).
     scores
-        Mean score of each point, shape (k,); NaN where none is known.
+        Score of each point, shape (k,); NaN where none is known.
     squares, dof
         Of the trials of each point: the sum of squares around their mean, in units of `metric`, and
         its residual degrees of freedom, both of shape (k,): SS and nu of method.md, eq. (23).
@@ -76,24 +77,36 @@ class Measurements:
         first, place = _distinct(history.points()[ids])
         points = history.points()[ids[first]]
 
-        counts = np.bincount(place, weights=weights)
+        goal = history.goal
+        counts: Array = np.bincount(place, weights=weights)
+        # What trials are ranked by: all of one point alike, unless the mean of their ranks counts.
+        ranked = single
+        if goal.of != "mean":
+            counts = goal.information(counts)
+            weights = goal.information(weights)
+            ranked = np.concatenate([history.point_scores()[scored], missing])
         valued = np.bincount(place, weights=weights * good)
         failed = valued == 0
         with np.errstate(over="ignore"):  # of values near the largest float: the worst, as they are
-            scores = _weighted_mean(place, single, weights, good, valued)
+            scores = _weighted_mean(place, ranked, weights, good, valued)
 
         # Of a point that worked at least once, the trials that did.
         counted = np.where(failed[place], True, good)
         total = np.bincount(place, weights=weights * counted)
-        each = _normal_scores_by(single, violation, ~good)
+        each = _normal_scores_by(ranked, violation, ~good)
         values = metric = _weighted_mean(place, each, weights, counted, total)
         if (violation[good] > 0).any():
-            each = _normal_scores_by(single, np.zeros(len(ids)), ~good)
+            each = _normal_scores_by(ranked, np.zeros(len(ids)), ~good)
             metric = _weighted_mean(place, each, weights, counted, total)
 
-        deviation = weights * (each - metric[place]) ** 2
-        squares = np.bincount(place, weights=np.where(counted & good, deviation, 0.0))
-        dof = np.maximum(np.bincount(place, weights=good.astype(float)) - 1.0, 0.0)
+        middle = metric
+        if goal.of != "mean":  # the scatter of the trials themselves
+            each = _normal_scores_by(single, np.zeros(len(ids)), ~good)
+            middle = _weighted_mean(place, each, weights, counted, total)
+        deviation = weights * (each - middle[place]) ** 2
+        told = counted & good & (goal.of != "min")  # they say nothing of the noise of a minimum
+        squares = np.bincount(place, weights=np.where(told, deviation, 0.0))
+        dof = np.maximum(np.bincount(place, weights=told.astype(float)) - 1.0, 0.0)
         return cls(points, values, metric, counts, failed, ids[first], scores, squares, dof)
 
     def subset(self, places: Array) -> Measurements:

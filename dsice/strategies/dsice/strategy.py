@@ -208,6 +208,10 @@ class DSICE(Strategy):
         with one_thread():
             return lowest_mean(space, history, self._log_lam)
 
+    def own_setting(self, space: Space) -> Point | None:
+        """The first of `start`."""
+        return next((space.point(params) for params in self._starts()), None)
+
     @property
     def _log_lam(self) -> float | None:
         """Logarithm of the weight of bending; None: fitted."""
@@ -282,6 +286,8 @@ class _Situation:
             history.scores()[told],
             history.violation()[told],
         ]
+        if goal.of != "mean":
+            columns.append(history.point_scores()[told])
         if goal.bounded:
             columns.append(history.distances(np.sort(history.order())))
         for column in columns:

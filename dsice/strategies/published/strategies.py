@@ -152,6 +152,10 @@ class FromStart(Published):
                 "give a start or a Latin hypercube, not both"
             )
 
+    def own_setting(self, space: Space) -> Point | None:
+        """`start`, where it was given."""
+        return None if self.start is None else space.point(self.start)
+
     def _starts(self, space: Space, stream: Stream) -> tuple[Point, ...]:
         if self.latin:
             return tuple(latin(space, self.latin, stream))

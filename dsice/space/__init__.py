@@ -18,7 +18,9 @@ conditional parameter that is not active is at level 0, so that all its values a
 - `space`: `Space`, which puts all this together.
 """
 
-from dsice.space.axes import Axis, Choice, Ordinal
+from dsice.space.axis import Axis
+from dsice.space.choice import Choice
+from dsice.space.ordinal import Ordinal
 from dsice.space.rules import Require, Rule, When
 from dsice.space.space import Space
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dsice.errors import SpaceError
-from dsice.space.axes import Axis, axis_from_dict
+from dsice.space.axes import axis_from_dict
+from dsice.space.axis import Axis
 from dsice.space.expression import Expression
 from dsice.space.rules import Predicate, Require, Rule, When, check_number_of_rules
-from dsice.space.values import same_value
+from dsice.space.values import as_json, has_parts
 
 
 def space_record(axes: Mapping[str, Axis], where: Sequence[Rule]) -> dict[str, Any]:
@@ -143,11 +144,9 @@ def _first_difference(axis: Axis, stored: Axis) -> str:
         return ""
     if len(axis) != len(stored):
         return f" ({len(axis)} and {len(stored)} values)"
-    level = next(
-        i
-        for i, (a, b) in enumerate(zip(axis.values, stored.values, strict=True))
-        if not same_value(a, b)
-    )
+    level = axis.first_difference(stored)
+    if level is None:
+        return ""
     return f" (value {level}: {axis.values[level]!r} and {stored.values[level]!r})"
 
 
@@ -193,6 +192,8 @@ def _describe(entry: Mapping[str, Any]) -> str:
 
 def _canonical_value(value: object) -> object:
     """Return equal values in one spelling: 1 and 1.0, and floats to the digits that CSV keeps."""
+    if has_parts(value):
+        return ["json", json.dumps(as_json(value), sort_keys=True)]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     return str(int(value)) if value == int(value) else f"{value:.9g}"

@@ -5,46 +5,68 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Final
 
 from dsice.errors import SpaceError
 from dsice.space.values import Number
 
+_DIGITS: Final = 12
+"""Significant digits by default: what a computation is off by stands behind them."""
 
-def linear_values(first: Number, last: Number, n: int) -> list[Number]:
+
+def linear_values(first: Number, last: Number, n: int, digits: int | None = None) -> list[Number]:
     """Return `n` evenly spaced values from `first` to `last`; see `Ordinal.linear`."""
-    return _spaced(first, last, n, lambda share: first + (last - first) * share)
+    values = [first + (last - first) * (i / (n - 1)) for i in range(1, n - 1)]
+    # rounded to an absolute grid, so that a value that ought to be 0 is 0
+    places = (digits or _DIGITS) - 1 - math.floor(math.log10(max(abs(first), abs(last))))
+    if first > 0 and last > 0 and digits is None:
+        return _spaced(first, last, values, _significant(_DIGITS), digits)
+    return _spaced(first, last, values, lambda value: round(value, places) + 0.0, digits)
 
 
-def log_values(first: Number, last: Number, n: int) -> list[Number]:
+def log_values(first: Number, last: Number, n: int, digits: int | None = None) -> list[Number]:
     """Return `n` values from `first` to `last` with a constant ratio; see `Ordinal.log`."""
     low = math.log(first)
     high = math.log(last)
-    return _spaced(first, last, n, lambda share: math.exp(low + (high - low) * share))
+    values = [math.exp(low + (high - low) * (i / (n - 1))) for i in range(1, n - 1)]
+    return _spaced(first, last, values, _significant(digits or _DIGITS), digits)
 
 
-def _spaced(first: Number, last: Number, n: int, at: Callable[[float], float]) -> list[Number]:
-    """Values at `n` evenly spaced shares from 0 to 1, strictly monotone; integers if both ends are.
+def _significant(digits: int) -> Callable[[float], float]:
+    return lambda value: float(f"{value:.{digits}g}")
+
+
+def _spaced(
+    first: Number,
+    last: Number,
+    inner: list[float],
+    rounded: Callable[[float], float],
+    digits: int | None,
+) -> list[Number]:
+    """Values between two ends, strictly monotone; integers if both ends are.
 
     Parameters
     ----------
-    at
-        The value at a share of the distance from `first` to `last`.
+    rounded
+        Rounds a value to the digits that are kept.
+    digits
+        As the user gave them: with these, nothing else than rounding is done.
     """
-    inner = [at(i / (n - 1)) for i in range(1, n - 1)]
     if isinstance(first, int) and isinstance(last, int):
-        return _distinct_integers(first, last, [round(value) for value in inner])
-    # an evenly spaced axis rounds to an absolute grid, so that a value that ought to be 0 is 0
-    digits = 11 - math.floor(math.log10(max(abs(first), abs(last))))
-    if first <= 0 or last <= 0:
-        rounded = [round(value, digits) + 0.0 for value in inner]
+        if digits is None:
+            return _distinct_integers(first, last, [round(value) for value in inner])
+        tried = [[first, *(round(rounded(value)) for value in inner), last]]
     else:
-        rounded = [float(f"{value:.12g}") for value in inner]
-    for candidate in (rounded, inner):
-        values = [float(first), *candidate, float(last)]
+        tried = [[float(first), *map(rounded, inner), float(last)]]
+        if digits is None:
+            tried.append([float(first), *inner, float(last)])
+    for values in tried:
         if all((a < b) == (first < last) and a != b for a, b in pairwise(values)):
-            return list(values)
+            return values
+    what = "floats" if digits is None else f"values of {digits} digits"
     raise SpaceError(
-        f"{n} different floats do not fit between {first!r} and {last!r}; ask for fewer"
+        f"{len(inner) + 2} different {what} do not fit between {first!r} and {last!r}; "
+        f"ask for fewer{'' if digits is None else ', or more digits'}"
     )
 
 

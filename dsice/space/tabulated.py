@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.axes import Axis
+from dsice.space.axis import Axis
 from dsice.space.calculated import Unsupported, Values, values_of
 from dsice.space.rules import Predicate, Rule
 from dsice.space.vectorised import VectorRule
@@ -103,9 +103,7 @@ class Columns:
     def objects(self, j: int) -> NDArray[np.object_]:
         """The values of an axis as they are: numpy would make numbers or strings of them."""
         if j not in self._objects:
-            values = self._axes[j].values
-            self._objects[j] = np.empty(len(values), dtype=object)
-            self._objects[j][:] = values
+            self._objects[j] = np.fromiter(self._axes[j].values, dtype=object)
         return self._objects[j]
 
     def values(self, j: int) -> Values:

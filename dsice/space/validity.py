@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
-from dsice.space.axes import Axis
+from dsice.space.axis import Axis
 from dsice.space.rules import Require, Rule, When, check_number_of_rules
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, Columns, Stopwatch, TabulatedRule
 from dsice.typing import Bools, Ints, Params

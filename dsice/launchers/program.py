@@ -18,6 +18,8 @@ from dsice.checks import passable
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.journal.files import read_file, replace_file
 from dsice.launchers.home import FUNCTION_PREFIX
+from dsice.launchers.params import in_tuples
+from dsice.space.text import as_text
 
 _STANDARD = """\
 import os, sys
@@ -81,7 +83,8 @@ class Command:
 
     ``{lr}`` becomes the value of the parameter ``lr``, quoted for the shell; ``{momentum:0.9}``
     becomes ``0.9``, as it stands, in trials where ``momentum`` is not active; ``{{`` and ``}}`` are
-    braces. A bool or None is written as in Python (``True``, ``None``).
+    braces. A bool or None is written as in Python (``True``, ``None``), a list or dict as JSON, a
+    float without the noise of a computation (0.3 for 0.30000000000000004).
 
     Attributes
     ----------
@@ -140,7 +143,7 @@ class Command:
     def _fill(self, part: Placeholder, params: Mapping[str, Any]) -> str:
         name, default = part.find(params)
         if name in params:
-            return shlex.quote(str(params[name]))
+            return shlex.quote(as_text(params[name]))
         if default is not None:
             return default
         raise LaunchError(
@@ -275,7 +278,13 @@ class FunctionProgram:
 
     def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
         """Program and arguments that run the trial; the function's file is written if need be."""
-        return [*script("_call", "-P"), str(directory), str(self.file(home)), self.digest]
+        call = [*script("_call", "-P"), str(directory), str(self.file(home))]
+        return [*call, *self.words(params)]
+
+    def words(self, params: Mapping[str, Any]) -> list[str]:
+        """Arguments by which a trial's process knows the function and which parameters it gets."""
+        tuples = in_tuples(params)
+        return [self.digest, *([json.dumps(tuples)] if tuples else [])]
 
     def file(self, home: Path) -> Path:
         """The function's file in `home`, written unless it is there as it was left."""
@@ -287,30 +296,6 @@ class FunctionProgram:
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram
-
-
-def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
-
-    Raises
-    ------
-    LaunchError
-        For a value that JSON cannot keep.
-    """
-    checked: dict[str, Any] = {}
-    for key, value in params.items():
-        checked[key] = value.item() if hasattr(value, "item") else value  # numpy scalars
-        try:
-            same = json.loads(json.dumps(checked[key])) == checked[key]
-        except (TypeError, ValueError):
-            same = False
-        if not same:
-            raise LaunchError(
-                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
-                "to a file as JSON; use a number, string, bool or None, and look the object up in "
-                "the program"
-            )
-    return checked
 
 
 def program_of(work: Callable[..., Any] | str) -> Program:

@@ -55,7 +55,7 @@ def _spaced(
     if isinstance(first, int) and isinstance(last, int):
         if digits is None:
             return _distinct_integers(first, last, [round(value) for value in inner])
-        tried = [[first, *(round(rounded(value)) for value in inner), last]]
+        tried: list[list[Number]] = [[first, *(round(rounded(value)) for value in inner), last]]
     else:
         tried = [[float(first), *map(rounded, inner), float(last)]]
         if digits is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space.axis import Axis
+from dsice.space.names import as_parsed
 from dsice.space.rules import Require, Rule, When, check_number_of_rules
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, Columns, Stopwatch, TabulatedRule
 from dsice.typing import Bools, Ints, Params
@@ -48,7 +48,7 @@ class Validity:
         self.axes = tuple(axes)
         self.shape = tuple(len(axis) for axis in axes)
         self._top = np.array(self.shape, dtype=np.int64)
-        self._index = {_as_parsed(name): j for j, name in enumerate(names)}
+        self._index = {as_parsed(name): j for j, name in enumerate(names)}
         self._bound: dict[int, TabulatedRule] = {}
         self.stopwatch = Stopwatch()
         self._shared = (Columns(self.axes), self.stopwatch)
@@ -218,7 +218,7 @@ class Validity:
 
     def _mentioned(self, rule: Rule) -> list[int]:
         """The axes that a string rule mentions."""
-        names = rule.expression.names if rule.expression is not None else ()
+        names = () if rule.expression is None else rule.expression.bound(self.names).names
         if not names:
             raise SpaceError(
                 f"{rule!r} mentions no parameter; the axes are {', '.join(self.names)}"
@@ -270,11 +270,6 @@ class Validity:
 
     def _tabulated(self, rule: Rule, columns: Sequence[int]) -> TabulatedRule:
         return TabulatedRule(rule, self.names, self.axes, columns, self._shared)
-
-
-def _as_parsed(name: str) -> str:
-    """A name as Python's parser spells it (NFKC) in an expression."""
-    return unicodedata.normalize("NFKC", name)
 
 
 def describe_unknown(name: object, names: Sequence[str]) -> str:

@@ -42,8 +42,8 @@ class FrozenDict(dict[str, Any]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a value of an axis cannot be changed; make a dict of your own: dict(...)")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
 
 # ------------------------------------------------------------------ what a user gives
@@ -143,12 +143,33 @@ def same_params(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
 
 # ------------------------------------------------------------------ as JSON, and for people
 def as_json(value: Any) -> Any:
-    """Return a value as JSON gives it back: tuples are lists, mappings are dicts."""
+    """Return a value as JSON gives it back: tuples are lists, mappings are dicts.
+
+    What is no value stays as it is.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, (tuple, list)):
         return [as_json(part) for part in value]
     if isinstance(value, Mapping):
-        return {name: as_json(part) for name, part in value.items()}
+        return {plain(name): as_json(part) for name, part in value.items()}
+    return plain(value)
+
+
+def as_given(value: Any) -> Any:
+    """Return a value as its user gets it: mappings are dicts of its own, tuples stay tuples."""
+    if isinstance(value, (tuple, list)):
+        return (tuple if isinstance(value, tuple) else list)(map(as_given, value))
+    if isinstance(value, Mapping):
+        return {name: as_given(part) for name, part in value.items()}
     return value
+
+
+def has_tuples(value: object) -> bool:
+    """Whether a value is a tuple or has one inside."""
+    if isinstance(value, Mapping):
+        return any(map(has_tuples, value.values()))
+    return isinstance(value, tuple)
 
 
 def brief(values: Sequence[object]) -> str:

@@ -23,12 +23,12 @@ from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
+from dsice.launchers.params import plain_params
 from dsice.launchers.program import (
     LOADER,
     FunctionProgram,
     Helper,
     Program,
-    plain_params,
     program_of,
 )
 
@@ -111,11 +111,11 @@ class MemberBuilder:
     def arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
         """Command that runs a job, word by word; a function's file is written at the first need."""
         home = self._home.path
+        params = plain_params(job.params)
         if isinstance(work, FunctionProgram):
             file = work.file(home) if self._home.is_open else work.path(home)
             call = [self._python, "-P", *self._home.call.words, str(directory), str(file)]
-            return [*self._wrap, *call, work.digest]
-        params = plain_params(job.params)
+            return [*self._wrap, *call, *work.words(params)]
         return [*self._wrap, *work.arguments(directory, params, home)]
 
     def planned(self, job: Job) -> BatchTrial:

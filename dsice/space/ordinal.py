@@ -77,8 +77,8 @@ class Ordinal(Axis):
             fewer than `n` lie between the ends, the axis is all of them, with a `DsiceWarning`.
             False: floats. None: integers if both ends are.
         digits
-            How many digits of the larger end are kept between the ends; 12 by default, so that 0.3
-            is 0.3 and not 0.30000000000000004.
+            How many digits are kept of the largest value between the ends, and as many decimals of
+            the others; 12 by default, so that 0.3 is 0.3 and not 0.30000000000000004.
         """
         spacing = _check_spacing(lo, hi, n, "linear", integer, digits)
         return cls(_enough(linear_values(*spacing), n, "linear"))
@@ -169,11 +169,15 @@ class Ordinal(Axis):
     def _is_close(self, number: Number, level: int) -> bool:
         """Whether a number is the value of a level but for rounding."""
         own = self.values[level]
+        return abs(number - own) <= max(RELATIVE * abs(own), self._noise(level))
+
+    def _noise(self, level: int) -> float:
+        """How far a value may be off that is 0, or ought to be: computed values miss it by that."""
+        own = self.values[level]
         near = self.values[max(level - 1, 0) : level + 2]
-        noise = CLOSE * min((abs(a - b) for a, b in pairwise(near)), default=0.0)
-        # what ought to be 0, beside the next value: computed values miss it by that much
-        tolerance = noise if abs(own) <= noise else RELATIVE * abs(own)
-        return abs(number - own) <= tolerance
+        noise = min((CLOSE * abs(a - b) for a, b in pairwise(near)), default=0.0)
+        is_zero = own == 0 or (near[0] < 0 < near[-1]) or (near[0] > 0 > near[-1])
+        return min(noise, RELATIVE) if is_zero and abs(own) <= noise else 0.0
 
     def _enclosing(self, place: int) -> tuple[Number, ...]:
         """The two values that enclose a number that belongs at `place`.

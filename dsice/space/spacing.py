@@ -18,7 +18,8 @@ def linear_values(first: Number, last: Number, n: int, digits: int | None = None
     """Return `n` evenly spaced values from `first` to `last`; see `Ordinal.linear`."""
     values = [first + (last - first) * (i / (n - 1)) for i in range(1, n - 1)]
     # rounded to an absolute grid, so that a value that ought to be 0 is 0
-    places = (digits or _DIGITS) - 1 - math.floor(math.log10(max(abs(first), abs(last))))
+    size = math.log10(max(abs(first), abs(last)))
+    places = _DIGITS - 1 - math.floor(size) if digits is None else digits - math.ceil(size)
     if first > 0 and last > 0 and digits is None:
         return _spaced(first, last, values, _significant(_DIGITS), digits)
     return _spaced(first, last, values, lambda value: round(value, places) + 0.0, digits)

@@ -162,7 +162,7 @@ def as_given(value: Any) -> Any:
         return (tuple if isinstance(value, tuple) else list)(map(as_given, value))
     if isinstance(value, Mapping):
         return {name: as_given(part) for name, part in value.items()}
-    return value
+    return plain(value)
 
 
 def has_tuples(value: object) -> bool:

@@ -78,16 +78,17 @@ class Axis(ABC):
     def first_difference(self, other: Axis) -> int | None:
         """Return the first level whose value is another on an axis as long as this one."""
         for level, (own, its) in enumerate(zip(self.values, other.values, strict=True)):
-            if identity(own) != identity(its) and not self._stands_for(own, other, level):
+            both_floats = isinstance(own, float) and isinstance(its, float)
+            if identity(own) != identity(its) and not (
+                both_floats and other._means(own, level) and self._means(its, level)
+            ):
                 return level
         return None
 
-    def _stands_for(self, own: object, other: Axis, level: int) -> bool:
-        """Whether a float means that level of another axis, and no other level of it."""
-        if not (isinstance(own, float) and isinstance(other.values[level], float)):
-            return False
+    def _means(self, value: object, level: int) -> bool:
+        """Whether a value means that level, and no other."""
         try:
-            return other.level(own) == level
+            return self.level(value) == level
         except SpaceError:
             return False
 

@@ -1,0 +1,161 @@
+"""Values in functions and on command lines: the same from every launcher, and on resuming."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsice import Choice, Space, Tuner, run
+from dsice.launchers import Batch, Futures, Job, Launcher, Local, Table
+from dsice.launchers.program import Command
+from dsice.space.values import same_params
+from dsice.strategies import Grid
+from tests.launchers.fixtures import Fake
+from tests.launchers.helpers import drain, eventually
+
+AXES: dict[str, Any] = {
+    "tile": [(16, 16), [32, [8]]],
+    "opt": [{"lr": 0.1 + 0.2, "on": [True]}],
+    "x": [0.1 + 0.2],
+    "none": Choice([None, 1]),
+}
+
+
+class Optimizer(str, Enum):  # noqa: UP042 (a StrEnum writes itself otherwise)
+    SGD = "sgd"
+
+
+def kinds(tile: Any, opt: Any, x: float, none: Any) -> dict[str, float]:
+    """What a function got, as numbers."""
+    opt["lr"] = 0.5  # a dict of its own
+    return {
+        "tuple": type(tile) is tuple,
+        "inner": type(tile[1]) in (tuple, int) and type(opt["on"]) is tuple,
+        "dict": type(opt) is dict and opt["on"] == (True,),
+        "exact": x == 0.1 + 0.2,
+        "none": none is None or none == 1,
+    }
+
+
+MAKE: dict[str, Callable[[Path], Launcher]] = {
+    "local": lambda here: Local(kinds, slots=2),
+    "threads": lambda here: Futures(kinds, ThreadPoolExecutor(2)),
+    "processes": lambda here: Futures(kinds, ProcessPoolExecutor(1)),
+    "batch": lambda here: Batch(
+        kinds, scheduler="pbs", slots=2, poll=0.2, throttle=0.0, python=sys.executable
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_functions_get_tuples_and_dicts_of_their_own(
+    name: str, tmp_path: Path, commands: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = Space(AXES)
+    points = [tuple(point) for point in space.points().tolist()]
+    with MAKE[name](tmp_path) as launcher:
+        jobs = [Job(i, space.params(point)) for i, point in enumerate(points)]
+        found = {}
+        for job in jobs:
+            launcher.submit([job])
+            found |= drain(launcher, 1)
+    for id, result in found.items():
+        assert result.state == "done", result.error
+        assert result.metrics and set(result.metrics.values()) == {1.0}, (id, result.metrics)
+    assert all(job.params["opt"]["lr"] == 0.1 + 0.2 for job in jobs)
+
+
+def test_lists_that_are_no_values_of_an_axis_stay_lists() -> None:
+    def is_list(x: Any, y: Any) -> list[float]:
+        return [float(type(x) is list), float(type(y) is tuple)]
+
+    with Local(is_list, slots=1) as launcher:
+        launcher.submit([Job(0, {"x": [1, 2], "y": (1, 2)})])
+        assert drain(launcher, 1)[0].value == [1.0, 1.0]
+
+
+def test_the_words_of_a_command() -> None:
+    command = Command.parse("prog {tile} {opt} {x} {none} {kind} {model.lr}")
+    params = Space(
+        {**AXES, "kind": [Optimizer.SGD], "model.lr": [1e-05], "tile": [(16, (0.1 + 0.2,))]}
+    ).params((0,) * 6)
+    assert command.render(params) == (
+        "prog '[16,[0.3]]' '{\"lr\":0.3,\"on\":[true]}' 0.3 None sgd 1e-05"
+    )
+
+
+def test_a_program_reads_lists_and_objects_as_json(tmp_path: Path) -> None:
+    text = "import json, sys; a, b = map(json.loads, sys.argv[1:]); print(a[0] + b['lr'])"
+    program = tmp_path / "prog.py"
+    program.write_text(text)
+    axes = {"tile": [(16, 16), (32, 8)], "opt": [{"lr": 1}, {"lr": 2}]}
+    tuner = Tuner(axes, Grid(), journal=tmp_path / "run.jsonl")
+    with Local(f"{sys.executable} {program} {{tile}} {{opt}}", slots=2) as launcher:
+        run(tuner, launcher, progress=False)
+    assert sorted(t.value or 0 for t in tuner.history) == [17, 18, 33, 34]
+    tuner.close()
+    table = Table(tmp_path / "run.jsonl")  # and the log is replayed
+    assert table.optimum() == ({"tile": (16, 16), "opt": {"lr": 1}}, 17.0)
+    assert table.rank({"tile": [32, 8], "opt": {"lr": 1}}) == 3
+
+
+def test_params_json_has_arrays_and_all_digits(tmp_path: Path) -> None:
+    with Local("cat $DSICE_DIR/params.json > kept; echo 1", slots=1, directory="t") as launcher:
+        launcher.submit([Job(0, Space(AXES).params((1, 0, 0, 0)))])
+        drain(launcher, 1)
+    assert json.loads(Path("kept").read_text()) == {
+        "tile": [32, [8]],
+        "opt": {"lr": 0.1 + 0.2, "on": [True]},
+        "x": 0.1 + 0.2,
+        "none": None,
+    }
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+# ------------------------------------------------------------------ found again
+def test_a_job_is_found_again_though_a_value_was_computed_anew() -> None:
+    wait = "while ! test -e go; do sleep 0.05; done; echo run >> $DSICE_DIR/runs; echo 1"
+    given = {"x": 0.3, "n": 1, "tile": (16, 16)}
+    again = {"x": 0.1 + 0.2, "n": 1.0, "tile": (16, 16)}
+    other = {"x": 0.3 + 1e-7, "n": 1, "tile": (16, 16)}
+    first = Local(wait, slots=1, directory="t")
+    first.submit([Job(0, given)])
+    assert eventually(Path("t/0/process.json").exists)
+    first.detach()
+    with Local(wait, slots=1, directory="t") as launcher:
+        assert launcher.attach([Job(0, other)]) == []
+        assert launcher.attach([Job(0, again)]) == [0]
+        Path("go").touch()
+        assert drain(launcher, 1)[0].value == 1.0
+    assert Path("t/0/runs").read_text() == "run\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "now", "same"),
+    [
+        ({"x": 0.3}, {"x": 0.1 + 0.2}, True),
+        ({"x": 1}, {"x": 1.0}, True),
+        ({"x": [1, 2]}, {"x": (1, 2)}, True),
+        ({"x": True}, {"x": 1}, False),
+        ({"x": [1]}, {"x": (True,)}, False),
+        ({"x": 1700000001}, {"x": 1700000002}, False),
+        ({"x": 1700000001.0}, {"x": 1700000001}, True),
+        ({"x": "sgd"}, {"x": Optimizer.SGD}, True),
+        ({"x": float("nan")}, {"x": float("nan")}, False),
+        ({"x": 1}, {"x": 1, "y": 2}, False),
+    ],
+)
+def test_which_params_are_the_same(written: Any, now: Any, same: bool) -> None:
+    assert same_params(written, now) is same

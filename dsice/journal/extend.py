@@ -20,7 +20,7 @@ from dsice.journal.format import Kind, encode
 from dsice.journal.loader import stored_space
 from dsice.journal.reader import JournalReader, garbage_uncollected
 from dsice.journal.writer import Journal
-from dsice.space import Space
+from dsice.space import Among, Space
 from dsice.space.values import as_json
 from dsice.typing import Params, PathLike, Point, Record
 
@@ -240,9 +240,10 @@ class SpaceMapping:
 def _old_space(path: Path, header: Record, space: Space, rules: Mapping[str, Any]) -> Space:
     """Rebuild the space of the journal, with the functions of the new space and `rules`."""
     known = {
-        rule.name: rule.rule
-        for rule in space.where
-        if rule.expression is None and rule.name is not None
+        # a set of points of the new grid need not be one of the old
+        name: rule
+        for name, rule in space.named_rules.items()
+        if not isinstance(rule, Among)
     }
     try:
         return stored_space(header["space"], known | dict(rules), to_measure=False)

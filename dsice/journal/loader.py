@@ -29,8 +29,8 @@ from dsice.journal.format import (
     with_curve,
 )
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
-from dsice.space import Require, Space
-from dsice.space.rules import Predicate
+from dsice.space import Among, Require, Space
+from dsice.space.rules import NamedRules, Predicate
 from dsice.trial import State, Trial, mean
 from dsice.typing import PathLike, Point, Record
 
@@ -285,7 +285,7 @@ class JournalLoader:
 
 def stored_space(
     record: Mapping[str, Any],
-    rules: Mapping[str, Predicate] | None = None,
+    rules: NamedRules | None = None,
     *,
     to_measure: bool = True,
 ) -> Space:
@@ -306,7 +306,7 @@ def stored_space(
     SpaceError
         A function is missing, or the space is damaged.
     """
-    functions: dict[str, Predicate] = {}
+    functions: dict[str, Predicate | Among] = {}
     if not to_measure:
         functions = {
             rule["function"]: _allow

@@ -6,10 +6,14 @@ gets (params) into levels and back; everything that searches works on levels alo
 combinations (``Require("tile_x * tile_y <= 1024")``) or make a parameter conditional on others
 (``When("optimizer == 'sgd'", "momentum")``), as conditional hyperparameters do in ConfigSpace. A
 conditional parameter that is not active is at level 0, so that all its values are one point.
+Where the valid points are known one by one - those of a log, or what the solver of another
+framework found - `Space.among` takes them as they are.
 
 - `values`, `spacing`: which values are the same, and evenly or logarithmically spaced ones;
 - `axes`: the types of axes, `Ordinal` and `Choice`, and the registry of all types;
 - `expression`: rules as text, a safe subset of Python;
+- `points`, `rows`: points as arrays, sets of points, and points as people have them;
+- `among`: a set of points as a rule, and how it is written down;
 - `rules`: `Require` and `When`;
 - `tabulated`: one rule with the answers that it gave;
 - `validity`: all rules of a space, bound to its axes;
@@ -18,10 +22,11 @@ conditional parameter that is not active is at level 0, so that all its values a
 - `space`: `Space`, which puts all this together.
 """
 
+from dsice.space.among import Among
 from dsice.space.axis import Axis
 from dsice.space.choice import Choice
 from dsice.space.ordinal import Ordinal
 from dsice.space.rules import Require, Rule, When
 from dsice.space.space import Space
 
-__all__ = ["Axis", "Choice", "Ordinal", "Require", "Rule", "Space", "When"]
+__all__ = ["Among", "Axis", "Choice", "Ordinal", "Require", "Rule", "Space", "When"]

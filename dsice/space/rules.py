@@ -1,4 +1,7 @@
-"""Rules of a space: `Require` (which points are allowed), `When` (where a parameter is active)."""
+"""Rules of a space: `Require` (which points are allowed), `When` (where a parameter is active).
+
+`Among`, the third, is the list of the points that are allowed.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
+from dsice.space.among import Among
 from dsice.space.expression import MAX_LENGTH, Expression
 
 MOST_RULES: Final = 2000
@@ -119,7 +123,11 @@ class When:
         return f"When({', '.join([_shown(self.condition, self.name), *map(repr, self.names)])})"
 
 
-Rule: TypeAlias = Require | When
+EvaluatedRule: TypeAlias = Require | When
+"""A rule that gives its answer for one point after the other."""
+Rule: TypeAlias = EvaluatedRule | Among
+NamedRules: TypeAlias = Mapping[str, Predicate | Among]
+"""What a stored space has by name only: functions; and sets of points that stand for functions."""
 
 
 def check_number_of_rules(count: int) -> None:
@@ -133,7 +141,7 @@ def check_number_of_rules(count: int) -> None:
 
 def as_rules(where: object) -> tuple[Rule, ...]:
     """Return the rules of a space, from what a user gives for them."""
-    if isinstance(where, (Require, When)):
+    if isinstance(where, (Require, When, Among)):
         return (where,)
     if isinstance(where, str) or not isinstance(where, Sequence):
         raise SpaceError(
@@ -141,7 +149,7 @@ def as_rules(where: object) -> tuple[Rule, ...]:
             "for example where=[Require('x * y <= 64')]"
         )
     for rule in where:
-        if not isinstance(rule, (Require, When)):
+        if not isinstance(rule, (Require, When, Among)):
             raise SpaceError(
                 f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
             )

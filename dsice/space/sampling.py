@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.tabulated import DIMENSIONS, FALSE, MAX_CELLS, TabulatedRule
+from dsice.space.points import DIMENSIONS, PointSet, tuples, unravel
+from dsice.space.tabulated import FALSE, MAX_CELLS, TabulatedRule
 from dsice.space.validity import Validity
 from dsice.typing import Array, Bools, Floats, Ints, Point
 
@@ -35,14 +36,32 @@ _RARE: Final = 0.01
 """Where less than this share of the grid is valid, axes are drawn jointly."""
 
 
-def enumerate_valid(rules: Validity) -> Ints:
-    """Return the flat indices of all valid points, ascending; for up to MAX_CELLS grid points.
+def enumerate_valid(rules: Validity) -> PointSet:
+    """Return all valid points, of an explicit set or of a grid of up to MAX_CELLS points.
 
     Raises
     ------
     SpaceError
         There are none.
     """
+    return _of_a_set(rules) if rules.sets else _of_the_grid(rules)
+
+
+def _of_a_set(rules: Validity) -> PointSet:
+    smallest = rules.sets[0].points
+    if len(rules.sets) == 1 and not rules.requires and not rules.conditions:
+        return smallest
+    good = np.zeros(len(smallest), dtype=np.bool_)
+    with rules.stopwatch.question():
+        for start in range(0, len(smallest), _CHUNK):
+            places = np.arange(start, min(start + _CHUNK, len(smallest)))
+            good[places] = rules.valid(smallest.rows(places))
+    if not good.any():
+        raise _unsatisfiable(rules, smallest.rows(np.arange(min(len(smallest), _CHUNK))))
+    return smallest.only(good)
+
+
+def _of_the_grid(rules: Validity) -> PointSet:
     size = math.prod(rules.shape)
     parts = []
     with rules.stopwatch.question():
@@ -57,57 +76,13 @@ def enumerate_valid(rules: Validity) -> Ints:
     cells = np.concatenate(parts)
     if not cells.size:
         raise _unsatisfiable(rules, unravel(np.arange(size), rules.shape))
-    return cells
+    return PointSet(rules.shape, [cells])
 
 
 def _unsatisfiable(rules: Validity, points: Ints) -> SpaceError:
     """The error for rules that no point satisfies; `points` are some of the grid, shape (k, d)."""
     cause = rules.explain_rejection(points)
     return SpaceError(f"no point of the space satisfies all its rules: {cause}")
-
-
-def unravel(flat: Ints, shape: tuple[int, ...]) -> Ints:
-    """Return flat indices (k,) as rows of levels (k, d)."""
-    if len(shape) > DIMENSIONS:
-        strides = np.cumprod((1, *shape[:0:-1]), dtype=np.int64)[::-1]
-        return np.asarray(flat[:, None] // strides % np.array(shape))
-    return np.stack(np.unravel_index(flat, shape), axis=1).astype(np.int64, copy=False)
-
-
-def tuples(points: Ints) -> list[Point]:
-    """Return rows of levels as tuples of Python ints."""
-    return [tuple(row) for row in points.tolist()]
-
-
-def pick(
-    rng: np.random.Generator,
-    n: int,
-    valid: Ints,
-    shape: tuple[int, ...],
-    exclude: Collection[Point] | Array,
-) -> list[Point]:
-    """Return n of the enumerated points, drawn without replacement; fewer if they run out.
-
-    Parameters
-    ----------
-    valid
-        Flat indices of the valid points, ascending.
-    shape
-        How many levels each axis has.
-    exclude
-        Points not to be returned, or an array of them, shape (k, d).
-    """
-    left = valid
-    if len(exclude):
-        rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
-        out = np.array(rows, dtype=np.int64).reshape(-1, len(shape))
-        out = out[((out >= 0) & (out < np.array(shape))).all(axis=1)]
-        taken = out @ np.cumprod((1, *shape[:0:-1]), dtype=np.int64)[::-1]
-        place = np.searchsorted(valid, taken)
-        place = place[(place < len(valid)) & (valid[np.minimum(place, len(valid) - 1)] == taken)]
-        left = np.delete(valid, place)
-    chosen = rng.choice(left, size=min(n, len(left)), replace=False)
-    return tuples(unravel(chosen, shape))
 
 
 @dataclass(frozen=True)

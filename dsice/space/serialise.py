@@ -1,21 +1,35 @@
 """A space as JSON and back, its fingerprint, and what differs between a space and a stored one.
 
-Stored are axis names, levels, string rules and the *names* of function rules; functions themselves
-are not.
+Stored are axis names, levels, string rules, sets of points and the *names* of function rules;
+functions themselves are not.
+
+A named set of points stands for the function of that name: `Table.space` of 0.1.0 had a function
+called ``"logged"`` that knew the points of the log.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
 
 from dsice.errors import SpaceError
+from dsice.space.among import LOGGED, Among, described
 from dsice.space.axes import axis_from_dict
 from dsice.space.axis import Axis
 from dsice.space.expression import Expression
-from dsice.space.rules import Predicate, Require, Rule, When, check_number_of_rules
+from dsice.space.rules import (
+    NamedRules,
+    Predicate,
+    Require,
+    Rule,
+    When,
+    check_number_of_rules,
+)
 from dsice.space.values import as_json, has_parts
 
 
@@ -29,7 +43,7 @@ def space_record(axes: Mapping[str, Axis], where: Sequence[Rule]) -> dict[str, A
     """
     functions: dict[str, object] = {}
     for rule in where:
-        if rule.expression is not None or rule.name is None:
+        if isinstance(rule, Among) or rule.expression is not None or rule.name is None:
             continue
         if functions.setdefault(rule.name, rule.rule) is not rule.rule:
             raise SpaceError(
@@ -42,6 +56,8 @@ def space_record(axes: Mapping[str, Axis], where: Sequence[Rule]) -> dict[str, A
 
 def rule_record(rule: Rule) -> dict[str, Any]:
     """Return one rule as plain JSON data; SpaceError for a function without a name."""
+    if isinstance(rule, Among):
+        return rule.to_dict()
     record: dict[str, Any] = {"kind": "require" if isinstance(rule, Require) else "when"}
     if rule.expression is not None:
         record["rule"] = rule.expression.source
@@ -68,28 +84,35 @@ def read_axes(record: Mapping[str, Any]) -> dict[str, Axis]:
         raise _malformed(error) from error
 
 
-def read_rules(record: Mapping[str, Any], functions: Mapping[str, Predicate]) -> list[Rule]:
-    """Return the rules of a stored space; functions are looked up by name."""
+def read_rules(
+    record: Mapping[str, Any], axes: Mapping[str, Axis], functions: NamedRules
+) -> list[Rule]:
+    """Return the rules of a stored space with these axes; functions are looked up by name."""
     try:
         check_number_of_rules(len(record["where"]))
-        return [_read_rule(entry, functions) for entry in record["where"]]
+        return [_read_rule(entry, axes, functions) for entry in record["where"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
 
 
-def _read_rule(entry: Mapping[str, Any], functions: Mapping[str, Predicate]) -> Rule:
+def _read_rule(entry: Mapping[str, Any], axes: Mapping[str, Axis], functions: NamedRules) -> Rule:
+    if entry["kind"] == "among":
+        return Among.from_dict(entry, axes)
     function = entry.get("function")
     if function is not None and function not in functions:
+        hint = ""
+        if function == LOGGED:
+            hint = "; it says which points are in a log: rules=Table(...).space.named_rules"
         raise SpaceError(
             f"the stored space has a rule that is a function, {function!r}; "
-            f"pass it as rules={{{function!r}: function}}"
+            f"pass it as rules={{{function!r}: function}}{hint}"
         )
-    rule: str | Predicate = entry["rule"] if function is None else functions[function]
+    rule: str | Predicate | Among = entry["rule"] if function is None else functions[function]
     name = function or entry.get("name")
-    if entry["kind"] == "when":
-        return When(rule, *entry["names"], name=name)
     if entry["kind"] == "require":
-        return Require(rule, name=name)
+        return rule if isinstance(rule, Among) else Require(rule, name=name)
+    if entry["kind"] == "when" and not isinstance(rule, Among):
+        return When(rule, *entry["names"], name=name)
     raise KeyError(entry["kind"])
 
 
@@ -112,7 +135,7 @@ def difference(
 ) -> str | None:
     """Return a sentence about the first difference of this space and a stored one; None if none."""
     stored = read_axes(record)
-    return _axes_differ(axes, stored) or _rules_differ(where, record)
+    return _axes_differ(axes, stored) or _rules_differ(axes, where, record)
 
 
 def _axes_differ(axes: Mapping[str, Axis], stored: Mapping[str, Axis]) -> str | None:
@@ -150,24 +173,54 @@ def _first_difference(axis: Axis, stored: Axis) -> str:
     return f" (value {level}: {axis.values[level]!r} and {stored.values[level]!r})"
 
 
-def _rules_differ(where: Sequence[Rule], record: Mapping[str, Any]) -> str | None:
+def _rules_differ(
+    axes: Mapping[str, Axis], where: Sequence[Rule], record: Mapping[str, Any]
+) -> str | None:
     try:
         theirs = {_canonical_rule(entry): entry for entry in record["where"]}
-        own = {_canonical_rule(_comparable_record(rule)): rule for rule in where}
-        for key, entry in theirs.items():
-            if key not in own:
-                return f"the stored space has the rule {_describe(entry)}, which is missing here"
+        own = {_key_of_rule(rule, theirs): rule for rule in where}
+        missing = [entry for key, entry in theirs.items() if key not in own]
+        extra = [rule for key, rule in own.items() if key not in theirs]
+        stored = [entry for entry in missing if entry["kind"] == "among"]
+        sets = [rule for rule in extra if isinstance(rule, Among)]
+        if len(stored) == len(sets) == 1:
+            return _sets_differ(sets[0], Among.from_dict(stored[0], axes))
+        if missing:
+            return f"the stored space has the rule {_describe(missing[0])}, which is missing here"
     except (KeyError, TypeError, AttributeError) as error:
         raise _malformed(error) from error
-    for key, rule in own.items():
-        if key not in theirs:
-            return f"the rule {_describe(_comparable_record(rule))} is not in the stored space"
+    if extra:
+        return f"the rule {_describe(_comparable_record(extra[0]))} is not in the stored space"
     return None
+
+
+def _key_of_rule(rule: Rule, stored: Collection[str]) -> str:
+    """What a rule has in common with its stored twin."""
+    key = _canonical_rule(_comparable_record(rule))
+    if isinstance(rule, Among) and rule.name is not None and key not in stored:
+        function = _canonical_rule({"kind": "require", "function": rule.name})
+        return function if function in stored else key
+    return key
+
+
+def _sets_differ(own: Among, stored: Among) -> str:
+    """Say how two sets of points of the same grid differ."""
+    few, where = stored, "missing here"
+    places = np.flatnonzero(~own.points.holds(stored.points.rows()))
+    if not len(places):
+        few, where = own, "not in the stored one"
+        places = np.flatnonzero(~stored.points.holds(own.points.rows()))
+    levels = few.points.rows(places[:1])[0].tolist()
+    point = {n: a.values[i] for (n, a), i in zip(few.axes.items(), levels, strict=True)}
+    return (
+        f"the set of valid points has {len(own):,} of them here and {len(stored):,} in the stored "
+        f"space, and {len(places):,} are {where}, such as {point!r}"
+    )
 
 
 def _comparable_record(rule: Rule) -> dict[str, Any]:
     """Return a rule's record, also for a function without a name."""
-    if rule.expression is None and rule.name is None:
+    if not isinstance(rule, Among) and rule.expression is None and rule.name is None:
         record: dict[str, Any] = {
             "kind": "require" if isinstance(rule, Require) else "when",
             "function": "<nameless>",
@@ -181,11 +234,15 @@ def _canonical_rule(entry: Mapping[str, Any]) -> str:
 
     Spacing, quotes and the order of names do not count.
     """
+    if entry["kind"] == "among":
+        return json.dumps(["among", entry["sha256"]])
     text = entry["function"] if "function" in entry else Expression(entry["rule"]).canonical
     return json.dumps([entry["kind"], "function" in entry, text, sorted(entry.get("names", ()))])
 
 
 def _describe(entry: Mapping[str, Any]) -> str:
+    if entry["kind"] == "among":
+        return described(entry["count"], entry.get("name"))
     what = repr(entry["rule"]) if "rule" in entry else str(entry["function"])
     return f"{entry['kind'].capitalize()}({', '.join([what, *map(repr, entry.get('names', ()))])})"
 
@@ -204,3 +261,86 @@ def _malformed(error: Exception) -> SpaceError:
     return SpaceError(
         f"the stored space cannot be read ({what}); expected what Space.to_dict() gives"
     )
+
+
+# ------------------------------------------------------------------ the part of Space
+class StoredSpace:
+    """The part of `Space` that is written down, read again and compared."""
+
+    _axes: dict[str, Axis]
+    _where: tuple[Rule, ...]
+
+    def __init__(self, axes: Mapping[str, Axis], *, where: Sequence[Rule] = ()) -> None:
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the space as plain JSON data; a function rule is written as its name.
+
+        Raises
+        ------
+        SpaceError
+            A function rule has no name, or two different functions have the same one.
+        """
+        return space_record(self._axes, self._where)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], *, rules: NamedRules | None = None) -> Self:
+        """Return the space that `to_dict` wrote.
+
+        Parameters
+        ----------
+        rules
+            The functions by name, such as `named_rules` of a space that has them.
+
+        Raises
+        ------
+        SpaceError
+            A function that `rules` lacks, or data that `to_dict` did not write.
+        """
+        axes = read_axes(record)
+        return cls(axes, where=read_rules(record, axes, rules or {}))
+
+    @property
+    def named_rules(self) -> dict[str, Predicate | Among]:
+        """What journals may hold by its name only, for ``rules=``: functions, named sets."""
+        found: dict[str, Predicate | Among] = {}
+        for rule in self._where:
+            if isinstance(rule, Among):
+                found |= {} if rule.name is None else {rule.name: rule}
+            elif not isinstance(rule.rule, str) and rule.name is not None:
+                found[rule.name] = rule.rule
+        return found
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits of axis names, values, string rules, sets and names of function rules.
+
+        The order of rules does not count.
+        """
+        return fingerprint(self._axes, self._where)
+
+    def difference(self, record: Mapping[str, Any]) -> str | None:
+        """Return a sentence about the first difference to a stored space; None if there is none.
+
+        Parameters
+        ----------
+        record
+            The stored space, as `to_dict` gave it.
+        """
+        return difference(self._axes, self._where, record)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredSpace):
+            return NotImplemented
+        return list(self._axes.items()) == list(other._axes.items()) and self._where == other._where
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # without tables: they are quick to make again
+        return _rebuild, (type(self), dict(self._axes), self._where)
+
+
+def _rebuild(kind: type[Any], axes: dict[str, Axis], where: tuple[Rule, ...]) -> Any:
+    return kind(axes, where=where)

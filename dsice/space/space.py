@@ -13,20 +13,33 @@ import numpy as np
 
 from dsice.checks import plain, shown
 from dsice.errors import SpaceError
-from dsice.space import sampling, serialise
+from dsice.space import sampling
+from dsice.space.among import Among
 from dsice.space.axes import as_axes
 from dsice.space.axis import Axis
-from dsice.space.rules import Predicate, Rule, When, as_rules
-from dsice.space.tabulated import MAX_CELLS
+from dsice.space.points import (
+    MAX_POINTS,
+    PointSet,
+    as_row,
+    as_rows,
+    fits,
+    large,
+    on_grid,
+    tuples,
+)
+from dsice.space.rows import rows_of
+from dsice.space.rules import Rule, When, as_rules
+from dsice.space.serialise import StoredSpace
 from dsice.space.validity import Validity, describe_unknown
 from dsice.space.values import Value, has_parts
 from dsice.typing import Array, Bools, Ints, Params, Point
 
 
-class Space:
+class Space(StoredSpace):
     """A grid of discrete axes and the rules that its points obey.
 
-    The grid is never enumerated beyond 1e6 points, and up to there once, when first needed.
+    The grid is never enumerated beyond 1e6 points, and up to there once, when first needed. An
+    explicit set of valid points (`among`) takes its place, on grids of any size.
 
     Parameters
     ----------
@@ -34,7 +47,8 @@ class Space:
         Names and axes, in the order of the levels in a point. Numbers in a list, tuple, range or
         array are an Ordinal; strings, bools and None are a Choice.
     where
-        The rules: `Require` (which points are allowed) and `When` (where a parameter is active).
+        The rules: `Require` (which points are allowed) and `When` (where a parameter is active);
+        sets of points that `among` made may be there, too.
 
     Raises
     ------
@@ -62,7 +76,9 @@ class Space:
         where: Sequence[Rule] | Rule = (),
     ) -> None:
         self._axes = as_axes(axes)
-        self._where = as_rules(where)
+        self._where = tuple(
+            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in as_rules(where)
+        )
         self._conditional = any(isinstance(rule, When) for rule in self._where)
         self._names = tuple(self._axes)
         self._shape = tuple(len(axis) for axis in self._axes.values())
@@ -109,22 +125,22 @@ class Space:
 
     @property
     def enumerable(self) -> bool:
-        """Whether the grid is small enough (1e6 points) to enumerate it once."""
-        return self.size <= MAX_CELLS
+        """Whether all valid points can be listed: up to 1e6 of the grid, or a set of points."""
+        return self.size <= MAX_POINTS or any(isinstance(rule, Among) for rule in self._where)
 
     @property
     def count(self) -> int | None:
         """How many points are valid; None where the grid is too large to tell."""
-        return len(self._valid_cells) if self.enumerable else None
+        return len(self._valid_set) if self.enumerable else None
 
     def params(self, point: Sequence[int]) -> dict[str, Any]:
         """Return the names and values of a point (d levels), without inactive parameters."""
-        if not self._conditional and self._fits(point):
+        if not self._conditional and fits(point, self._shape):
             return {
                 name: axis.values[level]
                 for (name, axis), level in zip(self._axes.items(), point, strict=True)
             }
-        row = self._row(point)
+        row = as_row(point, self._names, self._shape)
         active = self._rules.active(row)[0]
         values = zip(self._names, self._axes.values(), row[0].tolist(), active, strict=True)
         return {name: axis.values[level] for name, axis, level, active in values if active}
@@ -171,7 +187,56 @@ class Space:
                 raise SpaceError(f"parameter {name!r}: {error}") from None
         row = np.array([levels])
         self._rules.check(params, row)
-        return sampling.tuples(row)[0]
+        return tuples(row)[0]
+
+    def levels(self, points: Any) -> Ints:
+        """Return the levels of many points at once, shape (k, d).
+
+        Parameters
+        ----------
+        points
+            An array of levels, or a list of points; a list of params; or a DataFrame with a column
+            for each parameter, of which cells do not count where the parameter is inactive.
+
+        Raises
+        ------
+        SpaceError
+            As `point`; the message names the row.
+        """
+        rows = rows_of(points, self._rules, self._level_by_value)
+        for row in np.flatnonzero(~self.valid(rows))[:1].tolist():
+            point = rows[row].tolist()
+            reason = self._rules.refusal(point, self.params(point))
+            raise SpaceError(f"points, row {row}: {reason}")
+        return rows
+
+    def among(self, points: Any, *, name: str | None = None) -> Space:
+        """Return this space with an explicit set of valid points.
+
+        Of these, the points that obey all other rules are valid: `count`, `valid`, `sample` and
+        `points` are exact on grids of any size. Journals hold the set whole.
+
+        Parameters
+        ----------
+        points
+            1 to 1e6 points of the grid, as for `levels`, in any order; repeated ones count once.
+        name
+            What the set is called in errors and in the journal.
+
+        Raises
+        ------
+        SpaceError
+            A row that is not on the grid, or too many; or no point obeys the other rules.
+
+        Examples
+        --------
+        >>> space = Space({"x": range(1000), "y": range(1000), "z": range(1000)})
+        >>> some = space.among([(1, 2, 3), (500, 0, 0)])
+        >>> some.count, some.is_valid((1, 2, 3)), some.is_valid((1, 2, 4))
+        (2, True, False)
+        """
+        found = PointSet.of(self._shape, rows_of(points, self._rules, self._level_by_value))
+        return Space(self._axes, where=[*self._where, Among(self._axes, found, name=name)])
 
     def valid(self, points: Array) -> Bools:
         """Return which of `points` are on the grid and satisfy all rules, shape (k,).
@@ -188,8 +253,11 @@ class Space:
         SpaceError
             Not such an array, or a rule that raised an error at one of the points.
         """
-        rows = self._array(points)
-        return self._rules.valid(rows) if self._where else self._on_grid(rows)
+        rows = as_rows(points, self._names)
+        if not self._where:
+            return on_grid(rows, self._shape)
+        known = vars(self).get("_valid_set")  # once all are known, they are looked up
+        return self._rules.valid(rows) if known is None else known.holds(rows)
 
     def is_valid(self, point: Sequence[int]) -> bool:
         """Whether one point (d levels) is on the grid and satisfies all rules."""
@@ -197,15 +265,15 @@ class Space:
 
     def active(self, point: Sequence[int]) -> tuple[bool, ...]:
         """Return which parameters mean something at a point (d levels)."""
-        return tuple(self._rules.active(self._row(point))[0].tolist())
+        return tuple(self._rules.active(as_row(point, self._names, self._shape))[0].tolist())
 
     def collapse(self, points: Array) -> Ints:
         """Return `points` of the grid, shape (k, d), with inactive parameters at level 0.
 
         That is the one point that all values of an inactive parameter stand for.
         """
-        rows = self._array(points)
-        if not self._on_grid(rows).all():
+        rows = as_rows(points, self._names)
+        if not on_grid(rows, self._shape).all():
             raise SpaceError(
                 f"points must lie on the grid to be collapsed; the axes have {self._shape} levels"
             )
@@ -216,20 +284,20 @@ class Space:
 
         An inactive parameter is at the level after its last one, which means "does not exist here".
         """
-        rows = self._array(points)
+        rows = as_rows(points, self._names)
         if not self._conditional:
             return rows
         return np.where(self._rules.active(rows), rows, np.array(self._shape))
 
     def points(self) -> Ints:
-        """Return all valid points of a grid of up to 1e6, in lexicographic order, shape (count, d).
+        """Return all valid points, in lexicographic order, shape (count, d).
 
-        The array is read-only.
+        The array is read-only. SpaceError where the space is not `enumerable`.
         """
         if not self.enumerable:
             raise SpaceError(
-                f"a grid of {_large(self.size)} points is not enumerated "
-                f"(at most {MAX_CELLS:,} are); use sample()"
+                f"a grid of {large(self.size)} points is not enumerated "
+                f"(at most {MAX_POINTS:,} are); use sample()"
             )
         return self._valid_points
 
@@ -243,9 +311,9 @@ class Space:
     ) -> list[Point]:
         """Return up to `n` distinct valid points, drawn uniformly.
 
-        Grids of up to 1e6 points are enumerated, and fewer than `n` points are returned only if
-        there are no more. Larger grids are sampled by rejection, and fewer are returned if 1e6
-        tries in a row gave nothing new. The result depends on nothing but the arguments.
+        Where the space is `enumerable`, fewer than `n` points are returned only if there are no
+        more. Other grids are sampled by rejection, and fewer are returned if 1e6 tries in a row
+        gave nothing new. The result depends on nothing but the arguments.
 
         Parameters
         ----------
@@ -263,66 +331,13 @@ class Space:
         if isinstance(n, bool) or operator.index(n) < 0:
             raise SpaceError(f"n must be an integer of at least 0, got {n!r}")
         if self.enumerable:
-            return sampling.pick(rng, n, self._valid_cells, self._shape, exclude)
+            return self._valid_set.sample(rng, n, exclude)
         return self._rejection_sampler.sample(rng, n, exclude, tries)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the space as plain JSON data; a function rule is written as its name.
-
-        Raises
-        ------
-        SpaceError
-            A function rule has no name, or two different functions have the same one.
-        """
-        return serialise.space_record(self._axes, self._where)
-
-    @classmethod
-    def from_dict(
-        cls, record: Mapping[str, Any], *, rules: Mapping[str, Predicate] | None = None
-    ) -> Space:
-        """Return the space that `to_dict` wrote; `rules` has the functions by name.
-
-        Raises
-        ------
-        SpaceError
-            A function that `rules` lacks, or data that `to_dict` did not write.
-        """
-        return cls(serialise.read_axes(record), where=serialise.read_rules(record, rules or {}))
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hex digits of axis names, values, string rules and names of function rules.
-
-        The order of rules does not count.
-        """
-        return serialise.fingerprint(self._axes, self._where)
-
-    def difference(self, record: Mapping[str, Any]) -> str | None:
-        """Return a sentence about the first difference to a stored space; None if there is none.
-
-        Parameters
-        ----------
-        record
-            The stored space, as `to_dict` gave it.
-        """
-        return serialise.difference(self._axes, self._where, record)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Space):
-            return NotImplemented
-        return list(self._axes.items()) == list(other._axes.items()) and self._where == other._where
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
 
     def __repr__(self) -> str:
         axes = ", ".join(f"{name!r}: {axis!r}" for name, axis in self._axes.items())
         rules = f", where={list(self._where)!r}" if self._where else ""
-        return f"<Space {{{axes}}}{rules}; {_large(self.size)} grid points>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # without tables: they are quick to make again
-        return _rebuild, (dict(self._axes), self._where)
+        return f"<Space {{{axes}}}{rules}; {large(self.size)} grid points>"
 
     @cached_property
     def _rules(self) -> Validity:
@@ -330,14 +345,13 @@ class Space:
         return Validity(self._names, tuple(self._axes.values()), self._where)
 
     @cached_property
-    def _valid_cells(self) -> Ints:
-        if not self._where:
-            return np.arange(self.size, dtype=np.int64)
-        return sampling.enumerate_valid(self._rules)
+    def _valid_set(self) -> PointSet:
+        """All valid points, where the space is enumerable."""
+        return sampling.enumerate_valid(self._rules) if self._where else PointSet.whole(self._shape)
 
     @cached_property
     def _valid_points(self) -> Ints:
-        points = sampling.unravel(self._valid_cells, self._shape)
+        points = self._valid_set.rows()
         points.flags.writeable = False
         return points
 
@@ -350,8 +364,10 @@ class Space:
         if not self._where:
             return
         probes = np.random.default_rng(0).integers(0, self._shape, size=(32, self.ndim))
+        for bound in self._rules.sets[:1]:
+            probes = bound.points.rows(np.linspace(0, len(bound.points) - 1, 32).astype(np.int64))
         if not self._rules.valid(probes).any() and self.enumerable:
-            _ = self._valid_cells
+            _ = self._valid_set
 
     def _level(self, j: int, value: object) -> int:
         wanted = plain(value)
@@ -360,41 +376,3 @@ class Space:
         except Exception:  # not there, or a user's class that raises when hashed or compared
             pass
         return self._axes[self._names[j]].level(wanted)
-
-    def _fits(self, point: Sequence[int]) -> bool:
-        """Whether a point is plain whole numbers on the axes; `_row` checks anything else."""
-        same = len(point) == len(self._shape) and set(map(type, point)) == {int}
-        return same and all(0 <= level < n for level, n in zip(point, self._shape, strict=True))
-
-    def _on_grid(self, rows: Ints) -> Bools:
-        """Return which rows of levels, shape (k, d), are on the axes."""
-        return np.asarray(((rows >= 0) & (rows < np.array(self._shape))).all(axis=1))
-
-    def _row(self, point: Sequence[int]) -> Ints:
-        row = self._array(np.array([tuple(point)]))
-        for name, level, n in zip(self._names, row[0].tolist(), self._shape, strict=True):
-            if not 0 <= level < n:
-                raise SpaceError(
-                    f"level of {name!r} must be 0 to {n - 1}, got {level} in {tuple(point)}"
-                )
-        return row
-
-    def _array(self, points: Array) -> Ints:
-        array = np.asarray(points)
-        if array.ndim != 2 or array.shape[1] != self.ndim:
-            raise SpaceError(
-                f"points must have the shape (k, {self.ndim}), one level for each of "
-                f"{', '.join(self._names)}; got {array.shape}"
-            )
-        if array.dtype.kind not in "iu" and array.size:
-            raise SpaceError(f"points must be integer levels, got an array of {array.dtype}")
-        return array.astype(np.int64, copy=False)
-
-
-def _large(count: int) -> str:
-    """Return a number as people read it; grids may exceed what a float holds."""
-    return f"{count:,}" if count < 10**9 else f"about 1e{len(str(count)) - 1}"
-
-
-def _rebuild(axes: dict[str, Axis], where: tuple[Rule, ...]) -> Space:
-    return Space(axes, where=where)

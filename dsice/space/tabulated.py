@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from dsice.errors import SpaceError
 from dsice.space.axis import Axis
 from dsice.space.calculated import Unsupported, Values, values_of
-from dsice.space.rules import Predicate, Rule
+from dsice.space.points import DIMENSIONS, MAX_POINTS
+from dsice.space.rules import EvaluatedRule, Predicate
 from dsice.space.vectorised import VectorRule
 from dsice.typing import Bools, Ints, Params, Point
 
@@ -30,8 +31,8 @@ INACTIVE: Final = 2  # the rule looked up an inactive parameter
 ERROR: Final = -1
 _UNKNOWN: Final = -2  # not evaluated yet
 
-MAX_CELLS: Final = 1_000_000
-"""Grids up to this many cells are tabulated or enumerated."""
+MAX_CELLS: Final = MAX_POINTS
+"""Tables of answers have at most so many cells."""
 _SMALL: Final = 65_536
 """Tables of string rules that can be evaluated at many points at once are not larger than this."""
 _MANY: Final = 64
@@ -40,8 +41,6 @@ MAX_SECONDS: Final = 30.0
 """So long string rules may be evaluated, of CPU time, for one question to a space."""
 _FILL: Final = 16
 """A table is filled at once where it has at most so many times the cells that are asked for."""
-DIMENSIONS: Final = 32
-"""Arrays of numpy have not more."""
 _SLICE: Final = 1024
 """So many points are evaluated between two looks at the clock."""
 _REMEMBERED: Final = 200_000
@@ -71,7 +70,7 @@ class Stopwatch:
                 self._inside = False
 
     @contextlib.contextmanager
-    def evaluating(self, rule: Rule) -> Iterator[Callable[[], None]]:
+    def evaluating(self, rule: EvaluatedRule) -> Iterator[Callable[[], None]]:
         """Count the time of the block, in which a rule is evaluated.
 
         It is given a function to call meanwhile, which raises SpaceError where the rules have
@@ -137,7 +136,7 @@ class TabulatedRule:
 
     def __init__(
         self,
-        rule: Rule,
+        rule: EvaluatedRule,
         names: Sequence[str],
         axes: Sequence[Axis],
         columns: Sequence[int],

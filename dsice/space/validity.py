@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
+from dsice.space.among import Among
 from dsice.space.axis import Axis
 from dsice.space.names import as_parsed
-from dsice.space.rules import Require, Rule, When, check_number_of_rules
+from dsice.space.points import PointSet
+from dsice.space.rules import EvaluatedRule, Require, Rule, When, check_number_of_rules
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, Columns, Stopwatch, TabulatedRule
 from dsice.typing import Bools, Ints, Params
 
@@ -25,17 +27,27 @@ _COMPARED: Final = 1000
 """So many names are compared with what was meant."""
 
 
+class BoundSet(NamedTuple):
+    """An `Among`, and its points with inactive parameters at level 0."""
+
+    rule: Among
+    points: PointSet
+
+
 class Validity:
     """The rules of a space, bound to its axes.
 
     Conditions are decided in an order in which each comes after the parameters that it mentions.
     String rules are tried before functions, since they are cheap; otherwise rules are tried in the
-    order given, and a rule is not evaluated at points that an earlier one has rejected.
+    order given, and a rule is not evaluated at points that an earlier one has rejected. Sets of
+    points (`Among`) come before all others.
 
     Attributes
     ----------
     stopwatch
         Limits the time that string rules take.
+    sets
+        The `Among` rules, the smallest first.
     conditions
         The `When` rules of each conditional axis, in the order in which axes are decided.
     requires
@@ -59,11 +71,13 @@ class Validity:
         self.requires = [
             self._tabulated(r, self._mentioned(r) if r.expression else everything) for r in requires
         ]
+        sets = [self._bound_set(rule) for rule in where if isinstance(rule, Among)]
+        self.sets = sorted(sets, key=lambda bound: len(bound.points))
 
     @property
     def unconstrained(self) -> bool:
         """Whether every point of the grid is valid."""
-        return not self.conditions and not self.requires
+        return not self.conditions and not self.requires and not self.sets
 
     def active(self, points: Ints) -> Bools:
         """Return which parameters are active at each of `points` (k, d) on the grid."""
@@ -88,6 +102,8 @@ class Validity:
         if self.unconstrained:
             return result
         left = np.flatnonzero(result)  # rows that no rule has rejected yet
+        for allowed in self.sets:
+            left = left[allowed.points.holds(points[left])]
         points = points[left]
         active = self.active(points)
         good = (active | (points == 0)).all(axis=1)
@@ -122,6 +138,9 @@ class Validity:
     def broken_rule(self, point: Sequence[int]) -> Rule | None:
         """Return the first rule that a point on the grid breaks, None if it is valid."""
         points = np.array([point], dtype=np.int64)
+        for allowed in self.sets:
+            if not allowed.points.holds(points)[0]:
+                return allowed.rule
         active = self.active(points)
         for axis, conditions in self.conditions.items():
             if not active[0, axis] and point[axis]:
@@ -130,6 +149,16 @@ class Validity:
             if not self._holds_at(rule, points, active, vacuous=True)[0]:
                 return rule.rule
         return None
+
+    def refusal(self, point: Sequence[int], params: Params) -> str:
+        """Say why a point of the grid, whose params these are, is not valid."""
+        for j, conditions in self.conditions.items():
+            points = np.array([point], dtype=np.int64)
+            active = self.active(points)
+            if not active[0, j] and point[j]:
+                reason = self.reason(conditions, points, active)
+                return f"parameter {self.names[j]!r} is inactive here by {reason!r}; its level is 0"
+        return f"params break the rule {self.broken_rule(point)!r}: got {shown(dict(params))}"
 
     def reason(
         self, conditions: Iterable[TabulatedRule], points: Ints, active: Bools
@@ -183,7 +212,10 @@ class Validity:
         points = points[:_SAMPLED]
         active = self.active(points)
         canonical = np.where(active, points, 0)
-        shares: list[tuple[float, Rule]] = []
+        shares: list[tuple[float, Rule]] = [
+            (1.0 - float(allowed.points.holds(points).mean()), allowed.rule)
+            for allowed in self.sets
+        ]
         for rule in self.requires:
             rows = self._evaluated_rows(rule, active)
             answers = rule.outcomes(canonical[rows], active[rows])
@@ -216,7 +248,16 @@ class Validity:
             return np.arange(len(active))
         return np.flatnonzero(active[:, rule.columns].all(axis=1))
 
-    def _mentioned(self, rule: Rule) -> list[int]:
+    def _bound_set(self, rule: Among) -> BoundSet:
+        if not self.conditions:
+            return BoundSet(rule, rule.points)
+        rows = rule.points.rows()
+        active = self.active(rows)
+        if (active | (rows == 0)).all():
+            return BoundSet(rule, rule.points)
+        return BoundSet(rule, PointSet.of(self.shape, np.where(active, rows, 0)))
+
+    def _mentioned(self, rule: EvaluatedRule) -> list[int]:
         """The axes that a string rule mentions."""
         names = () if rule.expression is None else rule.expression.bound(self.names).names
         if not names:
@@ -268,7 +309,7 @@ class Validity:
             self._bound[id(rule)] = self._tabulated(rule, columns)
         return self._bound[id(rule)]
 
-    def _tabulated(self, rule: Rule, columns: Sequence[int]) -> TabulatedRule:
+    def _tabulated(self, rule: EvaluatedRule, columns: Sequence[int]) -> TabulatedRule:
         return TabulatedRule(rule, self.names, self.axes, columns, self._shared)
 
 

@@ -17,7 +17,7 @@ from dsice.checks import is_finite, plain, shown
 from dsice.errors import SpaceError
 
 Number: TypeAlias = int | float
-Value: TypeAlias = int | float | str | bool | tuple["Value", ...] | Mapping[str, "Value"] | None
+Value: TypeAlias = int | float | str | bool | Sequence["Value"] | Mapping[str, "Value"] | None
 
 RELATIVE: Final = 1e-9
 """Floats match a value of an axis up to this, relative: they travel through CSV and JSON."""

@@ -13,7 +13,7 @@ from dsice.errors import OptionError, RankError
 from dsice.goal import Goal, Share
 from dsice.history import History
 from dsice.space import Axis, Space
-from dsice.space.rules import Predicate
+from dsice.space.rules import NamedRules
 from dsice.stopping import SupportsStop, as_stopper, stopper_dict
 from dsice.strategies import (
     DSICE,
@@ -26,8 +26,8 @@ from dsice.typing import Record
 Axes = Mapping[str, Axis | Sequence[Any]]
 """What `Tuner` takes in the place of a `Space`: axes, or the values of each."""
 Orphans = Literal["again", "keep"]
-Rules = Mapping[str, Predicate] | None
-"""Functions of a space's rules, by name."""
+Rules = NamedRules | None
+"""Functions of a space's rules, by name; or `Space.named_rules` of a space that has them."""
 
 RANKS = (
     ("RANK", "WORLD_SIZE"),  # torchrun and everything like it

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dsice import Choice, Space, Tuner, run
-from dsice.launchers import Batch, Futures, Job, Launcher, Local, Table
+from dsice.launchers import Batch, Futures, Job, Launcher, Local, Result, Table
 from dsice.launchers.program import Command
 from dsice.space.values import same_params
 from dsice.strategies import Grid
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain, eventually
 
+ROOT = Path(__file__).parents[2]
 AXES: dict[str, Any] = {
     "tile": [(16, 16), [32, [8]]],
     "opt": [{"lr": 0.1 + 0.2, "on": [True]}],
@@ -63,7 +67,7 @@ def test_functions_get_tuples_and_dicts_of_their_own(
     points = [tuple(point) for point in space.points().tolist()]
     with MAKE[name](tmp_path) as launcher:
         jobs = [Job(i, space.params(point)) for i, point in enumerate(points)]
-        found = {}
+        found: dict[int, Result] = {}
         for job in jobs:
             launcher.submit([job])
             found |= drain(launcher, 1)
@@ -96,7 +100,7 @@ def test_a_program_reads_lists_and_objects_as_json(tmp_path: Path) -> None:
     text = "import json, sys; a, b = map(json.loads, sys.argv[1:]); print(a[0] + b['lr'])"
     program = tmp_path / "prog.py"
     program.write_text(text)
-    axes = {"tile": [(16, 16), (32, 8)], "opt": [{"lr": 1}, {"lr": 2}]}
+    axes: dict[str, Any] = {"tile": [(16, 16), (32, 8)], "opt": [{"lr": 1}, {"lr": 2}]}
     tuner = Tuner(axes, Grid(), journal=tmp_path / "run.jsonl")
     with Local(f"{sys.executable} {program} {{tile}} {{opt}}", slots=2) as launcher:
         run(tuner, launcher, progress=False)
@@ -125,21 +129,56 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ------------------------------------------------------------------ found again
-def test_a_job_is_found_again_though_a_value_was_computed_anew() -> None:
-    wait = "while ! test -e go; do sleep 0.05; done; echo run >> $DSICE_DIR/runs; echo 1"
-    given = {"x": 0.3, "n": 1, "tile": (16, 16)}
-    again = {"x": 0.1 + 0.2, "n": 1.0, "tile": (16, 16)}
-    other = {"x": 0.3 + 1e-7, "n": 1, "tile": (16, 16)}
-    first = Local(wait, slots=1, directory="t")
-    first.submit([Job(0, given)])
-    assert eventually(Path("t/0/process.json").exists)
-    first.detach()
-    with Local(wait, slots=1, directory="t") as launcher:
-        assert launcher.attach([Job(0, other)]) == []
-        assert launcher.attach([Job(0, again)]) == [0]
+BEFORE = """
+import sys
+sys.path.insert(0, {code!r})
+from enum import Enum
+import dsice
+from dsice.launchers import Local
+from dsice.strategies import Grid
+assert dsice.__file__.startswith({code!r})
+class Optimizer(str, Enum):
+    SGD = "sgd"
+    ADAM = "adam"
+axes = {{"seed": dsice.Choice({seeds!r}), "opt": list(Optimizer), "lr": [0.1, 0.2, 0.3]}}
+tuner = dsice.Tuner(axes, Grid(), journal="run.jsonl", max_trials=6)
+dsice.run(tuner, Local({command!r}, slots=6, directory="t"), progress=False)
+"""
+WAITS = (
+    'echo run >> "$DSICE_DIR/runs"; '
+    "while test $DSICE_TRIAL -gt 0 -a ! -e go; do sleep 0.05; done; echo {seed}"
+)
+SEEDS = [1700000001, 1700000002, 1700000003]
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "today"])
+def test_jobs_of_a_killed_coordinator_are_found_again_whatever_rounding_did(
+    version: str, tmp_path: Path
+) -> None:
+    code = ROOT
+    if version == "0.1.0":
+        code = tmp_path / "old"
+        with tarfile.open(ROOT / "tests" / "journal" / "dsice-0.1.0.tar.xz") as archive:
+            archive.extractall(code, filter="data")
+    script = BEFORE.format(code=str(code), seeds=SEEDS, command=WAITS)
+    before = subprocess.Popen([sys.executable, "-I", "-c", script])
+    try:
+        started = [Path(f"t/{id}/runs") for id in range(6)]
+        assert eventually(lambda: all(p.exists() for p in started), 20)
+        assert eventually(Path("t/0/exit.json").exists)
+    finally:
+        before.kill()
+        before.wait()
+    axes = {"seed": Choice(SEEDS), "opt": ["sgd", "adam"], "lr": np.arange(0.1, 0.35, 0.1)}
+    assert axes["lr"][2] != 0.3
+    with (
+        Tuner(axes, Grid(), journal="run.jsonl", max_trials=6) as tuner,
+        Local(WAITS, slots=6, directory="t") as launcher,
+    ):
         Path("go").touch()
-        assert drain(launcher, 1)[0].value == 1.0
-    assert Path("t/0/runs").read_text() == "run\n"
+        run(tuner, launcher, progress=False)
+        assert [t.value for t in tuner.history] == [t.params["seed"] for t in tuner.history]
+    assert [path.read_text() for path in started] == ["run\n"] * 6
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import Enum, IntEnum, StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def test_large_numbers_that_are_close_have_levels_of_their_own(axis: Axis) -> No
 def test_rows_of_a_frame_find_their_levels() -> None:
     space = Space({"seed": Choice(SEEDS), "lr": [0.1, 0.2]})
     frame = pd.DataFrame({"seed": SEEDS, "lr": [0.1, 0.2, 0.1]})
-    rows = [row.to_dict() for _, row in frame.iterrows()]
+    rows: list[Any] = [row.to_dict() for _, row in frame.iterrows()]
     assert {type(row["seed"]) for row in rows} == {float}  # pandas makes floats of them
     assert [space.point(row) for row in rows] == [(0, 0), (1, 1), (2, 0)]
 
@@ -95,7 +96,7 @@ def test_a_float_near_several_levels_is_none_of_them() -> None:
         assert axis.level(2.0 + 1e-12) == axis.values.index(2.0)
 
 
-def twin(values: Sequence[float], number: float) -> int | None:
+def twin(values: Sequence[Any], number: float) -> int | None:
     """The rule in words, for numbers other than 0."""
     if number in values:
         return values.index(number)
@@ -196,4 +197,4 @@ def test_members_of_subclasses_become_the_plain_value() -> None:
 
 def test_a_member_that_is_no_string_or_number_is_refused_with_what_it_stands_for() -> None:
     with pytest.raises(SpaceError, match=r"Plain.SGD.*use what it stands for, 'sgd'"):
-        Choice([Plain.SGD])
+        Choice([Plain.SGD])  # type: ignore[list-item]

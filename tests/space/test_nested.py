@@ -107,7 +107,7 @@ def test_what_is_no_value_is_refused() -> None:
         (endless, "nested deeper than 32 levels"),
     ):
         with pytest.raises(SpaceError, match=message):
-            Choice([wrong])
+            Choice([wrong])  # type: ignore[list-item]
         with pytest.raises(SpaceError, match="expected one of"):
             Choice([(1, 2)]).level(wrong)
 

@@ -93,8 +93,9 @@ def test_other_values_are_another_study(tmp_path: Path, first: Any, other: Any) 
 
 def test_a_script_with_an_enum_runs_twice(tmp_path: Path) -> None:
     for trials in (2, 4):
+        axes: dict[str, Any] = {"opt": list(Optimizer), "n": [1, 2]}
         with Tuner(
-            {"opt": list(Optimizer), "n": [1, 2]},
+            axes,
             DSICE(start={"opt": Optimizer.ADAM, "n": 2}),
             journal=tmp_path / "run.jsonl",
         ) as tuner:
@@ -124,7 +125,7 @@ def test_rows_of_a_frame_are_added_and_asked_at_their_own_values() -> None:
 
 def test_what_is_off_the_grid_is_refused_or_goes_to_the_nearest_point(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    axes = {"lr": Ordinal.log(1e-4, 1e-1, 4), "n": [16, 32], "opt": ["a", "b"]}
+    axes: dict[str, Any] = {"lr": Ordinal.log(1e-4, 1e-1, 4), "n": [16, 32], "opt": ["a", "b"]}
     close: dict[str, Any] = {"lr": 0.0012, "n": 17, "opt": "b"}
     with Tuner(axes, Random(), journal=path) as tuner:
         before = path.read_bytes()
@@ -145,7 +146,7 @@ def test_a_start_off_the_grid_is_refused_or_goes_to_the_nearest_point(
     tmp_path: Path, strategy: Any
 ) -> None:
     path = tmp_path / "run.jsonl"
-    axes = {"lr": Ordinal.log(1e-4, 1e-1, 4), "n": [16, 32, 64]}
+    axes: dict[str, Any] = {"lr": Ordinal.log(1e-4, 1e-1, 4), "n": [16, 32, 64]}
     start = {"lr": np.float64(0.0012), "n": 33}
     with pytest.raises(SpaceError, match=r"nearest=True takes \{'lr': 0.001, 'n': 32\}"):
         Tuner(axes, strategy(start=start)).ask()
@@ -162,7 +163,11 @@ def test_a_start_off_the_grid_is_refused_or_goes_to_the_nearest_point(
 
 
 def test_values_with_parts_are_searched(tmp_path: Path) -> None:
-    axes = {"tile": [(16, 16), (32, 8), [8, 32]], "opt": [{"lr": 0.1}, {"lr": 0.2}], "n": range(5)}
+    axes: dict[str, Any] = {
+        "tile": [(16, 16), (32, 8), [8, 32]],
+        "opt": [{"lr": 0.1}, {"lr": 0.2}],
+        "n": range(5),
+    }
 
     def cost(tile: Any, opt: Any, n: int) -> float:
         return float(tile[0] + 10 * opt["lr"] + (n - 3) ** 2)
@@ -174,6 +179,6 @@ def test_values_with_parts_are_searched(tmp_path: Path) -> None:
                 tuner.tell(trial, cost(**trial.params))
     found = Tuner.read(path)
     assert found.best is not None
-    assert found.best.params == {"tile": (8, 32), "opt": {"lr": 0.1}, "n": 3}
+    assert found.best.params == {"tile": (8, 32), "n": 3, "opt": {"lr": 0.1}}
     assert [t.params for t in found.history] == [t.params for t in tuner.history]
     assert found.history.frame()["tile"].tolist() == [t.params["tile"] for t in found.history]

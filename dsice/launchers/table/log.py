@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,11 @@ import numpy as np
 
 from dsice.checks import is_whole
 from dsice.errors import OptionError, TableError
-from dsice.space import Axis, Rule
-from dsice.typing import Curve, Floats
+from dsice.space import Axis, Require, Rule, Space
+from dsice.space.among import LOGGED
+from dsice.space.points import MAX_POINTS
+from dsice.space.values import has_parts, identity
+from dsice.typing import Curve, Floats, Params
 
 Key = tuple[Any, ...]
 
@@ -81,6 +84,29 @@ def check_curves(curves: object) -> None:
             "curves must map steps (whole numbers >= 0) to columns, or be True or False, "
             f"got {curves!r}"
         )
+
+
+def hashed(key: Key) -> Key:
+    """A key for dicts: Python calls (1,) and (True,) equal."""
+    if any(map(has_parts, key)):
+        return tuple(identity(value) if has_parts(value) else value for value in key)
+    return key
+
+
+def logged_space(log: Log, points: Collection[Key]) -> Space:
+    """The grid of a log on which only its own points, these keys, are valid."""
+    grid = Space(log.axes, where=log.rules)
+    if len(points) <= MAX_POINTS:
+        rows = (zip(grid.names, key, strict=True) for key in points)
+        params = [{name: value for name, value in row if value != ABSENT} for row in rows]
+        return grid.among(params, name=LOGGED)
+
+    known = set(map(hashed, points))
+
+    def logged(params: Params) -> bool:
+        return hashed(tuple([params.get(name, ABSENT) for name in grid.names])) in known
+
+    return Space(log.axes, where=[*log.rules, Require(logged, name=LOGGED)])
 
 
 def run_times(log: Log, column: str) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
-from dsice.space.values import as_json, brief, identity
+from dsice.space.values import as_json, brief, has_parts, identity
 from dsice.typing import Array
 
 MOST_LEVELS: Final = 10_000_000
@@ -78,6 +78,8 @@ class Axis(ABC):
     def first_difference(self, other: Axis) -> int | None:
         """Return the first level whose value is another on an axis as long as this one."""
         for level, (own, its) in enumerate(zip(self.values, other.values, strict=True)):
+            if type(own) is type(its) and own == its and not has_parts(own):
+                continue  # most of them
             both_floats = isinstance(own, float) and isinstance(its, float)
             if identity(own) != identity(its) and not (
                 both_floats and other._means(own, level) and self._means(its, level)

@@ -163,6 +163,23 @@ class Goal:
                 total += max(0.0, sign * (told - bound)) / (abs(bound) or 1.0)
         return total
 
+    def not_finite(self, value: float | None, metrics: Mapping[str, float]) -> str:
+        """Say which numbers that this goal needs are NaN or infinite; empty if none is.
+
+        Parameters
+        ----------
+        value
+            The goal's metric.
+        metrics
+            All named numbers.
+        """
+        needed = {self.metric: value}
+        needed |= {name: metrics.get(name) for name in self.bounded if name != self.metric}
+        wrong = [
+            f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)
+        ]
+        return " and ".join(wrong) + ", not a finite number" if wrong else ""
+
     def loss(self, trial: Trial) -> float:
         """Loss L of a trial: less is better.
 

@@ -1,13 +1,20 @@
-"""Trials: one measurement each, from the proposal to the told value."""
+"""Trials: one measurement each, from the proposal to the told value.
+
+The random numbers that a strategy takes for a trial depend on its id (`stream`).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from dsice.checks import whole
 from dsice.typing import Point
 
 Identity = tuple[Point, int, int, int]
@@ -113,6 +120,30 @@ class Trial:
     def identity(self) -> Identity:
         """What is measured: (point, stage, repeat, member)."""
         return (self.point, self.stage, self.repeat, self.member)
+
+
+def stream(seed: int) -> Callable[..., np.random.Generator]:
+    """The random numbers of a search with this seed, for `Strategy.ask`: those of its tuner.
+
+    A key is one or more whole numbers, and gives a generator of its own: what is drawn from it
+    depends on nothing but the seed and the key. So there is no state to keep between two asks.
+
+    Raises
+    ------
+    OptionError
+        The seed is not a whole number >= 0.
+
+    Examples
+    --------
+    >>> numbers = stream(7)
+    >>> numbers(3).random() == stream(7)(3).random()
+    True
+    """
+    return partial(_generator, whole("stream", "seed", seed))
+
+
+def _generator(seed: int, *key: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *key])
 
 
 def mean(values: Sequence[float], weights: Sequence[int] | None = None) -> float | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from dsice.history import frames, points
+from dsice.goal import Goal
+from dsice.history import frames
 from dsice.history.columns import TrialColumns
+from dsice.history.given import Given, GivenTrials
+from dsice.history.points import Measured, best_points
 from dsice.history.store import TrialStore, warn_of_method
+from dsice.space import Space
 from dsice.trial import State, Trial, mean_trial
 from dsice.typing import Array, Point
 
@@ -31,6 +35,100 @@ class History(TrialStore):
     trials
         The trials, ids 0, 1, 2, ...
     """
+
+    @classmethod
+    def of(
+        cls,
+        space: Space,
+        points: Any,
+        values: Any = None,
+        *,
+        states: Any = None,
+        metrics: Mapping[str, Any] | None = None,
+        seconds: Any = None,
+        stages: Any = None,
+        repeats: Any = None,
+        members: Any = None,
+        parents: Any = None,
+        rounds: Any = None,
+        notes: Any = None,
+        overrides: Any = None,
+        curves: Any = None,
+        goal: Goal | None = None,
+        budget: int | None = None,
+    ) -> Self:
+        """A history from columns, for who keeps the trials elsewhere; row `i` is trial `i`.
+
+        Every column has an entry for each point, and becomes what `Tuner.tell` makes of it: where
+        the goal needs a number that is NaN or infinite, the trial has failed, with a
+        `DsiceWarning`.
+
+        Parameters
+        ----------
+        space
+            The space of the points.
+        points
+            Levels, params or a DataFrame, as `Space.levels` takes them; each valid.
+        values
+            The goal's metric: numbers, or lists of repeats measured inside a trial. It may be left
+            out where `metrics` has it.
+        states
+            What became of each trial, as in `State`; ``"pending"`` for one that is not told. By
+            default all are done. Where a trial is not done, NaN means that there is no number.
+        metrics
+            Other named numbers: a column each, None where a trial has not got it.
+        seconds
+            Run times; None or NaN where unknown.
+        stages, repeats, members
+            With the point the identity of a trial; 0 by default. ``repeats="count"``: equal ones
+            are numbered in the order of their rows.
+        parents, overrides, notes
+            As in `Proposal`, each None where there is none.
+        rounds
+            Number of the ask that proposed the trial; None, the default: it was never asked, as
+            with `Tuner.add`.
+        curves
+            Learning curves, lists of (step, value).
+        goal, budget
+            As in `History`.
+
+        Raises
+        ------
+        SpaceError, TellError
+            An entry that cannot be taken, by column and row; or two trials that are one
+            measurement.
+
+        Examples
+        --------
+        >>> from dsice import Space
+        >>> space = Space({"x": range(9), "y": range(9)})
+        >>> states = ["done", "done", "failed", "pending"]
+        >>> points = [(0, 0), (4, 4), (8, 8), (2, 5)]
+        >>> history = History.of(space, points, [34.0, 2.0, None, None], states=states)
+        >>> history.best.params, [trial.id for trial in history.pending()]
+        ({'x': 4, 'y': 4}, [3])
+        """
+        history = cls(goal, budget=budget)
+        columns = Given(
+            values=values,
+            states=states,
+            metrics=metrics,
+            seconds=seconds,
+            stages=stages,
+            repeats=repeats,
+            members=members,
+            parents=parents,
+            rounds=rounds,
+            notes=notes,
+            overrides=overrides,
+            curves=curves,
+        )
+        given = GivenTrials(columns, space, points, history.goal)
+        history.load(given.columns, given.trial)
+        if history.weighs_time:
+            given.require_seconds()
+        given.warn()
+        return history
 
     def load(self, told: TrialColumns, make: Callable[[int], Trial]) -> None:
         """Take in all trials of a journal at once, for the journal's loader alone.
@@ -161,7 +259,7 @@ class History(TrialStore):
 
     def leading(self, k: int) -> list[Trial]:
         """Trials of the `k` best measured points, best first, each as in `best`."""
-        found = points.best_points(self._measured(), repeated=self._repeats > 0)
+        found = best_points(self._measured(), repeated=self._repeats > 0)
         return [self._mean_trial(ids) for ids in found[:k]]
 
     def _first(self) -> int | None:
@@ -208,8 +306,8 @@ class History(TrialStore):
         """
         return frames.frame(list(self), self.scores().tolist(), self.feasible().tolist())
 
-    def _measured(self) -> points.Measured:
-        return points.Measured(
+    def _measured(self) -> Measured:
+        return Measured(
             self.order(),
             self.points(),
             self._keys.array()[:, 2],

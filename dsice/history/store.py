@@ -215,6 +215,8 @@ class TrialStore(Sequence[Trial]):
         if id > len(self._trials):
             raise ValueError(f"trial {id} would leave a gap after {len(self._trials)} trials")
         new = id == len(self._trials)
+        if new and (same := self.id_of(trial.identity)) is not None:
+            raise ValueError(f"trial {id} is the measurement of trial {same}: {trial.identity}")
         if not new:
             known = self[id]
             if trial.identity != known.identity:

@@ -36,6 +36,7 @@ from dsice.strategies.published import (
     Sequential2018,
 )
 from dsice.strategies.random import Random
+from dsice.trial import stream
 
 __all__ = [
     "DSICE",
@@ -55,6 +56,7 @@ __all__ = [
     "strategy_dict",
     "strategy_from_dict",
     "strategy_names",
+    "stream",
 ]
 
 register(

@@ -26,7 +26,8 @@ from dsice.typing import Point
 Stream = Callable[..., np.random.Generator]
 """``stream(*key)``: a random generator that depends on the tuner's seed and the integer key only.
 
-Keys start with the id of the trial being proposed, or a small constant.
+Keys start with the id of the trial being proposed, or a small constant; `stream` makes them of a
+seed.
 """
 
 
@@ -45,8 +46,15 @@ class Strategy(ABC):
         """Up to `n` proposals whose identities are not in the history.
 
         The first of them gets the id ``len(history)``. Fewer than `n`: nothing more to propose
-        until something is told, or ever.
+        until something is told, or ever; `exhausted` says which.
         """
+
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether nothing more will be proposed, whatever is told of the pending trials.
+
+        The default is sure only where nothing is pending, and no result can change the history.
+        """
+        return not history.pending() and not self.ask(1, space, history, stream)
 
     def check(self, space: Space) -> None:
         """Raise a DsiceError for a space that cannot be searched, before anything is asked."""
@@ -107,6 +115,7 @@ def as_strategy(given: object) -> Strategy:
         )
     return _WithDefaults(
         ask,
+        exhausted=getattr(given, "exhausted", None),
         check=getattr(given, "check", None),
         recommend=getattr(given, "recommend", None),
         last_stage=getattr(given, "last_stage", None),
@@ -121,12 +130,14 @@ class _WithDefaults(Strategy):
         self,
         ask: Callable[..., list[Proposal]],
         *,
+        exhausted: Callable[[Space, History, Stream], bool] | None,
         check: Callable[[Space], None] | None,
         recommend: Callable[[Space, History], Point | None] | None,
         last_stage: int | None,
         foreign: bool,
     ) -> None:
         self._ask = ask
+        self._exhausted = exhausted
         self._check = check
         self._recommend = recommend
         self.last_stage = last_stage
@@ -134,6 +145,11 @@ class _WithDefaults(Strategy):
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         return self._ask(n, space, history, stream)
+
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        if callable(self._exhausted):
+            return bool(self._exhausted(space, history, stream))
+        return super().exhausted(space, history, stream)
 
     def check(self, space: Space) -> None:
         if callable(self._check):

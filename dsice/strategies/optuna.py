@@ -132,6 +132,10 @@ class OptunaSampler(Strategy):
                 study.pend(free, noted)
             return list(batch.values())
 
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether the points have run out; no result changes that."""
+        return any_free(space, history, (), stream(len(history))) is None
+
     @property
     def _sampler(self) -> Sampler:
         return Sampler(str(self.sampler), self.options)

@@ -142,6 +142,15 @@ class Population(Strategy):
         )
         return [_with_free_repeat(proposal, history) for proposal in found]
 
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether all members are through, or none has a value to go on from."""
+        trials = _members(history)
+        stage, missing = self._missing(trials)
+        if not missing or stage == 0:
+            return not missing
+        before = [trials[stage - 1, m] for m in range(self.members)]
+        return all(t.state is not State.PENDING for t in before) and not _ranked(before, history)
+
     def _missing(self, trials: Mapping[tuple[int, int], Trial]) -> tuple[int, list[int]]:
         """The first stage that members were not asked for, and these members; none: all is done."""
         for stage in range(self.stages):

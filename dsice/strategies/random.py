@@ -40,6 +40,10 @@ class Random(Strategy):
             batch[point] = None
         return [Proposal(point, {"phase": "random"}) for point in batch]
 
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether the points have run out; no result changes that."""
+        return not self.ask(1, space, history, stream)
+
 
 def _draw(
     space: Space, history: History, batch: Collection[Point], rng: np.random.Generator

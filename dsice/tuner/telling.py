@@ -54,7 +54,7 @@ class Report:
         seconds = None if self.seconds is None else _seconds(who, self.seconds)
         if end is State.DONE:
             _complete(who, history, values, metrics, seconds)
-            wrong = _not_finite(history.goal.metric, values, metrics, history.goal.bounded)
+            wrong = history.goal.not_finite(mean(values), metrics)
             if wrong:
                 end = State.FAILED
                 error = wrong
@@ -219,18 +219,6 @@ def _complete(
             f"{who}: the goal weighs run time (time_weight={goal.time_weight!r}), which was not "
             f"told; add seconds=..., {_OR_ERROR}"
         )
-
-
-def _not_finite(
-    metric: str, values: tuple[float, ...], metrics: Mapping[str, float], bounded: Iterable[str]
-) -> str:
-    """Which numbers that the goal needs are NaN or infinite, as a sentence; empty if none is."""
-    needed = {metric: mean(values)}
-    needed |= {name: metrics.get(name) for name in bounded if name != metric}
-    wrong = [
-        f"{name} is {v}" for name, v in needed.items() if v is not None and not math.isfinite(v)
-    ]
-    return " and ".join(wrong) + ", not a finite number" if wrong else ""
 
 
 def _name(who: str, name: object) -> str:

@@ -16,8 +16,8 @@ from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
 from dsice.stopping import SupportsStop
-from dsice.strategies import SupportsAsk
-from dsice.trial import State, Trial
+from dsice.strategies import SupportsAsk, as_strategy
+from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import (
     Confirmation,
@@ -108,8 +108,7 @@ class Tuner(OpenStudy):
         Returns
         -------
         list of Trial
-            Empty with trials pending: nothing until something is told. Empty with none
-            pending: the search is finished.
+            Empty: nothing until something is told, or, where the tuner is `exhausted`, ever.
 
         Raises
         ------
@@ -186,7 +185,7 @@ class Tuner(OpenStudy):
         return self.history.asked
 
     def _stream(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, *key])
+        return stream(self.seed)(*key)
 
     # ------------------------------------------------------------------ telling
     def tell(
@@ -273,12 +272,7 @@ class Tuner(OpenStudy):
         """Record a measurement made elsewhere, never asked; takes what `tell` takes.
 
         A point measured before gets one more repeat. Added trials do not count for max_trials.
-
-        Parameters
-        ----------
-        nearest
-            Record it at the nearest point of the grid (`Space.nearest`), where a number is not on
-            its axis.
+        With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
         """
         nearest = flag("add", "nearest", nearest)
         with self._mutex:
@@ -300,11 +294,7 @@ class Tuner(OpenStudy):
     def enqueue(self, params: Mapping[str, Any], *, nearest: bool = False) -> None:
         """Ask for these params next, before anything the strategy proposes.
 
-        Parameters
-        ----------
-        nearest
-            Ask for the nearest point of the grid (`Space.nearest`), where a number is not on its
-            axis.
+        With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
 
         Raises
         ------
@@ -379,16 +369,24 @@ class Tuner(OpenStudy):
             self._handout.add(ids)
 
     @property
-    def finished(self) -> bool:
-        """Nothing is pending and the next ask would be empty."""
+    def exhausted(self) -> bool:
+        """No ask will bring another trial, whatever is told: the search is over, or the budget.
+
+        Trials may still be pending.
+        """
         with self._mutex:
-            if self.history.pending():
+            if self._handout.ids(self._recorder):
                 return False
             if self.max_trials is not None and self.asked >= self.max_trials:
                 return True
-            return not self._queue and not self.strategy.ask(
-                1, self.space, self.history, self._stream
-            )
+            strategy = as_strategy(self.strategy)
+            return not self._queue and strategy.exhausted(self.space, self.history, self._stream)
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is pending and the next ask would be empty."""
+        with self._mutex:
+            return not self.history.pending() and self.exhausted
 
     def __repr__(self) -> str:
         return (

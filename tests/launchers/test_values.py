@@ -169,7 +169,11 @@ def test_jobs_of_a_killed_coordinator_are_found_again_whatever_rounding_did(
     finally:
         before.kill()
         before.wait()
-    axes = {"seed": Choice(SEEDS), "opt": ["sgd", "adam"], "lr": np.arange(0.1, 0.35, 0.1)}
+    axes: dict[str, Any] = {
+        "seed": Choice(SEEDS),
+        "opt": ["sgd", "adam"],
+        "lr": np.arange(0.1, 0.35, 0.1),
+    }
     assert axes["lr"][2] != 0.3
     with (
         Tuner(axes, Grid(), journal="run.jsonl", max_trials=6) as tuner,

@@ -109,6 +109,11 @@ class ReplayedSearch:
         n = len(history)
         return all(id < n and values.of(id) == value for id, value in self._told.values())
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last `next` came to the end of the search, rather than had to wait."""
+        return not self._open
+
     def next(self, n: int, history: History) -> list[Proposal]:
         """Up to `n` points that the open batch still lacks.
 

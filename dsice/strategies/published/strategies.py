@@ -65,6 +65,15 @@ class Published(Strategy):
         _STANDS[history] = stand
         return stand[3].next(n, history)
 
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether the algorithm has ended, rather than waits for its batch.
+
+        Where run time counts, a result may change the scores that it was told.
+        """
+        if self.ask(1, space, history, stream) or not _STANDS[history][3].ended:
+            return False
+        return not (history.pending() and history.weighs_time)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IPPE(Published):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice.errors import DsiceWarning, OptionError, SpaceError
@@ -144,6 +144,7 @@ def test_values_that_are_one_on_a_command_line_come_with_a_warning() -> None:
         Ordinal([0.1, 0.3, 0.1 + 0.2])
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(-50, 5000), st.integers(-50, 5000), st.integers(2, 60))
 def test_integer_ends_always_give_distinct_integers_in_order_with_both_ends(
     lo: int, hi: int, n: int
@@ -159,6 +160,7 @@ def test_integer_ends_always_give_distinct_integers_in_order_with_both_ends(
         assert list(values) == sorted(set(values), reverse=lo > hi)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(1e-12, 1e12), st.floats(1e-12, 1e12), st.integers(2, 40))
 def test_log_has_a_constant_ratio(lo: float, hi: float, n: int) -> None:
     if abs(math.log(hi / lo)) < 1e-3:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice.errors import SpaceError
@@ -114,6 +114,7 @@ NEAR = st.builds(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(NEAR.filter(bool), min_size=1, max_size=8), NEAR.filter(bool), st.booleans())
 def test_both_axes_follow_the_rule(values: list[float], number: float, descending: bool) -> None:
     values = sorted(dict.fromkeys(values), reverse=descending)
@@ -127,6 +128,7 @@ def test_both_axes_follow_the_rule(values: list[float], number: float, descendin
 
 
 # ------------------------------------------------------------------ the nearest
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.integers(-1000, 1000), min_size=1, max_size=9),
     st.floats(-2e6, 2e6) | st.integers(-2000, 2000),

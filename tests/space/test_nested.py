@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice.errors import SpaceError
@@ -36,6 +36,7 @@ def tuples(value: Any) -> Any:
     return {k: tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(NESTED, min_size=1, max_size=6, unique_by=exactly))
 def test_values_survive_json_and_find_their_level(values: list[Any]) -> None:
     axis = Choice(values)
@@ -56,6 +57,7 @@ def test_values_survive_json_and_find_their_level(values: list[Any]) -> None:
     ]
 
 
+@settings(max_examples=60, deadline=None)
 @given(PARTS, PARTS)
 def test_two_values_are_the_same_if_their_json_is(first: Any, second: Any) -> None:
     if not (isinstance(first, (list, dict)) or isinstance(second, (list, dict))):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice.space.text import as_text, labels
@@ -41,6 +41,7 @@ def test_the_text_of_a_value(value: Any, text: str) -> None:
     assert as_text(value) == text
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_text_is_close_and_what_a_person_types_stays(value: float) -> None:
     assert abs(float(as_text(value)) - value) <= 1e-12 * abs(value)

@@ -233,13 +233,13 @@ class PointSet:
         exclude
             Points not to be returned, or an array of them, shape (k, d).
         """
-        left = np.arange(len(self))
-        if len(exclude):
-            rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
-            taken = self.places(np.array(rows, dtype=np.int64).reshape(-1, len(self.shape)))
-            left = np.delete(left, taken[taken >= 0])
-        chosen = rng.choice(left, size=min(n, len(left)), replace=False)
-        return tuples(self.rows(chosen))
+        if not len(exclude):
+            chosen = rng.choice(len(self), size=min(n, len(self)), replace=False)
+            return tuples(self.rows(chosen))
+        rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
+        taken = self.places(np.array(rows, dtype=np.int64).reshape(-1, len(self.shape)))
+        left = np.delete(np.arange(len(self)), taken[taken >= 0])
+        return tuples(self.rows(rng.choice(left, size=min(n, len(left)), replace=False)))
 
     @cached_property
     def _table(self) -> Ints | None:

@@ -11,7 +11,7 @@ from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.journal.extend import extend as extend_journal
 from dsice.space import Axis, Space
-from dsice.space.text import as_text
+from dsice.space.values import as_text
 from dsice.study.file import read_study
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from dsice.cli import output
 from dsice.cli.status import view
-from dsice.space.text import as_text
+from dsice.space.values import as_text
 
 PAIRS = 5  # of interactions that are printed
 LEAST = 0.005  # share of an interaction that is worth a line

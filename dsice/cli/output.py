@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsice.errors import VISIBLE, VISIBLE_IN_LINE
-from dsice.space.text import as_text
+from dsice.space.values import as_text
 
 if TYPE_CHECKING:
     from dsice.trial import Trial

@@ -18,7 +18,7 @@ from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED, UNWANTED
-from dsice.space.text import as_text
+from dsice.space.values import as_text
 
 _LONGEST_WORD = 128 * 1024  # bytes of a word of a command, on Linux
 _LEAST = 4096  # bytes of a command that may be too long

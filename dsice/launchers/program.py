@@ -18,8 +18,7 @@ from dsice.checks import passable
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.journal.files import read_file, replace_file
 from dsice.launchers.home import FUNCTION_PREFIX
-from dsice.launchers.params import in_tuples
-from dsice.space.text import as_text
+from dsice.space.values import as_text, has_tuples
 
 _STANDARD = """\
 import os, sys
@@ -283,7 +282,8 @@ class FunctionProgram:
 
     def words(self, params: Mapping[str, Any]) -> list[str]:
         """Arguments by which a trial's process knows the function and which parameters it gets."""
-        tuples = in_tuples(params)
+        # their lists in JSON are tuples in Python
+        tuples = [name for name, value in params.items() if has_tuples(value)]
         return [self.digest, *([json.dumps(tuples)] if tuples else [])]
 
     def file(self, home: Path) -> Path:

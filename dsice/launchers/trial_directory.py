@@ -37,12 +37,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsice.errors import LaunchError
 from dsice.journal.files import is_there, read_json, replace_file, strictly, write_json
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.launchers.other_study import put_aside
-from dsice.launchers.params import plain_params
-from dsice.space.values import same_params
+from dsice.space.values import as_given, as_json, same_params
 from dsice.worker import STOP, STOPPING
 
 JOB = "job.json"
@@ -223,6 +223,32 @@ def _digest(params: Mapping[str, Any]) -> str:
     """By which parameters are known: a program may write a ``params.json`` of its own."""
     text = json.dumps(params, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a function gets them: tuples, and dicts of its own, where they have parts.
+
+    In files they are as JSON keeps them.
+
+    Raises
+    ------
+    LaunchError
+        For a value that JSON cannot keep.
+    """
+    checked: dict[str, Any] = {}
+    for key, value in params.items():
+        checked[key] = as_given(value.item() if hasattr(value, "item") else value)  # numpy scalars
+        try:
+            same = json.loads(json.dumps(checked[key])) == as_json(checked[key])
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            raise LaunchError(
+                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
+                "to a file as JSON; use a number, string, bool or None, and look the object up in "
+                "the program"
+            )
+    return checked
 
 
 def find_submission(directory: Path, job: Job, program: str) -> Submission | None:

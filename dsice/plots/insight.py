@@ -13,7 +13,7 @@ from dsice.insight import importance as importance_of
 from dsice.insight.model import TunerLike, history_and_space
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE_BLUE, remove_frame, save
 from dsice.space import Space
-from dsice.space.text import labels
+from dsice.space.values import labels
 from dsice.typing import Floats, PathLike
 
 if TYPE_CHECKING:

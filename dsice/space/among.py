@@ -22,7 +22,7 @@ import numpy as np
 
 from dsice.checks import is_whole, shown
 from dsice.errors import SpaceError
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis
 from dsice.space.points import MAX_POINTS, PointSet, groups_of
 from dsice.typing import Array, Ints
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
-from dsice.space.axis import Axis, as_list
+from dsice.space.axes import AXIS_TYPES, Axis, as_list
 from dsice.space.values import Value, are_close, brief, has_parts, identity, plain_value
 from dsice.typing import Array
 
@@ -96,3 +96,6 @@ def _repeated(first: Value, item: Value) -> str:
     if repr(first) == repr(item):
         return f"{item!r} twice"
     return f"{first!r} and {item!r}, which are equal in Python"
+
+
+AXIS_TYPES[Choice.kind] = Choice

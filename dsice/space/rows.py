@@ -10,7 +10,7 @@ import numpy as np
 
 from dsice.checks import plain, shown
 from dsice.errors import SpaceError
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis
 from dsice.space.points import as_rows, check_on_grid
 from dsice.space.validity import Validity, describe_unknown
 from dsice.space.values import has_parts

@@ -19,8 +19,7 @@ import numpy as np
 
 from dsice.errors import SpaceError
 from dsice.space.among import LOGGED, Among, described
-from dsice.space.axes import axis_from_dict
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis, axis_from_dict
 from dsice.space.expression import Expression
 from dsice.space.rules import (
     NamedRules,

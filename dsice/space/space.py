@@ -15,8 +15,7 @@ from dsice.checks import plain, shown
 from dsice.errors import SpaceError
 from dsice.space import sampling
 from dsice.space.among import Among
-from dsice.space.axes import as_axes
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis, as_axes
 from dsice.space.points import (
     MAX_POINTS,
     PointSet,

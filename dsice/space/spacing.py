@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
-from dsice.errors import SpaceError
-from dsice.space.values import Number
+from dsice.checks import flag, whole
+from dsice.errors import DsiceWarning, SpaceError
+from dsice.space.values import Number, as_number, check_count
 
 _DIGITS: Final = 12
 """Significant digits by default: what a computation is off by stands behind them."""
@@ -83,3 +86,52 @@ def _distinct_integers(first: int, last: int, inner: list[int]) -> list[Number]:
     for i in range(n - 2, 0, -1):
         values[i] = min(values[i], values[i + 1] - 1)
     return [sign * value for value in values]
+
+
+# ------------------------------------------------------------------ checks
+def check_spacing(
+    lo: Number, hi: Number, n: int, name: str, integer: object, digits: object
+) -> tuple[Number, Number, int, int | None]:
+    """Check two ends, a number of values and of digits; the ends are integers, or floats."""
+    who = f"Ordinal.{name}"
+    try:
+        count = operator.index(n)
+    except TypeError:
+        raise SpaceError(f"{who} needs an integer n, got {n!r}") from None
+    first = as_number(lo)
+    last = as_number(hi)
+    check_count(who, count)
+    if isinstance(n, bool) or count < 2:
+        raise SpaceError(
+            f"{who} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"
+        )
+    if first == last:
+        raise SpaceError(
+            f"{who} needs two different ends, got lo={lo!r}, hi={hi!r}; "
+            "for one value use Ordinal([value])"
+        )
+    if digits is not None:
+        digits = whole(who, "digits", digits, 1, most=17)
+    if integer is not None:
+        if flag(who, "integer", integer, "True, False or None (integers if both ends are)"):
+            if first != int(first) or last != int(last):
+                raise SpaceError(
+                    f"{who} with integer=True needs two whole ends, got lo={lo!r}, hi={hi!r}"
+                )
+            first, last = int(first), int(last)
+        else:
+            first, last = float(first), float(last)
+    return first, last, count, digits
+
+
+def enough(values: list[Number], n: int, name: str) -> list[Number]:
+    """Values of an axis, with a warning where they are fewer than were asked for."""
+    if len(values) < n:
+        warnings.warn(
+            f"Ordinal.{name}: only {len(values)} of {n} values, for there are no more integers "
+            f"from {values[0]} to {values[-1]}; for floats write integer=False, else "
+            f"n={len(values)}",
+            DsiceWarning,
+            stacklevel=3,
+        )
+    return values

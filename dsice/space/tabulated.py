@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.errors import SpaceError
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis
 from dsice.space.calculated import Unsupported, Values, values_of
 from dsice.space.points import DIMENSIONS, MAX_POINTS
 from dsice.space.rules import EvaluatedRule, Predicate

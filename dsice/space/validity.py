@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space.among import Among
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis
 from dsice.space.names import as_parsed
 from dsice.space.points import PointSet
 from dsice.space.rules import EvaluatedRule, Require, Rule, When, check_number_of_rules

@@ -1,12 +1,17 @@
-"""The values of axes: which two are the same, and what becomes of what a user gives as one.
+"""The values of axes: which two are the same, what a user gives for one, how one is written.
 
 A value is a number, a string, a bool, None, or a tuple or mapping of values. What a user gives is
 made plain first: scalars of numpy and members of subclasses (of ``class Kind(str, Enum)``, for
 example) become what they stand for, lists become tuples, dicts `FrozenDict`.
+
+Values are never changed afterwards: what a computation left of a round number, such as
+0.30000000000000004, is only written as 0.3, on command lines, in tables and under figures. Error
+messages and files have all digits.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
@@ -21,8 +26,15 @@ Value: TypeAlias = int | float | str | bool | Sequence["Value"] | Mapping[str, "
 
 RELATIVE: Final = 1e-9
 """Floats match a value of an axis up to this, relative: they travel through CSV and JSON."""
+MOST_LEVELS: Final = 10_000_000
+"""More values of an axis than these fill the memory."""
 DEEPEST: Final = 32
 """Lists and dicts inside one another, in one value."""
+CLOSE: Final = 1e-12
+"""A text may be off by this, relative."""
+_TYPED: Final = 15
+"""So many digits survive a float; more are not typed, but computed."""
+_FEWEST: Final = 4
 
 
 class FrozenDict(dict[str, Any]):
@@ -92,6 +104,27 @@ def _key(name: object) -> str:
     return found
 
 
+def as_number(value: object) -> Number:
+    """Return a value of an Ordinal as a Python number; SpaceError for what is no finite number."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        hint = "use int or float"
+        if isinstance(number, (bool, str)) or number is None:
+            hint = "use Choice for values without order"
+        raise SpaceError(
+            f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}"
+        )
+    if not is_finite(number):
+        raise SpaceError(f"Ordinal takes finite numbers, got {shown(number)}")
+    return number
+
+
+def check_count(what: str, n: int) -> None:
+    """Raise SpaceError for more values than fit into an axis."""
+    if n > MOST_LEVELS:
+        raise SpaceError(f"{what} takes at most {MOST_LEVELS:,} values, got {shown(n)}")
+
+
 def has_parts(value: object) -> bool:
     """Whether a value is a tuple or a mapping."""
     return isinstance(value, (tuple, Mapping))
@@ -141,7 +174,7 @@ def same_params(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
         return False
 
 
-# ------------------------------------------------------------------ as JSON, and for people
+# ------------------------------------------------------------------ as JSON, and for functions
 def as_json(value: Any) -> Any:
     """Return a value as JSON gives it back: tuples are lists, mappings are dicts.
 
@@ -178,3 +211,44 @@ def brief(values: Sequence[object]) -> str:
         return "[" + ", ".join(map(repr, values)) + "]"
     head = ", ".join(map(repr, values[:4]))
     return f"[{head}, ..., {values[-1]!r}] ({len(values)} values)"
+
+
+# ------------------------------------------------------------------ as text
+def as_text(value: object) -> str:
+    """Return a value as one word of a command: floats without noise, lists and dicts as JSON."""
+    if isinstance(value, float):
+        return repr(_short(value))
+    if isinstance(value, (tuple, list, Mapping)):
+        return json.dumps(_short_parts(value), separators=(",", ":"), ensure_ascii=False)
+    return str(value)
+
+
+def labels(values: Sequence[object]) -> list[str]:
+    """Texts of the values of an axis for a figure: floats with 4 digits, or as many as differ."""
+    floats = {value for value in values if isinstance(value, float)}
+    digits = _FEWEST
+    while digits < _TYPED and len({f"{value:.{digits}g}" for value in floats}) < len(floats):
+        digits += 1
+    return [f"{v:.{digits}g}" if isinstance(v, float) else as_text(v) for v in values]
+
+
+def _short(value: float) -> float:
+    """The float of fewest digits that is within `CLOSE`, where a value has more than are typed."""
+    value = float(value)
+    if float(f"{value:.{_TYPED}g}") == value:
+        return value
+    for digits in range(1, _TYPED + 1):
+        short = float(f"{value:.{digits}g}")
+        if abs(short - value) <= CLOSE * abs(value):
+            return short
+    return value
+
+
+def _short_parts(value: Any) -> Any:
+    if isinstance(value, float):
+        return _short(value)
+    if isinstance(value, (tuple, list)):
+        return [_short_parts(part) for part in value]
+    if isinstance(value, Mapping):
+        return {name: _short_parts(part) for name, part in value.items()}
+    return value

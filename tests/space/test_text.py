@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsice.space.text import as_text, labels
+from dsice.space.values import as_text, labels
 
 
 @pytest.mark.parametrize(

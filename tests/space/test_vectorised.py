@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from dsice import Choice, Ordinal, Require, Space, When
 from dsice.errors import SpaceError
 from dsice.space import tabulated
-from dsice.space.axes import as_axis
-from dsice.space.axis import Axis
+from dsice.space.axes import Axis, as_axis
 from dsice.space.calculated import Unsupported
 from dsice.space.expression import Expression
 from dsice.space.tabulated import ERROR, FALSE, TRUE

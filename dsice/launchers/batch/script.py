@@ -23,7 +23,6 @@ from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial, submitted_before
-from dsice.launchers.params import plain_params
 from dsice.launchers.program import (
     LOADER,
     FunctionProgram,
@@ -31,6 +30,7 @@ from dsice.launchers.program import (
     Program,
     program_of,
 )
+from dsice.launchers.trial_directory import plain_params
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 

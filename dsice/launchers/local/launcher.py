@@ -23,8 +23,8 @@ from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
 from dsice.launchers.local.process import TrialProcess, environment, not_started, wait
-from dsice.launchers.params import plain_params
 from dsice.launchers.program import Program, program_of
+from dsice.launchers.trial_directory import plain_params
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 

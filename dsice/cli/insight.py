@@ -6,6 +6,7 @@ import argparse
 
 from dsice.cli import output
 from dsice.cli.status import view
+from dsice.space.values import as_text
 
 PAIRS = 5  # of interactions that are printed
 LEAST = 0.005  # share of an interaction that is worth a line
@@ -76,7 +77,7 @@ def effects(path: str, *, plot: str | None = None) -> int:
     frame = insight.effects(tuner)
     columns = ["parameter", "value", "effect", "low", "high", "count"]
     rows = [
-        [*row[:2], *(f"{number:+.4g}" for number in row[2:5]), row[5]]
+        [row[0], as_text(row[1]), *(f"{number:+.4g}" for number in row[2:5]), row[5]]
         for row in frame[columns].itertuples(index=False)
     ]
     title = f"expected score at each level less that over the grid, {frame.attrs['mean']:.6g}:"

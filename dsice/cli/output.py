@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsice.errors import VISIBLE, VISIBLE_IN_LINE
+from dsice.space.values import as_text
 
 if TYPE_CHECKING:
     from dsice.trial import Trial
@@ -94,7 +95,7 @@ def cell(value: object) -> str:
 
 def params(named: Mapping[str, Any]) -> str:
     """Params on one line."""
-    return ", ".join(f"{name} = {value}" for name, value in named.items())
+    return ", ".join(f"{name} = {as_text(value)}" for name, value in named.items())
 
 
 def warn(message: object) -> None:
@@ -114,7 +115,7 @@ def best(tuner: Tuner) -> int:
         return 1
     goal = tuner.history.goal
     found: dict[str, object] = {f"best {goal.metric}": goal.describe(trial)}
-    found |= {f"  {name}": value for name, value in trial.params.items()}
+    found |= {f"  {name}": as_text(value) for name, value in trial.params.items()}
     found |= {name: value for name, value in trial.metrics.items() if name != goal.metric}
     if goal.violation(trial):
         found["not feasible"] = (

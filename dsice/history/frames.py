@@ -16,6 +16,7 @@ from dsice.typing import Array
 if TYPE_CHECKING:
     import pandas as pd
 
+_EXACT = 2**53  # up to here every whole number is a float
 _FIXED = {
     "lead": ("id", "round", "state"),
     "middle": ("value", "score", "feasible", "point.value", "point.n", "point.spread"),
@@ -64,7 +65,17 @@ def frame(
     for group, cells in groups.items():
         for row, cell in zip(rows, cells, strict=True):
             row.update((labels[group, name], value) for name, value in cell.items())
-    return pd.DataFrame(rows, columns=order)
+    found = pd.DataFrame(rows, columns=order)
+    for name in names["param"]:
+        cells = [t.params.get(name, math.nan) for t in trials]
+        if not all(map(_is_kept, cells)):
+            found[labels["param", name]] = pd.Series(cells, dtype=object, index=found.index)
+    return found
+
+
+def _is_kept(value: object) -> bool:
+    """Whether pandas keeps a value in a column that has numbers, and cells without any."""
+    return value is not None and (not isinstance(value, int) or abs(value) <= _EXACT)
 
 
 def _columns(

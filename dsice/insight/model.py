@@ -18,6 +18,7 @@ import numpy as np
 from dsice.errors import DsiceWarning, FitError, OptionError
 from dsice.history import History
 from dsice.space import Space, When
+from dsice.space.names import as_parsed
 from dsice.typing import Floats, Ints
 
 if TYPE_CHECKING:
@@ -267,8 +268,9 @@ def _condition_cells(space: Space) -> tuple[list[int], Ints | None]:
         if rule.expression is None:  # a function may look at anything else
             mentioned |= set(space.names) - set(rule.names)
         else:
-            mentioned |= set(rule.expression.names)
-    deciding = [j for j, name in enumerate(space.names) if name in mentioned]
+            mentioned |= set(rule.expression.bound(space.names).names)
+    mentioned = set(map(as_parsed, mentioned))
+    deciding = [j for j, name in enumerate(space.names) if as_parsed(name) in mentioned]
     shape = [space.shape[j] for j in deciding]
     if not deciding:
         return [], None

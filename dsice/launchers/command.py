@@ -33,6 +33,7 @@ from dsice.launchers.spelling import (
     in_quotes,
     wrong,
 )
+from dsice.space.values import as_text
 
 _FORMAT = re.compile(r"(?P<spec>[+#]?0?\d*,?(?P<digits>\.\d+)?[bdeEfFgGoxX%])(?::(?P<default>.*))?")
 _UNSAFE = re.compile(r"[$`\\\n]")  # what a shell obeys in a here-document
@@ -120,7 +121,7 @@ class Placeholder:
     def _filled(self, value: object) -> str:
         if self.is_words and isinstance(value, (str, list, tuple)):
             return " ".join(map(self._placed, self._words(value)))
-        text = _text(value) if not self.spec or value is None else self._formatted(value)
+        text = as_text(value) if not self.spec or value is None else self._formatted(value)
         return self._placed(text)
 
     def _conditional(self, body: Sequence[str | Placeholder], params: Mapping[str, Any]) -> str:
@@ -132,7 +133,7 @@ class Placeholder:
 
     def _words(self, value: str | Sequence[object]) -> list[str]:
         if not isinstance(value, str):
-            return [_text(part) for part in value]
+            return [as_text(part) for part in value]
         try:
             return shlex.split(value)
         except ValueError as error:
@@ -152,7 +153,7 @@ class Placeholder:
         if isinstance(number, (int, float)):
             return format(number, self.spec)
         if self.is_either and not isinstance(value, (int, float)):
-            return _text(value)
+            return as_text(value)
         raise LaunchError(
             f"{self.text} in the command has the format {self.spec!r}, and {self.name} is "
             f"{shown(value)}"
@@ -173,11 +174,6 @@ class Placeholder:
                 "$DSICE_DIR/params.json"
             )
         return text
-
-
-def _text(value: object) -> str:
-    """A value as text."""
-    return str(value)
 
 
 def joined(parts: Sequence[str | Placeholder], params: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from dsice.launchers import trial_directory
 from dsice.launchers.output import PRINTED, Output
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED, UNWANTED
+from dsice.space.values import as_text
 
 _LONGEST_WORD = 128 * 1024  # bytes of a word of a command, on Linux
 _LEAST = 4096  # bytes of a command that may be too long
@@ -141,7 +142,7 @@ def unpassable(
     advice = "let the program read it from $DSICE_DIR/params.json"
     if isinstance(error, ValueError):
         for name, value in params.items():
-            if not passable(str(value)):
+            if not passable(as_text(value)):
                 return f"no command line can hold the value {value!r} of {name!r}; {advice}"
         return None
     if not isinstance(error, OSError) or error.errno != errno.E2BIG:
@@ -153,7 +154,7 @@ def unpassable(
             f"no program can be started, for its environment is too large ({around} bytes): "
             "unset variables that it does not need"
         )
-    longest = max(params, key=lambda name: len(str(params[name])), default="")
+    longest = max(params, key=lambda name: len(as_text(params[name])), default="")
     return (
         f"the command is {size} bytes long with the trial's parameters, more than a command line "
         f"can hold; the longest is {longest!r}: {advice}"

@@ -18,6 +18,8 @@ from dsice.launchers.base import Job, Study
 from dsice.launchers.command import Command
 from dsice.launchers.home import FUNCTION_PREFIX
 from dsice.launchers.output import PRINTED, Output, output_of
+from dsice.launchers.trial_directory import plain_params
+from dsice.space.values import has_tuples
 
 _STANDARD = """\
 import os, sys
@@ -212,7 +214,14 @@ class FunctionProgram:
     def arguments(self, directory: Path, job: Job, home: Path) -> list[str]:
         """Program and arguments that run a job; the function's file is written if need be."""
         plain_params(job.params)
-        return [*script("_call", "-P"), str(directory), str(self.file(home)), self.digest]
+        call = [*script("_call", "-P"), str(directory), str(self.file(home))]
+        return [*call, *self.words(job.params)]
+
+    def words(self, params: Mapping[str, Any]) -> list[str]:
+        """Arguments by which a trial's process knows the function and which parameters it gets."""
+        # their lists in JSON are tuples in Python
+        tuples = [name for name, value in params.items() if has_tuples(value)]
+        return [self.digest, *([json.dumps(tuples)] if tuples else [])]
 
     def file(self, home: Path) -> Path:
         """The function's file in `home`, written unless it is there as it was left."""
@@ -224,30 +233,6 @@ class FunctionProgram:
 
 
 Program: TypeAlias = ShellProgram | FunctionProgram
-
-
-def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
-
-    Raises
-    ------
-    LaunchError
-        For a value that JSON cannot keep.
-    """
-    checked: dict[str, Any] = {}
-    for key, value in params.items():
-        checked[key] = value.item() if hasattr(value, "item") else value  # numpy scalars
-        try:
-            same = json.loads(json.dumps(checked[key])) == checked[key]
-        except (TypeError, ValueError):
-            same = False
-        if not same:
-            raise LaunchError(
-                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
-                "to a file as JSON; use a number, string, bool or None, and look the object up in "
-                "the program"
-            )
-    return checked
 
 
 def program_of(work: Callable[..., Any] | str, owner: str = "", **options: Any) -> Program:

@@ -13,6 +13,7 @@ from dsice.insight import importance as importance_of
 from dsice.insight.model import TunerLike, history_and_space
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE_BLUE, remove_frame, save
 from dsice.space import Space
+from dsice.space.values import labels
 from dsice.typing import Floats, PathLike
 
 if TYPE_CHECKING:
@@ -206,11 +207,11 @@ def _draw_means(panel: Axes, history: History, grid: Space, name: str) -> None:
 
 def _label_levels(panel: Axes, values: Sequence[Any]) -> None:
     """Values below the levels, as many as there is space for."""
-    labels = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
-    labels = [label if len(label) <= 12 else f"{label[:11]}…" for label in labels]
-    most = max(2, min(TICKS, LETTERS // max(map(len, labels))))
-    every = -(-len(labels) // most)
-    panel.set_xticks(range(0, len(labels), every), labels=labels[::every])
+    texts = labels(values)
+    texts = [text if len(text) <= 12 else f"{text[:11]}…" for text in texts]
+    most = max(2, min(TICKS, LETTERS // max(map(len, texts))))
+    every = -(-len(texts) // most)
+    panel.set_xticks(range(0, len(texts), every), labels=texts[::every])
 
 
 # ---------------------------------------------------------------------- importance

@@ -16,7 +16,6 @@ from dsice.checks import shown
 from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
 from dsice.journal.format import encode_mapping
-from dsice.space import Space
 from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
@@ -165,19 +164,6 @@ def require_pending(id: int, history: History, *, in_hand: bool = False) -> None
         raise TellError(
             f"trial {id} was told already ({state}): a finished trial has no further steps"
         )
-
-
-def added_trial(params: Mapping[str, object], space: Space, history: History) -> Trial:
-    """The next trial, at params that nobody asked for.
-
-    A point that was measured before gets one more repeat.
-    """
-    point = space.point(params)
-    stage = history.goal.stage
-    repeat = 0
-    while history.id_of((point, stage, repeat, 0)) is not None:
-        repeat += 1
-    return Trial(len(history), None, space.params(point), point, stage, repeat)
 
 
 def _measured(

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dsice.checks import whole
-from dsice.errors import TellError
+from dsice.checks import flag, whole
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
@@ -19,7 +18,7 @@ from dsice.space import Space
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import State, Trial, stream
-from dsice.tuner import telling
+from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
 from dsice.tuner.opening import OpenStudy, open_journal
@@ -265,18 +264,21 @@ class Tuner(OpenStudy):
         tags: Mapping[str, Any] | None = None,
         times: Sequence[float | None] | None = None,
         where: Mapping[str, Any] | None = None,
+        nearest: bool = False,
     ) -> Trial:
         """Record a measurement made elsewhere, never asked; takes what `tell` takes.
 
         A point measured before gets one more repeat. Added trials do not count for max_trials.
+        With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
         """
+        nearest = flag("add", "nearest", nearest)
         with self._mutex:
             report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
             at = time.time()
 
             def make() -> LinesAndTrials:
                 # Its id and repeat follow from the history when it is written.
-                new = telling.added_trial(params, self.space, self.history)
+                new = adding.added_trial(params, self.space, self.history, nearest=nearest)
                 trial = report.finish(new, self.history)
                 return [add_line(trial, at, self.history.goal.metric)], [trial]
 
@@ -286,27 +288,22 @@ class Tuner(OpenStudy):
         report.warn(done)
         return done
 
-    def enqueue(self, params: Mapping[str, Any]) -> None:
+    def enqueue(self, params: Mapping[str, Any], *, nearest: bool = False) -> None:
         """Ask for these params next, before anything the strategy proposes.
+
+        With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
 
         Raises
         ------
         TellError
             The point was asked or added before, or waits already.
         """
+        nearest = flag("enqueue", "nearest", nearest)
         with self._mutex:
             self._recorder.flush()
-            point = self.space.point(params)
-            known = self.history.id_of((point, 0, 0, 0))
-            if known is not None:
-                raise TellError(
-                    f"enqueue({dict(params)}): trial {known} is that point already; nothing was "
-                    "recorded"
-                )
-            if point in self._queue:
-                raise TellError(
-                    f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded"
-                )
+            point = adding.enqueued_point(
+                params, self.space, self.history, self._queue, nearest=nearest
+            )
             self._recorder.commit([enqueue_line(point)], [], lambda: self._enqueue(point))
 
     def _enqueue(self, point: Point) -> None:

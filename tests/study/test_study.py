@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsice import Choice, Goal, Ordinal, Require, Share, Space, Tuner, When, run
+from dsice import Choice, DsiceWarning, Goal, Ordinal, Require, Share, Space, Tuner, When, run
 from dsice.cli.main import main
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.launchers import Batch, Job, Local
@@ -419,3 +419,71 @@ def test_a_kernel_is_tuned_by_the_median_of_its_timings_and_the_best_are_confirm
     assert tuner.history.best is not None and tuner.history.best.params == {"x": 4}
     assert tuner.best is not None and tuner.best.params == {"x": 3}
     assert tuner.best.values == (6.5, 9.25, 40.0) * 2
+
+
+# ------------------------------------------------------------------ values of axes
+def test_axes_of_lists_tables_and_digits(tmp_path: Path) -> None:
+    text = """
+[study]
+command = "prog {tile} {model.lr} {batch-size} {opt} {share} {lr}"
+[space]
+tile = [[16, 16], [32, 8]]
+opt = {choice = [{name = "sgd", betas = [0.9]}, {name = "adam"}]}
+share = {linear = [0, 1], n = 5, integer = false}
+lr = {log = [1e-4, 1e-1], n = 7, digits = 3}
+"model.lr" = [1, 2]
+batch-size = [16, 32]
+[rules]
+where = ["model.lr * batch-size <= 32", "len(tile) == 2"]
+[strategy]
+nearest = true
+[strategy.start]
+tile = [32, 8]
+opt = {name = "adam"}
+share = 0.3
+lr = 3e-4
+"model.lr" = 1
+batch-size = 33
+"""
+    study = read_study(written(tmp_path, text))
+    assert study.space.axes["tile"].values == ((16, 16), (32, 8))
+    assert study.space.axes["share"].values == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert study.space.axes["lr"].values[1] == 0.000316
+    assert study.space.count == 2 * 2 * 5 * 7 * 3
+    with study.tuner() as tuner:
+        assert tuner.ask()[0].params == {
+            "tile": (32, 8),
+            "opt": {"name": "adam"},
+            "share": 0.25,
+            "lr": 0.000316,
+            "model.lr": 1,
+            "batch-size": 32,
+        }
+    with read_study(tmp_path / "study.toml").tuner() as tuner:
+        assert len(tuner.history) == 1
+    with pytest.raises(SpaceError, match=r"\[strategy\].*not on the axis.*nearest=True takes"):
+        read_study(written(tmp_path, text.replace("nearest = true", "")))
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ("{linear = [0, 1], n = 5, integer = 1}", "space.x.*integer=1"),
+        ("{log = [1.0, 2.0], n = 5, digits = 0}", "space.x.*digits=0"),
+        ("{choice = [1, 2], digits = 2}", "space.x.*unknown key 'digits'"),
+        ("{choice = [1, 1]}", "space.x.*1 twice"),
+        ("[1, [2]]", "axis 'x': numbers mixed with"),
+        ("[1979-05-27]", "axis 'x': .*datetime.date"),
+    ],
+)
+def test_what_is_wrong_with_an_axis_is_said_with_its_name(
+    tmp_path: Path, axis: str, message: str
+) -> None:
+    with pytest.raises(DsiceError, match=message):
+        read_study(written(tmp_path, SHORT.replace("[1, 2, 3]", axis)))
+
+
+def test_fewer_values_than_asked_come_with_a_warning(tmp_path: Path) -> None:
+    text = SHORT.replace("[1, 2, 3]", "{linear = [0, 1], n = 11}")
+    with pytest.warns(DsiceWarning, match=r"only 2 of 11 values.*integer=False"):
+        assert read_study(written(tmp_path, text)).space.count == 2

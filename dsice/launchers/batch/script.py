@@ -30,6 +30,7 @@ from dsice.launchers.program import (
     Program,
     program_of,
 )
+from dsice.launchers.trial_directory import plain_params
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 
@@ -114,10 +115,11 @@ class MemberBuilder:
     def arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
         """Command that runs a job, word by word; a function's file is written at the first need."""
         home = self._home.path
+        params = plain_params(job.params)
         if isinstance(work, FunctionProgram):
             file = work.file(home) if self._home.is_open else work.path(home)
             call = [self._python, "-P", *self._home.call.words, str(directory), str(file)]
-            return [*self._wrap, *call, work.digest]
+            return [*self._wrap, *call, *work.words(params)]
         return [*self._wrap, *work.arguments(directory, job, home)]
 
     def planned(self, job: Job) -> BatchTrial:

@@ -22,7 +22,8 @@ from dsice.launchers.futures.call import Call, not_started
 from dsice.launchers.futures.engines import Workers
 from dsice.launchers.futures.pool import Handle, has_ended, when_ended
 from dsice.launchers.home import note_study, refuse, take_home, unlock_directory
-from dsice.launchers.program import function_name, pickled, plain_params
+from dsice.launchers.program import function_name, pickled
+from dsice.launchers.trial_directory import plain_params
 from dsice.signals import Interrupts, whole
 
 _LOOK = 0.1  # seconds between two looks at the learning curves

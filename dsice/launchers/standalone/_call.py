@@ -1,5 +1,5 @@
-"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE SHA256, in a
-``python -P``.
+"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE SHA256 [TUPLES],
+in a ``python -P``. TUPLES are the names, in JSON, of parameters whose lists in JSON are tuples.
 
 The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by
 rename). The function's file is read once and loaded only if its hash is SHA256, which comes from
@@ -209,10 +209,20 @@ def sent(directory: str, program: str, digest: str) -> tuple[dict[str, Any], byt
     return params, content
 
 
-def attempt(directory: str, program: str, digest: str) -> dict[str, Any]:
+def with_tuples(value: Any) -> Any:
+    """A value of JSON with its lists as tuples."""
+    if isinstance(value, list):
+        return tuple([with_tuples(part) for part in value])
+    if isinstance(value, dict):
+        return {name: with_tuples(part) for name, part in value.items()}
+    return value
+
+
+def attempt(directory: str, program: str, digest: str, tuples: str = "[]") -> dict[str, Any]:
     """Load the function and call it; what happened, as a record."""
     try:
         params, content = sent(directory, program, digest)
+        params.update({n: with_tuples(params[n]) for n in json.loads(tuples) if n in params})
     except Refused as problem:
         text = f"the function was not run: {problem}; see who can write to that directory"
         print(f"dsice: {text}", file=sys.stderr)
@@ -303,10 +313,10 @@ def story(error: BaseException) -> str:
     return shortened("\n".join(lines[-TRACEBACK_LINES:]))
 
 
-def main(directory: str, program: str, digest: str = "") -> int:
+def main(directory: str, program: str, digest: str = "", tuples: str = "[]") -> int:
     """Run the trial; the exit code of this process."""
     token = os.environ.get("DSICE_NONCE") or owner(directory)
-    done = {**attempt(directory, program, digest), "token": token}
+    done = {**attempt(directory, program, digest, tuples), "token": token}
     if "traceback" in done:
         log(done["traceback"])
     patiently(lambda: publish(directory, token, done))
@@ -371,7 +381,7 @@ def owner(directory: str) -> str:
 
 def run() -> None:
     """What the process does."""
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:5]))
 
 
 if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice

@@ -21,10 +21,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dsice.checks import choice, is_number, whole, wrong
+from dsice.checks import choice, flag, is_number, whole, wrong
 from dsice.errors import SpaceError
 from dsice.history import History
 from dsice.space import Space
+from dsice.space.nearest import point_of
+from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
 from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
@@ -67,6 +69,8 @@ class DSICE(Strategy):
         The search ends when the chance that any unmeasured point beats the best by more than
         ``tolerance`` times the distance from the best to the median of what was measured is under
         5 %. None: it goes on until ``max_trials`` or until the grid is used up.
+    nearest
+        Whether a number of `start` that is not on its axis stands for the nearest value that is.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class DSICE(Strategy):
     noise: Literal["auto"] | bool = field(default="auto", kw_only=True)
     pending: Literal["model", "ignore"] = field(default="model", kw_only=True)
     tolerance: float | None = field(default=0.01, kw_only=True)
+    nearest: bool = field(default=False, kw_only=True, metadata={"since": "0.2.0"})
 
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
@@ -113,14 +118,15 @@ class DSICE(Strategy):
                 "a number >= 0 (a share of the distance from best to median), "
                 "or None to go on until max_trials",
             )
+        flag("DSICE", "nearest", self.nearest)
         for name in ("start", "max_width", "alpha", "tolerance"):  # the journal holds them as JSON
-            object.__setattr__(self, name, _plain(getattr(self, name)))
+            object.__setattr__(self, name, as_json(getattr(self, name)))
 
     def check(self, space: Space) -> None:
         """Raise an error if a start is not on the grid."""
         for params in self._starts():
             try:
-                space.point(params)
+                point_of(params, space, nearest=self.nearest)
             except SpaceError as error:
                 raise SpaceError(f"DSICE(start={params!r}): {error}") from error
 
@@ -147,7 +153,8 @@ class DSICE(Strategy):
         """The starts, then the initial design."""
         taken = set(history.taken())
         design = InitialDesign(space, history.points())
-        first = first_points(space, [space.point(params) for params in self._starts()])
+        starts = [point_of(params, space, nearest=self.nearest) for params in self._starts()]
+        first = first_points(space, starts)
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
             chosen = next((noted for noted in first if noted[0] not in taken), None)
@@ -230,15 +237,6 @@ def _since_best(history: History) -> int:
     """Scored trials since the best became better."""
     order = history.order()
     return int((np.sort(order) > order[0]).sum())
-
-
-def _plain(value: Any) -> Any:
-    """Scalars of numpy as Python's, in mappings and lists too."""
-    if isinstance(value, Mapping):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 # ------------------------------------------------------------------ the search of the last ask

@@ -25,6 +25,8 @@ program. `VISIBLE` keeps these from giving orders to a terminal.
 
 from __future__ import annotations
 
+import warnings
+
 _HIDDEN = (
     *(code for code in range(0x20) if chr(code) not in "\n\t"),
     *range(0x7F, 0xA0),
@@ -123,3 +125,12 @@ class DsiceWarning(UserWarning):
 
     def __str__(self) -> str:
         return super().__str__().translate(VISIBLE)
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that something deprecated has another name now."""
+    warnings.warn(
+        f"{old} is called {new}, now; the old name goes with the next release",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -231,15 +231,7 @@ class Goal:
         return total
 
     def not_finite(self, value: float | None, metrics: Mapping[str, float]) -> str:
-        """Say which numbers that this goal needs are NaN or infinite; empty if none is.
-
-        Parameters
-        ----------
-        value
-            The goal's metric.
-        metrics
-            All named numbers.
-        """
+        """Say which numbers that this goal needs are NaN or infinite; empty if none is."""
         needed = {self.metric: value}
         needed |= {name: metrics.get(name) for name in self.bounded if name != self.metric}
         wrong = [
@@ -329,13 +321,7 @@ class Goal:
         return True
 
     def weigh(self, losses: Floats, seconds: Floats) -> Floats:
-        """Z = L + b*T while time counts, shape of `losses`; NaN where either is missing.
-
-        Parameters
-        ----------
-        losses, seconds
-            L and T of all trials in the order of their ids, NaN where there is none.
-        """
+        """Z = L + b*T of all trials, by id, while time counts; NaN where L or T is missing."""
         with np.errstate(over="ignore"):
             scores = losses + self._weight(losses, seconds) * seconds
         return np.where(np.isfinite(scores), scores, np.nan)

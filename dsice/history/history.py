@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from dsice.errors import warn_renamed
 from dsice.goal import Goal
 from dsice.history import frames, points
 from dsice.history.columns import TrialColumns
@@ -133,12 +133,7 @@ class History(TrialStore):
     def load(self, told: TrialColumns, make: Callable[[int], Trial]) -> None:
         """Take in all trials of a journal at once, for the journal's loader alone.
 
-        Parameters
-        ----------
-        told
-            The numbers of all trials.
-        make
-            Makes the trial of an id; it is called when somebody first looks at the trial.
+        `make` makes the trial of an id when somebody first looks at it.
         """
         if self._trials:
             raise ValueError(f"this history has {len(self)} trials already")
@@ -159,7 +154,7 @@ class History(TrialStore):
 
     def time_counts(self) -> bool:
         """Old name of `weighs_time`; deprecated."""
-        _warn_of_method("time_counts()", "weighs_time")
+        warn_renamed("History.time_counts()", "History.weighs_time, a property")
         return self.weighs_time
 
     def losses(self) -> Array:
@@ -209,18 +204,7 @@ class History(TrialStore):
     def carrying(self, a: str, b: str) -> tuple[list[Trial], Array]:
         """The done trials of the goal's stage that carry both metrics as finite numbers.
 
-        Of a point that was measured in several trials the first is there, with the metrics of the
-        point, as in `best`.
-
-        Returns
-        -------
-        trials, values
-            The trials by id, and the two metrics of each, float of shape (trials, 2).
-
-        Raises
-        ------
-        OptionError
-            As `front`.
+        By id, with the two metrics of each, float of shape (trials, 2). OptionError as in `front`.
         """
         done = np.flatnonzero(self.in_state(State.DONE) & self.of_stage())
         if not self._repeats and self._goal.of == "mean":
@@ -336,7 +320,7 @@ class History(TrialStore):
 
     def repeated(self) -> bool:
         """Old name of `has_repeats`; deprecated."""
-        _warn_of_method("repeated()", "has_repeats")
+        warn_renamed("History.repeated()", "History.has_repeats, a property")
         return self.has_repeats
 
     def at(self, point: Point, *, member: int | None = None) -> Trial | None:
@@ -413,13 +397,3 @@ class History(TrialStore):
         only = trials[0]
         told = only.measured(goal.metric) == only.values and goal.metric_of(only) == only.value
         return only if len(ids) == 1 and told else points.pooled(goal, trials)
-
-
-def _warn_of_method(old: str, new: str) -> None:
-    """Warn that a method of `History` is a property of another name now."""
-    warnings.warn(
-        f"History.{old} is called History.{new} now, a property; the old name goes with the next "
-        "release",
-        DeprecationWarning,
-        stacklevel=3,
-    )

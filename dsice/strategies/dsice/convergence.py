@@ -66,7 +66,7 @@ def _widening(surface: Surface, values: Floats) -> float:
     """
     good = np.argsort(values, kind="stable")[: max(GOOD, len(values) // 4)]
     errors = surface.loo_residuals()[good]
-    return MARGIN * max(1.0, float(np.sqrt(np.mean(errors * errors))))
+    return max(1.0, MARGIN * float(np.sqrt(np.mean(errors * errors))))
 
 
 def _chance(surface: Surface, points: Ints, target: float, stream: Stream, wider: float) -> float:

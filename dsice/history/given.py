@@ -127,7 +127,13 @@ class GivenTrials:
             seconds=None if math.isnan(seconds) else seconds,
             curve=tuple(self._curves[id]),
             error=self.unusable.get(id),
+            repeats=self._repeats(id),
         )
+
+    def _repeats(self, id: int) -> dict[str, tuple[float, ...]]:
+        """The measurements of a goal's metric with a name, where there are several."""
+        several = self._goal.metric != "value" and len(self._values[id]) > 1
+        return {self._goal.metric: self._values[id]} if several else {}
 
     def warn(self) -> None:
         """Warn that numbers could not be used, as `Tuner.tell` does."""

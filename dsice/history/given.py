@@ -106,6 +106,7 @@ class GivenTrials:
             list(self._metrics),
             self._seconds,
             list(map(len, self._values)),
+            self._several(),
         )
 
     def trial(self, id: int) -> Trial:
@@ -134,6 +135,15 @@ class GivenTrials:
         """The measurements of a goal's metric with a name, where there are several."""
         several = self._goal.metric != "value" and len(self._values[id]) > 1
         return {self._goal.metric: self._values[id]} if several else {}
+
+    def _several(self) -> dict[int, Mapping[str, Sequence[float]]]:
+        """As `TrialColumns.repeats`."""
+        found: dict[int, Mapping[str, Sequence[float]]] = {}
+        for id, values in enumerate(self._values):
+            if len(values) > 1:
+                unnamed = {} if "value" in self._metrics[id] else {"value": values}
+                found[id] = unnamed | self._repeats(id)
+        return found
 
     def warn(self) -> None:
         """Warn that numbers could not be used, as `Tuner.tell` does."""

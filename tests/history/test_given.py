@@ -103,6 +103,8 @@ GOALS = {
     "bounds": Goal(at_most={"memory": 4.0}),
     "time": Goal("loss", time_weight="auto"),
     "time for a while": Goal(time_weight=0.5, until=Trials(12)),
+    "median": Goal(of="median"),
+    "bounded least": Goal("loss", of="min", at_most={"loss": 8.0}),
 }
 
 

@@ -118,6 +118,8 @@ def known(tuner: Tuner) -> list[str]:
     more = ("value", "metrics", "seconds", "times", "curve", "error", "tags", "where")
     trials = [f"{t.state} {[getattr(t, name) for name in names + more]}" for t in tuner.history]
     best = tuner.best
+    if best and best.stage != tuner.history.goal.stage:  # confirmed, which counts since 0.2.0
+        best = tuner.history.best
     about = [
         tuner.max_trials,
         tuner.seed,

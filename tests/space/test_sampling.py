@@ -11,6 +11,7 @@ from scipy import stats
 
 from dsice.errors import SpaceError
 from dsice.space import Require, Space, When, sampling
+from dsice.space.points import tuples
 from tests.space.test_space import ALGORITHM, spaces
 
 
@@ -98,7 +99,7 @@ def test_large_spaces_are_sampled_uniformly(name: str) -> None:
     draws: list[tuple[int, ...]] = []
     while len(draws) < 30 * len(possible):
         rows = rejection._draw(rng, 20_000)
-        draws += sampling.tuples(rows[space.valid(rows)])
+        draws += tuples(rows[space.valid(rows)])
     assert chi_square(space, draws, possible) > 1e-3
     distinct = rejection.sample(rng, 6, possible[:3])
     assert len(distinct) == len(set(distinct)) == 6

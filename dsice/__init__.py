@@ -11,6 +11,7 @@ import numpy  # noqa: F401  every part stands on it: a broken one shows here, no
 if TYPE_CHECKING:  # what a type checker sees of the table below; a test compares the two
     from dsice.errors import DsiceError as DsiceError
     from dsice.errors import DsiceWarning as DsiceWarning
+    from dsice.errors import Invalid as Invalid
     from dsice.goal import Goal as Goal
     from dsice.goal import Seconds as Seconds
     from dsice.goal import Share as Share
@@ -38,7 +39,7 @@ if TYPE_CHECKING:  # what a type checker sees of the table below; a test compare
     from dsice.worker import trial_dir as trial_dir
 
 _PUBLIC = {
-    "errors": ("DsiceError", "DsiceWarning"),
+    "errors": ("DsiceError", "DsiceWarning", "Invalid"),
     "goal": ("Goal", "Seconds", "Share", "Trials"),
     "history": ("History",),
     "insight": ("effects", "importance"),

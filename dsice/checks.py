@@ -60,8 +60,20 @@ def is_finite(number: Real | float) -> bool:
 
 
 def plain(value: object) -> object:
-    """Return a numpy scalar as the Python number, bool or string it stands for; else the value."""
-    return value.item() if isinstance(value, np.generic) else value
+    """Return the plain number, bool or string that a value stands for; else the value.
+
+    It is that of a scalar of numpy, and of a member of a subclass of int, float or str, such as
+    ``class Optimizer(str, Enum)``.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return value if type(value) is str else str.__str__(value)
+    if isinstance(value, int):
+        return value if type(value) in (int, bool) else int.__int__(value)
+    if isinstance(value, float):
+        return value if type(value) is float else float.__float__(value)
+    return value
 
 
 def whole(

@@ -17,12 +17,15 @@
     └── MissingPackageError (ImportError) an optional package is not installed
 
     DsiceWarning (UserWarning)            something could not be used as it was told
+    Invalid (Exception)                   for a trial's function to raise: its result is wrong
 
 Their texts may hold what somebody else wrote: names and values of a journal, the last words of a
 program. `VISIBLE` keeps these from giving orders to a terminal.
 """
 
 from __future__ import annotations
+
+import warnings
 
 _HIDDEN = (
     *(code for code in range(0x20) if chr(code) not in "\n\t"),
@@ -100,8 +103,34 @@ class MissingPackageError(DsiceError, ImportError):
     """An optional package is needed and not installed."""
 
 
+class Invalid(Exception):
+    """The result of a trial is wrong: raise it in the function that a launcher calls.
+
+    The trial is recorded as ``invalid``, with the text as the reason, and its point counts as
+    measured.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> def solve(n):
+    ...     residual = 10.0**-n
+    ...     if residual > 1e-3:
+    ...         raise dsice.Invalid(f"the residual is {residual:g}")
+    ...     return {"seconds": 0.1 * n}
+    """
+
+
 class DsiceWarning(UserWarning):
     """Something could not be used as it was told; the message says what was recorded instead."""
 
     def __str__(self) -> str:
         return super().__str__().translate(VISIBLE)
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that something deprecated has another name now."""
+    warnings.warn(
+        f"{old} is called {new}, now; the old name goes with the next release",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -1,5 +1,8 @@
 """The goal: which metric is optimised, under which bounds, and what run time costs.
 
+Where a point was measured several times, ``of`` says which number counts: the mean, the median or
+the minimum of all its measurements.
+
 The score is what every strategy minimises: Z = L + b*T while run time counts, then Z = L, where L
 is the metric with the sign that makes less better, T the run time in seconds and b its weight.
 """
@@ -9,14 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from dsice.checks import flag, is_number, is_whole, number, whole, wrong
+from dsice.checks import choice, flag, is_number, is_whole, number, whole, wrong
 from dsice.errors import OptionError
-from dsice.trial import State, Trial
-from dsice.typing import Floats
+from dsice.trial import Of, State, Trial, mean, median
+from dsice.typing import Array, Floats
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,16 @@ class Goal:
         trial is scored anew.
     stage
         The stage whose trials are scored.
+    of
+        What counts where a point was measured several times, inside a trial or in several:
+        ``"mean"``, ``"median"`` or ``"min"`` (the smallest value, also under `maximize`) of all
+        its values. Other metrics count with their means.
 
     Raises
     ------
     OptionError
         A bound that is not a finite number, bounds that no value keeps, a negative or unknown
-        time_weight.
+        time_weight, an unknown `of`.
     """
 
     metric: str = "value"
@@ -104,6 +111,7 @@ class Goal:
     time_weight: float | Literal["auto"] = field(default=0.0, kw_only=True)
     until: Until | None = field(default=None, kw_only=True)
     stage: int = field(default=0, kw_only=True)
+    of: Of = field(default="mean", kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not self.metric:
@@ -124,6 +132,7 @@ class Goal:
         if self.until is not None and not isinstance(self.until, (Trials, Seconds, Share)):
             raise wrong("Goal", "until", self.until, "Trials(n), Seconds(s) or Share(f)")
         object.__setattr__(self, "stage", whole("Goal", "stage", self.stage))
+        choice("Goal", "of", self.of, get_args(Of))
 
     @property
     def bounded(self) -> tuple[str, ...]:
@@ -131,8 +140,47 @@ class Goal:
         return tuple(dict.fromkeys((*self.at_most, *self.at_least)))
 
     def metric_of(self, trial: Trial) -> float:
-        """The goal's metric of a trial as it was told; NaN where it has none."""
-        return self.named(trial, self.metric)
+        """The goal's metric of a trial: what `of` makes of its values; NaN where it has none."""
+        if self.of == "mean":
+            return self.named(trial, self.metric)
+        return self.aggregate(trial.measured(self.metric))
+
+    def told(self, trial: Trial, name: str) -> float:
+        """A metric of a trial, the goal's own as `metric_of` has it; NaN where it has none."""
+        return self.metric_of(trial) if name == self.metric else self.named(trial, name)
+
+    def aggregate(self, values: Sequence[float], weights: Sequence[int] | None = None) -> float:
+        """The number that counts of several values of the metric; NaN where there are none.
+
+        Parameters
+        ----------
+        weights
+            How often each counts in a mean.
+        """
+        if not values:
+            return math.nan
+        if self.of == "min":
+            return min(values)
+        found = median(values) if self.of == "median" else mean(values, weights)
+        return math.nan if found is None else found
+
+    def information(self, counts: Array) -> Floats:
+        """How many single measurements tell as much as the aggregate of each count of values.
+
+        The noise variance of the aggregate is that of one measurement divided by this number: n for
+        the mean; 2/pi of it for the median, which of one or two values is their mean; 1 for the
+        minimum, whose noise does not average out.
+        """
+        n = np.asarray(counts, dtype=float)
+        return np.ones(n.shape) if self.of == "min" else np.where(n > 2, n / self.noise_of_many, n)
+
+    @property
+    def noise_of_many(self) -> float:
+        """Variance of the aggregate of many values in units of that of their mean; of a minimum 1.
+
+        It is that of normal noise.
+        """
+        return math.pi / 2 if self.of == "median" else 1.0
 
     @staticmethod
     def named(trial: Trial, name: str) -> float:
@@ -145,12 +193,31 @@ class Goal:
         """
         return _named(trial.value, trial.metrics, name)
 
+    def describe(self, best: Trial) -> str:
+        """The value of a best trial with how it came about, such as "3.99 (median of 5, sd 0.21)".
+
+        Parameters
+        ----------
+        best
+            As `History.best` gives it, or a confirmed one.
+        """
+        value = "no value" if best.value is None else f"{best.value:.6g}"
+        about = []
+        if len(best.values) > 1:
+            about.append(f"{self.of} of {len(best.values)}, sd {best.spread:.3g}")
+        if best.stage > self.stage:
+            about.append("confirmed")
+        return f"{value} ({', '.join(about)})" if about else value
+
     def violation(self, trial: Trial) -> float:
         """Total violation of the bounds, each relative to its bound.
 
         0 where all hold; infinite where a metric is missing or no finite number.
         """
-        return self.violation_of(trial.value, trial.metrics)
+        metrics = trial.metrics
+        if self.of != "mean" and self.metric in self.bounded:
+            metrics = {**metrics, self.metric: self.metric_of(trial)}
+        return self.violation_of(trial.value, metrics)
 
     def violation_of(self, value: float | None, metrics: Mapping[str, float]) -> float:
         """`violation` of a trial with that value and these metrics."""
@@ -164,15 +231,7 @@ class Goal:
         return total
 
     def not_finite(self, value: float | None, metrics: Mapping[str, float]) -> str:
-        """Say which numbers that this goal needs are NaN or infinite; empty if none is.
-
-        Parameters
-        ----------
-        value
-            The goal's metric.
-        metrics
-            All named numbers.
-        """
+        """Say which numbers that this goal needs are NaN or infinite; empty if none is."""
         needed = {self.metric: value}
         needed |= {name: metrics.get(name) for name in self.bounded if name != self.metric}
         wrong = [
@@ -185,17 +244,15 @@ class Goal:
 
         NaN for a trial that has none: not done, of another stage, or without a finite metric.
         """
-        return self.loss_of(trial.state, trial.stage, trial.value, trial.metrics)
+        return math.nan if trial.stage != self.stage else self.loss_in_any_stage(trial)
 
-    def loss_of(
-        self, state: State, stage: int, value: float | None, metrics: Mapping[str, float]
-    ) -> float:
-        """`loss` of a trial in that state and stage, with that value and these metrics."""
-        if state is not State.DONE or stage != self.stage:
-            return math.nan
-        told = _named(value, metrics, self.metric)
-        if not math.isfinite(told):
-            return math.nan
+    def loss_in_any_stage(self, trial: Trial) -> float:
+        """`loss` of a trial, whatever its stage."""
+        told = self.metric_of(trial) if trial.state is State.DONE else math.nan
+        return self.signed(told) if math.isfinite(told) else math.nan
+
+    def signed(self, told: float) -> float:
+        """The metric with the sign that makes less better."""
         return -told if self.maximize else told
 
     def losses(
@@ -203,6 +260,7 @@ class Goal:
         done: np.ndarray[Any, np.dtype[np.bool_]],
         values: Sequence[float],
         metrics: Sequence[Mapping[str, float]],
+        repeats: Mapping[int, Sequence[float]],
     ) -> Floats:
         """`loss` of many trials at once.
 
@@ -214,6 +272,8 @@ class Goal:
             Their values, NaN where there is none.
         metrics
             Their other named numbers.
+        repeats
+            All measurements of the goal's metric where there are several, by the place of a trial.
 
         Returns
         -------
@@ -225,6 +285,9 @@ class Goal:
             found = [named.get("value", value) for named, value in pairs]
         else:
             found = [named.get(self.metric, math.nan) for named in metrics]
+        if self.of != "mean":
+            for place, several in repeats.items():
+                found[place] = self.aggregate(several)
         told = np.array(found, dtype=float)
         return np.where(done & np.isfinite(told), -told if self.maximize else told, np.nan)
 
@@ -258,13 +321,7 @@ class Goal:
         return True
 
     def weigh(self, losses: Floats, seconds: Floats) -> Floats:
-        """Z = L + b*T while time counts, shape of `losses`; NaN where either is missing.
-
-        Parameters
-        ----------
-        losses, seconds
-            L and T of all trials in the order of their ids, NaN where there is none.
-        """
+        """Z = L + b*T of all trials, by id, while time counts; NaN where L or T is missing."""
         with np.errstate(over="ignore"):
             scores = losses + self._weight(losses, seconds) * seconds
         return np.where(np.isfinite(scores), scores, np.nan)
@@ -284,8 +341,10 @@ class Goal:
         return 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form, for the journal."""
+        """JSON form, for the journal; `of`, which 0.1.0 does not know, only where it is no mean."""
         data: dict[str, Any] = {key: getattr(self, key) for key in goal_keys()}
+        if self.of == "mean":
+            del data["of"]
         data["at_most"] = dict(self.at_most)
         data["at_least"] = dict(self.at_least)
         match self.until:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from dsice.typing import Point
 
 Identity = tuple[Point, int, int, int]
 Times = tuple[float | None, float | None, float | None]
+Of = Literal["mean", "median", "min"]
+"""How one number is made of all measurements of a point; see `Goal`."""
 
 
 class State(StrEnum):
@@ -42,8 +44,8 @@ class Proposal:
     point
         Levels, one per axis; inactive axes at level 0.
     note
-        Why it was proposed: flat JSON with the keys phase, width, direction, centre, predicted,
-        sd, each absent where it is unknown. Plots and reports are drawn from notes.
+        Why it was proposed: flat JSON with the keys phase, width, direction, through, centre,
+        predicted, sd, each absent where it is unknown. Plots and reports are drawn from notes.
     stage, repeat, member
         With `point` the identity of the measurement; no identity is asked twice.
     parent
@@ -82,9 +84,12 @@ class Trial:
     point
         Levels on the axes.
     values, value
-        The told measurements and their mean; ``()`` and None while nothing is told.
+        The told measurements and their mean; ``()`` and None while nothing is told. Of a best
+        trial: all measurements of its point, and what the goal makes of them.
     metrics
         Other named numbers, mean over repeats where several were told.
+    repeats
+        All measurements of each named metric that was told as a list of several.
     seconds
         Run time, without the wait in a queue.
     times
@@ -115,11 +120,28 @@ class Trial:
     error: str | None = None
     tags: Mapping[str, Any] = field(default_factory=dict)
     where: Mapping[str, Any] = field(default_factory=dict)
+    repeats: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def identity(self) -> Identity:
         """What is measured: (point, stage, repeat, member)."""
         return (self.point, self.stage, self.repeat, self.member)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of `values`, with n - 1; None for fewer than two."""
+        return spread(self.values)
+
+    def measured(self, name: str) -> tuple[float, ...]:
+        """All measurements of a metric in this trial, one where only their mean is recorded.
+
+        ``"value"`` is the plain number; ``()`` where the trial has no such metric.
+        """
+        if name in self.repeats:
+            return self.repeats[name]
+        if name in self.metrics:
+            return (self.metrics[name],)
+        return self.values if name == "value" else ()
 
 
 def stream(seed: int) -> Callable[..., np.random.Generator]:
@@ -164,23 +186,20 @@ def mean(values: Sequence[float], weights: Sequence[int] | None = None) -> float
     return sum(v * (w / total) for v, w in zip(values, weights, strict=True))
 
 
-def mean_trial(trials: Sequence[Trial], values: Sequence[float]) -> Trial:
-    """The first trial of a point, with the measurements of all of its trials.
+def median(values: Sequence[float]) -> float | None:
+    """The middle value, or the mean of the two in the middle; None where there are no values."""
+    ascending = sorted(values)
+    half, odd = divmod(len(ascending), 2)
+    return mean(ascending[half : half + 1] if odd else ascending[max(half - 1, 0) : half + 1])
 
-    Parameters
-    ----------
-    trials
-        All scored trials of the point.
-    values
-        The goal's metric of each, the mean of the measurements inside the trial.
 
-    Returns
-    -------
-    Trial
-        Its value is the mean of all measurements: a trial weighs as many as were told in it.
-    """
-    first = trials[0]
-    value = mean(values, [len(trial.values) or 1 for trial in trials])
-    if len(trials) == 1:
-        return first if first.value == value else replace(first, value=value)
-    return replace(first, values=tuple(v for trial in trials for v in trial.values), value=value)
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation of a sample, with n - 1; None for fewer than two values."""
+    middle = mean(values)
+    if middle is None or len(values) < 2:
+        return None
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    unit = max(abs(v / 2 - middle / 2) for v in values) or 1.0  # or squares overflow
+    total = math.fsum(((v / 2 - middle / 2) / unit) ** 2 for v in values)
+    return 2.0 * unit * math.sqrt(total / (len(values) - 1))

@@ -12,16 +12,20 @@ from benchmarks.quality.altered import (
     Altered,
     Matern,
     OneLine,
-    at_once,
-    no_lines,
-    random_centres,
-    shuffled,
+    Quota,
+    all_widths,
+    any_directions,
+    random_points,
+    standing_lines,
+    whole_grid,
 )
 from benchmarks.quality.peers import Kind, strategy
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies import DSICE, Random, Strategy, Stream
 from dsice.trial import Proposal
+
+SEARCH, STRATEGY = "dsice.strategies.dsice.search", "dsice.strategies.dsice.strategy"
 
 
 @dataclass(frozen=True)
@@ -47,33 +51,41 @@ VARIANTS: dict[str, Kind] = {
         lambda batch: RandomFirst(batch, DSICE(tolerance=None)),
         "the first batch is random in place of the spread design",
     ),
-    "no lines": strategy(
+    "whole grid ranked": strategy(
+        lambda batch: Altered({f"{SEARCH}.promising_points": whole_grid}),
+        "the oracle: every point of the grid by its mean, in place of exploration",
+    ),
+    "standing lines": strategy(
+        lambda batch: Altered({f"{SEARCH}.promising_points": standing_lines}),
+        "lines through 5 measured and 12 new points, no moves",
+    ),
+    "standing lines, quota": strategy(
         lambda batch: Altered(
-            {
-                "dsice.strategies.dsice.search.open_lines": no_lines,
-                "dsice.strategies.dsice.search.SCAN": 4000,
-                "dsice.strategies.dsice.search.SINGLES": 2000,
-            }
+            {f"{SEARCH}.promising_points": standing_lines, f"{STRATEGY}.Search": Quota}
         ),
+        "the same, four of five proposals on lines: as in 0.1.0",
+    ),
+    "no lines": strategy(
+        lambda batch: Altered({f"{SEARCH}.promising_points": random_points}),
         "4000 random points of the grid are the candidates",
     ),
     "all widths at once": strategy(
-        lambda batch: Altered({"dsice.collinear.lines.WidthSchedule.of": at_once}),
-        "directions of up to four axes from the first line on",
+        lambda batch: Altered({f"{SEARCH}.width_reached": all_widths}),
+        "directions of up to four axes from the start",
     ),
     "random directions": strategy(
-        lambda batch: Altered({"dsice.collinear.lines._ladder": shuffled}),
-        "directions in random order, no ladder within a width",
+        lambda batch: Altered({"dsice.collinear.exploration.rung": any_directions}),
+        "directions of random widths, no ladder",
     ),
     "one-line fits": strategy(
         lambda batch: Altered(
             {
-                "dsice.strategies.dsice.strategy.LineSearch": OneLine,
-                "dsice.strategies.dsice.search.choose_centres": random_centres,
-                "dsice.strategies.dsice.search.SHORTLIST": 10**6,
+                f"{STRATEGY}.Search": OneLine,
+                f"{SEARCH}.promising_points": standing_lines,
+                f"{SEARCH}.SHORTLIST": 10**6,
             }
         ),
-        "a d-spline of alpha 0.1 on each line by itself, random new centres",
+        "standing lines, a d-spline of alpha 0.1 on each by itself",
     ),
     "Matern prior": strategy(
         lambda batch: Altered(

@@ -38,7 +38,7 @@ def add_tell(command: argparse.ArgumentParser) -> None:
     command.add_argument("id", type=int, nargs="?", metavar="ID", help="the trial")
     text = "what was measured; several: repeats"
     command.add_argument("values", nargs="*", metavar="VALUE", help=text)
-    text = "another metric; may be repeated"
+    text = "another metric; of one name several times: repeats"
     command.add_argument("--metric", action="append", default=[], metavar="NAME=VALUE", help=text)
     command.add_argument("--seconds", type=float, metavar="S", help="run time")
     command.add_argument("--error", metavar="TEXT", help="what went wrong: the trial failed")
@@ -164,12 +164,12 @@ def tell(
         Seconds to wait for another writer.
     """
     numbers = [_number(text, "VALUE") for text in values]
-    named = {}
+    named: dict[str, list[float]] = {}
     for text in metrics:
         name, equals, number = text.partition("=")
         if not name or not equals:
             raise OptionError(f"--metric {text}: expected NAME=VALUE")
-        named[name] = _number(number, f"--metric {name}")
+        named.setdefault(name, []).append(_number(number, f"--metric {name}"))
     value: float | list[float] | None = numbers or None
     if len(numbers) == 1:
         value = numbers[0]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.journal.extend import extend as extend_journal
-from dsice.space import Space
+from dsice.space import Axis, Space
+from dsice.space.values import as_text
 from dsice.study.file import read_study
 
 
@@ -59,20 +61,36 @@ def _parse(text: str, space: Space) -> tuple[str, Any]:
             f"--value {text}: {name!r} is no axis of the study file; "
             f"it has {', '.join(space.names)}"
         )
-    levels = space.axes[name].values
-    for level in levels:
-        if str(level) == value or _equal(level, value):
-            return name, level
+    axis = space.axes[name]
+    meant = {level for way in (_by_text, _by_json) for level in way(axis, value)}
+    if len(meant) == 1:
+        return name, axis.values[meant.pop()]
+    if meant:
+        shown = ", ".join(map(repr, (axis.values[level] for level in sorted(meant))))
+        raise OptionError(
+            f"--value {text}: it may mean each of {shown}; use extend() in Python, which takes the "
+            "value itself"
+        )
     raise OptionError(
-        f"--value {text}: not on the axis; {name!r} has the values {', '.join(map(str, levels))}"
+        f"--value {text}: not on the axis; {name!r} has the values "
+        f"{', '.join(map(as_text, axis.values))}"
     )
 
 
-def _equal(level: object, text: str) -> bool:
-    """Whether a text means this level."""
-    if isinstance(level, bool):
-        return text.lower() == str(level).lower()
+def _by_text(axis: Axis, text: str) -> list[int]:
+    """Levels whose value is written like that."""
+    return [
+        level
+        for level, value in enumerate(axis.values)
+        if text in (str(value), as_text(value))
+        or (isinstance(value, bool) and text.lower() == str(value).lower())
+    ]
+
+
+def _by_json(axis: Axis, text: str) -> list[int]:
+    """The level of the value that a text is in JSON, if there is one."""
     try:
-        return isinstance(level, (int, float)) and float(text) == level
-    except ValueError:
-        return False
+        value = json.loads(text)
+        return [] if isinstance(value, (str, bool)) or value is None else [axis.level(value)]
+    except (ValueError, RecursionError):  # no JSON, or nothing of the axis
+        return []

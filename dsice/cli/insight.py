@@ -6,6 +6,7 @@ import argparse
 
 from dsice.cli import output
 from dsice.cli.status import view
+from dsice.space.values import as_text
 
 PAIRS = 5  # of interactions that are printed
 LEAST = 0.005  # share of an interaction that is worth a line
@@ -36,21 +37,22 @@ def importance(path: str, *, plot: str | None = None) -> int:
     frame = insight.importance(tuner)
     is_pair = frame["other"].notna()
     alone = frame[~is_pair]
+    columns = ["parameter", "share", "low", "high", "total", "total_low", "total_high"]
     output.table(
         ("parameter", "alone", "with interactions"),
         [
-            (name, _percent(share), _percent(total))
-            for name, share, total in zip(
-                alone["parameter"], alone["share"], alone["total"], strict=True
-            )
+            (row[0], _with_interval(*row[1:4]), _with_interval(*row[4:7]))
+            for row in alone[columns].itertuples(index=False)
         ],
-        title="share of the variance of the score over the grid:",
+        title="share of the variance of the score over the grid, and its interval:",
     )
     pairs = frame[is_pair & (frame["share"] >= LEAST)].head(PAIRS)
     if len(pairs):
         output.say()
-        columns = zip(pairs["parameter"], pairs["other"], pairs["share"], strict=True)
-        rows = [(f"{a} x {b}", _percent(share)) for a, b, share in columns]
+        rows = [
+            (f"{row[0]} x {row[1]}", _with_interval(*row[2:5]))
+            for row in pairs[["parameter", "other", "share", "low", "high"]].itertuples(index=False)
+        ]
         output.table(("interaction", "share"), rows)
     output.say()
     output.facts(
@@ -60,6 +62,8 @@ def importance(path: str, *, plot: str | None = None) -> int:
             "standard deviation of the noise": frame.attrs["noise_sd"],
         }
     )
+    if frame.attrs["early"]:
+        output.say(f"\ntoo early to trust these shares: {frame.attrs['early']}; measure more")
     if plot is not None:
         plots.importance(tuner, plot)
     return 0
@@ -73,7 +77,7 @@ def effects(path: str, *, plot: str | None = None) -> int:
     frame = insight.effects(tuner)
     columns = ["parameter", "value", "effect", "low", "high", "count"]
     rows = [
-        [*row[:2], *(f"{number:+.4g}" for number in row[2:5]), row[5]]
+        [row[0], as_text(row[1]), *(f"{number:+.4g}" for number in row[2:5]), row[5]]
         for row in frame[columns].itertuples(index=False)
     ]
     title = f"expected score at each level less that over the grid, {frame.attrs['mean']:.6g}:"
@@ -81,6 +85,10 @@ def effects(path: str, *, plot: str | None = None) -> int:
     if plot is not None:
         plots.effects(tuner, plot)
     return 0
+
+
+def _with_interval(share: float, low: float, high: float) -> str:
+    return f"{_percent(share)} ({100 * low:.0f} - {100 * high:.0f} %)"
 
 
 def _percent(share: float) -> str:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dsice import worker
 from dsice.cli import output
 from dsice.errors import VISIBLE, DsiceError
 
 BAD_INPUT, STOP, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
+
+_NEGATIVE = re.compile(r"-(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:e[-+]?\d+)?$|-(?:inf|infinity|nan)$", re.I)
 
 COMMANDS = {
     "run": ("run", "start a study, or go on with it"),
@@ -89,7 +92,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Shows an argument that it does not know as `output.say` does."""
+    """Takes every negative number as a value, and shows bad arguments as `output.say` does."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Python before 3.14 takes -5e-05 for an option that it does not know
+        self._negative_number_matcher = _NEGATIVE
 
     def error(self, message: str) -> NoReturn:
         super().error(message.translate(VISIBLE))

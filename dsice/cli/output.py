@@ -8,16 +8,22 @@ somebody else's, and give no orders to the terminal.
 from __future__ import annotations
 
 import argparse
+import itertools
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsice.errors import VISIBLE, VISIBLE_IN_LINE
+from dsice.space.values import as_text
 
 if TYPE_CHECKING:
     from dsice.trial import Trial
     from dsice.tuner import Tuner
 
+_DETAILS = ("last lines of ", "logs: ", "log: ", "it printed nothing", "Traceback (", 'File "')
+"""How the lines begin with which the details of an error begin."""
+_BARE = r"exit code \d+|killed by signal \d+ \(\w+\)(?:; out of memory, perhaps)?"
 WAIT = 60.0  # seconds to wait for another writer: many may tell at the same moment
 
 
@@ -89,7 +95,7 @@ def cell(value: object) -> str:
 
 def params(named: Mapping[str, Any]) -> str:
     """Params on one line."""
-    return ", ".join(f"{name} = {value}" for name, value in named.items())
+    return ", ".join(f"{name} = {as_text(value)}" for name, value in named.items())
 
 
 def warn(message: object) -> None:
@@ -108,8 +114,8 @@ def best(tuner: Tuner) -> int:
         say(text)
         return 1
     goal = tuner.history.goal
-    found: dict[str, object] = {f"best {goal.metric}": trial.value}
-    found |= {f"  {name}": value for name, value in trial.params.items()}
+    found: dict[str, object] = {f"best {goal.metric}": goal.describe(trial)}
+    found |= {f"  {name}": as_text(value) for name, value in trial.params.items()}
     found |= {name: value for name, value in trial.metrics.items() if name != goal.metric}
     if goal.violation(trial):
         found["not feasible"] = (
@@ -131,21 +137,32 @@ def failures(history: Iterable[Trial]) -> None:
 
 
 def _brief(error: str) -> str:
-    """First and last line of an error, without the line that says where the logs are."""
-    lines = [line.strip() for line in error.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("logs: ")]
-    return " | ".join(dict.fromkeys(line[:100] for line in (*lines[:1], *lines[-1:])))
+    """Why a trial failed, whole, and the last line of its stderr where that is all that says it."""
+    reason, last = [], ""
+    lines = [line.strip() for line in error.split("\n")]
+    for i, line in enumerate(lines):
+        if line.startswith(_DETAILS):
+            shown = itertools.takewhile(lambda text: not text.startswith(_DETAILS), lines[i + 1 :])
+            last = next((text for text in reversed(list(shown)) if text), "")
+            break
+        reason.append(line)
+    text = " | ".join(filter(None, reason))
+    return f"{text}: {last}" if last and re.fullmatch(_BARE, text) else text
 
 
 def confirmation(tuner: Tuner) -> None:
-    """Print the points that were trained in full, where there are such."""
+    """Print the points that were confirmed, where there are such."""
+    history = tuner.history
+    if not history.of_stage(history.goal.stage + 1).any():
+        return
     found = tuner.confirmation
     if found.pairs:
         print()
+        several = any(len(full.values) > 1 for _, full in found.pairs)
         rows = [
             (full.id, short.id, cell(short.value), cell(full.value) or str(full.state))
+            + ((len(full.values), full.spread) if several else ())
             for short, full in found.pairs
         ]
-        known = "not known" if found.rank_correlation is None else f"{found.rank_correlation:.2f}"
-        title = f"trained in full, best first (rank correlation between short and full: {known}):"
-        table(("trial", "of", "short", "full"), rows, title=title)
+        header = ("trial", "of", "short", "full", *(("n", "sd") if several else ()))
+        table(header, rows, title=f"trained in full, best first ({found.said_of_ranks}):")

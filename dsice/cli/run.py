@@ -126,8 +126,8 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = output.WAIT) -> in
     facts.append(f"{running} running" if running or more else "finished")
     best = tuner.best
     if best is not None:
-        metric = tuner.history.goal.metric
-        facts.append(f"best {metric} {output.cell(best.value)} (trial {best.id})")
+        goal = tuner.history.goal
+        facts.append(f"best {goal.metric} {goal.describe(best)} (trial {best.id})")
     output.say(", ".join(facts))
     return 0
 

@@ -57,6 +57,9 @@ def best(path: str, *, as_json: bool = False) -> int:
     record = {
         "id": trial.id,
         "value": trial.value,
+        "n": len(trial.values),
+        "spread": trial.spread,
+        "confirmed": trial.stage > tuner.history.goal.stage,
         "params": dict(trial.params),
         "metrics": dict(trial.metrics),
     }

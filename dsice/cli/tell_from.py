@@ -198,6 +198,8 @@ def _told(record: Mapping[str, Any]) -> dict[str, Any]:
         told["value"] = [decode_float(value) for value in record["values"]]
     if "kind" in record and "metrics" in told:
         told["metrics"] = {name: decode_float(v) for name, v in told["metrics"].items()}
+        for name, several in record.get("repeats", {}).items():
+            told["metrics"][name] = [decode_float(value) for value in several]
     if told.get("state") == State.DONE:
         del told["state"]  # it follows from the rest
     return told
@@ -226,7 +228,10 @@ def _difference(trial: Trial, told: Mapping[str, Any], metric: str) -> str:
         return "value"
     for name, value in told.get("metrics", {}).items():
         known = trial.value if name == metric else trial.metrics.get(name)
-        if known is None or not _same((mean(telling.numbers(who, value)),), (known,)):
+        numbers = telling.numbers(who, value)
+        if known is None or not _same((mean(numbers),), (known,)):
+            return f"metric {name!r}"
+        if name in trial.repeats and len(numbers) > 1 and not _same(numbers, trial.repeats[name]):
             return f"metric {name!r}"
     for name in ("seconds", "tags", "where"):
         if name in told and told[name] != getattr(trial, name):

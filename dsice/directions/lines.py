@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsice.directions.ladder import Direction
-from dsice.typing import Array, Ints
+from dsice.typing import Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,98 +68,3 @@ def _steps_to_border(point: Sequence[int], direction: Sequence[int], shape: Sequ
         if step
     ]
     return int(min(free, default=0))
-
-
-@dataclass(frozen=True, eq=False)
-class PackedLines:
-    """Many lines, packed: line i holds ``points[offsets[i]:offsets[i + 1]]``.
-
-    This is the layout of compressed sparse rows (CSR), which a compiled loop can run over.
-
-    Attributes
-    ----------
-    offsets, points
-        Shapes (lines + 1,) and (k, axes), both int64.
-    widths
-        Width of the direction of each line, shape (lines,).
-    centres
-        Number of the point that each line was drawn through, shape (lines,); -1: of no given one.
-    directions
-        Direction of each line.
-    """
-
-    offsets: Ints
-    points: Ints
-    widths: Ints
-    centres: Ints
-    directions: list[Direction]
-
-    @classmethod
-    def empty(cls, ndim: int) -> PackedLines:
-        """No lines of a grid of `ndim` axes."""
-        none = np.empty(0, dtype=np.int64)
-        return cls(np.zeros(1, dtype=np.int64), none.reshape(0, ndim), none, none, [])
-
-    def keep(self, wanted: Array) -> PackedLines:
-        """The same lines with the wanted points only, bool of shape (k,)."""
-        kept_before = np.concatenate([[0], np.cumsum(wanted)])
-        return PackedLines(
-            kept_before[self.offsets],
-            self.points[wanted],
-            self.widths,
-            self.centres,
-            self.directions,
-        )
-
-    def line_of(self) -> Ints:
-        """Number of the line of each point, shape (k,)."""
-        return np.repeat(np.arange(len(self.widths)), np.diff(self.offsets))
-
-
-def ends(centre: Ints, steps: Ints, shape: Ints) -> tuple[Ints, Ints]:
-    """Where the lines through a point begin, and how long they are.
-
-    Parameters
-    ----------
-    centre
-        The point, shape (axes,).
-    steps
-        Directions of the lines, shape (k, axes).
-    shape
-        Levels of each axis, shape (axes,).
-
-    Returns
-    -------
-    lows, lengths
-        The low end of each line, shape (k, axes), and its number of points, shape (k,).
-    """
-    never = np.iinfo(np.int64).max  # an axis that does not change sets no end
-    above = shape - 1 - centre
-    below = centre
-    ahead = np.where(steps > 0, above, np.where(steps < 0, below, never)).min(axis=1)
-    back = np.where(steps > 0, below, np.where(steps < 0, above, never)).min(axis=1)
-    return centre - back[:, None] * steps, back + ahead + 1
-
-
-def packed(lows: Ints, steps: Ints, lengths: Ints, centres: Ints) -> PackedLines:
-    """All points of lines, one line after the other.
-
-    Parameters
-    ----------
-    lows, steps
-        Low end and direction of each line, shape (lines, axes).
-    lengths
-        Number of points of each line, shape (lines,).
-    centres
-        See `PackedLines`.
-    """
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    position = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    along = position[:, None] * np.repeat(steps, lengths, axis=0)
-    return PackedLines(
-        offsets,
-        np.repeat(lows, lengths, axis=0) + along,
-        np.count_nonzero(steps, axis=1),
-        centres,
-        list(map(tuple, steps.tolist())),
-    )

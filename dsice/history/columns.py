@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from dsice.goal import Goal
 from dsice.trial import State
-from dsice.typing import Point
+from dsice.typing import Bools, Floats, Point
 
 
 @dataclass
@@ -24,6 +27,10 @@ class TrialColumns:
         What was told, as in `Trial`; NaN where there is no value or no run time.
     counts
         How many values were told.
+    repeats
+        All measurements of the metrics that were told as a list of several, by the id of the trial:
+        by name. Those of the goal's metric stand under the name ``"value"``, too, unless the trial
+        has another metric of that name.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -34,6 +41,37 @@ class TrialColumns:
     metrics: list[Mapping[str, float]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
+    repeats: dict[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+
+    def judged(self, goal: Goal, done: Bools) -> tuple[Sequence[int], Floats, Floats]:
+        """What a goal makes of them.
+
+        Parameters
+        ----------
+        done
+            Which trials are done and of the goal's stage, shape (trials,).
+
+        Returns
+        -------
+        counts, losses, violations
+            Numbers of measurements of the goal's metric, losses L and violations of the bounds, the
+            latter two NaN for a trial without a loss; one entry per trial.
+        """
+        several = {
+            id: named[goal.metric] for id, named in self.repeats.items() if goal.metric in named
+        }
+        counts = self.counts
+        if several:
+            counts = [len(several.get(id, ())) or count for id, count in enumerate(counts)]
+        losses = goal.losses(done, self.values, self.metrics, several)
+        over = [0.0] * len(counts)
+        if goal.bounded:
+            over = list(map(goal.violation_of, self.values, self.metrics))
+        if goal.of != "mean" and goal.metric in goal.bounded:
+            for id, values in several.items():
+                metrics = {**self.metrics[id], goal.metric: goal.aggregate(values)}
+                over[id] = goal.violation_of(self.values[id], metrics)
+        return counts, losses, np.where(np.isnan(losses), np.nan, over)
 
     def extend(
         self, points: Sequence[Point], round: int | None, keys: Sequence[tuple[int, int, int]]

@@ -16,9 +16,10 @@ from dsice.typing import Array
 if TYPE_CHECKING:
     import pandas as pd
 
+_EXACT = 2**53  # up to here every whole number is a float
 _FIXED = {
     "lead": ("id", "round", "state"),
-    "middle": ("value", "score", "feasible"),
+    "middle": ("value", "score", "feasible", "point.value", "point.n", "point.spread"),
     "end": (
         "seconds",
         "queued",
@@ -33,11 +34,22 @@ _FIXED = {
 }
 
 
-def frame(trials: list[Trial], scores: list[float], feasible: list[bool]) -> pd.DataFrame:
-    """One row for each trial; the columns are those of `History.frame`."""
+def frame(
+    trials: list[Trial],
+    scores: list[float],
+    feasible: list[bool],
+    about: Mapping[int, Trial],
+) -> pd.DataFrame:
+    """One row for each trial; the columns are those of `History.frame`.
+
+    Parameters
+    ----------
+    about
+        The point of each scored trial, by id, with all its measurements.
+    """
     import pandas as pd
 
-    groups = _columns(trials, scores, feasible)
+    groups = _columns(trials, scores, feasible, about)
     names = {
         group: dict.fromkeys(name for cell in cells for name in cell)
         for group, cells in groups.items()
@@ -53,24 +65,46 @@ def frame(trials: list[Trial], scores: list[float], feasible: list[bool]) -> pd.
     for group, cells in groups.items():
         for row, cell in zip(rows, cells, strict=True):
             row.update((labels[group, name], value) for name, value in cell.items())
-    return pd.DataFrame(rows, columns=order)
+    found = pd.DataFrame(rows, columns=order)
+    for name in names["param"]:
+        cells = [t.params.get(name, math.nan) for t in trials]
+        if not all(map(_is_kept, cells)):
+            found[labels["param", name]] = pd.Series(cells, dtype=object, index=found.index)
+    return found
+
+
+def _is_kept(value: object) -> bool:
+    """Whether pandas keeps a value in a column that has numbers, and cells without any."""
+    return value is not None and (not isinstance(value, int) or abs(value) <= _EXACT)
 
 
 def _columns(
-    trials: list[Trial], scores: list[float], feasible: list[bool]
+    trials: list[Trial], scores: list[float], feasible: list[bool], about: Mapping[int, Trial]
 ) -> dict[str, list[dict[str, Any]]]:
     """Cells by group of columns, one mapping for each trial."""
     ids = range(len(trials))
     return {
         "lead": [{"id": t.id, "round": t.round, "state": str(t.state)} for t in trials],
         "middle": [
-            {"value": trials[i].value, "score": scores[i], "feasible": feasible[i]} for i in ids
+            {"value": trials[i].value, "score": scores[i], "feasible": feasible[i]}
+            | _about(about.get(i))
+            for i in ids
         ],
         "end": [_end(t) for t in trials],
         "param": [dict(t.params) for t in trials],
         "metric": [dict(t.metrics) for t in trials],
         "note": [dict(t.note) for t in trials],
         "tag": [dict(t.tags) for t in trials],
+    }
+
+
+def _about(point: Trial | None) -> dict[str, Any]:
+    if point is None:
+        return {"point.n": 0}
+    return {
+        "point.value": point.value,
+        "point.n": len(point.values),
+        "point.spread": math.nan if point.spread is None else point.spread,
     }
 
 
@@ -151,7 +185,7 @@ def carrying(trials: Sequence[Trial], a: str, b: str) -> tuple[list[Trial], Arra
     found: list[Trial] = []
     values: list[tuple[float, float]] = []
     for trial in trials:
-        pair = (_metric(trial, a), _metric(trial, b))
+        pair = (metric_or_seconds(trial, a), metric_or_seconds(trial, b))
         if all(map(math.isfinite, pair)):
             found.append(trial)
             values.append(pair)
@@ -194,7 +228,8 @@ def undominated(points: Array) -> Array:
     return np.asarray(order[second < best_before])
 
 
-def _metric(trial: Trial, name: str) -> float:
+def metric_or_seconds(trial: Trial, name: str) -> float:
+    """A metric of a trial, or its run time under the name "seconds"; NaN where it has none."""
     if name == "seconds" and name not in trial.metrics:
         return math.nan if trial.seconds is None else trial.seconds
     return Goal.named(trial, name)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from dsice.errors import warn_renamed
 from dsice.goal import Goal
-from dsice.history import frames
+from dsice.history import frames, points
 from dsice.history.columns import TrialColumns
 from dsice.history.given import Given, GivenTrials
-from dsice.history.points import Measured, best_points
-from dsice.history.store import TrialStore, warn_of_method
+from dsice.history.store import TrialStore
 from dsice.space import Space
-from dsice.trial import State, Trial, mean_trial
+from dsice.trial import State, Trial
 from dsice.typing import Array, Point
 
 if TYPE_CHECKING:
@@ -133,12 +133,7 @@ class History(TrialStore):
     def load(self, told: TrialColumns, make: Callable[[int], Trial]) -> None:
         """Take in all trials of a journal at once, for the journal's loader alone.
 
-        Parameters
-        ----------
-        told
-            The numbers of all trials.
-        make
-            Makes the trial of an id; it is called when somebody first looks at the trial.
+        `make` makes the trial of an id when somebody first looks at it.
         """
         if self._trials:
             raise ValueError(f"this history has {len(self)} trials already")
@@ -159,7 +154,7 @@ class History(TrialStore):
 
     def time_counts(self) -> bool:
         """Old name of `weighs_time`; deprecated."""
-        warn_of_method("time_counts()", "weighs_time")
+        warn_renamed("History.time_counts()", "History.weighs_time, a property")
         return self.weighs_time
 
     def losses(self) -> Array:
@@ -172,8 +167,7 @@ class History(TrialStore):
             losses = self._losses.array().copy()
             goal = self._goal
             for id in np.flatnonzero(~self.of_stage() & self.in_state(State.DONE)).tolist():
-                trial = self[id]
-                losses[id] = goal.loss_of(trial.state, goal.stage, trial.value, trial.metrics)
+                losses[id] = goal.loss_in_any_stage(self[id])
             return losses
 
         return self._cached("losses", compute)
@@ -184,7 +178,8 @@ class History(TrialStore):
         One trial dominates another if it is at least as good in both metrics and not equal to it.
         Less is better, except where the goal says otherwise: more is better for its own metric
         under ``maximize``, and for metrics that have only an ``at_least`` bound. Only trials of
-        the goal's stage count; whether they keep the bounds is in a column.
+        the goal's stage count, those of one point as one; whether they keep the bounds is in a
+        column.
 
         Parameters
         ----------
@@ -194,9 +189,9 @@ class History(TrialStore):
         Returns
         -------
         pandas.DataFrame
-            One row for each trial of the front, the best in `a` first; of trials that are equal in
-            both metrics the oldest. Columns id, `a`, `b`, feasible, then the parameters
-            (``param.NAME`` where a parameter has the name of one of these).
+            One row for each point of the front (its first trial), the best in `a` first; of those
+            that are equal in both metrics the oldest. Columns id, `a`, `b`, feasible, then the
+            parameters (``param.NAME`` where a parameter has the name of one of these).
 
         Raises
         ------
@@ -209,18 +204,13 @@ class History(TrialStore):
     def carrying(self, a: str, b: str) -> tuple[list[Trial], Array]:
         """The done trials of the goal's stage that carry both metrics as finite numbers.
 
-        Returns
-        -------
-        trials, values
-            The trials by id, and the two metrics of each, float of shape (trials, 2).
-
-        Raises
-        ------
-        OptionError
-            As `front`.
+        By id, with the two metrics of each, float of shape (trials, 2). OptionError as in `front`.
         """
-        done = np.flatnonzero(self.in_state(State.DONE) & self.of_stage()).tolist()
-        return frames.carrying([self[id] for id in done], a, b)
+        done = np.flatnonzero(self.in_state(State.DONE) & self.of_stage())
+        if not self._repeats and self._goal.of == "mean":
+            return frames.carrying([self[id] for id in done.tolist()], a, b)
+        groups = points.by_point(done, self.points(), self._members())
+        return frames.carrying([self._pooled(ids) for ids in groups], a, b)
 
     def distances(self, ids: Array) -> Array:
         """How far trials are beyond each bound of the goal, relative to it, shape (ids, bounds).
@@ -230,8 +220,9 @@ class History(TrialStore):
         bounds = [(name, limit, 1.0) for name, limit in self.goal.at_most.items()]
         bounds += [(name, limit, -1.0) for name, limit in self.goal.at_least.items()]
         names, limits, signs = (np.array(column) for column in zip(*bounds, strict=True))
+        goal = self._goal
         trials = (self[int(id)] for id in ids)
-        told = np.array([[self.goal.named(t, name) for name in names] for t in trials], dtype=float)
+        told = np.array([[goal.told(t, name) for name in names] for t in trials], dtype=float)
         unit = np.where(limits == 0, 1.0, np.abs(limits))
         with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float
             beyond = signs * (told.reshape(-1, len(bounds)) - limits) / unit
@@ -247,22 +238,67 @@ class History(TrialStore):
     def best(self) -> Trial | None:
         """Trial of the best measured point, None before any.
 
-        A point that was measured several times counts with the mean of its measurements, and
-        that is the value of this trial.
+        A point that was measured several times counts with what the goal makes of all its values
+        (``Goal.of``); that is the value of this trial, and `Trial.values` are all of them.
         """
         first = self._cached("first", self._first)
         if first is None:
             return None
         if self._repeats:
             return self.leading(1)[0]
-        return self._mean_trial([first])
+        return self._pooled([first])
 
     def leading(self, k: int) -> list[Trial]:
         """Trials of the `k` best measured points, best first, each as in `best`."""
         if not len(self):
             return []
-        found = best_points(self._measured(), repeated=self._repeats > 0)
-        return [self._mean_trial(ids) for ids in found[:k]]
+        groups = self._by_point()
+        if self._repeats:
+            groups = sorted(groups, key=self._rank)
+        return [self._pooled(ids) for ids in groups[:k]]
+
+    def point_scores(self) -> Array:
+        """Score of the point of each trial, shape (trials,); NaN for a trial that has none.
+
+        It is what the goal makes of all values of the point, within and across the trials of one
+        member.
+        """
+
+        def compute() -> Array:
+            scores = self.scores().copy()
+            for ids in self._by_point() if self._repeats else ():
+                if len(ids) > 1:
+                    scores[ids] = self._rank(ids)[1]
+            return scores
+
+        return self._cached("point scores", compute)
+
+    def leaders(self) -> list[tuple[int, Trial]]:
+        """How the best point became what it is: each scored trial that changed it.
+
+        Returns
+        -------
+        list of (int, Trial)
+            The id of the trial, and the best measured point after it, as in `best` then.
+        """
+        members: dict[tuple[int, ...], list[int]] = {}
+        ranks: dict[tuple[int, ...], tuple[float, float, int]] = {}
+        leader: tuple[int, ...] | None = None
+        found: list[tuple[int, Trial]] = []
+        levels, of_population = self.points(), self._members()
+        for id in np.sort(self.order()).tolist():
+            place = (*levels[id].tolist(), int(of_population[id]))
+            ids = members.setdefault(place, [])
+            ids.append(id)
+            ranks[place] = self._rank(ids)
+            if leader is None or ranks[place] < ranks[leader]:
+                leader = place
+            elif place == leader:
+                leader = min(ranks, key=ranks.__getitem__)
+            else:
+                continue
+            found.append((id, self._pooled(members[leader])))
+        return found
 
     def _first(self) -> int | None:
         """The first of `order`, without sorting all of them."""
@@ -284,41 +320,80 @@ class History(TrialStore):
 
     def repeated(self) -> bool:
         """Old name of `has_repeats`; deprecated."""
-        warn_of_method("repeated()", "has_repeats")
+        warn_renamed("History.repeated()", "History.has_repeats, a property")
         return self.has_repeats
 
-    def at(self, point: Point) -> Trial | None:
-        """First scored trial of a point, its value the mean of the point's measurements.
+    def at(self, point: Point, *, member: int | None = None) -> Trial | None:
+        """First scored trial of a point, with all measurements of the point as in `best`.
 
         None if the point has no score.
+
+        Parameters
+        ----------
+        member
+            Of a population; None: the member of the first scored trial there.
         """
         if not len(self):
             return None
         here = (self.points() == np.array(point, dtype=np.int64)).all(axis=1)
         ids = np.flatnonzero(here & np.isfinite(self.scores()))
-        return self._mean_trial(ids.tolist()) if len(ids) else None
+        members = self._members()[ids]
+        if len(ids):
+            ids = ids[members == (members[0] if member is None else member)]
+        return self._pooled(ids.tolist()) if len(ids) else None
 
     def frame(self) -> pd.DataFrame:
         """All trials as a DataFrame, one row each.
 
-        Columns: id, round, state, the parameters, value, score, feasible, the metrics, seconds,
-        queued, started, ended, stage, repeat, member, parent, error, then the notes as ``note.*``
-        and the tags as ``tag.*``. A parameter or metric that has the name of another column
-        stands as ``param.NAME`` or ``metric.NAME``.
-        """
-        return frames.frame(list(self), self.scores().tolist(), self.feasible().tolist())
+        Columns: id, round, state, the parameters, value, score, feasible, point.value, point.n,
+        point.spread, the metrics, seconds, queued, started, ended, stage, repeat, member, parent,
+        error, then the notes as ``note.*`` and the tags as ``tag.*``. A parameter or metric that
+        has the name of another column stands as ``param.NAME`` or ``metric.NAME``.
 
-    def _measured(self) -> Measured:
-        return Measured(
-            self.order(),
-            self.points(),
-            self._keys.array()[:, 2],
-            self._counts.array(),
-            self.scores(),
-            self.violation(),
+        The columns ``point.*`` are about all measurements of the trial's point, as in `best`: what
+        the goal makes of them, how many there are, and their standard deviation.
+        """
+        about: dict[int, Trial] = {}
+        for ids in self._by_point():
+            point = self._pooled(ids)
+            about.update((id, point) for id in ids)
+        return frames.frame(list(self), self.scores().tolist(), self.feasible().tolist(), about)
+
+    def _members(self) -> Array:
+        """Member of the population of each trial, shape (trials,)."""
+        return self._keys.array().reshape(-1, 3)[:, 2]
+
+    def _by_point(self) -> list[list[int]]:
+        """Ids of the scored trials of each point and member, by the order of the best of each."""
+        return self._cached(
+            "by point",
+            lambda: points.by_point(self.order(), self.points(), self._members()),
         )
 
-    def _mean_trial(self, ids: list[int]) -> Trial:
+    def _measured(self) -> points.Measured:
+        return self._cached(
+            "measured",
+            lambda: points.Measured(
+                self._counts.array(), self.scores(), self.violation(), self._losses.array()
+            ),
+        )
+
+    def _rank(self, ids: list[int]) -> tuple[float, float, int]:
+        """Violation, score and id of the point of these scored trials: less is better."""
+        measured = self._measured()
+        if len(ids) == 1:
+            return (float(measured.violation[ids[0]]), float(measured.scores[ids[0]]), ids[0])
+        trials = [self[id] for id in sorted(ids)]
+        score = points.score_of(self._goal, measured, trials)
+        violation = 0.0
+        if measured.violation[ids].any():
+            violation = self._goal.violation(points.pooled(self._goal, trials))
+        return (violation, score, ids[0])
+
+    def _pooled(self, ids: list[int]) -> Trial:
         """The first of these trials of one point, with the measurements of all of them."""
         trials = [self[id] for id in sorted(ids)]
-        return mean_trial(trials, [self._goal.metric_of(trial) for trial in trials])
+        goal = self._goal
+        only = trials[0]
+        told = only.measured(goal.metric) == only.values and goal.metric_of(only) == only.value
+        return only if len(ids) == 1 and told else points.pooled(goal, trials)

@@ -1,69 +1,123 @@
 """Measured points: the trials of one point together, and the best points first.
 
-A point that was measured several times counts with the mean of its measurements, each trial
-weighted by the number of values told in it.
+A point that was measured several times, inside a trial or in several trials of one stage and
+member, counts with what the goal makes of all its values at once: their mean, median or minimum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
-from dsice.trial import mean
-from dsice.typing import Array, Floats, Ints
+from dsice.goal import Goal
+from dsice.trial import Trial, mean
+from dsice.typing import Array, Floats
 
 
 class Measured(NamedTuple):
-    """What the order of measured points follows from; arrays with one entry per trial.
+    """What trials are worth; arrays with one entry per trial.
 
     Attributes
     ----------
-    order
-        Ids of the trials that have a score, best first, shape (scored,).
-    points
-        Levels, shape (trials, axes).
-    members
-        Member of the population, shape (trials,).
     counts
         Number of values told, shape (trials,).
     scores, violation
         As in `History`, shape (trials,).
+    losses
+        Scores without run time, shape (trials,).
     """
 
-    order: Ints
-    points: Array
-    members: Array
     counts: Array
     scores: Floats
     violation: Floats
+    losses: Floats
 
 
-def best_points(measured: Measured, *, repeated: bool) -> list[list[int]]:
-    """Ids of the trials of each measured point and member, the best point first.
+def by_point(ids: Array, points: Array, members: Array) -> list[list[int]]:
+    """Ids of the trials of each point and member, both in the order in which they come.
 
     Parameters
     ----------
-    measured
-        Numbers of all trials.
-    repeated
-        Whether any point was measured in several trials; else the order of trials is that of
-        points.
+    ids
+        The trials.
+    points, members
+        Levels and member of all trials, shapes (trials, axes) and (trials,).
     """
     groups: dict[tuple[int, ...], list[int]] = {}
-    order = measured.order
-    places = np.column_stack([measured.points[order], measured.members[order]])
-    for id, place in zip(order.tolist(), places.tolist(), strict=True):
-        groups.setdefault(tuple(place), []).append(id)
-    found = list(groups.values())
-    if repeated:
-        found.sort(key=lambda ids: _rank(measured, ids))
-    return found
+    places = zip(points[ids].tolist(), members[ids].tolist(), strict=True)
+    for id, (point, member) in zip(ids.tolist(), places, strict=True):
+        groups.setdefault((*point, member), []).append(id)
+    return list(groups.values())
 
 
-def _rank(measured: Measured, ids: list[int]) -> tuple[float | None, float | None, int]:
-    """Mean violation, mean score and id of a point: less is better."""
+def score_of(goal: Goal, measured: Measured, trials: Sequence[Trial]) -> float:
+    """Score of the point of these trials, which all have a score; less is better.
+
+    Run time, where it counts, counts with its mean.
+    """
+    ids = [trial.id for trial in trials]
     weights = [n or 1 for n in measured.counts[ids].tolist()]
-    violation = mean(measured.violation[ids].tolist(), weights)
-    score = mean(measured.scores[ids].tolist(), weights)
-    return (violation, score, ids[0])
+    scores: list[float] = measured.scores[ids].tolist()
+    if len(ids) == 1:
+        return scores[0]
+    if goal.of == "mean":
+        return mean(scores, weights) or 0.0
+    times = [z - loss for z, loss in zip(scores, measured.losses[ids].tolist(), strict=True)]
+    return goal.signed(goal.aggregate(_all_values(goal, trials))) + (mean(times, weights) or 0.0)
+
+
+def pooled(goal: Goal, trials: Sequence[Trial]) -> Trial:
+    """The first trial of a point, with the measurements of all of them.
+
+    Parameters
+    ----------
+    trials
+        All scored trials of the point, in the order of their ids.
+
+    Returns
+    -------
+    Trial
+        Its values are all measurements of the goal's metric, its value what the goal makes of them,
+        and so is the metric among its metrics; other metrics and the run time are means.
+    """
+    first = trials[0]
+    values = _all_values(goal, trials)
+    value = _value_of(goal, trials, values)
+    metrics = dict(first.metrics)
+    repeats = dict(first.repeats)
+    seconds = first.seconds
+    if len(trials) > 1:
+        names = dict.fromkeys(name for trial in trials for name in trial.metrics)
+        each = {name: tuple(_told(trials, name)) for name in names}
+        metrics = {name: mean(told) or 0.0 for name, told in each.items()}
+        repeats = {name: told for name, told in each.items() if len(told) > 1}
+        seconds = mean([t.seconds for t in trials if t.seconds is not None])
+    if goal.metric in metrics and value is not None:
+        metrics[goal.metric] = value
+    return replace(
+        first, values=values, value=value, metrics=metrics, repeats=repeats, seconds=seconds
+    )
+
+
+def _value_of(goal: Goal, trials: Sequence[Trial], values: Sequence[float]) -> float | None:
+    """What the goal makes of all values of these trials."""
+    if not values:
+        return None
+    if goal.of != "mean":
+        return goal.aggregate(values)
+    told = [goal.metric_of(trial) for trial in trials]
+    if len(trials) == 1:
+        return told[0]
+    # the mean of a trial weighs as many values as were told in it, also where only it is recorded
+    return mean(told, [len(t.repeats.get(goal.metric, t.values)) or 1 for t in trials])
+
+
+def _told(trials: Iterable[Trial], name: str) -> Iterable[float]:
+    """All measurements of a metric in trials that may lack it."""
+    return (v for trial in trials if name in trial.metrics for v in trial.measured(name))
+
+
+def _all_values(goal: Goal, trials: Iterable[Trial]) -> tuple[float, ...]:
+    """All measurements of the goal's metric."""
+    return tuple(v for trial in trials for v in trial.measured(goal.metric))

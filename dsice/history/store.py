@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -114,13 +113,11 @@ class TrialStore(Sequence[Trial]):
         self._points = GrowingArray(np.int64, told.points)
         self._keys = GrowingArray(np.int64, told.keys)
         self._states = GrowingArray(np.int8, [_CODES[s] for s in told.states])
-        self._counts = GrowingArray(np.int64, told.counts)
-        losses = goal.losses(self.in_state(State.DONE) & self.of_stage(), told.values, told.metrics)
-        over = [0.0] * n
-        if goal.bounded:
-            over = list(map(goal.violation_of, told.values, told.metrics))
-        self._losses = GrowingArray(float, losses)
-        self._violations = GrowingArray(float, np.where(np.isnan(losses), np.nan, over))
+        done = self.in_state(State.DONE) & self.of_stage()
+        judged = told.judged(goal, done) if n else ((), (), ())
+        self._counts = GrowingArray(np.int64, judged[0])
+        self._losses = GrowingArray(float, judged[1])
+        self._violations = GrowingArray(float, judged[2])
         self._seconds = GrowingArray(float, told.seconds)
         pending = np.flatnonzero(self.in_state(State.PENDING)).tolist()
         self._pending: dict[int, None] = dict.fromkeys(pending)
@@ -240,7 +237,7 @@ class TrialStore(Sequence[Trial]):
         self._violations[id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
         self._seconds[id] = math.nan if trial.seconds is None else trial.seconds
         self._states[id] = _CODES[trial.state]
-        self._counts[id] = len(trial.values)
+        self._counts[id] = len(trial.repeats.get(self._goal.metric, trial.values))
         self._curves.pop(id, None)
         self._cache.clear()
         self._begun = None
@@ -310,6 +307,18 @@ class TrialStore(Sequence[Trial]):
         A point that was measured twice is there twice.
         """
         return self._points.array()[self.of_stage()]
+
+    def counts(self) -> Array:
+        """How many values of the goal's metric each trial has, int64 of shape (trials,)."""
+        return self._counts.array()
+
+    def keys(self) -> Array:
+        """Stage, repeat and member of each trial, int64 of shape (trials, 3)."""
+        return self._keys.array()
+
+    def states(self) -> Array:
+        """State of each trial as its place in `State`, int8 of shape (trials,)."""
+        return self._states.array()
 
     def seconds(self) -> Array:
         """Told run time of each trial, shape (trials,); NaN where there is none."""
@@ -387,13 +396,3 @@ class TrialStore(Sequence[Trial]):
             self._cache[name] = compute()
         value: T = self._cache[name]
         return value
-
-
-def warn_of_method(old: str, new: str) -> None:
-    """Warn that a method of `History` is a property of another name now."""
-    warnings.warn(
-        f"History.{old} is called History.{new} now, a property; the old name goes with the next "
-        "release",
-        DeprecationWarning,
-        stacklevel=3,
-    )

@@ -7,7 +7,8 @@ and asks the surface: its main effects and interactions are the functional analy
 measurements leave. Both functions take a tuner, or a history and its space.
 
 - `frames`: `effects` and `importance`, as DataFrames;
-- `model`: the surface that both are read from.
+- `model`: the surface that both are read from;
+- `resampling`: how sure the shares are.
 """
 
 from dsice.insight.frames import effects, importance

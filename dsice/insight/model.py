@@ -18,10 +18,13 @@ import numpy as np
 from dsice.errors import DsiceWarning, FitError, OptionError
 from dsice.history import History
 from dsice.space import Space, When
+from dsice.space.names import as_parsed
 from dsice.typing import Floats, Ints
 
 if TYPE_CHECKING:
     from dsice.spline.anova import Anova
+    from dsice.spline.evidence import Hyperparameters
+    from dsice.spline.surface import Surface
 
 MIN_POINTS: Final = 3
 """Distinct points that a surface needs."""
@@ -61,6 +64,11 @@ class Model:
         not exist.
     counts
         How often each was measured, shape (k,).
+    values, information
+        Their standardised scores, and how many single measurements tell as much as what is known
+        of each (`Goal.information`), shape (k,).
+    deciding, cells
+        As in `Anova`.
     anova
         Means and variances of the surface, which was fitted to standardised scores.
     mean, unit
@@ -76,6 +84,10 @@ class Model:
     space: Space
     points: Ints
     counts: Floats
+    values: Floats
+    information: Floats
+    deciding: list[int]
+    cells: Ints | None
     anova: Anova
     mean: float
     unit: float
@@ -87,26 +99,13 @@ class Model:
 def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | None) -> Model:
     """Fit the surface; the arguments and errors are those of `effects`."""
     from dsice.spline.anova import Anova
-    from dsice.spline.numerics import one_thread
-    from dsice.spline.surface import fit_hyperparameters, fit_surface
 
     history, grid = history_and_space(search, space)
     points, scores, counts = _measured(history)
     points = grid.coded(points)
     values, mean, unit = _standardise(scores)
-    few = _even_subset(values, MAX_FOR_HYPERPARAMETERS)
-    subset = _even_subset(values, MAX_POINTS)
-    axes = (grid.shape, grid.ordered)
-    with one_thread():
-        hyperparameters = fit_hyperparameters(points[few], values[few], *axes, counts=counts[few])
-        surface = fit_surface(
-            points[subset],
-            values[subset],
-            *axes,
-            counts=counts[subset],
-            hyperparameters=hyperparameters,
-            max_points=MAX_POINTS,
-        )
+    information = history.goal.information(counts)
+    surface, hyperparameters = fit(grid, points, values, information)
     deciding, cells = _condition_cells(grid)
     # where predictions of points left out miss by more than the model says, its bands are widened
     widening = max(1.0, float(np.mean(surface.loo_residuals() ** 2)))
@@ -114,6 +113,10 @@ def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | Non
         space=grid,
         points=points,
         counts=counts,
+        values=values,
+        information=information,
+        deciding=deciding,
+        cells=cells,
         anova=Anova(surface, grid.shape, deciding=deciding, cells=cells),
         mean=mean,
         unit=unit,
@@ -121,6 +124,37 @@ def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | Non
         noise=hyperparameters.noise_variance * surface.scale,
         spread=float(np.var(np.repeat(values, counts.astype(np.int64)))),
     )
+
+
+def fit(
+    grid: Space, points: Ints, values: Floats, information: Floats, *, share: int = 1
+) -> tuple[Surface, Hyperparameters]:
+    """The surface through some points, and its hyperparameters.
+
+    Parameters
+    ----------
+    points, values, information
+        As in `Model`, shapes (n, axes), (n,) and (n,).
+    share
+        By what the largest numbers of points are divided.
+    """
+    from dsice.spline.numerics import one_thread
+    from dsice.spline.surface import fit_hyperparameters, fit_surface
+
+    few = even_subset(values, MAX_FOR_HYPERPARAMETERS // share)
+    subset = even_subset(values, MAX_POINTS // share)
+    axes = (grid.shape, grid.ordered)
+    with one_thread():
+        found = fit_hyperparameters(points[few], values[few], *axes, counts=information[few])
+        surface = fit_surface(
+            points[subset],
+            values[subset],
+            *axes,
+            counts=information[subset],
+            hyperparameters=found,
+            max_points=MAX_POINTS,
+        )
+    return surface, found
 
 
 def history_and_space(
@@ -162,7 +196,7 @@ def _measured(history: History) -> tuple[Ints, Floats, Floats]:
     Returns
     -------
     points, scores, counts
-        Levels, shape (k, axes); mean scores and numbers of measurements, shape (k,).
+        Levels, shape (k, axes); scores and numbers of measurements, shape (k,).
 
     Raises
     ------
@@ -170,7 +204,7 @@ def _measured(history: History) -> tuple[Ints, Floats, Floats]:
         There are fewer than `MIN_POINTS`.
     """
     ids = np.sort(history.order())
-    weights = np.array([len(history[int(i)].values) or 1 for i in ids], dtype=float)
+    weights = np.maximum(history.counts()[ids], 1).astype(float)
     points, place = np.empty((0, 0), dtype=np.int64), ids
     if len(ids):
         points, place = np.unique(history.points()[ids], axis=0, return_inverse=True)
@@ -182,7 +216,8 @@ def _measured(history: History) -> tuple[Ints, Floats, Floats]:
         )
     counts = np.bincount(place, weights=weights).astype(np.float64)
     shares = weights / counts[place]  # before the product: scores may be near the largest float
-    scores = np.bincount(place, weights=history.scores()[ids] * shares)
+    each = history.scores() if history.goal.of == "mean" else history.point_scores()
+    scores = np.bincount(place, weights=each[ids] * shares)
     return points, scores.astype(np.float64), counts
 
 
@@ -206,7 +241,7 @@ def _standardise(scores: Floats) -> tuple[Floats, float, float]:
     return (small - mean) / sd, mean * largest, sd * largest
 
 
-def _even_subset(values: Floats, most: int) -> Ints:
+def even_subset(values: Floats, most: int) -> Ints:
     """Places of at most `most` values, ascending, chosen evenly by rank.
 
     The lowest and the highest are among them.
@@ -233,8 +268,9 @@ def _condition_cells(space: Space) -> tuple[list[int], Ints | None]:
         if rule.expression is None:  # a function may look at anything else
             mentioned |= set(space.names) - set(rule.names)
         else:
-            mentioned |= set(rule.expression.names)
-    deciding = [j for j, name in enumerate(space.names) if name in mentioned]
+            mentioned |= set(rule.expression.bound(space.names).names)
+    mentioned = set(map(as_parsed, mentioned))
+    deciding = [j for j, name in enumerate(space.names) if as_parsed(name) in mentioned]
     shape = [space.shape[j] for j in deciding]
     if not deciding:
         return [], None

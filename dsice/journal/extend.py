@@ -21,6 +21,7 @@ from dsice.journal.loader import stored_space
 from dsice.journal.reader import JournalReader, garbage_uncollected
 from dsice.journal.writer import Journal
 from dsice.space import Among, Space
+from dsice.space.values import as_json
 from dsice.typing import Params, PathLike, Point, Record
 
 
@@ -129,7 +130,7 @@ class SpaceMapping:
                     f"the value of {name!r} for the old trials: {name!r} {what} of the new space"
                 )
             try:
-                new.axes[name].level(given[name])
+                given[name] = new.axes[name].values[new.axes[name].level(given[name])]
             except SpaceError as error:
                 raise SpaceError(f"the value of {name!r} for the old trials: {error}") from error
         if missing := [name for name in old.names if name not in new.names]:
@@ -141,7 +142,8 @@ class SpaceMapping:
     def lines(self, reader: JournalReader) -> Iterator[Record]:
         """Lines of the journal for the new space; what is unknown stays as it is."""
         header = dict(reader.header or {})
-        before = {"at": time.time(), "space": header["space"], "given": self._given}
+        given = as_json(self._given)
+        before = {"at": time.time(), "space": header["space"], "given": given}
         before["identity"] = reader.identity  # that of the first line as it was at first
         header |= {"space": self._new.to_dict(), "extended": [*header.get("extended", ()), before]}
         yield self._options(header)
@@ -170,12 +172,21 @@ class SpaceMapping:
             raise self._refused(
                 f"trial {asked['id']} at {self._shown(asked['point'])}: {error}"
             ) from error
-        note = asked.get("note", {})
-        direction = note.get("direction")
+        if "note" in asked:
+            moved["note"] = self._note(asked["note"])
+        return moved
+
+    def _note(self, note: Record) -> Record:
+        """Map the line of a note; a point of it that the new space has not is left out."""
+        direction, through = note.get("direction"), note.get("through")
         if isinstance(direction, list) and len(direction) == len(self._old.names):
             along = dict(zip(self._old.names, direction, strict=True))
-            moved["note"] = note | {"direction": [along.get(name, 0) for name in self._new.names]}
-        return moved
+            note = note | {"direction": [along.get(name, 0) for name in self._new.names]}
+        if through is not None:
+            note = {key: value for key, value in note.items() if key != "through"}
+            with suppress(SpaceError, TypeError):
+                note["through"] = self._point(through, 0)
+        return note
 
     def _point(self, levels: list[int], stage: int) -> list[int]:
         if stage < 0:  # a trial of which nothing but the id is known (`dsice journal repair`)
@@ -187,9 +198,9 @@ class SpaceMapping:
 
     def _params(self, params: Params) -> dict[str, Any]:
         """Old params with the given values of the new axes that are active there."""
-        raw = {name: params.get(name, self._given.get(name)) for name in self._new.names}
+        known = {**self._given, **params}  # None is a value, too
         levels = [
-            0 if raw[name] is None else self._level(name, raw[name]) for name in self._new.names
+            self._level(name, known[name]) if name in known else 0 for name in self._new.names
         ]
         active = dict(zip(self._new.names, self._new.active(levels), strict=True))
         for name in self._new.names:
@@ -220,10 +231,11 @@ class SpaceMapping:
         if not start:
             return record
         moved: Any
+        given = as_json(self._given)
         if isinstance(start, dict):
-            moved = self._given | start
+            moved = given | start
         else:
-            moved = [self._given | params for params in start]
+            moved = [given | params for params in start]
         return record | {"strategy": {**record["strategy"], "start": moved}}
 
     def _refused(self, reason: str) -> OtherStudyError:

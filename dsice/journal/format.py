@@ -5,8 +5,8 @@ kind      fields (those at their default are left out)
 ========  ==========================================================================
 header    format, dsice, created, space, strategy, goal, seed, max_trials, stopper
 ask       at, round, trials: [{id, point, stage, repeat, member, note, parent, overrides}]
-tell      at, id, point, stage, repeat, member, state, values, metrics, seconds, times,
-          error, tags, where; the identity stands here again, so that a told trial
+tell      at, id, point, stage, repeat, member, state, values, metrics, repeats, seconds,
+          times, error, tags, where; the identity stands here again, so that a told trial
           survives the loss of its ask line
 add       at, trial: the fields of an asked trial and those of a tell
 step      id, step, value
@@ -118,14 +118,15 @@ def ask_line(trials: Sequence[Trial], round: int | None) -> Record:
     return line
 
 
-def tell_line(trial: Trial, at: float) -> Record:
-    """How a trial ended, told at that time."""
-    return {"kind": Kind.TELL, "at": at, **_told_fields(trial)}
+def tell_line(trial: Trial, at: float, metric: str = "value") -> Record:
+    """How a trial ended, told at that time under a goal with that metric."""
+    return {"kind": Kind.TELL, "at": at, **_told_fields(trial, metric)}
 
 
-def add_line(trial: Trial, at: float) -> Record:
-    """A trial that was never asked, told at that time."""
-    return {"kind": Kind.ADD, "at": at, "trial": _asked_fields(trial) | _told_fields(trial)}
+def add_line(trial: Trial, at: float, metric: str = "value") -> Record:
+    """A trial that was never asked, told at that time under a goal with that metric."""
+    told = _told_fields(trial, metric)
+    return {"kind": Kind.ADD, "at": at, "trial": _asked_fields(trial) | told}
 
 
 def step_line(id: int, step: int, value: float) -> Record:
@@ -194,13 +195,15 @@ def _asked_fields(trial: Trial) -> Record:
     return fields
 
 
-def _told_fields(trial: Trial) -> Record:
+def _told_fields(trial: Trial, metric: str) -> Record:
     fields = _identity_fields(trial)
     fields["state"] = str(trial.state)
     if trial.values:
         fields["values"] = [encode_float(v) for v in trial.values]
     if trial.metrics:
         fields["metrics"] = {name: encode_float(v) for name, v in trial.metrics.items()}
+    if repeats := {name: told for name, told in trial.repeats.items() if name != metric}:
+        fields["repeats"] = {name: list(map(encode_float, told)) for name, told in repeats.items()}
     if trial.seconds is not None:
         fields["seconds"] = trial.seconds
     if any(t is not None for t in trial.times):
@@ -244,8 +247,8 @@ def asked_trial(fields: Mapping[str, Any], space: Space, round: int | None) -> T
     )
 
 
-def told_trial(trial: Trial, fields: Mapping[str, Any]) -> Trial:
-    """That trial as a tell or add line says that it ended."""
+def told_trial(trial: Trial, fields: Mapping[str, Any], metric: str = "value") -> Trial:
+    """That trial as a tell or add line, written under a goal with that metric, says it ended."""
     values = tuple(decode_float(v) for v in fields.get("values", ()))
     queued, started, ended = fields.get("times", (None, None, None))
     # In the order of the fields: twice as fast as by name, and a journal may hold 100 000.
@@ -270,7 +273,28 @@ def told_trial(trial: Trial, fields: Mapping[str, Any]) -> Trial:
         fields.get("error"),
         fields.get("tags", {}),
         fields.get("where", {}),
+        told_repeats(fields, values, metric),
     )
+
+
+def told_repeats(
+    fields: Mapping[str, Any], values: tuple[float, ...], metric: str
+) -> Mapping[str, tuple[float, ...]]:
+    """All measurements of each named metric that was told as a list of several, by its name.
+
+    Parameters
+    ----------
+    fields
+        Those of a tell or add line.
+    values, metric
+        The values that were told, and the goal's metric then, whose measurements they are.
+    """
+    repeats: dict[str, tuple[float, ...]] = {}
+    if len(values) > 1 and metric != "value":
+        repeats[metric] = values
+    for name, told in fields.get("repeats", {}).items():
+        repeats[name] = tuple(map(decode_float, told))
+    return repeats
 
 
 def with_curve(trial: Trial, steps: Iterable[tuple[int, float]]) -> Trial:

@@ -8,8 +8,8 @@ the line stands. A trial itself is made when somebody first looks at it.
 from __future__ import annotations
 
 import json
-import math
 from array import array
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
@@ -20,18 +20,29 @@ from dsice.checks import shown
 from dsice.errors import JournalError
 from dsice.goal import Goal
 from dsice.history import History, TrialColumns
+from dsice.journal.fields import (
+    NEW,
+    NOTHING,
+    as_float,
+    as_whole,
+    check_rest,
+    floats,
+    key_of,
+    mean_of,
+)
 from dsice.journal.format import (
     OPTIONS,
     Kind,
     asked_trial,
     decode_float,
+    told_repeats,
     told_trial,
     with_curve,
 )
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
 from dsice.space import Among, Require, Space
 from dsice.space.rules import NamedRules, Predicate
-from dsice.trial import State, Trial, mean
+from dsice.trial import State, Trial
 from dsice.typing import PathLike, Point, Record
 
 MOST_SHOWN = 500  # characters of what is wrong with a line
@@ -112,7 +123,9 @@ class JournalLoader:
         self._told: dict[int, tuple[int, int]] = {}  # where the last tell line of a trial stands
         self._steps: dict[int, tuple[array[int], array[float]]] = {}
         self._last: tuple[tuple[int, int], Record] = ((-1, -1), {})
-        self._change_options(self.header or {})
+        self._metric = "value"  # of the goal in force in this line
+        self._metrics: list[tuple[int, str]] = []  # where each began to be in force
+        self._change_options(self.header or {}, 0)
         with garbage_uncollected():
             for line in reader:
                 if not reader.bad:  # else the rest is read only to complete the list of bad lines
@@ -199,7 +212,7 @@ class JournalLoader:
                     self._tell(id, record)
                     self._told[id] = (line.start, line.stop)
                 case Kind.ASK:
-                    self._ask(record["trials"], _whole(record, "round", None), line)
+                    self._ask(record["trials"], as_whole(record, "round", None), line)
                 case Kind.STEP:
                     steps, values = self._steps.setdefault(record["id"], (array("q"), array("d")))
                     steps.append(record["step"])
@@ -214,16 +227,24 @@ class JournalLoader:
                 case Kind.AGAIN:
                     self.lost_runs[record["id"]] += 1
                 case Kind.OPTIONS:
-                    self._change_options(record)
+                    self._change_options(record, line.start)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
-    def _change_options(self, record: Mapping[str, Any]) -> None:
+    def _change_options(self, record: Mapping[str, Any], start: int) -> None:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
+        goal = self.options.get("goal")
+        metric = goal.get("metric") if isinstance(goal, dict) else None
+        self._metric = metric if isinstance(metric, str) else "value"
+        self._metrics.append((start, self._metric))
+
+    def _metric_at(self, place: int) -> str:
+        """The goal's metric in force in the line that begins there."""
+        return self._metrics[bisect_right(self._metrics, place, key=lambda one: one[0]) - 1][1]
 
     def _ask(self, trials: list[Record], round: int | None, line: JournalLine) -> None:
         points = [tuple(asked["point"]) for asked in trials]
-        keys = [_NEW if len(asked) == 2 else _key(asked) for asked in trials]
+        keys = [NEW if len(asked) == 2 else key_of(asked) for asked in trials]
         first = len(self._asked)
         for id, asked in enumerate(trials, first):
             if (
@@ -237,7 +258,7 @@ class JournalLoader:
         self._asked.extend([(line.start, line.stop)] * len(trials))
         if self._queue:
             for point, key in zip(points, keys, strict=True):
-                if key == _NEW:
+                if key == NEW:
                     self._queue.remove(point)
 
     def _tell(self, id: int, told: Record) -> None:
@@ -246,16 +267,31 @@ class JournalLoader:
         point = get("point")
         if point is not None and tuple(point) != columns.points[id]:
             raise ValueError(f"trial {id} was asked at {list(columns.points[id])}, not at {point}")
-        _check_rest(told)
+        check_rest(told)
         columns.states[id] = _STATES.get(told["state"]) or State(told["state"])
         values = get("values", ())
         columns.counts[id] = len(values)
         columns.values[id] = (
-            values[0] if len(values) == 1 and type(values[0]) is float else _mean(values)
+            values[0] if len(values) == 1 and type(values[0]) is float else mean_of(values)
         )
-        columns.metrics[id] = _floats(get("metrics", _NOTHING))
+        if len(values) > 1 or "repeats" in told:
+            columns.repeats[id] = self._repeats(told, values)
+        elif id in columns.repeats:  # of a trial that was lost then
+            del columns.repeats[id]
+        columns.metrics[id] = floats(get("metrics", NOTHING))
         if (seconds := get("seconds")) is not None:
-            columns.seconds[id] = _float("seconds", seconds)
+            columns.seconds[id] = as_float("seconds", seconds)
+
+    def _repeats(self, told: Record, values: list[Any]) -> Mapping[str, tuple[float, ...]]:
+        """What `TrialColumns.repeats` holds of a line, checked."""
+        lists = told.get("repeats", NOTHING)
+        if type(lists) is not dict or any(type(several) is not list for several in lists.values()):
+            raise TypeError(f"repeats is {shown(lists)}")
+        measured = tuple(map(decode_float, values))
+        repeats = told_repeats(told, measured, self._metric)
+        if len(measured) > 1 and "value" not in told.get("metrics", NOTHING):
+            return {"value": measured, **repeats}
+        return repeats
 
     # ------------------------------------------------------------------ trials
     def _trial(self, id: int) -> Trial:
@@ -271,9 +307,12 @@ class JournalLoader:
         if id in self._steps:
             trial = with_curve(trial, zip(*self._steps[id], strict=True))
         if added:
-            trial = told_trial(trial, asked)
+            trial = told_trial(trial, asked, self._metric_at(self._asked[id][0]))
         if id in self._told:
-            trial = told_trial(trial, json.loads(self._text[slice(*self._told[id])]))
+            place = self._told[id]
+            trial = told_trial(
+                trial, json.loads(self._text[slice(*place)]), self._metric_at(place[0])
+            )
         return trial
 
     def _record(self, where: tuple[int, int]) -> Record:
@@ -318,74 +357,3 @@ def stored_space(
 
 def _allow(params: Mapping[str, Any]) -> bool:
     return True
-
-
-# ------------------------------------------------------------------ checks of fields
-# A trial is made when it is looked at, which must not fail: all of its fields are checked here.
-_NEW = (0, 0, 0)  # stage, repeat and member of most trials
-_NOTHING: Mapping[str, float] = {}
-_NO_TIMES = [None] * 3
-_FLOATS = {float}
-
-
-def _key(asked: Record) -> tuple[int, int, int]:
-    """Stage, repeat and member of an asked trial, all of its fields checked."""
-    for name in ("note", "overrides"):
-        if type(asked.get(name, _NOTHING)) is not dict:
-            raise TypeError(f"{name} is {shown(asked[name])}")
-    _int64(asked, "parent", None)
-    if len(asked) == 3 and "note" in asked:
-        return _NEW
-    return (_int64(asked, "stage", 0), _int64(asked, "repeat", 0), _int64(asked, "member", 0))
-
-
-def _check_rest(told: Record) -> None:
-    """Raise TypeError for a field of the wrong kind among those that no column holds."""
-    if (error := told.get("error")) is not None and type(error) is not str:
-        raise TypeError(f"error is {shown(error)}")
-    for name in ("tags", "where"):
-        if type(told.get(name, _NOTHING)) is not dict:
-            raise TypeError(f"{name} is {shown(told[name])}")
-    times = told.get("times", _NO_TIMES)
-    if type(times) is not list or len(times) != 3:
-        raise TypeError(f"times is {shown(times)}, not three numbers")
-    for moment in times:
-        if moment is not None:
-            _float("times", moment)
-
-
-def _float(name: str, value: object) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise TypeError(f"{name} is {shown(value)}, no number")
-    return float(value)
-
-
-def _floats(metrics: Mapping[str, Any]) -> Mapping[str, float]:
-    if type(metrics) is not dict:
-        raise TypeError(f"metrics is {shown(metrics)}")
-    if set(map(type, metrics.values())) <= _FLOATS:
-        return metrics
-    return {name: decode_float(value) for name, value in metrics.items()}
-
-
-def _mean(values: list[Any]) -> float:
-    if type(values) not in (list, tuple):
-        raise TypeError(f"values is {shown(values)}")
-    found = mean(tuple(map(decode_float, values)))
-    return math.nan if found is None else found
-
-
-def _whole(record: Record, name: str, default: int | None) -> Any:
-    """A whole number, the default where it is missing."""
-    value = record.get(name, default)
-    if type(value) is not int and value is not default:
-        raise TypeError(f"{name} is {shown(value)}, not a whole number")
-    return value
-
-
-def _int64(record: Record, name: str, default: int | None) -> Any:
-    """A whole number that arrays hold; the default where it is missing."""
-    value = _whole(record, name, default)
-    if value is not None and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{name} is {shown(value)}, out of range")
-    return value

@@ -8,9 +8,11 @@ a log. `run` works with any of them, and with an object of the user's own that h
 methods.
 
 - `base`: what a launcher is (`Launcher`, with all its hooks), `Job`, `Result` and `Step`.
-- `program`: what is run: a shell command or a Python function.
+- `program`: what is run: a shell command or a Python function; `command`, `shell`, `spelling`:
+  what the braces in a command mean.
 - `trial_directory`: the files of one trial, and whose they are.
-- `outcome`: from these files to the result.
+- `outcome`: from these files to the result; `output`, `measurement`, `last_words`: what a program
+  printed or returned, and which line of it says why it failed.
 - `processes`: processes that are found again and signalled without a mistake.
 - `standalone`: the two scripts that run beside a trial, also where dsice is not installed.
 - `local`, `batch`, `futures`, `table`: the launchers.

@@ -40,10 +40,20 @@ class Study:
         Letters and digits that no other study has; the same after each restart.
     journal
         Path of its journal, to name it by; None: it has none.
+    parameters
+        Names of all its parameters; empty: unknown.
+    conditional
+        Those of them that are not active in every trial.
+    metrics
+        Names of the metrics that every trial has to give: that of the goal, then those with a
+        bound; empty: unknown.
     """
 
     identity: str
     journal: str | None = None
+    parameters: tuple[str, ...] = ()
+    conditional: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,11 @@ class Job:
     again: bool = False
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The metrics that the goal of its study needs, its own first; empty: unknown."""
+        return () if self.study is None else self.study.metrics
+
+    @property
     def variables(self) -> dict[str, str]:
         """Variables of the environment that name the prepared directories.
 
@@ -109,7 +124,9 @@ class Result:
         The objective where the program gave a single number (or a list of repeats); None where
         it gave named metrics.
     metrics
-        Named numbers of the trial.
+        Named numbers of the trial, or lists of repeats.
+    tags
+        What else the program gave, as JSON.
     seconds
         Run time, without the wait in a queue.
     times
@@ -124,11 +141,12 @@ class Result:
     id: int
     state: str
     value: float | list[float] | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | list[float]] = field(default_factory=dict)
     seconds: float | None = None
     times: tuple[float | None, float | None, float | None] = (None, None, None)
     error: str | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -377,23 +395,3 @@ def check_startable(jobs: Sequence[Job], running: Collection[int], free: int, sl
             f"trial {twice[0]} is running already; "
             "an id can be submitted again after its result was collected"
         )
-
-
-def check_continuing(jobs: Sequence[Job], reason: str) -> None:
-    """Check that no job continues another one where that cannot be.
-
-    Parameters
-    ----------
-    reason
-        Why it cannot be (`Launcher.cannot_continue`); empty: it can.
-
-    Raises
-    ------
-    LaunchError
-        A job has a parent.
-    """
-    for job in jobs:
-        if reason and job.parent is not None:
-            raise LaunchError(
-                f"trial {job.id} continues from the checkpoint of trial {job.parent}: {reason}"
-            )

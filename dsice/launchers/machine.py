@@ -16,8 +16,10 @@ from typing import Any
 from dsice.checks import passable
 from dsice.errors import LaunchError
 from dsice.launchers import trial_directory
+from dsice.launchers.output import PRINTED, Output
 from dsice.launchers.standalone._seldom import disk_fault
 from dsice.launchers.standalone._supervise import UNRECORDED, UNSTARTED, UNWANTED
+from dsice.space.values import as_text
 
 _LONGEST_WORD = 128 * 1024  # bytes of a word of a command, on Linux
 _LEAST = 4096  # bytes of a command that may be too long
@@ -49,6 +51,10 @@ class ExitInfo:
         Whether the launcher asked the trial to stop; where the disk is full, no mark says it.
     code
         Exit code of the supervisor; None where it is unknown.
+    output
+        How the measurement of a command is read.
+    needs
+        The metrics that the goal needs, its own first; empty: unknown.
     """
 
     id: int
@@ -60,6 +66,8 @@ class ExitInfo:
     overdue: bool = False
     cancelled: bool = False
     code: int | None = None
+    output: Output = PRINTED
+    needs: tuple[str, ...] = ()
 
 
 def without_record(info: ExitInfo) -> tuple[str, str]:
@@ -134,7 +142,7 @@ def unpassable(
     advice = "let the program read it from $DSICE_DIR/params.json"
     if isinstance(error, ValueError):
         for name, value in params.items():
-            if not passable(str(value)):
+            if not passable(as_text(value)):
                 return f"no command line can hold the value {value!r} of {name!r}; {advice}"
         return None
     if not isinstance(error, OSError) or error.errno != errno.E2BIG:
@@ -146,7 +154,7 @@ def unpassable(
             f"no program can be started, for its environment is too large ({around} bytes): "
             "unset variables that it does not need"
         )
-    longest = max(params, key=lambda name: len(str(params[name])), default="")
+    longest = max(params, key=lambda name: len(as_text(params[name])), default="")
     return (
         f"the command is {size} bytes long with the trial's parameters, more than a command line "
         f"can hold; the longest is {longest!r}: {advice}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
-import stat
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,108 +15,26 @@ from dsice.errors import VISIBLE, DsiceWarning
 from dsice.journal.files import as_missing, open_regular
 from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
+from dsice.launchers.last_words import last_words, telling_line
 from dsice.launchers.machine import ExitInfo
+from dsice.launchers.measurement import (
+    BLOCK,
+    NO_FILE,
+    Measured,
+    NoMeasurement,
+    is_no_file,
+    measured,
+    returned,
+    tail,
+)
+from dsice.launchers.output import STDOUT
 from dsice.worker import STEPS
 
-_BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
-_LONGEST_LINE = 4 * 1024 * 1024
 _LONGEST_STEP = 16 * 1024  # bytes of a line of a learning curve; `dsice.step` writes 50
 _LONGEST_CURVE = 32 * 1024 * 1024  # bytes: more than half a million steps
 _LOOK = 1024 * 1024  # bytes of learning curves that are read at one look, of all trials together
 _LAST_STEP = 2**63 - 1
-_LAST_LINES = 10
-_LAST_CHARACTERS = 2000
-# colours, titles of windows, NULs: noise in a message and a journal, and orders to a terminal
-_CONTROL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # control sequences
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings
-    rf"|\x1b[ -/]*[0-~]|[{''.join(map(chr, VISIBLE))}]"  # other escapes, and what is left
-)
-_NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
 _BLOCK_OF_DISK = 512  # bytes; what a full disk cuts short ends with a whole block
-_EXPECTED = (
-    "expected a JSON line of metrics as the last line of stdout: "
-    "an object of numbers, a number, or a list of repeats"
-)
-
-
-class NoMeasurement(Exception):
-    """The output holds no measurement; the message says what was found instead."""
-
-
-def tail(path: Path, size: int = _BLOCK) -> str:
-    """Last `size` bytes of a text file; empty if there is none, or something that is no file."""
-    try:
-        with os.fdopen(open_regular(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
-            return file.read(size).decode("utf-8", errors="replace")
-    except OSError as error:
-        as_missing(error)
-        return ""
-
-
-def last_line(path: Path) -> str:
-    """Last line that is not blank; empty if there is none."""
-    size = _BLOCK
-    while True:
-        text = tail(path, size)
-        lines = text.rstrip().splitlines()
-        whole = len(text.encode("utf-8", errors="replace")) < size
-        if len(lines) > 1 or whole or size >= _LONGEST_LINE:
-            return lines[-1].strip() if lines else ""
-        size *= 4
-
-
-def last_words(directory: Path) -> str:
-    """Last lines of stderr and stdout, for an error message."""
-    parts = []
-    for name in ("stderr", "stdout"):
-        lines = tail(directory / name, 4 * _LAST_CHARACTERS).rstrip().splitlines()[-_LAST_LINES:]
-        if lines:
-            shown = "\n".join(_CONTROL.sub("", line) for line in lines)[-_LAST_CHARACTERS:]
-            parts.append(f"last lines of {name}:\n{shown}")
-    return "\n".join(parts) if parts else "it printed nothing"
-
-
-def measurement(line: str) -> tuple[float | list[float] | None, dict[str, float]]:
-    """Value and metrics in a line of JSON.
-
-    The line is a number, a list of numbers (repeats) or an object of named numbers. ``NaN``,
-    ``Infinity`` and ``null`` (as NaN) are numbers here; the tuner decides what they mean.
-
-    Raises
-    ------
-    NoMeasurement
-        If the line is something else.
-    """
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        raise NoMeasurement(
-            "the last line of stdout is not JSON" if line else "stdout is empty"
-        ) from None
-    if isinstance(found, dict) and found:
-        return None, {name: _number(value, f"metric {name!r}") for name, value in found.items()}
-    if isinstance(found, list) and found:
-        return [_number(value, f"entry {i} of the list") for i, value in enumerate(found)], {}
-    if isinstance(found, (dict, list)):
-        raise NoMeasurement(
-            "the last line of stdout is an empty "
-            + ("object" if isinstance(found, dict) else "list")
-        )
-    return _number(found, "the last line of stdout"), {}
-
-
-def _number(value: Any, what: str) -> float:
-    if value is None:
-        return float("nan")
-    if not isinstance(value, (int, float)):
-        raise NoMeasurement(f"{what} is {json.dumps(value)[:80]}, not a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise NoMeasurement(f"{what} is an integer too large for a float") from None
-
 
 MANY = 64
 """More steps of one trial than these at once are a flood."""
@@ -165,7 +81,7 @@ class CurveReader:
         among
             How many trials share a look: the more there are, the less of each is read.
         """
-        share = min(max(_LONGEST_STEP, _LOOK // max(among, 1)), _BLOCK)
+        share = min(max(_LONGEST_STEP, _LOOK // max(among, 1)), BLOCK)
         self.behind = False
         try:
             size = self._path.lstat().st_size
@@ -230,20 +146,20 @@ def result_of(info: ExitInfo, host: str) -> Result:
             where=where,
         )
     where["pid"] = found.get("pid")
-    value: float | list[float] | None = None
-    metrics: dict[str, float] = {}
-    seconds = found.get("seconds")
+    got, seconds = Measured(), found.get("seconds")
     state, error = ("done", "") if _returned(info) else _classify(found, info)
     if state == "done" and not preparation:
         try:
-            value, metrics, seconds = _measured(info, seconds, found.get("fault"))
+            got, seconds = _measured(info, seconds, found.get("fault"))
         except NoMeasurement as problem:
             state, error = "failed", str(problem)
+        if got.invalid is not None:
+            state, error = "invalid", got.invalid
     if state in ("failed", "timed_out") and (
         lacking := machine.fault(found, info, tail(info.directory / "stderr"))
     ):
         state, error = "unstarted", f"{error}, and the machine lacked something: {lacking}"
-    if state in ("done", "failed") and trial_directory.knows_to_stop(info.directory):
+    if state in ("done", "failed", "invalid") and trial_directory.knows_to_stop(info.directory):
         # what it gave is the value so far, not that of a whole trial
         state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
     if state == "unstarted" and _is_cancelled(info):  # it is not wanted again
@@ -251,8 +167,9 @@ def result_of(info: ExitInfo, host: str) -> Result:
     return Result(
         info.id,
         state,
-        value=value,
-        metrics=metrics,
+        value=got.value,
+        metrics=got.metrics,
+        tags=got.tags,
         seconds=seconds,
         times=(queued, found.get("started"), found.get("ended")),
         error=_explained(state, error, info.directory),
@@ -272,14 +189,23 @@ def _classify(found: Mapping[str, Any], info: ExitInfo) -> tuple[str, str]:
     if why != "exit":
         return "lost", "ended from outside: its supervisor was told to end"
     if found.get("signal") is not None:
-        return "failed", _killed(int(found["signal"]))
+        return "failed", _with_reason(_killed(int(found["signal"])), info)
     if info.function and (reason := machine.refusal(info)):
         return "unstarted", reason
     if info.function and (reason := _function_error(info)):
         return "failed", reason
+    code = int(found.get("code") or 0)
+    if code and code == info.output.invalid_exit:
+        return "invalid", f"exit code {code}, which says that the result is wrong (invalid_exit)"
     if found.get("code") != 0:
-        return "failed", _exited(int(found.get("code") or 0))
+        return "failed", _with_reason(_exited(code), info)
     return "done", ""
+
+
+def _with_reason(text: str, info: ExitInfo) -> str:
+    """How a program ended, with the line of its output that says why."""
+    told = "" if info.function else telling_line(info.directory)
+    return f"{text}: {told}" if told else text
 
 
 def _is_cancelled(info: ExitInfo) -> bool:
@@ -319,50 +245,27 @@ def _function_error(info: ExitInfo) -> str | None:
 
 def _measured(
     info: ExitInfo, seconds: float | None, fault: object
-) -> tuple[float | list[float] | None, dict[str, float], float | None]:
-    """Value, metrics and run time of a program that ended well."""
+) -> tuple[Measured, float | None]:
+    """The measurement and the run time of a program that ended well."""
     if not info.function:
-        try:
-            output = info.directory / "stdout"
-            measured = measurement(_printed(output))
-            if fault and output.stat().st_size % _BLOCK_OF_DISK == 0:
-                raise NoMeasurement("stdout ends where the disk was full")
-            return *measured, seconds
-        except NoMeasurement as problem:
-            raise NoMeasurement(f"no measurement: {problem}; {_EXPECTED}") from None
+        got = measured(info.directory, info.output, info.needs)
+        place = info.output.result or STDOUT
+        if fault and (info.directory / place).stat().st_size % _BLOCK_OF_DISK == 0:
+            raise NoMeasurement(f"no measurement: {place} ends where the disk was full")
+        return got, seconds
     found = trial_directory.result_record(info.directory, info.submission.token)
     if found is None:
         raise NoMeasurement(_no_result(info.directory / trial_directory.RESULT))
-    named, value, ran = found.get("metrics"), found.get("value"), found.get("seconds")
-    if isinstance(ran, (int, float)):
-        seconds = ran
-    if isinstance(named, dict):
-        return None, {k: _number(v, f"metric {k!r}") for k, v in named.items()}, seconds
-    if isinstance(value, list):
-        return [_number(v, f"entry {i} of the list") for i, v in enumerate(value)], {}, seconds
-    return None if value is None else _number(value, "the value"), {}, seconds
-
-
-def _printed(stdout: Path) -> str:
-    """The last line of a program's output."""
-    if _is_no_file(stdout):
-        raise NoMeasurement(f"{stdout} is {_NO_FILE}")
-    return last_line(stdout)
-
-
-def _is_no_file(path: Path) -> bool:
-    """Whether something is there that is no regular file."""
-    try:
-        return not stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
+    ran = found.get("seconds")
+    got = returned(found, info.needs)
+    return got, ran if isinstance(ran, (int, float)) else seconds
 
 
 def _no_result(path: Path) -> str:
     if not os.path.lexists(path):
         return "the function's process ended without a result; did it call os._exit?"
-    if _is_no_file(path):
-        return f"the result {path} is {_NO_FILE}"
+    if is_no_file(path):
+        return f"the result {path} is {NO_FILE}"
     return f"the result file {path} is no JSON object, perhaps written half: {tail(path, 200)!r}"
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import re
-import shlex
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from dsice.checks import passable
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.journal.files import read_file, replace_file
+from dsice.launchers.base import Job, Study
+from dsice.launchers.command import Command
 from dsice.launchers.home import FUNCTION_PREFIX
+from dsice.launchers.output import PRINTED, Output, output_of
+from dsice.launchers.trial_directory import plain_params
+from dsice.space.values import has_tuples
 
 _STANDARD = """\
 import os, sys
@@ -55,121 +57,44 @@ It reads the file once, and what it runs are the very bytes that it has compared
 in ``result.json`` of the trial's DIRECTORY. Its imports come from the standard library, whatever
 modules of the same names the user has.
 """
-_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-
-
-@dataclass(frozen=True)
-class Placeholder:
-    """One ``{name}`` or ``{name:default}``."""
-
-    text: str
-
-    def find(self, params: Mapping[str, Any]) -> tuple[str, str | None]:
-        """Name of the parameter, and the default where one is given.
-
-        A name may hold a colon itself: what is a parameter as it stands has no default.
-        """
-        if self.text in params or ":" not in self.text:
-            return self.text, None
-        name, _, default = self.text.partition(":")
-        return name, default
-
-
-@dataclass(frozen=True)
-class Command:
-    """A shell command that parameters are filled into.
-
-    ``{lr}`` becomes the value of the parameter ``lr``, quoted for the shell; ``{momentum:0.9}``
-    becomes ``0.9``, as it stands, in trials where ``momentum`` is not active; ``{{`` and ``}}`` are
-    braces. A bool or None is written as in Python (``True``, ``None``).
-
-    Attributes
-    ----------
-    text
-        The command as the user wrote it.
-    parts
-        Literal text and placeholders, in order.
-    """
-
-    text: str
-    parts: tuple[str | Placeholder, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Command:
-        """Split `text` at its placeholders.
-
-        Raises
-        ------
-        LaunchError
-            If a brace is neither part of a placeholder nor doubled.
-        """
-        parts: list[str | Placeholder] = []
-        end = 0
-        for match in _BRACES.finditer(text):
-            parts.append(text[end : match.start()])
-            end = match.end()
-            if match[0] in ("{{", "}}"):
-                parts.append(match[0][0])
-            elif match[1]:
-                parts.append(Placeholder(match[1]))
-            else:
-                raise LaunchError(
-                    f"command has a lone {match[0]!r} at character {match.start()}: {text!r}; "
-                    "write {name} for a parameter, and {{ or }} for a brace"
-                )
-        parts.append(text[end:])
-        return cls(text, tuple(part for part in parts if part))
-
-    def unused(self, params: Mapping[str, Any]) -> list[str]:
-        """Names in `params` that the command has no placeholder for."""
-        used = {part.find(params)[0] for part in self.parts if isinstance(part, Placeholder)}
-        return [name for name in params if name not in used]
-
-    def render(self, params: Mapping[str, Any]) -> str:
-        """Fill `params` in.
-
-        Raises
-        ------
-        LaunchError
-            If a placeholder without a default is not in `params`.
-        """
-        return "".join(
-            part if isinstance(part, str) else self._fill(part, params) for part in self.parts
-        )
-
-    def _fill(self, part: Placeholder, params: Mapping[str, Any]) -> str:
-        name, default = part.find(params)
-        if name in params:
-            return shlex.quote(str(params[name]))
-        if default is not None:
-            return default
-        raise LaunchError(
-            f"command has the placeholder {{{name}}}, and the trial's parameters are "
-            f"{', '.join(params) or 'none'}; correct the name, write {{{name}:default}} if the "
-            "parameter is not active in every trial, or double the braces if it is none of "
-            f"dsice's. Command: {self.text!r}"
-        )
 
 
 class ShellProgram:
-    """A shell command with placeholders, as the program of a launcher."""
+    """A shell command with placeholders, as the program of a launcher.
+
+    Attributes
+    ----------
+    name
+        The command as the user wrote it.
+    output
+        How its measurement is read.
+    """
 
     function = False
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, output: Output = PRINTED) -> None:
         if not text.strip():
             raise OptionError(
                 "program must be a Python function or a shell command, got an empty string"
             )
         if not passable(text):
             raise OptionError(f"no command line can hold a NUL or half a surrogate pair: {text!r}")
-        self._command = Command.parse(text)
+        self._commands: dict[tuple[str, ...], Command] = {}
         self._warned = False
         self.name = text
+        self.output = output
 
-    def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
-        """Program and arguments that run the trial."""
-        unused = self._command.unused(params)
+    def check(self, study: Study | None) -> None:
+        """Raise LaunchError where some trial of a study could not be started."""
+        if study is not None and study.parameters:
+            self._command(study.parameters).check_conditional(study.conditional)
+
+    def arguments(self, directory: Path, job: Job, home: Path) -> list[str]:
+        """Program and arguments that run a job."""
+        params = plain_params(job.params)
+        known = job.study.parameters if job.study is not None else ()
+        command = self._command(known) if known else self._guessed(params)
+        unused = command.unused(params)
         if unused and not self._warned and "DSICE_DIR" not in self.name:
             self._warned = True
             warnings.warn(
@@ -178,7 +103,16 @@ class ShellProgram:
                 DsiceWarning,
                 stacklevel=5,
             )
-        return ["/bin/sh", "-c", self._command.render(params)]
+        return ["/bin/sh", "-c", command.render(params)]
+
+    def _command(self, parameters: tuple[str, ...]) -> Command:
+        if parameters not in self._commands:
+            self._commands[parameters] = Command.parse(self.name, parameters)
+        return self._commands[parameters]
+
+    def _guessed(self, params: Mapping[str, Any]) -> Command:
+        """The command of a job without a study, which may have parameters that are not active."""
+        return Command.parse(self.name, params, partial=True)
 
 
 class GuardedFile:
@@ -262,6 +196,7 @@ class FunctionProgram:
     """A Python function, pickled once, as the program of a launcher."""
 
     function = True
+    output = PRINTED
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.name = function_name(function)
@@ -273,9 +208,20 @@ class FunctionProgram:
         """The hash by which a trial's process knows the function's file."""
         return self._file.digest
 
-    def arguments(self, directory: Path, params: Mapping[str, Any], home: Path) -> list[str]:
-        """Program and arguments that run the trial; the function's file is written if need be."""
-        return [*script("_call", "-P"), str(directory), str(self.file(home)), self.digest]
+    def check(self, study: Study | None) -> None:
+        """Nothing: a function takes whatever parameters there are."""
+
+    def arguments(self, directory: Path, job: Job, home: Path) -> list[str]:
+        """Program and arguments that run a job; the function's file is written if need be."""
+        plain_params(job.params)
+        call = [*script("_call", "-P"), str(directory), str(self.file(home))]
+        return [*call, *self.words(job.params)]
+
+    def words(self, params: Mapping[str, Any]) -> list[str]:
+        """Arguments by which a trial's process knows the function and which parameters it gets."""
+        # their lists in JSON are tuples in Python
+        tuples = [name for name, value in params.items() if has_tuples(value)]
+        return [self.digest, *([json.dumps(tuples)] if tuples else [])]
 
     def file(self, home: Path) -> Path:
         """The function's file in `home`, written unless it is there as it was left."""
@@ -289,43 +235,32 @@ class FunctionProgram:
 Program: TypeAlias = ShellProgram | FunctionProgram
 
 
-def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON keeps them: numbers, strings, bools, None and lists or objects of these.
-
-    Raises
-    ------
-    LaunchError
-        For a value that JSON cannot keep.
-    """
-    checked: dict[str, Any] = {}
-    for key, value in params.items():
-        checked[key] = value.item() if hasattr(value, "item") else value  # numpy scalars
-        try:
-            same = json.loads(json.dumps(checked[key])) == checked[key]
-        except (TypeError, ValueError):
-            same = False
-        if not same:
-            raise LaunchError(
-                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
-                "to a file as JSON; use a number, string, bool or None, and look the object up in "
-                "the program"
-            )
-    return checked
-
-
-def program_of(work: Callable[..., Any] | str) -> Program:
+def program_of(work: Callable[..., Any] | str, owner: str = "", **options: Any) -> Program:
     """The program that a function or a shell command stands for.
+
+    Parameters
+    ----------
+    owner, options
+        The launcher, and its options that say how the measurement of a command is read, as for
+        `output_of`; a function returns its measurement.
 
     Raises
     ------
     OptionError
-        `work` is neither, or an empty command.
+        `work` is neither, or an empty command; a wrong option.
     LaunchError
-        A function that cannot be pickled, a command whose braces do not match.
+        A function that cannot be pickled.
     """
+    given = any(value is not None for value in options.values())
+    output = output_of(owner, **options) if given else PRINTED
     if isinstance(work, str):
-        return ShellProgram(work)
+        return ShellProgram(work, output)
     if callable(work):
+        if given:
+            raise OptionError(
+                "metrics=, result= and invalid_exit= are for shell commands: a function returns "
+                "its metrics, and raises dsice.Invalid where its result is wrong"
+            )
         return FunctionProgram(work)
     raise OptionError(
         f"program must be a Python function or a shell command, got {type(work).__name__} {work!r}"

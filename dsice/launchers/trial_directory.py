@@ -37,11 +37,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dsice.errors import LaunchError
 from dsice.journal.files import is_there, read_json, replace_file, strictly, write_json
 from dsice.launchers import processes
 from dsice.launchers.base import Job
 from dsice.launchers.other_study import put_aside
-from dsice.launchers.program import plain_params
+from dsice.space.values import as_given, as_json, same_params
 from dsice.worker import STOP, STOPPING
 
 JOB = "job.json"
@@ -200,7 +201,7 @@ def _claim(job: Job, submission: Submission) -> dict[str, Any]:
         study = {"study": job.study.identity, "journal": job.study.journal}
     return {
         **_identity(job, submission.program),
-        "params": _digest(job.params),
+        "params": _digest(plain_params(job.params)),
         **study,
         "slot": submission.slot,
         "queued": submission.queued,
@@ -220,8 +221,34 @@ def _identity(job: Job, program: str) -> dict[str, Any]:
 
 def _digest(params: Mapping[str, Any]) -> str:
     """By which parameters are known: a program may write a ``params.json`` of its own."""
-    text = json.dumps(plain_params(params), sort_keys=True)
+    text = json.dumps(params, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a function gets them: tuples, and dicts of its own, where they have parts.
+
+    In files they are as JSON keeps them.
+
+    Raises
+    ------
+    LaunchError
+        For a value that JSON cannot keep.
+    """
+    checked: dict[str, Any] = {}
+    for key, value in params.items():
+        checked[key] = as_given(value.item() if hasattr(value, "item") else value)  # numpy scalars
+        try:
+            same = json.loads(json.dumps(checked[key])) == as_json(checked[key])
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            raise LaunchError(
+                f"parameter {key!r} is {value!r} ({type(value).__name__}), which cannot be written "
+                "to a file as JSON; use a number, string, bool or None, and look the object up in "
+                "the program"
+            )
+    return checked
 
 
 def find_submission(directory: Path, job: Job, program: str) -> Submission | None:
@@ -235,10 +262,7 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
     claim = read_json(directory / JOB)
     if claim is None:
         return None
-    if "params" not in claim:  # of 0.1.0
-        same = read_json(directory / PARAMS) == plain_params(job.params)
-    else:
-        same = claim["params"] == _digest(job.params)
+    same = _has_params(directory, claim, job)
     if not same or any(claim.get(key) != value for key, value in _identity(job, program).items()):
         return None
     if "study" in claim and (job.study is None or claim["study"] != job.study.identity):
@@ -247,6 +271,20 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
         return Submission(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _has_params(directory: Path, claim: Mapping[str, Any], job: Job) -> bool:
+    """Whether a directory was made for the parameters of a job.
+
+    They may have been computed anew since, and a float may have come out another by rounding.
+    """
+    params = plain_params(job.params)
+    if claim.get("params") == _digest(params):
+        return True
+    written = read_json(directory / PARAMS)
+    if written is None or ("params" in claim and claim["params"] != _digest(written)):
+        return False  # a program's own file
+    return same_params(written, params)
 
 
 def supervisor(directory: Path) -> tuple[int, str] | None:

@@ -13,6 +13,7 @@ from dsice.insight import importance as importance_of
 from dsice.insight.model import TunerLike, history_and_space
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE_BLUE, remove_frame, save
 from dsice.space import Space
+from dsice.space.values import labels
 from dsice.typing import Floats, PathLike
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def importance(
     """Draw which parameters matter.
 
     Bars: the share of the variance over the grid that each parameter explains alone (dark), and
-    with all its interactions (pale). Beside them the share of each pair's interaction as a heat
-    map.
+    with all its interactions (pale), the latter with its interval. Beside them the share of each
+    pair's interaction as a heat map. Where it is too early to trust the shares, the title says so.
 
     Parameters
     ----------
@@ -127,10 +128,13 @@ def importance(
     else:
         figure = Figure(figsize=(5.5, height), layout="constrained")
         bars = figure.subplots(1, 1)
-    _draw_shares(bars, names, alone["share"].to_numpy(), alone["total"].to_numpy())
+    intervals = alone[["total_low", "total_high"]].to_numpy()
+    _draw_shares(bars, names, alone["share"].to_numpy(), alone["total"].to_numpy(), intervals)
     title = f"{frame.attrs['noise']:.0%} of the variance of the measurements is noise"
     if len(names) > 2:
         title = f"{frame.attrs['higher']:.0%} left to interactions of three and more; {title}"
+    if frame.attrs["early"]:
+        title = f"too early to trust these shares: {frame.attrs['early']}\n{title}"
     figure.suptitle(title, fontsize=10)
     save(figure, path, "importance")
     return figure
@@ -203,24 +207,35 @@ def _draw_means(panel: Axes, history: History, grid: Space, name: str) -> None:
 
 def _label_levels(panel: Axes, values: Sequence[Any]) -> None:
     """Values below the levels, as many as there is space for."""
-    labels = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
-    labels = [label if len(label) <= 12 else f"{label[:11]}…" for label in labels]
-    most = max(2, min(TICKS, LETTERS // max(map(len, labels))))
-    every = -(-len(labels) // most)
-    panel.set_xticks(range(0, len(labels), every), labels=labels[::every])
+    texts = labels(values)
+    texts = [text if len(text) <= 12 else f"{text[:11]}…" for text in texts]
+    most = max(2, min(TICKS, LETTERS // max(map(len, texts))))
+    every = -(-len(texts) // most)
+    panel.set_xticks(range(0, len(texts), every), labels=texts[::every])
 
 
 # ---------------------------------------------------------------------- importance
-def _draw_shares(panel: Axes, names: Sequence[str], alone: Floats, total: Floats) -> None:
-    """Bars of the shares of each parameter, alone and with its interactions, shape (names,)."""
+def _draw_shares(
+    panel: Axes, names: Sequence[str], alone: Floats, total: Floats, intervals: Floats
+) -> None:
+    """Bars of the shares of each parameter, alone and with its interactions.
+
+    Parameters
+    ----------
+    alone, total
+        Shape (names,).
+    intervals
+        Low and high ends of `total`, shape (names, 2).
+    """
     place = np.arange(len(names))
     panel.barh(place, total, color=PALE_BLUE, height=0.7, label="with its interactions")
     panel.barh(place, alone, color=BLUE, height=0.7, label="alone")
-    for y, value in zip(place, total, strict=True):
-        panel.text(value + 0.01, float(y), f"{value:.1%}", va="center", fontsize=8, color=BLACK)
+    panel.hlines(place, *intervals.T, color=GREY, linewidth=1.2, label="interval")
+    for y, value, end in zip(place, total, intervals[:, 1], strict=True):
+        panel.text(end + 0.01, float(y), f"{value:.1%}", va="center", fontsize=8, color=BLACK)
     panel.set_yticks(place, labels=list(names))
     panel.invert_yaxis()
-    panel.set_xlim(0.0, max(0.1, 1.16 * float(total.max(initial=0.0))))
+    panel.set_xlim(0.0, max(0.1, 1.16 * float(intervals.max(initial=0.0))))
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     panel.set_xlabel("share of the variance over the grid")
     panel.legend(loc="lower right", fontsize=8, frameon=False)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -22,6 +23,7 @@ from dsice.plots.style import (
     PALE_GREY,
     VERMILLION,
     HasHistory,
+    best_of,
     history_of,
     remove_frame,
     save,
@@ -55,7 +57,10 @@ class Transition:
     failed
         Ids of the trials that ended without a score.
     best
-        Best value up to each scored trial, shape (scored,).
+        Value of the best point as it was known after each scored trial, shape (scored,). It may
+        become worse, when a point that led is measured again.
+    final
+        The best point in the end, with all its measurements: the one that a tuner recommends.
     bands
         First id, and one past the last, of each round or group.
     bands_are_rounds
@@ -73,6 +78,7 @@ class Transition:
     feasible: Bools
     failed: Ints
     best: Floats
+    final: Trial
     bands: list[tuple[int, int]]
     bands_are_rounds: bool
     band_best: list[int]
@@ -90,9 +96,11 @@ def progress(
     """Draw the transition of a search.
 
     Every value is a dot over the number of its trial; rounds are bands (groups of about equal size
-    where trials were asked singly), the best of each round is marked, the best so far is a line,
-    and so is the initial value. The strip above shows the width of the directions in use. Trials
-    that failed are crosses at the upper edge; those that break a bound of the goal are hollow.
+    where trials were asked singly), the best of each round is marked, the best point so far is a
+    line, with the value of all its measurements until then, and so is the initial value. A ring
+    marks the best of all, with the number of its measurements and their standard deviation. The
+    strip above shows the width of the directions in use. Trials that failed are crosses at the
+    upper edge; those that break a bound of the goal are hollow.
 
     Parameters
     ----------
@@ -121,7 +129,7 @@ def progress(
     from matplotlib.figure import Figure
 
     history = history_of(search)
-    shown = transition(history, start)
+    shown = transition(history, start, best_of(search))
     figure = Figure(figsize=(9.0, 5.6), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1.0, 5.0))
     below = figure.add_subplot(grid[1])
@@ -131,7 +139,7 @@ def progress(
         remove_frame(axes)
     _draw_widths(above, list(history))
     _draw_values(below, shown)
-    _draw_best(below, shown)
+    _draw_best(below, shown, history)
     _draw_failed(below, shown)
     below.set_xlabel("trial")
     below.set_ylabel(history.goal.metric)
@@ -142,13 +150,17 @@ def progress(
 
 
 # ---------------------------------------------------------------------- what is drawn
-def transition(history: History, start: float | None = None) -> Transition:
+def transition(
+    history: History, start: float | None = None, best: Trial | None = None
+) -> Transition:
     """Collect what the figure shows.
 
     Parameters
     ----------
     start
         The initial value; None: that of the user's own setting, else of the first trial.
+    best
+        The best in the end; None: that of the history.
 
     Raises
     ------
@@ -163,16 +175,21 @@ def transition(history: History, start: float | None = None) -> Transition:
     rank = np.empty(len(ids))  # 0 for the best
     rank[np.searchsorted(ids, history.order())] = np.arange(len(ids))
     values = np.array([goal.metric_of(trials[i]) for i in ids])
-    is_best = rank == np.minimum.accumulate(rank)
-    leaders = np.maximum.accumulate(np.where(is_best, np.arange(len(ids)), 0))
     feasible = history.feasible()[ids]
     if start is None:
-        first = np.searchsorted(ids, _initial_trial(trials, ids))
-        initial = float(values[first])
-        better = rank < rank[first]
+        first = trials[_initial_trial(trials, ids)]
+        own = history.at(first.point, member=first.member) or first
+        initial = math.nan if own.value is None else own.value
+        score, violation = history.point_scores()[first.id], history.violation()[first.id]
+        beyond = history.violation()[ids]
+        better = (beyond < violation) | (
+            (beyond == violation) & (history.point_scores()[ids] < score)
+        )
     else:
         initial = float(start)
         better = feasible & (values > initial if goal.maximize else values < initial)
+    leaders = history.leaders()
+    changes = np.searchsorted([id for id, _ in leaders], ids, side="right") - 1
     bands, are_rounds = _bands_of(trials)
     members = [np.flatnonzero((ids >= low) & (ids < high)) for low, high in bands]
     return Transition(
@@ -180,7 +197,8 @@ def transition(history: History, start: float | None = None) -> Transition:
         values=values,
         feasible=feasible,
         failed=np.array([t.id for t in trials if t.state in _FAILED], dtype=np.int64),
-        best=values[leaders],
+        best=np.array([leader.value for _, leader in leaders], dtype=float)[changes],
+        final=best or leaders[-1][1],
         bands=bands,
         bands_are_rounds=are_rounds,
         band_best=[int(band[np.argmin(rank[band])]) for band in members if len(band)],
@@ -260,8 +278,8 @@ def _draw_values(axes: Axes, shown: Transition) -> None:
         )
 
 
-def _draw_best(axes: Axes, shown: Transition) -> None:
-    """Lines at the initial value and the best so far, and a diamond at the best of each band."""
+def _draw_best(axes: Axes, shown: Transition, history: History) -> None:
+    """Lines at the initial value and the best so far; marks at the best, and in each band."""
     axes.axhline(
         shown.initial,
         color=VERMILLION,
@@ -278,7 +296,7 @@ def _draw_best(axes: Axes, shown: Transition) -> None:
         color=BLACK,
         linewidth=1.6,
         zorder=4,
-        label=f"best so far, at the end {shown.best[-1]:.4g}",
+        label="best so far",
     )
     axes.scatter(
         shown.ids[shown.band_best],
@@ -290,6 +308,17 @@ def _draw_best(axes: Axes, shown: Transition) -> None:
         linewidths=0.8,
         zorder=5,
         label="best of each round" if shown.bands_are_rounds else "best of each band",
+    )
+    axes.scatter(
+        [shown.final.id],
+        [math.nan if shown.final.value is None else shown.final.value],
+        s=150,
+        marker="o",
+        facecolors="none",
+        edgecolors=VERMILLION,
+        linewidths=1.8,
+        zorder=6,
+        label=f"best: {history.goal.describe(shown.final)}",
     )
 
 
@@ -312,10 +341,12 @@ def _draw_failed(axes: Axes, shown: Transition) -> None:
 
 def _add_title(axes: Axes, shown: Transition) -> None:
     """The share of better trials, with the legend below it."""
+    columns = 4
+    rows = -(-len(axes.get_legend_handles_labels()[0]) // columns)
     axes.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
-        ncols=5,
+        ncols=columns,
         fontsize=8,
         frameon=False,
         handletextpad=0.4,
@@ -323,7 +354,7 @@ def _add_title(axes: Axes, shown: Transition) -> None:
     )
     share = shown.n_better / shown.n_ended
     title = f"{share:.0%} of {shown.n_ended} trials better than the initial value"
-    axes.set_title(title, fontsize=10, pad=24)
+    axes.set_title(title, fontsize=10, pad=10 + 14 * rows)
 
 
 def _is_logarithmic(values: Floats) -> bool:

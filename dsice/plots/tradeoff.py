@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dsice.history import History
-from dsice.history.frames import less_is_better, undominated
+from dsice.history.frames import less_is_better, metric_or_seconds, undominated
 from dsice.plots.style import (
     BLACK,
     BLUE,
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 def tradeoff(search: History | HasHistory, a: str, b: str, path: PathLike | None = None) -> Figure:
     """Draw two metrics against each other.
 
-    Every done trial of the goal's stage is a dot, hollow where it breaks a bound; the trade-off
-    front (`History.front`) is a line of steps with diamonds, the best trial is marked, and bounds
-    on the two metrics are dashed lines.
+    Every measured point of the goal's stage is a dot, with the means of its measurements (of the
+    goal's metric, what the goal makes of them), hollow where it breaks a bound; the trade-off front
+    (`History.front`) is a line of steps with diamonds, the best one is marked, and bounds on the
+    two metrics are dashed lines.
 
     Parameters
     ----------
@@ -65,8 +66,8 @@ def tradeoff(search: History | HasHistory, a: str, b: str, path: PathLike | None
     _draw_trials(axes, values, history.feasible()[ids])
     _draw_front(axes, values[undominated(values * signs)])
     best = best_of(search)
-    if best is not None and best.id in ids:
-        _draw_best(axes, values[ids.index(best.id)])
+    if best is not None:
+        _draw_best(axes, np.array([metric_or_seconds(best, a), metric_or_seconds(best, b)]))
     _draw_bounds(axes, history, a, b)
     for axis, name, is_less in zip((axes.xaxis, axes.yaxis), (a, b), is_less_better, strict=True):
         axis.set_label_text(f"{name} ({'less' if is_less else 'more'} is better)")
@@ -133,7 +134,9 @@ def _draw_front(axes: Axes, front: Floats) -> None:
 
 
 def _draw_best(axes: Axes, values: Floats) -> None:
-    """A ring around the best trial; its two metrics have shape (2,)."""
+    """A ring around the best trial; its two metrics have shape (2,), NaN where it lacks one."""
+    if not np.isfinite(values).all():
+        return
     axes.scatter(
         values[0],
         values[1],

@@ -25,6 +25,7 @@ from dsice.running.preparing import WAIT, missing_directory, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
 from dsice.running.unusable import tell_unusable
+from dsice.strategies import as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -37,8 +38,9 @@ def run_loop(
     """Do what `run` does, with options that are checked already."""
     launcher = usable_launcher(tuner, launcher)
     total = options.max_trials or tuner.max_trials
-    if total is not None:
-        total += options.confirm
+    if total is not None and options.confirm:
+        own = as_strategy(tuner.strategy).own_setting(tuner.space)
+        total += (options.confirm + (own is not None)) * options.repeats
     try:
         directories = prepare(tuner, launcher, options) if options.preparations else None
         loop = Loop(tuner, launcher, options, directories)
@@ -165,11 +167,11 @@ class Loop:
         return may_pass(error) and time.monotonic() - since < self.options.start_timeout
 
     def _confirm(self) -> bool:
-        """Measure the best points once more, in full, when the search is over."""
+        """Measure the best points anew, in full, when the search is over."""
         if not self.options.confirm or self.confirming:
             return False
         self.confirming = True
-        confirmed = self.tuner.confirm(self.options.confirm)
+        confirmed = self.tuner.confirm(self.options.confirm, repeats=self.options.repeats)
         return bool(confirmed) and self._ask_and_start(self.launcher.slots)
 
     def _retry_journal(self) -> None:
@@ -350,6 +352,7 @@ class Loop:
             "seconds": result.seconds,
             "times": result.times,
             "where": result.where,
+            "tags": result.tags,
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from dsice.checks import is_number, is_whole, wrong
 from dsice.errors import OptionError
 from dsice.launchers.base import Job, Launcher, Study, as_launcher
+from dsice.space import When
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -119,6 +120,7 @@ class RunOptions:
         default=None, metadata=_values(None, in_study=_COMMANDS)
     )
     confirm: int = field(default=0, metadata=_values(_whole(0), in_study=_whole(0)))
+    repeats: int = field(default=1, metadata=_values(_whole(1), in_study=_whole(1)))
     callbacks: Sequence[Callback] = field(default=(), metadata=_values(_FUNCTIONS))
 
     def __post_init__(self) -> None:
@@ -129,6 +131,12 @@ class RunOptions:
                 continue
             if not allowed.test(value):
                 raise wrong("run", option.name, value, allowed.expected)
+        if self.repeats > 1 and not self.confirm:
+            raise OptionError(
+                f"run(repeats={self.repeats}): this is how often each point of confirm= is "
+                "measured; give confirm=k too, or let the program print a list to measure every "
+                "trial several times"
+            )
         for name, work in self.preparations.items():
             _check_preparation(name, work)
 
@@ -192,7 +200,15 @@ def check_stages(strategy: SupportsAsk, launcher: Launcher) -> None:
 
 def study_of(tuner: Tuner) -> Study:
     """The study of a tuner, as launchers know it."""
-    return Study(tuner.identity, None if tuner.journal is None else str(tuner.journal))
+    space, goal = tuner.space, tuner.history.goal
+    conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
+    return Study(
+        tuner.identity,
+        None if tuner.journal is None else str(tuner.journal),
+        tuple(space.names),
+        tuple(name for name in space.names if name in conditional),
+        tuple(dict.fromkeys((goal.metric, *goal.bounded))),
+    )
 
 
 def job_of(tuner: Tuner, trial: Trial, prepared: Mapping[str, str]) -> Job:

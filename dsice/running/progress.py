@@ -105,7 +105,7 @@ class Progress:
         if failed:
             parts.append(f"{failed} failed")
         if best is not None and best.value is not None:
-            parts.append(f"best {best.value:.6g}")
+            parts.append(f"best {self.tuner.history.goal.describe(best)}")
         parts += self._time_left(told)
         return ", ".join(parts)
 

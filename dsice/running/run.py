@@ -32,6 +32,7 @@ def run(
     start_timeout: float = 600.0,
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
+    repeats: int = 1,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
     progress: bool = True,
 ) -> Tuner:
@@ -65,10 +66,13 @@ def run(
         several: ``$DSICE_PREPARED_NAME``), and functions also as their argument ``prepared`` (of
         several: a mapping). The journal records it: a run that goes on does not repeat it.
     confirm
-        When the search is over, measure that many of the best points once more as trials of the
-        next stage (``$DSICE_STAGE`` is 1 where the goal's is 0), for which the program trains in
-        full. `Tuner.confirmation` has them, beside the rank correlation between short and full.
-        They come on top of max_trials, max_seconds and max_cost.
+        When the search is over, measure that many of the best points, and the strategy's `start`,
+        anew as trials of the next stage (``$DSICE_STAGE`` is 1 where the goal's is 0), for which a
+        program may train in full. `Tuner.best` is then the best of these, and `Tuner.confirmation`
+        has all of them, beside the rank correlation between short and full. They come on top of
+        max_trials, max_seconds and max_cost.
+    repeats
+        How often each of these is measured.
     callbacks
         Called with (tuner, trial) after each told trial.
     progress
@@ -110,6 +114,7 @@ def run(
         start_timeout=start_timeout,
         prepare=prepare,
         confirm=confirm,
+        repeats=repeats,
         callbacks=callbacks,
     )
     return run_loop(tuner, launcher, options, progress=progress)
@@ -128,6 +133,7 @@ def advance(
     start_timeout: float = 600.0,
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
+    repeats: int = 1,
     callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
 ) -> bool:
     """A part of `run`: take up the jobs, tell what ended, start what fits, leave them running.
@@ -143,7 +149,9 @@ def advance(
         One whose jobs go on without it, such as `Batch`; it is detached in the end.
     seconds
         How long to stay, as `run` would; 0: look once.
-    mode, max_trials, max_seconds, max_cost, retries, start_timeout, prepare, confirm, callbacks
+    mode, max_trials, max_seconds, max_cost, retries, start_timeout, prepare, confirm, repeats
+        As in `run`.
+    callbacks
         As in `run`.
 
     Returns
@@ -171,6 +179,7 @@ def advance(
         start_timeout=start_timeout,
         prepare=prepare,
         confirm=confirm,
+        repeats=repeats,
         callbacks=callbacks,
     )
     return advance_loop(tuner, launcher, options, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dsice.checks import shown
 from dsice.errors import TellError
 from dsice.launchers.base import Result
 from dsice.trial import Trial
@@ -49,6 +50,9 @@ def _missing_metrics(tuner: Tuner, result: Result) -> str:
     if result.state != "done" or not missing:
         return ""
     gave = f"the metrics {', '.join(result.metrics)}" if result.metrics else "a plain number"
+    other = [name for name in missing if name in result.tags]
+    if other:
+        gave += f" and {other[0]} = {shown(result.tags[other[0]])}, which is no number"
     return (
         f"the program gave {gave}, and the goal needs {', '.join(map(repr, missing))}: "
         "let the program give it, or name another metric in the Goal"

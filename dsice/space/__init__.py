@@ -10,8 +10,8 @@ Where the valid points are known one by one - those of a log, or what the solver
 framework found - `Space.among` takes them as they are.
 
 - `values`, `spacing`: which values are the same, and evenly or logarithmically spaced ones;
-- `axes`: the types of axes, `Ordinal` and `Choice`, and the registry of all types;
-- `expression`: rules as text, a safe subset of Python;
+- `axes`, `choice`: the types of axes, `Ordinal` and `Choice`, and the registry of all types;
+- `expression`, `names`: rules as text, a safe subset of Python, and the names in them;
 - `points`, `rows`: points as arrays, sets of points, and points as people have them;
 - `among`: a set of points as a rule, and how it is written down;
 - `rules`: `Require` and `When`;
@@ -23,7 +23,8 @@ framework found - `Space.among` takes them as they are.
 """
 
 from dsice.space.among import Among
-from dsice.space.axes import Axis, Choice, Ordinal
+from dsice.space.axes import Axis, Ordinal
+from dsice.space.choice import Choice
 from dsice.space.rules import Require, Rule, When
 from dsice.space.space import Space
 

@@ -1,17 +1,18 @@
-"""Axes of a space: a list of numbers in order (`Ordinal`) or a set of alternatives (`Choice`).
+"""Axes: the discrete values of one parameter, by level (0, 1, 2, ...); those of numbers in order.
 
-An axis turns values into levels (0, 1, 2, ...) and back. Everything below the space works on levels
-only.
+An axis turns values into levels and back. Everything below the space works on levels only.
 
-To add a type of axis: derive it from `Axis` here, say what is asked of it there, and list it in
-`AXIS_TYPES`. Nothing outside this package asks for the class of an axis.
+To add a type of axis: derive it from `Axis` in a file of its own, as `choice` does, say what is
+asked of it there, and enter it in `AXIS_TYPES`. Nothing outside this package asks for the class of
+an axis.
 """
 
 from __future__ import annotations
 
-import math
 import operator
+import warnings
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,26 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from dsice.checks import is_finite, plain, shown
-from dsice.errors import SpaceError
-from dsice.space.spacing import linear_values, log_values
-from dsice.space.values import RELATIVE, Number, Value, brief, same_value
+from dsice.errors import DsiceWarning, SpaceError
+from dsice.space.spacing import (
+    check_spacing,
+    enough,
+    linear_values,
+    log_values,
+)
+from dsice.space.values import (
+    CLOSE,
+    RELATIVE,
+    Number,
+    as_json,
+    as_number,
+    as_text,
+    brief,
+    check_count,
+    has_parts,
+    identity,
+)
 from dsice.typing import Array
-
-MOST_LEVELS: Final = 10_000_000
-"""More values of an axis than these fill the memory."""
 
 
 class Axis(ABC):
@@ -66,20 +80,43 @@ class Axis(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the axis as plain JSON data, which `axis_from_dict` reads."""
-        return {"kind": self.kind, "values": list(self.values)}
+        return {"kind": self.kind, "values": as_json(self.values)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Axis:
         """Return the axis of this type that `to_dict` wrote."""
         return cls(record["values"])
 
+    def nearest(self, value: object) -> Any:
+        """Return the value of the axis that is nearest to one; where there is no order, itself."""
+        return self.values[self.level(value)]
+
     def same(self, other: Axis) -> bool:
-        """Whether another axis has the same type and values, numbers to rel 1e-9."""
+        """Whether another axis has the same type and values, floats to rel 1e-9."""
         return (
             type(self) is type(other)
             and len(self) == len(other)
-            and all(map(same_value, self.values, other.values))
+            and self.first_difference(other) is None
         )
+
+    def first_difference(self, other: Axis) -> int | None:
+        """Return the first level whose value is another on an axis as long as this one."""
+        for level, (own, its) in enumerate(zip(self.values, other.values, strict=True)):
+            if type(own) is type(its) and own == its and not has_parts(own):
+                continue  # most of them
+            both_floats = isinstance(own, float) and isinstance(its, float)
+            if identity(own) != identity(its) and not (
+                both_floats and other._means(own, level) and self._means(its, level)
+            ):
+                return level
+        return None
+
+    def _means(self, value: object, level: int) -> bool:
+        """Whether a value means that level, and no other."""
+        try:
+            return self.level(value) == level
+        except SpaceError:
+            return False
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,8 +126,8 @@ class Ordinal(Axis):
     Parameters
     ----------
     values
-        Finite int or float, strictly ascending or strictly descending; the order is kept. numpy
-        scalars and arrays become Python numbers.
+        Finite int or float, strictly ascending or strictly descending; the order is kept. Scalars
+        and arrays of numpy, and members of an IntEnum, become plain numbers.
 
     Raises
     ------
@@ -112,39 +149,99 @@ class Ordinal(Axis):
     values: tuple[Number, ...]
 
     def __init__(self, values: Sequence[Number] | Array) -> None:
-        numbers = tuple(_as_number(value) for value in _as_list(values, "Ordinal"))
+        numbers = tuple(as_number(value) for value in as_list(values, "Ordinal"))
         if not numbers:
             raise SpaceError("Ordinal needs at least one value, got none")
         _check_order(numbers)
         object.__setattr__(self, "values", numbers)
 
     @classmethod
-    def linear(cls, lo: Number, hi: Number, n: int) -> Ordinal:
+    def linear(
+        cls,
+        lo: Number,
+        hi: Number,
+        n: int,
+        *,
+        integer: bool | None = None,
+        digits: int | None = None,
+    ) -> Ordinal:
         """Make `n` evenly spaced values from `lo` to `hi`, both included.
 
-        Two integer ends give integers: rounded, and moved apart where rounding makes two of them
-        equal. If fewer than `n` integers lie between the ends, the axis is all of them and has
-        fewer than `n` levels. Floats are rounded to 12 digits of the larger end, so that 0.3 is
-        0.3 and not 0.30000000000000004. `lo > hi` gives a descending axis.
+        `lo > hi` gives a descending axis.
+
+        Parameters
+        ----------
+        integer
+            True: integers, rounded, and moved apart where rounding makes two of them equal; if
+            fewer than `n` lie between the ends, the axis is all of them, with a `DsiceWarning`.
+            False: floats. None: integers if both ends are.
+        digits
+            How many digits are kept of the largest value between the ends, and as many decimals of
+            the others; 12 by default, so that 0.3 is 0.3 and not 0.30000000000000004.
         """
-        return cls(linear_values(*_check_ends(lo, hi, n, "linear")))
+        spacing = check_spacing(lo, hi, n, "linear", integer, digits)
+        return cls(enough(linear_values(*spacing), n, "linear"))
 
     @classmethod
-    def log(cls, lo: Number, hi: Number, n: int) -> Ordinal:
+    def log(
+        cls,
+        lo: Number,
+        hi: Number,
+        n: int,
+        *,
+        integer: bool | None = None,
+        digits: int | None = None,
+    ) -> Ordinal:
         """Make `n` values from `lo` to `hi` with a constant ratio; both ends included, positive.
 
-        Two integer ends give distinct integers, as in `linear`; floats are rounded to 12 digits.
+        Parameters
+        ----------
+        integer
+            As in `linear`.
+        digits
+            How many significant digits are kept between the ends, 12 by default: with 3,
+            0.00316227766017 is 0.00316.
         """
-        first, last, count = _check_ends(lo, hi, n, "log")
-        if first <= 0 or last <= 0:
+        spacing = check_spacing(lo, hi, n, "log", integer, digits)
+        if spacing[0] <= 0 or spacing[1] <= 0:
             raise SpaceError(
                 f"Ordinal.log needs two positive ends, got lo={lo!r}, hi={hi!r}; "
                 "use Ordinal.linear or list the values"
             )
-        return cls(log_values(first, last, count))
+        return cls(enough(log_values(*spacing), n, "log"))
 
     def level(self, value: object) -> int:
-        """Return the level of a value; SpaceError with the nearest values where there is none."""
+        """Return the level of a value; SpaceError with the nearest values where there is none.
+
+        A value that is not on the axis exactly counts as the level within rel 1e-9 of it, if value
+        and level are floats and there is exactly one such level.
+        """
+        number = self._finite(value)
+        place = self._place(number)
+        if place < len(self) and self.values[place] == number:
+            return place
+        near = self._within(number, place)
+        floats = [number, *(self.values[level] for level in near)]
+        if len(near) == 1 and all(isinstance(value, float) for value in floats):
+            return near[0]
+        nearest = self._enclosing(place)
+        values = "values are" if len(nearest) > 1 else "value is"
+        raise SpaceError(
+            f"{number!r} is not on the axis; "
+            f"the nearest {values} {' and '.join(map(repr, nearest))}"
+        )
+
+    def nearest(self, value: object) -> Number:
+        """Return the value of the axis that is nearest to a number, the first of two.
+
+        A number beyond an end is nearest to that end.
+        """
+        number = self._finite(value)
+        around = self._enclosing(self._place(number))
+        return min(around, key=lambda own: abs(own - number))
+
+    def _finite(self, value: object) -> Number:
+        """A value as a plain finite number; SpaceError where it is none."""
         number = plain(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise SpaceError(
@@ -155,147 +252,42 @@ class Ordinal(Axis):
             raise SpaceError(
                 f"expected one of the numbers {brief(self.values)}, got {shown(number)}"
             )
-        gaps = [abs(number - own) for own in self.values]
-        best = min(range(len(gaps)), key=gaps.__getitem__)
-        if gaps[best] <= self._tolerance(best):
-            return best
-        nearest = self._enclosing(number)
-        values = "values are" if len(nearest) > 1 else "value is"
-        raise SpaceError(
-            f"{number!r} is not on the axis; "
-            f"the nearest {values} {' and '.join(map(repr, nearest))}"
-        )
+        return number
 
-    def _enclosing(self, number: Number) -> tuple[Number, ...]:
-        """The two values that enclose a number.
+    def _place(self, number: Number) -> int:
+        """The first level whose value is that number or lies behind it."""
+        if self.values[0] > self.values[-1]:
+            return bisect_left(self.values, -number, key=lambda own: -own)
+        return bisect_left(self.values, number)
+
+    def _within(self, number: Number, place: int) -> list[int]:
+        """Levels within the tolerance of a number that belongs at `place`; of many, some."""
+        around = range(max(place - 2, 0), min(place + 2, len(self)))
+        return [level for level in around if self._is_close(number, level)]
+
+    def _is_close(self, number: Number, level: int) -> bool:
+        """Whether a number is the value of a level but for rounding."""
+        own = self.values[level]
+        return abs(number - own) <= max(RELATIVE * abs(own), self._noise(level))
+
+    def _noise(self, level: int) -> float:
+        """How far a value may be off that is 0, or ought to be: computed values miss it by that."""
+        own = self.values[level]
+        near = self.values[max(level - 1, 0) : level + 2]
+        noise = min((CLOSE * abs(a - b) for a, b in pairwise(near)), default=0.0)
+        is_zero = own == 0 or (near[0] < 0 < near[-1]) or (near[0] > 0 > near[-1])
+        return min(noise, RELATIVE) if is_zero and abs(own) <= noise else 0.0
+
+    def _enclosing(self, place: int) -> tuple[Number, ...]:
+        """The two values that enclose a number that belongs at `place`.
 
         The two closest ones are no help: on a logarithmic axis both may lie below it.
         """
-        above = sum((own < number) == (self.values[0] < self.values[-1]) for own in self.values)
-        start = min(max(above - 1, 0), max(len(self) - 2, 0))
+        start = min(max(place - 1, 0), max(len(self) - 2, 0))
         return self.values[start : start + 2]
 
-    def _tolerance(self, level: int) -> float:
-        """How far a number may be from the value of `level`; where that is 0, the gap matters."""
-        own = self.values[level]
-        near = self.values[max(level - 1, 0) : level + 2]
-        gap = min((abs(a - b) for a, b in pairwise(near)), default=0.0)
-        return min(RELATIVE * max(abs(own), gap), 0.5 * gap if gap else math.inf)
 
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Choice(Axis):
-    """An axis of alternatives without order: strings, bools, numbers or None.
-
-    Raises
-    ------
-    SpaceError
-        No values, a value of another type, NaN or infinity, or two equal values (1, 1.0 and True
-        are equal).
-
-    Examples
-    --------
-    >>> Choice(["sgd", "adam"]).level("adam")
-    1
-    """
-
-    kind: ClassVar[str] = "choice"
-    ordered: ClassVar[bool] = False
-    numeric: ClassVar[bool] = False
-
-    values: tuple[Value, ...]
-
-    def __init__(self, values: Sequence[Value] | Array) -> None:
-        items = tuple(plain(value) for value in _as_list(values, "Choice"))
-        if not items:
-            raise SpaceError("Choice needs at least one value, got none")
-        kept: dict[Value, Value] = {}
-        for item in items:
-            if not (item is None or isinstance(item, (str, bool, int, float))):
-                raise SpaceError(
-                    "Choice takes strings, bools, numbers and None, "
-                    f"got {item!r} ({type(item).__name__})"
-                )
-            if isinstance(item, (int, float)) and not is_finite(item):
-                raise SpaceError(f"Choice takes finite numbers only, got {shown(item)}")
-            if item in kept:
-                raise SpaceError(
-                    f"the values of a Choice must be distinct, got {_repeated(kept[item], item)}"
-                )
-            kept[item] = item
-        object.__setattr__(self, "values", tuple(kept))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Choice):
-            return NotImplemented
-        return [_identity(v) for v in self.values] == [_identity(v) for v in other.values]
-
-    def __hash__(self) -> int:
-        return hash(tuple(_identity(v) for v in self.values))
-
-    def level(self, value: object) -> int:
-        """Return the level of a value; SpaceError where there is none."""
-        wanted = plain(value)
-        for level, own in enumerate(self.values):
-            if same_value(own, wanted):
-                return level
-        raise SpaceError(
-            f"expected one of {brief(self.values)}, got {shown(value)} ({type(value).__name__})"
-        )
-
-
-AXIS_TYPES: Final[Mapping[str, type[Axis]]] = {axis.kind: axis for axis in (Ordinal, Choice)}
-"""All types of axes, by their kind."""
-
-
-def axis_from_dict(record: Mapping[str, Any]) -> Axis:
-    """Return the axis that `Axis.to_dict` wrote, of whatever type."""
-    return AXIS_TYPES[record["kind"]].from_dict(record)
-
-
-def as_axis(values: object) -> Axis:
-    """Return an axis for what a user gives as one.
-
-    Numbers become an Ordinal, strings, bools and None a Choice; an axis is kept.
-    """
-    if isinstance(values, Axis):
-        return values
-    items = [plain(value) for value in _as_list(values, "an axis")]
-    if not items:
-        raise SpaceError("it has no values; an axis needs at least one")
-    numeric = [isinstance(item, (int, float)) and not isinstance(item, bool) for item in items]
-    if all(numeric):
-        return Ordinal(items)  # type: ignore[arg-type]
-    if any(numeric):
-        odd = items[numeric.index(False)]
-        raise SpaceError(
-            f"numbers mixed with {odd!r}: use Choice([...]) for alternatives without order, "
-            "or numbers only for an Ordinal"
-        )
-    return Choice(items)  # type: ignore[arg-type]
-
-
-def as_axes(axes: object) -> dict[str, Axis]:
-    """Return the names and axes of a space, from what a user gives for them."""
-    if not isinstance(axes, Mapping):
-        raise SpaceError(
-            "axes must be a mapping of names to axes, such as {'x': [1, 2, 4]}; "
-            f"got {axes!r} ({type(axes).__name__})"
-        )
-    if not axes:
-        raise SpaceError("axes is empty; a space needs at least one axis, such as {'x': [1, 2, 4]}")
-    read: dict[str, Axis] = {}
-    for name, values in axes.items():
-        if not isinstance(name, str) or not name:
-            raise SpaceError(f"the name of an axis must be a non-empty string, got {name!r}")
-        try:
-            read[name] = as_axis(values)
-        except SpaceError as error:
-            raise SpaceError(f"axis {name!r}: {error}") from None
-    return read
-
-
-def _as_list(values: object, what: str) -> list[object]:
+def as_list(values: object, what: str) -> list[object]:
     """Return the values of a list, tuple, range or one-dimensional array.
 
     Parameters
@@ -316,53 +308,12 @@ def _as_list(values: object, what: str) -> list[object]:
         return list(values)
     if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray)):
         if isinstance(values, range):  # a short text for any number of values
-            _check_count(what, (values.stop - values.start) // values.step)
+            check_count(what, (values.stop - values.start) // values.step)
         return list(values)
     raise SpaceError(
         f"{what} takes a list, tuple, range or array of values, "
         f"got {shown(values)} ({type(values).__name__})"
     )
-
-
-def _check_count(what: str, n: int) -> None:
-    if n > MOST_LEVELS:
-        raise SpaceError(f"{what} takes at most {MOST_LEVELS:,} values, got {shown(n)}")
-
-
-def _as_number(value: object) -> Number:
-    """Return a value of an Ordinal as a Python number; SpaceError for what is no finite number."""
-    number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        hint = "use int or float"
-        if isinstance(number, (bool, str)) or number is None:
-            hint = "use Choice for values without order"
-        raise SpaceError(
-            f"Ordinal takes numbers, got {shown(value)} ({type(value).__name__}); {hint}"
-        )
-    if not is_finite(number):
-        raise SpaceError(f"Ordinal takes finite numbers, got {shown(number)}")
-    return number
-
-
-def _check_ends(lo: Number, hi: Number, n: int, name: str) -> tuple[Number, Number, int]:
-    """Check two ends and a number of values; return them as plain numbers."""
-    try:
-        count = operator.index(n)
-    except TypeError:
-        raise SpaceError(f"Ordinal.{name} needs an integer n, got {n!r}") from None
-    first = _as_number(lo)
-    last = _as_number(hi)
-    _check_count(f"Ordinal.{name}", count)
-    if isinstance(n, bool) or count < 2:
-        raise SpaceError(
-            f"Ordinal.{name} needs n of at least 2, got {n!r}; for one value use Ordinal([value])"
-        )
-    if first == last:
-        raise SpaceError(
-            f"Ordinal.{name} needs two different ends, got lo={lo!r}, hi={hi!r}; "
-            "for one value use Ordinal([value])"
-        )
-    return first, last, count
 
 
 def _check_order(numbers: tuple[Number, ...]) -> None:
@@ -380,15 +331,64 @@ def _check_order(numbers: tuple[Number, ...]) -> None:
                 f"the values of an Ordinal must rise or fall all the way, got {b!r} after {a!r} "
                 f"(places {place} and {place + 1}); sort them, or use Choice if they have no order"
             )
+        if isinstance(b, float) and abs(b - a) <= 3 * CLOSE * abs(b) and as_text(a) == as_text(b):
+            warnings.warn(
+                f"the values {a!r} and {b!r} of an Ordinal differ by rounding only: both are "
+                f"{as_text(a)} on a command line; leave one of them out",
+                DsiceWarning,
+                stacklevel=4,
+            )
 
 
-def _identity(value: Value) -> tuple[bool, Value]:
-    """Tell True from 1, which Python calls equal."""
-    return isinstance(value, bool), value
+# ------------------------------------------------------------------ what a user gives
+AXIS_TYPES: Final[dict[str, type[Axis]]] = {Ordinal.kind: Ordinal}
+"""All types of axes, by their kind."""
 
 
-def _repeated(first: Value, item: Value) -> str:
-    """Say how two values of a Choice are equal."""
-    if repr(first) == repr(item):
-        return f"{item!r} twice"
-    return f"{first!r} and {item!r}, which are equal in Python"
+def axis_from_dict(record: Mapping[str, Any]) -> Axis:
+    """Return the axis that `Axis.to_dict` wrote, of whatever type."""
+    return AXIS_TYPES[record["kind"]].from_dict(record)
+
+
+def as_axis(values: object) -> Axis:
+    """Return an axis for what a user gives as one.
+
+    Numbers become an Ordinal; strings, bools, None, lists and dicts a Choice, and so do numbers
+    beside None; an axis is kept.
+    """
+    if isinstance(values, Axis):
+        return values
+    items = [plain(value) for value in as_list(values, "an axis")]
+    if not items:
+        raise SpaceError("it has no values; an axis needs at least one")
+    numeric = [isinstance(item, (int, float)) and not isinstance(item, bool) for item in items]
+    if all(numeric):
+        return Ordinal(items)  # type: ignore[arg-type]
+    odd = [item for item, number in zip(items, numeric, strict=True) if not number]
+    odd = [item for item in odd if item is not None]
+    if any(numeric) and odd:
+        raise SpaceError(
+            f"numbers mixed with {shown(odd[0])}: use Choice([...]) for alternatives without "
+            "order, or numbers only for an Ordinal"
+        )
+    return AXIS_TYPES["choice"](items)
+
+
+def as_axes(axes: object) -> dict[str, Axis]:
+    """Return the names and axes of a space, from what a user gives for them."""
+    if not isinstance(axes, Mapping):
+        raise SpaceError(
+            "axes must be a mapping of names to axes, such as {'x': [1, 2, 4]}; "
+            f"got {axes!r} ({type(axes).__name__})"
+        )
+    if not axes:
+        raise SpaceError("axes is empty; a space needs at least one axis, such as {'x': [1, 2, 4]}")
+    read: dict[str, Axis] = {}
+    for name, values in axes.items():
+        if not isinstance(name, str) or not name:
+            raise SpaceError(f"the name of an axis must be a non-empty string, got {name!r}")
+        try:
+            read[name] = as_axis(values)
+        except SpaceError as error:
+            raise SpaceError(f"axis {name!r}: {error}") from None
+    return read

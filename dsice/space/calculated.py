@@ -91,9 +91,7 @@ def values_of(given: Sequence[object]) -> Values:
         if any(isinstance(value, int) and abs(value) > EXACT for value in given):
             raise Unsupported
         return Values(np.array(given, dtype=np.float64), mixed=True)
-    data = np.empty(len(given), dtype=object)
-    data[:] = given
-    return Values(data)
+    return Values(np.fromiter(given, dtype=object))  # a tuple is one value
 
 
 def _whole(numbers: Sequence[Any]) -> Values:

@@ -13,12 +13,13 @@ import keyword
 import math
 import re
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Final
 
 from dsice.checks import shown
 from dsice.errors import SpaceError
+from dsice.space.names import parsable, spelled, with_dashes
 
 MAX_LENGTH: Final = 2000
 MAX_SOURCE: Final = 10 * MAX_LENGTH
@@ -139,7 +140,9 @@ class Expression:
     source
         The text: + - * / // % **, comparisons (also chained), `in` a tuple or list, and / or / not,
         `a if b else c`, calls of min max abs round int float len sqrt log log2 exp ceil floor,
-        names, numbers, strings, True, False, None.
+        names, numbers, strings, True, False, None. Names may have dots and stand in backticks.
+    known
+        Names of the space, where they are known: those with a minus inside are names then, too.
 
     Attributes
     ----------
@@ -152,7 +155,7 @@ class Expression:
         Not an expression of the subset; the message points at the place.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, known: Collection[str] = ()) -> None:
         if len(source) > MAX_SOURCE:  # before anything that takes longer than its length
             raise SpaceError(_too_long(len(source)))
         lines = map(str.strip, source.strip().split("\n"))
@@ -163,25 +166,41 @@ class Expression:
             )
         if len(text) > MAX_LENGTH:
             raise SpaceError(_too_long(len(text)))
-        names: dict[str, None] = {}
-        _checked(_parse(text).body, text, names, 0)
         self.source = text
-        self.names = tuple(names)
+        self._known = tuple(known)
+        self._text, self._names = parsable(text, known)
+        read = _Reading(text, self._text, self._names)
+        read.checked(_parse(text, self._text).body)
+        self.names = tuple(read.mentioned)
 
     # Somebody's journal may have 2000 rules. To look at it, they are neither compared nor
     # evaluated, and what they were parsed to would fill the memory.
     @cached_property
     def canonical(self) -> str:
         """The text without differences of spacing and quotes: what two spaces are compared by."""
-        return _canonical(self.source)
+        return _canonical(self._text, self._names)
 
     @cached_property
     def value(self) -> Callable[..., object]:
         """The compiled function of the values of `names`, positional."""
-        return _compile(_checked(_parse(self.source).body, self.source, {}, 0), self.names)
+        read = _Reading(self.source, self._text, self._names)
+        return _compile(read.checked(_parse(self.source, self._text).body), self.names)
 
-    def __reduce__(self) -> tuple[type[Expression], tuple[str]]:
-        return Expression, (self.source,)
+    def tree(self) -> ast.expr:
+        """The expression as Python parses it, with the names of parameters as they are."""
+        body = _parse(self.source, self._text).body
+        for node in ast.walk(body):
+            if isinstance(node, ast.Name):
+                node.id = self._names.get(node.id, node.id)
+        return body
+
+    def bound(self, names: Collection[str]) -> Expression:
+        """The same text in a space that has parameters of these names."""
+        known = [name for name in with_dashes(names) if name in self.source]
+        return Expression(self.source, names) if known else self
+
+    def __reduce__(self) -> tuple[type[Expression], tuple[str, tuple[str, ...]]]:
+        return Expression, (self.source, self._known)
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -194,20 +213,21 @@ def _too_long(length: int) -> str:
     )
 
 
-def _parse(text: str) -> ast.Expression:
+def _parse(text: str, parsed: str) -> ast.Expression:
+    """Parse a rule, of which `parsed` is the text with names that Python has."""
     try:
-        return ast.parse(text, mode="eval")
+        return ast.parse(parsed, mode="eval")
     except SyntaxError as error:
         place = max((error.offset or 1) - 1, 0)
         hint = ""
         if re.search(r"(?<![=<>!:])=(?!=)", text):
             hint = "; to compare write =="
-        words = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+        words = [word for word in re.findall(r"\w+", parsed) if keyword.iskeyword(word)]
         words = [word for word in words if word not in _WORDS]
         if words:
             hint = (
-                f"; {words[0]!r} is a word of Python: "
-                "for a parameter of that name use a function instead of a string"
+                f"; {words[0]!r} is a word of Python: the name of a parameter that has it stands "
+                "in backticks, or use a function instead of a string"
             )
         raise SpaceError(_at(text, place, f"not an expression: {error.msg}{hint}")) from None
     except (RecursionError, MemoryError, ValueError) as error:
@@ -216,63 +236,86 @@ def _parse(text: str) -> ast.Expression:
         ) from None
 
 
-def _checked(node: ast.expr, text: str, names: dict[str, None], depth: int) -> ast.expr:
-    """Return the node with everything in it checked, names and calls replaced by our own.
+class _Reading:
+    """One pass through a parsed rule, which checks everything in it.
 
     Parameters
     ----------
-    text
-        The whole rule, for messages.
-    names
-        The parameters mentioned so far; those of this node are added.
-    depth
-        How deep the node is nested.
+    text, parsed, names
+        The whole rule, the same as Python parses it, and what its stand-ins stand for.
 
-    Raises
-    ------
-    SpaceError
-        Something that is not listed in this module.
+    Attributes
+    ----------
+    mentioned
+        The parameters mentioned so far.
     """
-    if depth > MAX_DEPTH:
-        raise SpaceError(_refusal(node, text, f"nested more than {MAX_DEPTH} deep"))
 
-    def sub(child: ast.expr) -> ast.expr:
-        return _checked(child, text, names, depth + 1)
+    def __init__(self, text: str, parsed: str, names: Mapping[str, str]) -> None:
+        self._text = text
+        self._parsed = parsed
+        self._names = names
+        self.mentioned: dict[str, None] = {}
 
-    match node:
-        case ast.Constant(value=None | bool() | int() | float() | str()):
-            return node
-        case ast.Name(id=name):
-            names.setdefault(name)
-            return ast.Name(f"_p{list(names).index(name)}", ast.Load())
-        case ast.BoolOp(op=op, values=values):
-            return ast.BoolOp(op, [sub(value) for value in values])
-        case ast.UnaryOp(op=ast.UAdd() | ast.USub() | ast.Not() as op, operand=operand):
-            return ast.UnaryOp(op, sub(operand))
-        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _OPERATORS):
-            if type(op) in _GUARDED:
-                return _helper(_GUARDED[type(op)][0], [sub(left), sub(right)])
-            return ast.BinOp(sub(left), op, sub(right))
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            isinstance(op, _COMPARISONS) for op in ops
-        ):
-            return ast.Compare(sub(left), ops, [sub(other) for other in others])
-        case ast.Compare():
-            raise SpaceError(_refusal(node, text, "'is' is not allowed; write == or !="))
-        case ast.IfExp(test=test, body=body, orelse=orelse):
-            return ast.IfExp(sub(test), sub(body), sub(orelse))
-        case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
-            return ast.Tuple([sub(item) for item in items], ast.Load())
-        case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in CALLS:
-            return _helper(f"_call_{call}", [sub(argument) for argument in arguments])
-        case ast.Call():
-            known = ", ".join(CALLS)
-            refusal = f"this call is not allowed; there are {known}, without keywords"
-            raise SpaceError(_refusal(node, text, refusal))
-    name = repr(node.value) if isinstance(node, ast.Constant) else type(node).__name__
-    what = _HINTS.get(type(node), name)
-    refusal = f"{what} is not allowed in a rule; use a function of the params instead"
-    raise SpaceError(_refusal(node, text, refusal))
+    def checked(self, node: ast.expr, depth: int = 0) -> ast.expr:
+        """Return the node with everything in it checked, names and calls replaced by our own.
+
+        Parameters
+        ----------
+        depth
+            How deep the node is nested.
+
+        Raises
+        ------
+        SpaceError
+            Something that is not listed in this module.
+        """
+        if depth > MAX_DEPTH:
+            raise self._refused(node, f"nested more than {MAX_DEPTH} deep")
+
+        def sub(child: ast.expr) -> ast.expr:
+            return self.checked(child, depth + 1)
+
+        match node:
+            case ast.Constant(value=None | bool() | int() | float() | str()):
+                return node
+            case ast.Name(id=name):
+                name = self._names.get(name, name)
+                self.mentioned.setdefault(name)
+                return ast.Name(f"_p{list(self.mentioned).index(name)}", ast.Load())
+            case ast.BoolOp(op=op, values=values):
+                return ast.BoolOp(op, [sub(value) for value in values])
+            case ast.UnaryOp(op=ast.UAdd() | ast.USub() | ast.Not() as op, operand=operand):
+                return ast.UnaryOp(op, sub(operand))
+            case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _OPERATORS):
+                if type(op) in _GUARDED:
+                    return _helper(_GUARDED[type(op)][0], [sub(left), sub(right)])
+                return ast.BinOp(sub(left), op, sub(right))
+            case ast.Compare(left=left, ops=ops, comparators=others) if all(
+                isinstance(op, _COMPARISONS) for op in ops
+            ):
+                return ast.Compare(sub(left), ops, [sub(other) for other in others])
+            case ast.Compare():
+                raise self._refused(node, "'is' is not allowed; write == or !=")
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return ast.IfExp(sub(test), sub(body), sub(orelse))
+            case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
+                return ast.Tuple([sub(item) for item in items], ast.Load())
+            case ast.Call(func=ast.Name(id=call), args=arguments, keywords=[]) if call in CALLS:
+                return _helper(f"_call_{call}", [sub(argument) for argument in arguments])
+            case ast.Call():
+                known = ", ".join(CALLS)
+                refusal = f"this call is not allowed; there are {known}, without keywords"
+                raise self._refused(node, refusal)
+        name = repr(node.value) if isinstance(node, ast.Constant) else type(node).__name__
+        what = _HINTS.get(type(node), name)
+        refusal = f"{what} is not allowed in a rule; use a function of the params instead"
+        raise self._refused(node, refusal)
+
+    def _refused(self, node: ast.expr, message: str) -> SpaceError:
+        """The error with the place of a node in the text."""
+        # ast counts bytes
+        place = len(self._parsed.encode()[: node.col_offset].decode(errors="ignore"))
+        return SpaceError(_at(self._text, place, message))
 
 
 def _helper(name: str, arguments: list[ast.expr]) -> ast.Call:
@@ -293,22 +336,22 @@ def _compile(body: ast.expr, names: tuple[str, ...]) -> Callable[..., object]:
     return function
 
 
-def _canonical(text: str) -> str:
-    """The text with one space between tokens, and each string in one kind of quotes."""
+def _canonical(text: str, names: Mapping[str, str]) -> str:
+    """The text with one space between tokens, and each string in one kind of quotes.
+
+    Parameters
+    ----------
+    names
+        What the stand-ins in the text stand for.
+    """
     spacing = (tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.COMMENT, tokenize.NL)
     parts = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.STRING:
             parts.append(repr(ast.literal_eval(token.string)))
         elif token.type not in spacing:
-            parts.append(token.string)
+            parts.append(spelled(names[token.string]) if token.string in names else token.string)
     return " ".join(parts)
-
-
-def _refusal(node: ast.expr, text: str, message: str) -> str:
-    """A message with the place of a node in the text."""
-    place = len(text.encode()[: node.col_offset].decode(errors="ignore"))  # ast counts bytes
-    return _at(text, place, message)
 
 
 def _at(text: str, place: int, message: str) -> str:

@@ -13,6 +13,7 @@ from dsice.errors import SpaceError
 from dsice.space.axes import Axis
 from dsice.space.points import as_rows, check_on_grid
 from dsice.space.validity import Validity, describe_unknown
+from dsice.space.values import has_parts
 from dsice.typing import Array, Ints
 
 Levels = Mapping[Any, int]
@@ -159,5 +160,6 @@ def _looked_up(cell: object, axis: Axis, known: dict[Any, int], where: str) -> i
     except SpaceError as error:
         raise SpaceError(f"{where}: {error}") from None
     with suppress(Exception):
-        known[type(cell), cell] = level
+        if not has_parts(cell):  # Python calls (1,) and (True,) equal
+            known[type(cell), cell] = level
     return level

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -137,23 +137,6 @@ def check_number_of_rules(count: int) -> None:
             f"a space takes at most {MOST_RULES:,} rules, got {count:,}; join some with `and`, or "
             "use a function instead"
         )
-
-
-def as_rules(where: object) -> tuple[Rule, ...]:
-    """Return the rules of a space, from what a user gives for them."""
-    if isinstance(where, (Require, When, Among)):
-        return (where,)
-    if isinstance(where, str) or not isinstance(where, Sequence):
-        raise SpaceError(
-            f"where must be a list of Require and When, got {where!r}; "
-            "for example where=[Require('x * y <= 64')]"
-        )
-    for rule in where:
-        if not isinstance(rule, (Require, When, Among)):
-            raise SpaceError(
-                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
-            )
-    return tuple(where)
 
 
 def _accept(rule: object, name: str | None, kind: str) -> tuple[Expression | None, str | None]:

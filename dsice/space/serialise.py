@@ -29,7 +29,7 @@ from dsice.space.rules import (
     When,
     check_number_of_rules,
 )
-from dsice.space.values import same_value
+from dsice.space.values import as_json, has_parts
 
 
 def space_record(axes: Mapping[str, Axis], where: Sequence[Rule]) -> dict[str, Any]:
@@ -166,11 +166,9 @@ def _first_difference(axis: Axis, stored: Axis) -> str:
         return ""
     if len(axis) != len(stored):
         return f" ({len(axis)} and {len(stored)} values)"
-    level = next(
-        i
-        for i, (a, b) in enumerate(zip(axis.values, stored.values, strict=True))
-        if not same_value(a, b)
-    )
+    level = axis.first_difference(stored)
+    if level is None:
+        return ""
     return f" (value {level}: {axis.values[level]!r} and {stored.values[level]!r})"
 
 
@@ -250,6 +248,8 @@ def _describe(entry: Mapping[str, Any]) -> str:
 
 def _canonical_value(value: object) -> object:
     """Return equal values in one spelling: 1 and 1.0, and floats to the digits that CSV keeps."""
+    if has_parts(value):
+        return ["json", json.dumps(as_json(value), sort_keys=True)]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     return str(int(value)) if value == int(value) else f"{value:.9g}"

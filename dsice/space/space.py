@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -27,10 +27,10 @@ from dsice.space.points import (
     tuples,
 )
 from dsice.space.rows import rows_of
-from dsice.space.rules import Rule, When, as_rules
+from dsice.space.rules import Require, Rule, When
 from dsice.space.serialise import StoredSpace
 from dsice.space.validity import Validity, describe_unknown
-from dsice.space.values import Value
+from dsice.space.values import Value, has_parts
 from dsice.typing import Array, Bools, Ints, Params, Point
 
 
@@ -76,13 +76,14 @@ class Space(StoredSpace):
     ) -> None:
         self._axes = as_axes(axes)
         self._where = tuple(
-            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in as_rules(where)
+            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in _as_rules(where)
         )
         self._conditional = any(isinstance(rule, When) for rule in self._where)
         self._names = tuple(self._axes)
         self._shape = tuple(len(axis) for axis in self._axes.values())
         self._level_by_value = [
-            {(type(v), v): i for i, v in enumerate(axis.values)} for axis in self._axes.values()
+            {(type(v), v): i for i, v in enumerate(axis.values) if not has_parts(v)}
+            for axis in self._axes.values()
         ]
         self._probe()
 
@@ -122,6 +123,11 @@ class Space(StoredSpace):
         return tuple(axis.ordered for axis in self._axes.values())
 
     @property
+    def conditional(self) -> bool:
+        """Whether a parameter may be inactive."""
+        return self._conditional
+
+    @property
     def enumerable(self) -> bool:
         """Whether all valid points can be listed: up to 1e6 of the grid, or a set of points."""
         return self.size <= MAX_POINTS or any(isinstance(rule, Among) for rule in self._where)
@@ -144,7 +150,7 @@ class Space(StoredSpace):
         return {name: axis.values[level] for name, axis, level, active in values if active}
 
     def point(self, params: Params) -> Point:
-        """Return the levels of params; numbers match to rel 1e-9: they may come from CSV or JSON.
+        """Return the levels of params; floats match to rel 1e-9: they may come from CSV or JSON.
 
         Raises
         ------
@@ -152,6 +158,23 @@ class Space(StoredSpace):
             An unknown, missing or inactive parameter, a value off its axis, or params that break
             a rule.
         """
+        return self._point(params, self._level)
+
+    def nearest(self, params: Params) -> dict[str, Any]:
+        """Return the params of the grid that are nearest to these, parameter by parameter.
+
+        A number becomes the nearest value of its axis, and one beyond an end that end; what has no
+        order must be on its axis. Errors are those of `point`.
+        """
+
+        def level(j: int, value: object) -> int:
+            axis = self._axes[self._names[j]]
+            return axis.level(axis.nearest(value))
+
+        return self.params(self._point(params, level))
+
+    def _point(self, params: Params, level: Callable[[int, object], int]) -> Point:
+        """The levels of params, each by a function of axis and value."""
         if not isinstance(params, Mapping):
             raise SpaceError(
                 "params must be a mapping of names to values, "
@@ -160,10 +183,12 @@ class Space(StoredSpace):
         for name in params:
             if name not in self._axes:
                 raise SpaceError(describe_unknown(name, self._names))
-        levels = [
-            self._level(j, params[name]) if name in params else 0
-            for j, name in enumerate(self._names)
-        ]
+        levels = [0] * self.ndim
+        for j, name in enumerate(self._names):
+            try:
+                levels[j] = level(j, params[name]) if name in params else 0
+            except SpaceError as error:
+                raise SpaceError(f"parameter {name!r}: {error}") from None
         row = np.array([levels])
         self._rules.check(params, row)
         return tuples(row)[0]
@@ -354,8 +379,21 @@ class Space(StoredSpace):
             return self._level_by_value[j][type(wanted), wanted]
         except Exception:  # not there, or a user's class that raises when hashed or compared
             pass
-        name = self._names[j]
-        try:
-            return self._axes[name].level(wanted)
-        except SpaceError as error:
-            raise SpaceError(f"parameter {name!r}: {error}") from None
+        return self._axes[self._names[j]].level(wanted)
+
+
+def _as_rules(where: object) -> tuple[Rule, ...]:
+    """Return the rules of a space, from what a user gives for them."""
+    if isinstance(where, (Require, When, Among)):
+        return (where,)
+    if isinstance(where, str) or not isinstance(where, Sequence):
+        raise SpaceError(
+            f"where must be a list of Require and When, got {where!r}; "
+            "for example where=[Require('x * y <= 64')]"
+        )
+    for rule in where:
+        if not isinstance(rule, (Require, When, Among)):
+            raise SpaceError(
+                f"where must hold Require and When only, got {rule!r}; wrap it: Require({rule!r})"
+            )
+    return tuple(where)

@@ -102,9 +102,7 @@ class Columns:
     def objects(self, j: int) -> NDArray[np.object_]:
         """The values of an axis as they are: numpy would make numbers or strings of them."""
         if j not in self._objects:
-            values = self._axes[j].values
-            self._objects[j] = np.empty(len(values), dtype=object)
-            self._objects[j][:] = values
+            self._objects[j] = np.fromiter(self._axes[j].values, dtype=object)
         return self._objects[j]
 
     def values(self, j: int) -> Values:
@@ -145,8 +143,9 @@ class TabulatedRule:
         shared: tuple[Columns, Stopwatch],
     ) -> None:
         self.rule = rule
+        self._expression = None if rule.expression is None else rule.expression.bound(names)
         self._axes, self._stopwatch = shared
-        self.is_text = rule.expression is not None
+        self.is_text = self._expression is not None
         self.columns = np.array(columns, dtype=np.intp)
         self._names = [names[j] for j in columns]
         self._decided = frozenset(self._names)
@@ -279,15 +278,15 @@ class TabulatedRule:
 
     def _at_once(self, levels: Sequence[Ints]) -> tuple[Bools, Bools] | None:
         """Whether a string rule holds at all levels, and where that is doubtful; None: unknown."""
-        if not self._is_vector or self.rule.expression is None:
+        if not self._is_vector or self._expression is None:
             return None
         try:
             if self._vector is None:
-                self._vector = VectorRule(self.rule.expression.source)
+                self._vector = VectorRule(self._expression)
             columns = {
                 name: self._axes.values(j).at(levels[i])
                 for i, (name, j) in enumerate(
-                    zip(self.rule.expression.names, self.columns.tolist(), strict=True)
+                    zip(self._expression.names, self.columns.tolist(), strict=True)
                 )
             }
             with self._stopwatch.evaluating(self.rule) as check:
@@ -307,8 +306,8 @@ class TabulatedRule:
     def _all_answers(self, sub: Ints) -> Iterable[object]:
         """Answers of rows without inactive parameters, in the fastest way that Python has."""
         columns = [values[sub[:, i]].tolist() for i, values in enumerate(self._values())]
-        if self.rule.expression is not None:
-            return map(self.rule.expression.value, *columns)
+        if self._expression is not None:
+            return map(self._expression.value, *columns)
         function = cast(Predicate, self.rule.rule)  # a string has an expression
         rows = zip(*columns, strict=True)
         return (function(dict(zip(self._names, row, strict=True))) for row in rows)
@@ -320,9 +319,9 @@ class TabulatedRule:
             return ERROR
 
     def _answer(self, row: list[int], seen: list[bool]) -> int:
-        if self.rule.expression is not None:
+        if self._expression is not None:
             values = (own[i] for own, i in zip(self._values(), row, strict=True))
-            return _truth(self.rule.expression.value(*values))
+            return _truth(self._expression.value(*values))
         function = cast(Predicate, self.rule.rule)  # a string has an expression
         return _call(function, self._params(row, seen), self._decided, self._all)
 

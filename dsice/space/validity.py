@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -14,6 +13,7 @@ from dsice.checks import shown
 from dsice.errors import SpaceError
 from dsice.space.among import Among
 from dsice.space.axes import Axis
+from dsice.space.names import as_parsed
 from dsice.space.points import PointSet
 from dsice.space.rules import EvaluatedRule, Require, Rule, When, check_number_of_rules
 from dsice.space.tabulated import ERROR, FALSE, INACTIVE, TRUE, Columns, Stopwatch, TabulatedRule
@@ -60,7 +60,7 @@ class Validity:
         self.axes = tuple(axes)
         self.shape = tuple(len(axis) for axis in axes)
         self._top = np.array(self.shape, dtype=np.int64)
-        self._index = {_as_parsed(name): j for j, name in enumerate(names)}
+        self._index = {as_parsed(name): j for j, name in enumerate(names)}
         self._bound: dict[int, TabulatedRule] = {}
         self.stopwatch = Stopwatch()
         self._shared = (Columns(self.axes), self.stopwatch)
@@ -259,7 +259,7 @@ class Validity:
 
     def _mentioned(self, rule: EvaluatedRule) -> list[int]:
         """The axes that a string rule mentions."""
-        names = rule.expression.names if rule.expression is not None else ()
+        names = () if rule.expression is None else rule.expression.bound(self.names).names
         if not names:
             raise SpaceError(
                 f"{rule!r} mentions no parameter; the axes are {', '.join(self.names)}"
@@ -311,11 +311,6 @@ class Validity:
 
     def _tabulated(self, rule: EvaluatedRule, columns: Sequence[int]) -> TabulatedRule:
         return TabulatedRule(rule, self.names, self.axes, columns, self._shared)
-
-
-def _as_parsed(name: str) -> str:
-    """A name as Python's parser spells it (NFKC) in an expression."""
-    return unicodedata.normalize("NFKC", name)
 
 
 def describe_unknown(name: object, names: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ from dsice.space.calculated import (
     union,
     values_of,
 )
-from dsice.space.expression import CALLS
+from dsice.space.expression import CALLS, Expression
 from dsice.typing import Bools
 
 _COMPARISONS: Final[dict[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
@@ -50,12 +50,12 @@ class VectorRule:
 
     Parameters
     ----------
-    source
-        The rule, checked before by `Expression`.
+    expression
+        The rule.
     """
 
-    def __init__(self, source: str) -> None:
-        self._tree = ast.parse(source, mode="eval").body
+    def __init__(self, expression: Expression) -> None:
+        self._tree = expression.tree()
 
     def __call__(
         self, columns: Mapping[str, Values], check: Callable[[], None]

@@ -43,7 +43,7 @@ __all__ = [
     "get_num_threads",
     "grid_covariance",
     "grid_gradient",
-    "grid_score",
+    "grid_line_means",
     "score_lams",
 ]
 
@@ -704,44 +704,54 @@ def grid_gradient(
 
 
 @kernel()
-def grid_score(
-    offsets: Ints,
-    points: Ints,
-    data: Ints,
-    tables: Floats,
+def grid_line_means(
+    lows: Ints,
+    steps: Ints,
+    lengths: Ints,
+    entries: Ints,
     starts: Ints,
-    sizes: Ints,
+    factors: Floats,
     coefficients: Floats,
-    inverse: Floats,
     mean: Floats,
-    variance: Floats,
-    projected: Floats,
 ) -> None:
-    """Mean and variance at every point of every line: method.md, eqs. (9) and (10).
+    """Mean at every point of every line, one line after the other: method.md, eq. (9).
 
-    Line i has points offsets[i] to offsets[i + 1]. inverse: transposed inverse of the lower
-    Cholesky factor over data; projected: covariance with data times inverse.
+    Line i has lengths[i] points, lows[i] and so many steps[i] further on. Level v of axis j has row
+    entries[starts[j] + v] of factors: the factor of the covariance with each of the data.
     """
-    d, n = data.shape[1], data.shape[0]
-    covariance = np.empty((points.shape[0], n))
-    for line in range(offsets.shape[0] - 1):
-        for i in range(offsets[line], offsets[line + 1]):
-            own = 1.0
-            for k in range(n):
-                covariance[i, k] = 1.0
-            for j in range(d):
-                row = starts[j] + points[i, j] * sizes[j]
-                own *= tables[row + points[i, j]]
-                for k in range(n):
-                    covariance[i, k] *= tables[row + data[k, j]]
-            total = 0.0
-            for k in range(n):
-                total += covariance[i, k] * coefficients[k]
-            mean[i] = total
-            variance[i] = own
-    projected[:, :] = np.dot(covariance, inverse)
-    for i in range(points.shape[0]):
-        explained = 0.0
+    d, n = lows.shape[1], factors.shape[1]
+    fixed = np.empty(n)  # coefficients times the factors of all axes that the line does not change
+    product = np.empty(n)
+    changed = np.empty(d, dtype=np.int64)
+    place = 0
+    for line in range(lows.shape[0]):
+        width = 0
         for k in range(n):
-            explained += projected[i, k] * projected[i, k]
-        variance[i] -= explained
+            fixed[k] = coefficients[k]
+        for j in range(d):
+            if steps[line, j] != 0:
+                changed[width] = j
+                width += 1
+                continue
+            row = entries[starts[j] + lows[line, j]]
+            for k in range(n):
+                fixed[k] *= factors[row, k]
+        for position in range(lengths[line]):
+            for k in range(n):
+                product[k] = fixed[k]
+            for i in range(width):
+                j = changed[i]
+                row = entries[starts[j] + lows[line, j] + position * steps[line, j]]
+                for k in range(n):
+                    product[k] *= factors[row, k]
+            # four sums at a time: one alone waits for itself
+            a, b, c, e = 0.0, 0.0, 0.0, 0.0
+            for k in range(0, n - 3, 4):
+                a += product[k]
+                b += product[k + 1]
+                c += product[k + 2]
+                e += product[k + 3]
+            for k in range(n - n % 4, n):
+                a += product[k]
+            mean[place] = (a + b) + (c + e)
+            place += 1

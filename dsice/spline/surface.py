@@ -6,15 +6,15 @@ variance at any points (`predict`) or at every point of many lines in one compil
 `evidence`.
 
 The cost stays flat with thousands of measurements: the hyperparameters are fitted to at most
-MAX_FIT_POINTS points and the surface is conditioned on at most MAX_POSTERIOR_POINTS. In both cases
-the lower half is kept in full, and of the rest an even choice by rank: points that are left out
-have bad values, and there the model needs the coarse shape only.
+MAX_FIT_POINTS points, the surface is conditioned on at most MAX_POSTERIOR_POINTS. The lower half is
+kept in full, and of the rest an even choice by rank: there the coarse shape is enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,14 +40,14 @@ MIN_VARIANCE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Prediction at k points: those of a call, or of packed lines in their order.
+    """Prediction at k points.
 
     Attributes
     ----------
     mean, variance
         Shape (k,); the variance relative to the surface's scale.
     projected
-        Covariance with the data times the inverse Cholesky factor, shape (k, data): the posterior
+        Covariance with the data times the inverse Cholesky factor, shape (k, n): the posterior
         covariance of two points is their prior covariance less the product of their rows.
     """
 
@@ -66,12 +66,8 @@ class Surface:
     points, values, noise_variance
         Measured points as entries of the tables, int64 of shape (n, axes), their values and the
         noise variances of these, both of shape (n,), in units of the covariance.
-    pending
-        Points that are being measured, shape (p, axes), and their noise variances `pending_noise`,
-        shape (p,): they reduce the variance and do not change the mean.
     basis
-        Values of unpenalised functions at the points, shape (n, functions); not together with
-        `pending`.
+        Values of unpenalised functions at the points, shape (n, functions).
     codes
         Entry of the table for each level, by axis; levels are their own entries by default.
     hyperparameters
@@ -83,10 +79,8 @@ class Surface:
     ----------
     single_noise
         Noise variance of a single measurement, in units of the covariance.
-    n_observed
-        Number of measured points; in `points` the pending ones follow them.
     coefficients
-        M^-1 y of method.md, eq. (9), shape (n + p,); 0 at pending points.
+        M^-1 y of method.md, eq. (9), shape (n,).
     scale
         s^2 of method.md, eq. (10): turns variances relative to it into those of the values.
     """
@@ -98,8 +92,6 @@ class Surface:
         values: Floats,
         noise_variance: Floats,
         *,
-        pending: Ints | None = None,
-        pending_noise: Floats | None = None,
         basis: Floats | None = None,
         codes: Sequence[Ints] | None = None,
         hyperparameters: Hyperparameters | None = None,
@@ -110,14 +102,7 @@ class Surface:
         self.tables = tables
         self.hyperparameters = hyperparameters
         self._codes = codes
-        k = len(points)
-        self.n_observed = k
-        self.indices = np.arange(k) if indices is None else indices
-        if pending is not None and len(pending):
-            if pending_noise is None:
-                pending_noise = np.ones(len(pending))
-            points = np.concatenate([points, pending])
-            noise_variance = np.concatenate([noise_variance, pending_noise])
+        self.indices = np.arange(len(points)) if indices is None else indices
         self.points = np.array(points, dtype=np.int64, order="C")
         self.noise_variance = noise_variance
         if hyperparameters:
@@ -135,15 +120,14 @@ class Surface:
         self._inverse = np.ascontiguousarray(np.tril(dtrtri(lower, lower=1)[0]).T)
         self._basis, centred = basis, values
         if basis is not None:
-            reduced = self._inverse[:k, :k].T @ basis
+            reduced = self._inverse.T @ basis
             self._gram = np.linalg.inv(reduced.T @ reduced)
-            self._beta = self._gram @ (reduced.T @ (self._inverse[:k, :k].T @ values))
+            self._beta = self._gram @ (reduced.T @ (self._inverse.T @ values))
             self._reduced = reduced
             centred = values - basis @ self._beta
-        whitened = self._inverse[:k, :k].T @ centred
-        self.coefficients = np.zeros(len(points))
-        self.coefficients[:k] = self._inverse[:k, :k] @ whitened
-        self.scale = max(float(whitened @ whitened) / k, MIN_VARIANCE)
+        whitened = self._inverse.T @ centred
+        self.coefficients = self._inverse @ whitened
+        self.scale = max(float(whitened @ whitened) / len(points), MIN_VARIANCE)
 
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""
@@ -153,10 +137,7 @@ class Surface:
         return table_entries(points, self._codes)
 
     def predict(self, points: Ints, basis: Floats | None = None) -> Prediction:
-        """Mean and variance at points, int of shape (k, axes).
-
-        `basis` holds the values of the unpenalised functions there, shape (k, functions).
-        """
+        """Mean and variance at points (k, axes); `basis`: the functions there, (k, functions)."""
         covariance = self.tables.covariance(self.entries(points), self.points)
         projected = covariance @ self._inverse
         mean = covariance @ self.coefficients
@@ -185,8 +166,7 @@ class Surface:
         Parameters
         ----------
         covariance
-            Prior covariance of each sum with the surface at the measured points (`points`), shape
-            (k, n).
+            Prior covariance of each sum with the surface at `points`, shape (k, n).
         prior
             Prior variance of each sum, shape (k,).
         """
@@ -206,54 +186,83 @@ class Surface:
         )
 
     def mean(self, points: Ints) -> Floats:
-        """Mean at points, shape (k,): cheaper than `predict`."""
-        return np.asarray(
-            self.tables.covariance(self.entries(points), self.points) @ self.coefficients
-        )
+        """Mean at points, int of shape (k, axes): shape (k,). Cheaper than `predict`."""
+        return self.line_means(points, np.zeros_like(points), np.ones(len(points), dtype=np.int64))
 
     def predict_observed(self) -> tuple[Floats, Floats]:
-        """Mean and variance of the true values at the measured points, shapes (n_observed,).
+        """Mean and variance of the true values at the measured points, shapes (n,).
 
         The nugget of a point counts here, of which no other point knows: where a point was measured
         often, the mean of its measurements outweighs its neighbours.
         """
-        k = self.n_observed
         nugget = self.hyperparameters.nugget if self.hyperparameters else 0.0
-        prior = self.tables.covariance(self.points[:k], self.points[:k])
-        prior[np.diag_indices(k)] += nugget
-        projected = prior @ self._inverse[:k, :k]
-        return prior @ self.coefficients[:k], np.maximum(
+        prior = self.tables.covariance(self.points, self.points)
+        prior[np.diag_indices(len(prior))] += nugget
+        projected = prior @ self._inverse
+        return prior @ self.coefficients, np.maximum(
             np.diag(prior) - np.einsum("ij,ij->i", projected, projected), MIN_VARIANCE
         )
 
-    def predict_lines(self, offsets: Ints, points: Ints) -> Prediction:
-        """Mean and variance at every point of every line, in one compiled call.
+    def line_means(self, lows: Ints, steps: Ints, lengths: Ints) -> Floats:
+        """Mean at every point of many lines of the grid, in one compiled call.
 
-        Line i holds ``points[offsets[i]:offsets[i + 1]]``; points are int of shape (k, axes).
+        What the points of a line have in common is calculated once.
+
+        Parameters
+        ----------
+        lows, steps
+            First point of each line and the step from one of its points to the next, both int of
+            shape (lines, axes).
+        lengths
+            Number of points of each line, shape (lines,).
+
+        Returns
+        -------
+        numpy.ndarray
+            Means, one line after the other, shape (sum of lengths,).
         """
         from dsice.spline import kernels
 
-        k, n = len(points), len(self.points)
-        scores = Prediction(np.empty(k), np.empty(k), np.empty((k, n)))
-        t = self.tables
-        kernels.grid_score(
-            np.array(offsets, dtype=np.int64),  # a copy, as in `entries`
-            self.entries(points),
-            self.points,
-            t.values,
-            t.starts,
-            t.sizes,
+        entries, starts, factors = self._factors
+        mean = np.empty(int(lengths.sum()))
+        kernels.grid_line_means(
+            np.array(lows, dtype=np.int64, order="C"),  # copies, as in `entries`
+            np.array(steps, dtype=np.int64, order="C"),
+            np.array(lengths, dtype=np.int64),
+            entries,
+            starts,
+            factors,
             self.coefficients,
-            self._inverse,
-            scores.mean,
-            scores.variance,
-            scores.projected,
+            mean,
         )
-        return scores
+        return mean
 
-    def covariance(self, points: Ints, one: Ints) -> Floats:
-        """Prior covariance of points (k, axes) with one point (axes,), shape (k,)."""
-        return self.tables.covariance(self.entries(points), self.entries(one[None, :]))[:, 0]
+    @cached_property
+    def _factors(self) -> tuple[Ints, Ints, Floats]:
+        """Row of each level of each axis, where those of an axis begin, and the rows.
+
+        A row has the covariance factors of a level with all measured points, shape (n,).
+        """
+        t = self.tables
+        ndim = len(t.sizes)
+        codes = self._codes or [np.arange(size) for size in t.sizes]
+        above = np.concatenate([[0], np.cumsum(t.sizes[:-1])])
+        starts = np.concatenate([[0], np.cumsum([len(code) for code in codes[:-1]])])
+        factors = [
+            t.values[t.starts[j] : t.starts[j] + t.sizes[j] ** 2]
+            .reshape(t.sizes[j], t.sizes[j])
+            .take(self.points[:, j], axis=1)
+            for j in range(ndim)
+        ]
+        return (
+            np.concatenate([code + up for code, up in zip(codes, above, strict=True)]),
+            starts.astype(np.int64),
+            np.ascontiguousarray(np.concatenate(factors)),
+        )
+
+    def covariance(self, points: Ints, others: Ints) -> Floats:
+        """Prior covariance of points (k, axes) with others (p, axes), shape (k, p)."""
+        return self.tables.covariance(self.entries(points), self.entries(others))
 
 
 def fit_surface(
@@ -263,10 +272,9 @@ def fit_surface(
     ordered: Sequence[bool],
     *,
     counts: Floats | None = None,
-    pending: Ints | None = None,
     log_lam: float | None = None,
     hyperparameters: Hyperparameters | None = None,
-    max_points: int = MAX_POSTERIOR_POINTS,
+    max_points: int | None = None,
 ) -> Surface:
     """Fit the n-dimensional d-spline.
 
@@ -279,14 +287,12 @@ def fit_surface(
         Levels of each axis, and whether their order means something.
     counts
         Number of measurements of each point; default 1.
-    pending
-        Points that are being measured, int of shape (p, axes).
     log_lam
         Fixes log(lam) in place of fitting it.
     hyperparameters
         Hyperparameters of an earlier fit, used in place of fitting them.
     max_points
-        Points that the surface is conditioned on, at most.
+        Points that the surface is conditioned on, at most; default MAX_POSTERIOR_POINTS.
 
     Raises
     ------
@@ -309,17 +315,13 @@ def fit_surface(
             for theta, prior in zip(fitted.theta, _priors(codes, ordered), strict=True)
         ]
     )
-    subset = representative(y, max_points)
-    if pending is None:
-        pending = np.empty((0, len(shape)), dtype=np.int64)
+    subset = representative(y, max_points or MAX_POSTERIOR_POINTS)
     return Surface(
         tables,
         table_entries(points[subset], codes),
         y[subset],
         # the variance of the mean of the measurements of a point: method.md, eqs. (5) and (24)
         fitted.noise_variance / weights[subset] + fitted.nugget + JITTER,
-        pending=table_entries(np.asarray(pending, dtype=np.int64), codes),
-        pending_noise=np.full(len(pending), fitted.noise_variance + fitted.nugget + JITTER),
         codes=codes,
         hyperparameters=fitted,
         indices=subset,

@@ -64,6 +64,10 @@ class Strategy(ABC):
         """The measured point to use in the end; None: the one with the best score."""
         return None
 
+    def own_setting(self, space: Space) -> Point | None:
+        """The user's own setting, which results are compared with; None: there is none."""
+        return None
+
     last_stage: int | None = None
     """The last stage that trials are trained for; None: the strategy does not train in stages.
 
@@ -118,6 +122,7 @@ def as_strategy(given: object) -> Strategy:
         exhausted=getattr(given, "exhausted", None),
         check=getattr(given, "check", None),
         recommend=getattr(given, "recommend", None),
+        own_setting=getattr(given, "own_setting", None),
         last_stage=getattr(given, "last_stage", None),
         foreign=getattr(given, "foreign", False),
     )
@@ -133,6 +138,7 @@ class _WithDefaults(Strategy):
         exhausted: Callable[[Space, History, Stream], bool] | None,
         check: Callable[[Space], None] | None,
         recommend: Callable[[Space, History], Point | None] | None,
+        own_setting: Callable[[Space], Point | None] | None,
         last_stage: int | None,
         foreign: bool,
     ) -> None:
@@ -140,6 +146,7 @@ class _WithDefaults(Strategy):
         self._exhausted = exhausted
         self._check = check
         self._recommend = recommend
+        self._own_setting = own_setting
         self.last_stage = last_stage
         self.foreign = foreign
 
@@ -157,6 +164,9 @@ class _WithDefaults(Strategy):
 
     def recommend(self, space: Space, history: History) -> Point | None:
         return None if self._recommend is None else self._recommend(space, history)
+
+    def own_setting(self, space: Space) -> Point | None:
+        return None if self._own_setting is None else self._own_setting(space)
 
 
 # ------------------------------------------------------------------ by their names

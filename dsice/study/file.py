@@ -1,4 +1,4 @@
-"""A study file: space, goal, strategy, stopper and launcher of a tuning, written in TOML.
+r"""A study file: space, goal, strategy, stopper and launcher of a tuning, written in TOML.
 
 ::
 
@@ -20,6 +20,9 @@
     [goal]                      # metric, maximize, at_most, at_least, time_weight, until
     metric = "loss"
 
+    [metrics]                   # of a command that prints no JSON: where its numbers are
+    loss = 'val_loss: (\S+)'    # result = "FILE" and invalid_exit = 3 stand in [study]
+
     [strategy]                  # name and its options
     start = {batch = 32, lr = 1e-2, optimizer = "adam"}
 
@@ -33,17 +36,18 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from dsice.errors import DsiceError, OptionError
+from dsice.errors import DsiceError, LaunchError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
 from dsice.journal.files import read_file
 from dsice.launchers import Batch, Local
-from dsice.launchers.program import Command, Placeholder
+from dsice.launchers.command import Command
+from dsice.launchers.output import output_of
 from dsice.running.options import STUDY_KEYS, RunOptions
 from dsice.space import Space, When
 from dsice.stopping import Stopper
@@ -61,8 +65,10 @@ from dsice.study.sections import (
 from dsice.tuner import Tuner
 from dsice.typing import PathLike
 
-_SECTIONS = ("study", "space", "rules", "goal", "strategy", "stopper", "launcher")
+_SECTIONS = ("study", "space", "rules", "goal", "metrics", "strategy", "stopper", "launcher")
+_OUTPUT = ("result", "invalid_exit")
 _KEYS = ("command", "function", "journal", "max_trials", "seed", "slots", "timeout", "lock")
+_TRIED = 1000  # values of an axis that placeholders are tried with
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,8 @@ class Study:
         The options of `run`.
     launcher_section
         Which launcher runs the trials.
+    output
+        The options of the launcher that say how the measurement of a command is read.
     """
 
     path: Path
@@ -108,6 +116,7 @@ class Study:
     lock: bool = True
     options: RunOptions = field(default_factory=RunOptions)
     launcher_section: LauncherSection = field(default_factory=LauncherSection)
+    output: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -150,7 +159,11 @@ class Study:
         if directory is None:
             directory = self.journal.with_name(self.journal.name + ".trials")
         return self.launcher_section.make_launcher(
-            program, slots=self.slots, timeout=self.timeout, directory=directory
+            program,
+            slots=self.slots,
+            timeout=self.timeout,
+            directory=directory,
+            output=self.output,
         )
 
 
@@ -176,7 +189,7 @@ def read_study(path: PathLike) -> Study:
 
 def _read(file: Path) -> Study:
     top = Section(file, "", _load(file), known=_SECTIONS)
-    study = top.section("study", (*_KEYS, *STUDY_KEYS))
+    study = top.section("study", (*_KEYS, *_OUTPUT, *STUDY_KEYS))
     space = read_space(top)
     program, is_function = _program(study, space)
     strategy = read_strategy(top, space)
@@ -196,6 +209,7 @@ def _read(file: Path) -> Study:
         lock=study.flag("lock", default=True),
         options=_run_options(study),
         launcher_section=read_launcher(top),
+        output=_output(top, study, is_function=is_function),
     )
 
 
@@ -229,24 +243,40 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
         if not all(function.partition(":")):
             raise study.wrong("function", "'module:function'")
         return function, True
-    _check_placeholders(study, Command.parse(command), space)
+    try:
+        _check_placeholders(Command.parse(command, space.names), space)
+    except LaunchError as error:
+        raise OptionError(f"{study.location}: {error}") from error
     return command, False
 
 
-def _check_placeholders(study: Section, command: Command, space: Space) -> None:
+def _check_placeholders(command: Command, space: Space) -> None:
     """Find placeholders without a value in some trial now, before the first trial is asked."""
     conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
-    for part in command.parts:
-        if not isinstance(part, Placeholder):
-            continue
-        name, default = part.find(dict.fromkeys(space.names))
-        if name not in space.names and default is None:
-            raise study.unknown(name, space.names, what="placeholder")
-        if name in conditional and default is None:
-            raise OptionError(
-                f"{study.location}: the placeholder {{{name}}} of command has no value in trials "
-                f"where {name} is not active; write {{{name}:DEFAULT}}"
-            )
+    command.check_conditional(conditional)
+    for part in command.placeholders():
+        for value in space.axes[part.name].values[:_TRIED]:
+            part.check(value)
+
+
+def _output(top: Section, study: Section, *, is_function: bool) -> dict[str, Any]:
+    """The options that say how the measurement of a command is read, checked."""
+    metrics = top.section("metrics", None)
+    found = {"metrics": metrics.data or None} | {key: study.data.get(key) for key in _OUTPUT}
+    given = {key: value for key, value in found.items() if value is not None}
+    if given and is_function:
+        where = metrics if "metrics" in given else study
+        raise OptionError(
+            f"{where.location}: {' and '.join(given)} say how the output of a command is read; a "
+            "function returns its metrics, and raises dsice.Invalid where its result is wrong"
+        )
+    for key, value in given.items():
+        where = metrics if key == "metrics" else study
+        try:
+            output_of("command", **{key: value})
+        except OptionError as error:
+            raise OptionError(f"{where.location}: {error}") from error
+    return given
 
 
 def _function(name: str, folder: Path) -> Callable[..., Any]:

@@ -32,6 +32,7 @@ from dsice.goal import Goal, goal_keys
 from dsice.launchers import Batch, Local
 from dsice.space import Axis, Ordinal, Require, Rule, Space, When
 from dsice.space.axes import AXIS_TYPES
+from dsice.space.nearest import point_of
 from dsice.stopping import Stopper, stopper_from_dict, stopper_names
 from dsice.strategies import Strategy, strategy_from_dict, strategy_names
 
@@ -160,6 +161,8 @@ def read_space(top: Section) -> Space:
 
 _SPACED: Final = {"linear": Ordinal.linear, "log": Ordinal.log}
 """Axes that are written as two ends and a number of values."""
+_SPACING: Final = ("integer", "digits")
+"""Options of these."""
 _LISTED: Final = {kind: axis for kind, axis in AXIS_TYPES.items() if kind != Ordinal.kind}
 """Axes that are written as their values below their kind; a bare list is an Ordinal or a Choice."""
 
@@ -176,20 +179,24 @@ def _read_axis(axes: Section, name: str) -> Axis | list[Any]:
     if not isinstance(value, Mapping):
         raise axes.wrong(name, f"a list of values, {expected}")
     words = (*_SPACED, *_LISTED)
-    table = Section(axes.file, f"space.{name}", dict(value), known=(*words, "n"))
+    table = Section(axes.file, f"space.{name}", dict(value), known=(*words, "n", *_SPACING))
     kinds = [kind for kind in words if kind in table.data]
     if len(kinds) != 1 or (kinds[0] in _LISTED) == ("n" in table.data):
         raise axes.wrong(name, expected)
     kind = kinds[0]
+    spacing = {key: table.data[key] for key in _SPACING if key in table.data}
     values = table.data[kind]
     if kind in _LISTED:
         if not isinstance(values, list):
             raise table.wrong(kind, "a list of values")
-        return _LISTED[kind](values)
-    if not isinstance(values, list) or len(values) != 2:
+        for key in spacing:
+            raise table.unknown(key, (kind,), what="key")
+    elif not isinstance(values, list) or len(values) != 2:
         raise table.wrong(kind, "[lo, hi]")
     try:
-        return _SPACED[kind](values[0], values[1], table.data["n"])
+        if kind in _LISTED:
+            return _LISTED[kind](values)
+        return _SPACED[kind](values[0], values[1], table.data["n"], **spacing)
     except DsiceError as error:
         raise OptionError(f"{table.location}: {error}") from error
 
@@ -239,8 +246,9 @@ def read_strategy(top: Section, space: Space) -> Strategy:
     try:
         strategy = strategy_from_dict({**section.data, "name": name})
         strategy.check(space)
+        near = bool(getattr(strategy, "nearest", False))
         for start in [starts] if isinstance(starts, Mapping) else starts:
-            space.point(start)
+            point_of(start, space, nearest=near)
     except DsiceError as error:
         raise type(error)(f"{section.location}: {error}") from error
     return strategy
@@ -322,8 +330,14 @@ class LauncherSection:
         slots: int | None,
         timeout: float | None,
         directory: os.PathLike[str],
+        output: Mapping[str, Any] | None = None,
     ) -> Local | Batch:
         """The launcher.
+
+        Parameters
+        ----------
+        output
+            Its options that say how the measurement of a command is read.
 
         Raises
         ------
@@ -332,7 +346,8 @@ class LauncherSection:
         LaunchError
             A program that cannot be launched.
         """
-        shared: dict[str, Any] = {"timeout": timeout, "directory": directory, **self.options}
+        shared: dict[str, Any] = {"timeout": timeout, "directory": directory}
+        shared |= {**(output or {}), **self.options}
         try:
             if self.kind == "batch":
                 return Batch(program, slots=slots or _BATCH_SLOTS, **shared)

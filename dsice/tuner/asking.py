@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.journal.format import encode_mapping
 from dsice.space import Space
 from dsice.strategies import Stream, SupportsAsk, as_strategy
-from dsice.trial import Proposal, State, Trial
+from dsice.trial import Proposal, Trial
 from dsice.tuner.recorder import Recorder, frames
 from dsice.typing import Point
 
@@ -164,91 +160,3 @@ def recommended(strategy: SupportsAsk, space: Space, history: History) -> Trial 
     """Trial of the point that the strategy recommends, else the one with the best score."""
     point = as_strategy(strategy).recommend(space, history)
     return history.best if point is None else history.at(point)
-
-
-# ------------------------------------------------------------------ confirmation
-@dataclass(frozen=True)
-class Confirmation:
-    """Short trainings and full ones of the same points.
-
-    The short ones are of the goal's stage, the full ones one stage higher.
-
-    Attributes
-    ----------
-    pairs
-        (short, full), the best full one first; full ones without a value stand last.
-    rank_correlation
-        Spearman's, between the scores of short and full: 1 where the short trainings put the
-        points in the right order. None for fewer than two points with a value, or where all
-        values of a kind are the same.
-    """
-
-    pairs: tuple[tuple[Trial, Trial], ...]
-    rank_correlation: float | None
-
-    @property
-    def best(self) -> Trial | None:
-        """The best full training; None while none has a value."""
-        return self.pairs[0][1] if self.pairs and self.pairs[0][1].state is State.DONE else None
-
-    def __str__(self) -> str:
-        found = "not known" if self.rank_correlation is None else f"{self.rank_correlation:.2f}"
-        lines = [
-            f"{len(self.pairs)} points trained in full; "
-            f"rank correlation between short and full: {found}"
-        ]
-        for short, full in self.pairs:
-            end = f"{full.value:.6g}" if full.state is State.DONE else str(full.state)
-            lines.append(
-                f"  trial {short.id}: {short.value:.6g} -> trial {full.id}: {end}  "
-                f"{dict(full.params)}"
-            )
-        return "\n".join(lines)
-
-
-def next_confirmations(
-    k: int, strategy: SupportsAsk, space: Space, history: History
-) -> list[Trial]:
-    """Trials of the `k` best points one stage above the goal's, without those that exist."""
-    stage = history.goal.stage + 1
-    first = recommended(strategy, space, history)
-    best: list[Trial] = []
-    if first is not None:
-        best = [first, *(t for t in history.leading(k + 1) if t.point != first.point)]
-    wanted = [
-        Proposal(t.point, {"phase": "confirm"}, stage=stage, member=t.member, overrides=t.overrides)
-        for t in best[:k]
-        if history.id_of((t.point, stage, 0, t.member)) is None
-    ]
-    return pending_trials(wanted, space, history, None, "confirm")
-
-
-def confirmation(history: History) -> Confirmation:
-    """The short and full trainings of a history, as far as they are measured."""
-    goal = history.goal
-    full_goal = replace(goal, stage=goal.stage + 1)
-    sign = -1.0 if goal.maximize else 1.0
-    found = []
-    for full in (history[id] for id in np.flatnonzero(history.of_stage(full_goal.stage)).tolist()):
-        # The value of `short` is the goal's metric, the mean of all measurements of the point.
-        short = history.at(full.point)
-        if short is None or short.value is None:
-            continue
-        loss = full_goal.loss(full)
-        if not math.isnan(loss):
-            full = replace(full, value=full_goal.metric_of(full))
-        rank = (math.isnan(loss), full_goal.violation(full), loss, full.id)
-        found.append((rank, sign * short.value, short, full))
-    found.sort(key=lambda row: row[0])
-    known = [(score, rank[2]) for rank, score, _, _ in found if not rank[0]]
-    correlation = spearman([short for short, _ in known], [full for _, full in known])
-    return Confirmation(tuple((short, full) for _, _, short, full in found), correlation)
-
-
-def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's rank correlation, ties at their mean rank; None where it is not defined."""
-    if len(set(first)) < 2 or len(set(second)) < 2:
-        return None
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic)

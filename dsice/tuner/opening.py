@@ -33,6 +33,7 @@ from dsice.tuner.stored import (
     check_space,
     stored_options,
     stored_stopper,
+    warn_of_means,
     warn_of_time,
 )
 from dsice.typing import PathLike
@@ -74,6 +75,8 @@ class OpenStudy:
             elif recorder.journal is not None:  # just begun
                 self.identity = study_identity(recorder.journal.content(), {})
             self._queue = [] if loaded is None else loaded.queue
+            if loaded is not None:
+                warn_of_means(recorder.history)
             self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
             self._prepared = {} if loaded is None else loaded.preparations
             pending = [t.id for t in recorder.history.pending()]

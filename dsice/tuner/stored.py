@@ -185,3 +185,24 @@ def warn_of_time(history: History, before: Mapping[str, Any]) -> None:
         DsiceWarning,
         stacklevel=4,
     )
+
+
+def warn_of_means(history: History) -> None:
+    """Warn, under a goal of the median or minimum, of trials of which only a mean is recorded.
+
+    0.1.0 kept the single measurements of the goal's metric alone; the goal may be another now.
+    """
+    goal = history.goal
+    if goal.of == "mean":
+        return
+    several = (history.counts() > 1) & history.in_state(State.DONE) & history.of_stage()
+    ids = np.flatnonzero(several).tolist()
+    lacking = [id for id in ids if len(history[id].measured(goal.metric)) == 1]
+    if lacking:
+        warnings.warn(
+            f"of {len(lacking)} trials (the first is {lacking[0]}) one value of {goal.metric!r} is "
+            f"recorded beside several of another metric, which may be a mean: the goal's {goal.of} "
+            "counts it as one measurement",
+            DsiceWarning,
+            stacklevel=4,
+        )

@@ -16,7 +16,6 @@ from dsice.checks import shown
 from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
 from dsice.journal.format import encode_mapping
-from dsice.space import Space
 from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
@@ -51,7 +50,10 @@ class Report:
         who = f"trial {trial.id}"
         error = None if self.error is None else _reason(self.error)
         end = _state(who, self.state, error)
-        values, metrics = _measured(who, self.value, self.metrics, history.goal.metric)
+        own = history.goal.metric
+        values, named = _measured(who, self.value, self.metrics, own)
+        metrics = {name: float(mean(v) or 0.0) for name, v in named.items()}
+        own_first = sorted(named, key=lambda name: name != own)  # as a journal gives them back
         seconds = None if self.seconds is None else _seconds(who, self.seconds)
         if end is State.DONE:
             _complete(who, history, values, metrics, seconds)
@@ -70,6 +72,7 @@ class Report:
             error=error,
             tags=encode_mapping(who, "tags", self.tags),
             where=encode_mapping(who, "where", self.where),
+            repeats={name: named[name] for name in own_first if len(named[name]) > 1},
         )
 
     def warn(self, done: Trial) -> None:
@@ -163,23 +166,10 @@ def require_pending(id: int, history: History, *, in_hand: bool = False) -> None
         )
 
 
-def added_trial(params: Mapping[str, object], space: Space, history: History) -> Trial:
-    """The next trial, at params that nobody asked for.
-
-    A point that was measured before gets one more repeat.
-    """
-    point = space.point(params)
-    stage = history.goal.stage
-    repeat = 0
-    while history.id_of((point, stage, repeat, 0)) is not None:
-        repeat += 1
-    return Trial(len(history), None, space.params(point), point, stage, repeat)
-
-
 def _measured(
     who: str, value: object, metrics: object, metric: str
-) -> tuple[tuple[float, ...], dict[str, float]]:
-    """The measurements of the goal's metric, and the mean of every named one."""
+) -> tuple[tuple[float, ...], dict[str, tuple[float, ...]]]:
+    """The measurements of the goal's metric, and those of every named one."""
     if metrics is not None and not isinstance(metrics, Mapping):
         raise TellError(
             f"{who}: metrics={shown(metrics)}; expected a mapping of names to numbers, such as "
@@ -193,15 +183,17 @@ def _measured(
         values = named.get(metric, ())
     else:
         values = numbers(f"{who}: value", value)
-        other = mean(named.setdefault(metric, values))
+        several = named.setdefault(metric, values)
+        other = mean(several)
         if other != mean(values) and not math.isnan(mean(values) or 0.0):
             raise TellError(
                 f"{who}: value={shown(value)} and metrics[{metric!r}]={other} are both the goal's "
                 "metric and differ; tell one of them"
             )
+        values = named[metric] = max(values, several, key=len)
     if metric == "value":
         named.pop("value", None)  # the trial's own value says it
-    return values, {name: float(mean(v) or 0.0) for name, v in named.items()}
+    return values, named
 
 
 def _complete(

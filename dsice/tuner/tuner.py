@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dsice.checks import whole
-from dsice.errors import TellError
+from dsice.checks import flag, whole
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
@@ -19,15 +18,9 @@ from dsice.space import Space
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import State, Trial, stream
-from dsice.tuner import telling
-from dsice.tuner.asking import (
-    Confirmation,
-    confirmation,
-    next_confirmations,
-    next_trials,
-    recommended,
-    remove_from_queue,
-)
+from dsice.tuner import adding, telling
+from dsice.tuner.asking import next_trials, recommended, remove_from_queue
+from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
 from dsice.tuner.opening import OpenStudy, open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import LinesAndTrials, Recorder
@@ -150,24 +143,26 @@ class Tuner(OpenStudy):
 
         self._recorder.commit([ask_line(batch, batch[0].round)], batch, then)
 
-    def confirm(self, k: int) -> list[Trial]:
-        """Ask for the `k` best points once more, one stage above the goal's (a full training).
+    def confirm(self, k: int, *, repeats: int = 1) -> list[Trial]:
+        """Ask for the `k` best points and the user's own setting anew, one stage above the goal's.
 
-        Each is confirmed at most once. The next `ask` hands them out, before anything else. They
-        do not count for max_trials, and `best` does not see them; `confirmation` does.
+        Each is measured `repeats` times in all, what was asked before included. The next `ask`
+        hands them out, before anything else. They do not count for max_trials. `confirmation` has
+        what comes of them, and `best` is the best confirmed point once one has `repeats` values.
 
         Raises
         ------
         OptionError
-            `k` is not a whole number >= 1.
+            `k` or `repeats` is not a whole number >= 1.
         JournalError
             They could not be written; nothing was asked.
         """
         k = whole("confirm", "k", k, 1)
+        repeats = whole("confirm", "repeats", repeats, 1)
         with self._mutex:
             self._recorder.check()
             self._recorder.flush()
-            batch = next_confirmations(k, self.strategy, self.space, self.history)
+            batch = next_confirmations(k, repeats, self.strategy, self.space, self.history)
             if batch:
                 ids = [trial.id for trial in batch]
                 line = ask_line(batch, None)
@@ -176,7 +171,7 @@ class Tuner(OpenStudy):
 
     @property
     def confirmation(self) -> Confirmation:
-        """Short and full trainings of the confirmed points, and their rank correlation."""
+        """What was measured of the confirmed points, before and then, and the rank correlation."""
         with self._mutex:
             return confirmation(self.history)
 
@@ -252,7 +247,8 @@ class Tuner(OpenStudy):
             report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
             at = time.time()
             done = report.finish(known, self.history)
-            self._recorder.tell(lambda: ([tell_line(done, at)], [done]), done.id)
+            line = tell_line(done, at, self.history.goal.metric)
+            self._recorder.tell(lambda: ([line], [done]), done.id)
         report.warn(done)
         return done
 
@@ -268,20 +264,23 @@ class Tuner(OpenStudy):
         tags: Mapping[str, Any] | None = None,
         times: Sequence[float | None] | None = None,
         where: Mapping[str, Any] | None = None,
+        nearest: bool = False,
     ) -> Trial:
         """Record a measurement made elsewhere, never asked; takes what `tell` takes.
 
         A point measured before gets one more repeat. Added trials do not count for max_trials.
+        With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
         """
+        nearest = flag("add", "nearest", nearest)
         with self._mutex:
             report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
             at = time.time()
 
             def make() -> LinesAndTrials:
                 # Its id and repeat follow from the history when it is written.
-                new = telling.added_trial(params, self.space, self.history)
+                new = adding.added_trial(params, self.space, self.history, nearest=nearest)
                 trial = report.finish(new, self.history)
-                return [add_line(trial, at)], [trial]
+                return [add_line(trial, at, self.history.goal.metric)], [trial]
 
             make()  # what is wrong shows before anything is kept
             then = partial(remove_from_queue, self._queue)
@@ -289,27 +288,22 @@ class Tuner(OpenStudy):
         report.warn(done)
         return done
 
-    def enqueue(self, params: Mapping[str, Any]) -> None:
+    def enqueue(self, params: Mapping[str, Any], *, nearest: bool = False) -> None:
         """Ask for these params next, before anything the strategy proposes.
+
+        With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
 
         Raises
         ------
         TellError
             The point was asked or added before, or waits already.
         """
+        nearest = flag("enqueue", "nearest", nearest)
         with self._mutex:
             self._recorder.flush()
-            point = self.space.point(params)
-            known = self.history.id_of((point, 0, 0, 0))
-            if known is not None:
-                raise TellError(
-                    f"enqueue({dict(params)}): trial {known} is that point already; nothing was "
-                    "recorded"
-                )
-            if point in self._queue:
-                raise TellError(
-                    f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded"
-                )
+            point = adding.enqueued_point(
+                params, self.space, self.history, self._queue, nearest=nearest
+            )
             self._recorder.commit([enqueue_line(point)], [], lambda: self._enqueue(point))
 
     def _enqueue(self, point: Point) -> None:
@@ -340,13 +334,20 @@ class Tuner(OpenStudy):
 
     @property
     def best(self) -> Trial | None:
-        """Trial of the recommended point, its value the mean of its measurements; None before any.
+        """Trial of the recommended point, its value that of all its measurements; None before any.
 
         It is the point with the best score; under noise (measurements that repeat, or
         ``DSICE(noise=True)``) the one that the strategy recommends, whose mean under its model is
-        lowest.
+        lowest. Once points were confirmed, it is the best of these by the confirming measurements
+        alone, and its stage is one above the goal's. `Trial.values` are all measurements of the
+        point, `Trial.value` is what the goal makes of them, `Trial.spread` their standard
+        deviation.
         """
         with self._mutex:
+            if self.history.of_stage(self.history.goal.stage + 1).any():
+                confirmed = confirmation(self.history).best
+                if confirmed is not None:
+                    return confirmed
             return recommended(self.strategy, self.space, self.history)
 
     @property

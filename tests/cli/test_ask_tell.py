@@ -244,3 +244,31 @@ def test_a_study_on_a_file_system_without_locks(
         main(["ask", str(study)]) == 2
         and "lock = 3; expected true or false" in capsys.readouterr().err
     )
+
+
+NEGATIVE = ("-5", "-0.5", "-5e-05", "-1e-3", "-.5", "-1.E+2", "-inf", "-1_000.5")
+
+
+@pytest.mark.parametrize("number", NEGATIVE)
+def test_a_negative_number_is_a_value_on_every_command_line(
+    study: Path, number: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked(capsys, study)
+    journal = study.with_suffix(".jsonl")
+    metric = ["--metric", f"memory={number}"]
+    assert main(["tell", str(journal), "0", number, number, *metric, "--seconds", "3"]) == 0
+    told = Tuner.read(journal).history[0]
+    assert told.metrics["memory"] == float(number)
+    assert told.values == (float(number), float(number))
+
+    monkeypatch.setenv("DSICE_DIR", str(study.parent))
+    assert main(["step", "2", number]) == 0
+    step = json.loads((study.parent / "steps").read_text())
+    assert step == {"step": 2, "value": float(number)}
+
+
+@pytest.mark.parametrize("word", ["-x", "-5x", "--5", "-e5", "-"])
+def test_what_is_no_number_is_named(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["step", "2", word])
+    assert left.value.code == 2 and word in capsys.readouterr().err

@@ -119,6 +119,25 @@ def test_tables_on_a_terminal_are_safe_too(journal: Path, monkeypatch: pytest.Mo
     assert "\x1b]" not in printed and "\x1b[2J" not in printed and "\u202e" not in printed
 
 
+def test_the_reason_of_a_failed_trial_is_shown_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = "exit code 1: kernel.c:3:5: error: " + "unknown type name " * 20 + "did you mean int?"
+    more = "last lines of stderr:\n1 error generated.\nlast lines of stdout:\nbye\nlogs: a and b"
+    with Tuner({"x": [1, 2, 3, 4]}, journal=tmp_path / "j") as tuner:
+        trials = tuner.ask(4)
+        tuner.tell(trials[0], error=f"{reason}\n{more}")
+        tuner.tell(trials[1], error=f"exit code 3\n{more}")
+        tuner.tell(trials[2], error="ValueError: a\nb\nTraceback (most recent call last):\n  x")
+        tuner.tell(trials[3], error="killed by signal 9 (SIGKILL)\nit printed nothing\nlogs: a")
+    main(["status", str(tmp_path / "j")])
+    shown = capsys.readouterr().out
+    assert f"failed  {reason}\n" in shown
+    assert "failed  exit code 3: 1 error generated.\n" in shown
+    assert "failed  ValueError: a | b\n" in shown
+    assert "failed  killed by signal 9 (SIGKILL)\n" in shown
+
+
 def test_json_stays_json(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["best", str(journal), "--json"]) == 0
     printed = capsys.readouterr().out

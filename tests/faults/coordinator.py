@@ -22,8 +22,8 @@ AXES = {name: range(9) for name in "abcd"}
 SLOTS = 8
 STRATEGIES: dict[str, Strategy] = {"random": Random(), "dsice": DSICE(tolerance=None)}
 PROGRAM = (
-    'echo "begin $DSICE_TRIAL {a} {b} {c} {d}" >> "$FOLDER/runs.txt"; sleep 0.0{c}; '
-    'echo "end $DSICE_TRIAL {a} {b} {c} {d}" >> "$FOLDER/runs.txt"; '
+    'echo begin $DSICE_TRIAL {a} {b} {c} {d} >> "$FOLDER/runs.txt"; sleep 0.0{c}; '
+    'echo end $DSICE_TRIAL {a} {b} {c} {d} >> "$FOLDER/runs.txt"; '
     # so rough that no search is ever done
     "echo $((({a} * 7919 + {b} * 104729 + {c} * 1299709 + {d} * 15485863) % 1009))"
 )

@@ -30,7 +30,7 @@ TRIALS = scaled(4, 40)
 LOST_AFTER = scaled(0.8, 1.5)
 SECONDS = scaled(2.0, 4.0)
 LIMIT = 3.0
-WORK = 'echo run >> "$DSICE_DIR/../../runs-{x}"; sleep %s; echo {x}'
+WORK = 'echo run >> "$DSICE_DIR/../../runs-"{x}; sleep %s; echo {x}'
 OTHERS = """\
 *** The file systems are under maintenance until 12:00 ***
 Lmod: loaded module gcc/12

@@ -1,10 +1,11 @@
-"""Golden runs: what the searches of 0.1.0 asked for, trial by trial, and how it was recorded.
+"""Golden runs: what the searches asked for, trial by trial, and how it was recorded.
 
 A golden run is one search on a small space, played through `Tuner.ask` and `Tuner.tell`.
 `test_golden.py` plays the same runs with the code as it is now and compares every trial with the
 record, ``runs.json.gz``, without tolerance.
 
-The record was made by 0.1.0 (commit 79ae3c9). Do not make it again to get a failing test to pass: a
+The record was made by commit f4a277a, the first with collinear exploration; the runs of all other
+strategies are those of 0.1.0 (79ae3c9). Do not make it again to get a failing test to pass: a
 record made by the code under test only says that the code agrees with itself. A golden run that
 fails has found changed behaviour. If an issue asks for exactly that change, record anew from the
 commit that makes it, and say in its message which strategies changed and why. On another machine,

@@ -1,4 +1,4 @@
-"""The golden runs, played anew: each trial as 0.1.0 asked for it.
+"""The golden runs, played anew: each trial as recorded.
 
 See `tests.golden.record` for what they are, and read it before recording anew.
 """

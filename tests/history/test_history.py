@@ -157,6 +157,7 @@ def test_what_write_keeps_up_to_date_equals_a_count_from_scratch(
 def test_frame_has_its_columns_in_order_also_when_empty() -> None:
     tuner = Tuner(small(), Random())
     end = ["seconds", "queued", "started", "ended", "stage", "repeat", "member", "parent", "error"]
+    point = ["point.value", "point.n", "point.spread"]
     assert list(tuner.history.frame()) == [
         "id",
         "round",
@@ -164,14 +165,15 @@ def test_frame_has_its_columns_in_order_also_when_empty() -> None:
         "value",
         "score",
         "feasible",
+        *point,
         *end,
     ]
     tuner.tell(
         tuner.ask()[0], 1.0, metrics={"loss": 2.0}, tags={"who": "me"}, times=(1.0, 2.0, 3.0)
     )
-    lead, middle = ["id", "round", "state", "a", "b", "c"], ["value", "score", "feasible", "loss"]
+    lead, middle = ["id", "round", "state", "a", "b", "c"], ["value", "score", "feasible"]
     frame: Any = tuner.history.frame()
-    assert list(frame) == [*lead, *middle, *end, "note.phase", "tag.who"]
+    assert list(frame) == [*lead, *middle, *point, "loss", *end, "note.phase", "tag.who"]
     assert frame.loc[0, ["value", "loss", "queued", "tag.who", "note.phase"]].tolist() == [
         1.0,
         2.0,

@@ -11,8 +11,16 @@ from dsice.trial import Trial
 from dsice.typing import Point, Record
 
 
-def apply(line: Record, history: History, space: Space, queue: list[Point]) -> None:
-    """Write what a line says into the history and the queue of enqueued points."""
+def apply(
+    line: Record, history: History, space: Space, queue: list[Point], metric: str = "value"
+) -> None:
+    """Write what a line says into the history and the queue of enqueued points.
+
+    Parameters
+    ----------
+    metric
+        The goal's metric when the line was written.
+    """
     match line["kind"]:
         case Kind.ASK:
             for asked in line["trials"]:
@@ -25,10 +33,10 @@ def apply(line: Record, history: History, space: Space, queue: list[Point]) -> N
                 raise ValueError(
                     f"trial {trial.id} was asked at {list(trial.point)}, not at {line['point']}"
                 )
-            history.write(told_trial(trial, line))
+            history.write(told_trial(trial, line, metric))
         case Kind.ADD:
             trial = asked_trial(line["trial"], space, None)
-            history.write(told_trial(trial, line["trial"]))
+            history.write(told_trial(trial, line["trial"], metric))
             remove(queue, trial)
         case Kind.STEP:
             trial = history[line["id"]]

@@ -125,7 +125,8 @@ def known(tuner: Tuner) -> list[str]:
         best and best.id,
         [t.id for t in tuner.pending],
     ]
-    return [*trials, f"{about} {dict(tuner.preparations)} {tuner.history.goal}"]
+    goal = str(tuner.history.goal).replace(", of='mean'", "")  # which 0.1.0 does not know
+    return [*trials, f"{about} {dict(tuner.preparations)} {goal}"]
 
 
 # -------------------------------------------------------- what the studies are made of

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dsice import Choice, Require, Space, Tuner, When, extend
+from dsice.cli.extend import _parse
 from dsice.cli.main import main
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.strategies import DSICE, Random
@@ -154,10 +155,60 @@ def test_notes_starts_and_unknown_fields_come_along(tmp_path: Path) -> None:
         "x": 2,
         "y": 0.5,
     }
+    assert any("through" in note for note in before)
     for old, new in zip(before, Tuner.read(path).history, strict=True):
-        assert new.note == (
-            old | {"direction": [0, *old["direction"]]} if "direction" in old else old
-        )
+        if "direction" in old:
+            old["direction"] = [0, *old["direction"]]
+        if "through" in old:  # the new parameter at its level of 2
+            old["through"] = [1, *old["through"]]
+        assert new.note == old
+
+
+def test_values_that_are_lists_or_none_keep_their_level(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    old = Space({"x": ["a", None], "y": [1, 2]}, where=When("x == None", "y"))
+    with Tuner(old, DSICE(start={"x": None, "y": 2}), journal=path) as tuner:
+        fill(tuner, 3, objective=lambda params: len(params))
+    before = [t.params for t in Tuner.read(path).history]
+    assert {"x": None, "y": 2} in before
+    new = Space({"tile": [(8, 8), (16, 16)], "x": ["a", None], "y": [1, 2]}, where=old.where)
+    extend(path, new, given={"tile": [16, 16]})
+    with Tuner(new, DSICE(start={"tile": (16, 16), "x": None, "y": 2}), journal=path) as tuner:
+        assert [t.params for t in tuner.history] == [{"tile": (16, 16), **p} for p in before]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[0]["extended"][0]["given"] == {"tile": [16, 16]}
+    assert "options" not in {line["kind"] for line in lines}  # the start was carried over, too
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=[16, 16]", (16, 16)),
+        ("a=[16,16]", (16, 16)),
+        ("a=(16, 16)", (16, 16)),
+        ('a={"k": [1.0], "j": null}', {"j": None, "k": (1.0,)}),
+        ("a=None", None),
+        ("a=9007199254740993", 2**53 + 1),
+        ("b=0.3", 0.1 + 0.2),
+        ("b=0.30000000000000004", 0.1 + 0.2),
+        ("b=1", 1.0),
+    ],
+)
+def test_what_a_value_on_a_command_line_means(text: str, value: object) -> None:
+    space = Space(
+        {
+            "a": Choice([(16, 16), {"k": [1.0], "j": None}, None, 2**53, 2**53 + 1]),
+            "b": [0.1 + 0.2, 1.0],
+        }
+    )
+    assert _parse(text, space) == (text[0], value)
+
+
+def test_a_value_with_two_meanings_is_refused() -> None:
+    space = Space({"a": Choice(["1", 1, "None", None])})
+    for text in ("a=1", "a=None"):
+        with pytest.raises(OptionError, match="may mean each of"):
+            _parse(text, space)
 
 
 def test_a_damaged_or_busy_journal_stays_as_it_is(path: Path) -> None:
@@ -195,6 +246,7 @@ def test_from_a_study_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "`dsice extend` carries them over" in capsys.readouterr().err
     for values, message in (
         ([], "state the value"),
+        (["flag=1"], "not on the axis; 'flag' has the values True, False"),
         (["rate"], "NAME=VALUE"),
         (["rate=5"], "not on the axis"),
         (["q=1"], "no axis"),

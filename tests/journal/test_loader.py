@@ -30,6 +30,9 @@ GOALS = [
         time_weight="auto",
         until=Seconds(30.0),
     ),
+    Goal("loss", of="median", at_most={"memory": 5.0}),
+    Goal("memory", of="min"),
+    Goal(of="min", at_most={"value": 0.75}),
 ]
 
 
@@ -71,7 +74,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         rng.choice(nasty),
                         state=end,
                         seconds=rng.choice([None, 1.0, 2]),
-                        metrics={"memory": t.id},
+                        metrics={"memory": float(t.id) if rng.random() < 0.5 else [t.id, 5, 1.5]},
                         **extra,
                     )
                 if end == "lost" and rng.random() < 0.5:
@@ -79,17 +82,27 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if len(trials) > 2 and rng.random() < 0.3:
                 tuner.tell(trials[2], error="crash")
         tuner.add(tuner.space.params(points[3]), [4.0, 5.0], seconds=1.0)
+        again = [t.params for t in tuner.history if t.state == "done"][:2]
+    with Tuner(conditional(), Random(), goal=Goal("memory"), journal=path) as tuner:
+        for params in again:  # the goal's measurements are those of another metric from here on
+            tuner.add(params, [3.0, 0.25, 1.0], metrics={"loss": [2.0, -2.0]})
+        tuner.add(again[0], 7.0, metrics={"loss": 1.0, "value": [1.0, 4.0, 1.0]})
     return path
 
 
 def plainly(path: Path, goal: Goal) -> tuple[History, list[tuple[int, ...]]]:
     history, queue = History(goal), list[tuple[int, ...]]()
-    for record in read(path).records:
-        apply(record, history, conditional(), queue)
+    found = read(path)
+    metric = (found.header or {})["goal"]["metric"]
+    for record in found.records:
+        metric = record.get("goal", {}).get("metric", metric)
+        apply(record, history, conditional(), queue, metric)
     return history, queue
 
 
-@pytest.mark.parametrize("goal", GOALS, ids=["plain", "maximize", "bounds"])
+@pytest.mark.parametrize(
+    "goal", GOALS, ids=["plain", "maximize", "bounds", "median", "min", "value"]
+)
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0])
 def test_one_pass_says_what_the_lines_say_one_by_one(
     eventful: Path, tmp_path: Path, goal: Goal, share: float

@@ -97,6 +97,38 @@ def loads() -> list[int]:
     return [int(name in sys.modules) for name in ("dsice", "numpy", "pandas")]
 
 
+def flawed(x: int) -> float:
+    import dsice
+
+    raise dsice.Invalid("the residual is 3")
+
+
+def flawed_silently(x: int) -> dict[str, Any]:
+    return {"loss": [0.5, 1.5], "invalid": "no physics"}
+
+
+def rich(x: int) -> dict[str, Any]:
+    import numpy as np
+
+    return {"loss": np.array([1.0, 2.0]), "net": "a", "layers": ("x", 3), "on": True, "what": {1}}
+
+
+def flags(x: int) -> dict[str, Any]:
+    return {"loss": 1.5, "on": True}
+
+
+def yes(x: int) -> bool:
+    return True
+
+
+def named_yes(x: int) -> dict[str, Any]:
+    return {"loss": True, "n": 1}
+
+
+def texts(x: int) -> dict[str, Any]:
+    return {"loss": "0.5", "n": 1}
+
+
 class Locked:
     """What cannot be pickled."""
 

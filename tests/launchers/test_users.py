@@ -21,7 +21,7 @@ import dsice
 from dsice import DsiceWarning
 from dsice.errors import LaunchError
 from dsice.journal.files import read_json, strictly
-from dsice.launchers import Batch, Job, Local, Result, outcome, trial_directory
+from dsice.launchers import Batch, Job, Local, Result, measurement, outcome, trial_directory
 from dsice.launchers.home import check_private, make_private
 from dsice.launchers.program import GuardedFile, function_name
 from tests.launchers.fixtures import Fake
@@ -390,7 +390,7 @@ def test_no_odd_file_is_read_followed_or_waited_for(
     assert read_json(path) is None
     with strictly():  # looking again would not help
         assert read_json(path) is None
-        assert outcome.tail(path) == ""
+        assert measurement.tail(path) == ""
     curve = outcome.CurveReader(0, path.parent)
     path.rename(path.with_name("steps"))
     assert curve.new_steps() == []

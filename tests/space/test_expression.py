@@ -197,10 +197,11 @@ def test_syntax_errors_point_at_the_place() -> None:
 
 def test_refusals_point_at_the_place_also_behind_wide_characters() -> None:
     with pytest.raises(SpaceError) as caught:
-        Require("'ß€' == größe and x.y")
+        Require("'ß€' == größe.é and x[0]")
     first, text, caret = str(caught.value).splitlines()
-    assert "attribute" in first
-    assert caret.index("^") == text.index("x.y")
+    assert "subscript" in first
+    assert text == "    'ß€' == größe.é and x[0]"
+    assert caret.index("^") == text.index("x[0]")
 
 
 def test_common_slips_get_a_hint() -> None:

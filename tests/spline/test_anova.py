@@ -99,7 +99,7 @@ def test_effects_and_their_variance_are_those_of_sums_over_the_grid(
     grid = grid_of(space)
     points = space.coded(grid)
     at = surface.predict(points)
-    prior = np.stack([surface.covariance(points, p) for p in points])
+    prior = np.stack([surface.covariance(points, p[None, :])[:, 0] for p in points])
     posterior = prior - at.projected @ at.projected.T
     for j in range(space.ndim):
         exists = points[:, j] < space.shape[j]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dsice.directions import directions, line
 from dsice.errors import FitError
 from dsice.spline import fit, kernels
 from dsice.spline.evidence import JITTER, CovarianceTables, Hyperparameters
@@ -49,10 +50,8 @@ def everywhere() -> Ints:
     return grid((SHAPE[0], SHAPE[1] + 1, SHAPE[2]))
 
 
-def twin(
-    points: Ints, values: Array, counts: Array, wanted: Ints, coming: Ints | None = None
-) -> tuple[Array, Array]:
-    """Mean by the told points, variance by all of them, from dense matrices."""
+def twin(points: Ints, values: Array, counts: Array, wanted: Ints) -> tuple[Array, Array]:
+    """Mean and variance from dense matrices."""
     factors = factors_of(SHAPE, ORDERED, FIXED.lam)
 
     def covariance(a: Ints, b: Ints) -> Array:
@@ -60,18 +59,7 @@ def twin(
 
     own = np.diag(covariance(wanted, wanted))
     noise = FIXED.noise_variance / counts + JITTER
-    mean, variance = posterior(
-        covariance(points, points), noise, covariance(wanted, points), own, values
-    )
-    if coming is not None:
-        both, noise = (
-            np.r_[points, coming],
-            np.r_[noise, np.full(len(coming), FIXED.noise_variance + JITTER)],
-        )
-        variance = posterior(
-            covariance(both, both), noise, covariance(wanted, both), own, np.zeros(len(both))
-        )[1]
-    return mean, variance
+    return posterior(covariance(points, points), noise, covariance(wanted, points), own, values)
 
 
 def surface(n: int = 30, seed: int = 0, **options: object) -> Surface:
@@ -122,15 +110,37 @@ def test_mean_and_variance_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(found.variance, sd**2, atol=1e-9)
 
 
-def test_score_of_packed_lines_is_at() -> None:
-    """Ragged lines, empty ones too, in one call."""
-    wanted = np.random.default_rng(3).permutation(everywhere())
-    offsets = np.array([0, 0, 5, 6, 60, 60, len(wanted)])
-    model = surface(pending=np.array([[0, 0, 0], [6, 4, 3]]))
-    lines, points = model.predict_lines(offsets, wanted), model.predict(wanted)
-    for name in ("mean", "variance", "projected"):
-        np.testing.assert_allclose(getattr(lines, name), getattr(points, name), atol=1e-10)
-    assert model.predict_lines(np.array([0]), wanted[:0]).mean.shape == (0,)
+def test_means_along_lines_are_the_means_at_their_points() -> None:
+    """Lines along one, two and three axes, of one point and more, and none."""
+    model = surface()
+    lows, steps, lengths, points = [], [], [], []
+    for direction in [(0, 0, 0), *(d for w in (1, 2, 3) for d in directions(3, w))]:
+        for through in ((2, 3, 1), (0, 0, 0), (6, 4, 0)):
+            whole = line(through, direction, SHAPE).points
+            for part in (whole, whole[1:], whole[::2]):
+                if len(part):
+                    lows.append(part[0])
+                    steps.append(part[1] - part[0] if len(part) > 1 else np.array(direction))
+                    lengths.append(len(part))
+                    points.append(part)
+    found = model.line_means(np.array(lows), np.array(steps), np.array(lengths))
+    wanted = np.concatenate(points)
+    np.testing.assert_allclose(found, model.predict(wanted).mean, atol=1e-10)
+    np.testing.assert_allclose(model.mean(wanted), found, atol=1e-10)
+    nothing = np.empty((0, 3), dtype=np.int64)
+    assert model.line_means(nothing, nothing, np.empty(0, dtype=np.int64)).shape == (0,)
+
+
+def test_means_along_lines_where_levels_share_nodes_or_do_not_exist() -> None:
+    """An axis of 5000 levels has 1024 nodes; the level after the last one is "not here"."""
+    rng = np.random.default_rng(0)
+    shape, ordered = (5000, 4), (True, False)
+    points = np.stack([rng.integers(0, 5000, 30), rng.integers(0, 5, 30)], axis=1)
+    model = fit_surface(points, rng.normal(size=30), shape, ordered)
+    for level in (0, 3, 4):
+        wanted = np.stack([np.arange(5000), np.full(5000, level)], axis=1)
+        found = model.line_means(wanted[:1], np.array([[1, 0]]), np.array([5000]))
+        np.testing.assert_allclose(found, model.predict(wanted).mean, atol=1e-9)
 
 
 def test_rows_of_projected_give_the_posterior_covariance() -> None:
@@ -145,19 +155,6 @@ def test_rows_of_projected_give_the_posterior_covariance() -> None:
     np.testing.assert_allclose(
         own - rows @ rows.T, own - cross @ np.linalg.solve(inner, cross.T), atol=1e-9
     )
-
-
-def test_points_to_come_narrow_the_variance_and_leave_the_mean() -> None:
-    points, values = measured()
-    coming = np.array([[0, 0, 0], [3, 2, 1], [3, 5, 1]])
-    plain, found = surface().predict(everywhere()), surface(pending=coming).predict(everywhere())
-    mean, variance = twin(points, values, np.ones(len(values)), everywhere(), coming)
-    np.testing.assert_allclose(found.mean, plain.mean, atol=1e-10)
-    np.testing.assert_allclose(found.mean, mean, atol=1e-9)
-    np.testing.assert_allclose(found.variance, variance, atol=1e-9)
-    assert (found.variance <= plain.variance + 1e-12).all() and (
-        found.variance < 0.5 * plain.variance
-    ).any()
 
 
 def test_counts_are_repeated_measurements() -> None:
@@ -299,19 +296,15 @@ def test_integers_of_any_kind_and_read_only_arrays_are_taken_with_one_signature_
     for kind in kinds:
         odd = np.asfortranarray(points.astype(kind))
         odd.setflags(write=False)
-        wanted, offsets = (
-            np.asfortranarray(everywhere().astype(kind)),
-            np.array([0, len(everywhere())], dtype=kind),
-        )
+        wanted = np.asfortranarray(everywhere().astype(kind))
         wanted.setflags(write=False)
-        offsets.setflags(write=False)
         model = fit_surface(
             odd, values.astype(np.float32).astype(float), SHAPE, ORDERED, hyperparameters=FIXED
         )
-        np.testing.assert_allclose(model.predict_lines(offsets, wanted).mean, plain.mean, atol=1e-5)
+        np.testing.assert_allclose(model.mean(wanted), plain.mean, atol=1e-5)
         fit_surface(odd, values, SHAPE, ORDERED)
-        model.covariance(wanted, wanted[0])
-    for name in ("grid_covariance", "grid_gradient", "grid_score"):
+        model.covariance(wanted, wanted[:1])
+    for name in ("grid_covariance", "grid_gradient", "grid_line_means"):
         assert len(getattr(getattr(kernels, name), "signatures", [0])) == 1, name
 
 
@@ -320,11 +313,11 @@ def test_switched_off_the_kernels_say_the_same() -> None:
 import sys, numpy as np
 from tests.spline.test_surface import everywhere, measured, surface, SHAPE, ORDERED
 from dsice.spline.surface import fit_hyperparameters
-model, wanted = surface(pending=np.array([[0, 0, 0]])), everywhere()
-scores = model.predict_lines(np.array([0, 40, len(wanted)]), wanted)
+model, wanted = surface(), everywhere()
+scores = model.predict(wanted)
 fitted = fit_hyperparameters(*measured(), SHAPE, ORDERED)
 logs = np.log([*fitted.theta, fitted.lam, fitted.noise_variance])
-np.savetxt(sys.stdout, np.r_[scores.mean, scores.variance, logs])
+np.savetxt(sys.stdout, np.r_[model.mean(wanted), scores.variance, logs])
 """
     root = Path(__file__).parents[2]
     found = []

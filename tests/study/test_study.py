@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dsice import Choice, Goal, Ordinal, Require, Share, Space, Tuner, When, run
+from dsice import Choice, DsiceWarning, Goal, Ordinal, Require, Share, Space, Tuner, When, run
+from dsice.cli.main import main
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.launchers import Batch, Job, Local
 from dsice.stopping import LearningCurveMatching, Median
@@ -216,7 +217,43 @@ WRONG = [
     (SHORT.replace("[space]", "function = 'a:b'\n[space]"), ["either", "function"]),
     (SHORT.replace('command = "prog {x}"', "function = 'a.b'"), ["module:function"]),
     ("[study", ["TOML"]),
+    (SHORT.replace("{x}", "'{x}'"), ["[study]", "end the quotes", "'{x}'"]),
+    (SHORT.replace("{x}", "{x:.2f} {y:1}").replace("[1, 2, 3]", "['a', 'b']"), ["format", "'a'"]),
+    (SHORT.replace("{x}", "{x?--x}"), ["True, False or None", "x is 1"]),
+    (SHORT + "[metrics]\nloss = 'loss: .*'\n", ["[metrics]", "one group", "loss: .*"]),
+    (SHORT + "[metrics]\nloss = 'loss: (.*'\n", ["[metrics]", "no regular expression"]),
+    (SHORT + "[metrics]\nloss = 3\n", ["[metrics]", "regular expression", "3"]),
+    (SHORT.replace("[space]", "result = '/a'\n[space]"), ["[study]", "trial's directory", "'/a'"]),
+    (SHORT.replace("[space]", "invalid_exit = 0\n[space]"), ["[study]", "invalid_exit=0"]),
+    (
+        SHORT.replace('command = "prog {x}"', "function = 'a:b'\nresult = 'r'"),
+        ["[study]", "result", "dsice.Invalid"],
+    ),
 ]
+
+
+def test_programs_that_cannot_be_changed(tmp_path: Path) -> None:
+    text = """
+[study]
+command = 'cd "$DSICE_DIR"; (echo accuracy: 0.1; echo accuracy: 0.9{x}) > log; exit {x}'
+result = "log"
+invalid_exit = 3
+slots = 1
+[space]
+x = [0, 3, 5]
+[goal]
+metric = "accuracy"
+maximize = true
+[metrics]
+accuracy = 'accuracy: ([-+0-9.eE]+)'
+[strategy]
+name = "grid"
+"""
+    study = read_study(written(tmp_path, text))
+    with study.tuner() as tuner, study.launcher() as launcher:
+        run(tuner, launcher, progress=False)
+    assert [str(trial.state) for trial in tuner.history] == ["done", "invalid", "failed"]
+    assert tuner.best is not None and tuner.best.metrics == {"accuracy": 0.9}
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG)
@@ -340,3 +377,113 @@ def test_a_wrong_launcher_is_found_when_the_file_is_read(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         read_study(written(tmp_path, f"{SHORT}\n[launcher]\n{section}\n"))
+
+
+def test_a_study_file_says_what_repeats_count_as_and_how_often_the_best_are_confirmed(
+    tmp_path: Path,
+) -> None:
+    text = SHORT.replace("[space]", "confirm = 2\nrepeats = 5\n[space]")
+    text += '[goal]\nmetric = "ms"\nof = "median"\n'
+    study = read_study(written(tmp_path, text))
+    assert study.goal == Goal("ms", of="median")
+    assert (study.options.confirm, study.options.repeats) == (2, 5)
+    with pytest.raises(OptionError, match=r"study.toml: .*of='best'.*'mean', 'median' or 'min'"):
+        read_study(written(tmp_path, text.replace('"median"', '"best"')))
+    with pytest.raises(OptionError, match=r"repeats = 0; expected a whole number >= 1"):
+        read_study(written(tmp_path, text.replace("repeats = 5", "repeats = 0")))
+    with pytest.raises(OptionError, match=r"repeats=5.*give confirm=k too"):
+        read_study(written(tmp_path, text.replace("confirm = 2", "")))
+
+
+def test_a_kernel_is_tuned_by_the_median_of_its_timings_and_the_best_are_confirmed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: a program that prints a list, a study file, and the commands."""
+    (tmp_path / "time.sh").write_text(
+        "x=$1\n"
+        "second=$((9 - x))\n"
+        "if test $DSICE_STAGE = 1; then second=$((9 + (x - 3) * (x - 3))); fi\n"
+        "echo [$((9 - x)).5, $second.25, 40.0]\n"
+    )
+    path = written(
+        tmp_path,
+        '[study]\ncommand = "sh time.sh {x}"\nslots = 2\nconfirm = 3\nrepeats = 2\n'
+        "[space]\nx = [0, 1, 2, 3, 4]\n"
+        '[goal]\nmetric = "ms"\nof = "median"\n[strategy]\nname = "grid"\n',
+    )
+    assert main(["run", str(path)]) == 0
+    out = capfd.readouterr().out
+    assert "best ms  9.25 (median of 6, sd 16.6, confirmed)\n  x      3\n" in out
+    assert "(3 points are too few for a rank correlation)" in out
+    tuner = Tuner.read(path.with_suffix(".jsonl"))
+    assert tuner.history.best is not None and tuner.history.best.params == {"x": 4}
+    assert tuner.best is not None and tuner.best.params == {"x": 3}
+    assert tuner.best.values == (6.5, 9.25, 40.0) * 2
+
+
+# ------------------------------------------------------------------ values of axes
+def test_axes_of_lists_tables_and_digits(tmp_path: Path) -> None:
+    text = """
+[study]
+command = "prog {tile} {model.lr} {batch-size} {opt} {share} {lr}"
+[space]
+tile = [[16, 16], [32, 8]]
+opt = {choice = [{name = "sgd", betas = [0.9]}, {name = "adam"}]}
+share = {linear = [0, 1], n = 5, integer = false}
+lr = {log = [1e-4, 1e-1], n = 7, digits = 3}
+"model.lr" = [1, 2]
+batch-size = [16, 32]
+[rules]
+where = ["model.lr * batch-size <= 32", "len(tile) == 2"]
+[strategy]
+nearest = true
+[strategy.start]
+tile = [32, 8]
+opt = {name = "adam"}
+share = 0.3
+lr = 3e-4
+"model.lr" = 1
+batch-size = 33
+"""
+    study = read_study(written(tmp_path, text))
+    assert study.space.axes["tile"].values == ((16, 16), (32, 8))
+    assert study.space.axes["share"].values == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert study.space.axes["lr"].values[1] == 0.000316
+    assert study.space.count == 2 * 2 * 5 * 7 * 3
+    with study.tuner() as tuner:
+        assert tuner.ask()[0].params == {
+            "tile": (32, 8),
+            "opt": {"name": "adam"},
+            "share": 0.25,
+            "lr": 0.000316,
+            "model.lr": 1,
+            "batch-size": 32,
+        }
+    with read_study(tmp_path / "study.toml").tuner() as tuner:
+        assert len(tuner.history) == 1
+    with pytest.raises(SpaceError, match=r"\[strategy\].*not on the axis.*nearest=True takes"):
+        read_study(written(tmp_path, text.replace("nearest = true", "")))
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ("{linear = [0, 1], n = 5, integer = 1}", "space.x.*integer=1"),
+        ("{log = [1.0, 2.0], n = 5, digits = 0}", "space.x.*digits=0"),
+        ("{choice = [1, 2], digits = 2}", "space.x.*unknown key 'digits'"),
+        ("{choice = [1, 1]}", "space.x.*1 twice"),
+        ("[1, [2]]", "axis 'x': numbers mixed with"),
+        ("[1979-05-27]", "axis 'x': .*datetime.date"),
+    ],
+)
+def test_what_is_wrong_with_an_axis_is_said_with_its_name(
+    tmp_path: Path, axis: str, message: str
+) -> None:
+    with pytest.raises(DsiceError, match=message):
+        read_study(written(tmp_path, SHORT.replace("[1, 2, 3]", axis)))
+
+
+def test_fewer_values_than_asked_come_with_a_warning(tmp_path: Path) -> None:
+    text = SHORT.replace("[1, 2, 3]", "{linear = [0, 1], n = 11}")
+    with pytest.warns(DsiceWarning, match=r"only 2 of 11 values.*integer=False"):
+        assert read_study(written(tmp_path, text)).space.count == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from dsice import Goal, State, Tuner, run
+from dsice import Goal, State, Trial, Tuner, run
+from dsice.cli.main import main
+from dsice.errors import OptionError
 from dsice.launchers import Local
 from dsice.launchers.base import Job, Result
-from dsice.strategies import DSICE, Grid, Random, Sequential2018
-from dsice.tuner.asking import spearman
+from dsice.strategies import DSICE, Grid, Population, Random, Sequential2018
+from dsice.tuner.confirming import spearman
 from tests.running.test_run import InMemory
 
 FULL = {0: 5.0, 1: 1.0, 2: 3.0, 3: 2.0}
@@ -45,10 +48,11 @@ def test_the_best_are_run_again_as_stage_1_and_compared(
         assert found.rank_correlation == pytest.approx(
             stats.spearmanr([0, 1, 2, 3], [5, 1, 3, 2]).statistic
         )
-        assert tuner.best is not None and tuner.best.params == {"x": 0}  # the search's own
+        assert tuner.best == found.best and tuner.best is not None and tuner.best.value == 1.0
+        assert tuner.history.best is not None and tuner.history.best.params == {"x": 0}
         assert tuner.asked == 7 and len(tuner.history) == 11 and tuner.finished
     err = capsys.readouterr().err
-    assert "4 points trained in full; rank correlation between short and full: -0.40" in err
+    assert "4 points trained in full; 4 points are too few for a rank correlation" in err
     again = Tuner.read(tmp_path / "j.jsonl").confirmation
     assert again == found
 
@@ -83,7 +87,9 @@ def test_every_strategy_goes_on_beside_confirmed_trials(strategy: object) -> Non
     assert len(short) == len({t.point for t in short}) and (
         len(short) == 20 or isinstance(strategy, Sequential2018)
     )
-    assert tuner.best is not None and tuner.best.stage == 0 and len(tuner.confirmation.pairs) >= 3
+    assert tuner.history.best is not None and tuner.history.best.stage == 0
+    assert tuner.best is not None and tuner.best == tuner.confirmation.best
+    assert tuner.best.stage == 1 and len(tuner.confirmation.pairs) >= 3
 
 
 def test_the_program_learns_of_its_stage_and_a_killed_coordinator_goes_on(tmp_path: Path) -> None:
@@ -136,6 +142,128 @@ def test_maximised_metrics_bounds_and_failures() -> None:
     assert found.pairs[-1][1].state is State.FAILED and found.rank_correlation == pytest.approx(1.0)
     assert found.best is not None and found.best.params == {"x": 2}
     assert "failed" in str(found)
+
+
+def noisy(job: Job) -> Result:
+    """The search is lucky at x = 3; measured five times each, x = 1 has the best median."""
+    x = int(job.params["x"])
+    if job.stage == 0:
+        return Result(job.id, "done", metrics={"ms": [5.0, 4.0, 4.5, 1.0, 6.0, 7.0, 8.0, 9.0][x]})
+    n = seen[x] = seen.get(x, 0) + 1
+    ms = {1: [4.0, 4.1, 4.2, 4.05, 30.0], 3: [1.0, 6.0, 6.1, 6.2, 5.9]}
+    return Result(job.id, "done", metrics={"ms": ms.get(x, [7.0] * 5)[n - 1]})
+
+
+seen: dict[int, int] = {}
+
+
+def test_the_leading_points_and_the_start_are_measured_several_times(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen.clear()
+    path = tmp_path / "j.jsonl"
+    goal = Goal("ms", of="median")
+    strategy = DSICE(start={"x": 5}, tolerance=None)
+    before: list[Trial | None] = []
+    with Tuner({"x": range(8)}, strategy, goal=goal, journal=path, max_trials=8) as tuner:
+
+        def look(tuner: Tuner, trial: Trial) -> None:
+            if trial.stage == 1:
+                before.append(tuner.best)
+
+        launcher = InMemory(noisy, slots=1)
+        run(tuner, launcher, confirm=3, repeats=5, callbacks=[look], progress=False)
+        full = [t for t in tuner.history if t.stage == 1]
+        # each once before any of them comes again
+        assert [(t.params["x"], t.repeat) for t in full] == [
+            (x, repeat) for repeat in range(5) for x in (3, 1, 2, 5)
+        ]
+        best = tuner.best
+        assert best is not None and best.params == {"x": 1} and best.stage == 1
+        assert best.values == (4.0, 4.1, 4.2, 4.05, 30.0)
+        assert best.value == best.metrics["ms"] == 4.1
+        # nothing is confirmed before one has five values
+        assert [b is not None and b.stage for b in before] == [0] * 16 + [1] * 4
+        assert tuner.history.best is not None and tuner.history.best.value == 1.0
+        assert len(tuner.history.order()) == 8
+    found = Tuner.read(path).confirmation
+    assert [full.params["x"] for _, full in found.pairs] == [1, 3, 2, 5] and found.repeats == 5
+    assert main(["status", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "4.1 (median of 5, sd 11.6, confirmed)" in out
+    assert "4 points are too few for a rank correlation" in out
+    assert main(["best", str(path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["confirmed"] is True and (record["value"], record["n"]) == (4.1, 5)
+
+
+def test_what_is_missing_of_a_confirmation_is_completed(tmp_path: Path) -> None:
+    seen.clear()
+    path = tmp_path / "j.jsonl"
+
+    def tuner() -> Tuner:
+        return Tuner({"x": range(8)}, Grid(), goal=Goal("ms", of="median"), journal=path)
+
+    with tuner() as first:
+        run(first, InMemory(noisy), confirm=2, repeats=1, progress=False)
+        assert first.best is not None and first.best.params == {"x": 3}  # still lucky
+    with tuner() as second:
+        second.confirm(2, repeats=5)  # and then the coordinator dies
+    with tuner() as third:
+        assert len(third.orphans) == 8
+        best = third.best
+        assert best is not None and best.stage == 0  # one value of five confirms nothing
+        run(third, InMemory(noisy), confirm=2, repeats=5, progress=False)
+        best = third.best
+        assert best is not None and best.params == {"x": 1} and len(best.values) == 5
+        assert third.confirm(2, repeats=5) == []
+        assert len(third.confirm(3, repeats=5)) == 5
+
+
+def test_a_point_that_fails_when_it_is_confirmed_is_not_the_confirmed_best() -> None:
+    calls: list[int] = []
+
+    def answer(job: Job) -> Result:
+        x = int(job.params["x"])
+        calls.append(x)
+        if job.stage and x == 0 and calls.count(0) == 3:
+            return Result(job.id, "failed", error="crash")
+        return Result(job.id, "done", value=float(x))
+
+    tuner = Tuner({"x": range(5)}, Grid())
+    run(tuner, InMemory(answer), confirm=2, repeats=3, progress=False)
+    assert tuner.best is not None and tuner.best.params == {"x": 1} and tuner.best.stage == 1
+    assert [len(full.values) for _, full in tuner.confirmation.pairs] == [2, 3]
+
+
+def test_six_points_have_a_rank_correlation(capsys: pytest.CaptureFixture[str]) -> None:
+    tuner = Tuner({"x": range(9)}, Grid())
+    run(tuner, InMemory(trained), confirm=6, progress=True)
+    expected = stats.spearmanr(range(6), [5, 1, 3, 2, 9, 9]).statistic
+    said = f"rank correlation between short and full: {expected:.2f}"
+    assert said in capsys.readouterr().err
+
+
+def test_members_at_one_point_are_confirmed_apart() -> None:
+    """Two members that trained at the same point have different schedules behind them."""
+    tuner = Tuner({"x": range(2)}, Population(members=4, stages=2))
+    while trials := tuner.ask(4):
+        for t in trials:
+            tuner.tell(t, float(t.member))
+    confirmed = tuner.confirm(4)
+    assert {t.member for t in confirmed} == {0, 1, 2, 3} and len({t.point for t in confirmed}) == 2
+    for t in confirmed:
+        tuner.tell(t, 50.0 - t.member)
+    for short, full in tuner.confirmation.pairs:
+        assert (short.point, short.member, short.stage) == (full.point, full.member, 1)
+        assert (short.value, full.value) == (full.member, 50.0 - full.member)
+
+
+def test_repeats_without_confirm_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"run\(repeats=3\): .* give confirm=k too"):
+        run(Tuner({"x": range(3)}, Grid()), InMemory(trained), repeats=3)
+    with pytest.raises(OptionError, match="a whole number >= 1"):
+        Tuner({"x": range(3)}).confirm(2, repeats=0)
 
 
 def test_nothing_to_confirm() -> None:

@@ -20,7 +20,7 @@ from benchmarks.literature.super_resolution.training import Lengths
 from dsice import Goal, Tuner, run
 from dsice.launchers import Futures
 from dsice.strategies import DSICE
-from dsice.tuner.asking import Confirmation
+from dsice.tuner.confirming import Confirmation
 
 SLOTS = 40
 LOOSENED = (1.01, 1.03, 1.10)

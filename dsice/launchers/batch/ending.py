@@ -9,7 +9,8 @@ from dsice.launchers import trial_directory
 from dsice.launchers.base import Result
 from dsice.launchers.batch.submission import BatchDirectory, BatchTrial
 from dsice.launchers.machine import ExitInfo
-from dsice.launchers.outcome import result_of, tail
+from dsice.launchers.measurement import tail
+from dsice.launchers.outcome import result_of
 
 
 def is_complete(trial: BatchTrial, home: BatchDirectory) -> bool:
@@ -40,6 +41,8 @@ def batch_result(
         _how_lost(trial, home, scheduler),
         cancelled=trial.cancelled,
         code=_supervisor_code(trial, home),
+        output=trial.work.output,
+        needs=trial.job.needs,
     )
     found = result_of(info, "")
     process = read_json(trial.directory / trial_directory.PROCESS) or {}

@@ -51,13 +51,11 @@ class Batch(Launcher):
         ``"slurm"``, ``"pjm"``, ``"pbs"``, a `Scheduler`, or a mapping of its templates (with
         ``base="slurm"``: some of them). PJM and PBS are tested against fakes only.
     resources
-        What a job asks for: ``{"partition": "gpu", "gres": "gpu:1"}``,
-        ``{"rscgrp": "small", "node": 1, "-g": "hp123456"}``.
+        What a job asks for: ``{"partition": "gpu", "gres": "gpu:1", "-A": "hp123456"}``.
     slots
         How many trials wait or run at the same time.
     directory
-        Where the trials' directories go, on a file system that the jobs' machines share; each study
-        has its own.
+        Where the trials' directories go; shared with the jobs' machines, and of this study alone.
     timeout
         Time limit of a trial in seconds, without the wait in the queue; also the job's wall time (a
         minute longer) where `resources` gives none.
@@ -86,8 +84,7 @@ class Batch(Launcher):
     python
         Interpreter on the jobs' machines, 3.11 or newer; default: the one that runs this.
     poll
-        Longest interval in seconds between looks for results, and between questions to the
-        scheduler. Both intervals are short at first.
+        Longest interval in seconds between looks for results or questions to the scheduler.
     lost_after
         Seconds after which a job that is not in the queue and left no result is lost. Shared file
         systems may show files late.
@@ -95,13 +92,15 @@ class Batch(Launcher):
         Seconds between two submissions.
     grace
         Seconds between SIGTERM and SIGKILL when a trial is ended.
+    metrics, result, invalid_exit
+        How the measurement of a command is read, as for `Local`.
 
     Raises
     ------
     OptionError
         An option of the wrong type or out of range.
     LaunchError
-        A function that cannot be pickled, a command whose braces do not match.
+        A function that cannot be pickled.
 
     Examples
     --------
@@ -140,6 +139,9 @@ class Batch(Launcher):
         lost_after: float = 60.0,
         throttle: float = 0.1,
         grace: float = 0.5,
+        metrics: Mapping[str, str] | None = None,
+        result: str | None = None,
+        invalid_exit: int | None = None,
     ) -> None:
         self._slots = self._capacity = base.slots("Batch", slots)
         limit = None if timeout is None else base.seconds("Batch", "timeout", timeout)
@@ -148,7 +150,9 @@ class Batch(Launcher):
         self._home = BatchDirectory(Path(directory).absolute())
         python = interpreter() if python is None else text("Batch", "python", python)
         words = shlex.split(text("Batch", "wrap", wrap))
-        self._members = MemberBuilder(program_of(program), self._home, wrap=words, python=python)
+        output = {"metrics": metrics, "result": result, "invalid_exit": invalid_exit}
+        what = program_of(program, "Batch", **output)
+        self._members = MemberBuilder(what, self._home, wrap=words, python=python)
         writer = ScriptWriter(
             scheduler=self._scheduler,
             lines=resource_lines(self._scheduler, {} if resources is None else resources, limit),
@@ -166,10 +170,7 @@ class Batch(Launcher):
         how = (writer, _limits(per_job, array_size, throttle, late), self._members.member)
         self._submissions = SubmissionQueue(self._client, self._scheduler, self._home, *how)
         self._monitor = JobMonitor(
-            self._client,
-            self._home,
-            self._submissions,
-            self._scheduler,
+            *(self._client, self._home, self._submissions, self._scheduler),
             timeout=limit,
             requeue=whole("Batch", "requeue", requeue),
             lost_after=late,
@@ -253,6 +254,7 @@ class Batch(Launcher):
     def accept(self, study: Study | None) -> None:
         """Take the directory of all trials for a study, at the first need."""
         self._check([])
+        self._members.check(study)
         if self._home.open(study):
             self._interrupts.install()
 

@@ -18,7 +18,7 @@ from dsice.checks import texts
 from dsice.errors import LaunchError, OptionError
 from dsice.journal.files import strictly
 from dsice.launchers import base, trial_directory
-from dsice.launchers.base import Job
+from dsice.launchers.base import Job, Study
 from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
 from dsice.launchers.batch.scheduler import Scheduler
@@ -28,9 +28,9 @@ from dsice.launchers.program import (
     FunctionProgram,
     Helper,
     Program,
-    plain_params,
     program_of,
 )
+from dsice.launchers.trial_directory import plain_params
 
 _MARGIN = 60.0  # seconds of wall time beyond `timeout`: to start, to end, to write
 
@@ -100,6 +100,10 @@ class MemberBuilder:
         self._wrap = wrap
         self._python = python
 
+    def check(self, study: Study | None) -> None:
+        """Raise LaunchError where some trial of a study could not be started."""
+        self._program.check(study)
+
     def program(self, job: Job) -> Program:
         """The program of a job."""
         return self._program if job.work is None else program_of(job.work)
@@ -111,12 +115,12 @@ class MemberBuilder:
     def arguments(self, work: Program, directory: Path, job: Job) -> list[str]:
         """Command that runs a job, word by word; a function's file is written at the first need."""
         home = self._home.path
+        params = plain_params(job.params)
         if isinstance(work, FunctionProgram):
             file = work.file(home) if self._home.is_open else work.path(home)
             call = [self._python, "-P", *self._home.call.words, str(directory), str(file)]
-            return [*self._wrap, *call, work.digest]
-        params = plain_params(job.params)
-        return [*self._wrap, *work.arguments(directory, params, home)]
+            return [*self._wrap, *call, *work.words(params)]
+        return [*self._wrap, *work.arguments(directory, job, home)]
 
     def planned(self, job: Job) -> BatchTrial:
         """A trial for a look at its script: nothing of it is on the disk."""

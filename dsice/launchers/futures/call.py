@@ -16,6 +16,7 @@ from dsice.launchers.base import Job, Result, Step
 from dsice.launchers.futures.pool import Engine, Handle
 from dsice.launchers.futures.remote import Task
 from dsice.launchers.machine import LACKING
+from dsice.launchers.measurement import Measured, NoMeasurement, returned
 from dsice.launchers.outcome import CurveReader
 from dsice.worker import STEPS, is_superseded
 
@@ -116,6 +117,12 @@ class Call:
     def result(self, found: Mapping[str, Any]) -> Result:
         """The result of a call, from the record that the worker's side made (`remote.perform`)."""
         state, error = self._state(found)
+        got = Measured()
+        try:
+            got = returned(found, self.job.needs)
+        except NoMeasurement as problem:
+            if state == "done":
+                state, error = "failed", f"no measurement: {problem}"
         where: dict[str, Any] = {"host": found["host"], "pid": found["pid"]}
         if self.job.kind == "prepare":
             where["directory"] = str(self.directory)
@@ -132,8 +139,9 @@ class Call:
         return Result(
             self.job.id,
             state,
-            value=found.get("value"),
-            metrics=found.get("metrics", {}),
+            value=got.value,
+            metrics=got.metrics,
+            tags=got.tags,
             seconds=found["seconds"],
             times=(self._queued, found["started"], found["ended"]),
             error=None if error is None else error.translate(VISIBLE),
@@ -146,7 +154,8 @@ class Call:
             return "stopped", f"cancelled; {found.get('error', 'it ended by itself')}"
         if found.get("errno") in LACKING:
             return "stopped" if self.cancelled else "unstarted", str(found["error"])
-        for state, key in (("stopped", "stopped"), ("lost", "lost"), ("failed", "error")):
+        keys = {"stopped": "stopped", "lost": "lost", "error": "failed", "invalid": "invalid"}
+        for key, state in keys.items():
             if key in found:
                 return state, str(found[key])
         return "done", None

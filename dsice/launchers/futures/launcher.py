@@ -16,12 +16,14 @@ from dsice.checks import renamed
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
+from dsice.launchers.continuing import check_continuing
 from dsice.launchers.earlier import make_way
 from dsice.launchers.futures.call import Call, not_started
 from dsice.launchers.futures.engines import Workers
 from dsice.launchers.futures.pool import Handle, has_ended, when_ended
 from dsice.launchers.home import note_study, refuse, take_home, unlock_directory
-from dsice.launchers.program import function_name, pickled, plain_params
+from dsice.launchers.program import function_name, pickled
+from dsice.launchers.trial_directory import plain_params
 from dsice.signals import Interrupts, whole
 
 _LOOK = 0.1  # seconds between two looks at the learning curves
@@ -185,7 +187,7 @@ class Futures(Launcher):
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
         base.check_startable(jobs, self._running, self._slots - len(self._running), self._slots)
-        base.check_continuing(jobs, self.cannot_continue)
+        check_continuing(jobs, self.cannot_continue)
 
     def _work(self, job: Job) -> bytes | Callable[..., Any]:
         if not callable(job.work):

@@ -52,16 +52,15 @@ class TrialElsewhere(TrialProcess):
     def __init__(
         self,
         job: Job,
+        work: Program,
         directory: Path,
         submission: trial_directory.Submission,
         who: Whereabouts,
         *,
-        function: bool,
         grace: float,
         wanted: bool = True,
     ) -> None:
-        super().__init__(job.id, directory, submission, function=function, grace=grace)
-        self.job = job
+        super().__init__(job, work, directory, submission, grace=grace)
         self.who = who
         self.wanted = wanted
         self.dead = ""
@@ -185,9 +184,7 @@ def waiting(
 ) -> TrialElsewhere:
     """The trial on another machine that has the directory of a job, which waits for its end."""
     old = trial_directory.Submission(who.token, work.name, slot, time.time())
-    trial = TrialElsewhere(
-        job, directory, old, who, function=work.function, grace=grace, wanted=False
-    )
+    trial = TrialElsewhere(job, work, directory, old, who, grace=grace, wanted=False)
     say_waiting([trial])
     return trial
 

@@ -23,17 +23,17 @@ from dsice.launchers.local import elsewhere
 from dsice.launchers.local.elsewhere import TrialElsewhere
 from dsice.launchers.local.pinning import Pinning, pinning_of
 from dsice.launchers.local.process import TrialProcess, environment, not_started, wait
-from dsice.launchers.program import Program, plain_params, program_of
+from dsice.launchers.program import Program, program_of
 
 _SHORTEST, _LONGEST = 0.001, 0.03  # seconds between two looks at the running trials
 
 
 class Local(Launcher):
-    """Run every trial as a tree of processes of this machine that really ends with the trial.
+    r"""Run every trial as a tree of processes of this machine that really ends with the trial.
 
     Each trial has a supervisor process, a session of its own and a directory ``<directory>/<id>/``
     with ``params.json``, ``stdout``, ``stderr`` and what else is written to ``$DSICE_DIR``. A trial
-    that is killed, kills its process group, hangs or leaves processes behind fails alone. The
+    that is killed, kills its process group, hangs or leaves processes behind fails alone. Its
     working directory is that of the coordinator.
 
     Parameters
@@ -41,30 +41,27 @@ class Local(Launcher):
     program
         A Python function, called with the parameters as keyword arguments in a fresh interpreter,
         that returns a number, a list of numbers (repeats) or a mapping of named metrics. Or a shell
-        command: ``{lr}`` becomes the value of ``lr``, quoted for the shell, ``{momentum:0.9}`` is
-        ``0.9`` in trials without ``momentum``, ``{{`` and ``}}`` are braces; its last line of
-        stdout is JSON: an object of numbers, a number or a list of numbers.
+        command, in which ``{lr}`` becomes the value of ``lr`` (docs/running.md has all forms of
+        placeholders), and whose last line of stdout is such a measurement as JSON.
     slots
         How many trials run at the same time; default: one per GPU with `gpus`, else one per core
         that this process may use, or per `cpus_per_trial` cores.
     timeout
         Time limit of a trial in seconds.
     directory
-        Where the trials' directories go. With a directory, trials outlive a coordinator that is
-        killed, and a restarted one finds them again (`attach`). Default: a temporary directory, of
-        which `close` leaves only the trials that did not end well; trials end with the coordinator.
+        Where the trials' directories go. With it, trials outlive a coordinator that is killed, and
+        a restarted one finds them again (`attach`). Default: a temporary directory, of which
+        `close` leaves only the trials that did not end well; trials end with the coordinator.
     env
-        Variables added to the environment of the trials; None removes one.
+        Variables added to the trials' environment; None removes one.
     grace
         Seconds between SIGTERM and SIGKILL when a trial is ended.
     stop_grace
         Seconds that a cancelled trial has before that to end by itself, if it has called
-        `dsice.step` before: the next call returns True, and what the program then gives is the
-        value of the stopped trial. Others are ended at once.
+        `dsice.step`: the next call returns True, and what it then gives is its value.
     gpus
-        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one
-        of them, in ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``. Slots beyond their number
-        share them.
+        How many GPUs there are, or their names (``[0, 1]``, ``["0,1", "2,3"]``): each slot has one,
+        in ``CUDA_VISIBLE_DEVICES`` and ``HIP_VISIBLE_DEVICES``; more slots than that share them.
     cpus_per_trial
         How many cores each slot has for itself, or which (``[[0, 1], [2, 3]]``, one list per slot):
         trials are bound to them (Linux), and ``OMP_NUM_THREADS`` and its like are set to their
@@ -73,13 +70,19 @@ class Local(Launcher):
         What `attach` does with a trial of another machine that may still run there. False: follow
         it from here, and start it again once it is dead (no sign of life for 3 minutes, or its
         scheduler's job ended). True: start it again at once; what runs there ends within seconds.
+    metrics
+        Of a command that prints no JSON: for each metric a regular expression whose group holds the
+        number, ``{"loss": r"loss: (\S+)"}``. The last match counts.
+    result, invalid_exit
+        Of a command: the file in ``$DSICE_DIR`` with the measurement, and the exit code that says
+        that its result is wrong.
 
     Raises
     ------
     OptionError
         An option of the wrong type or out of range.
     LaunchError
-        A function that cannot be pickled, a command whose braces do not match.
+        A function that cannot be pickled.
 
     Notes
     -----
@@ -109,6 +112,9 @@ class Local(Launcher):
         gpus: int | Sequence[int | str] | None = None,
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
         restart_elsewhere: bool = False,
+        metrics: Mapping[str, str] | None = None,
+        result: str | None = None,
+        invalid_exit: int | None = None,
     ) -> None:
         self._pinning: Pinning | None = None
         if gpus is not None or cpus_per_trial is not None:
@@ -121,7 +127,9 @@ class Local(Launcher):
         self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
         self._env = base.variables("Local", env)
         self._restart_elsewhere = flag("Local", "restart_elsewhere", restart_elsewhere)
-        self._program = program_of(program)
+        self._program = program_of(
+            program, "Local", metrics=metrics, result=result, invalid_exit=invalid_exit
+        )
         self._home = Home(directory)
         self._running: dict[int, TrialProcess] = {}
         self._ready: list[Result | Step] = []
@@ -149,6 +157,7 @@ class Local(Launcher):
     def accept(self, study: Study | None) -> Path:
         """Take the directory of all trials for a study, at the first need; returns its path."""
         self._check([])
+        self._program.check(study)
         if self._home.path is None:
             atexit.register(self.close)
         return self._home.open(study)
@@ -201,8 +210,7 @@ class Local(Launcher):
         directory = home / trial_directory.directory_name(job.id, job.kind)
         if os.path.lexists(directory):
             make_way(directory, job, work.name)
-        params = plain_params(job.params)
-        return job, work, directory, work.arguments(directory, params, home)
+        return job, work, directory, work.arguments(directory, job, home)
 
     def _check(self, jobs: Sequence[Job]) -> None:
         if self._closed:
@@ -215,9 +223,7 @@ class Local(Launcher):
         cpus = () if self._pinning is None else self._pinning.cores(slot)
         try:
             submission = trial_directory.make(directory, job, work.name, slot)
-            trial = TrialProcess(
-                job.id, directory, submission, function=work.function, grace=self._grace
-            )
+            trial = TrialProcess(job, work, directory, submission, grace=self._grace)
             self._running[job.id] = trial
             variables = environment(job, directory, slot, {**pinned, **self._env})
             lifeline = self._home.lifeline
@@ -276,14 +282,13 @@ class Local(Launcher):
         # in this order: the trial may end in between
         process = trial_directory.supervisor(directory)
         away = self._away(directory) if process is None else None
-        function, grace = work.function, self._grace
         if process or trial_directory.has_result(directory, submission.token):
-            trial = TrialProcess(job.id, directory, submission, function=function, grace=grace)
+            trial = TrialProcess(job, work, directory, submission, grace=self._grace)
             trial.adopt(process, self._timeout)
             return trial
         if away is None or away.token != submission.token:
             return None
-        return TrialElsewhere(job, directory, submission, away, function=function, grace=grace)
+        return TrialElsewhere(job, work, directory, submission, away, grace=self._grace)
 
     def collect(self, timeout: float = 0.0) -> list[Result | Step]:
         """What happened since the last call: the steps and results of the trials, steps first.

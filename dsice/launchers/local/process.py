@@ -16,7 +16,7 @@ from dsice.launchers import outcome, processes, trial_directory
 from dsice.launchers.base import PREPARED, Job, Result
 from dsice.launchers.machine import ExitInfo, unpassable
 from dsice.launchers.outcome import CurveReader
-from dsice.launchers.program import script
+from dsice.launchers.program import Program, script
 from dsice.launchers.standalone._seldom import PATIENCE, disk_fault
 from dsice.launchers.standalone._supervise import ENDING
 from dsice.worker import STEPS
@@ -34,8 +34,8 @@ class TrialProcess:
 
     Attributes
     ----------
-    function
-        Whether the trial's program is a Python function.
+    job, work
+        What runs, and its program.
     overdue
         Whether the supervisor had to be killed.
     cancelled
@@ -44,19 +44,20 @@ class TrialProcess:
 
     def __init__(
         self,
-        id: int,
+        job: Job,
+        work: Program,
         directory: Path,
         submission: trial_directory.Submission,
         *,
-        function: bool,
         grace: float,
     ) -> None:
-        self.id = id
+        self.id = job.id
+        self.job = job
+        self.work = work
         self.directory = directory
         self.submission = submission
-        self.function = function
         self.overdue = False
-        self.curve = CurveReader(id, directory)
+        self.curve = CurveReader(job.id, directory)
         self._grace = grace
         self._child: subprocess.Popen[bytes] | None = None
         self._bell: int | None = None  # readable when the supervisor has ended (Linux)
@@ -228,12 +229,14 @@ class TrialProcess:
             self.id,
             self.directory,
             self.submission,
-            self.function,
+            self.work.function,
             timeout,
             self.supervisor(),
             self.overdue,
             self.cancelled,
             None if self._child is None else self._child.returncode,
+            self.work.output,
+            self.job.needs,
         )
         return outcome.result_of(info, host)
 

@@ -1,5 +1,5 @@
-"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE SHA256, in a
-``python -P``.
+"""Call a Python function as a trial, with the arguments DIRECTORY FUNCTION_FILE SHA256 [TUPLES],
+in a ``python -P``. TUPLES are the names, in JSON, of parameters whose lists in JSON are tuples.
 
 The parameters come from ``params.json``, what the function returned goes to ``result.json`` (by
 rename). The function's file is read once and loaded only if its hash is SHA256, which comes from
@@ -37,6 +37,10 @@ PARAMS_BYTES = 1 << 26
 PATIENCE = 600.0  # seconds that files are waited for which cannot be read or written now
 ABSENT = (2, 20, 21, 40)  # ENOENT, ENOTDIR, EISDIR, ELOOP: waiting does not help
 STANDARD = tuple(sys.path)  # the standard library comes first in it, where this file is a program
+INVALID = "invalid"
+"""Key of a program's metrics that says, with true or a text, that its result is wrong."""
+WRONG = "the program says that its result is wrong"
+DEEPEST = 50  # lists and objects in a tag
 CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
 
 
@@ -48,28 +52,41 @@ def number(value: Any, what: str) -> float:
     """`value` as a float; None is NaN."""
     if value is None:
         return float("nan")
-    if isinstance(value, (str, bytes)) or not hasattr(type(value), "__float__"):
-        raise Unusable(f"{what} must be a number, got {type(value).__name__} {str(value)[:80]!r}")
+    is_text = isinstance(value, (str, bytes))
+    if is_text or is_bool(value) or not hasattr(type(value), "__float__"):
+        raise Unusable(f"{what} must be a number, got {type(value).__name__} {shown(value)}")
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise Unusable(f"{what} must be a number, got {type(value).__name__}: {error}") from None
 
 
+def is_bool(value: Any) -> bool:
+    """Whether it is true or false, of Python or another library."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+
+
+def numbers(value: Any, what: str) -> float | list[float]:
+    """A number, or a list of repeats."""
+    try:
+        return number(value, what)
+    except Unusable:
+        parts = value.tolist() if hasattr(value, "tolist") else value
+        if not isinstance(parts, (list, tuple)) or not parts:
+            raise
+    return [number(part, f"{what}, entry {i},") for i, part in enumerate(parts)]
+
+
+def shown(value: Any) -> str:
+    """A value for a message."""
+    return repr(shortened(str(value), 200))
+
+
 def record(returned: Any) -> dict[str, Any]:
-    """Returned value as what goes into ``result.json``: a number, a list of numbers or a mapping
-    of named metrics."""
+    """Returned value as what goes into ``result.json``: a number, a list of numbers, or named
+    metrics with what else the mapping holds as tags."""
     if isinstance(returned, Mapping):
-        if not returned:
-            raise Unusable(
-                "the function returned an empty mapping; return at least one named metric"
-            )
-        return {
-            "metrics": {
-                str(name): number(value, f"metric {str(name)!r}")
-                for name, value in returned.items()
-            }
-        }
+        return named(returned)
     if hasattr(returned, "tolist"):  # numpy, pandas, torch
         returned = returned.tolist()
     if returned is None:
@@ -82,6 +99,61 @@ def record(returned: Any) -> dict[str, Any]:
             raise Unusable("the function returned an empty list; return at least one number")
         return {"value": [number(value, f"returned[{i}]") for i, value in enumerate(returned)]}
     return {"value": number(returned, "the returned value")}
+
+
+def named(returned: Mapping[Any, Any]) -> dict[str, Any]:
+    """A mapping that a function returned: numbers and lists of them are metrics, the rest tags."""
+    if not returned:
+        raise Unusable("the function returned an empty mapping; return at least one named metric")
+    problem = None
+    metrics: dict[str, Any] = {}
+    try:  # true and false are 1 and 0 where nothing else is beside the numbers, as in 0.1.0
+        for name, value in returned.items():
+            what = f"metric {str(name)!r}"
+            metrics[str(name)] = bool(value) if is_bool(value) else number(value, what)
+        tags: dict[str, Any] = {}
+    except Unusable as error:
+        problem = error
+        metrics, tags = parted(returned)
+    reason = invalid_reason(metrics.get(INVALID, tags.get(INVALID)))
+    if reason:
+        metrics.pop(INVALID, None)
+        tags.pop(INVALID, None)
+    elif problem and not metrics:
+        raise problem
+    found = {"metrics": metrics, "tags": tags, "invalid": reason}
+    return {name: value for name, value in found.items() if value or name == "metrics"}
+
+
+def parted(returned: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The numbers and lists of numbers in a mapping, and what else is in it."""
+    metrics: dict[str, Any] = {}
+    tags: dict[str, Any] = {}
+    for name, value in returned.items():
+        try:
+            metrics[str(name)] = numbers(value, "")
+        except Unusable:
+            tags[str(name)] = as_tag(value.tolist() if hasattr(value, "tolist") else value)
+    return metrics, tags
+
+
+def invalid_reason(value: Any) -> str:
+    """What a program says with the key `INVALID`; empty: nothing."""
+    if value is True:
+        return WRONG
+    return f"{WRONG}: {value}" if isinstance(value, str) and value.strip() else ""
+
+
+def as_tag(value: Any) -> Any:
+    """What is no number, as JSON can keep it; what JSON cannot keep, or is too long, as text."""
+    text = value if isinstance(value, str) else ""
+    try:
+        text = text or json.dumps(value)
+        json.dumps(value, allow_nan=False)  # a journal has none either
+        deep = text is not value and text.count("[") + text.count("{") > DEEPEST
+        return shortened(text) if deep or len(text) > LONGEST else value
+    except (TypeError, ValueError, RecursionError):
+        return shortened(text or str(value))
 
 
 class Refused(Exception):
@@ -137,10 +209,20 @@ def sent(directory: str, program: str, digest: str) -> tuple[dict[str, Any], byt
     return params, content
 
 
-def attempt(directory: str, program: str, digest: str) -> dict[str, Any]:
+def with_tuples(value: Any) -> Any:
+    """A value of JSON with its lists as tuples."""
+    if isinstance(value, list):
+        return tuple([with_tuples(part) for part in value])
+    if isinstance(value, dict):
+        return {name: with_tuples(part) for name, part in value.items()}
+    return value
+
+
+def attempt(directory: str, program: str, digest: str, tuples: str = "[]") -> dict[str, Any]:
     """Load the function and call it; what happened, as a record."""
     try:
         params, content = sent(directory, program, digest)
+        params.update({n: with_tuples(params[n]) for n in json.loads(tuples) if n in params})
     except Refused as problem:
         text = f"the function was not run: {problem}; see who can write to that directory"
         print(f"dsice: {text}", file=sys.stderr)
@@ -173,17 +255,20 @@ def attempt(directory: str, program: str, digest: str) -> dict[str, Any]:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """The record of a function that raised."""
+    """The record of a function that raised; `dsice.Invalid` says that its result is wrong."""
+    kinds = [(kind.__module__, kind.__name__) for kind in type(error).__mro__]
+    if ("dsice.errors", "Invalid") in kinds:
+        return {"invalid": invalid_reason(shortened(str(error)).strip() or True)}
     text = shortened(f"{type(error).__name__}: {error}")
     found = {"error": text, "traceback": story(error)}
     return {**found, "errno": error.errno} if isinstance(error, OSError) else found
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST) -> str:
     """A text, or its beginning and its end where it is too long: some errors show whole arrays."""
-    if len(text) <= LONGEST:
+    if len(text) <= longest:
         return text
-    half = LONGEST // 2
+    half = longest // 2
     return f"{text[:half]} ... ({len(text)} characters) ... {text[-half:]}"
 
 
@@ -228,10 +313,10 @@ def story(error: BaseException) -> str:
     return shortened("\n".join(lines[-TRACEBACK_LINES:]))
 
 
-def main(directory: str, program: str, digest: str = "") -> int:
+def main(directory: str, program: str, digest: str = "", tuples: str = "[]") -> int:
     """Run the trial; the exit code of this process."""
     token = os.environ.get("DSICE_NONCE") or owner(directory)
-    done = {**attempt(directory, program, digest), "token": token}
+    done = {**attempt(directory, program, digest, tuples), "token": token}
     if "traceback" in done:
         log(done["traceback"])
     patiently(lambda: publish(directory, token, done))
@@ -296,7 +381,7 @@ def owner(directory: str) -> str:
 
 def run() -> None:
     """What the process does."""
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:5]))
 
 
 if __name__ == "__main__":  # where a copy of this file is run, on a machine without dsice

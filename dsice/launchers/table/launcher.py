@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from dsice.checks import choice, flag
 from dsice.errors import LaunchError, OptionError, SpaceError, TableError
 from dsice.launchers import base
 from dsice.launchers.base import Job, Launcher, Result, Step
+from dsice.launchers.continuing import check_continuing
 from dsice.launchers.table.clock import Clock, ImmediateClock, VirtualClock, check_clock
 from dsice.launchers.table.log import (
     ABSENT,
@@ -20,6 +23,7 @@ from dsice.launchers.table.log import (
     Key,
     Log,
     check_curves,
+    hashed,
     logged_space,
     run_times,
     scaled_times,
@@ -133,7 +137,7 @@ class Table(Launcher):
         self._missing = missing
         self._rows: dict[Key, list[int]] = {}
         for row, key in enumerate(self._log.keys):
-            self._rows.setdefault(key, []).append(row)
+            self._rows.setdefault(hashed(key), []).append(row)
         self._seconds = self._log.seconds
         self._typical = float("nan")  # seconds of a trial without a run time
         self._trials: ImmediateClock | VirtualClock = ImmediateClock(self._slots)
@@ -166,7 +170,7 @@ class Table(Launcher):
         """
         if self._missing != "exclude" or self.coverage == 1:
             return Space(self._log.axes, where=self._log.rules)
-        return logged_space(self._log, self._rows)
+        return logged_space(self._log, [self._log.keys[rows[0]] for rows in self._rows.values()])
 
     @cached_property
     def coverage(self) -> float:
@@ -213,7 +217,7 @@ class Table(Launcher):
         if not self.values.size:
             raise TableError(f"{self._log.source} has no row with a finite objective")
         best = int(np.nanargmax(self._means) if maximize else np.nanargmin(self._means))
-        key = list(self._rows)[best]
+        key = self._log.keys[next(islice(self._rows.values(), best, None))[0]]
         params = {n: v for n, v in zip(self._log.axes, key, strict=True) if v != ABSENT}
         return params, float(self._means[best])
 
@@ -238,9 +242,10 @@ class Table(Launcher):
     def _key(self, params: Mapping[str, Any]) -> Key:
         """The key of params; values that were written to a text file and read back match."""
         axes = self._log.axes
-        exact = tuple(params.get(name, ABSENT) for name in axes)
-        if exact in self._rows and len(params) <= len(axes):
-            return exact
+        with suppress(TypeError):  # a list has no hash
+            exact = hashed(tuple(params.get(name, ABSENT) for name in axes))
+            if exact in self._rows and len(params) <= len(axes):
+                return exact
         strange = [name for name in params if name not in axes]
         absent = [] if self._log.rules else [name for name in axes if name not in params]
         if strange or absent:
@@ -249,10 +254,8 @@ class Table(Launcher):
                 problem = f"has no parameter {strange[0]!r}"
             raise TableError(f"{self._log.source} {problem}; its parameters are {', '.join(axes)}")
         try:
-            return tuple(
-                axis.values[axis.level(params[name])] if name in params else ABSENT
-                for name, axis in axes.items()
-            )
+            given = ((axis, params.get(name, ABSENT)) for name, axis in axes.items())
+            return hashed(tuple(v if v is ABSENT else a.values[a.level(v)] for a, v in given))
         except SpaceError as error:
             raise TableError(
                 f"{dict(params)} is not on the grid of {self._log.source}: {error}"
@@ -317,7 +320,7 @@ class Table(Launcher):
         if self._closed:
             raise LaunchError("this launcher is closed; make a new one")
         base.check_startable(jobs, self._trials.ids, self._trials.free, self._slots)
-        base.check_continuing(jobs, self.cannot_continue)
+        check_continuing(jobs, self.cannot_continue)
         self._trials.start([self._answer(job) for job in jobs], [self._curve(job) for job in jobs])
 
     def _curve(self, job: Job) -> Curve:

@@ -16,6 +16,7 @@ from dsice.errors import OptionError, TableError
 from dsice.space import Axis, Require, Rule, Space
 from dsice.space.among import LOGGED
 from dsice.space.points import MAX_POINTS
+from dsice.space.values import has_parts, identity
 from dsice.typing import Curve, Floats, Params
 
 Key = tuple[Any, ...]
@@ -85,6 +86,13 @@ def check_curves(curves: object) -> None:
         )
 
 
+def hashed(key: Key) -> Key:
+    """A key for dicts: Python calls (1,) and (True,) equal."""
+    if any(map(has_parts, key)):
+        return tuple(identity(value) if has_parts(value) else value for value in key)
+    return key
+
+
 def logged_space(log: Log, points: Collection[Key]) -> Space:
     """The grid of a log on which only its own points, these keys, are valid."""
     grid = Space(log.axes, where=log.rules)
@@ -93,8 +101,10 @@ def logged_space(log: Log, points: Collection[Key]) -> Space:
         params = [{name: value for name, value in row if value != ABSENT} for row in rows]
         return grid.among(params, name=LOGGED)
 
+    known = set(map(hashed, points))
+
     def logged(params: Params) -> bool:
-        return tuple([params.get(name, ABSENT) for name in grid.names]) in points
+        return hashed(tuple([params.get(name, ABSENT) for name in grid.names])) in known
 
     return Space(log.axes, where=[*log.rules, Require(logged, name=LOGGED)])
 

@@ -89,16 +89,8 @@ def _rows(
 ) -> list[tuple[Key, float, float, list[float]]]:
     """One row for each repeat inside a trial; a failed trial is one row without a value."""
     done = trial.state == "done"
-    values = (
-        [trial.metrics[metric]]
-        if metric in trial.metrics
-        else list(trial.values)
-        if metric == "value"
-        else []
-    )
-    finite = [
-        v if math.isfinite(v) else math.nan for v in (values if done and values else [math.nan])
-    ]
+    values = trial.measured(metric) if done else ()
+    finite = [v if math.isfinite(v) else math.nan for v in values or (math.nan,)]
     key = tuple(trial.params.get(name, ABSENT) for name in space.names)
     seconds = math.nan if trial.seconds is None else trial.seconds / len(finite)
     return [

@@ -9,6 +9,8 @@ penalty for the chance of breaking a bound, which is that of constrained Bayesia
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dsice.history import History
@@ -18,6 +20,7 @@ from dsice.strategies.dsice.model import Measurements, surface_through
 from dsice.typing import Floats, Ints
 
 FAR = 1e3  # distance beyond which all are alike
+ROUGH_VARIANCE = 0.1  # of a rough penalty, relative to the scale: some steps off the measured
 PENALTY = 4.0  # of a point that breaks a bound for sure, in standard deviations of normal scores
 
 
@@ -45,7 +48,7 @@ class ConstraintModel:
             # A bound that came later may lack the metric of old trials.
             known = np.flatnonzero(np.isfinite(values))
             if len(known):
-                surface = surface_through(space, data.subset(known), values[known], (), log_lam)
+                surface = surface_through(space, data.subset(known), values[known], log_lam)
                 self._surfaces.append(surface)
 
     def penalty(self, points: Ints) -> Floats:
@@ -62,6 +65,22 @@ class ConstraintModel:
             sd = np.sqrt(surface.scale * np.maximum(prediction.variance, MIN_VARIANCE))
             feasible *= ndtr(-prediction.mean / sd)
         return np.asarray(PENALTY * (1.0 - feasible))
+
+    def rough_penalty(self, mean_of: Callable[[Surface], Floats]) -> Floats:
+        """The same from means alone, each with the same standard deviation: cheap at many points.
+
+        Parameters
+        ----------
+        mean_of
+            The means of a surface at the points, shape (k,).
+        """
+        from scipy.special import ndtr
+
+        holds: Floats | float = 1.0
+        for surface in self._surfaces:
+            sd = np.sqrt(surface.scale * ROUGH_VARIANCE)
+            holds = holds * ndtr(-mean_of(surface) / sd)
+        return np.asarray(PENALTY * (1.0 - holds))
 
 
 def _squashed(distance: Floats) -> Floats:

@@ -18,7 +18,10 @@ from dsice.space import Space
 from dsice.typing import Floats, Ints, Point
 
 CANDIDATES = 64
+FEW = 8  # candidates left after those that were asked before; with fewer, others are drawn
 TRIES = 4000  # random points per candidate set: fewer candidates where rules leave next to nothing
+NEAR = 256  # points before that count: the last ones, so many at least and twice as many at most
+LISTED = 256  # levels of an axis whose kernel is kept as a table
 WEIGHT = 0.4  # of an axis in the product; from 1 on, interactions crowd out even levels and pairs
 
 Noted = tuple[Point, dict[str, Any]]
@@ -33,41 +36,85 @@ class InitialDesign:
     space
         The grid.
     before
-        Points that the design should stay away from.
+        Points that the design should stay away from, int of shape (k, axes).
     """
 
-    def __init__(self, space: Space, before: Sequence[Point]) -> None:
+    def __init__(self, space: Space, before: Ints) -> None:
         self._space = space
-        self._kernels = [
-            _kernel(m, ordered) for m, ordered in zip(space.shape, space.ordered, strict=True)
-        ]
-        self._before = list(before)
+        self._axes = [_Axis(m, o) for m, o in zip(space.shape, space.ordered, strict=True)]
+        self._first = max(0, len(before) // NEAR - 1) * NEAR  # of the points that count
+        self._count = self._first
+        for point in before[self._first :].tolist():
+            self.choose(tuple(point))
 
     def pick(self, taken: Collection[Point], rng: np.random.Generator) -> Noted | None:
         """The next point, not one of `taken`, and its note; None when all valid ones are taken."""
-        drawn = self._space.sample(rng, CANDIDATES, exclude=taken, tries=TRIES)
+        drawn = self._space.sample(rng, CANDIDATES, tries=TRIES)
+        drawn = [point for point in drawn if point not in taken]
+        if len(drawn) < FEW:
+            drawn = self._space.sample(rng, CANDIDATES, exclude=taken, tries=TRIES)
         if not drawn:
             return None
-        before = np.array(self._before, dtype=np.int64).reshape(-1, self._space.ndim)
-        best = int(np.argmin(np.round(self._similarity(np.array(drawn), before), 9)))
+        best = int(np.argmin(np.round(self._similarity(np.array(drawn)), 9)))
         return drawn[best], {"phase": "spread"}
 
     def choose(self, point: Point) -> None:
         """Take a point into the design."""
-        self._before.append(point)
+        if self._count - self._first == 2 * NEAR - 1:
+            # as many count as in a design made anew
+            for axis in self._axes:
+                axis.forget(NEAR)
+            self._first += NEAR
+        for axis, level in zip(self._axes, point, strict=True):
+            axis.add(self._count - self._first, level)
+        self._count += 1
 
-    def _similarity(self, candidates: Ints, before: Ints) -> Floats:
-        """Half the similarity to itself plus that to all points before, shape (candidates,).
+    def _similarity(self, candidates: Ints) -> Floats:
+        """Half the similarity to itself plus that to the points before, shape (candidates,).
 
         This is method.md, eq. (20).
         """
         own = np.ones(len(candidates))
-        others = np.ones((len(candidates), len(before)))
-        for axis, kernel in enumerate(self._kernels):
-            levels = candidates[:, axis]
-            own *= 1.0 + WEIGHT * kernel(levels, levels)
-            others *= 1.0 + WEIGHT * kernel(levels[:, None], before[None, :, axis])
+        others = np.ones((len(candidates), self._count - self._first))
+        for axis, levels in zip(self._axes, candidates.T, strict=True):
+            own *= axis.factor(levels, levels)
+            others *= axis.with_added(levels, others.shape[1])
         return np.asarray(0.5 * own + others.sum(axis=1))
+
+
+class _Axis:
+    """Factor of one axis in the similarity of two points: 1 + WEIGHT times its kernel.
+
+    On short axes the factor of each level with the points added is a row of a table.
+    """
+
+    def __init__(self, m: int, ordered: bool) -> None:
+        self._kernel = _kernel(m, ordered)
+        self._added = np.zeros(2 * NEAR, dtype=np.int64)
+        self._levels = np.arange(m) if m <= LISTED else None
+        self._rows = np.empty((len(self._levels), 2 * NEAR)) if self._levels is not None else None
+
+    def factor(self, a: Ints, b: Ints) -> Floats:
+        """Factor of levels."""
+        return 1.0 + WEIGHT * self._kernel(a, b)
+
+    def add(self, place: int, level: int) -> None:
+        """Add the level of a point."""
+        self._added[place] = level
+        if self._rows is not None and self._levels is not None:
+            self._rows[:, place] = self.factor(self._levels, np.array(level))
+
+    def forget(self, k: int) -> None:
+        """Forget the first `k` points; the others move up."""
+        self._added[:-k] = self._added[k:]
+        if self._rows is not None:
+            self._rows[:, :-k] = self._rows[:, k:].copy()
+
+    def with_added(self, levels: Ints, n: int) -> Floats:
+        """Factors of levels with the first `n` points added, shape (levels, n)."""
+        if self._rows is None:
+            return self.factor(levels[:, None], self._added[None, :n])
+        return np.asarray(self._rows[levels, :n])
 
 
 def first_points(space: Space, starts: Sequence[Point]) -> list[Noted]:

@@ -63,6 +63,7 @@ class Replicates:
             if surface.hyperparameters is None
             else surface.hyperparameters.noise_variance
         )
+        noise *= history.goal.noise_of_many  # of what one more value adds
         found = cls(
             points,
             mean[best],

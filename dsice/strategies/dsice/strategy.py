@@ -1,11 +1,10 @@
 """DSICE: d-spline iterative collinear exploration, the default search.
 
 1. An initial design (`initial_design`); the user's start, its axis probes and line ends before it.
-2. Then lines (`search`): through the best points, along the directions of the ladder, axes first.
-   The n-dimensional d-spline says what to expect at every point of every line, and the batch is
-   filled one point at a time with the lowest ``mean - beta * sd``, beta going round a ladder.
-3. Every fifth point may be distant: the most promising of a scan of the whole grid, the centre of
-   new lines.
+2. Then collinear exploration of the n-dimensional d-spline (`search`): from the best points along
+   the directions of the ladder, axes first, each line to the border, on to the lowest point of a
+   line until no line is lower. Of all points seen on the way the batch is filled one at a time with
+   the lowest ``mean - beta * sd``, beta going round a ladder.
 
 Every step looks only at the history and the id of the trial proposed, so a batch asked in two parts
 holds the same points.
@@ -13,24 +12,28 @@ holds the same points.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from dsice.checks import choice, is_number, whole, wrong
+from dsice.checks import choice, flag, is_number, whole, wrong
 from dsice.errors import SpaceError
 from dsice.history import History
 from dsice.space import Space
+from dsice.space.nearest import point_of
+from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
-from dsice.strategies.base import Strategy, Stream
-from dsice.strategies.dsice.convergence import converged
-from dsice.strategies.dsice.initial_design import InitialDesign, Noted, first_points
+from dsice.strategies.base import Strategy, Stream, any_free
+from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
+from dsice.strategies.dsice.initial_design import InitialDesign, first_points
 from dsice.strategies.dsice.model import lowest_mean
-from dsice.strategies.dsice.search import LineSearch
-from dsice.trial import Proposal
+from dsice.strategies.dsice.search import Search
+from dsice.trial import Identity, Proposal, State
 from dsice.typing import Point
 
 Alpha = float | Literal["reml"]
@@ -66,6 +69,8 @@ class DSICE(Strategy):
         The search ends when the chance that any unmeasured point beats the best by more than
         ``tolerance`` times the distance from the best to the median of what was measured is under
         5 %. None: it goes on until ``max_trials`` or until the grid is used up.
+    nearest
+        Whether a number of `start` that is not on its axis stands for the nearest value that is.
 
     Raises
     ------
@@ -86,6 +91,7 @@ class DSICE(Strategy):
     noise: Literal["auto"] | bool = field(default="auto", kw_only=True)
     pending: Literal["model", "ignore"] = field(default="model", kw_only=True)
     tolerance: float | None = field(default=0.01, kw_only=True)
+    nearest: bool = field(default=False, kw_only=True, metadata={"since": "0.2.0"})
 
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
@@ -112,14 +118,15 @@ class DSICE(Strategy):
                 "a number >= 0 (a share of the distance from best to median), "
                 "or None to go on until max_trials",
             )
+        flag("DSICE", "nearest", self.nearest)
         for name in ("start", "max_width", "alpha", "tolerance"):  # the journal holds them as JSON
-            object.__setattr__(self, name, _plain(getattr(self, name)))
+            object.__setattr__(self, name, as_json(getattr(self, name)))
 
     def check(self, space: Space) -> None:
         """Raise an error if a start is not on the grid."""
         for params in self._starts():
             try:
-                space.point(params)
+                point_of(params, space, nearest=self.nearest)
             except SpaceError as error:
                 raise SpaceError(f"DSICE(start={params!r}): {error}") from error
 
@@ -129,22 +136,25 @@ class DSICE(Strategy):
         With ``noise=True`` some are points to measure again. Fewer only when the grid is used up,
         or the search has converged.
         """
-        taken = set(history.taken())
-        # Failed ones count too: where little works, the lines keep away from the rest.
+        # Failed ones count too: where little works, the search keeps away from the rest.
         told = len(history) - len(history.pending())
         if told < min(PER_AXIS * space.ndim + MORE, MOST) or not len(history.order()):
-            return self._design(n, space, history, taken, stream)
+            return self._design(n, space, history, stream)
         with one_thread():
-            if self._has_ended(space, history, stream):
-                return []
-            return self._lines(n, space, history, taken, stream)
+            situation = _Situation.of(space, history, stream, astuple(self))
+            kept = _take(situation)
+            search = kept.search if kept else self._search(space, history, stream)
+            found = [] if search is None else self._batch(n, search, space, history, stream)
+            if search is None or search.models_pending:
+                _keep(situation.after(len(history), found), search)
+            return found
 
-    def _design(
-        self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
-    ) -> list[Proposal]:
+    def _design(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """The starts, then the initial design."""
-        design = InitialDesign(space, [t.point for t in history])
-        first = first_points(space, [space.point(params) for params in self._starts()])
+        taken = set(history.taken())
+        design = InitialDesign(space, history.points())
+        starts = [point_of(params, space, nearest=self.nearest) for params in self._starts()]
+        first = first_points(space, starts)
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
             chosen = next((noted for noted in first if noted[0] not in taken), None)
@@ -157,39 +167,41 @@ class DSICE(Strategy):
             found.append(Proposal(*chosen))
         return found
 
-    def _has_ended(self, space: Space, history: History, stream: Stream) -> bool:
-        """Whether the search has converged; it may only after a stretch without improvement."""
-        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
-        if self.tolerance is None or _since_best(history) < patience:
-            return False
-        return converged(space, history, stream, self.tolerance)
-
-    def _lines(
-        self, n: int, space: Space, history: History, taken: set[Point], stream: Stream
-    ) -> list[Proposal]:
-        """The search on lines; when no candidate is left, any point of the grid."""
-        search = LineSearch(
+    def _search(self, space: Space, history: History, stream: Stream) -> Search | None:
+        """The search of an ask; None when it has converged."""
+        search = Search(
             space,
             history,
             stream,
-            n,
             max_width=self.max_width,
             log_lam=self._log_lam,
-            pending=self.pending,
+            models_pending=self.pending == "model",
         )
+        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
+        if self.tolerance is None or _since_best(history) < patience:
+            return search
+        left = chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
+        return None if left < CHANCE else search
+
+    def _batch(
+        self, n: int, search: Search, space: Space, history: History, stream: Stream
+    ) -> list[Proposal]:
+        """The choice of points; when no candidate is left, any point of the grid."""
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
             if self.noise is True and id % REPEATS == REPEATS - 1:
-                repeat = search.repeat()
+                repeat = search.repeat(history)
                 if repeat is not None:
                     found.append(repeat)
                     continue
-            chosen = search.pick(id) or _any_point(space, taken, stream(id))
+            chosen = search.pick(id)
+            if chosen is None:
+                free = any_free(space, history, [p.point for p in found], stream(id))
+                chosen = None if free is None else (free, {"phase": "distant"})
             if chosen is None:
                 break
             point, note = chosen
-            search.choose(point, id, note)
-            taken.add(point)
+            search.choose(point)
             found.append(Proposal(point, note))
         return found
 
@@ -202,6 +214,10 @@ class DSICE(Strategy):
             return None
         with one_thread():
             return lowest_mean(space, history, self._log_lam)
+
+    def own_setting(self, space: Space) -> Point | None:
+        """The first of `start`."""
+        return next((space.point(params) for params in self._starts()), None)
 
     @property
     def _log_lam(self) -> float | None:
@@ -223,16 +239,100 @@ def _since_best(history: History) -> int:
     return int((np.sort(order) > order[0]).sum())
 
 
-def _any_point(space: Space, taken: set[Point], rng: np.random.Generator) -> Noted | None:
-    """A random point of the grid that is not taken; None when it is used up."""
-    drawn = space.sample(rng, 1, exclude=taken)
-    return (drawn[0], {"phase": "distant"}) if drawn else None
+# ------------------------------------------------------------------ the search of the last ask
+# Launchers often ask for one point at a time, as many times as slots are free. What a search does
+# first - model, exploration, candidates - follows from told trials, the space and the options
+# alone, so the next ask goes on where the last one ended. A search made anew gives the same points.
+_KEPT: list[_Kept] = []
+_LOCK = threading.Lock()
 
 
-def _plain(value: Any) -> Any:
-    """Scalars of numpy as Python's, in mappings and lists too."""
-    if isinstance(value, Mapping):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value.item() if isinstance(value, np.generic) else value
+@dataclass(frozen=True, eq=False)
+class _Situation:
+    """What the next proposals follow from.
+
+    Attributes
+    ----------
+    space
+        The grid.
+    told
+        Digest of told trials, the seed and the options.
+    pending
+        Identities of the trials being measured, by id.
+    """
+
+    space: Space
+    told: bytes
+    pending: dict[int, Identity]
+
+    @classmethod
+    def of(
+        cls, space: Space, history: History, stream: Stream, options: Sequence[object]
+    ) -> _Situation:
+        """The situation of an ask."""
+        pending = {trial.id: trial.identity for trial in history.pending()}
+        told = np.flatnonzero(~history.in_state(State.PENDING))
+        goal = history.goal
+        seed = stream(len(told), 1).integers(2**63, size=2).tolist()
+        digest = hashlib.sha256(repr((options, goal, seed)).encode())
+        columns = [
+            told,
+            history.points()[told],
+            history.keys()[told],
+            history.states()[told],
+            history.counts()[told],
+            history.scores()[told],
+            history.violation()[told],
+        ]
+        if goal.of != "mean":
+            columns.append(history.point_scores()[told])
+        if goal.bounded:
+            columns.append(history.distances(np.sort(history.order())))
+        for column in columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return cls(space, digest.digest(), pending)
+
+    def after(self, id: int, proposals: Sequence[Proposal]) -> _Situation:
+        """The same when proposals were asked, the first of them with this id."""
+        asked = {id + i: proposal.identity for i, proposal in enumerate(proposals)}
+        return _Situation(self.space, self.told, self.pending | asked)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Situation):
+            return NotImplemented
+        return (
+            self.told == other.told and self.pending == other.pending and self.space == other.space
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A search, and the situation in which it goes on.
+
+    Attributes
+    ----------
+    situation
+        When it may be used.
+    search
+        None: the search has converged.
+    """
+
+    situation: _Situation
+    search: Search | None
+
+
+def _take(situation: _Situation) -> _Kept | None:
+    """The kept search if it belongs to this situation; it is not kept any more."""
+    with _LOCK:
+        found = _KEPT.pop() if _KEPT else None
+    if found is not None and found.situation == situation:
+        return found
+    return None
+
+
+def _keep(situation: _Situation, search: Search | None) -> None:
+    """Keep a search for this situation, in the place of any other."""
+    with _LOCK:
+        _KEPT[:] = [_Kept(situation, search)]

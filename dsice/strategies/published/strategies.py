@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,8 @@ from dsice.checks import flag, number, whole, wrong
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.space import Space
+from dsice.space.nearest import point_of
+from dsice.space.values import as_json
 from dsice.strategies.base import Strategy, Stream
 from dsice.strategies.published.ippe import OneLine, Original
 from dsice.strategies.published.lattice import Designed, latin, middle
@@ -124,6 +126,8 @@ class FromStart(Published):
     latin
         Begin with the best of a Latin hypercube of so many points instead (drawn with the tuner's
         seed).
+    nearest
+        Whether a number of `start` that is not on its axis stands for the nearest value that is.
 
     Raises
     ------
@@ -134,30 +138,37 @@ class FromStart(Published):
     start: Mapping[str, Any] | None = None
     alpha: float = 0.1
     latin: int = 0
+    nearest: bool = field(default=False, metadata={"since": "0.2.0"})
 
     def __post_init__(self) -> None:
         name = type(self).__name__
         _check_alpha(self, self.alpha)
         latin_points = whole(name, "latin", self.latin, 0, "0 means no Latin hypercube", most=MOST)
         object.__setattr__(self, "latin", latin_points)
+        flag(name, "nearest", self.nearest)
         if self.start is None:
             return
         if not isinstance(self.start, Mapping):
             raise wrong(
                 name, "start", self.start, "a mapping of parameter names to values, or None"
             )
+        object.__setattr__(self, "start", as_json(self.start))
         if self.latin:
             raise OptionError(
                 f"{name}(start=..., latin={self.latin}): "
                 "give a start or a Latin hypercube, not both"
             )
 
+    def own_setting(self, space: Space) -> Point | None:
+        """`start`, where it was given."""
+        return None if self.start is None else space.point(self.start)
+
     def _starts(self, space: Space, stream: Stream) -> tuple[Point, ...]:
         if self.latin:
             return tuple(latin(space, self.latin, stream))
         if self.start is None:
             return (middle(space, stream),)
-        return (space.point(self.start),)
+        return (point_of(self.start, space, nearest=self.nearest),)
 
     def _search(self, space: Space, starts: tuple[Point, ...]) -> Search:
         if self.latin:

@@ -121,7 +121,9 @@ def test_what_a_function_may_return(code: str, value: object) -> None:
         ("'0.5'", "must be a number, got str"),
         ("1j", "must be a number, got complex"),
         ("[]", "empty list"),
-        ("{'a': [1]}", "metric 'a' must be a number, got list"),
+        ("{'a': [[1]]}", "metric 'a' must be a number, got list"),
+        ("True", "must be a number, got bool"),
+        ("[1, __import__('numpy').True_]", "returned[1] must be a number, got bool"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("__import__('sys').exit(4)", "exit code 4"),
         ("__import__('os')._exit(0)", "ended without a result"),
@@ -242,7 +244,7 @@ def test_a_directory_of_someone_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_second_submission_starts_in_a_fresh_directory(tmp_path: Path) -> None:
     with Local(
-        'ls "$DSICE_DIR" | wc -l; mkdir "$DSICE_DIR/checkpoint"; echo "{x}"', directory=tmp_path
+        'ls "$DSICE_DIR" | wc -l; mkdir "$DSICE_DIR/checkpoint"; echo {x}', directory=tmp_path
     ) as launcher:
         for x in (1, 2):
             launcher.submit([Job(0, {"x": x})])

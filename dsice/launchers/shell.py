@@ -1,0 +1,129 @@
+"""What a shell makes of each character of a command: quotes, comments, here-documents, ``${...}``.
+
+It follows the grammar of POSIX shells as far as a placeholder needs it: to know where its value
+would be read as one word, and where not.
+"""
+
+from __future__ import annotations
+
+import re
+
+BARE, SINGLE, DOUBLE, COMMENT, HERE, EXPANSION, ESCAPED = "", "'", '"', "#", "<", "$", "\\"
+"""Contexts of a character: outside quotes, inside ``'...'`` or ``"..."``, in a comment, in a
+here-document, in ``${...}``, behind a backslash."""
+
+QUOTED = (SINGLE, DOUBLE)
+_HERE = re.compile(r"<<(-?)[ \t]*(?:'([^'\n]+)'|\"([^\"\n]+)\"|\\?([\w.-]+))")
+_BEFORE_COMMENT = " \t\n;|&("
+
+
+def contexts(text: str) -> list[str]:
+    """The context of each character of a command."""
+    return _Scanner(text).scan()
+
+
+class _Scanner:
+    """One pass over a command.
+
+    ``_frames`` holds what is open, the innermost last: ``"`` a quoted string, a parenthesis what
+    stands in ``$(...)`` or ``(...)``, a backtick what stands between two of them.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found = [BARE] * len(text)
+        self._frames: list[str] = []
+        self._waiting: list[tuple[str, bool]] = []  # here-documents that begin with the next line
+
+    def scan(self) -> list[str]:
+        i = 0
+        while i < len(self._text):
+            i = self._take(i)
+        return self._found
+
+    def _take(self, i: int) -> int:
+        """Mark what begins at `i`; where the next one begins."""
+        text, char = self._text, self._text[i]
+        top = self._frames[-1] if self._frames else ""
+        if char == "\\":
+            return self._mark(i, i + 2, ESCAPED)
+        if text.startswith("${", i):
+            return self._expansion(i)
+        if text.startswith("$(", i):
+            self._frames.append("(")
+            return self._mark(i, i + 2, DOUBLE if top == '"' else BARE)
+        if char == "`":
+            self._toggle("`")
+            return self._mark(i, i + 1, BARE)
+        if char == '"':
+            self._toggle('"')
+            return self._mark(i, i + 1, DOUBLE)
+        if top == '"':
+            return self._mark(i, i + 1, DOUBLE)
+        return self._bare(i, char)
+
+    def _bare(self, i: int, char: str) -> int:
+        text = self._text
+        if char == "'":
+            end = text.find("'", i + 1)
+            return self._mark(i, len(text) if end < 0 else end + 1, SINGLE)
+        if char == "#" and (i == 0 or text[i - 1] in _BEFORE_COMMENT):
+            end = text.find("\n", i)
+            return self._mark(i, len(text) if end < 0 else end, COMMENT)
+        if char == "<" and (found := _HERE.match(text, i)) and not text.startswith("<<<", i):
+            word = next(filter(None, found.groups()[1:]))
+            self._waiting.append((word, bool(found[1])))
+            return found.end()
+        if char == "\n" and self._waiting:
+            return self._documents(i + 1)
+        if char == "(":
+            self._frames.append("(")
+        elif char == ")" and self._frames and self._frames[-1] == "(":
+            self._frames.pop()
+        return i + 1
+
+    def _toggle(self, kind: str) -> None:
+        if self._frames and self._frames[-1] == kind:
+            self._frames.pop()
+        else:
+            self._frames.append(kind)
+
+    def _expansion(self, i: int) -> int:
+        """``${...}``, and ``${{...}}``, which becomes it; both up to the first end."""
+        doubled = self._text.startswith("${{", i)
+        first, closing = (i + 3, "}}") if doubled else (i + 2, "}")
+        end, depth = first, 1
+        while end < len(self._text):
+            if self._text.startswith("${", end):
+                depth, end = depth + 1, end + 2
+            elif self._text.startswith(closing, end):
+                depth, end = depth - 1, end + len(closing)
+            else:
+                end += 2 if self._text[end] == "\\" else 1
+            if not depth:
+                break
+        end = min(end, len(self._text))
+        if depth or not doubled:
+            return self._mark(i, end, EXPANSION)
+        self._mark(first, end - 2, EXPANSION)  # its braces are doubled ones like any others
+        return end
+
+    def _documents(self, i: int) -> int:
+        """The here-documents that were announced, one after the other."""
+        text = self._text
+        for word, indented in self._waiting:
+            while i < len(text):
+                end = text.find("\n", i)
+                end = len(text) if end < 0 else end + 1
+                line = text[i:end].rstrip("\n")
+                self._mark(i, end, HERE)
+                i = end
+                if (line.lstrip("\t") if indented else line) == word:
+                    break
+        self._waiting = []
+        return i
+
+    def _mark(self, start: int, end: int, context: str) -> int:
+        end = min(end, len(self._text))
+        self._found[start:end] = [context] * (end - start)
+        return end

@@ -213,16 +213,15 @@ class Ordinal(Axis):
     def level(self, value: object) -> int:
         """Return the level of a value; SpaceError with the nearest values where there is none.
 
-        A value that is not on the axis exactly counts as the level within rel 1e-9 of it, if value
-        and level are floats and there is exactly one such level.
+        A float that is not on the axis exactly counts as the level within rel 1e-9 of it, if there
+        is exactly one such level that is a float.
         """
         number = self._finite(value)
         place = self._place(number)
         if place < len(self) and self.values[place] == number:
             return place
-        near = self._within(number, place)
-        floats = [number, *(self.values[level] for level in near)]
-        if len(near) == 1 and all(isinstance(value, float) for value in floats):
+        near = [v for v in self._within(number, place) if isinstance(self.values[v], float)]
+        if len(near) == 1 and isinstance(number, float):
             return near[0]
         nearest = self._enclosing(place)
         values = "values are" if len(nearest) > 1 else "value is"

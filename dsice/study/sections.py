@@ -246,7 +246,7 @@ def read_strategy(top: Section, space: Space) -> Strategy:
     try:
         strategy = strategy_from_dict({**section.data, "name": name})
         strategy.check(space)
-        near = bool(getattr(strategy, "nearest", False))
+        near = bool(section.data.get("nearest", False))
         for start in [starts] if isinstance(starts, Mapping) else starts:
             point_of(start, space, nearest=near)
     except DsiceError as error:

@@ -246,12 +246,12 @@ def test_a_study_on_a_file_system_without_locks(
     )
 
 
-NEGATIVE = ("-5", "-0.5", "-5e-05", "-1e-3", "-.5", "-1.E+2", "-inf", "-1_000.5")
+NEGATIVE = ("-5", "-0.5", "-5e-05", "-1e-3", "-.5", "-1.E+2", "-1_000.5")
 
 
 @pytest.mark.parametrize("number", NEGATIVE)
 def test_a_negative_number_is_a_value_on_every_command_line(
-    study: Path, number: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    study: Path, number: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked(capsys, study)
     journal = study.with_suffix(".jsonl")
@@ -261,14 +261,19 @@ def test_a_negative_number_is_a_value_on_every_command_line(
     assert told.metrics["memory"] == float(number)
     assert told.values == (float(number), float(number))
 
-    monkeypatch.setenv("DSICE_DIR", str(study.parent))
+
+@pytest.mark.parametrize("number", [*NEGATIVE, "-inf", "-Infinity"])
+def test_a_step_may_be_any_negative_number(
+    number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSICE_DIR", str(tmp_path))
     assert main(["step", "2", number]) == 0
-    step = json.loads((study.parent / "steps").read_text())
+    step = json.loads((tmp_path / "steps").read_text())
     assert step == {"step": 2, "value": float(number)}
 
 
 @pytest.mark.parametrize("word", ["-x", "-5x", "--5", "-e5", "-"])
-def test_what_is_no_number_is_named(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_number_is_refused(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["step", "2", word])
-    assert left.value.code == 2 and word in capsys.readouterr().err
+    assert left.value.code == 2 and "VALUE" in capsys.readouterr().err

@@ -100,10 +100,9 @@ def twin(values: Sequence[Any], number: float) -> int | None:
     """The rule in words, for numbers other than 0."""
     if number in values:
         return values.index(number)
-    near = [i for i, own in enumerate(values) if abs(number - own) <= 1e-9 * abs(own)]
-    if len(near) != 1 or type(number) is int or type(values[near[0]]) is int:
-        return None
-    return near[0]
+    floats = [i for i, own in enumerate(values) if type(own) is float]
+    near = [i for i in floats if abs(number - values[i]) <= 1e-9 * abs(values[i])]
+    return near[0] if len(near) == 1 and type(number) is float else None
 
 
 NEAR = st.builds(

@@ -145,14 +145,13 @@ class Batch(Launcher):
     ) -> None:
         self._slots = self._capacity = base.slots("Batch", slots)
         limit = None if timeout is None else base.seconds("Batch", "timeout", timeout)
-        self._scheduler = find_scheduler(scheduler)
-        self._client = Client(self._scheduler)
-        self._home = BatchDirectory(Path(directory).absolute())
+        self._scheduler, path = find_scheduler(scheduler), Path(directory).absolute()
+        self._client, self._home = Client(self._scheduler), BatchDirectory(path)
         python = interpreter() if python is None else text("Batch", "python", python)
-        words = shlex.split(text("Batch", "wrap", wrap))
-        output = {"metrics": metrics, "result": result, "invalid_exit": invalid_exit}
-        what = program_of(program, "Batch", **output)
-        self._members = MemberBuilder(what, self._home, wrap=words, python=python)
+        wraps = shlex.split(text("Batch", "wrap", wrap))
+        read = {"metrics": metrics, "result": result, "invalid_exit": invalid_exit}
+        work = program_of(program, "Batch", **read)
+        self._members = MemberBuilder(work, self._home, wrap=wraps, python=python)
         writer = ScriptWriter(
             scheduler=self._scheduler,
             lines=resource_lines(self._scheduler, {} if resources is None else resources, limit),

@@ -47,11 +47,6 @@ def number(name: str, row: int, cell: Any) -> float:
         return math.inf if cell > 0 else -math.inf  # type: ignore[operator]
 
 
-def number_or_none(name: str, row: int, cell: Any) -> float | None:
-    """A number, or None."""
-    return None if cell is None else number(name, row, cell)
-
-
 def numbers(name: str, row: int, cell: Any) -> tuple[float, ...]:
     """One number, a list of repeats, or None."""
     if cell is None:

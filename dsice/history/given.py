@@ -91,7 +91,9 @@ class GivenTrials:
         self._rounds = self._read("rounds", given.rounds, entries.whole_or_none, None)
         self._keys = self._identities(given)
         self._seconds = self._read("seconds", given.seconds, entries.seconds, math.nan)
-        self._values, self._metrics = self._measured(given)
+        self._metrics: list[dict[str, float]] = []
+        self._repeats: dict[int, dict[str, tuple[float, ...]]] = {}
+        self._values = self._measured(given)
         self._means = list(map(_mean, self._values))
         self.unusable: dict[int, str] = {}
         for row, state in enumerate(self._states):
@@ -106,7 +108,7 @@ class GivenTrials:
             list(self._metrics),
             self._seconds,
             list(map(len, self._values)),
-            self._several(),
+            {row: self._all_repeats(row) for row in self._repeats},
         )
 
     def trial(self, id: int) -> Trial:
@@ -128,22 +130,14 @@ class GivenTrials:
             seconds=None if math.isnan(seconds) else seconds,
             curve=tuple(self._curves[id]),
             error=self.unusable.get(id),
-            repeats=self._repeats(id),
+            repeats=dict(self._repeats.get(id, {})),
         )
 
-    def _repeats(self, id: int) -> dict[str, tuple[float, ...]]:
-        """The measurements of a goal's metric with a name, where there are several."""
-        several = self._goal.metric != "value" and len(self._values[id]) > 1
-        return {self._goal.metric: self._values[id]} if several else {}
-
-    def _several(self) -> dict[int, Mapping[str, Sequence[float]]]:
-        """As `TrialColumns.repeats`."""
-        found: dict[int, Mapping[str, Sequence[float]]] = {}
-        for id, values in enumerate(self._values):
-            if len(values) > 1:
-                unnamed = {} if "value" in self._metrics[id] else {"value": values}
-                found[id] = unnamed | self._repeats(id)
-        return found
+    def _all_repeats(self, row: int) -> Mapping[str, tuple[float, ...]]:
+        """What `TrialColumns.repeats` holds of a row."""
+        values, named = self._values[row], self._repeats[row]
+        plain = len(values) > 1 and "value" not in self._metrics[row]
+        return {"value": values, **named} if plain else named
 
     def warn(self) -> None:
         """Warn that numbers could not be used, as `Tuner.tell` does."""
@@ -212,28 +206,31 @@ class GivenTrials:
                 )
             first[own] = row
 
-    def _measured(self, given: Given) -> tuple[list[tuple[float, ...]], list[dict[str, float]]]:
-        """The values of each row, and its named numbers."""
+    def _measured(self, given: Given) -> list[tuple[float, ...]]:
+        """The values of each row; `_metrics` and `_repeats` get its named numbers."""
         if given.metrics is not None and not isinstance(given.metrics, Mapping):
             raise TellError(
                 f"metrics: expected a mapping of names to columns, got {shown(given.metrics)}"
             )
         values = self._read("values", given.values, entries.numbers, ())
         columns = {
-            str(name): self._read(f"metrics[{name!r}]", column, entries.number_or_none, None)
+            str(name): self._read(f"metrics[{name!r}]", column, entries.numbers, ())
             for name, column in (given.metrics or {}).items()
         }
-        metrics: list[dict[str, float]] = []
         for row, told in enumerate(values):
-            named = {n: column[row] for n, column in columns.items() if column[row] is not None}
-            if self._states[row] is not State.DONE:  # NaN stands for what is not there
-                told = tuple(value for value in told if not math.isnan(value))
-                named = {name: value for name, value in named.items() if not math.isnan(value)}
+            named = {name: column[row] for name, column in columns.items() if column[row]}
+            if self._states[row] is not State.DONE:
+                told = _without_nan(told)
+                told_names = {name: _without_nan(several) for name, several in named.items()}
+                named = {name: several for name, several in told_names.items() if several}
             if self._states[row] is State.PENDING:
                 self._require_untold(row, told, named)
             values[row] = self._of_goal(row, told, named)
-            metrics.append(named)
-        return values, metrics
+            self._metrics.append({name: _mean(several) for name, several in named.items()})
+            if len(values[row]) > 1 or any(len(several) > 1 for several in named.values()):
+                own_first = sorted(named, key=lambda name: name != self._goal.metric)
+                self._repeats[row] = {n: named[n] for n in own_first if len(named[n]) > 1}
+        return values
 
     def _require_untold(self, row: int, told: object, named: object) -> None:
         if told or named or not math.isnan(self._seconds[row]):
@@ -243,21 +240,20 @@ class GivenTrials:
             )
 
     def _of_goal(
-        self, row: int, told: tuple[float, ...], named: dict[str, float]
+        self, row: int, told: tuple[float, ...], named: dict[str, tuple[float, ...]]
     ) -> tuple[float, ...]:
         """The measurements of the goal's metric, which `named` gets, too, unless it is "value"."""
         metric = self._goal.metric
-        own = named.get(metric)
-        value = _mean(told)
-        if own is not None and own != value and not math.isnan(value):
+        own = named.get(metric, ())
+        value, other = _mean(told), _mean(own)
+        if told and own and other != value and not math.isnan(value):
             raise TellError(
-                f"values, row {row}: {value!r} and metrics[{metric!r}], {own!r}, are both the "
+                f"values, row {row}: {value!r} and metrics[{metric!r}], {other!r}, are both the "
                 "goal's metric and differ; give one of them"
             )
-        if not told and own is not None:
-            told = (own,)
-        if told and metric != "value":
-            named[metric] = _mean(told)
+        told = max(told, own, key=len)
+        if told:
+            named[metric] = told
         if metric == "value":
             named.pop(metric, None)
         return told
@@ -286,3 +282,8 @@ def _mean(values: Sequence[float]) -> float:
         return values[0]
     found = mean(values)
     return math.nan if found is None else found
+
+
+def _without_nan(values: tuple[float, ...]) -> tuple[float, ...]:
+    """The values that are there: of a trial that is not done, NaN stands for none."""
+    return tuple(value for value in values if not math.isnan(value))

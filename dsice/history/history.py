@@ -76,7 +76,7 @@ class History(TrialStore):
             What became of each trial, as in `State`; ``"pending"`` for one that is not told. By
             default all are done. Where a trial is not done, NaN means that there is no number.
         metrics
-            Other named numbers: a column each, None where a trial has not got it.
+            Other named numbers, or lists of repeats: a column each, None where a trial has none.
         seconds
             Run times; None or NaN where unknown.
         stages, repeats, members

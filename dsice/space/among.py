@@ -15,7 +15,6 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -173,50 +172,48 @@ def described(count: int, name: str | None) -> str:
 
 
 # ------------------------------------------------------------------ as bytes and back
+# Numbers of any size are lists of arrays here, one for each 16 bits of them, the lowest first.
+_BITS: Final = 16
+_ONES: Final = 2**_BITS - 1
+
+
 def _differences(points: PointSet) -> bytes:
     """The differences of the flat indices, as the module says; SpaceError for too many bytes."""
-    steps = _steps(points)
-    largest = int(steps.max()) if isinstance(steps, np.ndarray) else max(steps)
-    width = max(1, (largest.bit_length() + 7) // 8)
+    parts = _steps(_flat_indices(points))
+    planes = np.array([byte for part in parts for byte in (part & 255, part >> 8)], dtype=np.uint8)
+    width = max(1, int(np.flatnonzero(planes.any(axis=1)).max(initial=0)) + 1)
     if len(points) * width > MAX_BYTES:
         raise SpaceError(
             f"a set of {len(points):,} points of a grid as large as this one takes "
             f"{len(points) * width:,} bytes, too many for a journal (at most {MAX_BYTES:,}); list "
             "fewer points"
         )
-    if isinstance(steps, np.ndarray):
-        rows = steps.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width]
-    else:
-        wide = b"".join(step.to_bytes(width, "little") for step in steps)
-        rows = np.frombuffer(wide, dtype=np.uint8).reshape(-1, width)
-    return np.ascontiguousarray(rows.T).tobytes()
+    return planes[:width].tobytes()
 
 
-def _steps(points: PointSet) -> Ints | list[int]:
-    """The first flat index, and what each of the others is more than the one before it."""
-    if len(points.groups) == 1:
-        return np.diff(points.keys[0], prepend=0)
-    words = list(points.words())[::-1]
-    flat = _joined(words, [group.size for group in points.groups]).tolist()
-    return [flat[0], *(after - before for before, after in pairwise(flat))]
+def _flat_indices(points: PointSet) -> list[Ints]:
+    first, *others = list(points.words())[::-1]
+    parts = [(first >> shift) & _ONES for shift in range(0, 64, _BITS)]
+    for group, word in zip(points.groups[1:], others, strict=True):
+        carry = word
+        for j, part in enumerate(parts):
+            product = part * group.size + carry
+            parts[j], carry = product & _ONES, product >> _BITS
+        while carry.any():
+            parts.append(carry & _ONES)
+            carry = carry >> _BITS
+    return parts
 
 
-def _joined(words: Sequence[Ints], sizes: Sequence[int]) -> Array:
-    """Flat indices as Python's integers, from those in each group; by halves, which is quicker."""
-    if len(words) == 1:
-        return words[0].astype(object)
-    half = len(words) // 2
-    right = _joined(words[half:], sizes[half:])
-    return np.asarray(_joined(words[:half], sizes[:half]) * math.prod(sizes[half:]) + right)
-
-
-def _split(flat: Array, sizes: Sequence[int]) -> list[Ints]:
-    """The flat indices in each group; the inverse of `_joined`."""
-    if len(sizes) == 1:
-        return [flat.astype(np.int64)]
-    half = len(sizes) // 2
-    below = math.prod(sizes[half:])
-    return _split(flat // below, sizes[:half]) + _split(flat % below, sizes[half:])
+def _steps(parts: Sequence[Ints]) -> list[Ints]:
+    """The first number, and what each of the others is more than the one before it."""
+    steps = []
+    borrow: Ints = np.zeros(1, dtype=np.int64)
+    for part in parts:
+        step = np.diff(part, prepend=0) + borrow
+        steps.append(step & _ONES)
+        borrow = step >> _BITS  # -1 where it is negative
+    return steps
 
 
 def _unpacked(text: object, most: int) -> bytes:
@@ -236,26 +233,48 @@ def _unpacked(text: object, most: int) -> bytes:
 
 def _read(data: bytes, count: int, shape: tuple[int, ...]) -> PointSet:
     """The points whose differences these are."""
-    size = math.prod(shape)
     width, rest = divmod(len(data), count)
-    groups = groups_of(shape)
-    if rest or not width or width > (8 if len(groups) == 1 else size.bit_length() // 8 + 1):
+    if rest or not width:
         raise _damaged(f"they are {len(data)} bytes for {count} points")
-    rows = np.frombuffer(data, dtype=np.uint8).reshape(width, count).T
-    if len(groups) == 1:
-        filled = np.zeros((count, 8), dtype=np.uint8)
-        filled[:, :width] = rows
-        flat = np.cumsum(filled.view("<u8").ravel(), dtype=np.uint64)
-        if not (flat < size).all() or not (flat[1:] > flat[:-1]).all():
-            raise _damaged("they are not on the grid, or not in order")
-        return PointSet(shape, [flat.astype(np.int64)])
-    wide = np.ascontiguousarray(rows).tobytes()
-    steps = [int.from_bytes(wide[i : i + width], "little") for i in range(0, len(wide), width)]
-    found = list(accumulate(steps))
-    if not found[-1] < size or not all(steps[1:]):
+    planes = np.frombuffer(data, dtype=np.uint8).reshape(width, count)
+    parts = _sums(planes)
+    first, *others = groups_of(shape)
+    words = [_divide(parts, group.size) for group in reversed(others)]
+    lowest: Ints = np.zeros(count, dtype=np.int64)
+    for j, part in enumerate(parts[:4]):
+        lowest |= part.astype(np.int64) << _BITS * j
+    too_large = any(part.any() for part in parts[4:]) or (lowest < 0).any()
+    if too_large or (lowest >= first.size).any() or not planes[:, 1:].any(axis=0).all():
         raise _damaged("they are not on the grid, or not in order")
-    words = _split(np.array(found, dtype=object), [group.size for group in groups])
-    return PointSet.of_words(shape, words)
+    return PointSet.of_sorted(shape, [lowest, *words[::-1]])
+
+
+def _sums(planes: Array) -> list[Array]:
+    """The numbers whose differences are given, a plane for each byte of them; at least four parts.
+
+    Two parts more than the differences have take in what the sums have more.
+    """
+    width, count = planes.shape
+    parts = [np.zeros(count, dtype=np.uint16) for _ in range(max(4, width // 2 + 3))]
+    for byte, plane in enumerate(planes):
+        parts[byte // 2] |= plane.astype(np.uint16) << 8 * (byte % 2)
+    carry: Ints = np.zeros(1, dtype=np.int64)
+    for j, part in enumerate(parts):
+        total = np.cumsum(part, dtype=np.int64) + carry
+        parts[j] = (total & _ONES).astype(np.uint16)
+        carry = total >> _BITS
+    return parts
+
+
+def _divide(parts: list[Array], divisor: int) -> Ints:
+    """Divide the numbers in place; what is left over is returned."""
+    left: Ints = np.zeros(1, dtype=np.int64)
+    for j in reversed(range(len(parts))):
+        quotient, left = np.divmod(left << _BITS | parts[j], divisor)
+        parts[j] = quotient.astype(np.uint16)
+    while len(parts) > 4 and not parts[-1].any():
+        parts.pop()
+    return left
 
 
 def _damaged(reason: str) -> SpaceError:

@@ -9,7 +9,7 @@ places of what the first groups have in common stand for these in the next.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -151,16 +151,20 @@ class PointSet:
     @classmethod
     def of(cls, shape: tuple[int, ...], rows: Ints) -> PointSet:
         """Return the set of these points of the grid, shape (k, d), which may repeat."""
-        return cls.of_words(shape, (_word(rows, group) for group in groups_of(shape)))
+        words = [_word(rows, group) for group in groups_of(shape)]
+        order = np.lexsort(words[::-1])
+        return cls.of_sorted(shape, [word[order] for word in words])
 
     @classmethod
-    def of_words(cls, shape: tuple[int, ...], words: Iterable[Ints]) -> PointSet:
-        """Return the set of points of which the flat index in each group of axes is given."""
+    def of_sorted(cls, shape: tuple[int, ...], words: Sequence[Ints]) -> PointSet:
+        """Return the set of points in order, of which the flat index in each group is given."""
         keys: list[Ints] = []
         place: Ints = np.zeros(1, dtype=np.int64)
         for group, word in zip(groups_of(shape), words, strict=True):
-            own, place = np.unique(place * group.size + word, return_inverse=True)
-            keys.append(own)
+            key = place * group.size + word
+            new = np.diff(key, prepend=-1) != 0
+            keys.append(key[new])
+            place = np.cumsum(new) - 1
         return cls(shape, keys)
 
     def __len__(self) -> int:

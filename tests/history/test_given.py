@@ -70,7 +70,7 @@ def drawn_rows(space: Space, metric: str, seed: int, n: int) -> list[dict[str, A
         state = rng.choice(["done", "done", "done", *ENDS])
         value: Any = bowl(space.params(point)) * rng.choice([1.0, 2.5])
         value = rng.choice([value, value, round(value), [value, value + 1.0]])
-        metrics = {"memory": rng.uniform(0, 9)}
+        metrics: Any = {"memory": rng.choice([rng.uniform(0, 9), [1.0, rng.uniform(0, 9)]])}
         seconds: Any = rng.uniform(1, 5)
         if state == "done" and rng.random() < 0.2:
             value = rng.choice([math.nan, math.inf])
@@ -80,9 +80,9 @@ def drawn_rows(space: Space, metric: str, seed: int, n: int) -> list[dict[str, A
             seconds = rng.choice([None, seconds])
         if state == "pending":
             value, metrics, seconds = None, {}, None
-        elif metric != "value" and isinstance(value, float) and rng.random() < 0.5:
+        elif metric != "value" and value is not None and rng.random() < 0.5:
             metrics = metrics | {metric: value}
-            value = rng.choice([None, value]) if not math.isnan(value) else None
+            value = rng.choice([None, value]) if value == value else None
         curve = [(1, 0.5), (2, 0.25)][: rng.choice([0, 0, 2])]
         rows.append(
             {
@@ -102,6 +102,8 @@ GOALS = {
     "named": Goal("loss", maximize=True),
     "bounds": Goal(at_most={"memory": 4.0}),
     "time": Goal("loss", time_weight="auto"),
+    "median": Goal("loss", of="median"),
+    "lowest": Goal(of="min", at_most={"memory": 4.0, "value": 90.0}),
     "time for a while": Goal(time_weight=0.5, until=Trials(12)),
     "least": Goal(of="min"),
     "bounded least": Goal("loss", of="min", at_most={"loss": 8.0}),
@@ -110,7 +112,8 @@ GOALS = {
 
 def ordered(trial: Trial) -> Trial:
     """The trial with its metrics in the order of their names."""
-    return replace(trial, metrics=dict(sorted(trial.metrics.items())))
+    repeats = dict(sorted(trial.repeats.items()))
+    return replace(trial, metrics=dict(sorted(trial.metrics.items())), repeats=repeats)
 
 
 def seen(history: History) -> Any:

@@ -505,7 +505,9 @@ def test_importance_and_effects(tmp_path: Path, capsys: pytest.CaptureFixture[st
             )
         assert main(["importance", str(journal), "--plot", str(tmp_path / "i.png")]) == 0
         out = capsys.readouterr().out
-        assert re.search(r"^x +8\d\.\d % +(9\d\.\d|100\.0) %$", out, re.MULTILINE)
+        interval = r"\(\d+ - \d+ %\)"
+        share = rf"^x +8\d\.\d % {interval} +(9\d\.\d|100\.0) % {interval}$"
+        assert re.search(share, out, re.MULTILINE)
         assert "x x y" in out and "idle x" not in out
         assert main(["effects", str(journal), "--plot", str(tmp_path / "e.png")]) == 0
     lines = capsys.readouterr().out.splitlines()

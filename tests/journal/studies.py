@@ -117,7 +117,7 @@ def known(tuner: Tuner) -> list[str]:
     )
     more = ("value", "metrics", "seconds", "times", "curve", "error", "tags", "where")
     trials = [f"{t.state} {[getattr(t, name) for name in names + more]}" for t in tuner.history]
-    best = tuner.best
+    best = tuner.history.best  # that of the search: 0.1.0 knows no other
     about = [
         tuner.max_trials,
         tuner.seed,

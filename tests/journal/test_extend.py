@@ -171,12 +171,17 @@ def test_values_that_are_lists_or_none_keep_their_level(tmp_path: Path) -> None:
         fill(tuner, 3, objective=lambda params: len(params))
     before = [t.params for t in Tuner.read(path).history]
     assert {"x": None, "y": 2} in before
-    new = Space({"tile": [(8, 8), (16, 16)], "x": ["a", None], "y": [1, 2]}, where=old.where)
-    extend(path, new, given={"tile": [16, 16]})
-    with Tuner(new, DSICE(start={"tile": (16, 16), "x": None, "y": 2}), journal=path) as tuner:
-        assert [t.params for t in tuner.history] == [{"tile": (16, 16), **p} for p in before]
+    new = Space(
+        {"tile": [(8, 8), (16, 16)], "x": ["a", None], "y": [1, 2], "z": [5, 6]},
+        where=When("x == None", "y", "z"),
+    )
+    extend(path, new, given={"tile": [16, 16], "z": 6})
+    start = {"tile": (16, 16), "x": None, "y": 2, "z": 6}
+    with Tuner(new, DSICE(start=start), journal=path) as tuner:
+        with_z = [p | ({"z": 6} if p["x"] is None else {}) for p in map(dict, before)]
+        assert [t.params for t in tuner.history] == [{"tile": (16, 16), **p} for p in with_z]
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert lines[0]["extended"][0]["given"] == {"tile": [16, 16]}
+    assert lines[0]["extended"][0]["given"] == {"tile": [16, 16], "z": 6}
     assert "options" not in {line["kind"] for line in lines}  # the start was carried over, too
 
 

@@ -69,6 +69,11 @@ def test_two_values_are_the_same_if_their_json_is(first: Any, second: Any) -> No
 def test_true_and_one_are_told_apart_inside_only() -> None:
     axis = Choice([(1,), (1.0,), (True,), {"a": 1}, {"a": True}])
     assert [axis.level(v) for v in ([1], [1.0], [True], {"a": 1}, {"a": True})] == [0, 1, 2, 3, 4]
+    space = Space({"x": axis, "y": [1, 2]})
+    for level, value in enumerate(axis.values):
+        assert space.point({"x": value, "y": 2}) == (level, 1)
+    rows = space.levels([{"x": value, "y": 1} for value in (*axis.values, *axis.values)])
+    assert rows[:, 0].tolist() == [0, 1, 2, 3, 4] * 2
     with pytest.raises(SpaceError, match="expected one of"):
         axis.level({"a": 1.0})
     with pytest.raises(SpaceError, match="1 and True, which are equal in Python"):

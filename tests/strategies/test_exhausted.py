@@ -27,6 +27,7 @@ from tests.conftest import bowl, fill, holes
 from tests.strategies.test_contract import ENDING, EVERY
 
 TAKES_ALL: dict[str, Strategy] = {"grid": Grid(), "strided": Grid(2), "random": Random()}
+TAKES_ALL["dsice"] = DSICE(tolerance=None)
 
 
 def tell(tuner: Tuner) -> None:

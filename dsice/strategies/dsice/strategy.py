@@ -205,6 +205,13 @@ class DSICE(Strategy):
             found.append(Proposal(point, note))
         return found
 
+    def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
+        """Whether the points have run out; or, with nothing pending, the search has converged."""
+        if history.pending():
+            free = any_free(space, history, (), stream(len(history)))
+            return free is None and self.noise is not True
+        return not self.ask(1, space, history, stream)
+
     def recommend(self, space: Space, history: History) -> Point | None:
         """The measured point with the lowest mean of the model, where measurements repeat.
 

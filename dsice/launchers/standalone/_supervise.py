@@ -4,10 +4,8 @@ PROGRAM..., in a ``python -I -S``.
 It stands between the coordinator and the trial, for four reasons:
 
 - the exit status reaches the trial's directory even when the coordinator was killed meanwhile;
-- it is the reaper of its descendants (Linux), so a process that left the session and the parent is
-  still found and ended;
-- it sits in another session than the trial, which may then kill its own process group and harm
-  nobody;
+- as the reaper of its descendants (Linux) it finds and ends those that left session and parent;
+- it sits in another session than the trial, which may kill its own process group and harm nobody;
 - the time limit holds without the coordinator.
 
 LIFELINE: ``1``: stdin is a pipe whose end ends the trial; ``mark``: the file ``stop`` in the
@@ -17,10 +15,10 @@ the cores that the trial is bound to (``0,1``), or ``any``.
 Standard library only, few imports, no `json`: starting it is most of what a trial costs.
 It writes ``process.json`` when it starts and ``exit.json`` when every process of the trial is gone.
 In between it touches ``alive`` every 10 seconds, by which machines that cannot see the process know
-that it lives; each time it looks whether the trial is still wanted: not once ``stop`` has a word in
-it, or the directory belongs to another submission. What the machine lacks is not the trial's fault:
-``why`` in ``exit.json`` is ``unstarted`` where the program could not be started, ``fault`` says
-that the disk was full or no process could be made at its end, and a full disk is waited for.
+that it lives, and looks whether the trial is still wanted: not once ``stop`` has a word in it, or
+the directory belongs to another submission. What the machine lacks is not the trial's fault: in
+``exit.json``, ``why`` is ``unstarted`` where the program could not be started, ``fault`` says that
+the disk was full or no process could be made at its end, and a full disk is waited for.
 """
 
 # pathlib would add a fifth to the start-up time
@@ -50,6 +48,7 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LOOK_SECONDS = 1.0  # between two looks for the mark to stop
 SIGN_SECONDS = 10.0  # between two signs of life
 CONFIRM_SECONDS = 1.0  # between two looks at a claim that is another's
+HEED_SECONDS = 1.0  # from the first to the last process that a scheduler signals
 CLAIM_BYTES = 1 << 20  # more than any claim has
 KILL_SECONDS = 5.0  # how long SIGKILL is repeated, for a process that cannot be interrupted
 UNSTARTED, UNWANTED, UNRECORDED = 75, 73, 74  # never ran; directory is another's; ran, no record
@@ -124,7 +123,7 @@ class Watch:
         return "cancel" if any(number in rung for number in ENDING) else None
 
     def told_to_end(self, seconds: float) -> bool:
-        """Whether the coordinator wants this process to go, waiting `seconds` for it."""
+        """Whether coordinator or scheduler want this process to go, waiting `seconds` for it."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.show_life()
@@ -259,8 +258,7 @@ def touch(directory: str) -> None:
 def unwanted(directory: str, token: str) -> str:
     """Why the trial is to end, by what is in its directory; empty: it goes on.
 
-    An empty ``stop`` is for the trial itself, a word in it is for this process: it is how a
-    coordinator on another machine ends a trial.
+    An empty ``stop`` is for the trial itself, a word in it, from another machine, for this process.
     """
     with suppress(OSError):
         if os.stat(f"{directory}/stop", follow_symlinks=False).st_size > 0:
@@ -297,8 +295,7 @@ def superseded(directory: str, token: str) -> bool:
 
 
 def whereabouts() -> str:
-    """Where this process runs, as fields of JSON: the space of its process ids, and the job of a
-    scheduler that it is part of."""
+    """Where this process runs, as fields of JSON: its space of process ids, its scheduler's job."""
     found = ""
     with suppress(OSError):
         found = f', "pids": "{os.readlink("/proc/self/ns/pid")}"'
@@ -318,6 +315,9 @@ def main(arguments: list[str]) -> int:
         return unstarted(directory, token, f"{type(error).__name__}: {error}")
     why = watch.run(float(timeout) if timeout != "none" else None)
     ended, seconds = time.time(), time.monotonic() - watch.clock
+    if why == "exit" and watch.status and seldom().allocation(os.environ):
+        # a scheduler ends a job process by process: its signal to this one may be on its way
+        why = "cancel" if watch.told_to_end(HEED_SECONDS) else why
     left = watch.end(float(grace))
     story = watch.why_not()
     if story:
@@ -376,8 +376,8 @@ def not_ours(directory: str, token: str) -> bool:
 
 def unstarted(directory: str, token: str, reason: str) -> int:
     """Leave word that the program never ran; the exit code says it where no word can be left."""
+    text = f'{{"why": "unstarted", "error": {seldom().quoted(reason)}, "token": "{token}"}}\n'
     with suppress(OSError):
-        text = f'{{"why": "unstarted", "error": {seldom().quoted(reason)}, "token": "{token}"}}\n'
         publish(directory, token, "exit.json", text)
     return UNSTARTED
 

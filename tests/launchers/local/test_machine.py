@@ -45,6 +45,21 @@ def no_handles() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+def test_a_scheduler_that_ends_the_program_first_does_not_make_it_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job is ended process by process: the supervisor may see its program die before its own
+    signal comes."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with Local("(sleep 0.3; kill $PPID) & kill $$  # {x}", directory=tmp_path / "t") as launcher:
+        launcher.submit([Job(0, {"x": 1})])
+        result = drain(launcher, 1)[0]
+    assert (result.state, str(result.error).partition("\n")[0]) == (
+        "lost",
+        "ended from outside: its supervisor was told to end",
+    )
+
+
 # ------------------------------------------------------------------ starting
 @pytest.mark.parametrize("program", ["echo {x}", programs.square])
 def test_without_an_interpreter_nothing_is_told(

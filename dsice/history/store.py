@@ -14,6 +14,7 @@ import numpy as np
 from dsice.goal import Goal, Seconds
 from dsice.history.columns import TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
+from dsice.history.sources import SourceTrials
 from dsice.trial import Identity, State, Trial
 from dsice.typing import Array, Point
 
@@ -90,6 +91,11 @@ class TrialStore(Sequence[Trial]):
         ``max_trials`` of the tuner, for goals that count in shares of it.
     trials
         The trials, ids 0, 1, 2, ...
+
+    Attributes
+    ----------
+    sources
+        Trials of related tasks, which inform the search.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class TrialStore(Sequence[Trial]):
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
         self._begun: _Begun | None = None
+        self.sources: tuple[SourceTrials, ...] = ()
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)

@@ -37,7 +37,7 @@ def test_a_search_is_compared_with_itself_without_a_stopper(path: Path, search: 
     assert halving["saved"] > 0.6 and halving["stopped"] > 0.7 * halving["trials"]
     if search == "random":  # all trials are the same, and the best is the best at each epoch
         assert (rows["trials"] == 120).all() and (rows["lost"] == 0).all()
-        assert (rows["time"] < 1).all()
+        assert halving["time"] < 0.6
     if search == "epochs":
         assert (rows["trials"] > 60).all() and (rows["lost"] <= 0).all()
     line = f"| own | {search} | halving 1/3 | "

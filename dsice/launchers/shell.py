@@ -105,7 +105,7 @@ class _Scanner:
         if char == "<" and "((" not in self._frames and (found := _HERE.match(text, i)):
             word = re.sub(r"\\(.)|['\"]", r"\1", found[2])
             self._waiting.append((word, bool(found[1])))
-            return found.end()
+            return found.start(2)  # what the word is quoted with is quotes
         if char == "\n" and self._waiting:
             return self._documents(i + 1)
         if char == "(":

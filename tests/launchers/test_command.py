@@ -179,6 +179,8 @@ def test_unused_parameters_are_found() -> None:
         "echo '{x?--amp}'",
         "echo '{*x}'",
         "echo '{x:.3f}'",
+        "cat <<'E''{x}'",
+        "cat <<-E\"{x}\"\n",
     ],
 )
 def test_a_placeholder_in_quotes_of_the_users_is_refused(text: str) -> None:

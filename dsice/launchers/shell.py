@@ -162,6 +162,8 @@ class _Scanner:
         end = min(end, len(self._text))
         if depth or not doubled:
             return self._mark(i, end, EXPANSION)
+        if "}" in self._text[first : end - 2].replace("}}", ""):  # where it ends is not certain
+            return self._mark(i, len(self._text), UNCLEAR)
         self._mark(first, end - 2, EXPANSION)  # its braces are doubled ones like any others
         return end
 

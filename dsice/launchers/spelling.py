@@ -78,9 +78,9 @@ def in_quotes(command: str, content: str, name: str, quote: str) -> LaunchError:
 def unclear(command: str, content: str) -> LaunchError:
     """The error for a placeholder of which nobody knows whether it is quoted."""
     return LaunchError(
-        f"command has the placeholder {{{content}}} behind a here-document without an end, or a "
-        "\\' in $'...', which shells read differently: where it stands is not clear. Close the "
-        f"here-document, or write the text in another way. Command: {command!r}"
+        f"command has the placeholder {{{content}}} behind a here-document without an end, a \\' "
+        "in $'...', or a ${{ that is not closed by }}: where it stands is not clear. Close what is "
+        f"open, or write the text in another way. Command: {command!r}"
     )
 
 

@@ -180,7 +180,7 @@ def test_unused_parameters_are_found() -> None:
         "echo '{*x}'",
         "echo '{x:.3f}'",
         "cat <<'E''{x}'",
-        "cat <<-E\"{x}\"\n",
+        'cat <<-E"{x}"\n',
     ],
 )
 def test_a_placeholder_in_quotes_of_the_users_is_refused(text: str) -> None:
@@ -248,7 +248,13 @@ def test_what_is_behind_two_smaller_signs_is_quoted_as_elsewhere(text: str) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["cat <<END\n{x}\n", "echo $'it\\'s {x}'", "echo $'\\'' '{x}' ''", "cat <<A <<B\nA\n{x}"],
+    [
+        "cat <<END\n{x}\n",
+        "echo $'it\\'s {x}'",
+        "echo $'\\'' '{x}' ''",
+        "a ${{y}{x}}",
+        "cat <<A <<B\nA\n{x}",
+    ],
 )
 def test_a_place_that_is_not_clear_is_refused(text: str) -> None:
     with pytest.raises(LaunchError, match=r"\{x\} behind .*not clear"):

@@ -40,6 +40,7 @@ from dsice.journal.format import (
     with_curve,
 )
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
+from dsice.journal.sources import Sources
 from dsice.space import Among, Require, Space
 from dsice.space.rules import NamedRules, Predicate
 from dsice.trial import State, Trial
@@ -99,6 +100,8 @@ class JournalLoader:
         The options in force by name, as JSON: those of the header, then each options line.
     preparations
         Directories of what was prepared, by name.
+    sources
+        Trials of related tasks that inform the search.
     lost_runs
         How often the run of a trial was lost and started again, by id.
 
@@ -115,6 +118,7 @@ class JournalLoader:
         self.options: Record = {}
         self._queue = Queue()
         self.preparations: dict[str, str] = {}
+        self.sources = Sources()
         self.lost_runs: Counter[int] = Counter()
         self._text = reader.text
         self._columns = TrialColumns()
@@ -185,6 +189,7 @@ class JournalLoader:
         with garbage_uncollected():
             history.load(self._columns, self._trial)
         self._columns = TrialColumns()
+        history.sources = self.sources.in_force
 
     def _name_the_line(self, space: Space) -> None:
         """Raise JournalError for the first line with a point that the space does not have."""
@@ -228,6 +233,10 @@ class JournalLoader:
                     self.lost_runs[record["id"]] += 1
                 case Kind.OPTIONS:
                     self._change_options(record, line.start)
+                    if "reuse" in record:
+                        self.sources.take(record)
+                case Kind.REUSE:
+                    self.sources.take(record)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 

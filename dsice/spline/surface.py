@@ -12,6 +12,7 @@ kept in full, and of the rest an even choice by rank: there the coarse shape is 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,9 +126,22 @@ class Surface:
             self._beta = self._gram @ (reduced.T @ (self._inverse.T @ values))
             self._reduced = reduced
             centred = values - basis @ self._beta
-        whitened = self._inverse.T @ centred
+        self._condition_on(centred)
+
+    def _condition_on(self, values: Floats) -> None:
+        whitened = self.whitened(values)
         self.coefficients = self._inverse @ whitened
-        self.scale = max(float(whitened @ whitened) / len(points), MIN_VARIANCE)
+        self.scale = max(float(whitened @ whitened) / len(values), MIN_VARIANCE)
+
+    def whitened(self, values: Floats) -> Floats:
+        """Values at the measured points times the inverse Cholesky factor, of their shape."""
+        return np.asarray(self._inverse.T @ values)
+
+    def through(self, values: Floats) -> Surface:
+        """The surface with the same points and covariance through other values, shape (n,)."""
+        other = copy.copy(self)
+        other._condition_on(values)
+        return other
 
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""

@@ -37,6 +37,7 @@ from dsice.strategies.dsice.constraints import ConstraintModel
 from dsice.strategies.dsice.initial_design import Noted
 from dsice.strategies.dsice.model import Measurements, surface_through
 from dsice.strategies.dsice.replicates import Replicates
+from dsice.strategies.dsice.sources import Sources
 from dsice.trial import Proposal
 from dsice.typing import Floats, Ints, Point
 
@@ -69,6 +70,8 @@ class SearchModel:
         The d-spline of the metric's normal scores.
     constraints
         Model of the bounds; None as long as no trial has broken one.
+    sources
+        What related tasks add to the surface; None: there are none, or the surface is theirs.
     """
 
     space: Space
@@ -76,6 +79,8 @@ class SearchModel:
     log_lam: float | None
     surface: Surface
     constraints: ConstraintModel | None
+    sources: Sources | None = None
+    pooled: Sources | None = None
 
     @classmethod
     def of(cls, space: Space, history: History, log_lam: float | None) -> SearchModel:
@@ -84,8 +89,27 @@ class SearchModel:
         broken = (history.violation() > 0).any()
         constraints = ConstraintModel(space, history, data, log_lam) if broken else None
         values = data.values if constraints is None else data.metric
-        surface = surface_through(space, data, values, log_lam, normal=True)
-        return cls(space, data, log_lam, surface, constraints)
+        sources = Sources.of(space, history)
+        less = None if sources is None else sources.rest
+        surface = surface_through(space, data, values, log_lam, normal=True, less=less)
+        if sources is not None:
+            values = values[surface.indices]
+            means = sources.at(space.coded(data.points[surface.indices]))
+            sources = sources.weighed(means, values, surface)
+            surface = surface.through(values - means @ sources.weights)
+        return cls(space, data, log_lam, surface, constraints, sources)
+
+    @classmethod
+    def of_sources(cls, space: Space, sources: Sources) -> SearchModel:
+        """The model of what related tasks say alone."""
+        return cls(space, Measurements.none(space.ndim), None, sources.pooled, None, pooled=sources)
+
+    def predict(self, coded: Ints) -> Prediction:
+        """Mean and variance of the normal score at coded points, bounds left aside."""
+        prediction = self.surface.predict(coded)
+        if self.sources is None:
+            return prediction
+        return replace(prediction, mean=prediction.mean + self.sources.mean(coded))
 
     def penalty(self, points: Ints) -> Floats:
         """What the bounds add to the mean of points, int of shape (k, axes): shape (k,)."""
@@ -102,12 +126,16 @@ class SearchModel:
             return surface.line_means(lines.lows, lines.steps, lines.lengths)
 
         mean = mean_of(self.surface)
+        if self.sources is not None:
+            mean = mean + self.sources.line_means(lines.lows, lines.steps, lines.lengths)
         return mean if self.constraints is None else mean + self.constraints.rough_penalty(mean_of)
 
     def at(self, points: Ints) -> Floats:
         """The same at points, int of shape (k, axes): shape (k,)."""
         coded = self.space.coded(points)
         mean = self.surface.mean(coded)
+        if self.sources is not None:
+            mean = mean + self.sources.mean(coded)
         if self.constraints is None:
             return mean
         return mean + self.constraints.rough_penalty(lambda surface: surface.mean(coded))
@@ -154,6 +182,10 @@ def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -
     expected = model.at(scanned)
     usable = np.flatnonzero(~data.failed)
     best = data.points[usable[np.argsort(data.values[usable], kind="stable")[:BEST]]]
+    theirs = np.empty((0, space.ndim), dtype=np.int64)
+    if not len(data.points) and model.pooled is not None:
+        theirs = model.pooled.best(space)
+        best = theirs[:BEST]
     lowest = np.argsort(np.round(expected, 9), kind="stable")[:BEST_OF_SCAN]
     starts = np.concatenate([best, scanned[lowest]])
     values = np.concatenate([model.at(best), expected[lowest]])
@@ -167,6 +199,7 @@ def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -
         (seen, FOUND),
         (beside[rng.permutation(len(beside.values))], BESIDE),
         (Seen.alone(scanned[alone], expected[alone]), len(alone)),
+        (Seen.alone(theirs, model.at(theirs)), len(theirs)),
     ):
         keys = point_keys(part.points, space.shape)
         new = np.flatnonzero(~np.isin(keys, known))[:most]
@@ -210,7 +243,7 @@ class Candidates:
     def of(cls, model: SearchModel, seen: Seen) -> Candidates:
         """Those of the points with the lowest merit."""
         coded = model.space.coded(seen.points)
-        prediction = model.surface.predict(coded)
+        prediction = model.predict(coded)
         penalty = model.penalty(seen.points)
         prediction = replace(prediction, mean=prediction.mean + penalty)
         short = shortlist(model.surface, prediction)
@@ -257,8 +290,12 @@ class Search:
         max_width: int | None = None,
         log_lam: float | None = None,
         models_pending: bool = True,
+        sources: Sources | None = None,
     ) -> None:
-        self.model = SearchModel.of(space, history, log_lam)
+        if sources is None:
+            self.model = SearchModel.of(space, history, log_lam)
+        else:
+            self.model = SearchModel.of_sources(space, sources)
         data = self.model.data
         ranks = np.argsort(
             history.order()
@@ -268,12 +305,17 @@ class Search:
         self.seen = promising_points(self.model, width, rng)
         self.candidates = Candidates.of(self.model, self.seen)
         theirs = point_keys(self.candidates.seen.points, space.shape)
-        self._blocked = np.isin(theirs, point_keys(history.taken_points(), space.shape))
+        self._blocked = np.isin(theirs, point_keys(
+            history.taken_points().reshape(-1, space.ndim), space.shape
+        ))
         pending = history.pending() if models_pending else []
         stage = history.goal.stage
         self._pending = [
             t.point for t in pending if t.stage == stage and self._trial_of(t.point) is None
         ]
+        if sources is not None:  # what is told is as good as pending
+            told = history.taken_points().reshape(-1, space.ndim).tolist()
+            self._pending = list(dict.fromkeys([*map(tuple, told), *self._pending]))
         self.models_pending = models_pending
         self._first = -1  # of the pending points that have narrowed the variance
         self._narrow()
@@ -305,7 +347,7 @@ class Search:
 
     def pick(self, id: int) -> Noted | None:
         """The next point and its note; None when no candidate is left."""
-        beta = BETAS[id % len(BETAS)] * min(1.0, math.sqrt(KNOWN / len(self.model.data.points)))
+        beta = BETAS[id % len(BETAS)] * min(1.0, math.sqrt(KNOWN / max(1, len(self.model.data.points))))
         chosen = self.candidates.picker.best(beta, self._blocked)
         if chosen < 0:
             return None

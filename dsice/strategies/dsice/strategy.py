@@ -33,6 +33,7 @@ from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
 from dsice.strategies.dsice.initial_design import InitialDesign, first_points
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search
+from dsice.strategies.dsice.sources import Sources
 from dsice.trial import Identity, Proposal, State
 from dsice.typing import Point
 
@@ -41,6 +42,8 @@ Alpha = float | Literal["reml"]
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
+INFORMED = 8
+HEDGE = 8
 PATIENCE = 40  # trials without improvement before the search may end,
 PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 
@@ -138,12 +141,17 @@ class DSICE(Strategy):
         """
         # Failed ones count too: where little works, the search keeps away from the rest.
         told = len(history) - len(history.pending())
-        if told < min(PER_AXIS * space.ndim + MORE, MOST) or not len(history.order()):
+        sources = Sources.of(space, history) if history.sources else None
+        few = min(PER_AXIS * space.ndim + MORE, MOST)
+        if sources is not None:
+            few = min(few, INFORMED)
+        begun = told >= few and len(history.order())
+        if not begun and sources is None:
             return self._design(n, space, history, stream)
         with one_thread():
             situation = _Situation.of(space, history, stream, astuple(self))
             kept = _take(situation)
-            search = kept.search if kept else self._search(space, history, stream)
+            search = kept.search if kept else self._search(space, history, stream, None if begun else sources)
             found = [] if search is None else self._batch(n, search, space, history, stream)
             if search is None or search.models_pending:
                 _keep(situation.after(len(history), found), search)
@@ -167,7 +175,9 @@ class DSICE(Strategy):
             found.append(Proposal(*chosen))
         return found
 
-    def _search(self, space: Space, history: History, stream: Stream) -> Search | None:
+    def _search(
+        self, space: Space, history: History, stream: Stream, sources: Sources | None
+    ) -> Search | None:
         """The search of an ask; None when it has converged."""
         search = Search(
             space,
@@ -176,7 +186,10 @@ class DSICE(Strategy):
             max_width=self.max_width,
             log_lam=self._log_lam,
             models_pending=self.pending == "model",
+            sources=sources,
         )
+        if sources is not None:
+            return search
         patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
         if self.tolerance is None or _since_best(history) < patience:
             return search
@@ -194,7 +207,13 @@ class DSICE(Strategy):
                 if repeat is not None:
                     found.append(repeat)
                     continue
-            chosen = search.pick(id)
+            chosen = None
+            if not len(search.model.data.points) and id % HEDGE == HEDGE - 1:
+                design = InitialDesign(space, history.points())
+                for p in found:
+                    design.choose(p.point)
+                chosen = design.pick({*history.taken(), *(p.point for p in found)}, stream(id))
+            chosen = chosen or search.pick(id)
             if chosen is None:
                 free = any_free(space, history, [p.point for p in found], stream(id))
                 chosen = None if free is None else (free, {"phase": "distant"})
@@ -282,6 +301,8 @@ class _Situation:
         goal = history.goal
         seed = stream(len(told), 1).integers(2**63, size=2).tolist()
         digest = hashlib.sha256(repr((options, goal, seed)).encode())
+        for source in history.sources:
+            digest.update(source.digest)
         columns = [
             told,
             history.points()[told],

@@ -74,6 +74,7 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
         values = np.where(bools(frame[valid], source), values, np.nan)
     return Log(
         source,
+        objective,
         axes,
         (),
         list(zip(*levels, strict=True)),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsice.errors import SpaceError, TableError
+from dsice.errors import OptionError, SpaceError, TableError
 from dsice.goal import Goal
 from dsice.reuse.files import bools, listed, numbers
 from dsice.reuse.points import SourcePoints
@@ -49,6 +49,8 @@ def points_of_frame(
 
     Raises
     ------
+    OptionError
+        It has none of the parameters.
     TableError
         There is no such column, or it holds what is no number.
     """
@@ -56,6 +58,12 @@ def points_of_frame(
         raise TableError(f"{source} has no rows")
     column = _metric_column(frame, goal, metric, source)
     names = [name for name in space.names if name in frame.columns and name != column]
+    if not names:
+        raise OptionError(
+            f"source {source!r} has no column of a parameter of this study, which are "
+            f"{', '.join(space.names)}; its columns are {listed(frame)}: parameters are matched "
+            "by their names"
+        )
     cells = [_cells(frame[name], space.axes[name]) for name in names]
     params = [
         {name: value for name, value in zip(names, row, strict=True) if value is not _EMPTY}

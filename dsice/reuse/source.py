@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, cast, runtime_checkable
 
 import numpy as np
 
@@ -154,6 +154,11 @@ class Source:
         if len(points.params) > MOST:
             everything = points.trials(self.name, self._matched(points, space))
         found = as_written(everything)
+        if self.metric is not None and all(value is None for value in found.values):
+            raise OptionError(
+                f"source {self.name!r}: nothing in it has a finite {self.metric!r}; leave metric= "
+                "out, or name another one"
+            )
         require_use(found, space)
         return found
 
@@ -203,8 +208,7 @@ class Source:
                     f"source {self.name!r} is a Table of {given.objective!r}, and has no {metric!r}"
                 )
             return points_of_rows(given.measurements(), given.objective, goal, maximize)
-        assert isinstance(given, HasHistory)
-        return points_of_history(given.history, metric, maximize)
+        return points_of_history(cast(HasHistory, given).history, metric, maximize)
 
     def _read_file(self, path: Path, space: Space, goal: Goal) -> SourcePoints:
         try:

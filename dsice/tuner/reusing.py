@@ -101,7 +101,7 @@ class Reuse:
         after = [source.name for source in in_force]
         options: Record = {} if after == before else {"reuse": [s.name for s in history.sources]}
         if left := [name for name in before if name not in after]:
-            _say(f"from here on {_quoted(left)} {'is' if len(left) == 1 else 'are'} left out")
+            _say(f"from here on {_quoted(left)} {'is' if len(left) == 1 else 'are'} left out", 5)
         return NewLines([reuse_line(source) for source in new], options)
 
     def _trials(
@@ -152,8 +152,8 @@ def _agree(source: Source, stored: SourceTrials) -> bool:
     )
 
 
-def _say(what: str) -> None:
-    warnings.warn(f"reuse: {what}", DsiceWarning, stacklevel=6)
+def _say(what: str, stacklevel: int = 6) -> None:
+    warnings.warn(f"reuse: {what}", DsiceWarning, stacklevel=stacklevel)
 
 
 def _quoted(names: list[str]) -> str:

@@ -305,9 +305,9 @@ class Search:
         self.seen = promising_points(self.model, width, rng)
         self.candidates = Candidates.of(self.model, self.seen)
         theirs = point_keys(self.candidates.seen.points, space.shape)
-        self._blocked = np.isin(theirs, point_keys(
-            history.taken_points().reshape(-1, space.ndim), space.shape
-        ))
+        self._blocked = np.isin(
+            theirs, point_keys(history.taken_points().reshape(-1, space.ndim), space.shape)
+        )
         pending = history.pending() if models_pending else []
         stage = history.goal.stage
         self._pending = [
@@ -347,7 +347,9 @@ class Search:
 
     def pick(self, id: int) -> Noted | None:
         """The next point and its note; None when no candidate is left."""
-        beta = BETAS[id % len(BETAS)] * min(1.0, math.sqrt(KNOWN / max(1, len(self.model.data.points))))
+        beta = BETAS[id % len(BETAS)] * min(
+            1.0, math.sqrt(KNOWN / max(1, len(self.model.data.points)))
+        )
         chosen = self.candidates.picker.best(beta, self._blocked)
         if chosen < 0:
             return None

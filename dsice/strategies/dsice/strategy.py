@@ -151,7 +151,11 @@ class DSICE(Strategy):
         with one_thread():
             situation = _Situation.of(space, history, stream, astuple(self))
             kept = _take(situation)
-            search = kept.search if kept else self._search(space, history, stream, None if begun else sources)
+            search = (
+                kept.search
+                if kept
+                else self._search(space, history, stream, None if begun else sources)
+            )
             found = [] if search is None else self._batch(n, search, space, history, stream)
             if search is None or search.models_pending:
                 _keep(situation.after(len(history), found), search)

@@ -142,6 +142,9 @@ class Study:
         wait
             Seconds to wait for another writer.
         """
+        if not self.journal.exists():  # a source that is wrong leaves no journal behind
+            for source in self.reuse or ():
+                source.trials(self.space, self.goal)
         return Tuner(
             self.space,
             self.strategy,

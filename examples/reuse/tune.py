@@ -6,6 +6,7 @@ Interrupt it and run it again: it goes on where it stopped.
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -46,7 +47,10 @@ def search(data, journal, trials, batch, epochs, reuse=()):
         while asked := tuner.ask(batch):
             for trial in asked:
                 result = train.train(**trial.params, epochs=epochs)
-                tuner.tell(trial, metrics={"loss": result["loss"]}, seconds=result["seconds"])
+                if math.isfinite(result["loss"]):
+                    tuner.tell(trial, metrics={"loss": result["loss"]}, seconds=result["seconds"])
+                else:
+                    tuner.tell(trial, error="diverged")
         for end in range(batch, trials + 1, batch):
             losses = [t.value for t in tuner.history[:end] if t.state == "done"]
             found.append(min(losses))

@@ -15,7 +15,7 @@ from dsice.tuner import Tuner
 
 STUDY = """
 [study]
-command = "echo '{{\\"time\\": {x}}}'"
+command = "echo {x}.{z}"
 max_trials = 3
 slots = 1
 %s

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -53,6 +53,7 @@ class SourceTrials:
     values: tuple[float | None, ...]
     states: tuple[str, ...]
     scores: Floats
+    _placed: list[tuple[Space, Ints, Floats]] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def digest(self) -> bytes:
@@ -73,6 +74,11 @@ class SourceTrials:
             Levels, int of shape (k, axes), ABSENT for a parameter that the source does not have;
             shape (k,). A point may stand there more than once.
         """
+        if not self._placed or self._placed[0][0] is not space:
+            self._placed[:] = [(space, *self._on(space))]
+        return self._placed[0][1:]
+
+    def _on(self, space: Space) -> tuple[Ints, Floats]:
         axes = dict(zip(space.names, space.axes.values(), strict=True))
         columns = [
             _levels(axes[name], [params.get(name, _MISSING) for params in self.params])

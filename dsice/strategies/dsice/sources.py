@@ -11,23 +11,45 @@ falls to nothing. See "Related tasks" in docs/method.md.
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
-from dsice.history import History
+from dsice.history import FAILED, History
 from dsice.history.sources import ABSENT
 from dsice.space import Space
 from dsice.spline.surface import Surface, fit_surface
-from dsice.strategies.dsice.model import distinct
-from dsice.typing import Floats, Ints
+from dsice.strategies.dsice.model import distinct, normal_scores
+from dsice.typing import Floats, Ints, Point
 
 FACTOR = 0.7  # expected sum of the factors b of the sources that inform,
 FACTOR_SD = 0.35  # and the standard deviation of each
 INFORMS = 0.8  # chance that a source informs, before anything is told
 POINTS = 400  # of all sources together that the surfaces are drawn through, at most
+LEAST = 0.01  # weight below which a source counts as nothing
+FEWEST = 8  # points of another stage that make it a source
+
+
+@dataclass(frozen=True, eq=False)
+class SourcePoints:
+    """Points of one source on the grid.
+
+    Attributes
+    ----------
+    name
+        What users call it.
+    points, scores
+        Levels, int of shape (k, axes), with ABSENT for what the source does not say; normal scores
+        within the source, less is better, shape (k,).
+    """
+
+    name: str
+    points: Ints
+    scores: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +58,8 @@ class Sources:
 
     Attributes
     ----------
-    names
-        What users call them.
+    found
+        Their points.
     surfaces
         The d-spline of each.
     pooled
@@ -46,40 +68,49 @@ class Sources:
         Expected factor of each, shape (sources,).
     """
 
-    names: tuple[str, ...]
+    found: tuple[SourcePoints, ...]
     surfaces: tuple[Surface, ...]
     pooled: Surface
     weights: Floats
-    points: Ints
-    scores: Floats
 
     @classmethod
     def of(cls, space: Space, history: History) -> Sources | None:
-        """The sources of a history that have points on the grid; None: there are none."""
-        found = [(source, *source.on(space)) for source in history.sources]
-        found = [entry for entry in found if len(entry[2])]
+        """The sources of a history on the grid; None: there are none.
+
+        They are logs of related tasks, and the trials of each other stage.
+        """
+        found = [SourcePoints(log.name, *log.on(space)) for log in history.sources]
+        found = [source for source in found if len(source.points)]
+        found += stages(history)
         if not found:
             return None
-        most = POINTS // len(found)
-        surfaces = [_surface(space, points, scores, most) for _, points, scores in found]
-        pooled = surfaces[0]
-        points = np.concatenate([points for _, points, _ in found])
-        scores = np.concatenate([scores for _, _, scores in found])
-        if len(found) > 1:
-            pooled = _surface(space, points, scores, POINTS)
-        names = tuple(source.name for source, _, _ in found)
-        weights = np.full(len(names), INFORMS * FACTOR / len(names))
-        return cls(names, tuple(surfaces), pooled, weights, points, scores)
+        each = tuple(_surface(space, [source], POINTS // len(found)) for source in found)
+        pooled = each[0] if len(found) == 1 else _surface(space, found, POINTS)
+        weights = np.full(len(found), INFORMS * FACTOR / len(found))
+        return cls(tuple(found), each, pooled, weights)
 
-    def best(self, space: Space) -> Ints:
-        """The points of the sources that are valid on the grid, best first, each once."""
-        whole = np.flatnonzero((self.points != ABSENT).all(axis=1))
-        points = space.collapse(self.points[whole])
+    @property
+    def names(self) -> list[str]:
+        """What users call the sources."""
+        return [source.name for source in self.found]
+
+    def digest(self) -> bytes:
+        """What all that the search takes from the sources follows from."""
+        digest = hashlib.sha256()
+        for source in self.found:
+            digest.update(repr((source.name, source.points.shape)).encode())
+            digest.update(source.points.tobytes() + source.scores.tobytes())
+        return digest.digest()
+
+    def best(self, space: Space) -> list[Point]:
+        """Their points that are valid on the grid, best first."""
+        points = np.concatenate([source.points for source in self.found])
+        scores = np.concatenate([source.scores for source in self.found])
+        whole = np.flatnonzero((points != ABSENT).all(axis=1))
+        points = space.collapse(points[whole])
         kept = np.flatnonzero(space.valid(points))
-        order = kept[np.argsort(self.scores[whole[kept]], kind="stable")]
-        points = points[order]
-        first = distinct(points)[0]
-        return points[np.sort(first)]
+        order = kept[np.argsort(scores[whole[kept]], kind="stable")]
+        return list(dict.fromkeys(map(tuple, points[order].tolist())))
 
     def at(self, coded: Ints) -> Floats:
         """The mean of each source at points, int of shape (k, axes): shape (k, sources)."""
@@ -87,18 +118,25 @@ class Sources:
 
     def mean(self, coded: Ints) -> Floats:
         """What the sources expect at points, int of shape (k, axes): shape (k,)."""
-        return self.at(coded) @ self.weights
+        lengths = np.ones(len(coded), dtype=np.int64)
+        return self.line_means(coded, np.zeros_like(coded), lengths)
 
     def line_means(self, lows: Ints, steps: Ints, lengths: Ints) -> Floats:
         """The same at all points of lines, as `Surface.line_means`."""
         total = np.zeros(int(lengths.sum()))
         for weight, surface in zip(self.weights.tolist(), self.surfaces, strict=True):
-            if weight > 0:
+            if weight > LEAST:
                 total += weight * surface.line_means(lows, steps, lengths)
         return total
 
+    def shares(self, coded: Ints) -> dict[str, float]:
+        """What each source adds to the expected normal score of a point, shape (1, axes)."""
+        shares = np.where(self.weights > LEAST, self.weights * self.at(coded)[0], 0.0)
+        rounded = {n: float(f"{v:.3g}") for n, v in zip(self.names, shares.tolist(), strict=True)}
+        return {name: share for name, share in rounded.items() if share}
+
     def rest(self, coded: Ints, values: Floats) -> Floats:
-        """What the sources leave over of values at points, whose covariance is not known yet."""
+        """What the sources leave over of values at points whose covariance is not known yet."""
         means = self.at(coded)
         centred = means - means.mean(axis=0)
         return np.asarray(values - means @ posterior_weights(centred, values - values.mean()))
@@ -115,7 +153,25 @@ class Sources:
             Its covariance is that of what the sources leave over.
         """
         weights = posterior_weights(surface.whitened(means), surface.whitened(values))
-        return replace(self, weights=weights)
+        return replace(self, weights=np.where(weights > LEAST, weights, 0.0))
+
+
+def stages(history: History) -> list[SourcePoints]:
+    """The trials of each stage but the goal's, such as short trainings, as sources."""
+    stage = history.keys().reshape(-1, 3)[:, 0]
+    losses = history.losses()
+    scored, failed = np.isfinite(losses), history.in_state(*FAILED)
+    found = []
+    for other in np.setdiff1d(stage, [history.goal.stage]).tolist():
+        ids = np.flatnonzero((stage == other) & (scored | failed))
+        first, place = distinct(history.points()[ids])
+        if len(first) < FEWEST or not scored[ids].any():
+            continue
+        worst = np.where(scored[ids], losses[ids], np.inf)
+        scores = normal_scores(worst)
+        mean = np.bincount(place, weights=scores) / np.bincount(place)
+        found.append(SourcePoints(f"stage {other}", history.points()[ids[first]], mean))
+    return found
 
 
 def posterior_weights(means: Floats, values: Floats) -> Floats:
@@ -152,24 +208,26 @@ def posterior_weights(means: Floats, values: Floats) -> Floats:
     return np.asarray(chance @ np.array(factors) / chance.sum())
 
 
-def _surface(space: Space, points: Ints, scores: Floats, most: int) -> Surface:
-    """The d-spline through the scores of a source, of one point their mean."""
-    coded = np.where(points == ABSENT, np.array(space.shape), points)
+def _surface(space: Space, found: Sequence[SourcePoints], most: int) -> Surface:
+    """The d-spline through the scores of sources, of one point their mean."""
+    points = np.concatenate([source.points for source in found])
+    scores = np.concatenate([source.scores for source in found])
+    coded = np.where(points == ABSENT, np.array(space.shape), space.coded(np.maximum(points, 0)))
     first, place = distinct(coded)
     counts = np.bincount(place).astype(float)
     values = np.bincount(place, weights=scores) / counts
     key = (space.shape, space.ordered, most, coded[first].tobytes(), values.tobytes())
     with _LOCK:
-        found = _FITTED.get(key)
-    if found is None:
-        found = fit_surface(
+        surface = _FITTED.get(key)
+    if surface is None:
+        surface = fit_surface(
             coded[first], values, space.shape, space.ordered, counts=counts, max_points=most
         )
         with _LOCK:
             while len(_FITTED) >= KEPT:
                 _FITTED.pop(next(iter(_FITTED)))
-            _FITTED[key] = found
-    return found
+            _FITTED[key] = surface
+    return surface
 
 
 KEPT = 16  # surfaces in memory

@@ -17,7 +17,8 @@ from dsice import Choice, Goal, Require, Space, Trial, Tuner, When
 from dsice.directions import line
 from dsice.history import History
 from dsice.strategies import DSICE
-from dsice.strategies.dsice.search import Search, SearchModel
+from dsice.strategies.dsice.search import Search
+from dsice.strategies.dsice.search import SearchModel
 
 Objective = Callable[[Mapping[str, Any]], float]
 

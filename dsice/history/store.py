@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.history.columns import GrowingArray, TrialColumns
+from dsice.history.columns import TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.history.sources import SourceTrials
 from dsice.trial import Identity, State, Trial
@@ -22,6 +22,46 @@ T = TypeVar("T")
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 """States of trials that ended without a usable value."""
 _CODES = {state: code for code, state in enumerate(State)}
+_FIRST = 64  # rows of a new array
+
+
+class GrowingArray:
+    """An array with one number, or one row of them, per trial; it grows fast on average.
+
+    So an ask costs the same after 10 trials and after 100 000.
+
+    Parameters
+    ----------
+    dtype
+        Type of the numbers.
+    rows
+        The first rows, shape (trials,) or (trials, width).
+    """
+
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
+        self._data: Array = np.array(rows, dtype=dtype)
+        self._length = len(self._data)
+
+    def __setitem__(self, id: int, value: object) -> None:
+        """Set one row, which may be the next one; done twice it is the same as done once."""
+        if id == len(self._data):
+            capacity = max(_FIRST, 2 * self._length)
+            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
+            if self._length:
+                grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[id] = value
+        self._length = max(self._length, id + 1)
+
+    def copy(self) -> GrowingArray:
+        """Return a copy with the same rows."""
+        return GrowingArray(self._data.dtype, self.array())
+
+    def array(self) -> Array:
+        """All rows, read-only; what is written later may show in them."""
+        rows = self._data[: self._length]
+        rows.flags.writeable = False
+        return rows
 
 
 class _Begun(NamedTuple):
@@ -51,11 +91,6 @@ class TrialStore(Sequence[Trial]):
         ``max_trials`` of the tuner, for goals that count in shares of it.
     trials
         The trials, ids 0, 1, 2, ...
-
-    Attributes
-    ----------
-    sources
-        Trials of related tasks, which inform the search.
     """
 
     def __init__(
@@ -63,12 +98,11 @@ class TrialStore(Sequence[Trial]):
     ) -> None:
         self._goal = goal or Goal()
         self.budget = budget
-        # None: not looked at since it was read from a journal
-        self._trials: list[Trial | None] = []
+        self._trials: list[Trial | None] = []  # None: not looked at since it was read
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
         self._begun: _Begun | None = None
-        self.sources: tuple[SourceTrials, ...] = ()
+        self.sources: tuple[SourceTrials, ...] = ()  # measurements of related tasks
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsice.history.sources import SourceTrials
 from dsice.space.values import as_json
-from dsice.spline.surface import representative
+from dsice.spline.evidence import representative
 from dsice.strategies.dsice.model import normal_scores
 from dsice.typing import Bools, Floats, Params
 

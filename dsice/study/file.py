@@ -223,7 +223,7 @@ def _read(file: Path) -> Study:
         options=_run_options(study),
         launcher_section=read_launcher(top),
         output=_output(top, study, is_function=is_function),
-        reuse=read_sources(study),
+        reuse=read_sources(study) if "reuse" in study.data else None,
     )
 
 

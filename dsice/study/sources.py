@@ -19,8 +19,8 @@ from dsice.study.sections import Section
 _KEYS = ("path", "metric", "maximize", "fixed", "name")
 
 
-def read_sources(study: Section) -> tuple[Source, ...] | None:
-    """The sources of the key ``reuse``; None without it.
+def read_sources(study: Section) -> tuple[Source, ...]:
+    """The sources of the key ``reuse``.
 
     Raises
     ------
@@ -28,8 +28,6 @@ def read_sources(study: Section) -> tuple[Source, ...] | None:
         It is no list of paths and tables with a path, or two sources have one name.
     """
     given = study.data.get("reuse")
-    if given is None:
-        return None
     if not isinstance(given, list) or not all(isinstance(one, (str, Mapping)) for one in given):
         raise study.wrong("reuse", 'a list of paths, or of tables {path = "sweep.csv", ...}')
     return as_sources(_source(study, number, one) for number, one in enumerate(given, 1))

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from dsice.history import History
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.sources import reuse_line
@@ -80,7 +79,8 @@ class OpenStudy:
             if loaded is not None:
                 self.identity = loaded.identity
             elif recorder.journal is not None:  # just begun
-                self.identity = study_identity(recorder.journal.content(), {})
+                header = recorder.journal.content().partition(b"\n")[0]
+                self.identity = study_identity(header, {})
             self._queue = [] if loaded is None else loaded.queue
             if loaded is not None:
                 warn_of_means(recorder.history)
@@ -159,21 +159,17 @@ class OpenStudy:
         return self.runs.preparations
 
     @property
-    def history(self) -> History:
-        """All trials."""
-        return self._recorder.history
-
-    @property
     def sources(self) -> tuple[MatchedSource, ...]:
         """The sources that inform the search: what of each lies in the space, and its weight."""
         with self._mutex:
-            return matched_sources(self.strategy, self.space, self.history, self._remarks)
+            return matched_sources(self.strategy, self.space, self._recorder.history, self._remarks)
 
     @property
     def orphans(self) -> list[Trial]:
         """Pending trials that an earlier run left; the next asks hand them out again."""
         with self._mutex:
-            return [self.history[id] for id in self._handout.ids(self._recorder)]
+            ids = self._handout.ids(self._recorder)
+            return [self._recorder.history[id] for id in ids]
 
     def adopt(self, id: int) -> None:
         """Take over an orphan whose run is followed again; the next asks do not hand it out."""
@@ -217,7 +213,7 @@ class OpenStudy:
 
 
 def open_journal(
-    study: StudyOptions, journal: PathLike | Journal, reuse: Reuse
+    study: StudyOptions, journal: PathLike | Journal, reuse: Reuse | None = None
 ) -> tuple[Recorder, JournalLoader | None]:
     """Go on with a journal under these options, or begin an empty one with them.
 
@@ -234,13 +230,13 @@ def open_journal(
     LockedError, JournalError
         It cannot be used.
     """
-    if not isinstance(journal, Journal) and not Path(journal).exists():
+    if reuse and not isinstance(journal, Journal) and not Path(journal).exists():
         reuse.read()  # a source that is wrong leaves no journal behind
     writer = journal if isinstance(journal, Journal) else Journal(journal)
     reader = writer.claim()
     with _closed_on_error(writer):
         if reader.header is None:
-            history = reuse.history(writer.path)
+            history = reuse.history(writer.path) if reuse else study.history()
             header = header_line(study.space.to_dict(), study.to_dict())
             writer.append(header, *map(reuse_line, history.sources))
             writer.begun()
@@ -258,12 +254,11 @@ def open_journal(
             for name, value in study.to_dict().items()
             if name not in known or known[name] != value
         }
-        lines = reuse.go_on(loader, history)
-        changed |= lines.options
-        if changed:
-            lines.new.append(options_line(changed))
-        if lines.new:
-            writer.append(*lines.new)
+        lines, left_out = reuse.go_on(loader, history) if reuse else ([], {})
+        if changed := changed | left_out:
+            lines.append(options_line(changed))
+        if lines:
+            writer.append(*lines)
     return Recorder(history, writer), loader
 
 

@@ -38,7 +38,7 @@ class Reuse:
     study
         What is searched.
     given
-        The sources; None: those of the journal.
+        The sources.
 
     Attributes
     ----------
@@ -51,14 +51,14 @@ class Reuse:
         Something is no source, or two have one name.
     """
 
-    def __init__(self, study: StudyOptions, given: Iterable[Any] | None) -> None:
+    def __init__(self, study: StudyOptions, given: Iterable[Any]) -> None:
         self._study = study
-        self._given = None if given is None else as_sources(given)
+        self._given = as_sources(given)
         self.remarks: dict[str, tuple[str, ...]] = {}
 
     def read(self) -> None:
         """Read all of them; DsiceError for one that cannot be used."""
-        for source in self._given or ():
+        for source in self._given:
             self._trials(source)
 
     def history(self, journal: Path | None = None) -> History:
@@ -70,7 +70,7 @@ class Reuse:
             One cannot be used.
         """
         history = self._study.history()
-        history.sources = tuple(self._trials(source, journal) for source in self._given or ())
+        history.sources = tuple(self._trials(source, journal) for source in self._given)
         return history
 
     def go_on(self, loader: JournalLoader, history: History) -> NewLines:
@@ -84,8 +84,6 @@ class Reuse:
         DsiceError
             A new one cannot be used.
         """
-        if self._given is None:
-            return NewLines([], {})
         known = dict(loader.sources.known)
         before = [source.name for source in loader.sources.in_force]
         new: list[SourceTrials] = []

@@ -11,6 +11,7 @@ import numpy as np
 
 from dsice.checks import flag, whole
 from dsice.goal import Goal
+from dsice.history import History
 from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
@@ -95,12 +96,12 @@ class Tuner(OpenStudy):
         only_rank_zero()
         check_orphans(orphans)
         study = from_arguments(space, strategy, goal, stopper, max_trials, seed)
-        sources = Reuse(study, reuse)
+        sources = None if reuse is None else Reuse(study, reuse)
         if journal is None:
-            self._begin(study, Recorder(sources.history()))
+            self._begin(study, Recorder(sources.history() if sources else study.history()))
         else:
             self._begin(study, *open_journal(study, journal, sources), orphans)
-        self._remarks = sources.remarks
+        self._remarks = sources.remarks if sources else {}
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:
@@ -334,6 +335,11 @@ class Tuner(OpenStudy):
         return bool(self.runs.steps([(trial, step, value)], self.stopper))
 
     # ------------------------------------------------------------------ looking
+    @property
+    def history(self) -> History:
+        """All trials."""
+        return self._recorder.history
+
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value that of all its measurements; None before any.

@@ -54,6 +54,12 @@ def test_the_sources_stand_behind_the_header_before_the_first_ask(
     assert len(line["params"]) == len(line["values"]) == len(line["states"]) == len(line["scores"])
 
 
+def test_a_study_with_sources_is_the_same_study_when_it_goes_on(old: Path, journal: Path) -> None:
+    with open_with(journal, old) as tuner:
+        identity = tuner.identity
+    assert Tuner.read(journal).identity == identity
+
+
 def test_a_journal_without_sources_is_as_it_was(journal: Path, tmp_path: Path) -> None:
     Tuner(SPACE, goal=TIME, journal=journal).close()
     before = journal.read_bytes()

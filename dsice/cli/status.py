@@ -86,12 +86,31 @@ def status(path: str) -> int:
         text = "" if math.isnan(saved.share) else f", which saved {saved.share:.0%} of the epochs"
         facts["stopped early"] = f"{saved.stopped} trials{text}"
     output.facts(facts)
+    _sources(tuner)
     output.say()
     output.best(tuner)
     _pending(tuner.pending)
     output.failures(history)
     output.confirmation(tuner)
     return 0
+
+
+def _sources(tuner: Tuner) -> None:
+    """Print the sources that inform the search, where there are such."""
+    if tuner.history.sources:
+        output.say()
+        rows = [
+            (
+                source.name,
+                f"{source.points} of {source.of_points}",
+                f"{len(source.parameters)} of {source.of_parameters}",
+                f"{'maximising' if source.maximize else 'minimising'} {source.metric}",
+                "" if source.weight is None else f"{source.weight:.2f}",
+            )
+            for source in tuner.sources
+        ]
+        header = ("source", "points", "parameters", "about", "weight")
+        output.table(header, rows, title="the search reuses:")
 
 
 def _pending(pending: list[Trial]) -> None:

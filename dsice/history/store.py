@@ -91,11 +91,6 @@ class TrialStore(Sequence[Trial]):
         ``max_trials`` of the tuner, for goals that count in shares of it.
     trials
         The trials, ids 0, 1, 2, ...
-
-    Attributes
-    ----------
-    sources
-        Trials of related tasks, which inform the search.
     """
 
     def __init__(
@@ -103,12 +98,11 @@ class TrialStore(Sequence[Trial]):
     ) -> None:
         self._goal = goal or Goal()
         self.budget = budget
-        # None: not looked at since it was read from a journal
-        self._trials: list[Trial | None] = []
+        self._trials: list[Trial | None] = []  # None: not looked at since it was read
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
         self._begun: _Begun | None = None
-        self.sources: tuple[SourceTrials, ...] = ()
+        self.sources: tuple[SourceTrials, ...] = ()  # measurements of related tasks
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)

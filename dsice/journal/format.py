@@ -15,7 +15,8 @@ decision  at, id, step, value, by, stop, inputs: what a stopper decided at that 
 enqueue   point
 prepared  name, directory
 again     at, id, error: its run was lost, and it was started again
-options   at, and those of strategy, goal, seed, max_trials and stopper that changed
+options   at, and those of strategy, goal, seed, max_trials, stopper and reuse that changed
+reuse     name, sha256, metric, maximize, params, values, states, scores: a source
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
@@ -59,6 +60,7 @@ class Kind:
     PREPARED = "prepared"
     AGAIN = "again"
     OPTIONS = "options"
+    REUSE = "reuse"
 
 
 KINDS = frozenset(value for name, value in vars(Kind).items() if name.isupper())

@@ -40,6 +40,7 @@ from dsice.journal.format import (
     with_curve,
 )
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
+from dsice.journal.sources import Sources
 from dsice.space import Among, Require, Space
 from dsice.space.rules import NamedRules, Predicate
 from dsice.trial import State, Trial
@@ -99,6 +100,8 @@ class JournalLoader:
         The options in force by name, as JSON: those of the header, then each options line.
     preparations
         Directories of what was prepared, by name.
+    sources
+        Trials of related tasks that inform the search.
     lost_runs
         How often the run of a trial was lost and started again, by id.
     decisions
@@ -117,6 +120,7 @@ class JournalLoader:
         self.options: Record = {}
         self._queue = Queue()
         self.preparations: dict[str, str] = {}
+        self.sources = Sources()
         self.lost_runs: Counter[int] = Counter()
         self.decisions: dict[int, tuple[int, bool]] = {}
         self._text = reader.text
@@ -188,6 +192,7 @@ class JournalLoader:
         with garbage_uncollected():
             history.load(self._columns, self._trial)
         self._columns = TrialColumns()
+        history.sources = self.sources.in_force
 
     def _name_the_line(self, space: Space) -> None:
         """Raise JournalError for the first line with a point that the space does not have."""
@@ -233,6 +238,8 @@ class JournalLoader:
                     self._decide(record)
                 case Kind.OPTIONS:
                     self._change_options(record, line.start)
+                case Kind.REUSE:
+                    self.sources.take(record)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
@@ -246,6 +253,8 @@ class JournalLoader:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
         if "stopper" in record:
             self.decisions.clear()
+        if "reuse" in record:
+            self.sources.take(record)
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"

@@ -24,6 +24,7 @@ from dsice.tuner.confirming import Confirmation, confirmation, next_confirmation
 from dsice.tuner.opening import OpenStudy, open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import LinesAndTrials, Recorder
+from dsice.tuner.reusing import Reusable, Reuse
 from dsice.typing import PathLike, Point
 
 
@@ -51,11 +52,15 @@ class Tuner(OpenStudy):
         How many trials may be asked, whatever becomes of them.
     seed
         Same seed, same asks and tells: same proposals.
+    reuse
+        Measurements of related tasks, which inform the search: paths of journals and tables, or a
+        `Source` each. The journal keeps what was read of them, and goes on with that; None: with
+        all that it has, and an empty list with none.
 
     Raises
     ------
     SpaceError, OptionError
-        Wrong axes, rules or options.
+        Wrong axes, rules or options, or a source that says nothing about the space.
     OtherStudyError
         The journal belongs to another study; the message names the first difference.
     LockedError, JournalError
@@ -86,14 +91,17 @@ class Tuner(OpenStudy):
         orphans: Orphans = "again",
         max_trials: int | None = None,
         seed: int = 0,
+        reuse: Iterable[Reusable] | None = None,
     ) -> None:
         only_rank_zero()
         check_orphans(orphans)
         study = from_arguments(space, strategy, goal, stopper, max_trials, seed)
+        sources = None if reuse is None else Reuse(study, reuse)
         if journal is None:
-            self._begin(study, Recorder(study.history()))
+            self._begin(study, Recorder(sources.history() if sources else study.history()))
         else:
-            self._begin(study, *open_journal(study, journal), orphans)
+            self._begin(study, *open_journal(study, journal, sources), orphans)
+        self._remarks = sources.remarks if sources else {}
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:
@@ -355,22 +363,6 @@ class Tuner(OpenStudy):
         """Trials asked and not told."""
         with self._mutex:
             return self.history.pending()
-
-    @property
-    def orphans(self) -> list[Trial]:
-        """Pending trials that an earlier run left; the next asks hand them out again."""
-        with self._mutex:
-            return [self.history[id] for id in self._handout.ids(self._recorder)]
-
-    def adopt(self, id: int) -> None:
-        """Take over an orphan whose run is followed again; the next asks do not hand it out."""
-        with self._mutex:
-            self._handout.remove([id])
-
-    def give_back(self, ids: Iterable[int]) -> None:
-        """Let the next asks hand out trials again, unless they were told."""
-        with self._mutex:
-            self._handout.add(ids)
 
     @property
     def exhausted(self) -> bool:

@@ -1,0 +1,69 @@
+// Parallel coordinates: a row for each parameter, a line for each trial, the best ones on top.
+
+import { Chart } from "./chart.js";
+import { metric, N, params, worstFirst } from "./data.js";
+import { count } from "./format.js";
+import { jitter } from "./effects.js";
+import { valueScale } from "./progress.js";
+import { track } from "./ranges.js";
+import { slots } from "./scale.js";
+import { state } from "./state.js";
+import { ramp, theme } from "./theme.js";
+
+const ROW = 44;
+const STEPS = 8; // of colour
+
+export function parallel() {
+  const rows = [...params, metric];
+  return new Chart({
+    title: "All parameters",
+    note: `each line is a trial, blue where ${metric.title} is good; mark a range on any row`,
+    height: () => rows.length * ROW + 24,
+    draw(pen) {
+      const left = Math.min(150, pen.width * 0.3);
+      const right = pen.width - 14;
+      const scales = rows.map((column) => (column.axis ? slots(column.axis.labels, left, right) : valueScale(left, right)));
+      const at = (row) => 18 + row * ROW;
+      const spot = (column, k, i) => {
+        if (!column.axis) return scales[k](scales[k].inside(column.values[i]));
+        const room = Math.min(0.4, 12 * column.axis.labels.length / pen.width);
+        return column.level[i] < 0 ? left - 8 : scales[k](column.level[i] + room * jitter(i));
+      };
+      // each trial from row to row; where a parameter is not active the line goes through the margin
+      const paint = (to, wanted, colour) => {
+        const c = to.c;
+        c.lineWidth = 1;
+        const each = Math.max(1, Math.ceil(worstFirst.length / STEPS));
+        for (let s = 0; s < STEPS; s++) {
+          c.strokeStyle = colour(s / (STEPS - 1));
+          c.globalAlpha = s === STEPS - 1 || N < 300 ? 0.8 : 0.35;
+          c.beginPath();
+          for (const i of worstFirst.slice(s * each, (s + 1) * each)) {
+            if (!wanted(i)) continue;
+            rows.forEach((column, k) => (k ? c.lineTo(spot(column, k, i), at(k)) : c.moveTo(spot(column, k, i), at(k))));
+          }
+          c.stroke();
+        }
+        c.globalAlpha = 1;
+      };
+      if (state.selected === N) pen.chart.layer("all", (to) => paint(to, () => true, ramp));
+      else {
+        pen.chart.layer("faded", (to) => paint(to, () => true, () => theme().band));
+        paint(pen, (i) => state.mask[i], ramp);
+      }
+      return rows.map((column, k) => {
+        pen.line([[left, at(k)], [right, at(k)]], theme().ink, 1.5);
+        pen.text(column.title, left - 14, at(k), { align: "right", base: "middle", most: left - 16, colour: theme().ink });
+        for (const [value, label] of pen.fitting(scales[k], right - left)) {
+          const x = scales[k](value);
+          pen.line([[x, at(k) - 3], [x, at(k) + 3]], theme().ink, 1.5);
+          const half = pen.c.measureText(label).width / 2 + 1;
+          pen.halo(label, Math.min(x, pen.width - half), at(k) + 15);
+        }
+        const box = { x: left, y: at(k) - 10, w: right - left, h: 20 };
+        return track(box, scales[k], null, column);
+      });
+    },
+    words: () => `${count(worstFirst.length, "trial")} with a value over ${count(params.length, "parameter")}; the table below has the same.`,
+  });
+}

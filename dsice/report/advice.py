@@ -84,6 +84,8 @@ def _edges(space: Space, best: Trial, shares: dict[str, Any] | None) -> Iterator
             continue
         if totals and (totals.get(j) or 0.0) < MATTERS:
             continue
+        if axis.values[level] == 0:  # mostly an end by nature
+            continue
         values = (axis.values[0], axis.values[last])
         word = "largest" if (axis.values[level] == max(values)) else "smallest"
         yield (
@@ -132,9 +134,11 @@ def _negligible(space: Space, shares: dict[str, Any] | None) -> Iterator[str]:
         if (entry["total"][2] if entry["total"][2] is not None else 1.0) < NEGLIGIBLE
     ]
     if names and len(names) < space.ndim:
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
         yield (
-            f"Fix {', '.join(names)}: within the grid "
-            f"{'it makes' if len(names) == 1 else 'they make'} next to no difference, and a smaller grid is searched sooner."
+            f"Fix {', '.join(names[:5])}{more}: within the grid "
+            f"{'it makes' if len(names) == 1 else 'they make'} next to no difference, and a "
+            "smaller grid is searched sooner."
         )
 
 

@@ -48,8 +48,9 @@ def best(tuner: Tuner, command: Command | None) -> dict[str, Any] | None:
     if of_start is not None and of_start.value is not None:
         found["gain"] = _gain(trial, of_start) | {"over": "the start"}
     else:
-        done = [t.value for t in tuner.history if t.state is State.DONE and t.value is not None]
-        finite = [v for v in done if math.isfinite(v)]
+        done = [goal.metric_of(t) for t in tuner.history if t.state is State.DONE]
+        here = tuner.history.of_stage()[tuner.history.in_state(State.DONE)].tolist()
+        finite = [v for v, counts in zip(done, here, strict=True) if counts and math.isfinite(v)]
         if len(finite) > 1:
             middle = statistics.median(finite)
             found["gain"] = _compared(trial.value, middle) | {"over": "the median trial"}

@@ -16,6 +16,7 @@ from dsice.goal import Trials as TrialsEnd
 from dsice.history import History
 from dsice.history.frames import less_is_better
 from dsice.report.encode import number, text, value
+from dsice.space import Require, Rule, When
 from dsice.strategies import as_strategy
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
@@ -31,13 +32,14 @@ def study(tuner: Tuner, title: str) -> dict[str, Any]:
         "metric": text(goal.metric, 200),
         "maximize": goal.maximize,
         "of": goal.of,
+        "stage": goal.stage,
         "score": tuner.history.weighs_time,
         "goal": text(_goal(goal), 1000),
         "bounds": _bounds(tuner.history),
         "size": str(space.size),
         "shape": list(space.shape),
         "valid": number(space.count if space.enumerable else None),
-        "rules": [text(rule, 500) for rule in space.where],
+        "rules": [text(_rule(rule), 500) for rule in space.where],
         "strategy": type(tuner.strategy).__name__,
         "budget": tuner.max_trials,
         "asked": tuner.asked,
@@ -113,6 +115,15 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _rule(rule: Rule) -> str:
+    """A rule as a phrase, with the name of its function where it is none of text."""
+    if not isinstance(rule, (Require, When)) or not isinstance(rule.rule, str):
+        return repr(rule)
+    if isinstance(rule, When):
+        return f"{' and '.join(rule.names)} only where {rule.rule}"
+    return rule.rule
 
 
 def _goal(goal: Goal) -> str:

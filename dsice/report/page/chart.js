@@ -25,7 +25,7 @@ export class Chart {
     this.words = el("details", { class: "words" }, el("summary", null, "In words"));
     this.words.addEventListener("toggle", () => this.describe());
     this.node = el("figure", { class: spec.class },
-      el("figcaption", null, el("strong", null, spec.title), " ", el("span", null, spec.note)),
+      el("figcaption", null, spec.class && el("strong", null, spec.title), " ", el("span", null, spec.note)),
       spec.controls, this.plot, this.words);
     if (!spec.still) this.listen();
     charts.push(this);
@@ -216,24 +216,32 @@ class Pen {
     return { x: left, y: top, w: Math.max(this.width - left - right, 10), h: this.height - top - bottom };
   }
 
-  text(text, x, y, { align = "left", colour = theme().quiet, most = Infinity, base = "alphabetic", font } = {}) {
-    const c = this.c;
-    let shown = String(text);
-    if (font) c.font = font;
-    while (shown.length > 1 && c.measureText(shown).width > most) {
+  text(text, x, y, { align = "left", colour = theme().quiet, most = Infinity, base = "alphabetic" } = {}) {
+    Object.assign(this.c, { fillStyle: colour, textAlign: align, textBaseline: base });
+    this.c.fillText(this.cut(text, most), x, y);
+  }
+
+  // As much of a text as has room.
+  cut(text, most) {
+    let shown = text.length > 200 ? text.slice(0, 200) : text;
+    while (shown.length > 2 && this.c.measureText(shown).width > most) {
       shown = `${shown.slice(0, Math.max(1, shown.length - 2 - Math.ceil(shown.length / 12)))}\u2026`;
-      if (shown.length <= 2) break;
     }
-    Object.assign(c, { fillStyle: colour, textAlign: align, textBaseline: base });
-    c.fillText(shown, x, y);
-    c.font = "12px system-ui, sans-serif";
+    return shown;
   }
 
   // A text over lines, readable by a rim in the colour of the paper.
-  halo(text, x, y) {
+  halo(text, x, y, most) {
+    const shown = this.cut(text, most);
+    const at = Math.min(x, this.width - this.c.measureText(shown).width / 2 - 1);
     Object.assign(this.c, { strokeStyle: theme().paper, lineWidth: 4, textAlign: "center", textBaseline: "alphabetic" });
-    this.c.strokeText(text, x, y);
-    this.text(text, x, y, { align: "center", colour: theme().ink });
+    this.c.strokeText(shown, at, y);
+    this.text(shown, at, y, { align: "center", colour: theme().ink });
+  }
+
+  // Why there is nothing in a chart.
+  empty(text = "no trial has a value yet") {
+    this.text(text, this.width / 2, this.height / 2, { align: "center", most: this.width });
   }
 
   // Axes below and left of a box; labels name what they show.
@@ -316,6 +324,7 @@ class Pen {
       this.chart.hits.y.push(spot[1]);
       this.chart.hits.id.push(i);
     }
+    if (!spots.length) this.empty();
     const paint = (pen, wanted, choose) => {
       const c = pen.c;
       let last = "";

@@ -99,6 +99,9 @@ export function cell(column, i, write) {
 
 export const stateColumn = columns.get("state");
 export const stateOf = (i) => (stateColumn ? stateColumn.words[stateColumn.values[i]] : "");
+const ofStage = columns.get("stage");
+// Whether a trial is of the stage that the goal is about.
+export const counts = (i) => (ofStage ? ofStage.values[i] : 0) === data.study.stage;
 export const feasible = trials.feasible ? wholes(trials.feasible) : null;
 const sign = data.study.maximize ? -1 : 1;
 

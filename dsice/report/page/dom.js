@@ -7,7 +7,7 @@ export function el(tag, attributes, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value != null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat(2).filter((child) => child != null));
+  node.append(...children.flat(2).filter((child) => child != null && child !== false));
   return node;
 }
 
@@ -38,5 +38,5 @@ export function say(text) {
 export function choose(label, options, value, change) {
   return el("label", null, label, " ",
     el("select", { onchange: (event) => change(event.target.value) },
-      options.map(([key, text]) => el("option", { value: key, selected: key === value }, text))));
+      options.map(([key, text]) => el("option", { value: key, selected: key === value }, text.slice(0, 60)))));
 }

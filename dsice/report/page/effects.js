@@ -3,7 +3,7 @@
 
 import { Chart } from "./chart.js";
 import { data, N, params, score, stateOf } from "./data.js";
-import { fmt, percent } from "./format.js";
+import { fmt, percent, short } from "./format.js";
 import { track } from "./ranges.js";
 import { extent, slots, scale } from "./scale.js";
 import { stateColour, theme } from "./theme.js";
@@ -28,7 +28,7 @@ export function importance() {
       const left = Math.min(190, pen.width * 0.34);
       const box = pen.box(left, 52, 2, 30);
       const x = scale(0, 1, box.x, box.x + box.w);
-      x.ticks = () => [0, 0.25, 0.5, 0.75, 1].map((v) => [v, percent(v)]);
+      x.ticks = (n) => (n < 6 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((v) => [v, percent(v)]);
       pen.axes(box, x, null);
       const bar = (y, share, height, colour) => {
         const [a, b] = [x(0), x(share)];
@@ -72,7 +72,7 @@ function panel(column, j) {
     height: () => 210,
     draw(pen) {
       const box = pen.box(52, 8, 18, 24);
-      const x = slots(axis.labels, box.x, box.x + box.w);
+      const x = slots(axis.labels.map(short), box.x, box.x + box.w);
       const y = scale(reach.low, reach.high, box.y + box.h, box.y, reach.log);
       pen.axes(box, x, y, "", score.title);
       const at = (v) => y(y.inside(v));

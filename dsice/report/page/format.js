@@ -12,12 +12,18 @@ export function fmt(value, digits = 5) {
   return String(+value.toPrecision(digits));
 }
 
+// A label of an axis: a number with many digits is rounded.
+export function short(label) {
+  return label.length > 8 && label.trim() && Number.isFinite(Number(label)) ? fmt(Number(label), 3) : label;
+}
+
 export function count(n, word) {
   return `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 }
 
 export function percent(share) {
   const value = 100 * share;
+  if (value > 0 && value < 1) return "< 1 %";
   return `${Math.abs(value) >= 10 || value === 0 ? Math.round(value) : +value.toPrecision(2)} %`;
 }
 

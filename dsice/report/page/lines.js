@@ -3,7 +3,7 @@
 
 import { Chart } from "./chart.js";
 import { data, score, stateOf } from "./data.js";
-import { count, fmt } from "./format.js";
+import { count, fmt, short } from "./format.js";
 import { special } from "./query.js";
 import { extent, slots, scale } from "./scale.js";
 import { clauseOf, setClauses, state } from "./state.js";
@@ -35,7 +35,7 @@ function picture(line, number) {
     height: () => 210,
     draw(pen) {
       const box = pen.box(52, 8, 18, 24);
-      const x = slots(line.labels, box.x, box.x + box.w);
+      const x = slots(line.labels.map(short), box.x, box.x + box.w);
       const y = scale(reach.low, reach.high, box.y + box.h, box.y, reach.log);
       const at = (v) => y(y.inside(v));
       pen.axes(box, x, y, "", score.title);

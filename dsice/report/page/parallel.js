@@ -1,8 +1,8 @@
 // Parallel coordinates: a row for each parameter, a line for each trial, the best ones on top.
 
 import { Chart } from "./chart.js";
-import { metric, N, params, worstFirst } from "./data.js";
-import { count } from "./format.js";
+import { metric, params, worstFirst } from "./data.js";
+import { count, short } from "./format.js";
 import { jitter } from "./effects.js";
 import { valueScale } from "./progress.js";
 import { track } from "./ranges.js";
@@ -11,7 +11,7 @@ import { state } from "./state.js";
 import { ramp, theme } from "./theme.js";
 
 const ROW = 44;
-const STEPS = 8; // of colour
+const EDGES = [0, 0.5, 0.7, 0.8, 0.88, 0.94, 0.97, 0.99, 1]; // of the ranks that share a colour
 
 export function parallel() {
   const rows = [...params, metric];
@@ -22,7 +22,7 @@ export function parallel() {
     draw(pen) {
       const left = Math.min(150, pen.width * 0.3);
       const right = pen.width - 14;
-      const scales = rows.map((column) => (column.axis ? slots(column.axis.labels, left, right) : valueScale(left, right)));
+      const scales = rows.map((column) => (column.axis ? slots(column.axis.labels.map(short), left, right) : valueScale(left, right)));
       const at = (row) => 18 + row * ROW;
       const spot = (column, k, i) => {
         if (!column.axis) return scales[k](scales[k].inside(column.values[i]));
@@ -33,12 +33,12 @@ export function parallel() {
       const paint = (to, wanted, colour) => {
         const c = to.c;
         c.lineWidth = 1;
-        const each = Math.max(1, Math.ceil(worstFirst.length / STEPS));
-        for (let s = 0; s < STEPS; s++) {
-          c.strokeStyle = colour(s / (STEPS - 1));
-          c.globalAlpha = s === STEPS - 1 || N < 300 ? 0.8 : 0.35;
+        for (let s = 1; s < EDGES.length; s++) {
+          const [from, until] = [EDGES[s - 1], EDGES[s]].map((share) => Math.round(share * worstFirst.length));
+          c.strokeStyle = colour((s - 1) / (EDGES.length - 2));
+          c.globalAlpha = Math.min(0.85, Math.max(0.05, 120 / (until - from + 1)));
           c.beginPath();
-          for (const i of worstFirst.slice(s * each, (s + 1) * each)) {
+          for (const i of worstFirst.slice(from, until)) {
             if (!wanted(i)) continue;
             rows.forEach((column, k) => (k ? c.lineTo(spot(column, k, i), at(k)) : c.moveTo(spot(column, k, i), at(k))));
           }
@@ -46,19 +46,19 @@ export function parallel() {
         }
         c.globalAlpha = 1;
       };
-      if (state.selected === N) pen.chart.layer("all", (to) => paint(to, () => true, ramp));
+      if (!state.query) pen.chart.layer("all", (to) => paint(to, () => true, ramp));
       else {
         pen.chart.layer("faded", (to) => paint(to, () => true, () => theme().band));
         paint(pen, (i) => state.mask[i], ramp);
       }
+      if (!worstFirst.length) pen.empty();
       return rows.map((column, k) => {
         pen.line([[left, at(k)], [right, at(k)]], theme().ink, 1.5);
         pen.text(column.title, left - 14, at(k), { align: "right", base: "middle", most: left - 16, colour: theme().ink });
-        for (const [value, label] of pen.fitting(scales[k], right - left)) {
-          const x = scales[k](value);
-          pen.line([[x, at(k) - 3], [x, at(k) + 3]], theme().ink, 1.5);
-          const half = pen.c.measureText(label).width / 2 + 1;
-          pen.halo(label, Math.min(x, pen.width - half), at(k) + 15);
+        const ticks = pen.fitting(scales[k], right - left);
+        for (const [value, label] of ticks) {
+          pen.line([[scales[k](value), at(k) - 3], [scales[k](value), at(k) + 3]], theme().ink, 1.5);
+          pen.halo(label, scales[k](value), at(k) + 15, (right - left) / ticks.length - 6);
         }
         const box = { x: left, y: at(k) - 10, w: right - left, h: 20 };
         return track(box, scales[k], null, column);

@@ -19,7 +19,7 @@ export function progress() {
   const rounds = trials.rounds.filter(([, round]) => round != null);
   return new Chart({
     title: "Progress",
-    note: `${metric.title} of each trial in turn, and the best so far`
+    note: `${metric.title} of each trial in turn, and the best so far; colours are the states above`
       + (area.beyond ? `; ${count(area.beyond, "outlier")} at the edge` : ""),
     height: (width) => (width < 500 ? 240 : 300),
     draw(pen) {

@@ -8,7 +8,7 @@ import { setClauses } from "./state.js";
 
 const { study, best, start, end } = data;
 const pairs = (params) => el("dl", { class: "params" }, Object.entries(params).map(([name, value]) =>
-  [el("dt", null, name), el("dd", null, typeof value === "number" ? fmt(value, 12) : String(value ?? "None"))]));
+  [el("dt", null, name), el("dd", null, value === true ? "True" : value === false ? "False" : String(value ?? "None"))]));
 
 export function header() {
   const axes = count(data.axes.length, "parameter");

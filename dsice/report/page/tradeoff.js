@@ -1,7 +1,7 @@
 // Two metrics: all trials, those that no other beats in both (the front), and the bounds.
 
 import { Chart, drawAll } from "./chart.js";
-import { columns, data, feasible, metric, metrics, N, stateOf } from "./data.js";
+import { columns, counts, data, feasible, metric, metrics, N, stateOf } from "./data.js";
 import { choose, el } from "./dom.js";
 import { count, fmt } from "./format.js";
 import { track } from "./ranges.js";
@@ -19,7 +19,7 @@ const less = (c) => (c === metric ? !data.study.maximize : !("at_least" in c.bou
 function front(a, b) {
   const [sa, sb] = [a, b].map((c) => (less(c) ? 1 : -1));
   const ids = Array.from({ length: N }, (_, i) => i)
-    .filter((i) => stateOf(i) === "done" && Number.isFinite(a.values[i]) && Number.isFinite(b.values[i]))
+    .filter((i) => stateOf(i) === "done" && counts(i) && Number.isFinite(a.values[i]) && Number.isFinite(b.values[i]))
     .sort((i, j) => sa * (a.values[i] - a.values[j]) || sb * (b.values[i] - b.values[j]) || i - j);
   let best = Infinity;
   return ids.filter((i) => sb * b.values[i] < best && ((best = sb * b.values[i]), true));

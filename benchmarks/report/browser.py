@@ -53,7 +53,7 @@ class Browser:
         self.cdp("Emulation.setTouchEmulationEnabled", enabled=touch)
 
     def open(self, page: Path, fragment: str = "") -> int:
-        """Load a page and wait until it is ready; the milliseconds that it took by its own clock."""
+        """Load a page and wait until it is ready; the milliseconds that took by its own clock."""
         self.driver.get("about:blank")
         self.driver.get_log("performance")
         self.driver.get_log("browser")

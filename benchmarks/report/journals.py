@@ -73,9 +73,11 @@ def _noisy_trial(tuner: Tuner, id: int, params: dict[str, Any], rng: random.Rand
     where = {"worker": f"gpu{id % 20:02}", "job": str(9000 + id)}
     ended: dict[str, Any] = {**times, "where": where}
     steps = 30 if accuracy > 0.8 else 8
-    for step in range(steps):
-        value = accuracy * (1 - math.exp(-(step + 1) / 7)) + rng.gauss(0, 0.004)
-        tuner.step(id, step + 1, value)
+    curve = [
+        (id, step + 1, accuracy * (1 - math.exp(-(step + 1) / 7)) + rng.gauss(0, 0.004))
+        for step in range(steps)
+    ]
+    tuner.runs.steps(curve, None)  # all in one write, as `run` does it
     if params["batch"] == 512 and not params["amp"]:
         tuner.tell(id, error=OUT_OF_MEMORY.format(size=512 + id, id=id), **ended)
     elif id % 29 == 7:
@@ -125,8 +127,8 @@ def _timed_trial(
     start = NOON + id // 40 * 60 + 10 * rng.random()
     seconds = 5 + 40 * rng.random()
     if with_curve:
-        for step in range(20):
-            tuner.step(id, step, loss + 3 * math.exp(-step / 4))
+        curve = [(id, step, loss + 3 * math.exp(-step / 4)) for step in range(20)]
+        tuner.runs.steps(curve, None)
     ended: dict[str, Any] = {"seconds": seconds, "times": (start - 1, start, start + seconds)}
     ended["where"] = {"worker": f"node{id % 40}"}
     if rng.random() < 0.05:

@@ -9,8 +9,9 @@ import shlex
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from dsice.errors import DsiceError
 from dsice.report.encode import number, text, value
 from dsice.report.study import start_trial
 from dsice.space.values import as_json, as_text
@@ -19,6 +20,8 @@ from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+MOST_FOR_END: Final = 3000
+"""Trials up to which the strategy is asked whether it has more: with very many it takes long."""
 Command = Callable[[Mapping[str, Any]], str]
 """From params to the command that runs the program with them."""
 
@@ -158,7 +161,7 @@ def _why_ended(tuner: Tuner) -> dict[str, Any]:
     count = space.count if space.enumerable else None
     if count is not None and len(tuner.history.taken()) >= count:
         return {"why": f"All {count} points of the grid were measured.", "over": True}
-    if len(tuner.history) <= MOST_FOR_END and tuner.exhausted:
+    if len(tuner.history) <= MOST_FOR_END and _is_complete(tuner):
         return {
             "why": f"{type(tuner.strategy).__name__} has nothing more to ask: it holds the search "
             "for complete.",
@@ -167,5 +170,9 @@ def _why_ended(tuner: Tuner) -> dict[str, Any]:
     return {"why": "Nothing is running; the search can go on from here (dsice resume)."}
 
 
-MOST_FOR_END = 3000
-"""Trials up to which the strategy is asked whether it has more: with very many it takes long."""
+def _is_complete(tuner: Tuner) -> bool:
+    """Whether the strategy has nothing more to ask; one of a user's own may not be here to say."""
+    try:
+        return tuner.exhausted
+    except DsiceError:
+        return False

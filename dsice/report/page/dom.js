@@ -15,7 +15,7 @@ export function el(tag, attributes, ...children) {
 export function table(header, rows, numbers = []) {
   const cells = (tag, row) =>
     row.map((cell, j) => el(tag, { class: numbers[j] && "num", scope: tag === "th" && "col" }, cell));
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": header.join(", ") },
+  return el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": header.join(", ") },
     el("table", null,
       el("thead", null, el("tr", null, cells("th", header))),
       el("tbody", null, rows.map((row) => el("tr", null, cells("td", row))))));

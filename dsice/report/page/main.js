@@ -79,7 +79,8 @@ function parts() {
 showTheme();
 Chart.about = about;
 document.getElementById("page").append(...parts());
-setQuery(setting("q"));
+box.value = setting("q"); // shown also where it is wrong
+setQuery(box.value);
 onTheme(() => drawAll());
 
 let width = 0;

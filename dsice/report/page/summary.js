@@ -72,7 +72,7 @@ function startLine() {
 }
 
 function copyable(kind, text) {
-  const code = el("pre", { tabindex: 0, role: "region", "aria-label": `settings as ${kind}` }, text);
+  const code = el("pre", { tabindex: 0, role: "group", "aria-label": `settings as ${kind}` }, text);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -105,7 +105,7 @@ export function failures() {
     ` ${group.state.replace("_", " ")}: `, el("code", null, group.line),
     group.log ? el("p", { class: "quiet" }, `log of trial ${group.ids[0]}: `, el("code", null, group.log)) : null,
     group.example ? el("details", null, el("summary", null, `all that trial ${group.ids[0]} said`),
-      el("pre", { tabindex: 0, role: "region", "aria-label": "error" }, group.example)) : null))));
+      el("pre", { tabindex: 0, role: "group", "aria-label": "error" }, group.example)) : null))));
 }
 
 export function sources() {

@@ -28,7 +28,7 @@ export function trialTable() {
     el("p", { class: "controls" }, choose("on paper", [["", `the first ${PAGE} rows`], ["all", "all rows"]], setting("print"),
       (value) => keep("print", value))),
     said,
-    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "all trials" }, el("table", { class: "trials" },
+    el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "all trials" }, el("table", { class: "trials" },
       el("thead", null, head), body)), more);
 }
 

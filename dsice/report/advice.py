@@ -105,7 +105,8 @@ def _unsure(tuner: Tuner, best: Trial, over: bool, shares: dict[str, Any] | None
         if apart < 2 * noise:
             yield (
                 f"Confirm the best: it leads by {apart:.3g}, and one measurement scatters by about "
-                f"{noise:.3g}. Run with confirm = 3 and repeats, then compare again."
+                f"{noise:.3g}. With confirm = 3 and repeats = 5 (in the study file, or in run) the "
+                "leading settings and the start are measured anew."
             )
             return
     if over and len(best.values) == 1:

@@ -100,7 +100,7 @@ def _picture(
     return {
         "name": text(_name(space.names, direction), 300),
         "through": {
-            text(name, 200): text(v, 200)
+            text(name, 200): text(labels([v])[0], 200)
             for name, v in space.params(tuple(points[0].tolist())).items()
             if space.names.index(name) not in changed
         },

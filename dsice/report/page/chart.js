@@ -9,6 +9,7 @@ import { onChange, state } from "./state.js";
 import { theme } from "./theme.js";
 
 const FINGER = 5; // pixels; what moves less is a click
+const MOST_ROWS = 200; // of a chart in words
 const STEP = 0.05; // of a track, by a key
 export const charts = [];
 const tip = el("div", { class: "tip", hidden: true });
@@ -70,7 +71,11 @@ export class Chart {
     this.canvas.setAttribute("aria-label", `${this.spec.title}. ${text}`);
     if (!this.words.open) return;
     const parts = [el("p", null, text)];
-    if (this.spec.rows) parts.push(table(...this.spec.rows()));
+    if (this.spec.rows) {
+      const [header, rows, numbers] = this.spec.rows();
+      parts.push(table(header, rows.slice(0, MOST_ROWS), numbers));
+      if (rows.length > MOST_ROWS) parts.push(el("p", null, `and ${rows.length - MOST_ROWS} more`));
+    }
     this.words.replaceChildren(this.words.firstChild, ...parts);
   }
 

@@ -102,11 +102,13 @@ export const stateOf = (i) => (stateColumn ? stateColumn.words[stateColumn.value
 const ofStage = columns.get("stage");
 // Whether a trial is of the stage that the goal is about.
 export const counts = (i) => (ofStage ? ofStage.values[i] : 0) === data.study.stage;
-export const feasible = trials.feasible ? wholes(trials.feasible) : null;
+const kept = trials.feasible ? wholes(trials.feasible) : null;
+// Whether a trial was measured and breaks a bound of the goal.
+export const breaks = (i) => kept !== null && kept[i] === 0 && stateOf(i) === "done";
 const sign = data.study.maximize ? -1 : 1;
 
 // All trials that have a value, the worst first; those that break a bound are worse than the others.
 export const worstFirst = Array.from({ length: N }, (_, i) => i)
   .filter((i) => !Number.isNaN(metric.values[i]))
-  .sort((a, b) => (feasible ? feasible[a] - feasible[b] : 0)
+  .sort((a, b) => breaks(b) - breaks(a)
     || sign * (metric.values[b] - metric.values[a]) || b - a);

@@ -2,11 +2,11 @@
 // and the measured points.
 
 import { Chart } from "./chart.js";
-import { data, N, params, score, stateOf } from "./data.js";
+import { data, N, params, score } from "./data.js";
 import { fmt, percent, short } from "./format.js";
 import { track } from "./ranges.js";
 import { extent, slots, scale } from "./scale.js";
-import { stateColour, theme } from "./theme.js";
+import { theme, trialColour } from "./theme.js";
 
 const BAR = 26;
 const namesOf = (axes) => axes.map((j) => data.axes[j].name).join(" \u00d7 ");
@@ -78,7 +78,7 @@ function panel(column, j) {
       const at = (v) => y(y.inside(v));
       const wide = Math.min(0.7, (dim > 30 ? 0.9 : 0.5));
       pen.dots((i) => (level[i] < 0 || Number.isNaN(score.values[i]) ? null
-        : [x(level[i] + wide * jitter(i)), at(score.values[i])]), (i) => stateColour(stateOf(i)), 2);
+        : [x(level[i] + wide * jitter(i)), at(score.values[i])]), trialColour, 2);
       if (!effect) return [track(box, x, null, column)];
       const known = effect.mean.map((m, k) => [k, m, effect.half[k]]).filter(([, m]) => m != null);
       if (axis.ordered && dim > 1) {

@@ -38,6 +38,9 @@ function bar() {
     }), wrong);
 }
 
+const help = () => el("p", { class: "quiet" }, "Drag over any chart to mark trials: all other charts and the table follow. "
+  + "A click takes the mark away. Or write a filter, such as state=failed.");
+
 // ---------------------------------------------------------------- the parts
 const chartIn = (chart) => (chart ? chart.node : null);
 
@@ -49,7 +52,7 @@ function model() {
 }
 
 function parts() {
-  const found = [header(), outcome(), bar()];
+  const found = [header(), outcome(), bar(), N ? help() : null].filter(Boolean);
   if (N) found.push(section("progress", "Progress", progress().node));
   found.push(section("importance", "What matters", model()));
   if (N) {
@@ -60,7 +63,7 @@ function parts() {
   }
   if (data.lines && data.lines.length) {
     found.push(section("lines", "Lines through the grid",
-      el("p", null, "Dots are the trials on a line; the curve is the d-spline of the whole grid there, with its 95 % band; green diamonds were asked last. The first lines go through the best."),
+      el("p", null, "Dots are the trials on a line; the curve is the d-spline of the whole grid there, with its 95 % band; green diamonds were asked last, crosses ended without a value. The first lines go through the best."),
       el("div", { class: "panels" }, lines().map(chartIn))));
   }
   for (const [id, title, make] of [["tradeoff", "Trade-offs", tradeoff], ["curves", "Learning curves", learning],

@@ -11,7 +11,8 @@ import { state } from "./state.js";
 import { ramp, theme } from "./theme.js";
 
 const ROW = 44;
-const EDGES = [0, 0.5, 0.7, 0.8, 0.88, 0.94, 0.97, 0.99, 1]; // of the ranks that share a colour
+// how many of the best share a colour and are how dense: few stand out, however many there are
+const BANDS = [[Infinity, 0.05], [2500, 0.08], [800, 0.14], [250, 0.25], [80, 0.5], [25, 0.75], [8, 0.95]];
 
 export function parallel() {
   const rows = [...params, metric];
@@ -33,17 +34,18 @@ export function parallel() {
       const paint = (to, wanted, colour) => {
         const c = to.c;
         c.lineWidth = 1;
-        for (let s = 1; s < EDGES.length; s++) {
-          const [from, until] = [EDGES[s - 1], EDGES[s]].map((share) => Math.round(share * worstFirst.length));
-          c.strokeStyle = colour((s - 1) / (EDGES.length - 2));
-          c.globalAlpha = Math.min(0.85, Math.max(0.05, 120 / (until - from + 1)));
+        const n = worstFirst.length;
+        BANDS.forEach(([most, density], s) => {
+          const end = s + 1 < BANDS.length ? Math.max(0, n - BANDS[s + 1][0]) : n;
+          c.strokeStyle = colour(s / (BANDS.length - 1));
+          c.globalAlpha = density;
           c.beginPath();
-          for (const i of worstFirst.slice(from, until)) {
+          for (const i of worstFirst.slice(Math.max(0, n - most), end)) {
             if (!wanted(i)) continue;
             rows.forEach((column, k) => (k ? c.lineTo(spot(column, k, i), at(k)) : c.moveTo(spot(column, k, i), at(k))));
           }
           c.stroke();
-        }
+        });
         c.globalAlpha = 1;
       };
       if (!state.query) pen.chart.layer("all", (to) => paint(to, () => true, ramp));

@@ -1,12 +1,12 @@
 // Progress: the value of each trial in turn, the best so far, and the rounds.
 
 import { Chart } from "./chart.js";
-import { columns, data, feasible, metric, N, score, stateOf, trials } from "./data.js";
+import { columns, data, metric, N, score, stateOf, trials } from "./data.js";
 import { count, fmt } from "./format.js";
 import { track } from "./ranges.js";
 import { extent, scale } from "./scale.js";
 import { state } from "./state.js";
-import { stateColour, theme } from "./theme.js";
+import { theme, trialColour } from "./theme.js";
 
 export const area = extent(metric.values, [data.start && Number(data.start.value), data.best && Number(data.best.value)]);
 const failed = Array.from({ length: N }, (_, i) => i)
@@ -20,6 +20,7 @@ export function progress() {
   return new Chart({
     title: "Progress",
     note: `${metric.title} of each trial in turn, and the best so far; colours are the states above`
+      + (trials.feasible ? ", grey breaks a bound" : "")
       + (area.beyond ? `; ${count(area.beyond, "outlier")} at the edge` : ""),
     height: (width) => (width < 500 ? 240 : 300),
     draw(pen) {
@@ -35,7 +36,7 @@ export function progress() {
       pen.axes(box, x, y, rounds.length > 1 && rounds.length < 80 ? "trial; shades are rounds" : "trial", metric.title);
       const value = metric.values;
       pen.dots((i) => (Number.isNaN(value[i]) ? null : [x(i), y(y.inside(value[i]))]),
-        (i) => (feasible && !feasible[i] ? theme().quiet : stateColour(stateOf(i))));
+        (i) => trialColour(i));
       failed.forEach((i) => pen.mark("cross", x(i), box.y + 2, 3, state.mask[i] ? theme().red : theme().faded));
       if (data.start && data.start.value != null) {
         const at = y(y.inside(Number(data.start.value)));

@@ -34,7 +34,8 @@ export function quantile(sorted, share) {
 // Where numbers lie: ends, whether logarithms suit them, and how many are beyond the ends. A few far
 // away do not squeeze the others into a line.
 export function extent(values, more = []) {
-  const sorted = Float64Array.from(values).filter(Number.isFinite).sort();
+  let sorted = Float64Array.from(values).filter(Number.isFinite).sort();
+  if (!sorted.length) sorted = Float64Array.from(more).filter(Number.isFinite).sort();
   if (!sorted.length) return { low: 0, high: 1, log: false, beyond: 0 };
   let [low, high] = [sorted[0], sorted[sorted.length - 1]];
   const [q1, q3, crowd] = [quantile(sorted, 0.05), quantile(sorted, 0.95), quantile(sorted, 0.75)];

@@ -8,7 +8,13 @@ import { setClauses } from "./state.js";
 
 const { study, best, start, end } = data;
 const pairs = (params) => el("dl", { class: "params" }, Object.entries(params).map(([name, value]) =>
-  [el("dt", null, name), el("dd", null, value === true ? "True" : value === false ? "False" : String(value ?? "None"))]));
+  [el("dt", null, name), el("dd", null, written(value))]));
+
+// A value of a parameter with all its digits, as Python writes it.
+function written(value) {
+  if (typeof value === "number" && value && Math.abs(value) < 1e-4) return value.toExponential();
+  return { true: "True", false: "False", null: "None" }[value] ?? String(value);
+}
 
 export function header() {
   const axes = count(data.axes.length, "parameter");
@@ -30,7 +36,9 @@ export function outcome() {
       end.saved ? ` Stopping early saved ${percent(end.saved)} of the steps.` : ""),
     el("h2", null, "What to try next"),
     data.advice.length ? el("ul", null, data.advice.map((text) => el("li", null, text)))
-      : el("p", null, "Nothing stands out: use the best.")));
+      : el("p", null, "Nothing stands out: use the best."),
+    best && [el("h2", null, "The best, to copy"),
+      Object.entries(best.settings).map(([kind, text], k) => copyable(kind, text, k === 0))]));
 }
 
 function bestCard() {
@@ -49,8 +57,7 @@ function bestCard() {
     el("p", { class: "quiet" }, `${about.join(", ")}${best.feasible ? "" : "; it breaks a bound of the goal"}.`),
     pairs(best.params),
     others.length ? el("p", { class: "quiet" }, others.map(([name, value]) => `${name} ${fmt(Number(value))}`).join(", ")) : null,
-    startLine(),
-    el("div", { class: "copies" }, Object.entries(best.settings).map(([kind, text]) => copyable(kind, text))));
+    startLine());
 }
 
 function gain() {
@@ -71,7 +78,7 @@ function startLine() {
   return el("details", null, el("summary", null, `The start: ${value}`), pairs(start.params));
 }
 
-function copyable(kind, text) {
+function copyable(kind, text, open) {
   const code = el("pre", { tabindex: 0, role: "group", "aria-label": `settings as ${kind}` }, text);
   const copy = async () => {
     try {
@@ -85,8 +92,8 @@ function copyable(kind, text) {
       say("marked; copy it with your keyboard");
     }
   };
-  return el("div", null, el("p", null, el("strong", null, kind), " ",
-    el("button", { type: "button", "aria-label": `copy ${kind}`, onclick: copy }, "copy")), code);
+  return el("details", { open }, el("summary", null, kind), code,
+    el("button", { type: "button", "aria-label": `copy ${kind}`, onclick: copy }, "copy"));
 }
 
 // How to get the same again.

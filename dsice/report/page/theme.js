@@ -1,6 +1,7 @@
 // Colours, those of the styles, so that a canvas looks like the page around it. The palette is that
 // of Okabe and Ito, which everybody can tell apart; marks differ in form as well.
 
+import { breaks, stateOf } from "./data.js";
 import { keep, setting } from "./state.js";
 
 const NAMES = ["ink", "quiet", "rule", "paper", "blue", "orange", "red", "green", "purple", "faded", "band"];
@@ -17,7 +18,9 @@ export function theme() {
 const OF_STATE = { done: "blue", stopped: "orange", pending: "green", withdrawn: "purple", lost: "quiet" };
 export const stateColour = (state) => theme()[OF_STATE[state] || "red"];
 
-// Eight steps from the worst to the best, light to dark and grey to blue.
+export const trialColour = (i) => (breaks(i) ? theme().quiet : stateColour(stateOf(i)));
+
+// Steps from the worst to the best, light to dark and grey to blue.
 export function ramp(share) {
   const dark = document.documentElement.dataset.shown === "dark";
   const from = dark ? [95, 95, 90] : [205, 200, 185];

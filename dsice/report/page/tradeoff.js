@@ -1,13 +1,13 @@
 // Two metrics: all trials, those that no other beats in both (the front), and the bounds.
 
 import { Chart, drawAll } from "./chart.js";
-import { columns, counts, data, feasible, metric, metrics, N, stateOf } from "./data.js";
+import { columns, counts, data, metric, metrics, N, stateOf } from "./data.js";
 import { choose, el } from "./dom.js";
 import { count, fmt } from "./format.js";
 import { track } from "./ranges.js";
 import { extent, scale } from "./scale.js";
 import { keep, setting } from "./state.js";
-import { stateColour, theme } from "./theme.js";
+import { theme, trialColour } from "./theme.js";
 
 const seconds = columns.get("seconds");
 if (seconds) seconds.bounds = data.study.bounds[data.study.bounds.length - 1];
@@ -57,7 +57,7 @@ export function tradeoff() {
       }
       const spot = (i) => [x(x.inside(a.values[i])), y(y.inside(b.values[i]))];
       pen.dots((i) => (Number.isNaN(a.values[i] + b.values[i]) ? null : spot(i)),
-        (i) => (feasible && !feasible[i] ? theme().quiet : stateColour(stateOf(i))));
+        (i) => trialColour(i));
       const ids = a === b ? [] : front(a, b);
       pen.line(ids.flatMap((i, k) => (k ? [[spot(i)[0], spot(ids[k - 1])[1]], spot(i)] : [spot(i)])), theme().ink, 1.5);
       ids.forEach((i) => pen.mark("diamond", ...spot(i), 5, theme().orange));

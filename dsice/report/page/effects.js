@@ -54,6 +54,23 @@ export function importance() {
 // A number from -0.5 to 0.5 that is always the same for a trial, to draw equal ones side by side.
 export const jitter = (i) => ((Math.imul(i + 1, 2654435761) >>> 8) % 997) / 997 - 0.5;
 
+// What the model expects at each place, with its band: a curve along an ordered axis, else bars.
+export function expected(pen, known, x, at, ordered) {
+  if (!ordered) {
+    for (const [k, m, h] of known) {
+      pen.line([[x(k), at(m - h)], [x(k), at(m + h)]], theme().orange, 5);
+      pen.line([[x(k - 0.25), at(m)], [x(k + 0.25), at(m)]], theme().ink, 2);
+    }
+    return;
+  }
+  const above = known.map(([k, m, h]) => [x(k), at(m + h)]);
+  const below = known.map(([k, m, h]) => [x(k), at(m - h)]);
+  pen.c.globalAlpha = 0.35;
+  pen.area([...above, ...below.reverse()], theme().orange);
+  pen.c.globalAlpha = 1;
+  pen.line(known.map(([k, m]) => [x(k), at(m)]), theme().ink, 2);
+}
+
 export function panels() {
   return params.map((column, j) => panel(column, j));
 }
@@ -81,15 +98,7 @@ function panel(column, j) {
         : [x(level[i] + wide * jitter(i)), at(score.values[i])]), trialColour, 2);
       if (!effect) return [track(box, x, null, column)];
       const known = effect.mean.map((m, k) => [k, m, effect.half[k]]).filter(([, m]) => m != null);
-      if (axis.ordered && dim > 1) {
-        pen.c.globalAlpha = 0.35;
-        pen.area([...known.map(([k, m, h]) => [x(k), at(m + h)]), ...known.reverse().map(([k, m, h]) => [x(k), at(m - h)])], theme().orange);
-        pen.c.globalAlpha = 1;
-        pen.line(known.reverse().map(([k, m]) => [x(k), at(m)]), theme().ink, 2);
-      } else for (const [k, m, h] of known) {
-        pen.line([[x(k), at(m - h)], [x(k), at(m + h)]], theme().orange, 5);
-        pen.line([[x(k - 0.25), at(m)], [x(k + 0.25), at(m)]], theme().ink, 2);
-      }
+      expected(pen, known, x, at, axis.ordered && dim > 1);
       return [track(box, x, null, column)];
     },
     words() {

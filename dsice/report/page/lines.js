@@ -3,6 +3,7 @@
 
 import { Chart } from "./chart.js";
 import { data, score, stateOf } from "./data.js";
+import { expected } from "./effects.js";
 import { count, fmt, short } from "./format.js";
 import { special } from "./query.js";
 import { extent, slots, scale } from "./scale.js";
@@ -39,10 +40,7 @@ function picture(line, number) {
       const y = scale(reach.low, reach.high, box.y + box.h, box.y, reach.log);
       const at = (v) => y(y.inside(v));
       pen.axes(box, x, y, "", score.title);
-      pen.c.globalAlpha = 0.35;
-      pen.area([...known.map(([k, m, h]) => [x(k), at(m + h)]), ...[...known].reverse().map(([k, m, h]) => [x(k), at(m - h)])], theme().orange);
-      pen.c.globalAlpha = 1;
-      pen.line(known.map(([k, m]) => [x(k), at(m)]), theme().ink, 2);
+      expected(pen, known, x, at, line.axes.every((j) => data.axes[j].ordered));
       line.ids.forEach((id, n) => {
         const measured = !Number.isNaN(values[n]);
         const expected = line.mean[line.at[n]];
@@ -68,7 +66,7 @@ function picture(line, number) {
       }];
     },
     words() {
-      const lowest = [...known].sort((a, b) => (data.study.maximize ? b[1] - a[1] : a[1] - b[1]))[0];
+      const lowest = [...known].sort((a, b) => (data.study.maximize && !data.study.score ? b[1] - a[1] : a[1] - b[1]))[0];
       return `Line ${number}: ${count(line.ids.length, "trial")} on ${count(line.labels.length, "point")}, ${line.asked.length} of them asked last. `
         + `The model is best at ${line.labels[lowest[0]]}, with ${fmt(lowest[1], 4)} \u00b1 ${fmt(lowest[2], 2)}.`;
     },

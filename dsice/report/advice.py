@@ -16,8 +16,8 @@ from dsice.tuner import Tuner
 
 MATTERS: Final = 0.05
 """Total share from which on a parameter is worth a wider axis."""
-NEGLIGIBLE: Final = 0.02
-"""Upper end of the interval of a total share below which a parameter may be fixed."""
+NEGLIGIBLE: Final = (0.01, 0.05)
+"""Total share, and upper end of its interval, below which a parameter may be fixed."""
 OFTEN: Final = 0.2
 """Share of failures that is worth a word."""
 FEWEST: Final = 4
@@ -132,7 +132,7 @@ def _negligible(space: Space, shares: dict[str, Any] | None) -> Iterator[str]:
     names = [
         space.names[entry["axis"]]
         for entry in shares["single"]
-        if (entry["total"][2] if entry["total"][2] is not None else 1.0) < NEGLIGIBLE
+        if entry["total"][0] < NEGLIGIBLE[0] and entry["total"][2] < NEGLIGIBLE[1]
     ]
     if names and len(names) < space.ndim:
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""

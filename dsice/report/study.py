@@ -7,6 +7,7 @@ import math
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dsice.goal import Goal, Seconds, Share
 from dsice.goal import Trials as TrialsEnd
 from dsice.history import History
 from dsice.history.frames import less_is_better
+from dsice.journal.files import read_file
 from dsice.report.encode import number, text, value
 from dsice.space import Require, Rule, When
 from dsice.strategies import as_strategy
@@ -94,10 +96,10 @@ def reproduce(tuner: Tuner, journal: Path | None, given: Mapping[str, str]) -> l
     rows = [[text(name, 100), text(said)] for name, said in given.items()]
     if journal is not None:
         rows.append(["journal", text(journal)])
-        with journal.open("rb") as file:
-            content = file.read()
-        digest = hashlib.sha256(content).hexdigest()
-        rows.append([f"SHA-256 of its first {len(content)} bytes", digest])
+        with suppress(OSError):  # it may have been moved away from a tuner that is at work
+            content = read_file(journal)
+            digest = hashlib.sha256(content).hexdigest()
+            rows.append([f"SHA-256 of its first {len(content)} bytes", digest])
     rows += [
         ["study identity", tuner.identity],
         ["seed", str(tuner.seed)],

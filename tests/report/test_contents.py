@@ -188,6 +188,14 @@ def test_a_failing_value_and_the_end_of_an_axis_are_advice() -> None:
     assert "38% of the trials that ended have failed" in advice
 
 
+def test_a_parameter_without_effect_may_be_fixed() -> None:
+    tuner = Tuner({"x": range(6), "idle": range(6)}, Random())
+    for trial in tuner.ask(30):
+        tuner.tell(trial, (trial.params["x"] - 2.5) ** 2)
+    advice = "\n".join(said(tuner)["advice"])
+    assert "Fix idle" in advice and "Fix x" not in advice
+
+
 def test_nothing_measured_says_why() -> None:
     data = said(Tuner(small()))
     assert "best" not in data and "importance" not in data

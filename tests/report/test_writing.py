@@ -35,6 +35,12 @@ def test_from_a_tuner_and_from_its_journal(journal: Path, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("**/*.new"))
 
 
+def test_a_tuner_whose_journal_was_moved_away(journal: Path, tmp_path: Path) -> None:
+    tuner = Tuner.resume(journal)
+    journal.rename(tmp_path / "elsewhere.jsonl")
+    assert write_report(tuner, tmp_path / "a.html").exists()
+
+
 def test_a_journal_that_is_being_written_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     with Tuner(small(), Random(), journal=path) as tuner:

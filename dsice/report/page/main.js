@@ -38,7 +38,7 @@ function bar() {
     }), wrong);
 }
 
-const help = () => el("p", { class: "quiet" }, "Drag over any chart to mark trials: all other charts and the table follow. "
+const help = () => el("p", { class: "quiet help" }, "Drag over any chart to mark trials: all other charts and the table follow. "
   + "A click takes the mark away. Or write a filter, such as state=failed.");
 
 // ---------------------------------------------------------------- the parts

@@ -101,6 +101,8 @@ class JournalLoader:
         Directories of what was prepared, by name.
     lost_runs
         How often the run of a trial was lost and started again, by id.
+    decisions
+        What the stopper in force decided last on a trial, by id: the step, and whether to stop.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class JournalLoader:
         self._queue = Queue()
         self.preparations: dict[str, str] = {}
         self.lost_runs: Counter[int] = Counter()
+        self.decisions: dict[int, tuple[int, bool]] = {}
         self._text = reader.text
         self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
@@ -226,13 +229,23 @@ class JournalLoader:
                     self.preparations[record["name"]] = record["directory"]
                 case Kind.AGAIN:
                     self.lost_runs[record["id"]] += 1
+                case Kind.DECISION:
+                    self._decide(record)
                 case Kind.OPTIONS:
                     self._change_options(record, line.start)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
+    def _decide(self, record: Record) -> None:
+        """Note a decision; a line that lacks something of one is passed over."""
+        match record:
+            case {"id": int(id), "step": int(step), "stop": bool(stop)}:
+                self.decisions[id] = (step, stop)
+
     def _change_options(self, record: Mapping[str, Any], start: int) -> None:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
+        if "stopper" in record:
+            self.decisions.clear()
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"

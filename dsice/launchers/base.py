@@ -79,6 +79,8 @@ class Job:
         The study that it belongs to; None: unknown, the launcher is used without a tuner.
     again
         Whether an earlier try of it counts for nothing, so that what that one left is removed.
+    tries
+        How often the trial ended and became pending again; what an earlier try left is put aside.
     """
 
     id: int
@@ -90,6 +92,7 @@ class Job:
     prepared: Mapping[str, str] = field(default_factory=dict)
     study: Study | None = None
     again: bool = False
+    tries: int = 0
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -220,4 +220,5 @@ def job_of(tuner: Tuner, trial: Trial, prepared: Mapping[str, str]) -> Job:
         stage=trial.stage,
         prepared=prepared,
         study=study_of(tuner),
+        tries=tuner.tries(trial.id),
     )

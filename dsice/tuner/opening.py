@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from dsice.history import History
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
+from dsice.journal.revisions import Revisions
 from dsice.journal.writer import Journal
+from dsice.trial import Trial
 from dsice.tuner.asking import Handout
 from dsice.tuner.options import (
     Orphans,
@@ -79,6 +82,7 @@ class OpenStudy:
                 warn_of_means(recorder.history)
             self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
             self._prepared = {} if loaded is None else loaded.preparations
+            self._revisions = Revisions() if loaded is None else loaded.revisions
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
 
@@ -150,6 +154,27 @@ class OpenStudy:
     def preparations(self) -> dict[str, str]:
         """Directories of what was prepared, by name."""
         return self.runs.preparations
+
+    @property
+    def history(self) -> History:
+        """All trials."""
+        return self._recorder.history
+
+    @property
+    def orphans(self) -> list[Trial]:
+        """Pending trials that an earlier run left; the next asks hand them out again."""
+        with self._mutex:
+            return [self.history[id] for id in self._handout.ids(self._recorder)]
+
+    def adopt(self, id: int) -> None:
+        """Take over an orphan whose run is followed again; the next asks do not hand it out."""
+        with self._mutex:
+            self._handout.remove([id])
+
+    def give_back(self, ids: Iterable[int]) -> None:
+        """Let the next asks hand out trials again, unless they were told."""
+        with self._mutex:
+            self._handout.add(ids)
 
     @property
     def unwritten(self) -> int:

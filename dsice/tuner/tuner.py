@@ -11,7 +11,6 @@ import numpy as np
 
 from dsice.checks import flag, whole
 from dsice.goal import Goal
-from dsice.history import History
 from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
@@ -21,13 +20,14 @@ from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
-from dsice.tuner.opening import OpenStudy, open_journal
+from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import LinesAndTrials, Recorder
+from dsice.tuner.revising import RevisableStudy
 from dsice.typing import PathLike, Point
 
 
-class Tuner(OpenStudy):
+class Tuner(RevisableStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -112,6 +112,7 @@ class Tuner(OpenStudy):
             The batch could not be written; nothing was asked.
         """
         n = whole("ask", "n", n, 1)
+        self.take_requests()
         this_ask = object()
         with self._mutex:
             self._recorder.check()
@@ -328,11 +329,6 @@ class Tuner(OpenStudy):
 
     # ------------------------------------------------------------------ looking
     @property
-    def history(self) -> History:
-        """All trials."""
-        return self._recorder.history
-
-    @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value that of all its measurements; None before any.
 
@@ -355,22 +351,6 @@ class Tuner(OpenStudy):
         """Trials asked and not told."""
         with self._mutex:
             return self.history.pending()
-
-    @property
-    def orphans(self) -> list[Trial]:
-        """Pending trials that an earlier run left; the next asks hand them out again."""
-        with self._mutex:
-            return [self.history[id] for id in self._handout.ids(self._recorder)]
-
-    def adopt(self, id: int) -> None:
-        """Take over an orphan whose run is followed again; the next asks do not hand it out."""
-        with self._mutex:
-            self._handout.remove([id])
-
-    def give_back(self, ids: Iterable[int]) -> None:
-        """Let the next asks hand out trials again, unless they were told."""
-        with self._mutex:
-            self._handout.add(ids)
 
     @property
     def exhausted(self) -> bool:

@@ -1,0 +1,280 @@
+"""Changing one's mind about trials: what was told of one is taken back, or it is tried again."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from dsice.checks import shown
+from dsice.errors import DsiceWarning, JournalError, TellError, UnknownTrialError
+from dsice.history import History
+from dsice.journal import requests
+from dsice.journal.format import Kind, retry_line, withdraw_line
+from dsice.journal.loader import JournalLoader
+from dsice.journal.revisions import retried_trial, withdrawn_trial
+from dsice.trial import State, Trial
+from dsice.tuner import telling
+from dsice.tuner.opening import OpenStudy
+from dsice.tuner.options import Orphans, StudyOptions
+from dsice.tuner.recorder import Recorder
+
+_MOST_NAMED = 10  # trials in a message
+
+
+class RevisableStudy(OpenStudy):
+    """A study in which what was told of a trial can be taken back, and a trial be tried again.
+
+    It is the part of `Tuner` that does so, also on request of other processes
+    (`dsice.journal.requests`).
+    """
+
+    def _begin(
+        self,
+        study: StudyOptions,
+        recorder: Recorder,
+        loaded: JournalLoader | None = None,
+        orphans: Orphans = "keep",
+    ) -> None:
+        super()._begin(study, recorder, loaded, orphans)
+        try:
+            with suppress(JournalError):  # a full disk: taken in before the next ask
+                self.take_requests()
+        except BaseException:
+            if recorder.journal is not None:
+                recorder.journal.close()
+            raise
+
+    def withdraw(self, trial: Trial | int, reason: str) -> Trial:
+        """Take back what was told of a trial: it counts as never measured from here on.
+
+        It is out of the model, the best, the figures and the learning curves that stoppers look
+        at. Its point stays taken, and it is not asked again by itself: `retry` does that. The
+        journal keeps what was told. Of a trial that is withdrawn already it says so, and does
+        nothing. Trials that continue its checkpoint stay, and are named in a `DsiceWarning`.
+
+        Parameters
+        ----------
+        trial
+            A trial that has ended, or its id.
+        reason
+            Why, in words; it becomes the `error` of the trial.
+
+        Returns
+        -------
+        Trial
+            With the state ``withdrawn``.
+
+        Raises
+        ------
+        UnknownTrialError
+            No trial has that id.
+        TellError
+            It is pending, so there is nothing to take back; or there is no reason.
+        JournalError
+            It could not be written; nothing was changed.
+        """
+        with self._mutex:
+            self._recorder.check()
+            self._recorder.flush()
+            id = telling.known_id(trial, self.history)
+            said = self._withdraw(id, _reason(reason), self._now(Kind.WITHDRAW, [id]))
+        for text in said:
+            warnings.warn(text, DsiceWarning, stacklevel=2)
+        return self.history[id]
+
+    def retry(self, trials: Trial | int | Iterable[Trial | int]) -> list[Trial]:
+        """Make trials pending again that ended without a value, or were withdrawn.
+
+        The next `ask` hands them out first, under their old ids, and each may be told once more.
+        They count for max_trials as before. What a trial left in its directory is put aside before
+        it starts. Of a trial that is pending since an earlier retry it says so, and does nothing.
+
+        Parameters
+        ----------
+        trials
+            Trials or their ids: ``failed``, ``timed_out``, ``invalid``, ``lost``, ``stopped`` or
+            ``withdrawn``.
+
+        Returns
+        -------
+        list of Trial
+            The trials, pending now, without those that were pending.
+
+        Raises
+        ------
+        UnknownTrialError
+            No trial has such an id; nothing was changed.
+        TellError
+            One of them has its value (`withdraw` takes it back), or was never told; nothing was
+            changed.
+        JournalError
+            It could not be written; nothing was changed.
+        """
+        several = trials if isinstance(trials, Iterable) else [trials]
+        with self._mutex:
+            self._recorder.check()
+            self._recorder.flush()
+            ids = list(dict.fromkeys(telling.known_id(one, self.history) for one in several))
+            ended = [id for id in ids if not self.history.is_pending(id)]
+            said = self._retry(ids, self._now(Kind.RETRY, ids))
+        for text in said:
+            warnings.warn(text, DsiceWarning, stacklevel=2)
+        return [self.history[id] for id in ended]
+
+    def tries(self, trial: Trial | int) -> int:
+        """How often `retry` made a trial pending again."""
+        return self._revisions.tries[telling.known_id(trial, self.history)]
+
+    def take_requests(self) -> None:
+        """Do what other processes asked for while the journal was open here; `ask` does it first.
+
+        What cannot be done is refused, with a `DsiceWarning`.
+
+        Raises
+        ------
+        JournalError
+            It could not be written; the request waits.
+        """
+        journal = self._recorder.journal
+        if journal is None:
+            return
+        for request in requests.waiting(journal.path):
+            with self._mutex:
+                said = self._take(request)
+            for text in said:
+                warnings.warn(f"{request}: {text}", DsiceWarning, stacklevel=2)
+
+    def _take(self, request: requests.Request) -> list[str]:
+        """Do what a request says, once however often it is found; what there is to say about it."""
+        self._recorder.flush()
+        known = self._revisions.knows
+        said: list[str] = []
+        try:
+            if not request.kind:
+                raise TellError("it cannot be understood")
+            ids = [telling.known_id(id, self.history) for id in request.ids]
+            new = [id for id in ids if not known(request.kind, request.at, id)]
+            if request.kind == Kind.RETRY:
+                self._retry(new, request.at)
+            else:
+                for id in new:
+                    said += self._withdraw(id, _reason(request.reason), request.at)
+        except (TellError, UnknownTrialError) as error:
+            requests.refuse(request, str(error))
+            return [f"refused: {error}"]
+        requests.taken(request)
+        return said
+
+    def _now(self, kind: str, ids: Sequence[int]) -> float:
+        """The time, and one at which none of these trials had such a line before."""
+        at = time.time()
+        while any(self._revisions.knows(kind, at, id) for id in ids):
+            at = math.nextafter(at, math.inf)
+        return at
+
+    def _withdraw(self, id: int, reason: str, at: float) -> list[str]:
+        """Withdraw a trial; what there is to say about it."""
+        history = self.history
+        known = history[id]
+        if known.state is State.WITHDRAWN:
+            return [f"trial {id} is withdrawn already ({known.error}); nothing was recorded"]
+        _require_told(known)
+        weighed = history.weighs_time
+        line = withdraw_line(id, at, reason)
+        trial = withdrawn_trial(known, reason)
+        self._recorder.commit([line], [trial], lambda: self._revisions.withdraw(line))
+        said = []
+        if children := _continued(history, known):
+            verb = "continue" if len(children) > 1 else "continues"
+            said.append(
+                f"{_trials(children)} {verb} the checkpoint of trial {id}, which was withdrawn, "
+                "and what was told there stays; withdraw that too where it is wrong"
+            )
+        if history.weighs_time and not weighed:
+            said.append(
+                f"trial {id} was withdrawn, so run time counts again: the goal's "
+                f"until={history.goal.until!r} is not reached without it, and all are scored anew"
+            )
+        return said
+
+    def _retry(self, ids: Sequence[int], at: float) -> list[str]:
+        """Make trials pending again, all or none; what there is to say about it."""
+        said, lines, before = [], [], []
+        for id in ids:
+            known = self.history[id]
+            if known.state is State.PENDING and self._revisions.tries[id]:
+                said.append(
+                    f"trial {id} is pending already, since an earlier retry; nothing was recorded"
+                )
+                continue
+            _require_retriable(known)
+            lines.append(retry_line(id, at))
+            before.append(known)
+
+        def then() -> None:
+            for line, trial in zip(lines, before, strict=True):
+                self._revisions.retry(line, lambda trial=trial: trial)  # type: ignore[misc]
+                self._lost_runs.pop(trial.id, None)
+            self._handout.add(trial.id for trial in before)
+
+        if lines:
+            self._recorder.commit(lines, [retried_trial(trial) for trial in before], then)
+        return said
+
+
+def _reason(reason: object) -> str:
+    if not isinstance(reason, str) or not reason.strip():
+        raise TellError(
+            f"withdraw(reason={shown(reason)}): expected a text that says why, such as "
+            "'node 7 was broken'; nothing was recorded"
+        )
+    return reason
+
+
+def _require_told(trial: Trial) -> None:
+    if trial.state is State.PENDING:
+        raise TellError(
+            f"trial {trial.id} is pending: nothing was told of it that could be withdrawn, and "
+            f"nothing was recorded. `dsice cancel STUDY.toml {trial.id}` ends a trial that waits "
+            "or runs"
+        )
+
+
+def _require_retriable(trial: Trial) -> None:
+    """Raise TellError for a trial that cannot become pending again."""
+    if trial.state is State.PENDING:
+        raise TellError(
+            f"trial {trial.id} is pending: it waits or runs already, and nothing was recorded. "
+            f"`dsice cancel STUDY.toml {trial.id}` ends it"
+        )
+    if trial.state is State.DONE:
+        raise TellError(
+            f"trial {trial.id} is done (value {trial.value}), and a told value is final; nothing "
+            f"was recorded. Where it is wrong, take it back first: withdraw({trial.id}, reason), "
+            f"or `dsice withdraw`"
+        )
+    if trial.stage < 0:
+        raise TellError(
+            f"trial {trial.id} cannot be tried again: a damaged line of the journal asked it, and "
+            "nothing but its id is known; nothing was recorded"
+        )
+
+
+def _continued(history: History, parent: Trial) -> list[int]:
+    """The trials that continue a checkpoint, of themselves or of one that does."""
+    family = {parent.id}
+    for id in np.flatnonzero(history.keys()[:, 0] > parent.stage).tolist():
+        if id > parent.id and history[id].parent in family:
+            family.add(id)
+    return sorted(family - {parent.id})
+
+
+def _trials(ids: Sequence[int]) -> str:
+    named = ", ".join(map(str, ids[:_MOST_NAMED]))
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return f"trial{'s' if len(ids) > 1 else ''} {named}{more}"

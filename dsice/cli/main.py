@@ -33,6 +33,8 @@ COMMANDS = {
     "step": ("main", "in a trial's program: report a point of its learning curve"),
     "ask": ("ask_tell", "print trials to measure elsewhere"),
     "tell": ("ask_tell", "record what was measured elsewhere"),
+    "withdraw": ("withdraw", "take back what was told of trials: a wrong value"),
+    "retry": ("withdraw", "let trials that failed be measured once more"),
     "extend": (
         "extend",
         "go on with the old measurements after the space of a study file has grown",

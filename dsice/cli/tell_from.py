@@ -136,11 +136,14 @@ class ToldLines:
         told = _told(record)
         trial = telling.known_trial(told.pop("id"), self._tuner.history)
         _require_same_point(trial, record)
+        metric = self._tuner.history.goal.metric
+        if any(not _difference(t, told, metric) for t in self._tuner.told_before(trial)):
+            return False  # before it was tried again
         again = trial.state is State.LOST and told.get("state") == State.LOST
         if trial.state is State.PENDING or (trial.state is State.LOST and not again):
             self._tuner.tell(trial, **told)
             return True
-        if difference := _difference(trial, told, self._tuner.history.goal.metric):
+        if difference := _difference(trial, told, metric):
             raise TellError(
                 f"trial {trial.id} was told {trial.value} already ({trial.state}), which is final, "
                 f"and the line has another {difference}"
@@ -219,10 +222,11 @@ def _require_same_point(trial: Trial, record: Record) -> None:
 
 def _difference(trial: Trial, told: Mapping[str, Any], metric: str) -> str:
     """The first field of a line that says something else than what is recorded; empty if none."""
-    if "state" in told and told["state"] != trial.state:
-        return "state"
-    if "error" in told and (str(told["error"]) or NO_REASON) != trial.error:
-        return "error"
+    if trial.state is not State.WITHDRAWN:  # the journal says of it why it was withdrawn
+        if "state" in told and told["state"] != trial.state:
+            return "state"
+        if "error" in told and (str(told["error"]) or NO_REASON) != trial.error:
+            return "error"
     who = f"trial {trial.id}"
     if "value" in told and not _same(telling.numbers(who, told["value"]), trial.values):
         return "value"

@@ -130,6 +130,10 @@ class RevisableStudy(OpenStudy):
         """How often `retry` made a trial pending again."""
         return self._revisions.tries[telling.known_id(trial, self.history)]
 
+    def told_before(self, trial: Trial | int) -> list[Trial]:
+        """A trial as it had ended each time before `retry` made it pending, the oldest first."""
+        return self._revisions.earlier(telling.known_id(trial, self.history))
+
     def take_requests(self) -> None:
         """Do what other processes asked for while the journal was open here; `ask` does it first.
 
@@ -180,21 +184,13 @@ class RevisableStudy(OpenStudy):
     def _withdraw(self, id: int, reason: str, at: float) -> list[str]:
         """Withdraw a trial; what there is to say about it."""
         history = self.history
-        known = history[id]
-        if known.state is State.WITHDRAWN:
-            return [f"trial {id} is withdrawn already ({known.error}); nothing was recorded"]
-        _require_told(known)
+        if text := check_withdrawal(history, id):
+            return [text]
         weighed = history.weighs_time
         line = withdraw_line(id, at, reason)
-        trial = withdrawn_trial(known, reason)
+        trial = withdrawn_trial(history[id], reason)
         self._recorder.commit([line], [trial], lambda: self._revisions.withdraw(line))
-        said = []
-        if children := _continued(history, known):
-            verb = "continue" if len(children) > 1 else "continues"
-            said.append(
-                f"{_trials(children)} {verb} the checkpoint of trial {id}, which was withdrawn, "
-                "and what was told there stays; withdraw that too where it is wrong"
-            )
+        said = continued(history, id)
         if history.weighs_time and not weighed:
             said.append(
                 f"trial {id} was withdrawn, so run time counts again: the goal's "
@@ -206,15 +202,11 @@ class RevisableStudy(OpenStudy):
         """Make trials pending again, all or none; what there is to say about it."""
         said, lines, before = [], [], []
         for id in ids:
-            known = self.history[id]
-            if known.state is State.PENDING and self._revisions.tries[id]:
-                said.append(
-                    f"trial {id} is pending already, since an earlier retry; nothing was recorded"
-                )
-                continue
-            _require_retriable(known)
-            lines.append(retry_line(id, at))
-            before.append(known)
+            if text := check_retry(self.history, id, self._revisions.tries[id]):
+                said.append(text)
+            else:
+                lines.append(retry_line(id, at))
+                before.append(self.history[id])
 
         def then() -> None:
             for line, trial in zip(lines, before, strict=True):
@@ -236,17 +228,47 @@ def _reason(reason: object) -> str:
     return reason
 
 
-def _require_told(trial: Trial) -> None:
+def check_withdrawal(history: History, id: int) -> str:
+    """Whether a trial can be withdrawn.
+
+    Returns
+    -------
+    str
+        That it is withdrawn already; empty: it is not.
+
+    Raises
+    ------
+    UnknownTrialError, TellError
+        No trial has that id; it is pending.
+    """
+    trial = telling.known_trial(id, history)
+    if trial.state is State.WITHDRAWN:
+        return f"trial {id} is withdrawn already ({trial.error}); nothing was recorded"
     if trial.state is State.PENDING:
         raise TellError(
             f"trial {trial.id} is pending: nothing was told of it that could be withdrawn, and "
             f"nothing was recorded. `dsice cancel STUDY.toml {trial.id}` ends a trial that waits "
             "or runs"
         )
+    return ""
 
 
-def _require_retriable(trial: Trial) -> None:
-    """Raise TellError for a trial that cannot become pending again."""
+def check_retry(history: History, id: int, tries: int) -> str:
+    """Whether a trial can become pending again, as it did `tries` times before.
+
+    Returns
+    -------
+    str
+        That it is pending since an earlier retry; empty: it is not.
+
+    Raises
+    ------
+    UnknownTrialError, TellError
+        No trial has that id; it has its value, waits or runs, or only its id is known.
+    """
+    trial = telling.known_trial(id, history)
+    if trial.state is State.PENDING and tries:
+        return f"trial {id} is pending already, since an earlier retry; nothing was recorded"
     if trial.state is State.PENDING:
         raise TellError(
             f"trial {trial.id} is pending: it waits or runs already, and nothing was recorded. "
@@ -263,15 +285,23 @@ def _require_retriable(trial: Trial) -> None:
             f"trial {trial.id} cannot be tried again: a damaged line of the journal asked it, and "
             "nothing but its id is known; nothing was recorded"
         )
+    return ""
 
 
-def _continued(history: History, parent: Trial) -> list[int]:
-    """The trials that continue a checkpoint, of themselves or of one that does."""
-    family = {parent.id}
-    for id in np.flatnonzero(history.keys()[:, 0] > parent.stage).tolist():
-        if id > parent.id and history[id].parent in family:
+def continued(history: History, parent: int) -> list[str]:
+    """What there is to say of trials that continue the checkpoint of one, or of each other."""
+    family = {parent}
+    for id in np.flatnonzero(history.keys()[:, 0] > history[parent].stage).tolist():
+        if id > parent and history[id].parent in family:
             family.add(id)
-    return sorted(family - {parent.id})
+    children = sorted(family - {parent})
+    if not children:
+        return []
+    verb = "continue" if len(children) > 1 else "continues"
+    return [
+        f"{_trials(children)} {verb} the checkpoint of trial {parent}, which is withdrawn, and "
+        "what was told there stays; withdraw that too where it is wrong"
+    ]
 
 
 def _trials(ids: Sequence[int]) -> str:

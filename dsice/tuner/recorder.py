@@ -259,7 +259,7 @@ class Recorder:
 
     def _write(self, entry: Entry) -> None:
         self._entry = entry
-        if self.journal is not None:
+        if self.journal is not None and entry.lines:
             self.journal.append(*entry.lines)
         self._take_in(entry)
 
@@ -333,6 +333,11 @@ class Recorder:
             self.commit(*make())
         self._unwritten.hold(HeldResult(make, id, then))
         return self._write_all()
+
+    def in_hand(self) -> list[Trial]:
+        """The trials that were told or added and could not be written yet."""
+        made = [trial for result in self._unwritten.results for trial in result.make()[1]]
+        return [trial for trial in made if isinstance(trial, Trial)]
 
     def has(self, id: int) -> bool:
         """Whether the end of that trial was told and could not be written yet."""

@@ -1,12 +1,19 @@
-"""Changing one's mind about trials: what was told of one is taken back, or it is tried again."""
+"""Changing one's mind about trials: what was told of one is taken back, or it is tried again.
+
+What was told and taken back is still known, so that a script that adds it anew does not bring it
+back.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +26,8 @@ from dsice.journal.loader import JournalLoader
 from dsice.journal.revisions import retried_trial, withdrawn_trial
 from dsice.trial import State, Trial
 from dsice.tuner import telling
+from dsice.tuner.adding import Addition, KnownMeasurements, content
+from dsice.tuner.asking import remove_from_queue
 from dsice.tuner.opening import OpenStudy
 from dsice.tuner.options import Orphans, StudyOptions
 from dsice.tuner.recorder import Recorder
@@ -41,6 +50,7 @@ class RevisableStudy(OpenStudy):
         orphans: Orphans = "keep",
     ) -> None:
         super()._begin(study, recorder, loaded, orphans)
+        self._known = KnownMeasurements(recorder.history, self._revisions)
         try:
             with suppress(JournalError):  # a full disk: taken in before the next ask
                 self.take_requests()
@@ -48,6 +58,36 @@ class RevisableStudy(OpenStudy):
             if recorder.journal is not None:
                 recorder.journal.close()
             raise
+
+    def _addition(
+        self,
+        params: Mapping[str, Any],
+        report: telling.Report,
+        key: str | int | None = None,
+        *,
+        nearest: bool = False,
+    ) -> Addition:
+        """A measurement that is to be added."""
+        return Addition(params, report, self.space, self.history, self._known, key, nearest)
+
+    def _add(self, new: Addition) -> tuple[Trial, bool]:
+        """Add a measurement unless it is known; its trial, and whether it is new."""
+        with self._mutex:
+            self._recorder.check()
+            new.make()  # what is wrong shows before anything is kept
+            if new.found is None and new.is_among(self._recorder.in_hand()):
+                self._recorder.flush()  # if that can be written now, it is known
+            recorded: Sequence[Trial] = ()
+            if new.found is None:
+                then = partial(remove_from_queue, self._queue)
+                recorded = self._recorder.tell(new.make, then=then)
+            if new.found is not None:
+                return self.history[new.found], False
+            return recorded[0], True
+
+    def additions(self) -> Additions:
+        """Measurements to be added together: those that are equal are repeats of one another."""
+        return Additions(self)
 
     def withdraw(self, trial: Trial | int, reason: str) -> Trial:
         """Take back what was told of a trial: it counts as never measured from here on.
@@ -212,11 +252,41 @@ class RevisableStudy(OpenStudy):
             for line, trial in zip(lines, before, strict=True):
                 self._revisions.retry(line, lambda trial=trial: trial)  # type: ignore[misc]
                 self._lost_runs.pop(trial.id, None)
+            self._known = KnownMeasurements(self.history, self._revisions)
             self._handout.add(trial.id for trial in before)
 
         if lines:
             self._recorder.commit(lines, [retried_trial(trial) for trial in before], then)
         return said
+
+
+class Additions:
+    """Measurements that are added together, such as the rows of a file.
+
+    Those of them that are equal are several measurements, and the n-th of these is known where
+    there are n such trials. So a file may be added again when it has grown.
+    """
+
+    def __init__(self, study: RevisableStudy) -> None:
+        self._study = study
+        self._count: Counter[tuple[Any, ...]] = Counter()
+
+    def add(
+        self,
+        params: Mapping[str, Any],
+        report: telling.Report,
+        key: str | int | None = None,
+        *,
+        nearest: bool = False,
+    ) -> bool:
+        """Add one; whether it was new. The arguments and errors are those of `Tuner.add`."""
+        new = self._study._addition(params, report, key, nearest=nearest)
+        trial = new.trial()
+        what = (trial.point, trial.stage, trial.state, content(trial))
+        new.nth = self._count[what]
+        _, is_new = self._study._add(new)
+        self._count[what] += 1
+        return is_new
 
 
 def _reason(reason: object) -> str:

@@ -212,8 +212,8 @@ class _Journal:
             time.sleep(_OFTEN)
             if time.monotonic() - looked > _SELDOM and self._may_open():
                 looked = time.monotonic()
-                with suppress(LockedError), self._open():  # it left: opening takes requests in
-                    pass
+                with suppress(LockedError), self._open() as tuner:  # it left
+                    tuner.take_requests()
         if error := requests.answer(request):
             raise OptionError(error)
         named = ", ".join(map(str, request.ids))

@@ -23,6 +23,8 @@ from dsice.journal.files import read_json, strictly, write_json
 from dsice.journal.format import Kind
 from dsice.typing import Record
 
+REQUESTS = ".requests"
+"""How the folder ends that has the requests of a journal."""
 _REFUSED = ".refused"
 _TRIES = 20  # to make the folder, which a coordinator removes when it is empty
 
@@ -58,7 +60,7 @@ class Request(NamedTuple):
 
 def folder(journal: Path) -> Path:
     """Where the requests to the coordinator of a journal are."""
-    return journal.with_name(f"{journal.name}.requests")
+    return journal.with_name(f"{journal.name}{REQUESTS}")
 
 
 def leave(journal: Path, kind: str, ids: Sequence[int], reason: str = "") -> Request:

@@ -154,7 +154,8 @@ class Loop:
         free = self.launcher.slots - len(self.running)
         try:
             self._retry_journal()
-            self.tuner.take_requests()
+            if self.tuner.requested:
+                self.tuner.take_requests()
             return self._ask_and_start(free) or self._confirm()
         except JournalError as error:
             if not self.running and not self._may_pass(error):

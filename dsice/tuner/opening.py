@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from dsice.history import History
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.revisions import Revisions
@@ -156,15 +155,11 @@ class OpenStudy:
         return self.runs.preparations
 
     @property
-    def history(self) -> History:
-        """All trials."""
-        return self._recorder.history
-
-    @property
     def orphans(self) -> list[Trial]:
         """Pending trials that an earlier run left; the next asks hand them out again."""
         with self._mutex:
-            return [self.history[id] for id in self._handout.ids(self._recorder)]
+            history = self._recorder.history
+            return [history[id] for id in self._handout.ids(self._recorder)]
 
     def adopt(self, id: int) -> None:
         """Take over an orphan whose run is followed again; the next asks do not hand it out."""
@@ -175,6 +170,15 @@ class OpenStudy:
         """Let the next asks hand out trials again, unless they were told."""
         with self._mutex:
             self._handout.add(ids)
+
+    def tries(self, id: int) -> int:
+        """How often `Tuner.retry` made a trial pending again."""
+        return self._revisions.tries[id]
+
+    @property
+    def requested(self) -> bool:
+        """Whether another process asked for something (`Tuner.take_requests`)."""
+        return self._recorder.requested
 
     @property
     def unwritten(self) -> int:

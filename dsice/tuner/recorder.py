@@ -21,6 +21,7 @@ from typing import Any
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
 from dsice.history.curve import NewSteps
+from dsice.journal.requests import REQUESTS
 from dsice.journal.writer import Journal
 from dsice.trial import Trial
 from dsice.tuner.saving import save
@@ -209,6 +210,11 @@ class Recorder:
             with self.mutex, suppress(JournalError):
                 self.settle()
         return self._history
+
+    @property
+    def requested(self) -> bool:
+        """Whether another process left requests beside the journal."""
+        return self.journal is not None and os.path.lexists(f"{self.journal.path}{REQUESTS}")
 
     def check(self) -> None:
         """Raise JournalError for a history that is only looked at."""

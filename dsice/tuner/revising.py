@@ -11,26 +11,22 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from dsice.checks import shown
-from dsice.errors import DsiceWarning, JournalError, TellError, UnknownTrialError
+from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
 from dsice.journal import requests
 from dsice.journal.format import Kind, retry_line, withdraw_line
-from dsice.journal.loader import JournalLoader
 from dsice.journal.revisions import retried_trial, withdrawn_trial
 from dsice.trial import State, Trial
 from dsice.tuner import telling
 from dsice.tuner.adding import Addition, KnownMeasurements, content
 from dsice.tuner.asking import remove_from_queue
 from dsice.tuner.opening import OpenStudy
-from dsice.tuner.options import Orphans, StudyOptions
-from dsice.tuner.recorder import Recorder
 
 _MOST_NAMED = 10  # trials in a message
 
@@ -42,22 +38,10 @@ class RevisableStudy(OpenStudy):
     (`dsice.journal.requests`).
     """
 
-    def _begin(
-        self,
-        study: StudyOptions,
-        recorder: Recorder,
-        loaded: JournalLoader | None = None,
-        orphans: Orphans = "keep",
-    ) -> None:
-        super()._begin(study, recorder, loaded, orphans)
-        self._known = KnownMeasurements(recorder.history, self._revisions)
-        try:
-            with suppress(JournalError):  # a full disk: taken in before the next ask
-                self.take_requests()
-        except BaseException:
-            if recorder.journal is not None:
-                recorder.journal.close()
-            raise
+    @cached_property
+    def _known(self) -> KnownMeasurements:
+        """What was told, to find what is told once more; made anew when a trial is retried."""
+        return KnownMeasurements(self._recorder.history, self._revisions)
 
     def _addition(
         self,
@@ -68,7 +52,9 @@ class RevisableStudy(OpenStudy):
         nearest: bool = False,
     ) -> Addition:
         """A measurement that is to be added."""
-        return Addition(params, report, self.space, self.history, self._known, key, nearest)
+        return Addition(
+            params, report, self.space, self._recorder.history, self._known, key, nearest
+        )
 
     def _add(self, new: Addition) -> tuple[Trial, bool]:
         """Add a measurement unless it is known; its trial, and whether it is new."""
@@ -82,7 +68,7 @@ class RevisableStudy(OpenStudy):
                 then = partial(remove_from_queue, self._queue)
                 recorded = self._recorder.tell(new.make, then=then)
             if new.found is not None:
-                return self.history[new.found], False
+                return self._recorder.history[new.found], False
             return recorded[0], True
 
     def additions(self) -> Additions:
@@ -120,12 +106,13 @@ class RevisableStudy(OpenStudy):
         """
         with self._mutex:
             self._recorder.check()
+            self.take_requests()
             self._recorder.flush()
-            id = telling.known_id(trial, self.history)
+            id = telling.known_id(trial, self._recorder.history)
             said = self._withdraw(id, _reason(reason), self._now(Kind.WITHDRAW, [id]))
         for text in said:
             warnings.warn(text, DsiceWarning, stacklevel=2)
-        return self.history[id]
+        return self._recorder.history[id]
 
     def retry(self, trials: Trial | int | Iterable[Trial | int]) -> list[Trial]:
         """Make trials pending again that ended without a value, or were withdrawn.
@@ -158,24 +145,22 @@ class RevisableStudy(OpenStudy):
         several = trials if isinstance(trials, Iterable) else [trials]
         with self._mutex:
             self._recorder.check()
+            self.take_requests()
             self._recorder.flush()
-            ids = list(dict.fromkeys(telling.known_id(one, self.history) for one in several))
-            ended = [id for id in ids if not self.history.is_pending(id)]
+            history = self._recorder.history
+            ids = list(dict.fromkeys(telling.known_id(one, history) for one in several))
+            ended = [id for id in ids if not history.is_pending(id)]
             said = self._retry(ids, self._now(Kind.RETRY, ids))
         for text in said:
             warnings.warn(text, DsiceWarning, stacklevel=2)
-        return [self.history[id] for id in ended]
-
-    def tries(self, trial: Trial | int) -> int:
-        """How often `retry` made a trial pending again."""
-        return self._revisions.tries[telling.known_id(trial, self.history)]
+        return [history[id] for id in ended]
 
     def told_before(self, trial: Trial | int) -> list[Trial]:
         """A trial as it had ended each time before `retry` made it pending, the oldest first."""
-        return self._revisions.earlier(telling.known_id(trial, self.history))
+        return self._revisions.earlier(telling.known_id(trial, self._recorder.history))
 
     def take_requests(self) -> None:
-        """Do what other processes asked for while the journal was open here; `ask` does it first.
+        """Do what other processes asked for; `ask`, `withdraw` and `retry` do it first.
 
         What cannot be done is refused, with a `DsiceWarning`.
 
@@ -201,7 +186,7 @@ class RevisableStudy(OpenStudy):
         try:
             if not request.kind:
                 raise TellError("it cannot be understood")
-            ids = [telling.known_id(id, self.history) for id in request.ids]
+            ids = [telling.known_id(id, self._recorder.history) for id in request.ids]
             new = [id for id in ids if not known(request.kind, request.at, id)]
             if request.kind == Kind.RETRY:
                 self._retry(new, request.at)
@@ -223,7 +208,7 @@ class RevisableStudy(OpenStudy):
 
     def _withdraw(self, id: int, reason: str, at: float) -> list[str]:
         """Withdraw a trial; what there is to say about it."""
-        history = self.history
+        history = self._recorder.history
         if text := check_withdrawal(history, id):
             return [text]
         weighed = history.weighs_time
@@ -242,18 +227,20 @@ class RevisableStudy(OpenStudy):
         """Make trials pending again, all or none; what there is to say about it."""
         said, lines, before = [], [], []
         for id in ids:
-            if text := check_retry(self.history, id, self._revisions.tries[id]):
+            if text := check_retry(self._recorder.history, id, self._revisions.tries[id]):
                 said.append(text)
             else:
                 lines.append(retry_line(id, at))
-                before.append(self.history[id])
+                before.append(self._recorder.history[id])
 
         def then() -> None:
             for line, trial in zip(lines, before, strict=True):
                 self._revisions.retry(line, lambda trial=trial: trial)  # type: ignore[misc]
                 self._lost_runs.pop(trial.id, None)
-            self._known = KnownMeasurements(self.history, self._revisions)
-            self._handout.add(trial.id for trial in before)
+            self.__dict__.pop("_known", None)
+            retried = [trial.id for trial in before]
+            self._handout.remove(retried)  # one that waited before it was told is still there
+            self._handout.add(retried)
 
         if lines:
             self._recorder.commit(lines, [retried_trial(trial) for trial in before], then)

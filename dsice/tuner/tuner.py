@@ -12,6 +12,7 @@ import numpy as np
 from dsice.checks import flag, whole
 from dsice.errors import DsiceWarning
 from dsice.goal import Goal
+from dsice.history import History
 from dsice.journal.format import ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
@@ -113,7 +114,8 @@ class Tuner(RevisableStudy):
             The batch could not be written; nothing was asked.
         """
         n = whole("ask", "n", n, 1)
-        self.take_requests()
+        if self._recorder.requested:
+            self.take_requests()
         this_ask = object()
         with self._mutex:
             self._recorder.check()
@@ -331,6 +333,11 @@ class Tuner(RevisableStudy):
         return bool(self.runs.steps([(trial, step, value)], self.stopper))
 
     # ------------------------------------------------------------------ looking
+    @property
+    def history(self) -> History:
+        """All trials."""
+        return self._recorder.history
+
     @property
     def best(self) -> Trial | None:
         """Trial of the recommended point, its value that of all its measurements; None before any.

@@ -221,8 +221,9 @@ def test_tell_from_takes_equal_lines_as_repeats_and_the_file_once(
 ) -> None:
     path, lines = tmp_path / "run.jsonl", tmp_path / "lines"
     Tuner(SPACE, Grid(), journal=path).close()
-    line = {"kind": "add", "trial": {"id": 0, "point": [0, 0, 0], "state": "done", "values": [1.0]}}
-    keyed = {"kind": "add", "trial": {**line["trial"], "tags": {"key": "a"}}}
+    trial: dict[str, Any] = {"id": 0, "point": [0, 0, 0], "state": "done", "values": [1.0]}
+    line = {"kind": "add", "trial": trial}
+    keyed = {"kind": "add", "trial": {**trial, "tags": {"key": "a"}}}
     lines.write_text("\n".join(map(json.dumps, [line, line, keyed])))
     for said in ("3 recorded", "0 recorded, 3 were known"):
         assert main(["tell", str(path), "--from", str(lines)]) == 0

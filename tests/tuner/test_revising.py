@@ -349,14 +349,24 @@ def test_a_request_is_taken_in_before_the_next_ask_and_once_only(
         assert not requests.folder(path).exists()
 
 
-def test_who_opens_the_journal_next_takes_in_what_was_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("next", ["ask", "withdraw", "retry"])
+def test_who_has_the_journal_next_takes_in_what_was_left(tmp_path: Path, next: str) -> None:
     path = tmp_path / "run.jsonl"
     with Tuner(small(), Grid(), journal=path) as tuner:
-        tuner.tell(tuner.ask(1)[0], -99.0)
+        for trial in tuner.ask(2):
+            tuner.tell(trial, -99.0)
         requests.leave(path, "withdraw", [0], WRONG)
     assert Tuner.read(path).history[0].state == "done"
     with Tuner.resume(path) as tuner:
-        assert tuner.history[0].state == "withdrawn"
+        if next == "ask":
+            tuner.ask(1)
+        elif next == "withdraw":
+            tuner.withdraw(1, WRONG)
+        else:
+            tuner.retry(0)
+            assert tuner.tries(0) == 1
+        first = [json.loads(line) for line in path.read_bytes().splitlines()[4:5]]
+        assert [(line["kind"], line["id"]) for line in first] == [("withdraw", 0)]
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,9 @@ class RunOptions:
         default=600.0,
         metadata=_values(_at_least_0("seconds"), in_study=_at_least_0("seconds")),
     )
+    stop_after_failures: int | None = field(
+        default=None, metadata=_values(_whole(0), in_study=_whole(0))
+    )
     prepare: Work | Mapping[str, Work] | None = field(
         default=None, metadata=_values(None, in_study=_COMMANDS)
     )

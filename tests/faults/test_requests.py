@@ -12,9 +12,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from dsice import Tuner
+from dsice import State, Tuner
 from dsice.cli.main import main
 from dsice.journal import requests
 from dsice.strategies import Random
@@ -51,9 +52,10 @@ class Asking:
     def next(self, number: int) -> None:
         """One command; what it asks for can be done."""
         history = Tuner.read(self.path).history
-        ids = range(len(history))
-        left = [i for i in ids if history[i].state == "done" and i not in self.withdrawn]
-        gone = [i for i in ids if history[i].state == "withdrawn" and not self.retried[i]]
+        done = np.flatnonzero(history.in_state(State.DONE)).tolist()
+        left = [i for i in done[-100:] if i not in self.withdrawn]
+        withdrawn = np.flatnonzero(history.in_state(State.WITHDRAWN)).tolist()
+        gone = [i for i in withdrawn if not self.retried[i]]
         what = self.chance.choice(["withdraw", "withdraw", "retry", "status", "best"])
         if what == "withdraw" and left:
             id = self.chance.choice(left)

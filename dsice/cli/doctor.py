@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 from dsice.cli import output
 from dsice.errors import DsiceError
 from dsice.launchers.base import Job, Launcher, Result
-from dsice.running.options import job_of
+from dsice.running.options import job_of, tell_result
 from dsice.running.preparing import prepare
-from dsice.running.unusable import tell_result
 from dsice.study.file import Study, read_study
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner

@@ -22,7 +22,7 @@ from dsice.journal.reader import resolved
 from dsice.trial import State
 from dsice.tuner import Tuner, revising
 
-_PATIENCE = 1.2  # seconds for a coordinator to take a request in
+_PATIENCE = 1.5  # seconds of a whole command, in which a coordinator may take a request in
 _FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID, State.LOST)
 _OFTEN, _SELDOM = 0.02, 0.2  # seconds between two looks at a request, and at the lock
 
@@ -144,6 +144,7 @@ class _Journal:
     """The journal of a study, which a coordinator may have."""
 
     def __init__(self, path: str) -> None:
+        self._began = time.monotonic()
         self._lock = True
         journal = Path(path)
         if path.endswith(".toml"):
@@ -207,8 +208,8 @@ class _Journal:
         OptionError
             It refused.
         """
-        began = looked = time.monotonic()
-        while requests.is_waiting(request) and time.monotonic() - began < _PATIENCE:
+        looked = time.monotonic()
+        while requests.is_waiting(request) and time.monotonic() - self._began < _PATIENCE:
             time.sleep(_OFTEN)
             if time.monotonic() - looked > _SELDOM and self._may_open():
                 looked = time.monotonic()

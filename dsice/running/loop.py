@@ -20,11 +20,10 @@ from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import ends_first
 from dsice.running.failing import FirstFailures
-from dsice.running.options import RunOptions, job_of, study_of, usable_launcher
+from dsice.running.options import RunOptions, job_of, study_of, tell_result, usable_launcher
 from dsice.running.preparing import WAIT, missing_directory, prepare
 from dsice.running.progress import Progress, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
-from dsice.running.unusable import tell_result
 from dsice.strategies import as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -52,7 +51,8 @@ def run_loop(
             while loop.fill():
                 loop.collect()
                 if display is not None:
-                    display.update(len(loop.running), loop.postponed, loop.failures.last_error)
+                    error = "" if loop.failures is None else loop.failures.last_error
+                    display.update(len(loop.running), loop.postponed, error)
     except BaseException:
         loop.leave()
         raise
@@ -80,7 +80,7 @@ class Loop:
     unrecorded_losses
         How often each trial was lost while the journal could not be written.
     failures
-        What ended as long as nothing was measured.
+        What ended as long as nothing was measured; None before the first trial fails.
     postponed
         The jobs that the machine could not start; None: it could always.
     events
@@ -105,7 +105,7 @@ class Loop:
             self.deadline = time.monotonic() + options.max_seconds
         self.confirming = False
         self.running: dict[int, Job] = {}
-        self.failures = FirstFailures(tuner.history, options.stop_after_failures, launcher.slots)
+        self.failures: FirstFailures | None = None
         self.journal_error: JournalError | None = None
         self.next_attempt = 0.0
         self.unwritable_since = 0.0
@@ -154,7 +154,8 @@ class Loop:
         LaunchError
             Nothing could be started for `start_timeout` seconds, or all trials fail alike.
         """
-        self.failures.check()
+        if self.failures is not None:
+            self.failures.check()
         free = self.launcher.slots - len(self.running)
         try:
             self._retry_journal()
@@ -298,7 +299,9 @@ class Loop:
         if self.options.max_trials is not None:
             free = min(free, self.options.max_trials - self.tuner.asked)
         free = min(free, self._affordable(free))
-        return int(min(free, self.failures.left(len(self.running))))
+        if self.failures is not None:
+            free = int(min(free, self.failures.left(len(self.running))))
+        return free
 
     def _affordable(self, free: int) -> int:
         """How many of `free` trials max_cost pays for.
@@ -334,11 +337,19 @@ class Loop:
         except JournalError as error:  # the tuner keeps the result until it can be written
             self._cannot_write(error)
             return
-        self.failures.note(trial)
+        if self.failures is not None or trial.error is not None:
+            self.watch_failures().note(trial)
         self.in_callback = True
         for callback in self.options.callbacks:
             callback(self.tuner, trial)
         self.in_callback = False
+
+    def watch_failures(self) -> FirstFailures:
+        """Look from now on at how trials end."""
+        if self.failures is None:
+            most, slots = self.options.stop_after_failures, self.launcher.slots
+            self.failures = FirstFailures(self.tuner.history, most, slots)
+        return self.failures
 
     def _losses(self, id: int) -> int:
         return self.tuner.runs.losses(id) + self.unrecorded_losses[id]

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from dsice.checks import shown
-from dsice.errors import DsiceWarning, TellError
+from dsice.errors import TellError
 from dsice.launchers.base import Result
 from dsice.trial import Trial
 from dsice.tuner import Tuner
-
-
-def tell_result(tuner: Tuner, result: Result) -> Trial:
-    """Tell how a job ended; one whose result cannot be used has failed."""
-    facts: dict[str, Any] = {
-        "seconds": result.seconds,
-        "times": result.times,
-        "where": result.where,
-        "tags": result.tags,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
-        try:
-            return tuner.tell(
-                result.id,
-                result.value,
-                metrics=result.metrics,
-                error=result.error,
-                state="failed" if result.state == "unstarted" else result.state,
-                **facts,
-            )
-        except TellError as problem:  # it ran, but its result cannot be used
-            return tell_unusable(tuner, result, problem, facts)
 
 
 def tell_unusable(

@@ -10,7 +10,6 @@ from dsice.space import Space
 from dsice.trial import State, Trial
 from dsice.typing import Point, Record
 
-
 ASKED = (
     *("id", "round", "params", "point", "stage", "repeat", "member", "parent"),
     *("overrides", "note"),

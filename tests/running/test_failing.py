@@ -45,7 +45,7 @@ def test_a_typo_ends_the_run_after_few_trials_and_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(("options", "asked"), [({}, 8), ({"stop_after_failures": 3}, 3)])
 def test_the_last_is_that_many(options: dict[str, int], asked: int) -> None:
     tuner = Tuner(GRID, Grid(), max_trials=60)
-    with pytest.raises(LaunchError, match=rf"all {asked} trials.*no file /tmp/\d+.txt"):
+    with pytest.raises(LaunchError, match=rf"(?s)all {asked} trials.*no file /tmp/\d+.txt"):
         run(tuner, InMemory(lambda job: broken(job.id)), progress=False, **options)  # type: ignore[arg-type]
     assert asked <= len(tuner.history) <= max(asked, 4)  # four slots are filled at once
 
@@ -162,17 +162,6 @@ metric = "loss"
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
-        (
-            'echo "{{{{\\"loss\\": {x}.5, \\"memory\\": {y}}}}}"',
-            0,
-            r"trial +ok: x = \d, y = \d: loss \d.5, memory \d in",
-        ),
-        (
-            "pyton {x} {y}",
-            1,
-            r"trial +FAILED: x = \d, y = \d: it ended as failed: .*pyton: (command )?not found",
-        ),
-        ("echo {x} {y} >&2; echo 3; false", 1, r"trial +FAILED: .*exit code 1"),
         (
             'printf "{\\"loss\\": %s.5, \\"memory\\": %s}" {x} {y}',
             0,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from dsice.cli import output
 from dsice.errors import LockedError, OptionError
 from dsice.journal import Journal, requests
@@ -63,23 +65,25 @@ def withdraw(path: str, ids: Sequence[int], reason: str) -> int:
         One of them is unknown or pending; nothing was changed.
     """
 
-    def act(tuner: Tuner) -> None:
-        # all of them are looked at before anything is changed
-        said = {id: revising.check_withdrawal(tuner.history, id) for id in ids}
-        for id, again in said.items():
-            tuner.withdraw(id, reason)
-            if not again:
-                output.say(f"trial {id}: withdrawn")
-
-    def look(tuner: Tuner) -> list[int]:
+    def new(tuner: Tuner) -> list[int]:
+        """Those that are not withdrawn yet; all are looked at before anything is changed."""
+        tuner.take_requests()
         said = {id: revising.check_withdrawal(tuner.history, id) for id in ids}
         for text in filter(None, said.values()):
             output.warn(text)
-        new = [id for id in said if not said[id]]
-        for id in new:
+        return [id for id in said if not said[id]]
+
+    def act(tuner: Tuner) -> None:
+        for id in new(tuner):
+            tuner.withdraw(id, reason)
+            output.say(f"trial {id}: withdrawn")
+
+    def look(tuner: Tuner) -> list[int]:
+        found = new(tuner)
+        for id in found:
             for text in revising.continued(tuner.history, id):
                 output.warn(text)
-        return new
+        return found
 
     return _Journal(path).change(act, look, Kind.WITHDRAW, reason)
 
@@ -106,29 +110,29 @@ def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
     if bool(ids) == failed:
         raise OptionError("dsice retry: give either the ids of trials or --failed")
 
-    def chosen(tuner: Tuner) -> Sequence[int]:
+    def new(tuner: Tuner) -> list[int]:
+        """Those that are not pending again yet; all are looked at before anything is changed."""
+        tuner.take_requests()
         history = tuner.history
-        return history.in_state(*_FAILED).nonzero()[0].tolist() if failed else ids
+        chosen = np.flatnonzero(history.in_state(*_FAILED)).tolist() if failed else ids
+        said = {id: revising.check_retry(history, id, tuner.tries(id)) for id in chosen}
+        for text in filter(None, said.values()):
+            output.warn(text)
+        return [id for id in said if not said[id]]
 
     def act(tuner: Tuner) -> None:
-        again = tuner.retry(chosen(tuner))
-        output.say(_pending_again([trial.id for trial in again]))
+        again = [trial.id for trial in tuner.retry(new(tuner))]
+        output.say(_pending_again(again))
         if again:
             study = path.endswith(".toml")
-            how = f"run {path}" if study else f"ask {path} --again {again[0].id}"
+            how = f"run {path}" if study else f"ask {path} --again {again[0]}"
             output.say(f"go on with: dsice {how}")
 
     def look(tuner: Tuner) -> list[int]:
-        new = []
-        for id in chosen(tuner):
-            text = revising.check_retry(tuner.history, id, tuner.tries(id))
-            if text:
-                output.warn(text)
-            else:
-                new.append(id)
-        if not new:
-            output.say(_pending_again(new))
-        return new
+        found = new(tuner)
+        if not found:
+            output.say(_pending_again(found))
+        return found
 
     return _Journal(path).change(act, look, Kind.RETRY)
 

@@ -78,6 +78,8 @@ class JournalLoader:
         How often the run of a trial was lost and started again, by id.
     revisions
         Which trials were withdrawn or are tried again.
+    decisions
+        What the stopper in force decided last on a trial, by id: the step, and whether to stop.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class JournalLoader:
         self.preparations: dict[str, str] = {}
         self.lost_runs: Counter[int] = Counter()
         self.revisions = Revisions()
+        self.decisions: dict[int, tuple[int, bool]] = {}
         self._text = reader.text
         self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
@@ -204,27 +207,40 @@ class JournalLoader:
                     self.preparations[record["name"]] = record["directory"]
                 case Kind.AGAIN:
                     self.lost_runs[record["id"]] += 1
+                case Kind.DECISION:
+                    self._decide(record)
                 case Kind.OPTIONS:
                     self._change_options(record, line.start)
-                case Kind.WITHDRAW:
-                    self._columns.states[record["id"]] = State.WITHDRAWN
-                    self.revisions.withdraw(record)
-                case Kind.RETRY:
-                    self._retry(record)
+                case Kind.WITHDRAW | Kind.RETRY:
+                    self._revise(record)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
-    def _retry(self, record: Record) -> None:
+    def _revise(self, record: Record) -> None:
+        """Take in a withdraw or retry line."""
         id = record["id"]
+        if record["kind"] == Kind.WITHDRAW:
+            self._columns.states[id] = State.WITHDRAWN
+            self.revisions.withdraw(record)
+            return
         end = (self._told.pop(id, None), self._steps.pop(id, None))
         reason = self.revisions.reasons.get(id)
         first = not self.revisions.tries[id]
         self.revisions.retry(record, lambda: self._made(id, *end, added=first, reason=reason))
         self.lost_runs.pop(id, None)
+        self.decisions.pop(id, None)
         forget_end(self._columns, id)
+
+    def _decide(self, record: Record) -> None:
+        """Note a decision; a line that lacks something of one is passed over."""
+        match record:
+            case {"id": int(id), "step": int(step), "stop": bool(stop)}:
+                self.decisions[id] = (step, stop)
 
     def _change_options(self, record: Mapping[str, Any], start: int) -> None:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
+        if "stopper" in record:
+            self.decisions.clear()
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"

@@ -47,6 +47,8 @@ class Study:
     metrics
         Names of the metrics that every trial has to give: that of the goal, then those with a
         bound; empty: unknown.
+    values
+        The values of its parameters, where they are to be checked.
     """
 
     identity: str
@@ -54,6 +56,7 @@ class Study:
     parameters: tuple[str, ...] = ()
     conditional: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    values: Mapping[str, Sequence[Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Job:
     again
         Whether an earlier try of it counts for nothing, so that what that one left is removed.
     tries
-        How often the trial ended and became pending again; what an earlier try left is put aside.
+        How often the trial was retried; what an earlier try left is put aside.
     """
 
     id: int
@@ -101,10 +104,7 @@ class Job:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables of the environment that name the prepared directories.
-
-        ``DSICE_PREPARED`` where there is one, else ``DSICE_PREPARED_<NAME>`` for each.
-        """
+        """Variables for the prepared ones: DSICE_PREPARED, of several DSICE_PREPARED_<NAME>."""
         if len(self.prepared) == 1:
             return {PREPARED: next(iter(self.prepared.values()))}
         return {

@@ -82,6 +82,7 @@ class OpenStudy:
             self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
             self._prepared = {} if loaded is None else loaded.preparations
             self._revisions = Revisions() if loaded is None else loaded.revisions
+            self._decided = {} if loaded is None else loaded.decisions
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
 
@@ -140,8 +141,8 @@ class OpenStudy:
 
     @cached_property
     def runs(self) -> Runs:
-        """Lost runs and preparations, for whoever launches trials."""
-        return Runs(self._recorder, self._lost_runs, self._prepared)
+        """Learning curves, lost runs and preparations, for whoever launches trials."""
+        return Runs(self._recorder, self._lost_runs, self._prepared, self._decided)
 
     @property
     def journal(self) -> Path | None:
@@ -251,6 +252,8 @@ def open_journal(
         }
         if changed:
             writer.append(options_line(changed))
+        if "stopper" in changed:
+            loader.decisions.clear()
     return Recorder(history, writer), loader
 
 

@@ -237,6 +237,7 @@ class RevisableStudy(OpenStudy):
             for line, trial in zip(lines, before, strict=True):
                 self._revisions.retry(line, lambda trial=trial: trial)  # type: ignore[misc]
                 self._lost_runs.pop(trial.id, None)
+                self._decided.pop(trial.id, None)
             self.__dict__.pop("_known", None)
             retried = [trial.id for trial in before]
             self._handout.remove(retried)  # one that waited before it was told is still there

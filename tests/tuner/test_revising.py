@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dsice import Goal, Space, Tuner, extend
+from dsice import Goal, History, Space, Tuner, extend
 from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.goal import Seconds, Share, Trials, Until
 from dsice.journal import repair, requests
+from dsice.stopping import Curve, Decision, Stopper
 from dsice.stopping.base import complete_trials
 from dsice.strategies import DSICE, IPPE, Grid, OptunaSampler, Population, Radial2024, Random
 from tests.conftest import bowl, fill, small, state
@@ -179,6 +180,35 @@ def test_a_trial_that_is_tried_again_may_be_told_once_more(tmp_path: Path, end: 
     seen = Tuner.read(path)
     assert state(seen) == known and seen.tries(0) == 1
     assert [t.state for t in seen.told_before(0)] == [end]
+
+
+class Always(Stopper):
+    """Stops each trial at each step."""
+
+    def stop(self, curve: Curve, history: History) -> bool:
+        return True
+
+    def decide(self, curve: Curve, history: History) -> Decision:
+        return Decision(True, {"seen": len(curve)})
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_was_decided_of_a_trial_is_decided_anew_when_it_is_tried_again(
+    tmp_path: Path, resumed: bool
+) -> None:
+    path = tmp_path / "run.jsonl"
+    tuner = Tuner(small(), Grid(), stopper=Always(), journal=path)
+    tuner.ask(1)
+    assert tuner.step(0, 1, 2.0)
+    tuner.tell(0, state="stopped")
+    tuner.retry(0)
+    if resumed:
+        tuner.close()
+        tuner = Tuner(small(), Grid(), stopper=Always(), journal=path)
+    assert tuner.step(0, 1, 2.0)
+    tuner.close()
+    kinds = [json.loads(line)["kind"] for line in path.read_bytes().splitlines()]
+    assert kinds.count("step") == kinds.count("decision") == 2
 
 
 def test_an_added_trial_is_withdrawn_and_measured_anew(tmp_path: Path) -> None:

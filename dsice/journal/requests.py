@@ -92,6 +92,12 @@ def leave(journal: Path, kind: str, ids: Sequence[int], reason: str = "") -> Req
     return request
 
 
+def tidy(journal: Path) -> None:
+    """Remove the folder where it is empty, as a kill leaves it."""
+    with suppress(OSError):
+        folder(journal).rmdir()
+
+
 def waiting(journal: Path) -> list[Request]:
     """What was asked for and is not done yet, the oldest first."""
     return _requests(journal, ".json")
@@ -137,7 +143,7 @@ def _answer_file(request: Request) -> Path:
 def _remove(file: Path) -> None:
     with suppress(OSError):
         file.unlink(missing_ok=True)
-        file.parent.rmdir()  # once it is empty
+        file.parent.rmdir()
 
 
 def _requests(journal: Path, suffix: str) -> list[Request]:

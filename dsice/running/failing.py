@@ -74,7 +74,9 @@ class FirstFailures:
         Trials that would fail like all before them are not wasted; there is no limit as soon as
         two failed in different ways.
         """
-        if not self._active or len(self._causes) != 1 or len(self._points) < 2:
+        if not self._active or len(self._causes) != 1:
+            return math.inf
+        if len(self._points) < 2 and not running:  # of another point
             return math.inf
         if self._last is None:  # all of it was before this call, and may have been put right
             return math.inf

@@ -172,6 +172,7 @@ class RevisableStudy(OpenStudy):
         journal = self._recorder.journal
         if journal is None:
             return
+        requests.tidy(journal.path)
         for request in requests.waiting(journal.path):
             with self._mutex:
                 said = self._take(request)

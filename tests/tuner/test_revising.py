@@ -425,6 +425,14 @@ def test_what_cannot_be_done_is_refused_and_kept(tmp_path: Path, text: str, reas
         assert reason in requests.answer(refused) and not requests.folder(path).exists()
 
 
+def test_a_folder_that_a_kill_left_empty_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with Tuner(small(), Grid(), journal=path) as tuner:
+        requests.folder(path).mkdir()
+        tuner.ask(1)
+        assert not requests.folder(path).exists()
+
+
 def test_published_searches_go_on_after_a_withdrawal() -> None:
     tuner = Tuner({"x": range(30)}, IPPE())
     for _ in range(6):

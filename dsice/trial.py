@@ -33,6 +33,7 @@ class State(StrEnum):
     INVALID = "invalid"  # ran to the end with a wrong result; counts as measured
     LOST = "lost"  # the machine's fault; may be told once more
     STOPPED = "stopped"  # ended early on purpose; not better than the best
+    WITHDRAWN = "withdrawn"  # told, then taken back: counts as never measured, and stays taken
 
 
 @dataclass(frozen=True)

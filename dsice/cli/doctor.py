@@ -1,4 +1,4 @@
-"""`dsice doctor`: one small job of a study, followed from submit to result."""
+"""`dsice doctor`: a small job of a study, then one real trial, followed from submit to result."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dsice.cli import output
 from dsice.errors import DsiceError
 from dsice.launchers.base import Job, Launcher, Result
+from dsice.running.options import job_of, tell_result
+from dsice.running.preparing import prepare
 from dsice.study.file import Study, read_study
+from dsice.trial import State, Trial
+from dsice.tuner import Tuner
 
 WAIT = 600.0  # seconds for a job to come through the queue
+_TRIAL = 1  # id of the job that is a real trial
 _PROBE = 'test -w "$DSICE_DIR" && uname -n > "$DSICE_DIR/host" && sleep 1 && echo 42'
 
 T = TypeVar("T")
@@ -30,7 +36,7 @@ class _StepFailed(Exception):
 def add_doctor(command: argparse.ArgumentParser) -> None:
     """Arguments of ``dsice doctor``."""
     command.add_argument("path", metavar="STUDY.toml")
-    text = "for the job to start and end (default: %(default)g s)"
+    text = "for each job to start and end (default: %(default)g s)"
     command.add_argument("--wait", type=float, default=WAIT, metavar="S", help=text)
     command.set_defaults(act=lambda args: doctor(args.path, wait=args.wait))
 
@@ -38,8 +44,9 @@ def add_doctor(command: argparse.ArgumentParser) -> None:
 def doctor(file: str, *, wait: float = WAIT) -> int:
     """Check a study step by step and print each; the exit code is 1 at the first that fails.
 
-    The job is a small one of its own, with the resources, environment and container of the
-    study's trials. It runs in a directory beside the journal, so that a study that runs is not
+    The first job is a small one of its own, with the resources, environment and container of the
+    study's trials; the second is the trial that a new study would begin with, of which nothing is
+    recorded. Both run in a directory beside the journal, so that a study that runs is not
     disturbed.
 
     Parameters
@@ -79,8 +86,10 @@ def _try_out(study: Study, directory: Path, wait: float) -> None:
     )
     try:
         _follow(study, launcher, directory, wait)
+        tuner = Tuner(study.space, study.strategy, goal=study.goal, seed=study.seed, max_trials=1)
+        _step("trial", lambda: _try_trial(study, tuner, launcher, wait), str)
     except BaseException:
-        launcher.stop([0])
+        launcher.stop([0, _TRIAL])
         raise
     finally:
         launcher.detach()
@@ -125,6 +134,47 @@ def _follow(study: Study, launcher: Launcher, directory: Path, wait: float) -> N
     _step("result", wait_for_result, lambda seconds: f"{seconds - started:.1f} s after the start")
     host = results[-1].where.get("host")
     _step("machine", lambda: str(host or _read_host(job_directory)), str)
+
+
+def _try_trial(study: Study, tuner: Tuner, launcher: Launcher, wait: float) -> str:
+    """Run the first trial of a study, and say what it measured.
+
+    Raises
+    ------
+    DsiceError
+        It measured nothing that the study can use, or did not end.
+    """
+    until = time.monotonic() + wait
+    prepared = prepare(tuner, launcher, study.options, until) if study.options.prepare else {}
+    if prepared is None:
+        raise DsiceError(f"what trials depend on was not prepared within --wait {wait:g} s")
+    (trial,) = tuner.ask(1)
+    job = replace(job_of(tuner, trial, prepared), id=_TRIAL)
+    where = output.params(trial.params)
+    launcher.submit([job])
+    steps = 0
+    while True:
+        for event in launcher.collect(0.2):
+            if isinstance(event, Result):
+                told = tell_result(tuner, replace(event, id=trial.id))
+                if told.state is State.DONE:
+                    return f"{where}: {_measured(tuner, told, steps)}"
+                raise DsiceError(f"{where}: it ended as {told.state}: {told.error}")
+            steps += 1
+        if time.monotonic() > until:
+            raise DsiceError(
+                f"{where}: it has not ended within --wait {wait:g} s, and is ended now; a trial "
+                "that takes longer than that is seen to its end with a larger --wait"
+            )
+
+
+def _measured(tuner: Tuner, trial: Trial, steps: int) -> str:
+    goal = tuner.history.goal
+    named = {goal.metric: trial.value, **trial.metrics}
+    text = ", ".join(f"{name} {output.cell(value)}" for name, value in named.items())
+    seconds = "" if trial.seconds is None else f" in {trial.seconds:.1f} s"
+    curve = f", {steps} points of its learning curve" if steps else ""
+    return f"{text}{seconds}{curve}; not recorded"
 
 
 def _check_result(result: Result, study: Study) -> None:

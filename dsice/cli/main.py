@@ -29,10 +29,12 @@ COMMANDS = {
     "resume": ("run", "go on with a study; an error if there is none"),
     "advance": ("run", "collect, tell, submit and leave: a coordinator that need not stay"),
     "cancel": ("cancel", "end trials that wait or run"),
-    "doctor": ("doctor", "send one job and check every step from submit to result"),
+    "doctor": ("doctor", "run one trial of a study and check every step to its result"),
     "step": ("main", "in a trial's program: report a point of its learning curve"),
     "ask": ("ask_tell", "print trials to measure elsewhere"),
     "tell": ("ask_tell", "record what was measured elsewhere"),
+    "withdraw": ("withdraw", "take back what was told of trials: a wrong value"),
+    "retry": ("withdraw", "let trials that failed be measured once more"),
     "extend": (
         "extend",
         "go on with the old measurements after the space of a study file has grown",

@@ -13,12 +13,15 @@ from pathlib import Path
 
 from dsice.cli import output
 from dsice.errors import OptionError
+from dsice.journal import requests
+from dsice.journal.reader import resolved
 from dsice.stopping import savings
 from dsice.study.file import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
 WATCH = 5.0  # seconds between two looks
+_SHOWN = 5  # requests
 
 
 def add_best(command: argparse.ArgumentParser) -> None:
@@ -85,6 +88,7 @@ def status(path: str) -> int:
     if saved.stopped:
         text = "" if math.isnan(saved.share) else f", which saved {saved.share:.0%} of the epochs"
         facts["stopped early"] = f"{saved.stopped} trials{text}"
+    facts |= _requests(journal)
     output.facts(facts)
     _sources(tuner)
     output.say()
@@ -111,6 +115,18 @@ def _sources(tuner: Tuner) -> None:
         ]
         header = ("source", "points", "parameters", "about", "weight")
         output.table(header, rows, title="the search reuses:")
+
+
+def _requests(journal: Path) -> dict[str, object]:
+    """What other commands asked the coordinator for, and it has not done."""
+    path = resolved(journal)
+    facts: dict[str, object] = {}
+    if waiting := requests.waiting(path):
+        text = "; ".join(map(str, waiting[:_SHOWN])) + ("; ..." if waiting[_SHOWN:] else "")
+        facts["requests"] = f"{len(waiting)} wait until somebody asks or opens the journal: {text}"
+    for one in requests.refused(path)[-_SHOWN:]:
+        facts[f"refused {one.file.name}"] = f"{one}: {one.error}"
+    return facts
 
 
 def _pending(pending: list[Trial]) -> None:

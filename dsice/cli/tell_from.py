@@ -15,10 +15,10 @@ from typing import Any
 from dsice.errors import OptionError, SpaceError, TellError
 from dsice.journal.format import Kind, decode_float
 from dsice.trial import State, Trial, mean
-from dsice.tuner import Tuner, telling
+from dsice.tuner import Tuner, adding, telling
 from dsice.tuner.curves import ReportedStep
 from dsice.tuner.telling import NO_REASON
-from dsice.typing import Point, Record
+from dsice.typing import Record
 
 _TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 _IDENTITY = (("stage", 0), ("repeat", 0), ("member", 0))
@@ -74,7 +74,7 @@ class ToldLines:
         self._steps: dict[int, dict[int, int]] = {}  # the lines of each trial's steps that count
         self._curves: dict[int, dict[int, float]] = {}  # as they were before
         self._waiting: list[ReportedStep] = []  # new steps, which are written at once
-        self._added: dict[Point, list[Trial]] | None = None  # of which no line was about yet
+        self._added = tuner.additions()  # two equal lines are two measurements
 
     def take(self, file: str, lines: Iterable[str]) -> list[str]:
         """Record all lines that can be; what is wrong with the others is returned."""
@@ -136,11 +136,14 @@ class ToldLines:
         told = _told(record)
         trial = telling.known_trial(told.pop("id"), self._tuner.history)
         _require_same_point(trial, record)
+        metric = self._tuner.history.goal.metric
+        if any(not _difference(t, told, metric) for t in self._tuner.told_before(trial)):
+            return False  # before it was tried again
         again = trial.state is State.LOST and told.get("state") == State.LOST
         if trial.state is State.PENDING or (trial.state is State.LOST and not again):
             self._tuner.tell(trial, **told)
             return True
-        if difference := _difference(trial, told, self._tuner.history.goal.metric):
+        if difference := _difference(trial, told, metric):
             raise TellError(
                 f"trial {trial.id} was told {trial.value} already ({trial.state}), which is final, "
                 f"and the line has another {difference}"
@@ -172,23 +175,9 @@ class ToldLines:
         """
         told = _told(record | {"kind": Kind.ADD})
         told.pop("id", None)
-        point = tuple(record["point"])
-        metric = self._tuner.history.goal.metric
-        if self._added is None:
-            self._added = {}
-            for trial in self._tuner.history:
-                if trial.round is None:
-                    self._added.setdefault(trial.point, []).append(trial)
-        for trial in (trials := self._added.get(point, [])):
-            if (
-                trial.stage == record.get("stage", 0)
-                and bool(trial.values) == bool({"value", "metrics"} & set(told))
-                and not _difference(trial, told, metric)
-            ):
-                trials.remove(trial)
-                return False
-        self._tuner.add(self._tuner.space.params(point), **told)
-        return True
+        params = self._tuner.space.params(tuple(record["point"]))
+        key = told.get("tags", {}).get(adding.KEY)
+        return self._added.add(params, telling.Report(**told), key)
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,10 +208,11 @@ def _require_same_point(trial: Trial, record: Record) -> None:
 
 def _difference(trial: Trial, told: Mapping[str, Any], metric: str) -> str:
     """The first field of a line that says something else than what is recorded; empty if none."""
-    if "state" in told and told["state"] != trial.state:
-        return "state"
-    if "error" in told and (str(told["error"]) or NO_REASON) != trial.error:
-        return "error"
+    if trial.state is not State.WITHDRAWN:  # the journal says of it why it was withdrawn
+        if "state" in told and told["state"] != trial.state:
+            return "state"
+        if "error" in told and (str(told["error"]) or NO_REASON) != trial.error:
+            return "error"
     who = f"trial {trial.id}"
     if "value" in told and not _same(telling.numbers(who, told["value"]), trial.values):
         return "value"

@@ -161,7 +161,7 @@ class TrialStore(Sequence[Trial]):
         return id in self._pending
 
     def _made(self, id: int) -> Trial:
-        """Make a trial that nobody has looked at since it was read from a journal, or has grown."""
+        """Make a trial that was not looked at since it was read from a journal, or has grown."""
         trial = self._trials[id]
         if trial is None:
             if self._make is None:
@@ -219,7 +219,8 @@ class TrialStore(Sequence[Trial]):
             known = self[id]
             if trial.identity != known.identity:
                 raise ValueError(f"trial {id} is another measurement already")
-            if id in self._curves or known.state is not State.PENDING:
+            told = trial.state is not State.PENDING  # else it is asked once more, from the start
+            if told and (id in self._curves or known.state is not State.PENDING):
                 trial = replace(trial, curve=known.curve)
         counts = (self._asked, self._asked_pending, self._rounds, self._repeats)
         self._begun = _Begun(trial, new, id in self._pending, *counts)
@@ -346,11 +347,11 @@ class TrialStore(Sequence[Trial]):
         """Whether another goal with another budget would still weigh run time."""
         if not goal.time_weight:
             return False
-        told = len(self._trials) - len(self._pending)
-        seconds = 0.0
-        if isinstance(goal.until, Seconds):
-            seconds = float(np.nansum(self._seconds.array()))
-        return goal.time_counts(told, self._asked - self._asked_pending, seconds, budget)
+        gone = np.flatnonzero(self.in_state(State.WITHDRAWN)).tolist()
+        told = len(self._trials) - len(self._pending) - len(gone)
+        asked = self._asked - self._asked_pending - sum(self[i].round is not None for i in gone)
+        seconds = np.delete(self._seconds.array(), gone) if isinstance(goal.until, Seconds) else 0.0
+        return goal.time_counts(told, asked, float(np.nansum(seconds)), budget)
 
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""

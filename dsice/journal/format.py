@@ -17,6 +17,8 @@ prepared  name, directory
 again     at, id, error: its run was lost, and it was started again
 options   at, and those of strategy, goal, seed, max_trials, stopper and reuse that changed
 reuse     name, sha256, metric, maximize, params, values, states, scores: a source
+withdraw  at, id, reason: what was told of it counts no more
+retry     at, id: it is pending again, and may be told once more
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
@@ -61,6 +63,8 @@ class Kind:
     AGAIN = "again"
     OPTIONS = "options"
     REUSE = "reuse"
+    WITHDRAW = "withdraw"
+    RETRY = "retry"
 
 
 KINDS = frozenset(value for name, value in vars(Kind).items() if name.isupper())
@@ -164,6 +168,16 @@ def prepared_line(name: str, directory: str) -> Record:
 def again_line(id: int, error: str) -> Record:
     """The run of a pending trial was lost and started again."""
     return {"kind": Kind.AGAIN, "at": time.time(), "id": id, "error": error}
+
+
+def withdraw_line(id: int, at: float, reason: str) -> Record:
+    """What was told of a trial is taken back."""
+    return {"kind": Kind.WITHDRAW, "at": at, "id": id, "reason": reason}
+
+
+def retry_line(id: int, at: float) -> Record:
+    """A trial that ended without a value is pending again."""
+    return {"kind": Kind.RETRY, "at": at, "id": id}
 
 
 def repaired_ask_line(trials: Sequence[Record], round: int) -> Record:

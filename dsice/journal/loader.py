@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from array import array
 from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -39,7 +39,9 @@ from dsice.journal.format import (
     told_trial,
     with_curve,
 )
+from dsice.journal.queued import Queue
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
+from dsice.journal.revisions import Revisions, forget_end, withdrawn_trial
 from dsice.journal.sources import Sources
 from dsice.space import Among, Require, Space
 from dsice.space.rules import NamedRules, Predicate
@@ -47,37 +49,10 @@ from dsice.trial import State, Trial
 from dsice.typing import PathLike, Point, Record
 
 MOST_SHOWN = 500  # characters of what is wrong with a line
-_STATES: dict[str, State] = {str(state): state for state in State}
+_STATES: dict[str, State] = {str(s): s for s in State if s is not State.WITHDRAWN}
+Place: TypeAlias = tuple[int, int]
+Steps: TypeAlias = "tuple[array[int], array[float]]"
 _UNUSABLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
-
-
-class Queue:
-    """Points that were enqueued, of which the first of some point is removed in no time."""
-
-    def __init__(self) -> None:
-        self._places: dict[Point, deque[int]] = {}
-        self._count = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._places)
-
-    def append(self, point: Point) -> None:
-        """Add a point at the end."""
-        self._places.setdefault(point, deque()).append(self._count)
-        self._count += 1
-
-    def remove(self, point: Point) -> None:
-        """Take out the first of these points, if there is one."""
-        places = self._places.get(point)
-        if places is not None:
-            places.popleft()
-            if not places:
-                del self._places[point]
-
-    def points(self) -> list[Point]:
-        """The points in the order in which they were added."""
-        left = [(place, point) for point, places in self._places.items() for place in places]
-        return [point for _, point in sorted(left)]
 
 
 class JournalLoader:
@@ -104,6 +79,8 @@ class JournalLoader:
         Trials of related tasks that inform the search.
     lost_runs
         How often the run of a trial was lost and started again, by id.
+    revisions
+        Which trials were withdrawn or are tried again.
     decisions
         What the stopper in force decided last on a trial, by id: the step, and whether to stop.
 
@@ -122,13 +99,14 @@ class JournalLoader:
         self.preparations: dict[str, str] = {}
         self.sources = Sources()
         self.lost_runs: Counter[int] = Counter()
+        self.revisions = Revisions()
         self.decisions: dict[int, tuple[int, bool]] = {}
         self._text = reader.text
         self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
         self._asked: list[tuple[int, int]] = []  # where that line stands
-        self._told: dict[int, tuple[int, int]] = {}  # where the last tell line of a trial stands
-        self._steps: dict[int, tuple[array[int], array[float]]] = {}
+        self._told: dict[int, Place] = {}  # where the last tell line of a trial stands
+        self._steps: dict[int, Steps] = {}
         self._last: tuple[tuple[int, int], Record] = ((-1, -1), {})
         self._metric = "value"  # of the goal in force in this line
         self._metrics: list[tuple[int, str]] = []  # where each began to be in force
@@ -216,9 +194,8 @@ class JournalLoader:
         try:
             match record["kind"]:
                 case Kind.TELL:
-                    id = record["id"]
-                    self._tell(id, record)
-                    self._told[id] = (line.start, line.stop)
+                    self._tell(record["id"], record)
+                    self._told[record["id"]] = (line.start, line.stop)
                 case Kind.ASK:
                     self._ask(record["trials"], as_whole(record, "round", None), line)
                 case Kind.STEP:
@@ -236,12 +213,27 @@ class JournalLoader:
                     self.lost_runs[record["id"]] += 1
                 case Kind.DECISION:
                     self._decide(record)
-                case Kind.OPTIONS:
+                case Kind.OPTIONS | Kind.REUSE:
                     self._change_options(record, line.start)
-                case Kind.REUSE:
-                    self.sources.take(record)
+                case Kind.WITHDRAW | Kind.RETRY:
+                    self._revise(record)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
+
+    def _revise(self, record: Record) -> None:
+        """Take in a withdraw or retry line."""
+        id = record["id"]
+        if record["kind"] == Kind.WITHDRAW:
+            self._columns.states[id] = State.WITHDRAWN
+            self.revisions.withdraw(record)
+            return
+        end = (self._told.pop(id, None), self._steps.pop(id, None))
+        reason = self.revisions.reasons.get(id)
+        first = not self.revisions.tries[id]
+        self.revisions.retry(record, lambda: self._made(id, *end, added=first, reason=reason))
+        self.lost_runs.pop(id, None)
+        self.decisions.pop(id, None)
+        forget_end(self._columns, id)
 
     def _decide(self, record: Record) -> None:
         """Note a decision; a line that lacks something of one is passed over."""
@@ -253,8 +245,7 @@ class JournalLoader:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
         if "stopper" in record:
             self.decisions.clear()
-        if "reuse" in record:
-            self.sources.take(record)
+        self.sources.take(record)
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"
@@ -290,7 +281,7 @@ class JournalLoader:
         if point is not None and tuple(point) != columns.points[id]:
             raise ValueError(f"trial {id} was asked at {list(columns.points[id])}, not at {point}")
         check_rest(told)
-        columns.states[id] = _STATES.get(told["state"]) or State(told["state"])
+        columns.states[id] = _STATES.get(told["state"]) or _state(told["state"])
         values = get("values", ())
         columns.counts[id] = len(values)
         columns.values[id] = (
@@ -318,30 +309,57 @@ class JournalLoader:
     # ------------------------------------------------------------------ trials
     def _trial(self, id: int) -> Trial:
         """The trial of an id, as its lines have it."""
+        return self._made(
+            id,
+            self._told.get(id),
+            self._steps.get(id),
+            added=not self.revisions.tries[id],
+            reason=self.revisions.reasons.get(id),
+        )
+
+    def _made(
+        self, id: int, told: Place | None, steps: Steps | None, *, added: bool, reason: str | None
+    ) -> Trial:
+        """A trial with one of its ends.
+
+        Parameters
+        ----------
+        told, steps
+            Where the tell line stands, and the learning curve.
+        added
+            Whether an add line counts as told.
+        reason
+            Why it was withdrawn; None: it was not.
+        """
         record = self._record(self._asked[id])
-        added = record["kind"] == Kind.ADD
-        if added:
+        by_add = record["kind"] == Kind.ADD
+        if by_add:
             asked = record["trial"]
             trial = asked_trial(asked, self._space, None)
         else:
             asked = record["trials"][id - record["trials"][0]["id"]]
             trial = asked_trial(asked, self._space, record.get("round"))
-        if id in self._steps:
-            trial = with_curve(trial, zip(*self._steps[id], strict=True))
-        if added:
+        if steps is not None:
+            trial = with_curve(trial, zip(*steps, strict=True))
+        if by_add and added:
             trial = told_trial(trial, asked, self._metric_at(self._asked[id][0]))
-        if id in self._told:
-            place = self._told[id]
-            trial = told_trial(
-                trial, json.loads(self._text[slice(*place)]), self._metric_at(place[0])
-            )
-        return trial
+        if told is not None:
+            line = json.loads(self._text[slice(*told)])
+            trial = told_trial(trial, line, self._metric_at(told[0]))
+        return trial if reason is None else withdrawn_trial(trial, reason)
 
     def _record(self, where: tuple[int, int]) -> Record:
         """The line that stands there; trials of one ask are mostly looked at one after another."""
         if self._last[0] != where:
             self._last = (where, json.loads(self._text[slice(*where)]))
         return self._last[1]
+
+
+def _state(text: object) -> State:
+    """The state of a tell or add line; ValueError for one that no trial ends in."""
+    if text not in _STATES:
+        raise ValueError(f"no trial ends as {shown(text)}")
+    return _STATES[str(text)]
 
 
 def stored_space(

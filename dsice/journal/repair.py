@@ -15,6 +15,7 @@ from dsice.journal.format import Kind, encode, lost_line, repaired_ask_line
 from dsice.journal.lock import JournalLock
 from dsice.journal.reader import parse, read, resolved
 from dsice.journal.sequence import LineSequence
+from dsice.trial import State
 from dsice.typing import PathLike, Record
 
 MOST_GONE = 100_000  # trials that one unreadable line may have asked
@@ -131,6 +132,7 @@ def _repaired(lines: Sequence[Numbered], axes: int, done: Repair) -> Iterator[by
         if record["kind"] == Kind.TELL and isinstance(record.get("id"), int) and "point" in record
     }
     unreadable = [number for number, _ in done.removed]
+    ends = _Ends([*unreadable])
     for place, (number, line, record) in enumerate(lines):
         # Where the ids jump after an unreadable line, that line asked the trials between. Any
         # other jump is an error of its own.
@@ -143,6 +145,9 @@ def _repaired(lines: Sequence[Numbered], axes: int, done: Repair) -> Iterator[by
                 sequence.accept(filler)
                 yield encode(filler).encode()
             round += 1
+        for filler in ends.missing_before(record, number, sequence):
+            sequence.accept(filler)
+            yield encode(filler).encode()
         problem = sequence.accept(record)
         if problem:
             done.removed.append((number, problem))
@@ -156,6 +161,55 @@ def _repaired(lines: Sequence[Numbered], axes: int, done: Repair) -> Iterator[by
     done.removed.sort()
 
 
+class _Ends:
+    """Where the lines that end trials stand, and which of them an unreadable line must have been.
+
+    Parameters
+    ----------
+    unreadable
+        Numbers of the unreadable lines; of a trial each stands for one line at most.
+    """
+
+    def __init__(self, unreadable: Sequence[int]) -> None:
+        self._unreadable = unreadable
+        self._last: dict[int, int] = {}
+
+    def missing_before(
+        self, record: Mapping[str, Any], number: int, sequence: LineSequence
+    ) -> list[Record]:
+        """Lines that fit a line to those before it, where enough unreadable ones lie between."""
+        kind, id = record["kind"], record.get("id")
+        if kind == Kind.ADD and type(record.get("trial")) is dict:
+            id = record["trial"].get("id")
+        if kind == Kind.ASK or type(id) is not int:
+            return []
+        before = self._last.get(id, 0)
+        if kind in (Kind.TELL, Kind.ADD, Kind.WITHDRAW, Kind.RETRY):
+            self._last[id] = number
+        if not 0 <= id < sequence.next_id:
+            return []
+        found = _fitting(kind, id, sequence.states[id])
+        between = sum(before < gone < number for gone in self._unreadable)
+        return found if len(found) <= between else []
+
+
+def _fitting(kind: str, id: int, state: str) -> list[Record]:
+    """The lines after which a line of that kind may follow on a trial in that state."""
+    damaged = "the journal line that {} this trial was damaged".format
+    retry = {"kind": Kind.RETRY, "id": id, "repaired": True}
+    withdraw = {"kind": Kind.WITHDRAW, "id": id, "reason": damaged("withdrew"), "repaired": True}
+    pending, done = state == State.PENDING, state == State.DONE
+    if kind in (Kind.WITHDRAW, Kind.RETRY) and pending:
+        return [lost_line(id, damaged("told"))]
+    if kind == Kind.RETRY and done:
+        return [withdraw]
+    if (kind == Kind.STEP and not pending) or (
+        kind == Kind.TELL and not pending and state != State.LOST
+    ):
+        return [withdraw, retry] if done else [retry]
+    return []
+
+
 def _trials_before(record: Mapping[str, Any]) -> int:
     """How many trials there were before this line: -1 if it does not say."""
     match record:
@@ -163,7 +217,7 @@ def _trials_before(record: Mapping[str, Any]) -> int:
             return id
         case {"kind": Kind.ADD, "trial": {"id": int(id)}}:
             return id
-        case {"kind": Kind.TELL | Kind.STEP, "id": int(id)}:
+        case {"kind": Kind.TELL | Kind.STEP | Kind.WITHDRAW | Kind.RETRY, "id": int(id)}:
             return id + 1  # that trial was asked before
     return -1
 
@@ -174,7 +228,7 @@ def _next_asked(first: int, lines: Sequence[Numbered], place: int) -> int:
     for number in range(place, len(lines)):
         record = lines[number][2]
         before = _trials_before(record)
-        if record["kind"] in (Kind.TELL, Kind.STEP):
+        if record["kind"] in (Kind.TELL, Kind.STEP, Kind.WITHDRAW, Kind.RETRY):
             last = max(last, before)
         elif record["kind"] in (Kind.ASK, Kind.ADD) and before > first:
             return before

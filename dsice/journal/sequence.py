@@ -65,6 +65,10 @@ class LineSequence:
                 return self._unknown(line["id"])
             case Kind.REUSE if _is_source(line):
                 return ""
+            case Kind.WITHDRAW if type(line.get("id")) is int and _has_text(line, "reason"):
+                return self._wrong_withdraw(line["id"])
+            case Kind.RETRY if type(line.get("id")) is int:
+                return self._wrong_retry(line["id"])
             case Kind.HEADER:
                 return "a second header"
         if kind in _WITH_FIELDS:
@@ -94,6 +98,22 @@ class LineSequence:
             return f"a step of trial {id}, which was told before"
         return ""
 
+    def _wrong_withdraw(self, id: int) -> str:
+        if problem := self._unknown(id):
+            return problem
+        if self.states[id] in (State.PENDING, State.WITHDRAWN):
+            return f"trial {id}, which is {self.states[id]}, cannot be withdrawn"
+        self.states[id] = str(State.WITHDRAWN)
+        return ""
+
+    def _wrong_retry(self, id: int) -> str:
+        if problem := self._unknown(id):
+            return problem
+        if self.states[id] in (State.PENDING, State.DONE):
+            return f"trial {id}, which is {self.states[id]}, cannot be tried again"
+        self.states[id] = str(State.PENDING)
+        return ""
+
     def _unknown(self, id: int) -> str:
         return "" if 0 <= id < self.next_id else f"trial {id} was never asked"
 
@@ -102,6 +122,7 @@ _MAY_BE_TOLD = (str(State.PENDING), str(State.LOST))
 _WITH_FIELDS = (
     *(Kind.ASK, Kind.ADD, Kind.STEP, Kind.ENQUEUE, Kind.PREPARED, Kind.AGAIN),
     Kind.REUSE,
+    *(Kind.WITHDRAW, Kind.RETRY),
 )
 _INTS = {int}  # True and False are none
 _NONE = type(None)

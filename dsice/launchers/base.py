@@ -82,6 +82,8 @@ class Job:
         The study that it belongs to; None: unknown, the launcher is used without a tuner.
     again
         Whether an earlier try of it counts for nothing, so that what that one left is removed.
+    tries
+        How often the trial was retried; what an earlier try left is put aside.
     """
 
     id: int
@@ -93,6 +95,7 @@ class Job:
     prepared: Mapping[str, str] = field(default_factory=dict)
     study: Study | None = None
     again: bool = False
+    tries: int = 0
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -101,10 +104,7 @@ class Job:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables of the environment that name the prepared directories.
-
-        ``DSICE_PREPARED`` where there is one, else ``DSICE_PREPARED_<NAME>`` for each.
-        """
+        """Variables for the prepared ones: DSICE_PREPARED, of several DSICE_PREPARED_<NAME>."""
         if len(self.prepared) == 1:
             return {PREPARED: next(iter(self.prepared.values()))}
         return {

@@ -38,7 +38,10 @@ def make_way(directory: Path, job: Job, program: str) -> None:
         if directory.is_symlink() or _has_claim(directory):
             if not directory.is_symlink():
                 _check_unused(directory, job, program)
-            if _is_kept(directory, job, program):
+            if _is_of_earlier_try(directory, job, program):
+                trial_directory.end_supervisor(directory)
+                put_aside(directory, "")
+            elif _is_kept(directory, job, program):
                 put_aside(directory)
         elif job.again or any(is_there(directory / name) for name in _TRACES):
             trial_directory.end_supervisor(directory)
@@ -85,6 +88,14 @@ def _may_run(directory: Path) -> bool:
     if (directory / "batch.json").exists() or trial_directory.supervisor(directory) is not None:
         return True
     return elsewhere.may_run(directory)
+
+
+def _is_of_earlier_try(directory: Path, job: Job, program: str) -> bool:
+    """Whether it is the same trial's, which ended and was made pending again since."""
+    if directory.is_symlink() or not _is_own(directory, job, program):
+        return False
+    claim = _claim(directory)
+    return bool(claim) and not trial_directory.is_try(claim, job)
 
 
 def _is_kept(directory: Path, job: Job, program: str) -> bool:

@@ -146,13 +146,16 @@ def wait_for_record(path: Path) -> None:
 
 # ------------------------------------------------------------------ the directory of one trial
 def put_aside(directory: Path, why: str = _UNKNOWN) -> Path:
-    """Rename a directory, or a link in its place, and warn once for all in the same home."""
+    """Rename a directory, or a link in its place, and warn once for all in the same home.
+
+    Without a `why` it is no wonder that it is there, and nothing is said.
+    """
     for number in count(1):
         aside = directory.with_name(f"{directory.name}.aside-{number}")
         if not os.path.lexists(aside):
             break
     directory.rename(aside)
-    if directory.parent not in _warned:
+    if why and directory.parent not in _warned:
         _warned.add(directory.parent)
         warnings.warn(
             f"{directory} was there already, {why}. It was put aside as {aside.name}, with all "

@@ -210,7 +210,9 @@ def _claim(job: Job, submission: Submission) -> dict[str, Any]:
 
 
 def _identity(job: Job, program: str) -> dict[str, Any]:
+    tries = {"tries": job.tries} if job.tries else {}
     return {
+        **tries,
         "id": job.id,
         "kind": job.kind,
         "program": program,
@@ -254,15 +256,15 @@ def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
 def find_submission(directory: Path, job: Job, program: str) -> Submission | None:
     """The submission that a directory belongs to, if it was made for the same job; else None.
 
-    The same job has the same id, kind, program, parameters, stage and parent, and the same study
-    where one is recorded. A link is nobody's: nothing is written through it.
+    The same job has the same id, kind, program, parameters, stage, parent and number of tries, and
+    the same study where one is recorded. A link is nobody's: nothing is written through it.
     """
     if directory.is_symlink():
         return None
     claim = read_json(directory / JOB)
     if claim is None:
         return None
-    same = _has_params(directory, claim, job)
+    same = _has_params(directory, claim, job) and is_try(claim, job)
     if not same or any(claim.get(key) != value for key, value in _identity(job, program).items()):
         return None
     if "study" in claim and (job.study is None or claim["study"] != job.study.identity):
@@ -271,6 +273,11 @@ def find_submission(directory: Path, job: Job, program: str) -> Submission | Non
         return Submission(str(claim["token"]), program, int(claim["slot"]), float(claim["queued"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def is_try(claim: Mapping[str, Any], job: Job) -> bool:
+    """Whether a claim is of the same try of a trial: none was made pending again since."""
+    return bool(claim.get("tries", 0) == job.tries)
 
 
 def _has_params(directory: Path, claim: Mapping[str, Any], job: Job) -> bool:

@@ -19,7 +19,7 @@ from dsice.plots.style import (
     remove_frame,
     save,
 )
-from dsice.trial import Trial
+from dsice.trial import State, Trial
 from dsice.typing import PathLike
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def lineage(
     above, below = figure.subplots(2, 1, sharex=True)
     given = {t.id: t.params.get(name) for t in history}
     settings = {id: float(v) for id, v in given.items() if isinstance(v, (int, float))}
-    values = {t.id: history.goal.metric_of(t) for t in history}
+    values = {t.id: history.goal.metric_of(t) for t in history if t.state is not State.WITHDRAWN}
     for axes, shown, label in ((above, settings, name), (below, values, history.goal.metric)):
         _draw_tree(axes, history, {id: v for id, v in shown.items() if np.isfinite(v)}, best)
         axes.set_ylabel(label)

@@ -43,6 +43,7 @@ _DECADES: Final = 100.0
 """A scale is logarithmic where the largest value is more than so many times the smallest."""
 _CROWDED: Final = 0.1
 """Or where three quarters of the values lie in this share of the range."""
+_UNKNOWN: Final = (State.PENDING, State.WITHDRAWN)
 _FAILED: Final = (State.FAILED, State.TIMED_OUT, State.INVALID, State.STOPPED, State.LOST)
 
 
@@ -204,7 +205,7 @@ def transition(
         band_best=[int(band[np.argmin(rank[band])]) for band in members if len(band)],
         initial=initial,
         n_better=int(np.sum(better)),
-        n_ended=sum(t.state is not State.PENDING and t.stage == goal.stage for t in trials),
+        n_ended=sum(t.state not in _UNKNOWN and t.stage == goal.stage for t in trials),
     )
 
 

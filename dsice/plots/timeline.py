@@ -155,7 +155,8 @@ def jobs(history: History) -> list[Bar]:
     OptionError
         There are none.
     """
-    times = [(t.times[1], t.times[2], t.id) for t in history]
+    counted = (t for t in history if t.state is not State.WITHDRAWN)
+    times = [(t.times[1], t.times[2], t.id) for t in counted]
     ran = sorted(
         (start, end, id) for start, end, id in times if start is not None and end is not None
     )

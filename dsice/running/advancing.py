@@ -50,6 +50,7 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
         if directories is None:
             return True
     with Loop(tuner, launcher, options, directories) as loop:
+        loop.watch_failures().note_earlier(tuner.history)
         latest = time.monotonic() + CATCH_UP
         while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
             pass

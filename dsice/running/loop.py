@@ -13,18 +13,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError, TellError
+from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import ends_first
-from dsice.running.options import RunOptions, job_of, study_of, usable_launcher
+from dsice.running.failing import FirstFailures
+from dsice.running.options import RunOptions, job_of, study_of, tell_result, usable_launcher
 from dsice.running.preparing import WAIT, missing_directory, prepare
 from dsice.running.progress import Progress, say_sources, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
-from dsice.running.unusable import tell_unusable
 from dsice.strategies import as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
@@ -54,7 +53,8 @@ def run_loop(
             while loop.fill():
                 loop.collect()
                 if display is not None:
-                    display.update(len(loop.running), loop.postponed)
+                    error = "" if loop.failures is None else loop.failures.last_error
+                    display.update(len(loop.running), loop.postponed, error)
     except BaseException:
         loop.leave()
         raise
@@ -81,6 +81,8 @@ class Loop:
         Why the journal cannot be written now; None: it can.
     unrecorded_losses
         How often each trial was lost while the journal could not be written.
+    failures
+        What ended as long as nothing was measured; None before the first trial fails.
     postponed
         The jobs that the machine could not start; None: it could always.
     events
@@ -105,6 +107,7 @@ class Loop:
             self.deadline = time.monotonic() + options.max_seconds
         self.confirming = False
         self.running: dict[int, Job] = {}
+        self.failures: FirstFailures | None = None
         self.journal_error: JournalError | None = None
         self.next_attempt = 0.0
         self.unwritable_since = 0.0
@@ -151,11 +154,15 @@ class Loop:
             Nothing runs any more and the journal still cannot be written, for `start_timeout`
             seconds where that may pass; the message says where the results are.
         LaunchError
-            Nothing could be started for `start_timeout` seconds.
+            Nothing could be started for `start_timeout` seconds, or all trials fail alike.
         """
+        if self.failures is not None:
+            self.failures.check()
         free = self.launcher.slots - len(self.running)
         try:
             self._retry_journal()
+            if self.tuner.requested:
+                self.tuner.take_requests()
             return self._ask_and_start(free) or self._confirm()
         except JournalError as error:
             if not self.running and not self._may_pass(error):
@@ -294,7 +301,10 @@ class Loop:
             return 0
         if self.options.max_trials is not None:
             free = min(free, self.options.max_trials - self.tuner.asked)
-        return min(free, self._affordable(free))
+        free = min(free, self._affordable(free))
+        if self.failures is not None:
+            free = int(min(free, self.failures.left(len(self.running))))
+        return free
 
     def _affordable(self, free: int) -> int:
         """How many of `free` trials max_cost pays for.
@@ -330,10 +340,19 @@ class Loop:
         except JournalError as error:  # the tuner keeps the result until it can be written
             self._cannot_write(error)
             return
+        if self.failures is not None or trial.error is not None:
+            self.watch_failures().note(trial)
         self.in_callback = True
         for callback in self.options.callbacks:
             callback(self.tuner, trial)
         self.in_callback = False
+
+    def watch_failures(self) -> FirstFailures:
+        """Look from now on at how trials end."""
+        if self.failures is None:
+            most, slots = self.options.stop_after_failures, self.launcher.slots
+            self.failures = FirstFailures(self.tuner.history, most, slots)
+        return self.failures
 
     def _losses(self, id: int) -> int:
         return self.tuner.runs.losses(id) + self.unrecorded_losses[id]
@@ -351,25 +370,15 @@ class Loop:
         return True
 
     def _tell(self, result: Result) -> Trial:
-        facts: dict[str, Any] = {
-            "seconds": result.seconds,
-            "times": result.times,
-            "where": result.where,
-            "tags": result.tags,
-        }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
-            if result.state == "lost":
-                error = f"lost {self._losses(result.id) + 1} times: {result.error}"
-                return self.tuner.tell(result.id, error=error, **facts)
-            try:
-                return self.tuner.tell(
-                    result.id,
-                    result.value,
-                    metrics=result.metrics,
-                    error=result.error,
-                    state=result.state,
-                    **facts,
-                )
-            except TellError as problem:  # it ran, but its result cannot be used
-                return tell_unusable(self.tuner, result, problem, facts)
+        if result.state == "lost":  # too often
+            error = f"lost {self._losses(result.id) + 1} times: {result.error}"
+            result = Result(
+                result.id,
+                "failed",
+                seconds=result.seconds,
+                times=result.times,
+                where=result.where,
+                tags=result.tags,
+                error=error,
+            )
+        return tell_result(self.tuner, result)

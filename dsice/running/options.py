@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 from dsice.checks import is_number, is_whole, wrong
-from dsice.errors import OptionError
-from dsice.launchers.base import Job, Launcher, Study, as_launcher
+from dsice.errors import DsiceWarning, OptionError, TellError
+from dsice.launchers.base import Job, Launcher, Result, Study, as_launcher
+from dsice.running.unusable import tell_unusable
 from dsice.space import When
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
@@ -115,6 +117,9 @@ class RunOptions:
     start_timeout: float = field(
         default=600.0,
         metadata=_values(_at_least_0("seconds"), in_study=_at_least_0("seconds")),
+    )
+    stop_after_failures: int | None = field(
+        default=None, metadata=_values(_whole(0), in_study=_whole(0))
     )
     prepare: Work | Mapping[str, Work] | None = field(
         default=None, metadata=_values(None, in_study=_COMMANDS)
@@ -220,4 +225,28 @@ def job_of(tuner: Tuner, trial: Trial, prepared: Mapping[str, str]) -> Job:
         stage=trial.stage,
         prepared=prepared,
         study=study_of(tuner),
+        tries=tuner.tries(trial.id),
     )
+
+
+def tell_result(tuner: Tuner, result: Result) -> Trial:
+    """Tell how a job ended; one whose result cannot be used has failed."""
+    facts: dict[str, Any] = {
+        "seconds": result.seconds,
+        "times": result.times,
+        "where": result.where,
+        "tags": result.tags,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DsiceWarning)  # the trial's own state and error say it
+        try:
+            return tuner.tell(
+                result.id,
+                result.value,
+                metrics=result.metrics,
+                error=result.error,
+                state="failed" if result.state == "unstarted" else result.state,
+                **facts,
+            )
+        except TellError as problem:  # it ran, but its result cannot be used
+            return tell_unusable(tuner, result, problem, facts)

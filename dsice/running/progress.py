@@ -14,6 +14,8 @@ from dsice.running.starting import Postponed
 from dsice.trial import State
 from dsice.tuner import Tuner
 
+_ERROR = 100  # characters of an error that a line has room for
+
 
 def say_sources(tuner: Tuner) -> None:
     """Print what the search takes from the sources of a tuner."""
@@ -46,6 +48,7 @@ class Progress:
         self.total = total
         self._began = time.monotonic()
         self._n_told_before = self._n_told()
+        self._last_error = ""
         self._console = Console(stderr=True)
         # rich would end the process, and take its stdout away
         self._console.on_broken_pipe = self._fall_silent  # type: ignore[method-assign]
@@ -82,11 +85,14 @@ class Progress:
             with suppress(OSError, ValueError):
                 self._bar.stop()
 
-    def update(self, running: int, postponed: Postponed | None = None) -> None:
+    def update(
+        self, running: int, postponed: Postponed | None = None, last_error: str = ""
+    ) -> None:
         """Show the state with that many trials running, if it is time to show anything.
 
         It is called with every event, and what it shows takes a look at all trials.
         """
+        self._last_error = last_error
         now = time.monotonic()
         if now - self._printed < (self.OFTEN if self._bar else self.EVERY):
             return
@@ -95,6 +101,10 @@ class Progress:
 
     def _show(self, running: int, note: str = "") -> None:
         text = self.text(running)
+        if self._last_error:
+            error = self._last_error
+            cut = error if len(error) <= _ERROR else f"{error[:_ERROR]}..."
+            text += f", last error: {cut.translate(VISIBLE_IN_LINE)}"
         if note:
             text += f", {note.translate(VISIBLE_IN_LINE)}"  # it may hold what a scheduler said
         with suppress(OSError, ValueError):  # a terminal that is gone, a log on a full disk

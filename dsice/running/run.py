@@ -31,6 +31,7 @@ def run(
     max_cost: float | None = None,
     retries: int = 1,
     start_timeout: float = 600.0,
+    stop_after_failures: int | None = None,
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
     repeats: int = 1,
@@ -60,6 +61,10 @@ def run(
         process, memory or file handle is left. Meanwhile nothing is told of what was not run and
         nothing new is asked, what runs goes on, and starting is tried again after 1 s, later every
         60 s. The same patience with a journal that cannot be written while nothing runs.
+    stop_after_failures
+        Where nothing in this study was ever measured: end with an error that says why when that
+        many trials of this call, of two points at least, have ended in the same way (the same state
+        and message, whatever its numbers). 0: never; None: twice the slots, and at least 5.
     prepare
         What all trials depend on, run once, before the first of them, through the same launcher:
         a function without arguments, a shell command, or a mapping of names to several of these.
@@ -94,8 +99,9 @@ def run(
         tried again; results in hand are in a file that the message names.
     LaunchError
         The launcher cannot start anything, the machine could not for `start_timeout` seconds, a
-        preparation failed, or its directory has vanished. Failed trials never raise; when all
-        failed, a `DsiceWarning` says so.
+        preparation failed, or its directory has vanished; or the first trials all failed in the
+        same way (`stop_after_failures`). Other failed trials never raise; when all failed, a
+        `DsiceWarning` says so.
 
     Notes
     -----
@@ -113,6 +119,7 @@ def run(
         max_cost=max_cost,
         retries=retries,
         start_timeout=start_timeout,
+        stop_after_failures=stop_after_failures,
         prepare=prepare,
         confirm=confirm,
         repeats=repeats,
@@ -132,6 +139,7 @@ def advance(
     max_cost: float | None = None,
     retries: int = 1,
     start_timeout: float = 600.0,
+    stop_after_failures: int | None = None,
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
     repeats: int = 1,
@@ -152,6 +160,8 @@ def advance(
         How long to stay, as `run` would; 0: look once.
     mode, max_trials, max_seconds, max_cost, retries, start_timeout, prepare, confirm, repeats
         As in `run`.
+    stop_after_failures
+        As in `run`; what ended in earlier calls counts, too.
     callbacks
         As in `run`.
 
@@ -178,6 +188,7 @@ def advance(
         max_cost=max_cost,
         retries=retries,
         start_timeout=start_timeout,
+        stop_after_failures=stop_after_failures,
         prepare=prepare,
         confirm=confirm,
         repeats=repeats,

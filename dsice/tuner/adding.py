@@ -1,15 +1,34 @@
-"""Points that the strategy did not propose: measured elsewhere, or to be asked next."""
+"""Points that the strategy did not propose: measured elsewhere, or to be asked next.
+
+The same script may add the same measurements, and enqueue the same points, as often as it runs:
+what is known already is found, and not recorded again.
+"""
 
 from __future__ import annotations
 
+import json
+import time
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from dsice.errors import TellError
+import numpy as np
+
+from dsice.checks import shown
+from dsice.errors import DsiceWarning, TellError
 from dsice.history import History
+from dsice.journal.format import add_line, encode_float
+from dsice.journal.revisions import Revisions
 from dsice.space import Space
 from dsice.space.nearest import point_of
-from dsice.trial import Trial
+from dsice.trial import State, Trial
+from dsice.tuner.recorder import LinesAndTrials
+from dsice.tuner.telling import Report
 from dsice.typing import Point
+
+KEY = "key"
+"""The tag by which a measurement is known, where `Tuner.add` was given one."""
 
 
 def added_trial(
@@ -34,22 +53,218 @@ def enqueued_point(
     queue: Sequence[Point],
     *,
     nearest: bool,
-) -> Point:
-    """The point that is to be asked next.
+) -> tuple[Point, str]:
+    """The point that is to be asked next, and why it need not be; empty: it is new."""
+    point = point_of(params, space, nearest=nearest)
+    known = history.id_of((point, 0, 0, 0))
+    who = f"enqueue({dict(params)})"
+    if known is not None:
+        state = history[known].state
+        return point, f"{who}: trial {known} ({state}) is that point; nothing was recorded"
+    if point in queue:
+        return point, f"{who}: it waits to be asked already; nothing was recorded"
+    return point, ""
+
+
+# ------------------------------------------------------------------ measurements that are known
+def content(trial: Trial) -> str:
+    """What was measured in a trial that has ended, as text: equal for equal measurements."""
+    metrics = {name: encode_float(float(v)) for name, v in sorted(trial.metrics.items())}
+    times = [None if t is None else float(t) for t in trial.times]
+    seconds = None if trial.seconds is None else float(trial.seconds)
+    values = [encode_float(float(v)) for v in trial.values]
+    return json.dumps([values, metrics, seconds, times])
+
+
+def _difference(new: Trial, known: Trial) -> str:
+    """The first thing in which a measurement differs from one that was told; empty: none.
+
+    Of a trial that was withdrawn since, the state is not compared. Single values of a metric are
+    compared where both have them: 0.1.0 recorded their mean.
+    """
+    if (new.point, new.stage) != (known.point, known.stage):
+        return f"it was measured at {dict(known.params)}"
+    if known.state is not State.WITHDRAWN and new.state != known.state:
+        return f"it is {known.state}"
+    if content(new) != content(known):
+        said = known.values if len(known.values) > 1 else known.value
+        return f"it has value {said}, metrics {dict(known.metrics)}, seconds {known.seconds}"
+    for name in new.repeats.keys() & known.repeats.keys():
+        if str(new.repeats[name]) != str(known.repeats[name]):
+            return f"its values of {name!r} are {list(known.repeats[name])}"
+    return ""
+
+
+class KnownMeasurements:
+    """What was told of each point, and under which key.
+
+    Parameters
+    ----------
+    history
+        All trials.
+    revisions
+        Which of them were tried again: what was told before is known, too.
+    """
+
+    def __init__(self, history: History, revisions: Revisions) -> None:
+        self._history = history
+        self._revisions = revisions
+        self._seen = 0
+        self._by_place: dict[tuple[Point, int], dict[int, None]] = {}
+        self._by_key: dict[str, dict[int, None]] = {}
+        self._open: list[int] = []  # may be told once more since their tags were looked at
+        self._read = 0
+
+    def find(self, new: Trial, key: str | int | None, nth: int = 0) -> int | None:
+        """The id of the trial that has this measurement; None: it is new.
+
+        Parameters
+        ----------
+        new
+            The measurement.
+        key
+            By which it is known; None: by what was measured.
+        nth
+            How many equal measurements there are before it.
+
+        Raises
+        ------
+        TellError
+            The key is that of another measurement.
+        """
+        if key is None:
+            same = [id for id in self._at(new) if self._is(id, new)]
+            return same[nth] if nth < len(same) else None
+        known = self._with_key(key)
+        for id in known:
+            if self._is(id, new):
+                return id
+        if not known:
+            return None
+        first = known[0]
+        differs = _difference(new, self._told(first)[-1])
+        raise TellError(
+            f"add(key={key!r}): trial {first} has that key, and {differs}; nothing was recorded. "
+            "Give another measurement a key of its own; withdraw() takes a wrong value back"
+        )
+
+    def _is(self, id: int, new: Trial) -> bool:
+        return any(not _difference(new, told) for told in self._told(id))
+
+    def _told(self, id: int) -> list[Trial]:
+        """A trial each time that it had ended."""
+        trial = self._history[id]
+        now = [] if trial.state is State.PENDING else [trial]
+        return self._revisions.earlier(id) + now
+
+    # An exception may come at any line: what is done twice must be as if done once.
+    def _at(self, new: Trial) -> list[int]:
+        """The trials of the same point and stage."""
+        count = len(self._history)
+        if self._seen < count:
+            points = self._history.points()[self._seen : count].tolist()
+            stages = self._history.keys()[self._seen : count, 0].tolist()
+            for id, place in enumerate(zip(map(tuple, points), stages, strict=True), self._seen):
+                self._by_place.setdefault(place, {})[id] = None
+            self._seen = count
+        return list(self._by_place.get((new.point, new.stage), ()))
+
+    def _with_key(self, key: str | int) -> list[int]:
+        """The trials that were told with a key."""
+        count = len(self._history)
+        still_open = []
+        for id in (*self._open, *range(self._read, count)):
+            if self._history[id].state in (State.PENDING, State.LOST):
+                still_open.append(id)
+            for told in self._told(id):
+                if KEY in told.tags:
+                    self._by_key.setdefault(json.dumps(told.tags[KEY]), {})[id] = None
+        self._open, self._read = still_open, count
+        return sorted(self._by_key.get(json.dumps(key), ()))
+
+
+def checked_key(key: object, tags: Mapping[str, Any] | None) -> str | int | None:
+    """The key of a measurement that is added, with these tags; None: it has none.
 
     Raises
     ------
     TellError
-        It was asked or added before, or waits already.
+        It is no text or whole number, or the tags have another one.
     """
-    point = point_of(params, space, nearest=nearest)
-    known = history.id_of((point, 0, 0, 0))
-    if known is not None:
+    if isinstance(key, np.integer):
+        key = int(key)
+    if key is None:
+        return None
+    if isinstance(key, bool) or not isinstance(key, (str, int)) or key == "":
         raise TellError(
-            f"enqueue({dict(params)}): trial {known} is that point already; nothing was recorded"
+            f"add(key={shown(key)}): expected a text or a whole number; nothing was recorded"
         )
-    if point in queue:
+    if isinstance(tags, Mapping) and tags.get(KEY, key) != key:
         raise TellError(
-            f"enqueue({dict(params)}): it waits to be asked already; nothing was recorded"
+            f"add(key={key!r}): the tags have another {KEY!r}, {shown(tags[KEY])}; nothing was "
+            "recorded"
         )
-    return point
+    return key
+
+
+@dataclass
+class Addition:
+    """A measurement that is added, unless it is known.
+
+    Attributes
+    ----------
+    params, nearest
+        Where it was measured, as in `Tuner.add`.
+    report
+        What was measured.
+    key, nth
+        As in `KnownMeasurements.find`.
+    at
+        When it was told.
+    found
+        The id of the trial that has this measurement already, as far as that is known.
+    """
+
+    params: Mapping[str, Any]
+    report: Report
+    space: Space
+    history: History
+    known: KnownMeasurements
+    key: str | int | None = None
+    nearest: bool = False
+    nth: int = 0
+    at: float = field(default_factory=time.time)
+    found: int | None = None
+
+    def trial(self) -> Trial:
+        """The trial as it would be recorded now; its id and repeat follow from the history."""
+        new = added_trial(self.params, self.space, self.history, nearest=self.nearest)
+        return self.report.finish(new, self.history)
+
+    def make(self) -> LinesAndTrials:
+        """Its line and trial, none where it is known."""
+        trial = self.trial()
+        self.found = self.known.find(trial, self.key, self.nth)
+        if self.found is not None:
+            return [], []
+        return [add_line(trial, self.at, self.history.goal.metric)], [trial]
+
+    def is_among(self, in_hand: Sequence[Trial]) -> bool:
+        """Whether it is one of these, which could not be written yet."""
+        trial = self.trial()
+        return any(
+            not _difference(trial, held) and (self.key is None or held.tags.get(KEY) == self.key)
+            for held in in_hand
+        )
+
+
+def warn_known(trial: Trial, key: str | int | None) -> None:
+    """Warn that a measurement is recorded already, as that trial."""
+    which = "" if key is None else f" (key {key!r})"
+    hint = "" if key is not None else ". A repeat that came out equal needs a key= of its own"
+    warnings.warn(
+        f"add({dict(trial.params)}){which}: trial {trial.id} ({trial.state}) is that measurement; "
+        f"nothing was recorded{hint}",
+        DsiceWarning,
+        stacklevel=3,
+    )

@@ -17,6 +17,7 @@ from typing import Self
 
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
+from dsice.journal.revisions import Revisions
 from dsice.journal.sources import reuse_line
 from dsice.journal.writer import Journal
 from dsice.reuse import MatchedSource
@@ -86,6 +87,7 @@ class OpenStudy:
                 warn_of_means(recorder.history)
             self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
             self._prepared = {} if loaded is None else loaded.preparations
+            self._revisions = Revisions() if loaded is None else loaded.revisions
             self._decided = {} if loaded is None else loaded.decisions
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
@@ -181,6 +183,15 @@ class OpenStudy:
         """Let the next asks hand out trials again, unless they were told."""
         with self._mutex:
             self._handout.add(ids)
+
+    def tries(self, id: int) -> int:
+        """How often `Tuner.retry` made a trial pending again."""
+        return self._revisions.tries[id]
+
+    @property
+    def requested(self) -> bool:
+        """Whether another process asked for something (`Tuner.take_requests`)."""
+        return self._recorder.requested
 
     @property
     def unwritten(self) -> int:

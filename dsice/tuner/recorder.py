@@ -21,6 +21,7 @@ from typing import Any
 from dsice.errors import DsiceWarning, JournalError
 from dsice.history import History
 from dsice.history.curve import NewSteps
+from dsice.journal.requests import REQUESTS
 from dsice.journal.writer import Journal
 from dsice.trial import Trial
 from dsice.tuner.saving import save
@@ -210,6 +211,11 @@ class Recorder:
                 self.settle()
         return self._history
 
+    @property
+    def requested(self) -> bool:
+        """Whether another process left requests beside the journal."""
+        return self.journal is not None and os.path.lexists(f"{self.journal.path}{REQUESTS}")
+
     def check(self) -> None:
         """Raise JournalError for a history that is only looked at."""
         if self._read_from is not None:
@@ -259,7 +265,7 @@ class Recorder:
 
     def _write(self, entry: Entry) -> None:
         self._entry = entry
-        if self.journal is not None:
+        if self.journal is not None and entry.lines:
             self.journal.append(*entry.lines)
         self._take_in(entry)
 
@@ -333,6 +339,11 @@ class Recorder:
             self.commit(*make())
         self._unwritten.hold(HeldResult(make, id, then))
         return self._write_all()
+
+    def in_hand(self) -> list[Trial]:
+        """The trials that were told or added and could not be written yet."""
+        made = [trial for result in self._unwritten.results for trial in result.make()[1]]
+        return [trial for trial in made if isinstance(trial, Trial)]
 
     def has(self, id: int) -> bool:
         """Whether the end of that trial was told and could not be written yet."""

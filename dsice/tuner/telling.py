@@ -143,6 +143,11 @@ def known_id(trial: object, history: History) -> int:
 
 def require_untold(trial: Trial) -> None:
     """Raise TellError for a trial that has its final value."""
+    if trial.state is State.WITHDRAWN:
+        raise TellError(
+            f"trial {trial.id} was withdrawn ({trial.error}); nothing was recorded. "
+            f"retry({trial.id}), or `dsice retry`, lets it be measured and told once more"
+        )
     if trial.state not in (State.PENDING, State.LOST):
         raise TellError(
             f"trial {trial.id} was told already ({trial.state}, value {trial.value}), and a told "
@@ -248,13 +253,14 @@ def _reason(error: object) -> str:
 def _state(who: str, state: State | str | None, error: str | None) -> State:
     if state is None:
         return State.DONE if error is None else State.FAILED
-    told = ", ".join(s for s in State if s is not State.PENDING)
+    told = ", ".join(s for s in State if s not in (State.PENDING, State.WITHDRAWN))
     try:
         end = State(state)
     except Exception:  # not among them, or an object of somebody's own raises when it is compared
         end = State.PENDING
-    if end is State.PENDING:
-        raise TellError(f"{who}: state={shown(state)}; expected one of {told}")
+    if end in (State.PENDING, State.WITHDRAWN):
+        hint = "; withdraw() takes back what was told" if end is State.WITHDRAWN else ""
+        raise TellError(f"{who}: state={shown(state)}; expected one of {told}{hint}")
     if end is State.DONE and error is not None:
         raise TellError(f"{who}: state='done' with error={shown(error)}; leave out one of them")
     return end

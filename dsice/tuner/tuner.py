@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from dsice.checks import flag, whole
+from dsice.errors import DsiceWarning
 from dsice.goal import Goal
 from dsice.history import History
-from dsice.journal.format import add_line, ask_line, enqueue_line, tell_line
+from dsice.journal.format import ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
 from dsice.stopping import SupportsStop
@@ -21,14 +22,15 @@ from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
-from dsice.tuner.opening import OpenStudy, open_journal
+from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
-from dsice.tuner.recorder import LinesAndTrials, Recorder
+from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
+from dsice.tuner.revising import RevisableStudy
 from dsice.typing import PathLike, Point
 
 
-class Tuner(OpenStudy):
+class Tuner(RevisableStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -120,6 +122,8 @@ class Tuner(OpenStudy):
             The batch could not be written; nothing was asked.
         """
         n = whole("ask", "n", n, 1)
+        if self._recorder.requested:
+            self.take_requests()
         this_ask = object()
         with self._mutex:
             self._recorder.check()
@@ -273,46 +277,48 @@ class Tuner(OpenStudy):
         times: Sequence[float | None] | None = None,
         where: Mapping[str, Any] | None = None,
         nearest: bool = False,
+        key: str | int | None = None,
     ) -> Trial:
         """Record a measurement made elsewhere, never asked; takes what `tell` takes.
 
         A point measured before gets one more repeat. Added trials do not count for max_trials.
         With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
+
+        What is known is not recorded again, so a script that adds may run any number of times: a
+        `DsiceWarning` says which trial it is, and that one is returned. Known is what was told with
+        the same `key`, kept as a tag; without one, what was told with the same point, state,
+        values, metrics, seconds and times. A repeat that came out equal needs a key of its own.
+        Another measurement under a known key is a TellError.
         """
         nearest = flag("add", "nearest", nearest)
-        with self._mutex:
-            report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
-            at = time.time()
-
-            def make() -> LinesAndTrials:
-                # Its id and repeat follow from the history when it is written.
-                new = adding.added_trial(params, self.space, self.history, nearest=nearest)
-                trial = report.finish(new, self.history)
-                return [add_line(trial, at, self.history.goal.metric)], [trial]
-
-            make()  # what is wrong shows before anything is kept
-            then = partial(remove_from_queue, self._queue)
-            done: Trial = self._recorder.tell(make, then=then)[0]
-        report.warn(done)
+        key = adding.checked_key(key, tags)
+        if key is not None and (tags is None or isinstance(tags, Mapping)):
+            tags = {**(tags or {}), adding.KEY: key}
+        report = telling.Report(value, metrics, seconds, error, state, tags, times, where)
+        done, new = self._add(self._addition(params, report, key, nearest=nearest))
+        if new:
+            report.warn(done)
+        else:
+            adding.warn_known(done, key)
         return done
 
     def enqueue(self, params: Mapping[str, Any], *, nearest: bool = False) -> None:
         """Ask for these params next, before anything the strategy proposes.
 
         With `nearest`, a number that is not on its axis stands for the nearest (`Space.nearest`).
-
-        Raises
-        ------
-        TellError
-            The point was asked or added before, or waits already.
+        Of a point that was asked or added before, or waits already, a `DsiceWarning` says so, and
+        nothing is done.
         """
         nearest = flag("enqueue", "nearest", nearest)
         with self._mutex:
             self._recorder.flush()
-            point = adding.enqueued_point(
+            point, known = adding.enqueued_point(
                 params, self.space, self.history, self._queue, nearest=nearest
             )
-            self._recorder.commit([enqueue_line(point)], [], lambda: self._enqueue(point))
+            if not known:
+                self._recorder.commit([enqueue_line(point)], [], lambda: self._enqueue(point))
+        if known:
+            warnings.warn(known, DsiceWarning, stacklevel=2)
 
     def _enqueue(self, point: Point) -> None:
         if point not in self._queue:

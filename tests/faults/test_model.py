@@ -110,6 +110,7 @@ class Machine(RuleBasedStateMachine):
             "error": None,
             "tags": {},
             "where": {},
+            "before": [],
         }
         trial = {
             "id": len(self.trials),
@@ -187,7 +188,7 @@ class Machine(RuleBasedStateMachine):
             return
         trial = self.trials[which]
         if trial["state"] not in ("pending", "lost"):
-            with pytest.raises(TellError, match="told already"):
+            with pytest.raises(TellError, match=r"told already|was withdrawn"):
                 self.tuner.tell(which, values, **told)
             return
         self.tuner.tell(which, values, **told)
@@ -205,9 +206,68 @@ class Machine(RuleBasedStateMachine):
         self, point: tuple[int, ...], value: float, how: dict[str, Any], extra: dict[str, Any]
     ) -> None:
         assert self.tuner is not None
-        self.tuner.add(SPACE.params(point), value, **how, **extra)
+        known = [t["id"] for t in self.trials if self.is_known(t, point, (value,), how, extra)]
+        added = self.tuner.add(SPACE.params(point), value, **how, **extra)
         repeat = sum(t["point"] == point for t in self.trials)
-        self.end(self.write(point, None, repeat), (value,), how, extra)
+        if known:
+            assert added.id == known[0]
+        else:
+            self.end(self.write(point, None, repeat), (value,), how, extra)
+
+    def is_known(
+        self,
+        trial: dict[str, Any],
+        point: tuple[int, ...],
+        values: tuple[float, ...],
+        how: dict[str, Any],
+        extra: dict[str, Any],
+    ) -> bool:
+        """Whether a trial has, or had before it was retried, that measurement."""
+        new = dict(trial)
+        self.end(new, values, how, extra)
+        words = ("values", "metrics", "seconds")
+        return trial["point"] == point and any(
+            told["state"] in (new["state"], "withdrawn")
+            and all(repr(told[word]) == repr(new[word]) for word in words)
+            for told in (*trial["before"], trial)
+            if told["state"] != "pending"
+        )
+
+    # ------------------------------------------------------------------ changing one's mind
+    @rule(which=st.integers(0, 30), reason=st.sampled_from(["a typo", "a broken node"]))
+    def withdraw(self, which: int, reason: str) -> None:
+        assert self.tuner is not None
+        which %= len(self.trials) + 1
+        if which == len(self.trials):
+            with pytest.raises(UnknownTrialError):
+                self.tuner.withdraw(which, reason)
+            return
+        trial = self.trials[which]
+        if trial["state"] == "pending":
+            with pytest.raises(TellError, match="pending"):
+                self.tuner.withdraw(which, reason)
+            return
+        self.tuner.withdraw(which, reason)
+        if trial["state"] != "withdrawn":
+            trial.update(state="withdrawn", error=reason)
+
+    @rule(ids=st.lists(st.integers(0, 30), min_size=1, max_size=3, unique=True))
+    def retry(self, ids: list[int]) -> None:
+        assert self.tuner is not None
+        ids = list(dict.fromkeys(id % (len(self.trials) + 1) for id in ids))
+        trials = [self.trials[id] for id in ids if id < len(self.trials)]
+        again = [t for t in trials if t["state"] == "pending" and t["before"]]
+        ended = [t for t in trials if t["state"] not in ("pending", "done")]
+        if len(again) + len(ended) < len(ids):
+            with pytest.raises((TellError, UnknownTrialError)):
+                self.tuner.retry(ids)
+            return
+        assert [t.id for t in self.tuner.retry(ids)] == [t["id"] for t in ended]
+        for t in ended:
+            t["before"] = [*t["before"], dict(t)]
+            t.update(state="pending", values=(), metrics={}, seconds=None, curve=(), error=None)
+            t.update(tags={}, where={})
+            self.orphans.append(t["id"])
 
     @rule(which=st.integers(0, 30), step=st.integers(0, 5), value=NUMBERS.filter(lambda v: v == v))
     def step(self, which: int, step: int, value: float) -> None:
@@ -229,11 +289,8 @@ class Machine(RuleBasedStateMachine):
     @rule(point=st.sampled_from(VALID))
     def enqueue(self, point: tuple[int, ...]) -> None:
         assert self.tuner is not None
-        if point in self.queue or point in [t["point"] for t in self.trials]:
-            with pytest.raises(TellError):
-                self.tuner.enqueue(SPACE.params(point))
-        else:
-            self.tuner.enqueue(SPACE.params(point))
+        self.tuner.enqueue(SPACE.params(point))
+        if point not in self.queue and point not in [t["point"] for t in self.trials]:
             self.queue.append(point)
 
     @rule(

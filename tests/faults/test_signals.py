@@ -17,6 +17,7 @@ import pytest
 from dsice import Tuner
 from dsice.errors import DsiceError, JournalError
 from dsice.history import History
+from dsice.journal import requests
 from dsice.stopping import Curve, Decision, Stopper
 from dsice.strategies import Grid
 from tests.conftest import fill, small, state
@@ -79,6 +80,18 @@ def held(study: Study) -> None:
     study.hold()
 
 
+def withdrawn(study: Study) -> None:
+    study.drain()
+    for id in (2, 3):
+        study.tuner.withdraw(id, "a broken node")
+
+
+def asked_by_others(study: Study) -> None:
+    study.drain()
+    requests.leave(study.path, "withdraw", [1, 2], "a broken node")
+    requests.leave(study.path, "retry", [2])
+
+
 def nothing(study: Study) -> None:
     pass
 
@@ -100,6 +113,9 @@ CALLS: dict[str, tuple[Callable[[Study], Any], Callable[[Study], Any]]] = {
     "confirm": (nothing, lambda s: s.tuner.confirm(2)),
     "lose": (nothing, lambda s: s.tuner.runs.lose(8, "gone")),
     "prepared": (nothing, lambda s: s.tuner.runs.prepared("data", "/data")),
+    "withdraw": (nothing, lambda s: s.tuner.withdraw(2, "a broken node")),
+    "retry": (withdrawn, lambda s: s.tuner.retry([2, 3])),
+    "take requests": (asked_by_others, lambda s: s.tuner.take_requests()),
     "flush": (held, lambda s: s.tuner.flush()),
     "tell after a full disk": (held, lambda s: s.tuner.tell(8, 4.0)),
     "close": (held, lambda s: s.tuner.close()),
@@ -156,6 +172,8 @@ def doubled(path: Path) -> int:
                 seen["step", record["id"], record["step"], decided, len(record)] += 1
             case "ask":
                 seen.update(("ask", trial["id"]) for trial in record["trials"])
+            case "withdraw" | "retry":
+                seen[record["kind"], record["id"]] += 1
             case "enqueue" | "prepared" | "again":
                 seen[record["kind"], str(record)[:200]] += 1
     return sum(n - 1 for n in seen.values())
@@ -170,8 +188,11 @@ def look(study: Study, losses: Losses, *, closed: bool) -> None:
         losses.different += memory != state(on_disk) or tuner._queue != on_disk._queue
         losses.different += tuner.preparations != on_disk.preparations
         losses.different += tuner.runs.losses(8) != on_disk.runs.losses(8)
+        losses.different += tuner.tries(2) != on_disk.tries(2)
+        losses.different += repr(tuner.told_before(2)) != repr(on_disk.told_before(2))
         in_thread(lambda: tuner.best)
         if not closed:
+            tuner.take_requests()  # as the next ask would
             pending = {trial.id for trial in tuner.pending}
             waits = {id for id in pending if not tuner._recorder.has(id)}
             study.drain()

@@ -7,8 +7,14 @@ from dataclasses import replace
 from dsice import History
 from dsice.journal.format import Kind, asked_trial, decode_float, told_trial
 from dsice.space import Space
-from dsice.trial import Trial
+from dsice.trial import State, Trial
 from dsice.typing import Point, Record
+
+ASKED = (
+    *("id", "round", "params", "point", "stage", "repeat", "member", "parent"),
+    *("overrides", "note"),
+)
+"""What stays of a trial that is tried again."""
 
 
 def apply(
@@ -43,6 +49,13 @@ def apply(
             before = tuple(point for point in trial.curve if point[0] < line["step"])
             now = (line["step"], decode_float(line["value"]))
             history.write(replace(trial, curve=(*before, now)))
+        case Kind.WITHDRAW:
+            trial = history[line["id"]]
+            history.write(replace(trial, state=State.WITHDRAWN, error=line["reason"]))
+        case Kind.RETRY:
+            trial = history[line["id"]]
+            kept = {name: getattr(trial, name) for name in ASKED}
+            history.write(Trial(**kept))
         case Kind.ENQUEUE:
             queue.append(tuple(line["point"]))
 

@@ -333,6 +333,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
         lambda r: next(tells(r)).update(state="paused"),
     ),
     "a second header": ("resume: JournalError", lambda r: r.append(r[0])),
+    "a withdrawn trial, which 0.1.0 overlooks": ("asked 3", lambda r: withdrawn(r)),
     "a told trial told again": (
         "resume: JournalError",
         lambda r: r.append({"kind": "tell", "id": 0, "state": "done"}),
@@ -403,7 +404,18 @@ def dotted(records: list[Record]) -> None:
     space["where"].append({"kind": "require", "rule": "model.lr == model.lr"})
 
 
+def withdrawn(records: list[Record]) -> None:
+    records.append({"kind": "withdraw", "at": 1.0, "id": 0, "reason": "a broken node"})
+
+
+def retried(records: list[Record]) -> None:
+    withdrawn(records)
+    records.extend({"kind": "retry", "at": 1.0, "id": id} for id in (0, 3))
+    records.extend({"kind": "tell", "id": id, "state": "done", "values": [1.0]} for id in (0, 3))
+
+
 NEWER: dict[str, tuple[str, Edit]] = {
+    "a trial that was tried again": ("resume: JournalError", retried),
     "a set of points": ("resume: SpaceError", listed),
     "values that are lists": ("resume: SpaceError", other_values([16, 16])),
     "values that are objects": ("resume: SpaceError", other_values({"a": [1]}, None)),

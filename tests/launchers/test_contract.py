@@ -118,6 +118,24 @@ def test_an_id_runs_once_at_a_time_and_again_after_its_result(launcher: Launcher
     assert drain(launcher, 1)[1].value == 9
 
 
+def test_a_trial_that_is_tried_again_is_measured_anew_beside_what_it_left(
+    make: Maker, tmp_path: Path
+) -> None:
+    launcher = make("square")
+    for tries in range(3):
+        launcher.submit([Job(1, {"x": 5}, tries=tries)])
+        assert drain(launcher, 1)[1].value == 25
+    launcher.close()
+    again = make("square")
+    if (tmp_path / "trials" / "1").exists():
+        kept = sorted(path.name for path in (tmp_path / "trials").glob("1.aside-*"))
+        assert kept == ["1.aside-1", "1.aside-2"]
+        # what an earlier try left is no result of the next
+        assert again.attach([Job(1, {"x": 5}, tries=3)]) == []
+    again.submit([Job(1, {"x": 5}, tries=3)])
+    assert drain(again, 1)[1].value == 25
+
+
 def test_a_cancelled_trial_comes_back_once(launcher: Launcher) -> None:
     launcher.submit(jobs(1, 2))
     launcher.cancel(101)

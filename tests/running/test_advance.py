@@ -343,20 +343,20 @@ def test_cancel_of_local_trials(
 def test_doctor_follows_a_job(
     fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], program: str
 ) -> None:
-    file = study(fake, tmp_path, "no such program {x}")
+    file = study(fake, tmp_path, "echo {x}")
     if program == "function":
-        file.write_text(
-            file.read_text().replace("command = 'no such program {x}'", 'function = "os.path:join"')
-        )
+        (tmp_path / "own.py").write_text("def cost(x):\n    return x\n")
+        file.write_text(file.read_text().replace("command = 'echo {x}'", 'function = "own:cost"'))
     own = file.with_name(f"{file.stem}.jsonl.doctor")  # a name that is the user's as any other
     own.mkdir()
     (own / "notes").touch()
     assert main(["doctor", str(file)]) == 0
     out = capsys.readouterr().out
-    for step in ("study file", "journal", "scheduler", "submit", "start", "result", "machine"):
+    steps = ("study file", "journal", "scheduler", "submit", "start", "result", "machine", "trial")
+    for step in steps:
         assert re.search(rf"^{step} +ok: ", out, re.MULTILINE), out
     assert os.uname().nodename in out and "all is well" in out
-    assert fake.submissions == 1 and [p for p in tmp_path.iterdir() if "doctor" in p.name] == [own]
+    assert fake.submissions == 2 and [p for p in tmp_path.iterdir() if "doctor" in p.name] == [own]
     assert list(own.iterdir()) == [own / "notes"] and not file.with_suffix(".jsonl").exists()
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dsice import State, Tuner
-from dsice.errors import DsiceError, TellError, UnknownTrialError
+from dsice.errors import DsiceError, DsiceWarning, TellError, UnknownTrialError
 from dsice.strategies import Grid, Random
 from tests.conftest import holes
 
@@ -84,19 +84,26 @@ class Model(RuleBasedStateMachine):
 
     @rule(point=st.sampled_from(POINTS), value=VALUES)
     def add(self, point: tuple[int, ...], value: Any) -> None:
+        told = ("done", tuple(value) if isinstance(value, list) else (value,))
+        known = [
+            id
+            for id, other in enumerate(self.points)
+            if other == point and repr(self.told.get(id)) == repr(told)
+        ]
+        if known:
+            with pytest.warns(DsiceWarning, match=f"trial {known[0]} "):
+                assert self.tuner.add(holes().params(point), value).id == known[0]
+            return
         trial = self.tuner.add(holes().params(point), value)
         assert trial.repeat == self.points.count(point)
-        self.told[len(self.points)] = (
-            "done",
-            tuple(value) if isinstance(value, list) else (value,),
-        )
+        self.told[len(self.points)] = told
         self.points.append(point)
         self.queue = [other for other in self.queue if other != point]
 
     @rule(point=st.sampled_from(POINTS))
     def enqueue(self, point: tuple[int, ...]) -> None:
         if point in self.points or point in self.queue:
-            with pytest.raises(TellError):
+            with pytest.warns(DsiceWarning, match="nothing was recorded"):
                 self.tuner.enqueue(holes().params(point))
         else:
             self.tuner.enqueue(holes().params(point))

@@ -53,7 +53,7 @@ def test_everything_comes_back(path: Path) -> None:
         tuner.tell(6, error="crash")
         tuner.tell(7, state="lost")
         tuner.add({"opt": "adam", "lr": 1e-4}, 3.0)
-        tuner.add({"opt": "sgd", "lr": 1e-4, "momentum": 0.9}, error="bad")
+        tuner.add({"opt": "sgd", "lr": 1e-4, "momentum": 0.9}, error="bad", seconds=2.0)
         asked = {t.point for t in tuner.history}
         waiting = conditional().params(
             next(p for p in map(tuple, conditional().points().tolist()) if p not in asked)

@@ -228,7 +228,7 @@ def test_seconds_must_be_told_while_time_counts() -> None:
     assert t.tell(1, error="crash").state is State.FAILED
 
 
-@pytest.mark.parametrize("state", [s for s in State if s is not State.PENDING])
+@pytest.mark.parametrize("state", sorted({*State} - {State.PENDING, State.WITHDRAWN}))
 def test_every_end_is_recorded(state: State) -> None:
     t = tuner()
     value = 1.0 if state is State.DONE else None

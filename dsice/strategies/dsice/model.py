@@ -68,7 +68,8 @@ class Measurements:
         failed and stopped ones last, all alike.
         """
         scored = np.sort(history.order())
-        ended = history.of_stage() & ~history.in_state(State.PENDING, State.LOST)
+        ended = history.of_stage()
+        ended &= ~history.in_state(State.PENDING, State.LOST, State.WITHDRAWN)
         ids = np.concatenate([scored, np.setdiff1d(np.flatnonzero(ended), scored)])
         missing = np.full(len(ids) - len(scored), np.nan)
         single = np.concatenate([history.scores()[scored], missing])

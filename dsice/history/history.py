@@ -343,14 +343,12 @@ class History(TrialStore):
         error, then the notes as ``note.*`` and the tags as ``tag.*``. A parameter or metric that
         has the name of another column stands as ``param.NAME`` or ``metric.NAME``.
 
-        The columns ``point.*`` are about all measurements of the trial's point, as in `best`: what
-        the goal makes of them, how many there are, and their standard deviation.
+        The columns ``point.*`` are about all measurements of the trial's point in its stage, as in
+        `best`: what the goal makes of them, how many there are, and their standard deviation.
         """
-        about: dict[int, Trial] = {}
-        for ids in self._by_point():
-            point = self._pooled(ids)
-            about.update((id, point) for id in ids)
-        return frames.frame(list(self), self.scores().tolist(), self.feasible().tolist(), about)
+        trials, scores = list(self), self.scores().tolist()
+        about = points.about(self.goal, trials, scores)
+        return frames.frame(trials, scores, self.feasible().tolist(), about)
 
     def _members(self) -> Array:
         """Member of the population of each trial, shape (trials,)."""

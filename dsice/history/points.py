@@ -6,13 +6,14 @@ member, counts with what the goal makes of all its values at once: their mean, m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from dsice.goal import Goal
 from dsice.trial import Trial, mean
-from dsice.typing import Array, Floats
+from dsice.typing import Array, Floats, Point
 
 
 class Measured(NamedTuple):
@@ -98,6 +99,26 @@ def pooled(goal: Goal, trials: Sequence[Trial]) -> Trial:
     return replace(
         first, values=values, value=value, metrics=metrics, repeats=repeats, seconds=seconds
     )
+
+
+def about(goal: Goal, trials: Sequence[Trial], scores: Sequence[float]) -> dict[int, Trial]:
+    """By the id of a trial, the measurements of all trials of its point, stage and member.
+
+    Parameters
+    ----------
+    trials, scores
+        All trials of a history, by id.
+    """
+    groups: dict[tuple[Point, int, int], list[Trial]] = {}
+    for trial, score in zip(trials, scores, strict=True):
+        of_goal = trial.stage == goal.stage
+        if not math.isnan(score if of_goal else goal.loss_in_any_stage(trial)):
+            groups.setdefault((trial.point, trial.stage, trial.member), []).append(trial)
+    found: dict[int, Trial] = {}
+    for group in groups.values():
+        point = pooled(goal, group)
+        found.update((trial.id, point) for trial in group)
+    return found
 
 
 def _value_of(goal: Goal, trials: Sequence[Trial], values: Sequence[float]) -> float | None:

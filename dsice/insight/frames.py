@@ -125,9 +125,11 @@ def importance(
     The shares are those of the model's mean. What the measurements leave open is in the intervals:
     the 5 % and 95 % quantiles of the shares when the model, with its smoothness and noise, is
     fitted to each of 40 random halves of the measured points (resampling), moved on by as much as
-    shares drift from halves to all. They are nominally 90 % intervals; docs/insight.md has how
-    often they held the truth. It is too early where fewer than 9 of 10 halves agree on the first
-    parameter, or the interval of its total is wider than 0.5. See also the notes of `effects`.
+    shares drift from halves to all. The upper ends of total shares also hold half of what the model
+    misses of points that are left out of it. They are intervals of at least 90 %, nominally;
+    docs/insight.md has how often they held the truth. It is too early where fewer than 9 of 10
+    halves agree on the first parameter, or the interval of its total is wider than 0.5. See also
+    the notes of `effects`.
     """
     import pandas as pd
 

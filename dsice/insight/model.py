@@ -79,6 +79,9 @@ class Model:
         Variance of the noise of one measurement, in standardised scores.
     spread
         Variance of all standardised scores.
+    missed
+        Share of the variance of the scores that the surface misses where a point is left out of it,
+        without the noise where points that were measured several times show it.
     """
 
     space: Space
@@ -94,6 +97,7 @@ class Model:
     scale: float
     noise: float
     spread: float
+    missed: float
 
 
 def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | None) -> Model:
@@ -109,6 +113,7 @@ def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | Non
     deciding, cells = _condition_cells(grid)
     # where predictions of points left out miss by more than the model says, its bands are widened
     widening = max(1.0, float(np.mean(surface.loo_residuals() ** 2)))
+    noise = hyperparameters.noise_variance * surface.scale
     return Model(
         space=grid,
         points=points,
@@ -121,9 +126,21 @@ def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | Non
         mean=mean,
         unit=unit,
         scale=surface.scale * widening,
-        noise=hyperparameters.noise_variance * surface.scale,
+        noise=noise,
         spread=float(np.var(np.repeat(values, counts.astype(np.int64)))),
+        missed=_missed(surface, values, noise if (counts > 1).any() else 0.0),
     )
+
+
+def _missed(surface: Surface, values: Floats, noise: float) -> float:
+    """`Model.missed`, of a surface through some of the values."""
+    kept = values[even_subset(values, MAX_POINTS)]
+    whole = surface.coefficients
+    standardised = surface.loo_residuals() ** 2 * surface.scale
+    errors = np.divide(standardised, whole, out=np.zeros_like(whole), where=whole != 0.0)
+    variance = float(np.var(kept))
+    unexplained = float(np.mean(errors**2)) - noise
+    return min(max(unexplained / variance, 0.0), 1.0) if variance > 0.0 else 0.0
 
 
 def fit(

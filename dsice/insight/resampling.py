@@ -7,6 +7,10 @@ around the truth (the delete-half jackknife; Shao and Wu, Annals of Statistics 1
 5 % to the 95 % quantile of 40 halves is an interval of nominally 90 %. Between halves and the whole
 a share also drifts, as the model learns to see what is rough; from the whole to the truth it may
 drift as far again, so the interval is widened by that, and to hold the share of the whole.
+
+What no half can see, since it is finer than all of them, is missed where points are left out of the
+model. It is interaction of parameters nobody knows: half of it is added to the upper end of each
+total share.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ HALVES: Final = 40
 """Halves that are drawn."""
 QUANTILES: Final = (0.05, 0.95)
 """Ends of an interval, among the halves."""
+MISSED: Final = 0.5
+"""Part of what the model misses that is in the upper end of a total share."""
 AGREEING: Final = 0.9
 """Share of the halves that must name the same parameter first, or it is too early."""
 WIDEST: Final = 0.5
@@ -45,6 +51,10 @@ class Interval:
         low = np.minimum(np.minimum(low, low + drift), share)
         high = np.maximum(np.maximum(high, high + drift), share)
         return cls(np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
+
+    def with_part_of(self, missed: float) -> Interval:
+        """With upper ends that take a part in a share that nobody can place."""
+        return Interval(self.low, self.high + (1.0 - self.high) * missed)
 
     def at(self, place: int | tuple[int, int]) -> tuple[float, float]:
         """The interval of one share."""
@@ -98,7 +108,7 @@ def share_intervals(model: Model, shares: SobolIndices) -> ShareIntervals:
         anova = Anova(surface, model.space.shape, deciding=model.deciding, cells=model.cells)
         found.append(anova.sobol_indices())
     total = np.array([half.total for half in found])
-    intervals = Interval.of(shares.total, total)
+    intervals = Interval.of(shares.total, total).with_part_of(MISSED * model.missed)
     return ShareIntervals(
         Interval.of(shares.first, np.array([half.first for half in found])),
         intervals,

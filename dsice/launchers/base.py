@@ -47,6 +47,8 @@ class Study:
     metrics
         Names of the metrics that every trial has to give: that of the goal, then those with a
         bound; empty: unknown.
+    values
+        The values of its parameters, where they are to be checked.
     """
 
     identity: str
@@ -54,6 +56,7 @@ class Study:
     parameters: tuple[str, ...] = ()
     conditional: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    values: Mapping[str, Sequence[Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

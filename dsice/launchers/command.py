@@ -24,18 +24,22 @@ from typing import Any
 
 from dsice.checks import shown
 from dsice.errors import LaunchError
-from dsice.launchers.shell import BARE, COMMENT, ESCAPED, EXPANSION, HERE, QUOTED, contexts
-from dsice.launchers.spelling import (
-    WORD,
-    check_closed,
-    check_others,
-    check_spelling,
-    in_quotes,
-    wrong,
+from dsice.launchers import spelling
+from dsice.launchers.formats import FORMAT, Unformatted, check_format, formatted
+from dsice.launchers.shell import (
+    BARE,
+    COMMENT,
+    ESCAPED,
+    EXPANSION,
+    HERE,
+    QUOTED,
+    UNCLEAR,
+    check_documents,
+    contexts,
 )
+from dsice.launchers.spelling import WORD, wrong
 from dsice.space.values import as_text
 
-_FORMAT = re.compile(r"(?P<spec>[+#]?0?\d*,?(?P<digits>\.\d+)?[bdeEfFgGoxX%])(?::(?P<default>.*))?")
 _UNSAFE = re.compile(r"[$`\\\n]")  # what a shell obeys in a here-document
 _QUOTING = re.compile(r"[\\'\"#<$`]")  # without these a command is bare throughout
 
@@ -105,11 +109,17 @@ class Placeholder:
             return self.default
         return self._filled(params[self.name])
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether any value can stand there."""
+        return not (self.spec or self.is_words or self.context in (COMMENT, HERE))
+
     def check(self, value: object) -> None:
-        """Raise LaunchError where a value of the parameter does not fit."""
-        if self.body is None:
-            self._filled(value)
-            return
+        """Raise LaunchError where a value of the parameter cannot stand in its place."""
+        self._filled(value)
+
+    def check_condition(self, value: object) -> None:
+        """Raise LaunchError where a text depends on what is neither True, False nor None."""
         of_value = any(part.name == self.name for part in placeholders_in(self.body or ()))
         if value is not None and not isinstance(value, bool) and not of_value:
             raise LaunchError(
@@ -128,7 +138,7 @@ class Placeholder:
         value = params.get(self.name)
         if value is None or value is False:
             return ""
-        self.check(value)
+        self.check_condition(value)
         return joined(body, params)
 
     def _words(self, value: str | Sequence[object]) -> list[str]:
@@ -144,20 +154,13 @@ class Placeholder:
 
     def _formatted(self, value: object) -> str:
         """A number in the format; the value as it is where the format was meant as a default."""
-        kind = self.spec[-1]
-        number: object = value
-        if isinstance(value, bool):
-            number = int(value) if kind == "d" else None
-        elif isinstance(value, float) and kind in "bdoxX":
-            number = int(value) if value.is_integer() else None
-        if isinstance(number, (int, float)):
-            return format(number, self.spec)
-        if self.is_either and not isinstance(value, (int, float)):
-            return as_text(value)
-        raise LaunchError(
-            f"{self.text} in the command has the format {self.spec!r}, and {self.name} is "
-            f"{shown(value)}"
-        )
+        try:
+            return formatted(value, self.spec, is_either=self.is_either)
+        except Unformatted as problem:
+            raise LaunchError(
+                f"{self.text} in the command has the format {self.spec!r}, and {self.name} is "
+                f"{problem}"
+            ) from None
 
     def _placed(self, text: str) -> str:
         """The text of a value as one word, or as it is in a here-document."""
@@ -224,16 +227,19 @@ class Command:
         found = cls(text, tuple(parser.parts(0, len(text))))
         unused = found.unused(dict.fromkeys(names))
         if unused and "DSICE_DIR" not in text:
-            check_others(text, names, parser.others, unused)
+            spelling.check_others(text, names, parser.others, unused)
         return found
 
     def placeholders(self) -> Iterator[Placeholder]:
         """All of them, also those inside others."""
         yield from placeholders_in(self.parts)
 
-    def check_conditional(self, conditional: Collection[str]) -> None:
-        """Raise LaunchError for a placeholder without a value where its parameter is not active."""
-        _check_conditional(self.parts, set(conditional))
+    def fits_all(self, conditional: Collection[str]) -> bool:
+        """Whether it can be filled in with any values, since there is nothing but ``{name}``."""
+        return not conditional and all(
+            part.is_plain and part.default is None and part.body is None
+            for part in self.placeholders()
+        )
 
     def unused(self, params: Mapping[str, Any]) -> list[str]:
         """Names in `params` that the command has no placeholder for."""
@@ -242,16 +248,10 @@ class Command:
 
     def render(self, params: Mapping[str, Any]) -> str:
         """Fill `params` in; LaunchError as in `Placeholder.render`."""
-        return joined(self.parts, params)
-
-
-def _check_conditional(parts: Sequence[str | Placeholder], conditional: set[str]) -> None:
-    for part in parts:
-        if isinstance(part, Placeholder):
-            if part.needs_value and part.name in conditional:
-                raise LaunchError(part.without_default())
-            # its text stands only where the parameter is active
-            _check_conditional(part.body or (), conditional - {part.name})
+        text = joined(self.parts, params)
+        if any(part.context == HERE for part in self.placeholders()):
+            check_documents(self.text, text)
+        return text
 
 
 class _Parser:
@@ -309,14 +309,14 @@ class _Parser:
         quoted = context in QUOTED
         if end is None:
             if not quoted:
-                check_closed(self._text, i, self._names)
+                spelling.check_closed(self._text, i, self._names)
             return None
         content = self._text[i + 1 : end]
         nested = any(i < other < end for other in self._ends)
         found = self._named(content, quoted=quoted)
         if found is None:
             if not nested or content.lstrip("*").partition("?")[0].isidentifier():
-                check_spelling(self._text, self._names, content, quoted=quoted)
+                spelling.check_spelling(self._text, self._names, content, quoted=quoted)
                 if not quoted and WORD.fullmatch(content):
                     self.others.append(content)
             return None
@@ -326,7 +326,9 @@ class _Parser:
                 return None
             raise wrong(self._text, self._names, content, "a default cannot hold braces.")
         if quoted:
-            raise in_quotes(self._text, content, name, context)
+            raise spelling.in_quotes(self._text, content, name, context)
+        if context == UNCLEAR:
+            raise spelling.unclear(self._text, content)
         begin = end - len(rest)
         return self._made(content, name, rest, (begin, end), context)
 
@@ -345,9 +347,14 @@ class _Parser:
             body = tuple(self.parts(place[0] + 1, place[1]))
             return Placeholder(text, name, body=body, context=context)
         default = rest[1:]
-        spec = None if is_words else _FORMAT.fullmatch(default)
+        spec = None if is_words else FORMAT.fullmatch(default)
         if spec is None:
             return Placeholder(text, name, default, is_words=is_words, context=context)
+        try:
+            check_format(spec["spec"])
+        except Unformatted as problem:
+            advice = f"{spec['spec']!r} is no format ({problem})."
+            raise wrong(self._text, self._names, content, advice) from None
         is_either = spec["digits"] is None and spec["default"] is None
         known = default if is_either else spec["default"]
         return Placeholder(text, name, known, spec["spec"], is_either, context=context)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dsice.launchers.measurement import plain_tail
+from dsice.launchers.measurement import last_line, plain_tail, shown
+from dsice.launchers.output import STDOUT, Output
 
 _LAST_LINES = 10
 _LAST_CHARACTERS = 2000
+_LOOKED_AT = 1000  # characters of a line that are compared: all that is found begins there
 _TOLD = 4000  # characters of a line that tells why: some errors show whole arrays
 _TRACEBACK = re.compile(r"\s*(?:\+ (?:Exception Group )?)?Traceback \(most recent call last\):\s*")
 # what compilers, linkers, test runners and languages say once, before much that follows from it
@@ -79,19 +81,44 @@ def _indented(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _first_error(lines: list[str]) -> str:
-    good = (line for line in lines if _FIRST.fullmatch(line) and not _USELESS.fullmatch(line))
-    return next(good, "").strip()
+    for i, line in enumerate(lines):
+        if _is(_FIRST, line) and not _is(_USELESS, line):
+            behind = lines[i + 1].strip() if line.endswith(":") and lines[i + 1 :] else ""
+            return f"{line.strip()} {behind}".strip()
+    return ""
+
+
+def _is(kind: re.Pattern[str], line: str) -> bool:
+    return kind.fullmatch(line[:_LOOKED_AT]) is not None
 
 
 def _last_error(lines: list[str]) -> str:
-    found = (
-        line
-        for line in reversed(lines)
-        if _SOME_ERROR.fullmatch(line) and not _USELESS.fullmatch(line)
-    )
+    found = (line for line in reversed(lines) if _is(_SOME_ERROR, line) and not _is(_USELESS, line))
     return next(found, "").strip()
 
 
 def _shortened(text: str) -> str:
     half = _TOLD // 2
     return text if len(text) <= _TOLD else f"{text[:half]} ... {text[-half:]}"
+
+
+def hint(directory: Path, path: Path, output: Output, needs: Sequence[str]) -> str:
+    """What to do about it, where what the program gave looks like something well known."""
+    last = last_line(path)
+    if re.match(r"\{\s*'", last):
+        return ". This line is Python and not JSON: print(json.dumps(...)) writes JSON"
+    if last in ("}", "]"):
+        return ". JSON of several lines counts where nothing else is printed; print it on one line"
+    metric = needs[0] if needs else ""
+    for name in ((output.result or STDOUT), "stderr") if metric else ():
+        text, _ = plain_tail(directory / name)
+        said = rf"({re.escape(metric)}['\"]?\s{{0,9}}[:=]?\s{{0,9}})[-+]?\d"
+        if match := re.search(said, text, re.IGNORECASE):
+            if output.patterns and name == "stderr":
+                return ". It is in stderr: add 2>&1 to the command"
+            known = match[1].rstrip()
+            advice = (
+                f"[metrics] {metric} = '{known} *([-+0-9.eE]+)' in the study file, or metrics= "
+            )
+            return f". {name} has {shown(match[0])}...: {advice}of the launcher reads such a line"
+    return ""

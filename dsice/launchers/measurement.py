@@ -9,29 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dsice.journal.files import as_missing, open_regular
-from dsice.launchers.output import STDOUT, Output
 from dsice.launchers.standalone._call import INVALID, as_tag, invalid_reason
 from dsice.launchers.terminal import plain
 
 BLOCK = 64 * 1024  # bytes read at a time; outputs may have hundreds of megabytes
 LONGEST_LINE = 4 * 1024 * 1024
-_MOST = 16 * 1024 * 1024  # bytes from the end of a file that are looked at
+MOST = 16 * 1024 * 1024  # bytes from the end of a file that are looked at
 _SHOWN = 300  # characters of what was found in its place
 NO_FILE = "something else than a file now, such as a link or a FIFO, which is not read"
-_EXPECTED = (
-    "expected a JSON line of metrics as the last line of {place}: "
-    "an object of numbers, a number, or a list of repeats"
-)
-_FORTRAN = re.compile(r"([-+]?[\d.]+)[dD]([-+]?\d+)")
 
 
 class NoMeasurement(Exception):
@@ -65,38 +57,9 @@ class Measured:
         return all(name in named or (i and name == "value") for i, name in enumerate(needs))
 
 
-def measured(directory: Path, output: Output, needs: Sequence[str] = ()) -> Measured:
-    """The measurement in a trial's directory.
-
-    Parameters
-    ----------
-    needs
-        The metrics that the goal needs, its own first; empty: unknown.
-
-    Raises
-    ------
-    NoMeasurement
-        There is none; the message says what was found.
-    """
-    place = output.result or STDOUT
-    path = directory / place
-    if is_no_file(path):
-        raise NoMeasurement(f"{path} is {NO_FILE}")
-    if output.result is not None and not path.exists():
-        raise NoMeasurement(
-            f"no measurement: the command left no file {output.result} in its directory "
-            "$DSICE_DIR; let it write there"
-        )
-    try:
-        return _by_patterns(path, output, needs) if output.patterns else _as_json(path, needs)
-    except NoMeasurement as problem:
-        expected = _EXPECTED.format(place=place)
-        hint = _hint(directory, path, output, needs)
-        raise NoMeasurement(f"no measurement: {problem}; {expected}{hint}") from None
-
-
 # ------------------------------------------------------------------ JSON
-def _as_json(path: Path, needs: Sequence[str]) -> Measured:
+def as_json(path: Path, needs: Sequence[str]) -> Measured:
+    """The measurement in a file that holds JSON; NoMeasurement where it holds none."""
     line = last_line(path)
     try:
         last = _line(line, path.name, needs)
@@ -104,7 +67,7 @@ def _as_json(path: Path, needs: Sequence[str]) -> Measured:
         last, wrong = None, problem
     if last is not None and (last.has(needs) or last.invalid is not None):
         return last
-    found = _whole(path, needs) or _last_object(path, needs)
+    found = whole_file(path, needs) or last_object(path, needs)
     if found is not None:
         return found
     if last is not None:  # the tuner says which metric is missing
@@ -121,7 +84,7 @@ def _line(line: str, place: str, needs: Sequence[str]) -> Measured:
         found = json.loads(line)
     except (ValueError, RecursionError):
         raise NoMeasurement(
-            f"the last line of {place} is not JSON: {_shown(line)}" if line else f"{place} is empty"
+            f"the last line of {place} is not JSON: {shown(line)}" if line else f"{place} is empty"
         ) from None
     if isinstance(found, dict) and INVALID not in needs and invalid_reason(found.get(INVALID)):
         return _object(found, ()) or Measured()
@@ -137,7 +100,7 @@ def _line(line: str, place: str, needs: Sequence[str]) -> Measured:
     return Measured(number(found, f"the last line of {place}"))
 
 
-def _whole(path: Path, needs: Sequence[str]) -> Measured | None:
+def whole_file(path: Path, needs: Sequence[str]) -> Measured | None:
     """The measurement, where the whole file is one object or list of several lines."""
     text, complete = plain_tail(path, LONGEST_LINE)
     stripped = text.removeprefix("\ufeff").strip()
@@ -155,9 +118,9 @@ def _whole(path: Path, needs: Sequence[str]) -> Measured | None:
     return whole if whole.has(needs) else None
 
 
-def _last_object(path: Path, needs: Sequence[str]) -> Measured | None:
+def last_object(path: Path, needs: Sequence[str]) -> Measured | None:
     """The measurement in the last line that is an object with all that is needed."""
-    for line in reversed(plain_tail(path, _MOST)[0].split("\n")):
+    for line in reversed(plain_tail(path, MOST)[0].split("\n")):
         stripped = line.strip().removeprefix("\ufeff")
         if stripped[:1] != "{" or stripped[-1:] != "}" or len(stripped) > LONGEST_LINE:
             continue
@@ -228,7 +191,7 @@ def number(value: Any, what: str) -> float:
     if value is None:
         return float("nan")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise NoMeasurement(f"{what} is {_shown(json.dumps(value), quoted=False)}, not a number")
+        raise NoMeasurement(f"{what} is {shown(json.dumps(value), quoted=False)}, not a number")
     try:
         return float(value)
     except OverflowError:
@@ -257,62 +220,6 @@ def returned(record: Mapping[str, Any], needs: Sequence[str]) -> Measured:
         entries = [number(v, f"entry {i} of the list") for i, v in enumerate(value)]
         return replace(got, value=entries)
     return got if value is None else replace(got, value=number(value, "the value"))
-
-
-# ------------------------------------------------------------------ patterns
-def _by_patterns(path: Path, output: Output, needs: Sequence[str]) -> Measured:
-    """The last match of each pattern; what has none and is needed is read as JSON."""
-    found = _matches(path, output.patterns, needs)
-    lacking = [name for name in needs if name in output.patterns and name not in found]
-    if lacking or not (found or needs):
-        name = next(iter(lacking or output.patterns))
-        raise NoMeasurement(
-            f"the pattern {output.patterns[name].pattern!r} of the metric {name!r} matches "
-            f"nothing in {(output.result or STDOUT)}, whose last line is {_shown(last_line(path))}"
-        )
-    rest = [name for name in needs if name not in found]
-    if not rest:
-        return Measured(metrics=found)
-    # only the metric of the goal may be a plain number
-    is_goal = rest[0] == needs[0]
-    other = _as_json(path, rest) if is_goal else _whole(path, rest) or _last_object(path, rest)
-    if other is None:
-        raise NoMeasurement(
-            f"the goal needs {', '.join(map(repr, rest))} as well, which no pattern is for and no "
-            f"object in {(output.result or STDOUT)} has"
-        )
-    return Measured(other.value, {**other.metrics, **found}, other.tags, other.invalid)
-
-
-def _matches(
-    path: Path, patterns: Mapping[str, re.Pattern[str]], needs: Sequence[str]
-) -> dict[str, float | list[float]]:
-    """The number in the last match of each pattern; from the end, in ever larger parts."""
-    found: dict[str, float | list[float]] = {}
-    size = BLOCK
-    while True:
-        text, complete = plain_tail(path, size)
-        if not complete:
-            text = text.partition("\n")[2]
-        for name, pattern in patterns.items():
-            last = None if name in found else deque(pattern.finditer(text), maxlen=1)
-            if last:
-                found[name] = _captured(last[0][1], name)
-        if complete or size >= _MOST or all(name in found for name in patterns):
-            return {name: found[name] for name in patterns if name in found}
-        size *= 4
-
-
-def _captured(text: str | None, name: str) -> float:
-    given = (text or "").strip()
-    try:
-        if "_" in given:
-            raise ValueError
-        return float(_FORTRAN.sub(r"\1e\2", given))
-    except ValueError:
-        raise NoMeasurement(
-            f"the pattern of the metric {name!r} found {_shown(given)}, which is no number"
-        ) from None
 
 
 # ------------------------------------------------------------------ files
@@ -361,29 +268,8 @@ def is_no_file(path: Path) -> bool:
         return False
 
 
-def _shown(text: str, *, quoted: bool = True) -> str:
+def shown(text: str, *, quoted: bool = True) -> str:
+    """What was printed, short and without what only a terminal understands, for a message."""
     text = plain(text.encode(errors="replace"))
     short = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
     return repr(short) if quoted else short
-
-
-def _hint(directory: Path, path: Path, output: Output, needs: Sequence[str]) -> str:
-    """What to do about it, where what the program gave looks like something well known."""
-    last = last_line(path)
-    if re.match(r"\{\s*'", last):
-        return ". This line is Python and not JSON: print(json.dumps(...)) writes JSON"
-    if last in ("}", "]"):
-        return ". JSON of several lines counts where nothing else is printed; print it on one line"
-    metric = needs[0] if needs else ""
-    for name in ((output.result or STDOUT), "stderr") if metric else ():
-        text, _ = plain_tail(directory / name)
-        said = rf"({re.escape(metric)}['\"]?\s*[:=]?\s*)[-+]?\d"
-        if match := re.search(said, text, re.IGNORECASE):
-            if output.patterns and name == "stderr":
-                return ". It is in stderr: add 2>&1 to the command"
-            known = match[1].rstrip()
-            advice = (
-                f"[metrics] {metric} = '{known} *([-+0-9.eE]+)' in the study file, or metrics= "
-            )
-            return f". {name} has {_shown(match[0])}...: {advice}of the launcher reads such a line"
-    return ""

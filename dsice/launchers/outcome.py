@@ -7,7 +7,7 @@ import os
 import signal
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,26 @@ from dsice.errors import VISIBLE, DsiceWarning
 from dsice.journal.files import as_missing, open_regular
 from dsice.launchers import machine, trial_directory
 from dsice.launchers.base import Result, Step
-from dsice.launchers.last_words import last_words, telling_line
+from dsice.launchers.last_words import hint, last_words, telling_line
 from dsice.launchers.machine import ExitInfo
 from dsice.launchers.measurement import (
     BLOCK,
     NO_FILE,
     Measured,
     NoMeasurement,
+    as_json,
     is_no_file,
-    measured,
     returned,
     tail,
 )
-from dsice.launchers.output import STDOUT
+from dsice.launchers.output import STDOUT, Output
+from dsice.launchers.patterns import by_patterns
 from dsice.worker import STEPS
 
+_EXPECTED = (
+    "expected a JSON line of metrics as the last line of {place}: "
+    "an object of numbers, a number, or a list of repeats"
+)
 _LONGEST_STEP = 16 * 1024  # bytes of a line of a learning curve; `dsice.step` writes 50
 _LONGEST_CURVE = 32 * 1024 * 1024  # bytes: more than half a million steps
 _LOOK = 1024 * 1024  # bytes of learning curves that are read at one look, of all trials together
@@ -241,6 +246,36 @@ def _returned(info: ExitInfo) -> bool:
 def _function_error(info: ExitInfo) -> str | None:
     found = trial_directory.result_record(info.directory, info.submission.token)
     return str(found["error"]) if found and "error" in found else None
+
+
+def measured(directory: Path, output: Output, needs: Sequence[str] = ()) -> Measured:
+    """The measurement in a trial's directory.
+
+    Parameters
+    ----------
+    needs
+        The metrics that the goal needs, its own first; empty: unknown.
+
+    Raises
+    ------
+    NoMeasurement
+        There is none; the message says what was found.
+    """
+    place = output.result or STDOUT
+    path = directory / place
+    if is_no_file(path):
+        raise NoMeasurement(f"{path} is {NO_FILE}")
+    if output.result is not None and not path.exists():
+        raise NoMeasurement(
+            f"no measurement: the command left no file {output.result} in its directory "
+            "$DSICE_DIR; let it write there"
+        )
+    try:
+        return by_patterns(path, output, needs) if output.patterns else as_json(path, needs)
+    except NoMeasurement as problem:
+        expected = _EXPECTED.format(place=place)
+        advice = hint(directory, path, output, needs)
+        raise NoMeasurement(f"no measurement: {problem}; {expected}{advice}") from None
 
 
 def _measured(

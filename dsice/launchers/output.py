@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 from dsice.checks import text, whole, wrong
 from dsice.errors import OptionError
@@ -13,7 +14,24 @@ from dsice.errors import OptionError
 _OWN = ("job.json", "params.json", "process.json", "exit.json", "batch.json")
 _OWN_MARKS = ("alive", "steps", "stop", "stopping")
 _LARGEST_CODE = 255
+_MOST_REPEATS = 100_000
 STDOUT = "stdout"
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a metric is in what a command prints.
+
+    Attributes
+    ----------
+    pattern
+        Regular expression whose group holds the number.
+    last
+        How many of its matches count, from the last one back: more than one are repeats.
+    """
+
+    pattern: re.Pattern[str]
+    last: int = 1
 
 
 @dataclass(frozen=True)
@@ -23,14 +41,14 @@ class Output:
     Attributes
     ----------
     patterns
-        Regular expressions by the name of the metric whose number their group holds.
+        By the name of a metric, where it is.
     result
         The file with the measurement, in the trial's directory; None: it is printed.
     invalid_exit
         Exit code by which it says that its result is wrong; None: none.
     """
 
-    patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    patterns: Mapping[str, Search] = field(default_factory=dict)
     result: str | None = None
     invalid_exit: int | None = None
 
@@ -41,7 +59,7 @@ PRINTED = Output()
 
 def output_of(
     owner: str,
-    metrics: Mapping[str, str] | None = None,
+    metrics: Mapping[str, Any] | None = None,
     result: str | None = None,
     invalid_exit: int | None = None,
 ) -> Output:
@@ -51,6 +69,8 @@ def output_of(
     ----------
     owner
         The launcher, for messages.
+    metrics
+        Regular expressions by metric, or tables of ``pattern`` and ``last``.
 
     Raises
     ------
@@ -61,13 +81,26 @@ def output_of(
     if metrics is not None and not isinstance(metrics, Mapping):
         expected = "a mapping of metrics to regular expressions, such as {'loss': 'loss: (.*)'}"
         raise wrong(owner, "metrics", metrics, expected)
-    patterns = {name: _pattern(owner, name, given) for name, given in (metrics or {}).items()}
+    patterns = {name: _search(owner, name, given) for name, given in (metrics or {}).items()}
     if result is not None:
         _check_place(owner, text(owner, "result", result))
     if invalid_exit is not None:
         hint = "an exit code of the program"
         invalid_exit = whole(owner, "invalid_exit", invalid_exit, 1, hint, most=_LARGEST_CODE)
     return Output(patterns, result, invalid_exit)
+
+
+def _search(owner: str, name: object, given: object) -> Search:
+    if not isinstance(given, Mapping):
+        return Search(_pattern(owner, name, given))
+    if unknown := set(given) - {"pattern", "last"}:
+        raise OptionError(
+            f"{owner}(metrics={{{name!r}: ...}}): unknown keys {sorted(unknown, key=str)}; known "
+            "are ['last', 'pattern']"
+        )
+    what = f"metrics[{name!r}]['last']"
+    last = whole(owner, what, given.get("last", 1), 1, "how many matches count", most=_MOST_REPEATS)
+    return Search(_pattern(owner, name, given.get("pattern")), last)
 
 
 def _pattern(owner: str, name: object, given: object) -> re.Pattern[str]:

@@ -16,6 +16,7 @@ from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.journal.files import read_file, replace_file
 from dsice.launchers.base import Job, Study
 from dsice.launchers.command import Command
+from dsice.launchers.foreseen import check_command, warn_of_formats
 from dsice.launchers.home import FUNCTION_PREFIX
 from dsice.launchers.output import PRINTED, Output, output_of
 from dsice.launchers.trial_directory import plain_params
@@ -80,14 +81,21 @@ class ShellProgram:
         if not passable(text):
             raise OptionError(f"no command line can hold a NUL or half a surrogate pair: {text!r}")
         self._commands: dict[tuple[str, ...], Command] = {}
+        self._checked: Study | None = None
         self._warned = False
         self.name = text
         self.output = output
 
     def check(self, study: Study | None) -> None:
         """Raise LaunchError where some trial of a study could not be started."""
-        if study is not None and study.parameters:
-            self._command(study.parameters).check_conditional(study.conditional)
+        if study is None or not study.parameters or self._checked == study:
+            return
+        command = self._command(study.parameters)
+        if not command.fits_all(study.conditional):
+            check_command(command, study.conditional, study.values)
+            warn_of_formats(command, study.conditional, study.values)
+        if study.values:
+            self._checked = study
 
     def arguments(self, directory: Path, job: Job, home: Path) -> list[str]:
         """Program and arguments that run a job."""

@@ -75,6 +75,15 @@ def in_quotes(command: str, content: str, name: str, quote: str) -> LaunchError:
     )
 
 
+def unclear(command: str, content: str) -> LaunchError:
+    """The error for a placeholder of which nobody knows whether it is quoted."""
+    return LaunchError(
+        f"command has the placeholder {{{content}}} behind a here-document without an end, a \\' "
+        "in $'...', or a ${{ that is not closed by }}: where it stands is not clear. Close what is "
+        f"open, or write the text in another way. Command: {command!r}"
+    )
+
+
 def wrong(command: str, names: Collection[str], content: str, advice: str) -> LaunchError:
     """The error for braces that are no placeholder."""
     return LaunchError(

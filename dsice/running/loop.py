@@ -212,7 +212,8 @@ class Loop:
     def _check_before_asking(self) -> None:
         """Raise LaunchError where no trial could be started, so that none is asked."""
         with suppress(OSError):  # what the machine lacks for now
-            self.launcher.accept(study_of(self.tuner))
+            values = {name: axis.values for name, axis in self.tuner.space.axes.items()}
+            self.launcher.accept(replace(study_of(self.tuner), values=values))
 
     def _start(self, jobs: Sequence[Job]) -> None:
         self.running.update((job.id, job) for job in jobs)

@@ -48,6 +48,7 @@ from dsice.journal import Journal
 from dsice.journal.files import read_file
 from dsice.launchers import Batch, Local
 from dsice.launchers.command import Command
+from dsice.launchers.foreseen import check_command
 from dsice.launchers.output import output_of
 from dsice.reuse import Source
 from dsice.running.options import STUDY_KEYS, RunOptions
@@ -74,7 +75,6 @@ _KEYS = (
     *("command", "function", "journal", "max_trials", "seed", "slots", "timeout", "lock"),
     "reuse",
 )
-_TRIED = 1000  # values of an axis that placeholders are tried with
 
 
 @dataclass(frozen=True)
@@ -267,10 +267,9 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
 def _check_placeholders(command: Command, space: Space) -> None:
     """Find placeholders without a value in some trial now, before the first trial is asked."""
     conditional = {name for rule in space.where if isinstance(rule, When) for name in rule.names}
-    command.check_conditional(conditional)
-    for part in command.placeholders():
-        for value in space.axes[part.name].values[:_TRIED]:
-            part.check(value)
+    if command.fits_all(conditional):
+        return
+    check_command(command, conditional, {name: axis.values for name, axis in space.axes.items()})
 
 
 def _output(top: Section, study: Section, *, is_function: bool) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import pytest
 from dsice import Goal, History, Space, Tuner, importance, plots
 from dsice.cli.main import main
 from dsice.insight import resampling
-from dsice.insight.model import fit, model_of
+from dsice.insight.model import Model, fit, model_of
 from dsice.spline.anova import Anova
+from dsice.spline.surface import fit_surface
 from dsice.strategies import Random
 from tests.insight.test_insight import exact, share_of
 
@@ -55,6 +56,35 @@ def test_intervals_hold_most_true_shares_and_narrow() -> None:
     assert early[20] > early[120]
 
 
+def misses_of_points_left_out(model: Model) -> float:
+    """Mean squared error at each point of the surface through all others, by the variance."""
+    axes = (model.space.shape, model.space.ordered)
+    hyperparameters = fit(model.space, model.points, model.values, model.information)[1]
+    errors = []
+    for i in range(len(model.values)):
+        others = np.arange(len(model.values)) != i
+        surface = fit_surface(
+            model.points[others],
+            model.values[others],
+            *axes,
+            counts=model.information[others],
+            hyperparameters=hyperparameters,
+        )
+        errors.append(model.values[i] - surface.mean(model.points[i : i + 1])[0])
+    return float(np.mean(np.square(errors)) / np.var(model.values))
+
+
+def test_intervals_know_noise_where_points_were_measured_again() -> None:
+    rng = np.random.default_rng(0)
+    once, again = (Tuner({"x": range(6), "y": range(5)}, Random(), seed=1) for _ in range(2))
+    for tuner, repeats in ((once, 1), (again, 8)):
+        for trial in tuner.ask(25):
+            values = trial.params["x"] + rng.normal(scale=1.5, size=repeats)
+            tuner.tell(trial, values.tolist())
+    assert model_of(once, None).missed > 0.2
+    assert model_of(again, None).missed < 0.1
+
+
 def test_intervals_are_quantiles_of_shares_of_halves_that_hold_the_share_itself() -> None:
     """Against a plain loop over the same halves."""
     rng = np.random.default_rng(0)
@@ -69,6 +99,8 @@ def test_intervals_are_quantiles_of_shares_of_halves_that_hold_the_share_itself(
         half = np.sort(draw.permutation(24)[:12])
         own = (model.points[half], model.values[half], model.information[half])
         halves.append(Anova(fit(model.space, *own)[0], model.space.shape).sobol_indices())
+    missed = misses_of_points_left_out(model)
+    assert 0.05 < missed < 0.6
     for name, j in (("x", 0), ("y", 1)):
         row = alone(frame).loc[name]
         for column, every in (
@@ -81,6 +113,8 @@ def test_intervals_are_quantiles_of_shares_of_halves_that_hold_the_share_itself(
             lowest = max(0.0, min(low, low + moved, row[column]))
             assert row[ends[0]] == pytest.approx(lowest)
             highest = min(1.0, max(high, high + moved, row[column]))
+            if column == "total":  # half of what nobody can place may be this parameter's
+                highest += (1.0 - highest) * 0.5 * missed
             assert row[ends[1]] == pytest.approx(highest)
     (pair,) = frame[frame["other"].notna()].to_dict("records")
     assert pair["low"] <= pair["share"] <= pair["high"] and np.isnan(pair["total_low"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsice import DsiceError, Goal, Ordinal, Tuner, When, run
+from dsice import Choice, DsiceError, Goal, Ordinal, Tuner, When, run
 from dsice.errors import LaunchError
 from dsice.launchers import Batch, Job, Local
 from dsice.launchers.command import Command
@@ -178,6 +179,8 @@ def test_unused_parameters_are_found() -> None:
         "echo '{x?--amp}'",
         "echo '{*x}'",
         "echo '{x:.3f}'",
+        "cat <<'E''{x}'",
+        'cat <<-E"{x}"\n',
     ],
 )
 def test_a_placeholder_in_quotes_of_the_users_is_refused(text: str) -> None:
@@ -222,6 +225,76 @@ def test_a_here_document_and_a_comment() -> None:
         render("prog # {name}", name="a\ntouch danger")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "n=$((1 << 3))\n{}",
+        "n=$(( (1 << 3) + 1 ))\n{}",
+        'cat <<E"O"F\nit\'s\nEOF\n{}',
+        "cat <<\\EOF\n$(\nEOF\n{}",
+        "cat << 'E F'\n`\nE F\n{}",
+        "cat <<<w\n{}",
+        "(( a = 1 << 3 ))\n{}",
+        '((echo a); (echo b))\ncat <<E\n"\nE\n{}',
+    ],
+)
+def test_what_is_behind_two_smaller_signs_is_quoted_as_elsewhere(text: str) -> None:
+    value = "a  b; echo 'c'"
+    filled = render(text.format("printf %s {x}"), x=value)
+    assert filled == text.format(f"printf %s {shlex.quote(value)}")
+    if "((" not in text.removeprefix("n=$") and "<<<" not in text:  # not of every shell
+        assert shell(filled).endswith(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat <<END\n{x}\n",
+        "echo $'it\\'s {x}'",
+        "echo $'\\'' '{x}' ''",
+        "a ${{y}{x}}",
+        "cat <<A <<B\nA\n{x}",
+    ],
+)
+def test_a_place_that_is_not_clear_is_refused(text: str) -> None:
+    with pytest.raises(LaunchError, match=r"\{x\} behind .*not clear"):
+        Command.parse(text, ["x"])
+    assert Command.parse(f"echo {{x}}\n{text.replace('{x}', '')}", ["x"]).render({"x": 1})
+
+
+@pytest.mark.parametrize(("line", "value"), [("{x}", "END"), ("E{x}", "ND"), ("\t{x}", "END")])
+def test_no_value_ends_a_here_document(line: str, value: str) -> None:
+    text = f"cat <<-END\n{line}\n\tEND\necho"
+    assert shell(render(text, x="end")).endswith("end\n\n")
+    with pytest.raises(LaunchError, match="'END', which ends the here-document"):
+        render(text, x=value)
+
+
+PIECES = st.sampled_from(
+    [
+        "n=$((1 << 2))\n",
+        "# it's {braces}\n",
+        "cat <<E >/dev/null\n'\" $(( {x} ))\nE\n",
+        "cat <<-'E' >/dev/null\n`\n\tE\n",
+        ": \"$(printf '%s' ')\"')\" ;",
+        ": 'a' \"b\\\"\" \\' ${HOME:-{x}} ;",
+        "(: a); ( (: b) );",
+        ': `echo 1` $(: "x y" {x}) ;',
+        "case a in b) : ;; esac\n",
+        "printf '<%s>' {x};",
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PIECES, min_size=1, max_size=6))
+def test_whatever_stands_before_it_a_value_is_one_word(pieces: list[str]) -> None:
+    text = "".join([*pieces, "\nprintf '<%s>' {x}"])
+    value = "a  b; it 's \"c"
+    told = pieces.count("printf '<%s>' {x};") + 1
+    assert shell(render(text, x=value)) == told * f"<{value}>"
+
+
 # ------------------------------------------------------------------ formats, flags, words, None
 def test_formats() -> None:
     assert render("{x:.3f} {x:.2e} {n:03d} {x:.0%} {n:#x}", x=0.12345, n=7) == (
@@ -234,6 +307,26 @@ def test_formats() -> None:
     for text, value in (("{x:.3f}", "adam"), ("{x:03d}", 0.5), ("{x:.1f}", True)):
         with pytest.raises(LaunchError, match="format"):
             render(text, x=value)
+
+
+def test_formats_with_signs_fills_and_widths() -> None:
+    assert render("[{x: .3f}|{x:>8.2f}|{n:_d}|{n:*^9,d}]", x=0.5, n=1234) == (
+        "[' 0.500'|'    0.50'|1_234|'**1,234**']"
+    )
+
+
+@pytest.mark.parametrize("spec", [".3d", ",x", "099999f", ".99999f", "_e"])
+def test_what_is_no_format_is_refused(spec: str) -> None:
+    if spec == "_e":  # it is one
+        assert render(f"{{x:{spec}}}", x=1.5) == "1.500000e+00"
+        return
+    with pytest.raises(LaunchError, match="is no format"):
+        Command.parse(f"p {{x:{spec}}}", ["x"])
+
+
+def test_a_number_that_no_format_can_write_is_refused() -> None:
+    with pytest.raises(LaunchError, match="too large"):
+        render("p {x:.1f}", x=10**400)
 
 
 def test_a_flag_that_is_present_or_absent() -> None:
@@ -290,6 +383,46 @@ def test_a_wrong_command_is_refused_before_anything_is_asked(
         with pytest.raises(DsiceError, match=reason):
             run(tuner, launcher(command, directory=tmp_path / "t"), progress=False)
         assert not len(tuner.history)
+
+
+@pytest.mark.parametrize(
+    ("command", "values", "reason"),
+    [
+        ("echo 1 {x:03d}", [1, 0.5], "0.5"),
+        ("echo 1 {x?--amp}", [1, 2], "True, False or None"),
+        ("echo 1 {*x}", ["a", "it's"], "No closing quotation"),
+        ("cat <<E\n{x}\nE\necho 1", ["a", "$b"], "here-document"),
+        ("echo 1 # {x}", ["a", "b\nrm"], "comment"),
+        ("echo 1 {y?--y {x:.1f}}", [0.5, "auto"], "'auto'"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_before_anything_is_asked(
+    command: str, values: list[Any], reason: str
+) -> None:
+    axes: dict[str, Any] = {"x": Choice(values), "y": [True, False]}
+    for launcher in (Local(command), Batch(command)):
+        with Tuner(axes, Grid()) as tuner, launcher:
+            with pytest.raises(LaunchError, match=reason):
+                run(tuner, launcher, progress=False)
+            assert not len(tuner.history)
+
+
+def test_values_that_a_format_makes_the_same_are_named() -> None:
+    def said(command: str, **axes: Any) -> list[str]:
+        tuner = Tuner(axes, Grid())
+        with warnings.catch_warnings(record=True) as caught, Local(command) as launcher:
+            warnings.simplefilter("always")
+            run(tuner, launcher, progress=False, max_trials=2)
+        return [str(warning.message) for warning in caught]
+
+    (text,) = said("echo {x:.1f}", x=[0.01, 0.02, 0.5])
+    assert "{x:.1f}" in text and "both 0.01 and 0.02" in text
+    assert not said("echo {x:.1f}; echo {x}", x=[0.01, 0.02])
+    assert not said("echo {x:.2f}", x=[0.01, 0.02])
+    assert not said("echo {x?{x:.1f}}", x=[None, 0.1])
+    (text,) = said("echo {x:.3}", x=[0.01, 0.02])
+    assert "{x:.3g}" in text and "'.3'" in text
+    assert not said("echo {x:0.3}", x=[0.01, 0.02])
 
 
 def test_a_conditional_parameter_is_known_in_trials_without_it(tmp_path: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable
@@ -15,9 +16,10 @@ import pytest
 
 from dsice import Goal, State, Trial, Tuner, run
 from dsice.errors import DsiceWarning, OptionError
-from dsice.launchers import Batch, Futures, Job, Local, Result
+from dsice.launchers import Batch, Futures, Job, Local, Result, patterns
 from dsice.launchers.last_words import last_words, telling_line
-from dsice.launchers.measurement import Measured, NoMeasurement, measured
+from dsice.launchers.measurement import Measured, NoMeasurement
+from dsice.launchers.outcome import measured
 from dsice.launchers.output import PRINTED, output_of
 from dsice.strategies import Grid
 from tests.launchers import programs
@@ -161,6 +163,34 @@ def test_a_pattern_that_finds_no_number_is_named(tmp_path: Path) -> None:
     assert "'0.5.', which is no number" in wrong(tmp_path, "val_loss: 0.5.\n", "loss", **options)
 
 
+def test_the_last_matches_are_repeats(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "metrics": {"ms": {"pattern": r"time (\S+)", "last": 3}, "w": "w=(.)"}
+    }
+    text = "warm-up time 9\n" + "x\n" * 100_000 + "time 3 w=1\ntime 1\ntime 2 w=2\n"
+    assert read(tmp_path, text, "ms", **options).metrics == {"ms": [3.0, 1.0, 2.0], "w": 2.0}
+    assert "matches 2 times in stdout, and last = 3" in wrong(
+        tmp_path, "time 1\ntime 2\n", "ms", **options
+    )
+    assert read(tmp_path, "time 1\nw=3", "w", **options).metrics == {"ms": [1.0], "w": 3.0}
+    assert "'x', which is no number" in wrong(tmp_path, "time x\n" * 3, "ms", **options)
+
+
+def test_a_pattern_that_takes_for_ever_fails_the_trial_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "_PATIENCE", 0.2)
+    command = "echo {text}"
+    axes = {"text": ["b 1", "a" * 60]}
+    options = {"value": r"(?:a+)+b$|b (\S+)"}
+    with Tuner(axes, Grid()) as tuner, Local(command, metrics=options) as launcher:
+        run(tuner, launcher, progress=False)
+    assert [str(trial.state) for trial in tuner.history] == ["done", "failed"]
+    assert "more than 0.2 seconds" in str(tuner.history[1].error)
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
 def test_a_result_file(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     options: dict[str, Any] = {"result": "out/result.json"}
@@ -180,6 +210,10 @@ def test_a_result_file(tmp_path: Path) -> None:
         ({"metrics": {"loss": "loss: (.*"}}, "no regular expression"),
         ({"metrics": {"loss": 3}}, "regular expression"),
         ({"metrics": "loss: (.*)"}, "a mapping"),
+        ({"metrics": {"loss": {"pattern": "(.*)", "last": 0}}}, "last.*>= 1"),
+        ({"metrics": {"loss": {"pattern": "(.*)", "last": True}}}, "last.*>= 1"),
+        ({"metrics": {"loss": {"pattern": "(.*)", "first": 2}}}, "first"),
+        ({"metrics": {"loss": {"last": 2}}}, "a regular expression"),
         ({"result": "/tmp/x.json"}, "trial's directory"),
         ({"result": "../x.json"}, "trial's directory"),
         ({"result": "exit.json"}, "dsice's own"),
@@ -351,6 +385,22 @@ def test_the_line_that_tells_is_shown_whole(
     found = telling_line(tmp_path)
     assert found.startswith(telling) if telling else not found
     assert "\x1b" not in found
+
+
+@pytest.mark.parametrize("text", [":1", "warning", "x Assertion ", "a:" + 60_000 * "1", "loss "])
+def test_one_endless_line_takes_no_time(tmp_path: Path, text: str) -> None:
+    endless = (text * 60_000)[:60_000] if text != "loss " else "loss" + 60_000 * " "
+    (tmp_path / "stderr").write_text(endless)
+    began = time.process_time()
+    assert isinstance(telling_line(tmp_path), str)
+    wrong(tmp_path, endless, "loss", stderr=endless)
+    assert time.process_time() - began < 3
+
+
+def test_the_message_of_a_panic_is_in_the_next_line(tmp_path: Path) -> None:
+    (tmp_path / "stderr").write_text("thread 'main' panicked at src/main.rs:2:5:\nboom\nnote: x\n")
+    (tmp_path / "stdout").write_text("")
+    assert telling_line(tmp_path) == "thread 'main' panicked at src/main.rs:2:5: boom"
 
 
 def test_last_words_show_both_outputs_and_cut_no_line(tmp_path: Path) -> None:

@@ -304,3 +304,22 @@ def test_local_functions_see_the_stage() -> None:
     with Tuner({"x": range(3)}, Grid()) as tuner, Local(train, slots=2) as launcher:
         run(tuner, launcher, confirm=1, progress=False)
     assert [t.value for t in tuner.history] == [0.0, 1.0, 2.0, 100.0]
+
+
+def test_the_frame_shows_the_measurements_of_the_confirmed_best() -> None:
+    values = iter([5.0, 1.0, 2.0, 90.0])
+
+    def measured(job: Job) -> Result:
+        value = next(values) if job.stage and job.params["x"] == 0 else 7.0 + job.params["x"]
+        return Result(job.id, "done", value=value)
+
+    goal = Goal(of="median")
+    with Tuner({"x": range(4)}, Grid(), goal=goal) as tuner:
+        run(tuner, InMemory(measured, slots=1), confirm=2, repeats=4, progress=False)
+        best, frame = tuner.best, tuner.history.frame()
+    assert best is not None and (best.value, len(best.values)) == (3.5, 4)
+    rows = frame[(frame["x"] == 0) & (frame["stage"] == 1)]
+    assert rows["point.value"].tolist() == 4 * [3.5] and rows["point.n"].tolist() == 4 * [4]
+    assert rows["point.spread"].tolist() == 4 * [best.spread]
+    (first,) = frame[(frame["x"] == 0) & (frame["stage"] == 0)].to_dict("records")
+    assert (first["point.value"], first["point.n"]) == (7.0, 1)

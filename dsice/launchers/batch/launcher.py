@@ -139,7 +139,7 @@ class Batch(Launcher):
         lost_after: float = 60.0,
         throttle: float = 0.1,
         grace: float = 0.5,
-        metrics: Mapping[str, str] | None = None,
+        metrics: Mapping[str, Any] | None = None,
         result: str | None = None,
         invalid_exit: int | None = None,
     ) -> None:

@@ -72,7 +72,7 @@ class Local(Launcher):
         scheduler's job ended). True: start it again at once; what runs there ends within seconds.
     metrics
         Of a command that prints no JSON: for each metric a regular expression whose group holds the
-        number, ``{"loss": r"loss: (\S+)"}``. The last match counts.
+        number. The last match counts; of ``{"pattern": ..., "last": 5}`` five do, as repeats.
     result, invalid_exit
         Of a command: the file in ``$DSICE_DIR`` with the measurement, and the exit code that says
         that its result is wrong.
@@ -112,7 +112,7 @@ class Local(Launcher):
         gpus: int | Sequence[int | str] | None = None,
         cpus_per_trial: int | Sequence[Sequence[int]] | None = None,
         restart_elsewhere: bool = False,
-        metrics: Mapping[str, str] | None = None,
+        metrics: Mapping[str, Any] | None = None,
         result: str | None = None,
         invalid_exit: int | None = None,
     ) -> None:

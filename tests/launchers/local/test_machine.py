@@ -48,8 +48,7 @@ def no_handles() -> Iterator[None]:
 def test_a_scheduler_that_ends_the_program_first_does_not_make_it_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job is ended process by process: the supervisor may see its program die before its own
-    signal comes."""
+    """A job is ended process by process: the supervisor may see its program die first."""
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with Local("(sleep 0.3; kill $PPID) & kill $$  # {x}", directory=tmp_path / "t") as launcher:
         launcher.submit([Job(0, {"x": 1})])

@@ -19,8 +19,7 @@ from dsice.space import Space
 from dsice.spline.evidence import AxisPrior
 from dsice.strategies import DSICE, Strategy, Stream
 from dsice.strategies.dsice.initial_design import Noted
-from dsice.strategies.dsice.search import BEST, FOUND, RANDOM, Search, scan
-from dsice.strategies.dsice.search import SearchModel
+from dsice.strategies.dsice.search import BEST, FOUND, RANDOM, Search, SearchModel, scan
 from dsice.trial import Proposal
 from dsice.typing import Point
 

@@ -104,6 +104,8 @@ class JournalLoader:
         Trials of related tasks that inform the search.
     lost_runs
         How often the run of a trial was lost and started again, by id.
+    decisions
+        What the stopper in force decided last on a trial, by id: the step, and whether to stop.
 
     Raises
     ------
@@ -120,6 +122,7 @@ class JournalLoader:
         self.preparations: dict[str, str] = {}
         self.sources = Sources()
         self.lost_runs: Counter[int] = Counter()
+        self.decisions: dict[int, tuple[int, bool]] = {}
         self._text = reader.text
         self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
@@ -231,17 +234,27 @@ class JournalLoader:
                     self.preparations[record["name"]] = record["directory"]
                 case Kind.AGAIN:
                     self.lost_runs[record["id"]] += 1
+                case Kind.DECISION:
+                    self._decide(record)
                 case Kind.OPTIONS:
                     self._change_options(record, line.start)
-                    if "reuse" in record:
-                        self.sources.take(record)
                 case Kind.REUSE:
                     self.sources.take(record)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
+    def _decide(self, record: Record) -> None:
+        """Note a decision; a line that lacks something of one is passed over."""
+        match record:
+            case {"id": int(id), "step": int(step), "stop": bool(stop)}:
+                self.decisions[id] = (step, stop)
+
     def _change_options(self, record: Mapping[str, Any], start: int) -> None:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
+        if "stopper" in record:
+            self.decisions.clear()
+        if "reuse" in record:
+            self.sources.take(record)
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"

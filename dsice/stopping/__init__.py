@@ -12,6 +12,7 @@ A stopper is an object with frozen options whose answer follows from (curve, his
 - `base`: the protocol `Stopper`, `Decision`, the adapter `as_stopper`, how curves are read;
 - `matching`: `LearningCurveMatching`, prediction by the most similar complete curve;
 - `median`: `Median`, the median stopping rule;
+- `halving`: `SuccessiveHalving`, asynchronous successive halving;
 - `savings`: how many steps of training a stopper saved.
 
 This file writes stoppers to JSON and reads them from a study file or a journal.
@@ -30,6 +31,7 @@ from dsice.stopping.base import (
     as_stopper,
     decide,
 )
+from dsice.stopping.halving import SuccessiveHalving
 from dsice.stopping.matching import LearningCurveMatching
 from dsice.stopping.median import Median
 from dsice.stopping.savings import Savings, savings
@@ -43,13 +45,16 @@ __all__ = [
     "ReasonedStopper",
     "Savings",
     "Stopper",
+    "SuccessiveHalving",
     "SupportsStop",
     "as_stopper",
     "decide",
     "savings",
 ]
 
-_BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in (LearningCurveMatching, Median)}
+_BY_NAME: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (LearningCurveMatching, Median, SuccessiveHalving)
+}
 
 
 def stopper_names() -> dict[str, str]:

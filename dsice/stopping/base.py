@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,6 +163,11 @@ def reached_checkpoint(checkpoints: Sequence[int], curve: Curve) -> int | None:
     before = curve[-2][0] if len(curve) > 1 else -1
     passed = [c for c in checkpoints if before < c <= curve[-1][0]]
     return passed[-1] if passed else None
+
+
+def encoded(value: float) -> float | str:
+    """A number for JSON, which has no NaN and no infinity."""
+    return value if math.isfinite(value) else str(value)
 
 
 def complete_trials(history: History) -> Iterator[tuple[Trial, float]]:

@@ -17,6 +17,7 @@ from dsice.stopping.base import (
     ReasonedStopper,
     check_steps,
     complete_trials,
+    encoded,
     reached_checkpoint,
     value_at,
 )
@@ -116,7 +117,7 @@ class LearningCurveMatching(ReasonedStopper):
         inputs = {
             "checkpoint": checkpoint,
             "points": points,
-            "values": [_encode(value) for value in running.tolist()],
+            "values": [encoded(value) for value in running.tolist()],
             "complete": len(compared),
             "left_out": len(complete) - len(compared),
         }
@@ -145,7 +146,7 @@ def _match(running: Floats, compared: list[tuple[int, float, Floats]]) -> dict[s
     nearest = int(np.argmin(distances))  # the oldest of equally near ones
     return {
         "matched": compared[nearest][0],
-        "distance": _encode(float(distances[nearest])),
+        "distance": encoded(float(distances[nearest])),
         "predicted": float(finals[nearest]),
         "rank": (1 + int(np.sum(finals < finals[nearest]))) / len(finals),
     }
@@ -162,8 +163,3 @@ def _values_at(trial: Trial, points: Sequence[int]) -> Floats | None:
     if any(value is None or not math.isfinite(value) for value in values):
         return None
     return np.array(values, dtype=float)
-
-
-def _encode(value: float) -> float | str:
-    """For JSON, which has no NaN and no infinity."""
-    return value if math.isfinite(value) else str(value)

@@ -16,6 +16,9 @@ from dsice.typing import Curve, Record
 ReportedStep = tuple[int, int, float]
 """Id of a trial, step and value."""
 
+Decided = dict[int, tuple[int, bool]]
+"""What was decided last on a trial, by its id: at which step, and whether to stop it."""
+
 FEW: Final = 64
 """Up to so many steps at once are decided on one by one, each before the next is recorded."""
 PATIENCE: Final = 0.5
@@ -23,17 +26,23 @@ PATIENCE: Final = 0.5
 
 
 def record_steps(
-    recorder: Recorder, stopper: SupportsStop | None, reported: Sequence[ReportedStep]
+    recorder: Recorder,
+    stopper: SupportsStop | None,
+    reported: Sequence[ReportedStep],
+    decided: Decided,
 ) -> list[int]:
     """Write steps of running trials and what the stopper decides on them.
 
     A step that is known already is not written again: a job that is attached again sends all of
-    its steps once more. For the same reason only the last step of a curve is decided on.
+    its steps once more. For the same reason only the last step of a curve is decided on, and what
+    was decided there stands, though other trials have come further meanwhile.
 
     Parameters
     ----------
     reported
         The steps in the order reported, of pending trials.
+    decided
+        What the journal has of earlier decisions; it is kept up to date.
 
     Returns
     -------
@@ -49,8 +58,8 @@ def record_steps(
         _write(recorder, reported)
         return []
     if len(reported) <= FEW:
-        return [one[0] for one in reported if _decided(recorder, stopper, one)]
-    return _many(recorder, stopper, reported)
+        return [one[0] for one in reported if _one(recorder, stopper, one, decided)]
+    return _many(recorder, stopper, reported, decided)
 
 
 def _write(recorder: Recorder, reported: Sequence[ReportedStep]) -> None:
@@ -76,38 +85,59 @@ def _write(recorder: Recorder, reported: Sequence[ReportedStep]) -> None:
         recorder.tell(lambda: made)
 
 
-def _decided(recorder: Recorder, stopper: SupportsStop, reported: ReportedStep) -> bool:
+def _one(
+    recorder: Recorder, stopper: SupportsStop, reported: ReportedStep, decided: Decided
+) -> bool:
     """Write one step, and whether the stopper wants its trial stopped there."""
+    id, step, value = reported
+    known = recorder.history.curve(id).has(step, value)
     _write(recorder, [reported])
-    id, step, _ = reported
     if not recorder.history.curve(id).ends_at(step):
         return False
+    if known and decided.get(id, (None,))[0] == step:
+        return decided[id][1]
     line = _decision(recorder, stopper, id, recorder.history[id].curve)
     if line is None:
         return False
-    made: LinesAndTrials = ([line], [])
-    recorder.tell(lambda: made)
+    _write_decisions(recorder, [line], decided)
     return bool(line["stop"])
 
 
-def _many(recorder: Recorder, stopper: SupportsStop, reported: Sequence[ReportedStep]) -> list[int]:
+def _many(
+    recorder: Recorder,
+    stopper: SupportsStop,
+    reported: Sequence[ReportedStep],
+    decided: Decided,
+) -> list[int]:
     """Write all steps, then decide on them as long as that takes no time that others wait for."""
     curves = {id: recorder.history.curve(id).copy() for id, *_ in reported}
     newest = {id: place for place, (id, *_) in enumerate(reported)}
     _write(recorder, reported)
     until = time.monotonic() + PATIENCE
     lines: list[Record] = []
+    stopped: list[int] = []
     for place, (id, step, value) in enumerate(reported):
         curve = curves[id]
-        if not curve.has(step, value):
+        known = curve.has(step, value)
+        if not known:
             curve.append(step, value)
-        if curve.ends_at(step) and (newest[id] == place or time.monotonic() < until):
+        if not curve.ends_at(step):
+            continue
+        if known and decided.get(id, (None,))[0] == step:
+            stopped += [id] if decided[id][1] else []
+        elif newest[id] == place or time.monotonic() < until:
             line = _decision(recorder, stopper, id, curve.points())
             lines += [] if line is None else [line]
     if lines:
-        made: LinesAndTrials = (lines, [])
-        recorder.tell(lambda: made)
-    return list(dict.fromkeys(line["id"] for line in lines if line["stop"]))
+        _write_decisions(recorder, lines, decided)
+    stopped += [line["id"] for line in lines if line["stop"]]
+    return list(dict.fromkeys(stopped))
+
+
+def _write_decisions(recorder: Recorder, lines: Sequence[Record], decided: Decided) -> None:
+    made: LinesAndTrials = (lines, [])
+    new = {line["id"]: (line["step"], line["stop"]) for line in lines}
+    recorder.tell(lambda: made, then=lambda _: decided.update(new))
 
 
 def _decision(recorder: Recorder, stopper: SupportsStop, id: int, curve: Curve) -> Record | None:

@@ -86,6 +86,7 @@ class OpenStudy:
                 warn_of_means(recorder.history)
             self._lost_runs = Counter[int]() if loaded is None else loaded.lost_runs
             self._prepared = {} if loaded is None else loaded.preparations
+            self._decided = {} if loaded is None else loaded.decisions
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
 
@@ -144,8 +145,8 @@ class OpenStudy:
 
     @cached_property
     def runs(self) -> Runs:
-        """Lost runs and preparations, for whoever launches trials."""
-        return Runs(self._recorder, self._lost_runs, self._prepared)
+        """Learning curves, lost runs and preparations, for whoever launches trials."""
+        return Runs(self._recorder, self._lost_runs, self._prepared, self._decided)
 
     @property
     def journal(self) -> Path | None:
@@ -259,6 +260,8 @@ def open_journal(
             lines.append(options_line(changed))
         if lines:
             writer.append(*lines)
+        if "stopper" in changed:
+            loader.decisions.clear()
     return Recorder(history, writer), loader
 
 

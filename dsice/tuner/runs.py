@@ -10,7 +10,7 @@ from dsice.journal.format import again_line, prepared_line
 from dsice.stopping import SupportsStop
 from dsice.trial import Trial
 from dsice.tuner import telling
-from dsice.tuner.curves import ReportedStep, record_steps
+from dsice.tuner.curves import Decided, ReportedStep, record_steps
 from dsice.tuner.recorder import Recorder
 
 
@@ -25,6 +25,8 @@ class Runs:
         How often runs of each trial were lost, by id.
     preparations
         Directories of what was prepared, by name.
+    decided
+        What the stopper decided last on each trial, by id.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Runs:
         recorder: Recorder,
         lost: Counter[int],
         preparations: dict[str, str],
+        decided: Decided,
     ) -> None:
         self._recorder = recorder
         self._mutex = recorder.mutex
         self._lost = lost
         self._preparations = preparations
+        self._decided = decided
 
     def steps(
         self, reported: Sequence[tuple[Trial | int, int, float]], stopper: SupportsStop | None
@@ -66,7 +70,7 @@ class Runs:
         """
         with self._mutex:
             checked = [self.checked(*one) for one in reported]
-            return record_steps(self._recorder, stopper, checked)
+            return record_steps(self._recorder, stopper, checked, self._decided)
 
     def checked(self, trial: Trial | int, step: int, value: float) -> ReportedStep:
         """One of these steps, as it would be recorded; it raises what `steps` would."""

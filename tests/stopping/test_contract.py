@@ -17,6 +17,7 @@ from dsice.stopping import (
     LearningCurveMatching,
     Median,
     ReasonedStopper,
+    SuccessiveHalving,
     as_stopper,
     decide,
     stopper_dict,
@@ -28,7 +29,14 @@ STOPPERS: dict[str, Any] = {
     "strict": LearningCurveMatching(range(10), [3], complete=4, stop_rank=0.1),
     "median": Median(complete=6),
     "late": Median([2, 4, 6], complete=4, warmup=3),
+    "halving": SuccessiveHalving([2, 4, 6]),
+    "one rung": SuccessiveHalving([3], 0.6),
 }
+
+by_complete = pytest.mark.parametrize(
+    "stopper", [name for name in STOPPERS if hasattr(STOPPERS[name], "complete")], indirect=True
+)
+"""Runs a test over the stoppers that compare with complete trainings alone."""
 
 
 @pytest.fixture(params=sorted(STOPPERS))
@@ -76,6 +84,7 @@ def test_stop_and_decide_say_the_same(stopper: Any) -> None:
             assert stopper.stop(curve(level)[:n], known) is (decision is not None and decision.stop)
 
 
+@by_complete
 def test_nothing_stops_before_enough_complete_curves(stopper: Any) -> None:
     for count in range(stopper.complete):
         assert not any(
@@ -101,6 +110,7 @@ def test_inputs_are_flat_json(stopper: Any) -> None:
                 assert json.loads(json.dumps(decision.inputs, allow_nan=False)) == decision.inputs
 
 
+@by_complete
 def test_pending_failed_and_stopped_trials_teach_nothing(stopper: Any) -> None:
     others = [State.PENDING, State.FAILED, State.STOPPED, State.LOST, State.TIMED_OUT]
     more = [trial(12 + i, 0.1, state=state) for i, state in enumerate(others)]
@@ -129,6 +139,7 @@ def test_curves_of_any_length_and_with_gaps_and_nan_never_fail(stopper: Any) -> 
             assert decision is None or isinstance(decision.stop, bool)
 
 
+@by_complete
 def test_short_curves_and_such_with_nan_are_left_out_and_counted(stopper: Any) -> None:
     spoilt = [
         trial(12, 0.2, length=1),

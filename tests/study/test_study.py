@@ -11,7 +11,7 @@ from dsice import Choice, DsiceWarning, Goal, Ordinal, Require, Share, Space, Tu
 from dsice.cli.main import main
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.launchers import Batch, Job, Local
-from dsice.stopping import LearningCurveMatching, Median
+from dsice.stopping import LearningCurveMatching, Median, SuccessiveHalving
 from dsice.strategies import DSICE, Grid, OptunaSampler, Population
 from dsice.study.file import read_study
 
@@ -125,6 +125,8 @@ def test_a_population_and_a_stopper_can_be_written_in_a_study_file(tmp_path: Pat
     assert kept.stopper == study.stopper and kept.strategy == study.strategy
     kept.close()
     assert read_study(written(tmp_path, SHORT + "[stopper]\nname = 'median'\n")).stopper == Median()
+    halving = "[stopper]\nname = 'successivehalving'\nsteps = [1, 3, 9]\n"
+    assert read_study(written(tmp_path, SHORT + halving)).stopper == SuccessiveHalving([1, 3, 9])
     assert read_study(written(tmp_path, SHORT + "[goal]\nstage = 1\n")).goal == Goal(stage=1)
 
 
@@ -180,6 +182,10 @@ WRONG = [
         ["[stopper]", "checkpoints missing"],
     ),
     (SHORT + "[stopper]\nname = 'median'\ncomplete = 'two'\n", ["[stopper]", "complete", "'two'"]),
+    (
+        SHORT + "[stopper]\nname = 'successivehalving'\nsteps = [1]\nkeep = 3\n",
+        ["[stopper]", "keep=3", "1/3"],
+    ),
     (SHORT + "[stoper]\nname = 'median'\n", ["stoper", "'stopper'"]),
     (
         SHORT + "[strategy]\nname = 'population'\nstages = 3\n[goal]\nstage = 1\n",

@@ -184,6 +184,33 @@ def _place(line: dict[str, Any]) -> tuple[Any, ...]:
     return line["kind"], line.get("id", -1), line.get("step", -1)
 
 
+@pytest.mark.parametrize("count", [40, 100])
+def test_a_decision_stands_when_the_step_is_sent_again(tmp_path: Path, count: int) -> None:
+    reported = [(i % 2, i // 2, 1.0) for i in range(count)]
+    last = count // 2 - 1
+    path, witness = tmp_path / "run.jsonl", Witness(last)
+    with study(path, stopper=witness) as tuner:
+        tuner.ask(2)
+        assert tuner.runs.steps(reported, witness) == [0, 1]
+    before = path.read_bytes()
+    for again in (Witness(-1), Witness(-1)):  # asked anew, it would let both go on
+        with study(path, stopper=again) as tuner:
+            assert sorted(tuner.runs.steps(reported, again)) == [0, 1] and again.asked == []
+            assert path.read_bytes() == before
+    with study(path, stopper=Median([last], complete=1)) as tuner:  # another stopper decides anew
+        assert tuner.runs.steps(reported, tuner.stopper) == []
+        assert [line["by"] for line in lines(path)[-2:]] == ["Median", "Median"]
+
+
+def test_a_run_that_starts_again_is_decided_on_again(tmp_path: Path) -> None:
+    witness = Witness(2)
+    with study(tmp_path / "run.jsonl", stopper=witness) as tuner:
+        trial = tuner.ask(1)[0]
+        first = [tuner.step(trial, step, 1.0) for step in (0, 1, 2)]
+        assert first == [tuner.step(trial, step, 2.0) for step in (0, 1, 2)]
+        assert len(witness.asked) == 6
+
+
 def test_a_slow_stopper_is_asked_for_the_newest_step_of_each_trial_at_least(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -262,18 +262,14 @@ class Search:
     models_pending
         Whether points that are being measured narrow the variance where they are.
     model
-        By default that of the history alone.
+        What is minimised; by default that of the history alone.
 
     Attributes
     ----------
-    model
-        What is minimised.
     seen
         Promising points.
     candidates
         Those of them that may be chosen.
-    models_pending
-        As given.
     """
 
     def __init__(
@@ -289,12 +285,11 @@ class Search:
     ) -> None:
         self.model = model or SearchModel.of(space, history, log_lam)
         data = self.model.data
-        ranks = np.argsort(
-            history.order()
-        )  # places of the scored trials, in the order of their ids
+        # places of the scored trials, in the order of their ids
+        ranks = np.argsort(history.order())
         width = width_reached(ranks, space.ndim, min(space.ndim, max_width or space.ndim))
         rng = stream(len(data.points), 1)
-        self.seen = promising_points(self.model, width, rng)
+        self.seen = self.promising(width, rng)
         self.candidates = Candidates.of(self.model, self.seen)
         theirs = point_keys(self.candidates.seen.points, space.shape)
         taken = history.taken_points().reshape(-1, space.ndim)
@@ -304,6 +299,10 @@ class Search:
         self._first = -1  # of the pending points that have narrowed the variance
         self._narrow()
         self._replicates: Replicates | None = None
+
+    def promising(self, width: int, rng: np.random.Generator) -> Seen:
+        """As `promising_points`."""
+        return promising_points(self.model, width, rng)
 
     def pending(self, history: History) -> list[Point]:
         """Points that narrow the variance from the start."""

@@ -129,6 +129,15 @@ class Sources:
                 total += weight * surface.line_means(lows, steps, lengths)
         return total
 
+    def says(self) -> Floats:
+        """Weight of each source as users see it, shape (sources,): how far it moves the mean.
+
+        It is the factor times the standard deviation of the source's surface at its own points,
+        which is small where the source has found next to nothing.
+        """
+        spread = [float(surface.predict_observed()[0].std()) for surface in self.surfaces]
+        return np.asarray(self.weights * np.array(spread))
+
     def shares(self, coded: Ints) -> dict[str, float]:
         """What each source adds to the expected normal score of a point, shape (1, axes)."""
         shares = np.where(self.weights > LEAST, self.weights * self.at(coded)[0], 0.0)

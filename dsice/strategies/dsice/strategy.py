@@ -181,7 +181,7 @@ class DSICE(Strategy):
                 break
             design.choose(chosen[0])
             taken.add(chosen[0])
-            found.append(Proposal(*chosen))
+            found.append(Proposal(*chosen, stage=history.goal.stage))
         return found
 
     def _warm_start(
@@ -237,7 +237,7 @@ class DSICE(Strategy):
                 break
             point, note = chosen
             search.choose(point)
-            found.append(Proposal(point, note))
+            found.append(Proposal(point, note, stage=history.goal.stage))
         return found
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
@@ -258,15 +258,15 @@ class DSICE(Strategy):
             return lowest_mean(space, history, self._log_lam)
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
-        """How much the model takes of each of `history.sources`, whose points are on the grid."""
+        """How far each of `history.sources` moves what is expected, in normal scores."""
         with one_thread():
             sources = _sources(space, history)
             if sources is None:
                 return [0.0 for _ in history.sources]
-            weights = dict(zip(sources.names, sources.weights.tolist(), strict=True))
+            weights = dict(zip(sources.names, sources.says().tolist(), strict=True))
             if len(history.order()):
                 model = SearchModel.of(space, history, self._log_lam, sources).sources
-                told = [] if model is None else model.weights.tolist()
+                told = [] if model is None else model.says().tolist()
                 weights = dict(zip(sources.names, told, strict=False))
             return [weights.get(log.name, 0.0) for log in history.sources]
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dsice.collinear.exploration import Seen, point_keys
 from dsice.history import History
 from dsice.space import Space
 from dsice.strategies.base import Stream
@@ -64,10 +65,20 @@ class WarmStart(Search):
             model=SearchModel.of_sources(space, sources),
         )
 
+    def promising(self, width: int, rng: np.random.Generator) -> Seen:
+        """What an exploration sees, and the points of the sources themselves."""
+        seen = super().promising(width, rng)
+        shape = self._space.shape
+        known = point_keys(seen.points, shape)
+        best = np.array(self._sources.best(self._space), dtype=np.int64).reshape(-1, len(shape))
+        best = best[~np.isin(point_keys(best, shape), known)]
+        return Seen.of([seen, Seen.alone(best, self.model.at(best))])
+
     def pending(self, history: History) -> list[Point]:
-        """What is told is no part of this model, and narrows it like what is pending."""
+        """Candidates that were asked: what is told is no part of this model."""
         taken = history.taken_points().reshape(-1, self._space.ndim)
-        return list(dict.fromkeys(map(tuple, taken.tolist())))
+        points = dict.fromkeys(map(tuple, taken.tolist()))
+        return [point for point in points if point in self.candidates.places]
 
     def pick(self, id: int) -> Noted | None:
         """The next point and its note; None when no point is left."""
@@ -87,12 +98,17 @@ class WarmStart(Search):
         owed = self._sources.shares(coded)
         return chosen[0], chosen[1] | ({"sources": owed} if owed else {})
 
+    def repeat(self, history: History) -> None:
+        """Nothing is worth measuring again yet."""
+        return
+
     def _next(self, points: Iterator[Point]) -> Point | None:
         """The next of some points that was not asked."""
         return next((point for point in points if point not in self._taken), None)
 
     def choose(self, point: Point) -> None:
         """Take a point into the batch."""
-        super().choose(point)
+        if point in self.candidates.places:
+            super().choose(point)
         self._design.choose(point)
         self._taken.add(point)

@@ -17,8 +17,7 @@ from dsice import Choice, Goal, Require, Space, Trial, Tuner, When
 from dsice.directions import line
 from dsice.history import History
 from dsice.strategies import DSICE
-from dsice.strategies.dsice.search import Search
-from dsice.strategies.dsice.search import SearchModel
+from dsice.strategies.dsice.search import Search, SearchModel
 
 Objective = Callable[[Mapping[str, Any]], float]
 

@@ -25,7 +25,7 @@ WATCHED :=  # not empty: coverage notes what is reached
 UNWATCHED := spline faults golden house benchmarks
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
-.PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-reuse literature clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -13
 
@@ -86,6 +86,9 @@ bench-report: $(VENV)/.dev-installed  # the report: its size, how soon it is mad
 
 bench-launch: $(VENV)/.engines-installed  # the launchers beside their bars, 5 minutes
 	@$(BIN)/python -m benchmarks.launch.run
+
+bench-reuse: $(VENV)/.bench-installed  # what a log of a related task is worth, 12 data sets, 5 minutes
+	@$(BIN)/python -m benchmarks.reuse.run --jobs $(JOBS)
 
 # the published experiments in small, each a command of its own: make literature-batch_size, literature-pedestrian,
 # literature-super_resolution, literature-time_penalty, literature-mnist; QUICK=--quick for the short form

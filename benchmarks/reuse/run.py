@@ -96,7 +96,7 @@ def log(name: str, seed: int) -> History:
 def shuffled(history: History, space: Space, seed: int) -> History:
     """The same points with the values exchanged."""
     done = [trial for trial in history if trial.value is not None]
-    values = np.random.default_rng(seed).permutation([trial.value for trial in done])
+    values = np.random.default_rng(seed).permutation(np.array([trial.value for trial in done]))
     return History.of(space, [trial.point for trial in done], values)
 
 

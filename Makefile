@@ -6,6 +6,7 @@
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make test-faults    coordinators killed, journals cut, trials that misbehave, at length: about 30 minutes on 2 free cores, a table at the end
 # make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
+# make bench-report   the report beside its bars, in Chromium (apt-get install chromium chromium-driver)
 # make bench-quality  the search beside other optimisers on tables of real trainings, 20 to 30 minutes on 2 cores
 #
 # Needs make, Python >= 3.11 with venv, and the package index. Everything is installed into .venv.
@@ -24,9 +25,9 @@ WATCHED :=  # not empty: coverage notes what is reached
 UNWATCHED := spline faults golden house benchmarks
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
-.PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report literature clean
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -13
 
 demo: $(VENV)/.demo-installed
 	@$(BIN)/python examples/digits/tune.py
@@ -79,6 +80,9 @@ bench-published: $(VENV)/.bench-installed  # the published algorithms beside the
 
 bench-journal: $(VENV)/.bench-installed  # a journal of 100 000 trials: to open, ask, tell, in memory and on the disk, 2 minutes
 	@$(BIN)/python -m benchmarks.journal.run
+
+bench-report: $(VENV)/.dev-installed  # the report: its size, how soon it is made, ready and answering; 3 minutes
+	@$(BIN)/python -m benchmarks.report.run
 
 bench-launch: $(VENV)/.engines-installed  # the launchers beside their bars, 5 minutes
 	@$(BIN)/python -m benchmarks.launch.run

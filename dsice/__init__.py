@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # what a type checker sees of the table below; a test compare
     from dsice.insight import importance as importance
     from dsice.journal import Journal as Journal
     from dsice.journal.extend import extend as extend
+    from dsice.report import write_report as write_report
+    from dsice.reuse import Source as Source
     from dsice.running.run import advance as advance
     from dsice.running.run import minimize as minimize
     from dsice.running.run import run as run
@@ -45,6 +47,8 @@ _PUBLIC = {
     "insight": ("effects", "importance"),
     "journal": ("Journal",),
     "journal.extend": ("extend",),
+    "report": ("write_report",),
+    "reuse": ("Source",),
     "running": ("advance", "minimize", "run"),
     "space": ("Choice", "Ordinal", "Require", "Space", "When"),
     "trial": ("Proposal", "State", "Trial"),

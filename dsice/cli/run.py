@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dsice.cli import output
 from dsice.errors import JournalError
 from dsice.journal import JournalReader
 from dsice.journal.emptied import no_study
+from dsice.reuse.source import Source, as_sources
 from dsice.running.advancing import advance_loop
 from dsice.running.loop import run_loop
 from dsice.study.file import Study, read_study
@@ -25,9 +27,13 @@ def add_run(command: argparse.ArgumentParser, *, must_exist: bool = False) -> No
     """Arguments of ``dsice run``."""
     command.add_argument("study", help="the study file, in TOML")
     command.add_argument("--no-progress", action="store_true", help="show no progress")
+    text = "measurements of a related task: a journal or a table; may be given several times"
+    command.add_argument("--reuse", action="append", default=[], metavar="FILE", help=text)
     command.set_defaults(
-        act=lambda args: run(args.study, must_exist=must_exist, progress=not args.no_progress),
-        interrupted=lambda args: go_on(args.study, "resume"),
+        act=lambda args: run(
+            args.study, must_exist=must_exist, progress=not args.no_progress, reuse=args.reuse
+        ),
+        interrupted=lambda args: go_on(args.study, "resume", args.reuse),
     )
 
 
@@ -49,7 +55,9 @@ def add_advance(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
+def run(
+    file: str, *, must_exist: bool = False, progress: bool = True, reuse: Sequence[str] = ()
+) -> int:
     """Start a study, or go on with it where its journal holds it already.
 
     Parameters
@@ -58,6 +66,8 @@ def run(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
         The study file.
     must_exist
         Refuse to start a new one.
+    reuse
+        Files with measurements of related tasks, beside those of the study file.
 
     Raises
     ------
@@ -66,7 +76,7 @@ def run(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
     DsiceError
         The study file, the journal or the program is wrong.
     """
-    study = read_study(file)
+    study = _with_sources(read_study(file), reuse)
     if must_exist and not study.journal.exists():
         raise JournalError(
             f"nothing to resume: journal {study.journal} does not exist; start with: dsice run "
@@ -81,6 +91,14 @@ def run(file: str, *, must_exist: bool = False, progress: bool = True) -> int:
                 output.say(_continued(tuner))
             run_loop(tuner, launcher, study.options, progress=progress)
     return _summary(study, tuner)
+
+
+def _with_sources(study: Study, files: Sequence[str]) -> Study:
+    """The study with more sources, whose paths are relative to where the command was typed."""
+    if not files:
+        return study
+    new = [Source(Path(file).absolute(), name=file) for file in files]
+    return replace(study, reuse=as_sources([*(study.reuse or ()), *new]))
 
 
 def _summary(study: Study, tuner: Tuner) -> int:
@@ -164,7 +182,8 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def go_on(file: str, command: str) -> str:
+def go_on(file: str, command: str, reuse: Sequence[str] = ()) -> str:
     """What to type after an interruption."""
-    name = json.dumps(file) if " " in file else file
-    return f"interrupted; everything measured is in the journal, go on with: dsice {command} {name}"
+    words = [command, file, *(word for source in reuse for word in ("--reuse", source))]
+    typed = " ".join(json.dumps(word) if " " in word else word for word in words)
+    return f"interrupted; everything measured is in the journal, go on with: dsice {typed}"

@@ -90,6 +90,7 @@ def status(path: str) -> int:
         facts["stopped early"] = f"{saved.stopped} trials{text}"
     facts |= _requests(journal)
     output.facts(facts)
+    _sources(tuner)
     output.say()
     output.best(tuner)
     _pending(tuner.pending)
@@ -108,6 +109,24 @@ def _requests(journal: Path) -> dict[str, object]:
     for one in requests.refused(path)[-_SHOWN:]:
         facts[f"refused {one.file.name}"] = f"{one}: {one.error}"
     return facts
+
+
+def _sources(tuner: Tuner) -> None:
+    """Print the sources that inform the search, where there are such."""
+    if tuner.history.sources:
+        output.say()
+        rows = [
+            (
+                source.name,
+                f"{source.points} of {source.of_points}",
+                f"{len(source.parameters)} of {source.of_parameters}",
+                f"{'maximising' if source.maximize else 'minimising'} {source.metric}",
+                "" if source.weight is None else f"{source.weight:.2f}",
+            )
+            for source in tuner.sources
+        ]
+        header = ("source", "points", "parameters", "about", "weight")
+        output.table(header, rows, title="the search reuses:")
 
 
 def _pending(pending: list[Trial]) -> None:

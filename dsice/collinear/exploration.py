@@ -26,6 +26,8 @@ FIRST = 2  # widths that are looked at together: axis lines and those through tw
 ON_RUNG = 2000  # points on the lines of one width through one point; where there are more, so many
 ON_LINE = 1024  # points of one line that are looked at: the model knows no more nodes of an axis
 AT_ONCE = 1_000_000  # levels of points in memory at the same time
+SCAN = 2000  # random points of the whole grid; where rules leave next to nothing a tenth of it,
+TRIES = 50_000  # and fewer after so many tries
 IN_ALL = 600_000  # points seen; then no more moves are made
 
 
@@ -105,6 +107,22 @@ def point_keys(points: Ints, shape: Sequence[int]) -> Array:
         strides = np.cumprod([1, *shape[:0:-1]], dtype=np.int64)[::-1]
         return np.asarray(rows @ strides)
     return rows.view(np.dtype((np.void, rows.shape[1] * 8))).ravel()
+
+
+def scan(space: Space, measured: Ints, rng: np.random.Generator) -> Ints:
+    """Random valid points of the whole grid that are not measured, int of shape (k, axes)."""
+    if space.enumerable:
+        drawn = space.sample(rng, SCAN, exclude=measured)
+        return np.array(drawn, dtype=np.int64).reshape(-1, space.ndim)
+    raw = space.collapse(rng.integers(0, space.shape, size=(SCAN, space.ndim)))
+    found = raw[space.valid(raw)]
+    keys = point_keys(found, space.shape)
+    first = np.unique(keys, return_index=True)[1]
+    first = first[~np.isin(keys[first], point_keys(measured, space.shape))]
+    if len(first) < SCAN // 10:
+        drawn = space.sample(rng, SCAN // 10, exclude=measured, tries=TRIES)
+        return np.array(drawn, dtype=np.int64).reshape(-1, space.ndim)
+    return found[np.sort(first)]
 
 
 def width_reached(ranks: Ints, ndim: int, limit: int) -> int:

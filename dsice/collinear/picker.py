@@ -8,6 +8,8 @@ narrow it in the same way. See "The batch" in docs/method.md; the rule is that o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dsice.spline.surface import MIN_VARIANCE, Prediction, Surface
@@ -101,3 +103,13 @@ class Picker:
         self._rows[:, self._used] = step
         self._used += 1
         self._variance = np.maximum(self._variance - step * step, MIN_VARIANCE)
+
+
+def shortlist(prediction: Prediction, scale: float, betas: Sequence[float], most: int) -> Ints:
+    """Places of the candidates that may be chosen: for each beta so many with the lowest merit."""
+    if len(prediction.mean) <= most:
+        return np.arange(len(prediction.mean))
+    sd = np.sqrt(scale * prediction.variance)
+    merits = [np.round(prediction.mean - beta * sd, 9) for beta in betas]
+    lowest = [np.argsort(merit, kind="stable")[:most] for merit in merits]
+    return np.unique(np.concatenate(lowest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from dsice.goal import Goal
 from dsice.history import frames, points
 from dsice.history.columns import TrialColumns
 from dsice.history.given import Given, GivenTrials
+from dsice.history.sources import SourceTrials
 from dsice.history.store import TrialStore
 from dsice.space import Space
 from dsice.trial import State, Trial
@@ -56,6 +57,7 @@ class History(TrialStore):
         curves: Any = None,
         goal: Goal | None = None,
         budget: int | None = None,
+        sources: Sequence[SourceTrials] = (),
     ) -> Self:
         """A history from columns, for who keeps the trials elsewhere; row `i` is trial `i`.
 
@@ -91,6 +93,8 @@ class History(TrialStore):
             Learning curves, lists of (step, value).
         goal, budget
             As in `History`.
+        sources
+            Measurements of related tasks, which inform a search: ``Source(...).trials(space)``.
 
         Raises
         ------
@@ -109,20 +113,9 @@ class History(TrialStore):
         ({'x': 4, 'y': 4}, [3])
         """
         history = cls(goal, budget=budget)
-        columns = Given(
-            values=values,
-            states=states,
-            metrics=metrics,
-            seconds=seconds,
-            stages=stages,
-            repeats=repeats,
-            members=members,
-            parents=parents,
-            rounds=rounds,
-            notes=notes,
-            overrides=overrides,
-            curves=curves,
-        )
+        history.sources = tuple(sources)
+        own = (values, states, metrics, seconds, stages, repeats)
+        columns = Given(*own, members, parents, rounds, notes, overrides, curves)
         given = GivenTrials(columns, space, points, history.goal)
         history.load(given.columns, given.trial)
         if history.weighs_time:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
-from dsice.goal import Goal, Seconds
+from dsice.goal import Goal
 from dsice.history.columns import TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
+from dsice.history.sources import SourceTrials
 from dsice.trial import Identity, State, Trial
 from dsice.typing import Array, Point
 
@@ -101,6 +102,7 @@ class TrialStore(Sequence[Trial]):
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
         self._begun: _Begun | None = None
+        self.sources: tuple[SourceTrials, ...] = ()  # measurements of related tasks
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)
@@ -217,8 +219,8 @@ class TrialStore(Sequence[Trial]):
             known = self[id]
             if trial.identity != known.identity:
                 raise ValueError(f"trial {id} is another measurement already")
-            told = trial.state is not State.PENDING  # else it is asked once more, from the start
-            if told and (id in self._curves or known.state is not State.PENDING):
+            # one that is pending again begins from the start
+            if trial.state is not State.PENDING and (id in self._curves or id not in self._pending):
                 trial = replace(trial, curve=known.curve)
         counts = (self._asked, self._asked_pending, self._rounds, self._repeats)
         self._begun = _Begun(trial, new, id in self._pending, *counts)
@@ -348,9 +350,7 @@ class TrialStore(Sequence[Trial]):
         gone = np.flatnonzero(self.in_state(State.WITHDRAWN)).tolist()
         told = len(self._trials) - len(self._pending) - len(gone)
         asked = self._asked - self._asked_pending - sum(self[i].round is not None for i in gone)
-        seconds = 0.0
-        if isinstance(goal.until, Seconds):
-            seconds = float(np.nansum(np.delete(self._seconds.array(), gone)))
+        seconds = float(np.nansum(np.delete(self._seconds.array(), gone)))
         return goal.time_counts(told, asked, seconds, budget)
 
     def scores(self) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from dsice.history import History
 from dsice.insight.model import Model, TunerLike, model_of
 from dsice.space import Space
+from dsice.typing import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,9 +74,7 @@ def effects(
     model = model_of(search, space)
     rows = []
     for j, (name, axis) in enumerate(model.space.axes.items()):
-        mean, variance = model.anova.main_effect(j)
-        effect = mean * model.unit
-        half = BAND * np.sqrt(variance * model.scale) * model.unit
+        effect, half = main_effect(model, j)
         low = effect - half
         high = effect + half
         count = np.bincount(model.points[:, j], weights=model.counts, minlength=len(axis) + 1)
@@ -88,6 +87,12 @@ def effects(
     frame["value"] = pd.Series([row[2] for row in rows], dtype=object)  # None is a value too
     frame.attrs["mean"] = model.mean + model.unit * model.anova.overall()
     return frame
+
+
+def main_effect(model: Model, axis: int) -> tuple[Floats, Floats]:
+    """Main effect of one axis at each level, and the half width of its band, both as scores."""
+    mean, variance = model.anova.main_effect(axis)
+    return mean * model.unit, BAND * np.sqrt(variance * model.scale) * model.unit
 
 
 def importance(

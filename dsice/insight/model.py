@@ -69,8 +69,10 @@ class Model:
         of each (`Goal.information`), shape (k,).
     deciding, cells
         As in `Anova`.
+    surface
+        Fitted to standardised scores; it takes points as `Space.coded` has them.
     anova
-        Means and variances of the surface, which was fitted to standardised scores.
+        Its means and variances over the grid.
     mean, unit
         A score is ``mean + unit * (value of the surface)``.
     scale
@@ -91,6 +93,7 @@ class Model:
     information: Floats
     deciding: list[int]
     cells: Ints | None
+    surface: Surface
     anova: Anova
     mean: float
     unit: float
@@ -122,6 +125,7 @@ def model_of(search: TunerLike | History, space: Space | Mapping[str, Any] | Non
         information=information,
         deciding=deciding,
         cells=cells,
+        surface=surface,
         anova=Anova(surface, grid.shape, deciding=deciding, cells=cells),
         mean=mean,
         unit=unit,

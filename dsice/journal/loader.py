@@ -23,12 +23,14 @@ from dsice.history import History, TrialColumns
 from dsice.journal.fields import (
     NEW,
     NOTHING,
+    STATES,
     as_float,
     as_whole,
     check_rest,
     floats,
     key_of,
     mean_of,
+    told_state,
 )
 from dsice.journal.format import (
     OPTIONS,
@@ -42,13 +44,13 @@ from dsice.journal.format import (
 from dsice.journal.queued import Queue
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
 from dsice.journal.revisions import Revisions, forget_end, withdrawn_trial
+from dsice.journal.sources import Sources
 from dsice.space import Among, Require, Space
 from dsice.space.rules import NamedRules, Predicate
 from dsice.trial import State, Trial
 from dsice.typing import PathLike, Point, Record
 
 MOST_SHOWN = 500  # characters of what is wrong with a line
-_STATES: dict[str, State] = {str(s): s for s in State if s is not State.WITHDRAWN}
 Place: TypeAlias = tuple[int, int]
 Steps: TypeAlias = "tuple[array[int], array[float]]"
 _UNUSABLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
@@ -74,6 +76,8 @@ class JournalLoader:
         The options in force by name, as JSON: those of the header, then each options line.
     preparations
         Directories of what was prepared, by name.
+    sources
+        Trials of related tasks that inform the search.
     lost_runs
         How often the run of a trial was lost and started again, by id.
     revisions
@@ -94,6 +98,7 @@ class JournalLoader:
         self.options: Record = {}
         self._queue = Queue()
         self.preparations: dict[str, str] = {}
+        self.sources = Sources()
         self.lost_runs: Counter[int] = Counter()
         self.revisions = Revisions()
         self.decisions: dict[int, tuple[int, bool]] = {}
@@ -166,6 +171,7 @@ class JournalLoader:
         with garbage_uncollected():
             history.load(self._columns, self._trial)
         self._columns = TrialColumns()
+        history.sources = self.sources.in_force
 
     def _name_the_line(self, space: Space) -> None:
         """Raise JournalError for the first line with a point that the space does not have."""
@@ -203,18 +209,26 @@ class JournalLoader:
                     self._tell(record["trial"]["id"], record["trial"])
                 case Kind.ENQUEUE:
                     self._queue.append(tuple(record["point"]))
-                case Kind.PREPARED:
-                    self.preparations[record["name"]] = record["directory"]
-                case Kind.AGAIN:
-                    self.lost_runs[record["id"]] += 1
-                case Kind.DECISION:
-                    self._decide(record)
-                case Kind.OPTIONS:
-                    self._change_options(record, line.start)
-                case Kind.WITHDRAW | Kind.RETRY:
-                    self._revise(record)
+                case _:
+                    self._take_other(record, line.start)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
+
+    def _take_other(self, record: Record, start: int) -> None:
+        """Take in a line that is about no measurement."""
+        match record["kind"]:
+            case Kind.PREPARED:
+                self.preparations[record["name"]] = record["directory"]
+            case Kind.AGAIN:
+                self.lost_runs[record["id"]] += 1
+            case Kind.DECISION:
+                self._decide(record)
+            case Kind.OPTIONS:
+                self._change_options(record, start)
+            case Kind.WITHDRAW | Kind.RETRY:
+                self._revise(record)
+            case Kind.REUSE:
+                self.sources.take(record)
 
     def _revise(self, record: Record) -> None:
         """Take in a withdraw or retry line."""
@@ -241,6 +255,8 @@ class JournalLoader:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
         if "stopper" in record:
             self.decisions.clear()
+        if "reuse" in record:
+            self.sources.take(record)
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"
@@ -276,7 +292,7 @@ class JournalLoader:
         if point is not None and tuple(point) != columns.points[id]:
             raise ValueError(f"trial {id} was asked at {list(columns.points[id])}, not at {point}")
         check_rest(told)
-        columns.states[id] = _STATES.get(told["state"]) or _state(told["state"])
+        columns.states[id] = STATES.get(told["state"]) or told_state(told["state"])
         values = get("values", ())
         columns.counts[id] = len(values)
         columns.values[id] = (
@@ -348,13 +364,6 @@ class JournalLoader:
         if self._last[0] != where:
             self._last = (where, json.loads(self._text[slice(*where)]))
         return self._last[1]
-
-
-def _state(text: object) -> State:
-    """The state of a tell or add line; ValueError for one that no trial ends in."""
-    if text not in _STATES:
-        raise ValueError(f"no trial ends as {shown(text)}")
-    return _STATES[str(text)]
 
 
 def stored_space(

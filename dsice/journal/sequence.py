@@ -67,6 +67,8 @@ class LineSequence:
                 return self._wrong_withdraw(line["id"])
             case Kind.RETRY if type(line.get("id")) is int:
                 return self._wrong_retry(line["id"])
+            case Kind.REUSE if _is_source(line):
+                return ""
             case Kind.HEADER:
                 return "a second header"
         if kind in _WITH_FIELDS:
@@ -119,9 +121,10 @@ class LineSequence:
 _MAY_BE_TOLD = (str(State.PENDING), str(State.LOST))
 _WITH_FIELDS = (
     *(Kind.ASK, Kind.ADD, Kind.STEP, Kind.ENQUEUE, Kind.PREPARED, Kind.AGAIN),
-    *(Kind.WITHDRAW, Kind.RETRY),
+    *(Kind.WITHDRAW, Kind.RETRY, Kind.REUSE),
 )
 _INTS = {int}  # True and False are none
+_NONE = type(None)
 
 
 def _has_text(fields: Mapping[str, Any], name: str) -> bool:
@@ -132,6 +135,19 @@ def _are_levels(point: object) -> bool:
     if type(point) is not list:
         return False
     return not point or (set(map(type, point)) == _INTS and min(point) >= 0)
+
+
+def _is_source(line: Mapping[str, Any]) -> bool:
+    lists = [line.get(name) for name in ("params", "values", "states", "scores")]
+    return (
+        all(_has_text(line, name) for name in ("name", "sha256", "metric"))
+        and type(line.get("maximize")) is bool
+        and all(type(column) is list and len(column) == len(lists[0] or ()) for column in lists)
+        and all(type(params) is dict for params in line["params"])
+        and all(type(state) is str for state in line["states"])
+        and all(type(value) in (int, float, _NONE) for value in line["values"])
+        and all(type(score) in (int, float) for score in line["scores"])
+    )
 
 
 def _is_step(line: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ from dsice.launchers.outcome import ends_first
 from dsice.running.failing import FirstFailures
 from dsice.running.options import RunOptions, job_of, study_of, tell_result, usable_launcher
 from dsice.running.preparing import WAIT, missing_directory, prepare
-from dsice.running.progress import Progress, warn_without_value
+from dsice.running.progress import Progress, say_sources, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
 from dsice.strategies import as_strategy
 from dsice.trial import Trial
@@ -40,6 +40,8 @@ def run_loop(
     if total is not None and options.confirm:
         own = as_strategy(tuner.strategy).own_setting(tuner.space)
         total += (options.confirm + (own is not None)) * options.repeats
+    if progress:
+        say_sources(tuner)
     try:
         directories = prepare(tuner, launcher, options) if options.preparations else None
         loop = Loop(tuner, launcher, options, directories)

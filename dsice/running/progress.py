@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import warnings
 from contextlib import suppress
@@ -14,6 +15,14 @@ from dsice.trial import State
 from dsice.tuner import Tuner
 
 _ERROR = 100  # characters of an error that a line has room for
+
+
+def say_sources(tuner: Tuner) -> None:
+    """Print what the search takes from the sources of a tuner."""
+    with suppress(OSError, ValueError):  # nobody may be there to read it
+        for source in tuner.sources if tuner.history.sources else ():
+            text = f"reuse {source.name}: {source}"
+            print(text.translate(VISIBLE_IN_LINE), file=sys.stderr)
 
 
 class Progress:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dsice.space import Space
     from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
+    from dsice.tuner.reusing import Reusable
     from dsice.typing import PathLike
 
 
@@ -206,6 +207,7 @@ def minimize(
     journal: PathLike | None = None,
     seed: int = 0,
     progress: bool = True,
+    reuse: Iterable[Reusable] | None = None,
     workers: int | None = None,
 ) -> Tuner:
     """Minimise a Python function over a grid, in `slots` processes at a time.
@@ -226,6 +228,8 @@ def minimize(
         Same seed, same first batch.
     progress
         As in `run`.
+    reuse
+        Measurements of related tasks, as in `Tuner`.
     workers
         Deprecated name of `slots`.
 
@@ -250,7 +254,7 @@ def minimize(
         slots = workers if slots is None else slots
     if slots is not None:
         whole("minimize", "slots", slots, 1)
-    tuner = Tuner(space, journal=journal, max_trials=max_trials, seed=seed)
+    tuner = Tuner(space, journal=journal, max_trials=max_trials, seed=seed, reuse=reuse)
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
     with tuner, Local(objective, slots=slots, directory=directory) as launcher:
         options = RunOptions(max_seconds=max_seconds)

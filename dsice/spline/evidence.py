@@ -238,6 +238,16 @@ def maximise_evidence(
     )
 
 
+def representative(values: Floats, max_points: int) -> Ints:
+    """Increasing indices of the lowest values and of an even choice, by rank, of the others."""
+    if len(values) <= max_points:
+        return np.arange(len(values))
+    order = np.argsort(values, kind="stable")
+    low, rest = order[: max_points // 2], order[max_points // 2 :]
+    even = np.linspace(0, len(rest) - 1, max_points - len(low)).astype(np.int64)
+    return np.sort(np.concatenate([low, rest[even]]))
+
+
 class _Evidence:
     """Negative penalised log likelihood and its gradient: method.md, eqs. (6) to (8), (23), (24).
 

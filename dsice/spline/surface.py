@@ -5,13 +5,13 @@ variance at any points (`predict`) or at every point of many lines in one compil
 (`predict_lines`): method.md, eqs. (9) and (10). The prior and its hyperparameters are in
 `evidence`.
 
-The cost stays flat with thousands of measurements: the hyperparameters are fitted to at most
-MAX_FIT_POINTS points, the surface is conditioned on at most MAX_POSTERIOR_POINTS. The lower half is
-kept in full, and of the rest an even choice by rank: there the coarse shape is enough.
+The cost stays flat with thousands of measurements: of more than MAX_FIT_POINTS for the
+hyperparameters and MAX_POSTERIOR_POINTS for the surface, `representative` ones are taken.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +25,7 @@ from dsice.spline.evidence import (
     CovarianceTables,
     Hyperparameters,
     maximise_evidence,
+    representative,
     table_codes,
     table_entries,
 )
@@ -109,9 +110,8 @@ class Surface:
             self.single_noise = hyperparameters.noise_variance + hyperparameters.nugget + JITTER
         else:
             self.single_noise = float(noise_variance.max())
-        # M of method.md, eq. (7): the noise variance enters here
         covariance = tables.covariance(self.points, self.points)
-        covariance[np.diag_indices(len(points))] += noise_variance
+        covariance[np.diag_indices(len(points))] += noise_variance  # M of method.md, eq. (7)
         lower, info = dpotrf(covariance, lower=1)
         if info:
             raise FitError(
@@ -125,14 +125,25 @@ class Surface:
             self._beta = self._gram @ (reduced.T @ (self._inverse.T @ values))
             self._reduced = reduced
             centred = values - basis @ self._beta
-        whitened = self._inverse.T @ centred
+        self._condition_on(centred)
+
+    def _condition_on(self, values: Floats) -> None:
+        whitened = self.whitened(values)
         self.coefficients = self._inverse @ whitened
-        self.scale = max(float(whitened @ whitened) / len(points), MIN_VARIANCE)
+        self.scale = max(float(whitened @ whitened) / len(values), MIN_VARIANCE)
+
+    def whitened(self, values: Floats) -> Floats:
+        """Values at the measured points times the inverse Cholesky factor, of their shape."""
+        return np.asarray(self._inverse.T @ values)
+
+    def through(self, values: Floats) -> Surface:
+        """The surface with the same points and covariance through other values, shape (n,)."""
+        (other := copy.copy(self))._condition_on(values)
+        return other
 
     def entries(self, points: Ints) -> Ints:
         """Levels, int of shape (k, axes), as entries of the tables."""
-        if self._codes is None:
-            # a copy: read-only arrays would be another signature of the kernels
+        if self._codes is None:  # a copy: read-only arrays are another signature of the kernels
             return np.array(points, dtype=np.int64, order="C")
         return table_entries(points, self._codes)
 
@@ -195,9 +206,8 @@ class Surface:
         The nugget of a point counts here, of which no other point knows: where a point was measured
         often, the mean of its measurements outweighs its neighbours.
         """
-        nugget = self.hyperparameters.nugget if self.hyperparameters else 0.0
         prior = self.tables.covariance(self.points, self.points)
-        prior[np.diag_indices(len(prior))] += nugget
+        prior[np.diag_indices(len(prior))] += getattr(self.hyperparameters, "nugget", 0.0)
         projected = prior @ self._inverse
         return prior @ self.coefficients, np.maximum(
             np.diag(prior) - np.einsum("ij,ij->i", projected, projected), MIN_VARIANCE
@@ -366,16 +376,6 @@ def fit_hyperparameters(
 def _priors(codes: Sequence[Ints], ordered: Sequence[bool]) -> list[AxisPrior]:
     """The prior of each axis; the last entry, "does not exist here", lies beyond its levels."""
     return [AxisPrior(int(code[-1]), o) for code, o in zip(codes, ordered, strict=True)]
-
-
-def representative(values: Floats, max_points: int) -> Ints:
-    """Increasing indices of the lowest values and of an even choice, by rank, of the others."""
-    if len(values) <= max_points:
-        return np.arange(len(values))
-    order = np.argsort(values, kind="stable")
-    low, rest = order[: max_points // 2], order[max_points // 2 :]
-    even = np.linspace(0, len(rest) - 1, max_points - len(low)).astype(np.int64)
-    return np.sort(np.concatenate([low, rest[even]]))
 
 
 def _checked(

@@ -68,6 +68,10 @@ class Strategy(ABC):
         """The user's own setting, which results are compared with; None: there is none."""
         return None
 
+    def source_weights(self, space: Space, history: History) -> list[float] | None:
+        """How much each of `history.sources` counts now; None: the strategy does not use them."""
+        return None
+
     last_stage: int | None = None
     """The last stage that trials are trained for; None: the strategy does not train in stages.
 
@@ -119,13 +123,14 @@ def as_strategy(given: object) -> Strategy:
         )
     return _WithDefaults(
         ask,
-        exhausted=getattr(given, "exhausted", None),
-        check=getattr(given, "check", None),
-        recommend=getattr(given, "recommend", None),
-        own_setting=getattr(given, "own_setting", None),
+        {name: getattr(given, name, None) for name in _OPTIONAL},
         last_stage=getattr(given, "last_stage", None),
         foreign=getattr(given, "foreign", False),
     )
+
+
+_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights")
+"""Methods that an object may lack."""
 
 
 class _WithDefaults(Strategy):
@@ -134,39 +139,40 @@ class _WithDefaults(Strategy):
     def __init__(
         self,
         ask: Callable[..., list[Proposal]],
+        optional: Mapping[str, Any],
         *,
-        exhausted: Callable[[Space, History, Stream], bool] | None,
-        check: Callable[[Space], None] | None,
-        recommend: Callable[[Space, History], Point | None] | None,
-        own_setting: Callable[[Space], Point | None] | None,
         last_stage: int | None,
         foreign: bool,
     ) -> None:
         self._ask = ask
-        self._exhausted = exhausted
-        self._check = check
-        self._recommend = recommend
-        self._own_setting = own_setting
+        self._optional = {name: hook for name, hook in optional.items() if callable(hook)}
         self.last_stage = last_stage
         self.foreign = foreign
+
+    def _hook(self, name: str) -> Callable[..., Any]:
+        """The object's own method of that name, or the default."""
+        return self._optional.get(name) or getattr(super(), name)  # type: ignore[no-any-return]
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         return self._ask(n, space, history, stream)
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
-        if callable(self._exhausted):
-            return bool(self._exhausted(space, history, stream))
-        return super().exhausted(space, history, stream)
+        return bool(self._hook("exhausted")(space, history, stream))
 
     def check(self, space: Space) -> None:
-        if callable(self._check):
-            self._check(space)
+        self._hook("check")(space)
 
     def recommend(self, space: Space, history: History) -> Point | None:
-        return None if self._recommend is None else self._recommend(space, history)
+        found: Point | None = self._hook("recommend")(space, history)
+        return found
 
     def own_setting(self, space: Space) -> Point | None:
-        return None if self._own_setting is None else self._own_setting(space)
+        found: Point | None = self._hook("own_setting")(space)
+        return found
+
+    def source_weights(self, space: Space, history: History) -> list[float] | None:
+        found: list[float] | None = self._hook("source_weights")(space, history)
+        return found
 
 
 # ------------------------------------------------------------------ by their names

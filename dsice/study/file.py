@@ -7,6 +7,7 @@ r"""A study file: space, goal, strategy, stopper and launcher of a tuning, writt
     journal = "study.jsonl"     # all paths: relative to the study file
     max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, mode,
                                 # start_timeout, seed, slots, timeout, lock
+    reuse = ["old.jsonl"]       # measurements of related tasks: journals and tables
 
     [space]
     batch = [16, 32, 64]                    # numbers: in order; strings or bools: a choice
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -49,6 +50,7 @@ from dsice.launchers import Batch, Local
 from dsice.launchers.command import Command
 from dsice.launchers.foreseen import check_command
 from dsice.launchers.output import output_of
+from dsice.reuse import Source
 from dsice.running.options import STUDY_KEYS, RunOptions
 from dsice.space import Space, When
 from dsice.stopping import Stopper
@@ -63,12 +65,16 @@ from dsice.study.sections import (
     read_stopper,
     read_strategy,
 )
+from dsice.study.sources import read_sources
 from dsice.tuner import Tuner
 from dsice.typing import PathLike
 
 _SECTIONS = ("study", "space", "rules", "goal", "metrics", "strategy", "stopper", "launcher")
 _OUTPUT = ("result", "invalid_exit")
-_KEYS = ("command", "function", "journal", "max_trials", "seed", "slots", "timeout", "lock")
+_KEYS = (
+    *("command", "function", "journal", "max_trials", "seed", "slots", "timeout", "lock"),
+    "reuse",
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class Study:
         Which launcher runs the trials.
     output
         The options of the launcher that say how the measurement of a command is read.
+    reuse
+        Measurements of related tasks; None: those of the journal.
     """
 
     path: Path
@@ -117,6 +125,7 @@ class Study:
     options: RunOptions = field(default_factory=RunOptions)
     launcher_section: LauncherSection = field(default_factory=LauncherSection)
     output: Mapping[str, Any] = field(default_factory=dict)
+    reuse: Sequence[Source] | None = None
 
     @property
     def folder(self) -> Path:
@@ -133,6 +142,9 @@ class Study:
         wait
             Seconds to wait for another writer.
         """
+        if not self.journal.exists():  # a source that is wrong leaves no journal behind
+            for source in self.reuse or ():
+                source.trials(self.space, self.goal)
         return Tuner(
             self.space,
             self.strategy,
@@ -142,6 +154,7 @@ class Study:
             orphans=orphans,
             max_trials=self.max_trials,
             seed=self.seed,
+            reuse=self.reuse,
         )
 
     def launcher(self, directory: Path | None = None) -> Local | Batch:
@@ -210,6 +223,7 @@ def _read(file: Path) -> Study:
         options=_run_options(study),
         launcher_section=read_launcher(top),
         output=_output(top, study, is_function=is_function),
+        reuse=read_sources(study) if "reuse" in study.data else None,
     )
 
 

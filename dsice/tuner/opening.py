@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -18,7 +18,9 @@ from typing import Self
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.revisions import Revisions
+from dsice.journal.sources import reuse_line
 from dsice.journal.writer import Journal
+from dsice.reuse import MatchedSource
 from dsice.trial import Trial
 from dsice.tuner.asking import Handout
 from dsice.tuner.options import (
@@ -29,6 +31,7 @@ from dsice.tuner.options import (
     only_rank_zero,
 )
 from dsice.tuner.recorder import Recorder
+from dsice.tuner.reusing import Reuse, matched_sources
 from dsice.tuner.runs import Runs
 from dsice.tuner.stored import (
     check_goal,
@@ -55,6 +58,8 @@ class OpenStudy:
         journal is kept, random without one.
     """
 
+    _remarks: Mapping[str, tuple[str, ...]] = {}  # on the reading of sources, by their names
+
     def _begin(
         self,
         study: StudyOptions,
@@ -75,7 +80,8 @@ class OpenStudy:
             if loaded is not None:
                 self.identity = loaded.identity
             elif recorder.journal is not None:  # just begun
-                self.identity = study_identity(recorder.journal.content(), {})
+                header = recorder.journal.content().partition(b"\n")[0]
+                self.identity = study_identity(header, {})
             self._queue = [] if loaded is None else loaded.queue
             if loaded is not None:
                 warn_of_means(recorder.history)
@@ -156,11 +162,17 @@ class OpenStudy:
         return self.runs.preparations
 
     @property
+    def sources(self) -> tuple[MatchedSource, ...]:
+        """The sources that inform the search: what of each lies in the space, and its weight."""
+        with self._mutex:
+            return matched_sources(self.strategy, self.space, self._recorder.history, self._remarks)
+
+    @property
     def orphans(self) -> list[Trial]:
         """Pending trials that an earlier run left; the next asks hand them out again."""
         with self._mutex:
-            history = self._recorder.history
-            return [history[id] for id in self._handout.ids(self._recorder)]
+            ids = self._handout.ids(self._recorder)
+            return [self._recorder.history[id] for id in ids]
 
     def adopt(self, id: int) -> None:
         """Take over an orphan whose run is followed again; the next asks do not hand it out."""
@@ -213,7 +225,7 @@ class OpenStudy:
 
 
 def open_journal(
-    study: StudyOptions, journal: PathLike | Journal
+    study: StudyOptions, journal: PathLike | Journal, reuse: Reuse | None = None
 ) -> tuple[Recorder, JournalLoader | None]:
     """Go on with a journal under these options, or begin an empty one with them.
 
@@ -230,13 +242,17 @@ def open_journal(
     LockedError, JournalError
         It cannot be used.
     """
+    if reuse and not isinstance(journal, Journal) and not Path(journal).exists():
+        reuse.read()  # a source that is wrong leaves no journal behind
     writer = journal if isinstance(journal, Journal) else Journal(journal)
     reader = writer.claim()
     with _closed_on_error(writer):
         if reader.header is None:
-            writer.append(header_line(study.space.to_dict(), study.to_dict()))
+            history = reuse.history(writer.path) if reuse else study.history()
+            header = header_line(study.space.to_dict(), study.to_dict())
+            writer.append(header, *map(reuse_line, history.sources))
             writer.begun()
-            return Recorder(study.history(), writer), None
+            return Recorder(history, writer), None
         check_space(writer.path, study.space, reader.header)
         loader = JournalLoader(reader)
         history = study.history()
@@ -250,8 +266,11 @@ def open_journal(
             for name, value in study.to_dict().items()
             if name not in known or known[name] != value
         }
-        if changed:
-            writer.append(options_line(changed))
+        lines, left_out = reuse.go_on(loader, history) if reuse else ([], {})
+        if changed := changed | left_out:
+            lines.append(options_line(changed))
+        if lines:
+            writer.append(*lines)
         if "stopper" in changed:
             loader.decisions.clear()
     return Recorder(history, writer), loader

@@ -25,6 +25,7 @@ from dsice.tuner.confirming import Confirmation, confirmation, next_confirmation
 from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import Recorder
+from dsice.tuner.reusing import Reusable, Reuse
 from dsice.tuner.revising import RevisableStudy
 from dsice.typing import PathLike, Point
 
@@ -53,11 +54,15 @@ class Tuner(RevisableStudy):
         How many trials may be asked, whatever becomes of them.
     seed
         Same seed, same asks and tells: same proposals.
+    reuse
+        Measurements of related tasks, which inform the search: paths of journals and tables, or a
+        `Source` each. The journal keeps what was read of them, and goes on with that; None: with
+        all that it has, and an empty list with none.
 
     Raises
     ------
     SpaceError, OptionError
-        Wrong axes, rules or options.
+        Wrong axes, rules or options, or a source that says nothing about the space.
     OtherStudyError
         The journal belongs to another study; the message names the first difference.
     LockedError, JournalError
@@ -88,14 +93,17 @@ class Tuner(RevisableStudy):
         orphans: Orphans = "again",
         max_trials: int | None = None,
         seed: int = 0,
+        reuse: Iterable[Reusable] | None = None,
     ) -> None:
         only_rank_zero()
         check_orphans(orphans)
         study = from_arguments(space, strategy, goal, stopper, max_trials, seed)
+        sources = None if reuse is None else Reuse(study, reuse)
         if journal is None:
-            self._begin(study, Recorder(study.history()))
+            self._begin(study, Recorder(sources.history() if sources else study.history()))
         else:
-            self._begin(study, *open_journal(study, journal), orphans)
+            self._begin(study, *open_journal(study, journal, sources), orphans)
+        self._remarks = sources.remarks if sources else {}
 
     # ------------------------------------------------------------------ asking
     def ask(self, n: int = 1) -> list[Trial]:

@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dsice.history.sources import SourceTrials
 from dsice.journal.format import retry_line, withdraw_line
+from dsice.journal.sources import reuse_line
 
+SOURCE = SourceTrials("old", "", "value", False, ({"x": 1},), (1.0,), ("done",), np.zeros(1))
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[1] / "docs" / "journal-format.md").read_text(encoding="utf-8")
 FREE = (
@@ -64,7 +68,7 @@ SECTIONS: dict[str, str] = dict(
 
 
 def test_every_kind_has_a_section() -> None:
-    assert set(SECTIONS) == {record["kind"] for record in RECORDS} | set(NEWER)
+    assert set(SECTIONS) == {record["kind"] for record in RECORDS} | {*NEWER, "reuse"}
 
 
 NEWER = {
@@ -78,8 +82,9 @@ NEWER = {
 def test_the_fields_described_are_those_that_are_written(kind: str) -> None:
     written = {name for record in RECORDS if record["kind"] == kind for name in fields(record)}
     written |= NEWER.get(kind, set())
-    newer = {"tell": {"repeats"}, "add": {"trial.repeats"}}.get(kind, set())  # than 0.1.0
-    assert described(SECTIONS[kind], "field") == written - {"kind"} | newer
+    newer = {"tell": {"repeats"}, "add": {"trial.repeats"}, "options": {"reuse"}}  # than 0.1.0
+    newer["reuse"] = set(reuse_line(SOURCE)) - {"kind"}
+    assert described(SECTIONS[kind], "field") == written - {"kind"} | newer.get(kind, set())
 
 
 def test_every_key_of_a_note_is_described() -> None:

@@ -14,13 +14,17 @@ import pytest
 from dsice.directions import directions, line
 from dsice.errors import FitError
 from dsice.spline import fit, kernels
-from dsice.spline.evidence import JITTER, CovarianceTables, Hyperparameters
+from dsice.spline.evidence import (
+    JITTER,
+    CovarianceTables,
+    Hyperparameters,
+    representative,
+)
 from dsice.spline.surface import (
     MAX_FIT_POINTS,
     MAX_POSTERIOR_POINTS,
     Surface,
     fit_surface,
-    representative,
 )
 from tests.spline.grids import (
     Array,

@@ -8,7 +8,8 @@ from time import perf_counter
 
 from dsice.checks import flag
 from dsice.errors import OptionError
-from dsice.launchers.base import Result, Step, seconds
+from dsice.launchers.base import Result, Step, count, seconds
+from dsice.launchers.base import slots as checked_slots
 from dsice.typing import Curve
 
 
@@ -219,6 +220,23 @@ def check_clock(overhead: bool, scale: float | None, *, timed: bool) -> None:
         raise OptionError(
             f"{name} is about the virtual clock; give clock=True too, or leave it out"
         )
+
+
+def slots_of(slots: int | None, workers: int | None, *, timed: bool) -> int:
+    """How many trials are answered at a time."""
+    if workers is not None:
+        if slots not in (None, workers):
+            raise OptionError(
+                f"slots={slots!r} and workers={workers!r}: the workers are the slots; "
+                "leave one of them out"
+            )
+        return count("Table", "workers", workers)
+    if timed and slots is None:
+        raise OptionError("clock=True is about workers of a virtual clock: give slots=, too")
+    return checked_slots("Table", _SLOTS if slots is None else slots)
+
+
+_SLOTS = 1000  # by default
 
 
 class ImmediateClock:

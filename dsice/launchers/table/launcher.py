@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from dsice.checks import choice, flag
-from dsice.errors import LaunchError, OptionError, SpaceError, TableError
+from dsice.errors import LaunchError, SpaceError, TableError
 from dsice.launchers import base
 from dsice.launchers.base import Job, Launcher, Result, Step
 from dsice.launchers.continuing import check_continuing
-from dsice.launchers.table.clock import Clock, ImmediateClock, VirtualClock, check_clock
+from dsice.launchers.table.clock import (
+    Clock,
+    ImmediateClock,
+    VirtualClock,
+    check_clock,
+    slots_of,
+)
 from dsice.launchers.table.log import (
     ABSENT,
     Columns,
@@ -25,18 +31,18 @@ from dsice.launchers.table.log import (
     check_curves,
     hashed,
     logged_space,
+    rows_of,
     run_times,
     scaled_times,
 )
 from dsice.launchers.table.read_table import read_log
 from dsice.space import Axis, Space
-from dsice.typing import Curve, Floats
+from dsice.typing import Curve, Floats, Params
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MISSING = ("exclude", "fail", "error")
-_SLOTS = 1000  # by default
 
 
 class Table(Launcher):
@@ -128,12 +134,13 @@ class Table(Launcher):
     ) -> None:
         choice("Table", "missing", missing, _MISSING)
         timed = flag("Table", "clock", clock) or workers is not None
-        self._slots = _slots_of(slots, workers, timed=timed)
+        self._slots = slots_of(slots, workers, timed=timed)
         check_clock(overhead, scale, timed=timed)
         check_curves(curves)
         self._log: Log = read_log(
             source, Columns(objective, params, seconds, valid, tuple(metrics), curves)
         )
+        self.objective = self._log.objective  # what the values are called
         self._missing = missing
         self._rows: dict[Key, list[int]] = {}
         for row, key in enumerate(self._log.keys):
@@ -205,6 +212,10 @@ class Table(Launcher):
     def median(self) -> float:
         """Median of `values`: what a point taken at random has; NaN if nothing was measured."""
         return float(np.median(self.values)) if self.values.size else float("nan")
+
+    def measurements(self) -> list[tuple[Params, float]]:
+        """Params and value of each row of the log, NaN where it failed."""
+        return list(rows_of(self._log))
 
     def optimum(self, *, maximize: bool = False) -> tuple[dict[str, Any], float]:
         """Params and mean value of the best point.
@@ -380,20 +391,6 @@ class Table(Launcher):
         """Forget what was submitted; a second call does nothing."""
         self._closed = True
         self._trials.close()
-
-
-def _slots_of(slots: int | None, workers: int | None, *, timed: bool) -> int:
-    """How many trials are answered at a time."""
-    if workers is not None:
-        if slots not in (None, workers):
-            raise OptionError(
-                f"slots={slots!r} and workers={workers!r}: the workers are the slots; "
-                "leave one of them out"
-            )
-        return base.count("Table", "workers", workers)
-    if timed and slots is None:
-        raise OptionError("clock=True is about workers of a virtual clock: give slots=, too")
-    return base.slots("Table", _SLOTS if slots is None else slots)
 
 
 def _or_none(seconds: float) -> float | None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class Log:
     ----------
     source
         Where the log comes from, for messages.
+    objective
+        What the values are called.
     axes, rules
         The grid of its points, and the conditions of its conditional parameters.
     keys
@@ -47,6 +49,7 @@ class Log:
     """
 
     source: str
+    objective: str
     axes: dict[str, Axis]
     rules: tuple[Rule, ...]
     keys: list[Key]
@@ -107,6 +110,13 @@ def logged_space(log: Log, points: Collection[Key]) -> Space:
         return hashed(tuple([params.get(name, ABSENT) for name in grid.names])) in known
 
     return Space(log.axes, where=[*log.rules, Require(logged, name=LOGGED)])
+
+
+def rows_of(log: Log) -> Iterator[tuple[Params, float]]:
+    """Params and value of each row."""
+    for key, value in zip(log.keys, log.values.tolist(), strict=True):
+        named = zip(log.axes, key, strict=True)
+        yield {name: own for name, own in named if own != ABSENT}, value
 
 
 def run_times(log: Log, column: str) -> Floats:

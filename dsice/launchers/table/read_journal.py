@@ -74,6 +74,7 @@ def read(path: Path, columns: Columns) -> Log:
         )
     return Log(
         str(path),
+        metric,
         dict(space.axes),
         rules,
         list(keys),

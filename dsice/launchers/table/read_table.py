@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dsice.errors import MissingPackageError, SpaceError, TableError
+from dsice.errors import SpaceError, TableError
 from dsice.launchers.table import read_journal
 from dsice.launchers.table.log import Columns, Log
+from dsice.reuse.files import bools, listed, numbers, read_frame
 from dsice.space import Axis, Choice, Ordinal, Space
-from dsice.typing import Curve, Floats
+from dsice.typing import Curve
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NOT_A_NUMBER = {"", "na", "n/a", "nan", "none", "null", "<na>"}
-_TRUE, _FALSE = {"true", "1", "1.0", "yes"}, {"false", "0", "0.0", "no", *_NOT_A_NUMBER}
 
 
 def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) -> Log:
@@ -43,32 +40,7 @@ def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) ->
         )
     if path.suffix == ".jsonl":
         return read_journal.read(path, columns)
-    return _from_frame(_frame(path), columns, str(path))
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    name = path.name.lower()
-    try:
-        if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
-            # "None" and "NA" are good names of levels; `_numbers` knows them in other columns
-            separator = "\t" if ".tsv" in name else ","
-            frame = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""])
-            row_numbers = [c for c in frame.columns if str(c).startswith("Unnamed:")]
-            return frame.drop(columns=row_numbers)
-        if name.endswith((".parquet", ".pq")):
-            return pd.read_parquet(path)
-    except ImportError as error:
-        raise MissingPackageError(
-            f"reading {path} needs pyarrow: pip install 'dsice[parquet]'"
-        ) from error
-    except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are subclasses
-        raise TableError(f"table {path} cannot be read: {error}") from error
-    raise TableError(
-        f"table {path} has an unknown ending; expected .csv, .csv.gz, .tsv, .parquet, "
-        "or .jsonl for a journal"
-    )
+    return _from_frame(read_frame(path), columns, str(path))
 
 
 def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
@@ -85,29 +57,30 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
         if columns.objective:
             hint = ""
         raise TableError(
-            f"{source} has no column {objective!r}{hint}; its columns are {_listed(frame)}"
+            f"{source} has no column {objective!r}{hint}; its columns are {listed(frame)}"
         )
     of_curves = () if isinstance(columns.curves, bool) else tuple(columns.curves.values())
     names = _names(frame, columns, objective, {seconds, valid, *of_curves})
     for name in (*names, *columns.metrics, *of_curves, *filter(None, (seconds, valid))):
         if name not in frame.columns:
-            raise TableError(f"{source} has no column {name!r}; its columns are {_listed(frame)}")
+            raise TableError(f"{source} has no column {name!r}; its columns are {listed(frame)}")
     levels = [_levels(frame[name], source) for name in names]
     given = columns.params if isinstance(columns.params, Mapping) else {}
     axes = {
         n: _axis(n, column, given.get(n), source) for n, column in zip(names, levels, strict=True)
     }
-    values = _numbers(frame[objective], source)
+    values = numbers(frame[objective], source)
     if valid is not None:
-        values = np.where(_bools(frame[valid], source), values, np.nan)
+        values = np.where(bools(frame[valid], source), values, np.nan)
     return Log(
         source,
+        objective,
         axes,
         (),
         list(zip(*levels, strict=True)),
         np.where(np.isfinite(values), values, np.nan),
-        _numbers(frame[seconds], source) if seconds else np.full(len(frame), np.nan),
-        {name: _numbers(frame[name], source) for name in columns.metrics},
+        numbers(frame[seconds], source) if seconds else np.full(len(frame), np.nan),
+        {name: numbers(frame[name], source) for name in columns.metrics},
         _curves(frame, columns.curves, source),
     )
 
@@ -122,7 +95,7 @@ def _curves(frame: pd.DataFrame, columns: Mapping[int, str] | bool, source: str)
             "with curves={step: column}; curves=True takes those of a journal"
         )
     steps = sorted(columns)
-    values = np.column_stack([_numbers(frame[columns[step]], source) for step in steps])
+    values = np.column_stack([numbers(frame[columns[step]], source) for step in steps])
     # pandas reads a cell "NaN" like an empty one
     filled = np.column_stack([frame[columns[step]].notna().to_numpy() for step in steps])
     ends = [int(np.flatnonzero(row)[-1]) + 1 if row.any() else 0 for row in filled]
@@ -156,7 +129,7 @@ def _names(
     names = [name for name in leading or order if name not in used]
     names = names or [name for name in order if name not in used]
     if not names:
-        raise TableError(f"the table has no column of parameters beside {_listed(frame)}")
+        raise TableError(f"the table has no column of parameters beside {listed(frame)}")
     _check_levels(frame, names)
     return names
 
@@ -176,10 +149,6 @@ def _check_levels(frame: pd.DataFrame, names: Sequence[str]) -> None:
         f"measured{more}; name the parameters with params= (dsice replay --params A,B,C), "
         "or the measured columns with metrics="
     )
-
-
-def _listed(frame: pd.DataFrame) -> str:
-    return ", ".join(map(str, frame.columns))
 
 
 def _levels(column: pd.Series[Any], source: str) -> list[Any]:
@@ -219,30 +188,3 @@ def _guess(found: set[Any]) -> Axis:
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in found):
         return Ordinal(sorted(found))
     return Choice(sorted(found, key=lambda v: (str(type(v)), v)))
-
-
-def _numbers(column: pd.Series[Any], source: str) -> Floats:
-    """A measured column as floats; words for "nothing" are NaN."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    for row in np.flatnonzero(np.isnan(numbers)):
-        text = column.iloc[row]
-        if isinstance(text, str) and text.strip().lower() not in _NOT_A_NUMBER:
-            raise TableError(
-                f"{source}: column {column.name!r} holds {text!r} in row {row}, expected a number"
-            )
-    return np.asarray(numbers, dtype=np.float64)
-
-
-def _bools(column: pd.Series[Any], source: str) -> NDArray[np.bool_]:
-    if column.dtype.kind == "b":
-        return column.to_numpy(dtype=bool)
-    words = [str(value).strip().lower() for value in column.tolist()]
-    for row, word in enumerate(words):
-        if word not in _TRUE and word not in _FALSE:
-            raise TableError(
-                f"{source}: column {column.name!r} holds {word!r} in row {row}, "
-                "expected true or false"
-            )
-    return np.array([word in _TRUE for word in words])

@@ -9,6 +9,7 @@ values near the largest float do no harm. See "Normal scores" in docs/method.md.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -75,7 +76,7 @@ class Measurements:
         violation = np.concatenate([history.violation()[scored], missing])
         weights = np.maximum(history.counts()[ids], 1).astype(float)
         good = np.isfinite(single)
-        first, place = _distinct(history.points()[ids])
+        first, place = distinct(history.points()[ids])
         points = history.points()[ids[first]]
 
         goal = history.goal
@@ -110,6 +111,13 @@ class Measurements:
         dof = np.maximum(np.bincount(place, weights=told.astype(float)) - 1.0, 0.0)
         return cls(points, values, metric, counts, failed, ids[first], scores, squares, dof)
 
+    @classmethod
+    def none(cls, ndim: int) -> Measurements:
+        """No measurements on a grid of so many axes."""
+        empty, whole = np.empty(0), np.empty(0, dtype=np.int64)
+        points = np.empty((0, ndim), dtype=np.int64)
+        return cls(points, empty, empty, empty, np.empty(0, dtype=bool), whole, empty, empty, empty)
+
     def subset(self, places: Array) -> Measurements:
         """The measurements of some of the points."""
         kept = {field.name: getattr(self, field.name)[places] for field in fields(self)}
@@ -121,6 +129,8 @@ class Measurements:
         It interpolates between the measured scores; at the ends it is the best and the worst.
         """
         known = np.flatnonzero(~self.failed & np.isfinite(self.scores))
+        if not len(known):
+            return np.full(len(values), np.nan)
         order = known[np.argsort(self.metric[known], kind="stable")]
         ascending = np.maximum.accumulate(self.scores[order])
         return np.asarray(np.interp(values, self.metric[order], ascending))
@@ -142,7 +152,7 @@ class Measurements:
         return _weighted_mean(place, single, np.ones(len(ids)), good, total)
 
 
-def _distinct(rows: Array) -> tuple[Ints, Ints]:
+def distinct(rows: Array) -> tuple[Ints, Ints]:
     """The first of each distinct row, in ascending order, and the place of each row among them.
 
     As `numpy.unique` along the first axis, which takes many times longer.
@@ -184,7 +194,7 @@ def _normal_scores_by(scores: Floats, violation: Floats, failed: Array) -> Float
         np.where(failed, 0.0, _rounded(violation)),
         np.where(failed, 0.0, _rounded(scores)),
     ]
-    return normal_scores(_distinct(np.stack(keys, axis=1))[1])
+    return normal_scores(distinct(np.stack(keys, axis=1))[1])
 
 
 def _rounded(values: Floats) -> Floats:
@@ -229,6 +239,7 @@ def surface_through(
     log_lam: float | None,
     *,
     normal: bool = False,
+    less: Callable[[Ints, Floats], Floats] | None = None,
 ) -> Surface:
     """The model through some values at the measured points.
 
@@ -245,10 +256,15 @@ def surface_through(
         Logarithm of the weight of bending; None: fitted.
     normal
         Whether the values are normal scores, those of `data.metric` or `data.values`.
+    less
+        Takes from values at coded points what something else says of them, for the fit of the
+        hyperparameters.
     """
     oldest = np.argsort(data.ids, kind="stable")[: _fitted_count(len(data.ids))]
     old = np.sort(oldest)
     first = normal_scores(values[old]) if normal else values[old]
+    if less is not None:
+        first = less(space.coded(data.points[old]), first)
     hyperparameters = _hyperparameters(space, data.subset(old), first, log_lam, repeats=normal)
     return fit_surface(
         space.coded(data.points),

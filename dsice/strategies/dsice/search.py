@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,9 +26,10 @@ from dsice.collinear.exploration import (
     Lines,
     Seen,
     point_keys,
+    scan,
     width_reached,
 )
-from dsice.collinear.picker import Picker
+from dsice.collinear.picker import Picker, shortlist
 from dsice.history import History
 from dsice.space import Space
 from dsice.spline.surface import Prediction, Surface
@@ -40,12 +41,13 @@ from dsice.strategies.dsice.replicates import Replicates
 from dsice.trial import Proposal
 from dsice.typing import Floats, Ints, Point
 
+if TYPE_CHECKING:
+    from dsice.strategies.dsice.sources import Sources
+
 BETAS = (0.5, 1.0, 2.0, 3.0)  # of mean - beta * sd, by the id of the trial
 KNOWN = 300  # measured points from which on each beta falls, as one over the root of their number
 BEST = 5  # best measured points that the model is explored from
 BEST_OF_SCAN = 20  # and of the scan
-SCAN = 2000  # random points of the whole grid; where rules leave next to nothing a tenth of it,
-TRIES = 50_000  # and fewer after so many tries
 FOUND = 1500  # lowest points of the exploration that are candidates
 BESIDE = 2000  # points on the lines through the best measured points that are, too
 RANDOM = 1000  # and points of the scan
@@ -66,9 +68,11 @@ class SearchModel:
     log_lam
         Logarithm of the weight of bending; None: fitted.
     surface
-        The d-spline of the metric's normal scores.
+        The d-spline of the metric's normal scores, or of what related tasks leave over of them.
     constraints
         Model of the bounds; None as long as no trial has broken one.
+    sources
+        What related tasks add to the surface; None: nothing.
     """
 
     space: Space
@@ -76,16 +80,51 @@ class SearchModel:
     log_lam: float | None
     surface: Surface
     constraints: ConstraintModel | None
+    sources: Sources | None = None
 
     @classmethod
-    def of(cls, space: Space, history: History, log_lam: float | None) -> SearchModel:
-        """The model of a history with at least one score."""
+    def of(
+        cls,
+        space: Space,
+        history: History,
+        log_lam: float | None,
+        sources: Sources | None = None,
+    ) -> SearchModel:
+        """The model of a history with at least one score, and of its sources if it has any.
+
+        Related tasks count where the marginal likelihood of what they leave over is higher than
+        that of the values themselves.
+        """
         data = Measurements.of(history)
         broken = (history.violation() > 0).any()
         constraints = ConstraintModel(space, history, data, log_lam) if broken else None
         values = data.values if constraints is None else data.metric
-        surface = surface_through(space, data, values, log_lam, normal=True)
-        return cls(space, data, log_lam, surface, constraints)
+        own = surface_through(space, data, values, log_lam, normal=True)
+        alone = cls(space, data, log_lam, own, constraints)
+        if sources is None:
+            return alone
+        surface = surface_through(space, data, values, log_lam, normal=True, less=sources.rest)
+        if not _likelier(surface, own):
+            return alone
+        values = values[surface.indices]
+        means = sources.at(space.coded(data.points[surface.indices]))
+        sources = sources.weighed(means, values, surface)
+        surface = surface.through(values - means @ sources.weights)
+        return replace(alone, surface=surface, sources=sources)
+
+    @classmethod
+    def of_sources(cls, space: Space, sources: Sources) -> SearchModel:
+        """The model of what related tasks say, before anything is told."""
+        data = Measurements.none(space.ndim)
+        return cls(space, data, None, sources.pooled, None)
+
+    def predict(self, points: Ints) -> Prediction:
+        """Mean and variance of the normal score at points, without what the bounds add."""
+        coded = self.space.coded(points)
+        prediction = self.surface.predict(coded)
+        if self.sources is None:
+            return prediction
+        return replace(prediction, mean=prediction.mean + self.sources.mean(coded))
 
     def penalty(self, points: Ints) -> Floats:
         """What the bounds add to the mean of points, int of shape (k, axes): shape (k,)."""
@@ -102,40 +141,38 @@ class SearchModel:
             return surface.line_means(lines.lows, lines.steps, lines.lengths)
 
         mean = mean_of(self.surface)
+        if self.sources is not None:
+            mean = mean + self.sources.line_means(lines.lows, lines.steps, lines.lengths)
         return mean if self.constraints is None else mean + self.constraints.rough_penalty(mean_of)
 
     def at(self, points: Ints) -> Floats:
         """The same at points, int of shape (k, axes): shape (k,)."""
         coded = self.space.coded(points)
         mean = self.surface.mean(coded)
+        if self.sources is not None:
+            mean = mean + self.sources.mean(coded)
         if self.constraints is None:
             return mean
         return mean + self.constraints.rough_penalty(lambda surface: surface.mean(coded))
 
+    def owed(self, point: Ints) -> dict[str, float]:
+        """What each related task adds to the mean at a point, shape (axes,), by its name."""
+        return {} if self.sources is None else self.sources.shares(self.space.coded(point[None]))
+
     def surface_of_order(self) -> Surface:
         """The d-spline of the normal scores by which points are ordered, bounds included."""
-        if self.constraints is None:
+        if self.constraints is None and self.sources is None:
             return self.surface
         return surface_through(self.space, self.data, self.data.values, self.log_lam, normal=True)
 
 
+def _likelier(surface: Surface, other: Surface) -> bool:
+    """Whether the hyperparameters of a surface have the higher marginal likelihood."""
+    assert surface.hyperparameters is not None and other.hyperparameters is not None
+    return surface.hyperparameters.evidence > other.hyperparameters.evidence
+
+
 # ---------------------------------------------------------------- candidates
-
-
-def scan(space: Space, measured: Ints, rng: np.random.Generator) -> Ints:
-    """Random valid points of the whole grid that are not measured, int of shape (k, axes)."""
-    if space.enumerable:
-        drawn = space.sample(rng, SCAN, exclude=measured)
-        return np.array(drawn, dtype=np.int64).reshape(-1, space.ndim)
-    raw = space.collapse(rng.integers(0, space.shape, size=(SCAN, space.ndim)))
-    found = raw[space.valid(raw)]
-    keys = point_keys(found, space.shape)
-    first = np.unique(keys, return_index=True)[1]
-    first = first[~np.isin(keys[first], point_keys(measured, space.shape))]
-    if len(first) < SCAN // 10:
-        drawn = space.sample(rng, SCAN // 10, exclude=measured, tries=TRIES)
-        return np.array(drawn, dtype=np.int64).reshape(-1, space.ndim)
-    return found[np.sort(first)]
 
 
 def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -> Seen:
@@ -175,16 +212,6 @@ def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -
     return Seen.of(parts)
 
 
-def shortlist(surface: Surface, prediction: Prediction) -> Ints:
-    """Places of the candidates that may be chosen: for each beta those with the lowest merit."""
-    if len(prediction.mean) <= SHORTLIST:
-        return np.arange(len(prediction.mean))
-    sd = np.sqrt(surface.scale * prediction.variance)
-    merits = [np.round(prediction.mean - beta * sd, 9) for beta in BETAS]
-    lowest = [np.argsort(merit, kind="stable")[:SHORTLIST] for merit in merits]
-    return np.unique(np.concatenate(lowest))
-
-
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """The shortlist of one ask.
@@ -209,16 +236,15 @@ class Candidates:
     @classmethod
     def of(cls, model: SearchModel, seen: Seen) -> Candidates:
         """Those of the points with the lowest merit."""
-        coded = model.space.coded(seen.points)
-        prediction = model.surface.predict(coded)
-        penalty = model.penalty(seen.points)
+        prediction, penalty = model.predict(seen.points), model.penalty(seen.points)
         prediction = replace(prediction, mean=prediction.mean + penalty)
-        short = shortlist(model.surface, prediction)
+        short = shortlist(prediction, model.surface.scale, BETAS, SHORTLIST)
         kept = Prediction(
             prediction.mean[short], prediction.variance[short], prediction.projected[short]
         )
-        places = {tuple(p): place for place, p in enumerate(seen.points[short].tolist())}
-        picker = Picker(model.surface, coded[short], kept)
+        points = seen.points[short]
+        places = {tuple(p): place for place, p in enumerate(points.tolist())}
+        picker = Picker(model.surface, model.space.coded(points), kept)
         return cls(seen[short], places, penalty[short], picker)
 
 
@@ -235,17 +261,15 @@ class Search:
         Options of DSICE.
     models_pending
         Whether points that are being measured narrow the variance where they are.
+    model
+        What is minimised; by default that of the history alone.
 
     Attributes
     ----------
-    model
-        What is minimised.
     seen
         Promising points.
     candidates
         Those of them that may be chosen.
-    models_pending
-        As given.
     """
 
     def __init__(
@@ -257,27 +281,34 @@ class Search:
         max_width: int | None = None,
         log_lam: float | None = None,
         models_pending: bool = True,
+        model: SearchModel | None = None,
     ) -> None:
-        self.model = SearchModel.of(space, history, log_lam)
+        self.model = model or SearchModel.of(space, history, log_lam)
         data = self.model.data
-        ranks = np.argsort(
-            history.order()
-        )  # places of the scored trials, in the order of their ids
+        # places of the scored trials, in the order of their ids
+        ranks = np.argsort(history.order())
         width = width_reached(ranks, space.ndim, min(space.ndim, max_width or space.ndim))
         rng = stream(len(data.points), 1)
-        self.seen = promising_points(self.model, width, rng)
+        self.seen = self.promising(width, rng)
         self.candidates = Candidates.of(self.model, self.seen)
         theirs = point_keys(self.candidates.seen.points, space.shape)
-        self._blocked = np.isin(theirs, point_keys(history.taken_points(), space.shape))
-        pending = history.pending() if models_pending else []
-        stage = history.goal.stage
-        self._pending = [
-            t.point for t in pending if t.stage == stage and self._trial_of(t.point) is None
-        ]
+        taken = history.taken_points().reshape(-1, space.ndim)
+        self._blocked = np.isin(theirs, point_keys(taken, space.shape))
+        self._pending = self.pending(history) if models_pending else []
         self.models_pending = models_pending
         self._first = -1  # of the pending points that have narrowed the variance
         self._narrow()
         self._replicates: Replicates | None = None
+
+    def promising(self, width: int, rng: np.random.Generator) -> Seen:
+        """As `promising_points`."""
+        return promising_points(self.model, width, rng)
+
+    def pending(self, history: History) -> list[Point]:
+        """Points that narrow the variance from the start."""
+        stage = history.goal.stage
+        pending = [trial.point for trial in history.pending() if trial.stage == stage]
+        return [point for point in pending if self._trial_of(point) is None]
 
     def _block(self, point: Point) -> None:
         place = self.candidates.places.get(point)
@@ -305,7 +336,8 @@ class Search:
 
     def pick(self, id: int) -> Noted | None:
         """The next point and its note; None when no candidate is left."""
-        beta = BETAS[id % len(BETAS)] * min(1.0, math.sqrt(KNOWN / len(self.model.data.points)))
+        known = max(KNOWN, len(self.model.data.points))
+        beta = BETAS[id % len(BETAS)] * math.sqrt(KNOWN / known)
         chosen = self.candidates.picker.best(beta, self._blocked)
         if chosen < 0:
             return None
@@ -328,6 +360,8 @@ class Search:
             centre = self._trial_of(through)
             if centre is not None:
                 note["centre"] = centre
+        if owed := self.model.owed(candidates.seen.points[chosen]):
+            note["sources"] = owed
         mean = float(picker.mean[chosen] - candidates.penalty[chosen])
         sd = float(picker.sd[chosen])
         scores = self.model.data.to_scores(np.array([mean - sd, mean, mean + sd]))

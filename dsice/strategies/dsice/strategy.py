@@ -17,7 +17,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,15 +32,19 @@ from dsice.strategies.base import Strategy, Stream, any_free
 from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
 from dsice.strategies.dsice.initial_design import InitialDesign, first_points
 from dsice.strategies.dsice.model import lowest_mean
-from dsice.strategies.dsice.search import Search
+from dsice.strategies.dsice.search import Search, SearchModel
 from dsice.trial import Identity, Proposal, State
 from dsice.typing import Point
+
+if TYPE_CHECKING:
+    from dsice.strategies.dsice.sources import Sources
 
 Alpha = float | Literal["reml"]
 """Smoothing of the d-spline, or "reml": fitted."""
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
+FEW_INFORMED = 8  # trials from which on a search with related tasks has a model of its own
 PATIENCE = 40  # trials without improvement before the search may end,
 PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 
@@ -138,12 +142,26 @@ class DSICE(Strategy):
         """
         # Failed ones count too: where little works, the search keeps away from the rest.
         told = len(history) - len(history.pending())
-        if told < min(PER_AXIS * space.ndim + MORE, MOST) or not len(history.order()):
+        few = min(PER_AXIS * space.ndim + MORE, MOST)
+        informed = len(history.sources) > 0 or not history.of_stage().all()
+        if not informed and (told < few or not len(history.order())):
             return self._design(n, space, history, stream)
         with one_thread():
-            situation = _Situation.of(space, history, stream, astuple(self))
+            sources = _sources(space, history) if informed else None
+            if sources is not None:
+                few = min(few, FEW_INFORMED)
+            begun = told >= few and len(history.order()) > 0
+            if sources is None and not begun:
+                return self._design(n, space, history, stream)
+            options = (*astuple(self), begun, sources and sources.digest())
+            situation = _Situation.of(space, history, stream, options)
             kept = _take(situation)
-            search = kept.search if kept else self._search(space, history, stream)
+            if kept:
+                search = kept.search
+            elif sources is not None and not begun:
+                search = self._warm_start(space, history, stream, sources)
+            else:
+                search = self._search(space, history, stream, sources)
             found = [] if search is None else self._batch(n, search, space, history, stream)
             if search is None or search.models_pending:
                 _keep(situation.after(len(history), found), search)
@@ -153,8 +171,7 @@ class DSICE(Strategy):
         """The starts, then the initial design."""
         taken = set(history.taken())
         design = InitialDesign(space, history.points())
-        starts = [point_of(params, space, nearest=self.nearest) for params in self._starts()]
-        first = first_points(space, starts)
+        first = first_points(space, self._start_points(space))
         found: list[Proposal] = []
         for id in range(len(history), len(history) + n):
             chosen = next((noted for noted in first if noted[0] not in taken), None)
@@ -164,18 +181,36 @@ class DSICE(Strategy):
                 break
             design.choose(chosen[0])
             taken.add(chosen[0])
-            found.append(Proposal(*chosen))
+            found.append(Proposal(*chosen, stage=history.goal.stage))
         return found
 
-    def _search(self, space: Space, history: History, stream: Stream) -> Search | None:
+    def _warm_start(
+        self, space: Space, history: History, stream: Stream, sources: Sources
+    ) -> Search:
+        """The search of an ask while what related tasks say is all there is to go by."""
+        from dsice.strategies.dsice.warm_start import WarmStart
+
+        return WarmStart(
+            space,
+            history,
+            stream,
+            sources,
+            self._start_points(space),
+            max_width=self.max_width,
+            models_pending=self.pending == "model",
+        )
+
+    def _search(
+        self, space: Space, history: History, stream: Stream, sources: Sources | None
+    ) -> Search | None:
         """The search of an ask; None when it has converged."""
         search = Search(
             space,
             history,
             stream,
             max_width=self.max_width,
-            log_lam=self._log_lam,
             models_pending=self.pending == "model",
+            model=SearchModel.of(space, history, self._log_lam, sources),
         )
         patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
         if self.tolerance is None or _since_best(history) < patience:
@@ -202,7 +237,7 @@ class DSICE(Strategy):
                 break
             point, note = chosen
             search.choose(point)
-            found.append(Proposal(point, note))
+            found.append(Proposal(point, note, stage=history.goal.stage))
         return found
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
@@ -222,6 +257,19 @@ class DSICE(Strategy):
         with one_thread():
             return lowest_mean(space, history, self._log_lam)
 
+    def source_weights(self, space: Space, history: History) -> list[float] | None:
+        """How far each of `history.sources` moves what is expected, in normal scores."""
+        with one_thread():
+            sources = _sources(space, history)
+            if sources is None:
+                return [0.0 for _ in history.sources]
+            weights = dict(zip(sources.names, sources.says().tolist(), strict=True))
+            if len(history.order()):
+                model = SearchModel.of(space, history, self._log_lam, sources).sources
+                told = [] if model is None else model.says().tolist()
+                weights = dict(zip(sources.names, told, strict=False))
+            return [weights.get(log.name, 0.0) for log in history.sources]
+
     def own_setting(self, space: Space) -> Point | None:
         """The first of `start`."""
         return next((space.point(params) for params in self._starts()), None)
@@ -231,6 +279,10 @@ class DSICE(Strategy):
         """Logarithm of the weight of bending; None: fitted."""
         return None if self.alpha == "reml" else 2.0 * math.log(self.alpha)
 
+    def _start_points(self, space: Space) -> list[Point]:
+        """The points of the user's settings."""
+        return [point_of(params, space, nearest=self.nearest) for params in self._starts()]
+
     def _starts(self) -> Sequence[Mapping[str, Any]]:
         """The user's settings, a list of them in any case."""
         if self.start is None:
@@ -238,6 +290,13 @@ class DSICE(Strategy):
         if isinstance(self.start, Mapping) or not isinstance(self.start, Sequence):
             return (self.start,)
         return self.start
+
+
+def _sources(space: Space, history: History) -> Sources | None:
+    """What related tasks and other stages say of the grid; None: nothing."""
+    from dsice.strategies.dsice.sources import Sources
+
+    return Sources.of(space, history)
 
 
 def _since_best(history: History) -> int:
@@ -282,15 +341,9 @@ class _Situation:
         goal = history.goal
         seed = stream(len(told), 1).integers(2**63, size=2).tolist()
         digest = hashlib.sha256(repr((options, goal, seed)).encode())
-        columns = [
-            told,
-            history.points()[told],
-            history.keys()[told],
-            history.states()[told],
-            history.counts()[told],
-            history.scores()[told],
-            history.violation()[told],
-        ]
+        kept = [history.points(), history.keys(), history.states(), history.counts()]
+        kept += [history.scores(), history.violation()]
+        columns = [told, *(column[told] for column in kept)]
         if goal.of != "mean":
             columns.append(history.point_scores()[told])
         if goal.bounded:
@@ -307,9 +360,8 @@ class _Situation:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Situation):
             return NotImplemented
-        return (
-            self.told == other.told and self.pending == other.pending and self.space == other.space
-        )
+        known = self.told == other.told and self.pending == other.pending
+        return known and self.space == other.space
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -331,17 +331,7 @@ class JournalLoader:
     def _made(
         self, id: int, told: Place | None, steps: Steps | None, *, added: bool, reason: str | None
     ) -> Trial:
-        """A trial with one of its ends.
-
-        Parameters
-        ----------
-        told, steps
-            Where the tell line stands, and the learning curve.
-        added
-            Whether an add line counts as told.
-        reason
-            Why it was withdrawn; None: it was not.
-        """
+        """A trial with one of its ends; `added`: an add line counts, `reason`: of a withdrawal."""
         record = self._record(self._asked[id])
         by_add = record["kind"] == Kind.ADD
         if by_add:

@@ -99,18 +99,6 @@ def status(path: str) -> int:
     return 0
 
 
-def _requests(journal: Path) -> dict[str, object]:
-    """What other commands asked the coordinator for, and it has not done."""
-    path = resolved(journal)
-    facts: dict[str, object] = {}
-    if waiting := requests.waiting(path):
-        text = "; ".join(map(str, waiting[:_SHOWN])) + ("; ..." if waiting[_SHOWN:] else "")
-        facts["requests"] = f"{len(waiting)} wait until somebody asks or opens the journal: {text}"
-    for one in requests.refused(path)[-_SHOWN:]:
-        facts[f"refused {one.file.name}"] = f"{one}: {one.error}"
-    return facts
-
-
 def _sources(tuner: Tuner) -> None:
     """Print the sources that inform the search, where there are such."""
     if tuner.history.sources:
@@ -127,6 +115,18 @@ def _sources(tuner: Tuner) -> None:
         ]
         header = ("source", "points", "parameters", "about", "weight")
         output.table(header, rows, title="the search reuses:")
+
+
+def _requests(journal: Path) -> dict[str, object]:
+    """What other commands asked the coordinator for, and it has not done."""
+    path = resolved(journal)
+    facts: dict[str, object] = {}
+    if waiting := requests.waiting(path):
+        text = "; ".join(map(str, waiting[:_SHOWN])) + ("; ..." if waiting[_SHOWN:] else "")
+        facts["requests"] = f"{len(waiting)} wait until somebody asks or opens the journal: {text}"
+    for one in requests.refused(path)[-_SHOWN:]:
+        facts[f"refused {one.file.name}"] = f"{one}: {one.error}"
+    return facts
 
 
 def _pending(pending: list[Trial]) -> None:

@@ -350,8 +350,8 @@ class TrialStore(Sequence[Trial]):
         gone = np.flatnonzero(self.in_state(State.WITHDRAWN)).tolist()
         told = len(self._trials) - len(self._pending) - len(gone)
         asked = self._asked - self._asked_pending - sum(self[i].round is not None for i in gone)
-        seconds = float(np.nansum(np.delete(self._seconds.array(), gone)))
-        return goal.time_counts(told, asked, seconds, budget)
+        seconds = np.delete(self._seconds.array(), gone) if isinstance(goal.until, Seconds) else 0.0
+        return goal.time_counts(told, asked, float(np.nansum(seconds)), budget)
 
     def scores(self) -> Array:
         """Score of each trial, shape (trials,): less is better; NaN for one that has none."""

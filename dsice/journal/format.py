@@ -16,9 +16,9 @@ enqueue   point
 prepared  name, directory
 again     at, id, error: its run was lost, and it was started again
 options   at, and those of strategy, goal, seed, max_trials, stopper and reuse that changed
+reuse     name, sha256, metric, maximize, params, values, states, scores: a source
 withdraw  at, id, reason: what was told of it counts no more
 retry     at, id: it is pending again, and may be told once more
-reuse     name, sha256, metric, maximize, params, values, states, scores: a source
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
@@ -62,9 +62,9 @@ class Kind:
     PREPARED = "prepared"
     AGAIN = "again"
     OPTIONS = "options"
+    REUSE = "reuse"
     WITHDRAW = "withdraw"
     RETRY = "retry"
-    REUSE = "reuse"
 
 
 KINDS = frozenset(value for name, value in vars(Kind).items() if name.isupper())

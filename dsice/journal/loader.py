@@ -195,9 +195,8 @@ class JournalLoader:
         try:
             match record["kind"]:
                 case Kind.TELL:
-                    id = record["id"]
-                    self._tell(id, record)
-                    self._told[id] = (line.start, line.stop)
+                    self._tell(record["id"], record)
+                    self._told[record["id"]] = (line.start, line.stop)
                 case Kind.ASK:
                     self._ask(record["trials"], as_whole(record, "round", None), line)
                 case Kind.STEP:
@@ -209,8 +208,16 @@ class JournalLoader:
                     self._tell(record["trial"]["id"], record["trial"])
                 case Kind.ENQUEUE:
                     self._queue.append(tuple(record["point"]))
-                case _:
-                    self._take_other(record, line.start)
+                case Kind.PREPARED:
+                    self.preparations[record["name"]] = record["directory"]
+                case Kind.AGAIN:
+                    self.lost_runs[record["id"]] += 1
+                case Kind.DECISION:
+                    self._decide(record)
+                case Kind.OPTIONS | Kind.REUSE:
+                    self._change_options(record, line.start)
+                case Kind.WITHDRAW | Kind.RETRY:
+                    self._revise(record)
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
@@ -255,8 +262,7 @@ class JournalLoader:
         self.options.update((name, record[name]) for name in OPTIONS if name in record)
         if "stopper" in record:
             self.decisions.clear()
-        if "reuse" in record:
-            self.sources.take(record)
+        self.sources.take(record)
         goal = self.options.get("goal")
         metric = goal.get("metric") if isinstance(goal, dict) else None
         self._metric = metric if isinstance(metric, str) else "value"

@@ -63,12 +63,12 @@ class LineSequence:
                 return ""
             case Kind.AGAIN if type(line.get("id")) is int:
                 return self._unknown(line["id"])
+            case Kind.REUSE if _is_source(line):
+                return ""
             case Kind.WITHDRAW if type(line.get("id")) is int and _has_text(line, "reason"):
                 return self._wrong_withdraw(line["id"])
             case Kind.RETRY if type(line.get("id")) is int:
                 return self._wrong_retry(line["id"])
-            case Kind.REUSE if _is_source(line):
-                return ""
             case Kind.HEADER:
                 return "a second header"
         if kind in _WITH_FIELDS:
@@ -121,7 +121,8 @@ class LineSequence:
 _MAY_BE_TOLD = (str(State.PENDING), str(State.LOST))
 _WITH_FIELDS = (
     *(Kind.ASK, Kind.ADD, Kind.STEP, Kind.ENQUEUE, Kind.PREPARED, Kind.AGAIN),
-    *(Kind.WITHDRAW, Kind.RETRY, Kind.REUSE),
+    Kind.REUSE,
+    *(Kind.WITHDRAW, Kind.RETRY),
 )
 _INTS = {int}  # True and False are none
 _NONE = type(None)

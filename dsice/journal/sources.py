@@ -82,11 +82,13 @@ class Sources:
         self._left_out: set[str] = set()
 
     def take(self, record: Mapping[str, Any]) -> None:
-        """Take in a line of a source, or the options line that says which of them count."""
-        if record["kind"] == Kind.REUSE:
+        """Take in a line of a source, or an options line, which may say which of them count."""
+        if record.get("kind") == Kind.REUSE:
             source = source_of(record)
             self.known[source.name] = source
             self._left_out.discard(source.name)
+            return
+        if "reuse" not in record:
             return
         names = record["reuse"]
         if type(names) is not list:

@@ -48,9 +48,16 @@ def points_of_journal(
     loader = JournalLoader(reader)
     if loader.header is None:
         raise no_study(path)
-    functions = {n: rule for n, rule in space.named_rules.items() if not isinstance(rule, Among)}
+    stored = loader.header["space"]
+    # what a `Require` forbids here says nothing of the points that were measured there
+    switches = {rule.get("function") for rule in stored.get("where", ()) if "names" in rule}
+    functions = {
+        name: rule
+        for name, rule in space.named_rules.items()
+        if name in switches and not isinstance(rule, Among)
+    }
     try:
-        own = stored_space(loader.header["space"], functions, to_measure=False)
+        own = stored_space(stored, functions, to_measure=False)
     except SpaceError as error:
         raise SpaceError(f"journal {path}: {error}") from error
     budget = loader.options.get("max_trials")

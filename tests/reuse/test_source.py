@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dsice import Choice, Goal, History, Source, Space, Tuner
+from dsice import Choice, Goal, History, Require, Source, Space, Tuner
 from dsice.errors import OptionError
 from dsice.history.sources import SourceTrials
 from dsice.launchers import Table
@@ -53,6 +53,18 @@ def test_the_goal_in_force_of_a_journal_says_metric_direction_and_bounds(tmp_pat
     other = Source(path, metric="time").trials(SPACE)
     assert [other.params[i]["x"] for i in np.argsort(other.scores)][:2] == [4, 5]
     assert (other.metric, other.maximize) == ("time", False)
+
+
+def test_a_rule_of_this_space_is_not_asked_about_points_of_that_one(tmp_path: Path) -> None:
+    """Functions of both have one name, and this one needs a parameter that the source lacks."""
+    logged = Require(lambda p: p["x"] < 6, name="logged")
+    with Tuner(Space({"x": range(9)}, where=[logged]), journal=tmp_path / "old.jsonl") as tuner:
+        for trial in tuner.ask(6):
+            tuner.tell(trial, float(trial.params["x"]))
+    here = Require(lambda p: p["x"] + p["y"] < 6, name="logged")
+    space = Space({"x": range(9), "y": range(3)}, where=[here])
+    report = str(Source(tmp_path / "old.jsonl").report(space))
+    assert report.startswith("6 of 6 points, 1 of 2 parameters")
 
 
 def test_failed_points_are_worst_and_share_their_place(old: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a log of a related task is worth (`python -m benchmarks.reuse.run`)."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
-from dsice.goal import Goal, Seconds
+from dsice.goal import Goal
 from dsice.history.columns import TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.history.sources import SourceTrials
@@ -219,8 +219,8 @@ class TrialStore(Sequence[Trial]):
             known = self[id]
             if trial.identity != known.identity:
                 raise ValueError(f"trial {id} is another measurement already")
-            told = trial.state is not State.PENDING  # else it is asked once more, from the start
-            if told and (id in self._curves or known.state is not State.PENDING):
+            # one that is pending again begins from the start
+            if trial.state is not State.PENDING and (id in self._curves or id not in self._pending):
                 trial = replace(trial, curve=known.curve)
         counts = (self._asked, self._asked_pending, self._rounds, self._repeats)
         self._begun = _Begun(trial, new, id in self._pending, *counts)

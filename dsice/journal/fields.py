@@ -12,7 +12,7 @@ from typing import Any
 
 from dsice.checks import shown
 from dsice.journal.format import decode_float
-from dsice.trial import mean
+from dsice.trial import State, mean
 from dsice.typing import Record
 
 NEW = (0, 0, 0)
@@ -87,3 +87,14 @@ def as_int64(record: Record, name: str, default: int | None) -> Any:
     if value is not None and not -(2**63) <= value < 2**63:
         raise ValueError(f"{name} is {shown(value)}, out of range")
     return value
+
+
+STATES: dict[str, State] = {str(s): s for s in State if s is not State.WITHDRAWN}
+"""What a tell or add line may say of a trial."""
+
+
+def told_state(text: object) -> State:
+    """The state of a tell or add line; ValueError for one that no trial ends in."""
+    if text not in STATES:
+        raise ValueError(f"no trial ends as {shown(text)}")
+    return STATES[str(text)]

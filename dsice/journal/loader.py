@@ -23,12 +23,14 @@ from dsice.history import History, TrialColumns
 from dsice.journal.fields import (
     NEW,
     NOTHING,
+    STATES,
     as_float,
     as_whole,
     check_rest,
     floats,
     key_of,
     mean_of,
+    told_state,
 )
 from dsice.journal.format import (
     OPTIONS,
@@ -49,7 +51,6 @@ from dsice.trial import State, Trial
 from dsice.typing import PathLike, Point, Record
 
 MOST_SHOWN = 500  # characters of what is wrong with a line
-_STATES: dict[str, State] = {str(s): s for s in State if s is not State.WITHDRAWN}
 Place: TypeAlias = tuple[int, int]
 Steps: TypeAlias = "tuple[array[int], array[float]]"
 _UNUSABLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
@@ -220,6 +221,22 @@ class JournalLoader:
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
+    def _take_other(self, record: Record, start: int) -> None:
+        """Take in a line that is about no measurement."""
+        match record["kind"]:
+            case Kind.PREPARED:
+                self.preparations[record["name"]] = record["directory"]
+            case Kind.AGAIN:
+                self.lost_runs[record["id"]] += 1
+            case Kind.DECISION:
+                self._decide(record)
+            case Kind.OPTIONS:
+                self._change_options(record, start)
+            case Kind.WITHDRAW | Kind.RETRY:
+                self._revise(record)
+            case Kind.REUSE:
+                self.sources.take(record)
+
     def _revise(self, record: Record) -> None:
         """Take in a withdraw or retry line."""
         id = record["id"]
@@ -281,7 +298,7 @@ class JournalLoader:
         if point is not None and tuple(point) != columns.points[id]:
             raise ValueError(f"trial {id} was asked at {list(columns.points[id])}, not at {point}")
         check_rest(told)
-        columns.states[id] = _STATES.get(told["state"]) or _state(told["state"])
+        columns.states[id] = STATES.get(told["state"]) or told_state(told["state"])
         values = get("values", ())
         columns.counts[id] = len(values)
         columns.values[id] = (
@@ -320,17 +337,7 @@ class JournalLoader:
     def _made(
         self, id: int, told: Place | None, steps: Steps | None, *, added: bool, reason: str | None
     ) -> Trial:
-        """A trial with one of its ends.
-
-        Parameters
-        ----------
-        told, steps
-            Where the tell line stands, and the learning curve.
-        added
-            Whether an add line counts as told.
-        reason
-            Why it was withdrawn; None: it was not.
-        """
+        """A trial with one of its ends; `added`: an add line counts, `reason`: of a withdrawal."""
         record = self._record(self._asked[id])
         by_add = record["kind"] == Kind.ADD
         if by_add:
@@ -353,13 +360,6 @@ class JournalLoader:
         if self._last[0] != where:
             self._last = (where, json.loads(self._text[slice(*where)]))
         return self._last[1]
-
-
-def _state(text: object) -> State:
-    """The state of a tell or add line; ValueError for one that no trial ends in."""
-    if text not in _STATES:
-        raise ValueError(f"no trial ends as {shown(text)}")
-    return _STATES[str(text)]
 
 
 def stored_space(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
-from dsice.goal import Goal
+from dsice.goal import Goal, Seconds
 from dsice.history.columns import TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.history.sources import SourceTrials

@@ -59,17 +59,17 @@ def test_no_pending_point_is_asked_again(old: Path, strategy: Strategy) -> None:
     assert len({*asked, *points(tuner)}) == len(asked) + 6
 
 
-def test_a_study_cut_at_any_line_or_inside_one_goes_on_as_if_nothing_had_been(
-    old: Path, tmp_path: Path, strategy: Strategy
-) -> None:
-    journal = tmp_path / "new.jsonl"
-    with begin(old, strategy, journal) as tuner:
+def cut_and_go_on(old: Path, folder: Path, strategy: Strategy, step: int) -> list[tuple[int, ...]]:
+    """What a study asks; cut at lines, or at every so many bytes, and resumed it asks the same."""
+    with begin(old, strategy, folder / "new.jsonl") as tuner:
         expected = points(searched(tuner))
-    content = journal.read_bytes()
+    content = (folder / "new.jsonl").read_bytes()
     ends = [i + 1 for i, byte in enumerate(content) if byte == ord("\n")]
-    cuts = [ends[0], ends[0] + 50, *(end + step for end in ends[1::3] for step in (-9, 0))]
+    cuts = [ends[0], ends[0] + 50, *(end + back for end in ends[1::3] for back in (-9, 0))]
+    if step:
+        cuts = [0, *range(ends[0] - 3, len(content), step)]
     for number, cut in enumerate(cuts):
-        path = tmp_path / f"cut-{number}.jsonl"
+        path = folder / f"cut-{number}.jsonl"
         path.write_bytes(content[:cut])
         with begin(old, strategy, path) as tuner:
             for trial in tuner.ask(6) if tuner.orphans else ():
@@ -77,7 +77,19 @@ def test_a_study_cut_at_any_line_or_inside_one_goes_on_as_if_nothing_had_been(
             while len(tuner.history) < len(expected):
                 searched(tuner, 1, batch=6)
         assert points(tuner) == expected, cut
+    return expected
+
+
+def test_a_study_cut_at_any_line_or_inside_one_goes_on_as_if_nothing_had_been(
+    old: Path, tmp_path: Path, strategy: Strategy
+) -> None:
+    expected = cut_and_go_on(old, tmp_path, strategy, 0)
     assert points(searched(begin(old, strategy))) == expected  # and without a journal
+
+
+@pytest.mark.long
+def test_a_study_cut_at_any_byte_goes_on_as_if_nothing_had_been(old: Path, tmp_path: Path) -> None:
+    cut_and_go_on(old, tmp_path, DSICE(tolerance=None), 23)
 
 
 def test_other_sources_make_another_search_and_none_the_one_without(old: Path) -> None:

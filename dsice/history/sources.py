@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from dsice.errors import SpaceError
-from dsice.space import Axis, Ordinal, Space
+from dsice.space import Axis, Space
 from dsice.space.values import as_json
 from dsice.typing import Floats, Ints, Params
 
@@ -113,15 +113,13 @@ def _level(axis: Axis, value: object) -> int:
     try:
         return axis.level(value)
     except SpaceError:
-        if not isinstance(axis, Ordinal):
-            return _OFF
+        pass
     try:
         near = axis.level(axis.nearest(value))
-    except SpaceError:  # no finite number
+        number, own = float(value), float(axis.values[near])  # type: ignore[arg-type]
+        low, high = max(near - 1, 0), min(near + 1, len(axis) - 1)
+        ends = sorted([float(axis.values[low]), float(axis.values[high])])
+    except (SpaceError, OverflowError):  # no finite number, or an axis without numbers
         return _OFF
-    number = float(np.float64(value))  # type: ignore[arg-type]
-    low, high = max(near - 1, 0), min(near + 1, len(axis) - 1)
-    ends = sorted([float(axis.values[low]), float(axis.values[high])])
-    own = float(axis.values[near])
     step = (ends[1] - own if number > own else own - ends[0]) or ends[1] - ends[0]
     return near if abs(number - own) <= step / 2 else _OFF

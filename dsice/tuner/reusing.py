@@ -55,6 +55,10 @@ class Reuse:
         self._study = study
         self._given = as_sources(given)
         self.remarks: dict[str, tuple[str, ...]] = {}
+        strategy = as_strategy(study.strategy)
+        if self._given and strategy.source_weights(study.space, study.history()) is None:
+            kind = type(study.strategy).__name__
+            _say(f"{kind} takes nothing from sources, which DSICE does; they are kept only", 5)
 
     def read(self) -> None:
         """Read all of them; DsiceError for one that cannot be used."""

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from dsice import Goal, Space, Trial, Tuner
+from dsice.errors import DsiceWarning
 from dsice.strategies import DSICE, Random, Strategy
 
+pytestmark = pytest.mark.filterwarnings("ignore:reuse. Random takes nothing")
 SPACE = Space({"x": range(9), "y": range(9), "z": [1, 2, 3]})
 EVERY = {"dsice": DSICE(tolerance=None), "random": Random()}
 
@@ -98,3 +100,8 @@ def test_other_sources_make_another_search_and_none_the_one_without(old: Path) -
     empty = Tuner(SPACE, search, goal=Goal("time"), seed=3, reuse=[])
     assert points(searched(cold)) == points(searched(empty))
     assert points(searched(begin(old, search))) != points(cold)
+
+
+def test_a_strategy_that_takes_nothing_from_sources_says_so(old: Path) -> None:
+    with pytest.warns(DsiceWarning, match="Random takes nothing from sources"):
+        begin(old, Random())

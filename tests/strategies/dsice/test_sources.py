@@ -237,6 +237,8 @@ def test_a_search_with_noise_or_bounds_takes_sources_too() -> None:
         (["a", "b"], "b", 1),
         (["a", "b"], "c", None),
         ([1, 2, 4, 8], True, None),
+        ([1, 2, 4, 8], 10**400, None),
+        ([1, 2, 4, 8], "4", None),
         ([1, 2, 4, 8], float("nan"), None),
     ],
 )

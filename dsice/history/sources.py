@@ -6,17 +6,13 @@ budget. It is kept as values of parameters, not as levels, so that it holds when
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from dsice.errors import SpaceError
 from dsice.space import Axis, Space
-from dsice.space.values import as_json
 from dsice.typing import Floats, Ints, Params
 
 ABSENT = -1
@@ -54,13 +50,6 @@ class SourceTrials:
     states: tuple[str, ...]
     scores: Floats
     _placed: list[tuple[Space, Ints, Floats]] = field(default_factory=list, init=False, repr=False)
-
-    @cached_property
-    def digest(self) -> bytes:
-        """SHA-256 of all that a search takes from the source."""
-        text = json.dumps([as_json(dict(params)) for params in self.params], sort_keys=True)
-        content = [self.name.encode(), text.encode(), np.ascontiguousarray(self.scores).tobytes()]
-        return hashlib.sha256(b"\0".join(content)).digest()
 
     def on(self, space: Space) -> tuple[Ints, Floats]:
         """The points that lie on a grid, and their scores.

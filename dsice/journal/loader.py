@@ -221,22 +221,6 @@ class JournalLoader:
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
-    def _take_other(self, record: Record, start: int) -> None:
-        """Take in a line that is about no measurement."""
-        match record["kind"]:
-            case Kind.PREPARED:
-                self.preparations[record["name"]] = record["directory"]
-            case Kind.AGAIN:
-                self.lost_runs[record["id"]] += 1
-            case Kind.DECISION:
-                self._decide(record)
-            case Kind.OPTIONS:
-                self._change_options(record, start)
-            case Kind.WITHDRAW | Kind.RETRY:
-                self._revise(record)
-            case Kind.REUSE:
-                self.sources.take(record)
-
     def _revise(self, record: Record) -> None:
         """Take in a withdraw or retry line."""
         id = record["id"]

@@ -14,6 +14,7 @@ from dsice import DsiceWarning, Goal, Ordinal, Source, Space, Tuner, extend
 from dsice.errors import DsiceError, JournalError
 from dsice.history.sources import SourceTrials
 from dsice.journal import read, repair
+from dsice.journal.sources import reuse_line
 from tests.reuse.conftest import measured
 
 SPACE = Space({"x": range(9), "z": [1, 2, 3]})
@@ -32,8 +33,9 @@ def names(tuner: Tuner) -> list[str]:
     return [Path(source.name).name for source in tuner.sources]
 
 
-def digests(tuner: Tuner) -> list[bytes]:
-    return [source.digest for source in tuner.history.sources]
+def digests(tuner: Tuner) -> list[str]:
+    """All that a search takes from the sources."""
+    return [json.dumps(reuse_line(source)) for source in tuner.history.sources]
 
 
 @pytest.fixture

@@ -53,7 +53,8 @@ class WarmStart(Search):
     ) -> None:
         self._stream, self._sources, self._space = stream, sources, space
         self._starts = iter(starts)
-        self._best = iter(sources.best(space))
+        self._measured = sources.best(space)
+        self._best = iter(self._measured)
         self._design = InitialDesign(space, history.points())
         self._taken = set(history.taken())
         super().__init__(
@@ -70,7 +71,7 @@ class WarmStart(Search):
         seen = super().promising(width, rng)
         shape = self._space.shape
         known = point_keys(seen.points, shape)
-        best = np.array(self._sources.best(self._space), dtype=np.int64).reshape(-1, len(shape))
+        best = np.array(self._measured, dtype=np.int64).reshape(-1, len(shape))
         best = best[~np.isin(point_keys(best, shape), known)]
         return Seen.of([seen, Seen.alone(best, self.model.at(best))])
 

@@ -1,0 +1,223 @@
+"""The trials of a study of Optuna as a history, those included that are proposed and not measured.
+
+A proposal is written to its trial, as a system attribute, before Optuna suggests a value of it. So
+every process that reads the study sees it as pending.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.search_space import IntersectionSearchSpace
+from optuna.trial import FrozenTrial, TrialState
+
+from dsice.goal import Goal
+from dsice.history import History
+from dsice.history.sources import SourceTrials
+from dsice.integrations.optuna.distributions import Grid
+from dsice.trial import State
+from dsice.typing import Point
+
+PROPOSAL: Final = "dsice:proposal"
+"""System attribute of a trial: the values proposed for it, in Optuna's numbers, and why."""
+FIXED: Final = "fixed_params"
+"""Optuna's own: the values of a trial that was enqueued."""
+FAR: Final = 1e12  # a constraint counts as broken by no more than this
+BEGINS_WITHIN = timedelta(seconds=60)
+"""A trial that has neither values nor a proposal after this time is not being asked any more."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial as the search sees it.
+
+    Attributes
+    ----------
+    number
+        Of the trial in its study.
+    point, state, value
+        As in `dsice.Trial`.
+    constraints
+        By name; kept where <= 0.
+    """
+
+    number: int
+    point: Point
+    state: State
+    value: float | None = None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+
+
+class StudyRows:
+    """The rows of a study on a grid; those of finished trials are made once.
+
+    Parameters
+    ----------
+    grid
+        Where the points lie. A trial that has none there, or one that the rules forbid, says
+        nothing.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._finished: dict[int, Row | None] = {}
+
+    def of(self, trials: Sequence[FrozenTrial], *, but: int) -> list[Row]:
+        """The rows of trials other than the one with this number, in the order of their numbers."""
+        found = []
+        for trial in trials:
+            number = trial.number
+            if number in self._finished:
+                row = self._finished[number]
+            elif number == but:
+                continue
+            else:
+                finished = trial.state.is_finished()
+                row = self._row(trial)
+                if finished:
+                    self._finished[number] = row
+            if row is not None:
+                found.append(row)
+        return found
+
+    def _row(self, trial: FrozenTrial) -> Row | None:
+        point = self._grid.point(self._values(trial))
+        if point is None or (self._grid.space.where and not self._grid.space.is_valid(point)):
+            return None
+        state, value = _outcome(trial)
+        broken = {} if state is State.PENDING else trial.constraints
+        return Row(trial.number, point, state, value, broken)
+
+    def _values(self, trial: FrozenTrial) -> dict[str, float]:
+        """What is known of a trial's values, in Optuna's numbers: measured, fixed or proposed."""
+        if trial.state.is_finished():
+            return self._grid.internal(trial.params)
+        attributes = trial.system_attrs
+        proposed = attributes.get(PROPOSAL, {}).get("values", {})
+        fixed = attributes.get(FIXED, {})
+        return {
+            **{name: value for name, value in proposed.items() if name in self._grid.axes},
+            **self._grid.internal(fixed),
+            **self._grid.internal(trial.params),
+        }
+
+
+def _outcome(trial: FrozenTrial) -> tuple[State, float | None]:
+    """State and value of a trial; one that ended without a finite value has failed."""
+    if trial.state is TrialState.COMPLETE:
+        value = trial.value
+        usable = value is not None and math.isfinite(value)
+        return (State.DONE, value) if usable else (State.FAILED, None)
+    if trial.state is TrialState.PRUNED:
+        return State.STOPPED, None
+    return (State.FAILED if trial.state is TrialState.FAIL else State.PENDING), None
+
+
+def history_of(
+    grid: Grid, rows: Sequence[Row], *, maximize: bool, sources: Sequence[SourceTrials]
+) -> History:
+    """Rows as a history on their grid; constraints become bounds of the goal."""
+    names = sorted({name for row in rows for name in row.constraints})
+    metrics = {
+        _metric(name): [
+            float(np.clip(row.constraints.get(name, 0.0), -FAR, FAR))
+            if row.state is State.DONE
+            else None
+            for row in rows
+        ]
+        for name in names
+    }
+    return History.of(
+        grid.space,
+        np.array([row.point for row in rows], dtype=np.int64).reshape(-1, grid.space.ndim),
+        [row.value for row in rows],
+        states=[row.state for row in rows],
+        metrics=metrics,
+        repeats="count",
+        goal=Goal(maximize=maximize, at_most=dict.fromkeys(map(_metric, names), 0.0)),
+        sources=sources,
+    )
+
+
+def _metric(constraint: str) -> str:
+    """Name of a constraint as a metric, never that of the goal's own."""
+    return f"constraint {constraint}"
+
+
+def propose(study: Study, trial: FrozenTrial, values: Mapping[str, float], phase: str) -> None:
+    """Write down what is proposed for a trial, for all who read the study."""
+    record = {"values": dict(values), "phase": phase}
+    study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, record)
+
+
+def being_asked(
+    trials: Sequence[FrozenTrial], trial: FrozenTrial, waiting: Collection[int]
+) -> int:
+    """How many earlier trials are about to be proposed something by somebody else.
+
+    Parameters
+    ----------
+    waiting
+        Numbers of the trials that wait until this one has its proposal, and will see it.
+    """
+    now = datetime.now()
+    return sum(
+        other.state is TrialState.RUNNING
+        and other.number < trial.number
+        and other.number not in waiting
+        and not other.params
+        and PROPOSAL not in other.system_attrs
+        and other.datetime_start is not None
+        and now - other.datetime_start < BEGINS_WITHIN
+        for other in trials
+    )
+
+
+class KnownSpace:
+    """What is known of the search space of a study that says it while it runs.
+
+    Parameters
+    ----------
+    conditional
+        Names of the parameters that a trial may lack, by the rules.
+    """
+
+    def __init__(self, conditional: Collection[str]) -> None:
+        self._conditional = conditional
+        self._common = IntersectionSearchSpace(include_pruned=True)
+
+    def of(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+        """The distributions that all finished trials have, and those of conditional parameters.
+
+        One that was not always the same is left out.
+        """
+        found: dict[str, BaseDistribution] = dict(self._common.calculate(study))
+        for name in self._conditional:
+            seen = {
+                trial.distributions[name]
+                for trial in trials
+                if trial.state.is_finished() and name in trial.distributions
+            }
+            if len(seen) == 1:
+                found[name] = seen.pop()
+        return found
+
+
+def measurements(study: Study) -> list[dict[str, Any]]:
+    """Params of the ended trials of a study, with their values under `VALUE`; NaN: it failed."""
+    return [
+        {**trial.params, VALUE: math.nan if value is None else value}
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished()
+        for value in [_outcome(trial)[1]]
+    ]
+
+
+VALUE: Final = "value of the study"

@@ -236,6 +236,18 @@ class Grid:
             if on
         }
 
+    def holds(self, internal: Mapping[str, float], point: Point) -> bool:
+        """Whether these values in Optuna's numbers are those of a point, not only near them."""
+        own = self.internal(self.params(point))
+        return all(math.isclose(internal[name], value) for name, value in own.items())
+
+    def has_fixed(self, internal: Mapping[str, float]) -> bool:
+        """Whether values in Optuna's numbers have those of the parameters that are fixed."""
+        return all(
+            name in internal and math.isclose(internal[name], value)
+            for name, value in self.fixed.items()
+        )
+
     def internal(self, params: Mapping[str, Any]) -> dict[str, float]:
         """Params in Optuna's representation as numbers; values that are none are left out."""
         found = {}

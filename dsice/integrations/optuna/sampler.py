@@ -240,7 +240,7 @@ class DsiceSampler(BaseSampler):
             propose(study, trial, grid.internal(grid.params(point)), phase)
             trials = study.get_trials(deepcopy=False)
             known = rows.of(trials, but=trial.number)
-            same = [row.number for row in known if row.point == point]
+            same = [row.number for row in known if row.point == point and not row.elsewhere]
             if not same:
                 return point
             earlier = sum(number < trial.number for number in same)

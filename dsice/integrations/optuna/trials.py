@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.search_space import IntersectionSearchSpace
@@ -22,6 +23,7 @@ from dsice.goal import Goal
 from dsice.history import History
 from dsice.history.sources import SourceTrials
 from dsice.integrations.optuna.distributions import Grid
+from dsice.reuse import Source
 from dsice.trial import State
 from dsice.typing import Point
 
@@ -30,6 +32,8 @@ PROPOSAL: Final = "dsice:proposal"
 FIXED: Final = "fixed_params"
 """Optuna's own: the values of a trial that was enqueued."""
 FAR: Final = 1e12  # a constraint counts as broken by no more than this
+VALUE: Final = "value of the study"
+"""The column of the values in a table of trials."""
 BEGINS_WITHIN = timedelta(seconds=60)
 """A trial that has neither values nor a proposal after this time is not being asked any more."""
 
@@ -46,6 +50,10 @@ class Row:
         As in `dsice.Trial`.
     constraints
         By name; kept where <= 0.
+    exact
+        Whether the values are those of the point, and not only nearest to it.
+    elsewhere
+        Whether a parameter that is fixed on the grid had another value.
     """
 
     number: int
@@ -53,6 +61,8 @@ class Row:
     state: State
     value: float | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
+    exact: bool = True
+    elsewhere: bool = False
 
 
 class StudyRows:
@@ -88,12 +98,15 @@ class StudyRows:
         return found
 
     def _row(self, trial: FrozenTrial) -> Row | None:
-        point = self._grid.point(self._values(trial))
+        values = self._values(trial)
+        point = self._grid.point(values)
         if point is None or (self._grid.space.where and not self._grid.space.is_valid(point)):
             return None
         state, value = _outcome(trial)
         broken = {} if state is State.PENDING else trial.constraints
-        return Row(trial.number, point, state, value, broken)
+        exact = self._grid.holds(values, point)
+        elsewhere = not self._grid.has_fixed(values)
+        return Row(trial.number, point, state, value, broken, exact, elsewhere)
 
     def _values(self, trial: FrozenTrial) -> dict[str, float]:
         """What is known of a trial's values, in Optuna's numbers: measured, fixed or proposed."""
@@ -123,7 +136,12 @@ def _outcome(trial: FrozenTrial) -> tuple[State, float | None]:
 def history_of(
     grid: Grid, rows: Sequence[Row], *, maximize: bool, sources: Sequence[SourceTrials]
 ) -> History:
-    """Rows as a history on their grid; constraints become bounds of the goal."""
+    """Rows as a history on their grid; constraints become bounds of the goal.
+
+    What was measured with other values of fixed parameters informs as a related task does.
+    """
+    sources = [*sources, *_elsewhere(grid, rows, maximize)]
+    rows = _merged([row for row in rows if not row.elsewhere])
     names = sorted({name for row in rows for name in row.constraints})
     metrics = {
         _metric(name): [
@@ -144,6 +162,47 @@ def history_of(
         goal=Goal(maximize=maximize, at_most=dict.fromkeys(map(_metric, names), 0.0)),
         sources=sources,
     )
+
+
+def _merged(rows: Sequence[Row]) -> list[Row]:
+    """Rows of which those near one point are one, with the mean of their values.
+
+    Equal values are repeats of one measurement, whose scatter is noise; different ones are not.
+    """
+    groups: dict[Point, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.point, []).append(row)
+    if len(groups) == len(rows):
+        return list(rows)
+    found = []
+    for group in groups.values():
+        done = [row for row in group if row.value is not None]
+        if len(group) == 1 or all(row.exact for row in group):
+            found += group
+        elif done:
+            value = float(np.mean([row.value for row in done]))
+            found.append(replace(done[0], number=group[0].number, value=value))
+        else:
+            found.append(group[0])
+    return sorted(found, key=lambda row: row.number)
+
+
+def _elsewhere(grid: Grid, rows: Sequence[Row], maximize: bool) -> list[SourceTrials]:
+    """What was measured with other values of the parameters that are fixed on the grid."""
+    free = [name for name in grid.axes if name not in grid.fixed]
+    measured = [row for row in rows if row.elsewhere and row.state is State.DONE]
+    if not free or not measured:
+        return []
+    table = {
+        name: [grid.axes[name].axis.values[row.point[j]] for row in measured]
+        for j, name in enumerate(grid.axes)
+        if name in free
+    }
+    table[VALUE] = [row.value for row in measured]
+    source = Source(
+        pd.DataFrame(table), metric=VALUE, maximize=maximize, name="other values of what is fixed"
+    )
+    return [source.trials(grid.space)]
 
 
 def _metric(constraint: str) -> str:
@@ -211,13 +270,10 @@ class KnownSpace:
 
 
 def measurements(study: Study) -> list[dict[str, Any]]:
-    """Params of the ended trials of a study, with their values under `VALUE`; NaN: it failed."""
+    """Params of the ended trials of a study, and their values under `VALUE`: NaN, it failed."""
     return [
         {**trial.params, VALUE: math.nan if value is None else value}
         for trial in study.get_trials(deepcopy=False)
         if trial.state.is_finished()
         for value in [_outcome(trial)[1]]
     ]
-
-
-VALUE: Final = "value of the study"

@@ -24,3 +24,11 @@ def levels_between(low: float, high: float, count: int, *, log: bool) -> list[fl
     rounded[0], rounded[-1] = low, high
     distinct = np.unique(rounded)
     return [float(v) for v in (distinct if len(distinct) == count else np.unique(exact)).tolist()]
+
+
+def usual_levels(continuous: int) -> int:
+    """How many levels a continuous parameter has by default where there are so many of them.
+
+    What an ask costs grows with the levels.
+    """
+    return {0: 101, 1: 101, 2: 101, 3: 41}.get(continuous, 21)

@@ -17,7 +17,7 @@ from optuna.distributions import (
 
 from dsice.checks import is_number, plain
 from dsice.errors import DsiceWarning, SpaceError
-from dsice.integrations.grids import levels_between
+from dsice.integrations.grids import levels_between, usual_levels
 from dsice.space import Axis, Choice, Ordinal, Require, Space, When
 from dsice.typing import Floats, Point
 
@@ -149,13 +149,9 @@ def _values(
     return values, len(kept) <= last
 
 
-def usual_levels(distributions: Mapping[str, BaseDistribution]) -> int:
-    """How many levels a continuous parameter has by default: fewer where there are many of them.
-
-    What an ask costs grows with the levels.
-    """
-    continuous = sum(GridAxis(one, 2, False).coarse for one in distributions.values())
-    return {0: 101, 1: 101, 2: 101, 3: 41}.get(continuous, 21)
+def default_levels(distributions: Mapping[str, BaseDistribution]) -> int:
+    """How many levels each continuous one has by default."""
+    return usual_levels(sum(GridAxis(one, 2, False).coarse for one in distributions.values()))
 
 
 class Grid:

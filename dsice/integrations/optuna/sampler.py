@@ -23,7 +23,7 @@ from dsice.errors import DsiceWarning, OptionError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.history.sources import SourceTrials
-from dsice.integrations.optuna.distributions import Grid, GridAxis, applies, usual_levels
+from dsice.integrations.optuna.distributions import Grid, GridAxis, applies, default_levels
 from dsice.integrations.optuna.trials import (
     FIXED,
     VALUE,
@@ -178,7 +178,7 @@ class DsiceSampler(BaseSampler):
         """A random value of the grid, under the rules that are strings."""
         self._raise_error_if_multi_objective(study)
         self._warn_independent(study, param_name)
-        levels = self._levels or usual_levels({param_name: param_distribution})
+        levels = self._levels or default_levels({param_name: param_distribution})
         axis = GridAxis(param_distribution, levels, self._ordered)
         key = [self._seed_of(study), trial.number, zlib.crc32(param_name.encode())]
         allowed = self._allowed(trial, param_name, axis)
@@ -304,7 +304,7 @@ class DsiceSampler(BaseSampler):
         """The grid of a search space, its levels doubled so often."""
         key = (tuple(search_space.items()), finer)
         if fixed or key not in self._grids:
-            levels = self._levels or usual_levels(search_space)
+            levels = self._levels or default_levels(search_space)
             levels = (levels - 1) * 2**finer + 1
             grid = Grid(search_space, self._where, levels, self._ordered, fixed)
             if fixed:

@@ -55,9 +55,7 @@ def pair(data: str, searched: str, seed: int) -> list[tuple[float, float]]:
     """Best score in cross-validation and score on held-out data: of dsice, of random search."""
     X, y = DATA[data](return_X_y=True)
     X, y = X[:LARGEST], y[:LARGEST]
-    X, held_out, y, truth = train_test_split(
-        X, y, test_size=1 / 3, stratify=y, random_state=seed
-    )
+    X, held_out, y, truth = train_test_split(X, y, test_size=1 / 3, stratify=y, random_state=seed)
     estimator, space = SEARCHED[searched]
     folds = StratifiedKFold(3, shuffle=True, random_state=seed)
     options = {"n_iter": SETTINGS, "cv": folds, "random_state": seed}

@@ -31,4 +31,4 @@ def usual_levels(continuous: int) -> int:
 
     What an ask costs grows with the levels.
     """
-    return {0: 101, 1: 101, 2: 101, 3: 41}.get(continuous, 21)
+    return 101 if continuous <= 2 else 21

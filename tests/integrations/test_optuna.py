@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def test_what_one_asked_is_pending_for_all_others(
 def test_who_proposes_at_the_same_moment_looks_back_and_yields(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from dsice.integrations.optuna import sampler as module
+    module: Any = import_module("dsice.integrations.optuna.sampler")
 
     kept = journal(tmp_path)
     study = new(DsiceSampler(SPACE), storage=kept)

@@ -1,4 +1,4 @@
-"""`DsiceSearchCV` in the place of RandomizedSearchCV: its checks, and what a search must survive."""
+"""`DsiceSearchCV` in the place of RandomizedSearchCV: its checks, and what it must survive."""
 
 from __future__ import annotations
 
@@ -132,7 +132,9 @@ def test_values_of_every_kind_reach_the_estimator_as_they_were_given() -> None:
     space = {"scale": scalers, "svc__C": np.logspace(-1, 1, 3), "svc__kernel": Choice(["rbf"])}
     search = DsiceSearchCV(pipe, space, n_iter=9, cv=2).fit(X, y)
     assert {type(params["scale"]) for params in search.cv_results_["params"]} == {
-        StandardScaler, MinMaxScaler, str,
+        StandardScaler,
+        MinMaxScaler,
+        str,
     }
     assert {params["svc__C"] for params in search.cv_results_["params"]} == {0.1, 1.0, 10.0}
     assert search.best_estimator_.predict(X).shape == (150,)

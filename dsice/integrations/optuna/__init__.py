@@ -3,6 +3,7 @@
 - `sampler`: what Optuna calls.
 - `distributions`: a search space of Optuna as a grid, and params as points of it.
 - `trials`: the trials of a study as a history, and what was proposed and is not measured yet.
+- `reused`: other studies, as sources.
 """
 
 from dsice.errors import MissingPackageError

@@ -268,3 +268,24 @@ def applies(rule: Require | When, names: Mapping[str, object]) -> bool:
     if isinstance(rule, When):
         mentioned |= set(rule.names)
     return mentioned <= names.keys()
+
+
+def allowed_levels(
+    name: str, axis: GridAxis, known: Mapping[str, Any], where: Rules
+) -> Sequence[int]:
+    """Levels of a parameter that the rules allow beside known values; all, where none is."""
+    everything = range(len(axis.axis))
+    rules: list[Require] = []
+    beside: dict[str, Any] = {}
+    for rule in where:
+        names = () if rule.expression is None else rule.expression.names
+        if isinstance(rule, Require) and name in names and applies(rule, {**known, name: None}):
+            rules.append(rule)
+            beside |= {own: [known[own]] for own in names if own != name}
+    if not rules:
+        return everything
+    try:
+        points = Space({**beside, name: axis.axis}, where=rules).points()
+    except SpaceError:
+        return everything
+    return [int(level) for level in points[:, -1]]

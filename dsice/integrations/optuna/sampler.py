@@ -11,33 +11,29 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import pandas as pd
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dsice.checks import flag, shown, whole, wrong
-from dsice.errors import DsiceWarning, OptionError, SpaceError
+from dsice.checks import flag, whole, wrong
+from dsice.errors import DsiceWarning, OptionError
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.history.sources import SourceTrials
-from dsice.integrations.optuna.distributions import Grid, GridAxis, applies, default_levels
+from dsice.integrations.optuna.distributions import Grid, GridAxis, allowed_levels, default_levels
+from dsice.integrations.optuna.reused import sources_of
 from dsice.integrations.optuna.trials import (
     FIXED,
-    VALUE,
     KnownSpace,
     Row,
     StudyRows,
     being_asked,
     history_of,
-    measurements,
     propose,
 )
-from dsice.reuse import Source
-from dsice.reuse.source import as_sources
-from dsice.space import Require, Space, When
+from dsice.space import Require, When
 from dsice.space.space import as_rules
 from dsice.strategies.base import any_free
 from dsice.strategies.dsice import DSICE
@@ -69,7 +65,7 @@ class DsiceSampler(BaseSampler):
         give `search_space`, too.
     levels
         How many values of a continuous range are proposed; of one with steps, where it has more
-        than 128. By default 101, and fewer where there are three or more such parameters. Where all
+        than 128. By default 101, or 21 where there are three or more such parameters. Where all
         points of the grid are measured, a finer one is taken.
     ordered
         Whether numbers in order are neighbours, where they are the choices of a category.
@@ -113,7 +109,7 @@ class DsiceSampler(BaseSampler):
         warn_independent_sampling: bool = True,
     ) -> None:
         owner = type(self).__name__
-        self._where = as_rules(where)
+        self._where = _rules(where)
         self._levels = None if levels is None else whole(owner, "levels", levels, 2)
         self._ordered = flag(owner, "ordered", ordered)
         self._seed = None if seed is None else whole(owner, "seed", seed)
@@ -121,7 +117,7 @@ class DsiceSampler(BaseSampler):
             raise wrong(owner, "constraints_func", constraints_func, "a function of a trial")
         self._constraints_func = constraints_func
         self._warns = flag(owner, "warn_independent_sampling", warn_independent_sampling)
-        self._reuse = _sources(reuse)
+        self._reuse = sources_of(reuse)
         self._search_space = None if search_space is None else _distributions(search_space)
         self._set_up()
         if self._search_space is not None:
@@ -181,7 +177,8 @@ class DsiceSampler(BaseSampler):
         levels = self._levels or default_levels({param_name: param_distribution})
         axis = GridAxis(param_distribution, levels, self._ordered)
         key = [self._seed_of(study), trial.number, zlib.crc32(param_name.encode())]
-        allowed = self._allowed(trial, param_name, axis)
+        known = {name: value for name, value in trial.params.items() if name != param_name}
+        allowed = allowed_levels(param_name, axis, known, self._where)
         return axis.value(int(np.random.default_rng(key).choice(allowed)))
 
     def after_trial(
@@ -318,29 +315,7 @@ class DsiceSampler(BaseSampler):
         digest = hashlib.sha256(study.study_name.encode()).digest()
         return int.from_bytes(digest[:4], "big")
 
-    # ------------------------------------------------------------------ one parameter alone
-    def _allowed(self, trial: FrozenTrial, name: str, axis: GridAxis) -> Sequence[int]:
-        """Levels that the rules allow beside the values that the trial has; all, if none is."""
-        everything = range(len(axis.axis))
-        known = {own: one for own, one in trial.params.items() if own != name}
-        rules = [
-            rule
-            for rule in self._where
-            if isinstance(rule, Require)
-            and rule.expression is not None
-            and name in rule.expression.names
-            and applies(rule, {**known, name: None})
-        ]
-        if not rules:
-            return everything
-        try:
-            named = {own for rule in rules for own in rule.expression.names if own != name}
-            beside = {own: [known[own]] for own in sorted(named)}
-            points = Space({**beside, name: axis.axis}, where=rules).points()
-        except SpaceError:
-            return everything
-        return [int(level) for level in points[:, -1]]
-
+    # ------------------------------------------------------------------ what is said
     def _warn_independent(self, study: Study, name: str) -> None:
         """Say that a parameter is sampled at random though earlier trials have it."""
         if not self._warns or name in self._said:
@@ -363,6 +338,13 @@ class DsiceSampler(BaseSampler):
             warnings.warn(message, DsiceWarning, stacklevel=2)
 
 
+def _rules(given: object) -> tuple[Require | When, ...]:
+    rules = as_rules(given)
+    if not all(isinstance(rule, (Require, When)) for rule in rules):
+        raise wrong("DsiceSampler", "where", given, "Require and When only")
+    return rules  # type: ignore[return-value]
+
+
 def _key(grid: Grid) -> Grid | None:
     """What is kept of a grid stands under this; None: nothing is."""
     return None if grid.fixed else grid
@@ -380,24 +362,3 @@ def _distributions(given: object) -> dict[str, BaseDistribution]:
             "{'x': optuna.distributions.FloatDistribution(0, 1)}",
         )
     return dict(given)
-
-
-def _sources(given: Iterable[Any]) -> tuple[Source, ...]:
-    """What is reused; studies of Optuna as tables of their trials."""
-    if isinstance(given, Study):
-        given = [given]
-    if isinstance(given, (list, tuple)):
-        given = [_of_study(one) if isinstance(one, Study) else one for one in given]
-    return as_sources(given)
-
-
-def _of_study(study: Study) -> Source:
-    if study._is_multi_objective():
-        raise OptionError(
-            f"DsiceSampler(reuse={shown(study.study_name)}): the study has several objectives; "
-            "give a DataFrame of its trials and say which column counts: Source(frame, metric=...)"
-        )
-    maximize = study.direction is StudyDirection.MAXIMIZE
-    return Source(
-        pd.DataFrame(measurements(study)), metric=VALUE, maximize=maximize, name=study.study_name
-    )

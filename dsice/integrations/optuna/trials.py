@@ -102,7 +102,7 @@ class StudyRows:
         point = self._grid.point(values)
         if point is None or (self._grid.space.where and not self._grid.space.is_valid(point)):
             return None
-        state, value = _outcome(trial)
+        state, value = outcome(trial)
         broken = {} if state is State.PENDING else trial.constraints
         exact = self._grid.holds(values, point)
         elsewhere = not self._grid.has_fixed(values)
@@ -122,7 +122,7 @@ class StudyRows:
         }
 
 
-def _outcome(trial: FrozenTrial) -> tuple[State, float | None]:
+def outcome(trial: FrozenTrial) -> tuple[State, float | None]:
     """State and value of a trial; one that ended without a finite value has failed."""
     if trial.state is TrialState.COMPLETE:
         value = trial.value
@@ -212,13 +212,11 @@ def _metric(constraint: str) -> str:
 
 def propose(study: Study, trial: FrozenTrial, values: Mapping[str, float], phase: str) -> None:
     """Write down what is proposed for a trial, for all who read the study."""
-    record = {"values": dict(values), "phase": phase}
+    record: Any = {"values": dict(values), "phase": phase}
     study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, record)
 
 
-def being_asked(
-    trials: Sequence[FrozenTrial], trial: FrozenTrial, waiting: Collection[int]
-) -> int:
+def being_asked(trials: Sequence[FrozenTrial], trial: FrozenTrial, waiting: Collection[int]) -> int:
     """How many earlier trials are about to be proposed something by somebody else.
 
     Parameters
@@ -267,13 +265,3 @@ class KnownSpace:
             if len(seen) == 1:
                 found[name] = seen.pop()
         return found
-
-
-def measurements(study: Study) -> list[dict[str, Any]]:
-    """Params of the ended trials of a study, and their values under `VALUE`: NaN, it failed."""
-    return [
-        {**trial.params, VALUE: math.nan if value is None else value}
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.is_finished()
-        for value in [_outcome(trial)[1]]
-    ]

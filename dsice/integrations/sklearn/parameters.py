@@ -60,7 +60,8 @@ class ListedAxis:
         """Numbers in any order: they are neighbours by their size."""
         ascending = {float(value): value for value in sorted(values)}
         kept = tuple(ascending.values())
-        return cls(Ordinal([plain(value) for value in kept]), kept)  # type: ignore[misc]
+        numbers: Any = [plain(value) for value in kept]
+        return cls(Ordinal(numbers), kept)
 
     @classmethod
     def of_choices(cls, values: Sequence[Any]) -> ListedAxis:
@@ -93,10 +94,12 @@ def _quantiles(name: str, given: Any, levels: int, seed: int) -> list[Any]:
                 f"{OWNER}(param_distributions={{{name!r}: {shown(given)}}}): a distribution of "
                 "something else than numbers; give a list of its values"
             )
-        return sorted(drawn)  # type: ignore[type-var]
+        return sorted(drawn)
     low, high = given.support()
-    whole = all(is_whole(plain(given.ppf(part))) or float(given.ppf(part)).is_integer()
-                for part in (0.21, 0.37, 0.5, 0.71)) and hasattr(given, "pmf")
+    whole = all(
+        is_whole(plain(given.ppf(part))) or float(given.ppf(part)).is_integer()
+        for part in (0.21, 0.37, 0.5, 0.71)
+    ) and hasattr(given, "pmf")
     if whole and np.isfinite([low, high]).all() and high - low < EXACT:
         return list(range(int(low), int(high) + 1))
     part = np.linspace(0.0, 1.0, levels)
@@ -105,8 +108,10 @@ def _quantiles(name: str, given: Any, levels: int, seed: int) -> list[Any]:
     values = np.clip(given.ppf(part), low, high)
     if whole:
         return [int(value) for value in np.unique(np.round(values)).tolist()]
-    return [float(f"{value:.12g}") if low < value < high else value
-            for value in np.unique(values).tolist()]
+    return [
+        float(f"{value:.12g}") if low < value < high else value
+        for value in np.unique(values).tolist()
+    ]
 
 
 class ParameterGrid:
@@ -203,11 +208,12 @@ class ParameterGrid:
     def row(self, params: Params) -> dict[str, Any]:
         """A setting of another fit as values of axes, as far as this grid has it."""
         for k, names in enumerate(self._names):
-            levels = {name: self._axes[own].level(params[name])
-                      for name, own in names.items() if name in params}
-            if len(self._dicts) > 1 and (
-                names.keys() != params.keys() or None in levels.values()
-            ):
+            levels = {
+                name: self._axes[own].level(params[name])
+                for name, own in names.items()
+                if name in params
+            }
+            if len(self._dicts) > 1 and (names.keys() != params.keys() or None in levels.values()):
                 continue
             row: dict[str, Any] = {
                 own: self._axes[own].axis.values[level]
@@ -223,5 +229,3 @@ class ParameterGrid:
 def _continuous(one: Mapping[str, Any]) -> int:
     """How many of the parameters have a distribution of numbers without steps."""
     return sum(hasattr(given, "rvs") and not hasattr(given, "pmf") for given in one.values())
-
-

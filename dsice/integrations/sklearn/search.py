@@ -47,7 +47,7 @@ class DsiceSearchCV(BaseSearchCV):  # type: ignore[misc]
     batch_size
         How many of them at a time: more keep more processes busy, fewer learn more.
     levels
-        How many values of a continuous distribution are tried. By default 101, and fewer where
+        How many values of a continuous distribution are tried. By default 101, or 21 where
         there are three or more.
     where
         Rules, `dsice.Require` and `dsice.When`, that each setting obeys.
@@ -140,9 +140,7 @@ class DsiceSearchCV(BaseSearchCV):  # type: ignore[misc]
             points = search.ask(min(self.batch_size, left))
             left -= len(points)
             if points:
-                scores = batches.evaluate(
-                    [grid.params(point) for point in points], last=left == 0
-                )
+                scores = batches.evaluate([grid.params(point) for point in points], last=left == 0)
                 search.tell(points, scores)
             if left and not search.ask(1):
                 _say_all(self.n_iter - left, self.n_iter)

@@ -10,6 +10,9 @@ from contextlib import suppress
 from types import TracebackType
 
 from dsice.errors import VISIBLE_IN_LINE, DsiceWarning
+from dsice.running.display import display_of_run
+from dsice.running.limits import Limits
+from dsice.running.options import RunOptions
 from dsice.running.starting import Postponed
 from dsice.trial import State
 from dsice.tuner import Tuner
@@ -26,52 +29,29 @@ def say_sources(tuner: Tuner) -> None:
 
 
 class Progress:
-    """Live display of a run; where there is no terminal, a line every few seconds instead.
+    """What a run shows while it goes on: on a terminal, in a notebook, or in a log.
 
     Parameters
     ----------
     tuner
         The tuner whose trials are shown.
-    total
-        Trials in all, None where the end is not known.
+    options
+        The options of the run, which may end it.
     """
 
     OFTEN = 0.1  # seconds between two states on a terminal
     EVERY = 10.0  # seconds between two lines where there is no terminal
 
-    def __init__(self, tuner: Tuner, total: int | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
-
+    def __init__(self, tuner: Tuner, options: RunOptions) -> None:
         self.tuner = tuner
-        self.total = total
-        self._began = time.monotonic()
-        self._n_told_before = self._n_told()
+        self.limits = Limits(tuner, options)
+        self.display = display_of_run(self.OFTEN, self.EVERY)
         self._last_error = ""
-        self._console = Console(stderr=True)
-        # rich would end the process, and take its stdout away
-        self._console.on_broken_pipe = self._fall_silent  # type: ignore[method-assign]
-        self._printed = self._began
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[text]}", markup=False),
-            TimeElapsedColumn(),
-        )
-        self._bar = None
-        if self._console.is_terminal:
-            self._bar = Bar(*columns, console=self._console, transient=False)
-            self._task = self._bar.add_task("dsice", total=total, text="")
-            self._printed = -math.inf
-
-    def _fall_silent(self) -> None:
-        """Show nothing any more, since nobody reads it."""
-        self._console.quiet = True
+        self._printed = -math.inf if self.display.at_once else time.monotonic()
 
     def __enter__(self) -> Progress:
-        if self._bar:
-            self._bar.start()
+        with suppress(OSError, ValueError):
+            self.display.start()
         return self
 
     def __exit__(
@@ -81,9 +61,8 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         self._show(0)
-        if self._bar:
-            with suppress(OSError, ValueError):
-                self._bar.stop()
+        with suppress(OSError, ValueError):
+            self.display.stop()
 
     def update(
         self, running: int, postponed: Postponed | None = None, last_error: str = ""
@@ -94,7 +73,7 @@ class Progress:
         """
         self._last_error = last_error
         now = time.monotonic()
-        if now - self._printed < (self.OFTEN if self._bar else self.EVERY):
+        if now - self._printed < self.display.every:
             return
         self._printed = now
         self._show(running, "" if postponed is None else postponed.text)
@@ -108,35 +87,22 @@ class Progress:
         if note:
             text += f", {note.translate(VISIBLE_IN_LINE)}"  # it may hold what a scheduler said
         with suppress(OSError, ValueError):  # a terminal that is gone, a log on a full disk
-            if self._bar:
-                self._bar.update(self._task, completed=self._n_told(), text=text)
-            else:
-                self._console.print(
-                    text, highlight=False, markup=False, emoji=False, soft_wrap=True
-                )
+            self.display.show(text, self.limits.share())
 
     def text(self, running: int) -> str:
-        """One line: told/total, running, failed, best, time left."""
-        told = self._n_told()
+        """One line: ended/total, running, failed, best, time left."""
+        ended, total = self.limits.ended, self.limits.total
         failed = int(self.tuner.history.failed().sum())
         best = self.tuner.best
-        parts = [f"{told}{f'/{self.total}' if self.total else ''} trials", f"{running} running"]
+        parts = [f"{ended}{f'/{total}' if total else ''} trials", f"{running} running"]
         if failed:
             parts.append(f"{failed} failed")
         if best is not None and best.value is not None:
             parts.append(f"best {self.tuner.history.goal.describe(best)}")
-        parts += self._time_left(told)
+        left = self.limits.left() if running else None
+        if left is not None:
+            parts.append(str(left))
         return ", ".join(parts)
-
-    def _n_told(self) -> int:
-        return len(self.tuner.history) - len(self.tuner.pending)
-
-    def _time_left(self, told: int) -> list[str]:
-        new = told - self._n_told_before
-        if not self.total or new <= 0 or told >= self.total:
-            return []
-        left = (self.total - told) * (time.monotonic() - self._began) / new
-        return [f"about {int(left // 60)}:{int(left % 60):02d} left"]
 
 
 def warn_without_value(tuner: Tuner) -> None:

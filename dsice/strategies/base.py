@@ -72,6 +72,13 @@ class Strategy(ABC):
         """How much each of `history.sources` counts now; None: the strategy does not use them."""
         return None
 
+    def may_end_after(self, space: Space, history: History) -> int | None:
+        """How many more trials without a better one until the search may end by itself.
+
+        None: it does not end because nothing better comes. It is for showing when a run ends.
+        """
+        return None
+
     last_stage: int | None = None
     """The last stage that trials are trained for; None: the strategy does not train in stages.
 

@@ -286,7 +286,10 @@ def minimize(
     )
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
     options = RunOptions(max_seconds=max_seconds)
-    with keeping_results(tuner, objective), tuner:
-        with Local(objective, slots=slots, timeout=timeout, directory=directory) as launcher:
-            run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+    with (
+        keeping_results(tuner, objective),
+        tuner,
+        Local(objective, slots=slots, timeout=timeout, directory=directory) as launcher,
+    ):
+        run_loop(tuner, launcher, options, progress=progress)  # as `run` does
     return tuner

@@ -1,0 +1,148 @@
+"""Where the progress of a run is shown: on a terminal, in a notebook, or as lines of a log."""
+
+from __future__ import annotations
+
+import html
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_BAR = "width: 12em; vertical-align: middle"
+
+
+class Display(Protocol):
+    """A line that changes as long as a run goes on.
+
+    Attributes
+    ----------
+    every
+        Seconds between two states that are worth showing.
+    at_once
+        Whether the first state is shown at once.
+    """
+
+    every: float
+    at_once: bool
+
+    def start(self) -> None:
+        """Take the place of the line."""
+
+    def show(self, text: str, share: float | None) -> None:
+        """Show a text on one line and, unless it is None, how much is done, 0 to 1."""
+
+    def stop(self) -> None:
+        """Leave the line as it is."""
+
+
+class Bar:
+    """A bar on a terminal, by rich."""
+
+    at_once = True
+
+    def __init__(self, console: Console, every: float) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.every = every
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+            TimeElapsedColumn(),
+        )
+        self.progress = Progress(*columns, console=console, transient=False)
+        self._task = self.progress.add_task("dsice", total=None, text="")
+
+    def start(self) -> None:
+        """Draw the bar."""
+        self.progress.start()
+
+    def show(self, text: str, share: float | None) -> None:
+        """Set the bar and the text behind it."""
+        total = None if share is None else 1.0
+        self.progress.update(self._task, total=total, completed=share or 0.0, text=text)
+
+    def stop(self) -> None:
+        """Leave the bar where it is."""
+        self.progress.stop()
+
+
+class Log:
+    """One line after the other, where there is no terminal."""
+
+    at_once = False
+
+    def __init__(self, console: Console, every: float) -> None:
+        self.every = every
+        self._console = console
+
+    def start(self) -> None:
+        """There is nothing to prepare."""
+
+    def show(self, text: str, share: float | None) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+
+class NotebookLine:
+    """One line of the output of a notebook's cell, which is written anew.
+
+    rich's own progress needs ipywidgets, and leaves nothing in a notebook that is saved; this line
+    needs what every kernel of a notebook has.
+    """
+
+    at_once = True
+    every = 0.5
+
+    def __init__(self) -> None:
+        from IPython.display import DisplayHandle
+
+        self._handle: Any = DisplayHandle()
+
+    def start(self) -> None:
+        """Add the line to the output of the cell."""
+        self._handle.display(self._content("", None), raw=True)
+
+    def show(self, text: str, share: float | None) -> None:
+        """Write the line anew."""
+        self._handle.update(self._content(text, share), raw=True)
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+    @staticmethod
+    def _content(text: str, share: float | None) -> dict[str, str]:
+        value = "" if share is None else f' value="{share:.4f}"'
+        bar = f'<progress max="1"{value} style="{_BAR}"></progress>'
+        return {"text/plain": text, "text/html": f"{bar} <code>{html.escape(text)}</code>"}
+
+
+def display_of_run(often: float, seldom: float) -> Display:
+    """The display for where this process runs.
+
+    Parameters
+    ----------
+    often, seldom
+        Seconds between two states on a terminal, and between two lines where there is none.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+
+    def fall_silent() -> None:
+        """Show nothing any more, since nobody reads it."""
+        console.quiet = True
+
+    # rich would end the process, and take its stdout away
+    console.on_broken_pipe = fall_silent  # type: ignore[method-assign]
+    if console.is_jupyter and "IPython" in sys.modules:
+        with suppress(ImportError):
+            return NotebookLine()
+    if console.is_terminal:
+        return Bar(console, often)
+    return Log(console, seldom)

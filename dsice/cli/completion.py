@@ -38,7 +38,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> int:
         kind = _kind(action)
         if kind is not None:
             action.complete = kind  # type: ignore[attr-defined]  # the name is shtab's
-    print(shtab.complete(parser, shell=shell, preamble={"bash": _BASH}))
+    print(shtab.complete(parser, shell=shell, preamble=_BASH if shell == "bash" else ""))
     return 0
 
 

@@ -102,7 +102,8 @@ class NotebookLine:
     def __init__(self) -> None:
         from IPython.display import DisplayHandle
 
-        self._handle: Any = DisplayHandle()
+        make: Any = DisplayHandle  # it has no types
+        self._handle = make()
 
     def start(self) -> None:
         """Add the line to the output of the cell."""

@@ -112,8 +112,9 @@ def named(params: Mapping[str, Any]) -> str:
 
 def joined(parts: Iterable[str]) -> str:
     """Parts of a line, as many as it has room for."""
-    found, length = [], 0
     parts = list(parts)
+    found: list[str] = []
+    length = 0
     for part in parts:
         length += len(part) + 2
         if length > CHARACTERS:

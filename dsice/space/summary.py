@@ -6,7 +6,6 @@ somebody else's: they give no orders to a terminal, and are escaped in HTML.
 
 from __future__ import annotations
 
-import html
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -56,6 +55,8 @@ class Summary:
 
     def html(self) -> str:
         """A table for a notebook."""
+        import html
+
         rows = "".join(
             f"<tr><th {_CELL}>{html.escape(name)}</th><td {_CELL}>{html.escape(text)}</td></tr>"
             for name, text in self.rows()

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dsice.cli import output
 from dsice.errors import VISIBLE_IN_LINE, JournalError, OptionError
@@ -200,7 +200,7 @@ def _on_terminal(looks: _Looks, seconds: float) -> None:
 def _screen(view: View | str, rest: str, console: Console) -> Sequence[RenderableType]:
     """What stands below the first line."""
     if isinstance(view, str):
-        return [_line(view)]
+        return [_line(view, whole=True)]
     found = [_line(view.counts()), _line(view.best())]
     bars = _BARS if _has(console.encoding, _BARS) else _PLAIN_BARS
     width = min(_WIDTH, console.width)
@@ -227,8 +227,13 @@ def _has(encoding: str, characters: str) -> bool:
     return True
 
 
-def _line(text: str, style: str = "") -> RenderableType:
-    """One line of the screen, cut off where it ends; no markup, and no orders to the terminal."""
+def _line(text: str, style: str = "", *, whole: bool = False) -> RenderableType:
+    """One line of the screen, cut off where it ends unless it is to be read `whole`.
+
+    It is no markup, and gives no orders to the terminal.
+    """
     from rich.text import Text
 
-    return Text(text.translate(VISIBLE_IN_LINE), style=style, no_wrap=True, overflow="ellipsis")
+    overflow: Literal["fold", "ellipsis"] = "fold" if whole else "ellipsis"
+    shown = text.translate(VISIBLE_IN_LINE)
+    return Text(shown, style=style, no_wrap=not whole, overflow=overflow)

@@ -66,7 +66,8 @@ class View:
         text = f"best {history.goal.metric} {history.goal.describe(best)}, trial {best.id}"
         leaders = history.leaders()
         later = len(history) - 1 - leaders[-1][0] if leaders else 0
-        return f"{text}, {later} trials since" if later else text
+        since = f"{later} trial{'' if later == 1 else 's'} since"
+        return f"{text}, {since}" if later else text
 
     def errors(self) -> list[str]:
         """Why the last trials failed, the latest first, one line each."""

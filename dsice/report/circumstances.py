@@ -50,7 +50,8 @@ class Circumstances:
         """
         if len(ids) < FEWEST:
             return None
-        left, found = self._ended.copy(), []
+        left = self._ended.copy()
+        found: list[Condition] = []
         left[ids] = True
         while len(found) < MOST:
             used = {condition.axis for condition in found}

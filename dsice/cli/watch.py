@@ -19,8 +19,8 @@ from dsice.cli import output
 from dsice.errors import VISIBLE_IN_LINE, JournalError, OptionError
 from dsice.history import History
 from dsice.journal.files import version_of
-from dsice.running.limits import Limits
 from dsice.running.options import RunOptions
+from dsice.running.progress import Limits
 from dsice.study.file import read_study
 from dsice.trial import Trial
 from dsice.tuner import Tuner

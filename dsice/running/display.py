@@ -1,9 +1,8 @@
-"""Where the progress of a run is shown: on a terminal, in a notebook, or as lines of a log."""
+"""A line that changes while a run goes on: on a terminal, or in the cell of a notebook."""
 
 from __future__ import annotations
 
 import html
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,18 +13,7 @@ _BAR = "width: 12em; vertical-align: middle"
 
 
 class Display(Protocol):
-    """A line that changes as long as a run goes on.
-
-    Attributes
-    ----------
-    every
-        Seconds between two states that are worth showing.
-    at_once
-        Whether the first state is shown at once.
-    """
-
-    every: float
-    at_once: bool
+    """A line that changes as long as a run goes on."""
 
     def start(self) -> None:
         """Take the place of the line."""
@@ -40,12 +28,9 @@ class Display(Protocol):
 class Bar:
     """A bar on a terminal, by rich."""
 
-    at_once = True
-
-    def __init__(self, console: Console, every: float) -> None:
+    def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self.every = every
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,35 +54,12 @@ class Bar:
         self.progress.stop()
 
 
-class Log:
-    """One line after the other, where there is no terminal."""
-
-    at_once = False
-
-    def __init__(self, console: Console, every: float) -> None:
-        self.every = every
-        self._console = console
-
-    def start(self) -> None:
-        """There is nothing to prepare."""
-
-    def show(self, text: str, share: float | None) -> None:
-        """Print a line."""
-        self._console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-    def stop(self) -> None:
-        """There is nothing to end."""
-
-
 class NotebookLine:
     """One line of the output of a notebook's cell, which is written anew.
 
     rich's own progress needs ipywidgets, and leaves nothing in a notebook that is saved; this line
     needs what every kernel of a notebook has.
     """
-
-    at_once = True
-    every = 0.5
 
     def __init__(self) -> None:
         from IPython.display import DisplayHandle
@@ -123,27 +85,9 @@ class NotebookLine:
         return {"text/plain": text, "text/html": f"{bar} <code>{html.escape(text)}</code>"}
 
 
-def display_of_run(often: float, seldom: float) -> Display:
-    """The display for where this process runs.
-
-    Parameters
-    ----------
-    often, seldom
-        Seconds between two states on a terminal, and between two lines where there is none.
-    """
-    from rich.console import Console
-
-    console = Console(stderr=True)
-
-    def fall_silent() -> None:
-        """Show nothing any more, since nobody reads it."""
-        console.quiet = True
-
-    # rich would end the process, and take its stdout away
-    console.on_broken_pipe = fall_silent  # type: ignore[method-assign]
-    if console.is_jupyter and "IPython" in sys.modules:
-        with suppress(ImportError):
+def display_on(console: Console) -> Display:
+    """The display for a notebook's kernel, or for a terminal."""
+    if console.is_jupyter:
+        with suppress(ImportError):  # rich knows other hosts, too
             return NotebookLine()
-    if console.is_terminal:
-        return Bar(console, often)
-    return Log(console, seldom)
+    return Bar(console)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from dsice import Tuner
-from dsice.running.display import Bar, Log, NotebookLine, display_of_run
+from dsice.running.display import Bar, NotebookLine
 from dsice.running.options import RunOptions
 from dsice.running.progress import Progress
 
@@ -54,7 +54,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]
 def test_a_notebook_has_one_line_that_is_written_anew(
     notebook: list[tuple[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(NotebookLine, "every", 0.0)
+    monkeypatch.setattr(Progress, "OFTEN", 0.0)
     tuner = Tuner({"x": range(4)}, max_trials=4)
     with Progress(tuner, RunOptions()) as progress:
         assert isinstance(progress.display, NotebookLine)
@@ -67,9 +67,9 @@ def test_a_notebook_has_one_line_that_is_written_anew(
     assert "&lt;b&gt;no&lt;/b&gt; \\x1b[2J" in last["text/html"]
 
 
-@pytest.mark.parametrize(("variable", "kind"), [("FORCE_COLOR", Bar), ("NO_COLOR", Log)])
-def test_elsewhere_a_bar_or_a_log(
+@pytest.mark.parametrize(("variable", "kind"), [("FORCE_COLOR", Bar), ("NO_COLOR", type(None))])
+def test_elsewhere_a_bar_or_lines_of_a_log(
     variable: str, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "1")
-    assert isinstance(display_of_run(0.1, 10.0), kind)
+    assert isinstance(Progress(Tuner({"x": range(3)}), RunOptions()).display, kind)

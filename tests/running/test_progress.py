@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dsice import Tuner
-from dsice.running.limits import Limits, TimeLeft, clock
 from dsice.running.options import RunOptions
+from dsice.running.progress import Limits, Progress, TimeLeft, clock
 from dsice.strategies import DSICE, Grid
 from tests.conftest import small
 

@@ -107,7 +107,6 @@ def test_durations_are_read_at_a_glance(seconds: float, text: str) -> None:
 
 
 def test_the_line_of_a_run_says_what_will_end_it(wait: Clock) -> None:
-    from dsice.running.progress import Progress
 
     tuner = Tuner(AXES, Grid(), max_trials=20)
     shown = Progress(tuner, RunOptions(max_seconds=200.0))

@@ -280,12 +280,12 @@ def minimize(
         slots = workers if slots is None else slots
     if slots is not None:
         whole("minimize", "slots", slots, 1)
+    options = RunOptions(max_seconds=max_seconds)
     strategy = None if start is None else DSICE(start=start)
     tuner = Tuner(
         space, strategy, goal=goal, journal=journal, max_trials=max_trials, seed=seed, reuse=reuse
     )
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
-    options = RunOptions(max_seconds=max_seconds)
     with (
         keeping_results(tuner, objective),
         tuner,

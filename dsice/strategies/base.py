@@ -136,7 +136,7 @@ def as_strategy(given: object) -> Strategy:
     )
 
 
-_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights")
+_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights", "may_end_after")
 """Methods that an object may lack."""
 
 
@@ -179,6 +179,10 @@ class _WithDefaults(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         found: list[float] | None = self._hook("source_weights")(space, history)
+        return found
+
+    def may_end_after(self, space: Space, history: History) -> int | None:
+        found: int | None = self._hook("may_end_after")(space, history)
         return found
 
 

@@ -115,3 +115,14 @@ def test_the_line_of_a_run_says_what_will_end_it(wait: Clock) -> None:
     wait(20.0)
     assert shown.text(1) == "1/20 trials, 1 running, best 1, about 3:00 left (max_seconds)"
     assert shown.text(0) == "1/20 trials, 0 running, best 1"  # over
+
+
+def test_a_strategy_of_a_user_s_own_may_say_when_it_ends(wait: Clock) -> None:
+    class Own:
+        def __init__(self) -> None:
+            self.ask = Grid().ask
+
+        def may_end_after(self, space: object, history: object) -> int:
+            return 6
+
+    assert left(Tuner(AXES, Own(), max_trials=40), wait) == TimeLeft(180.0, "tolerance")

@@ -96,7 +96,7 @@ class SummarisedOptions(Summarised):
                 given[option.name] = value
         text = ", ".join(f"{option}={value!r}" for option, value in given.items())
         shown = given or {"": "all options at their defaults"}
-        return Summary(name, shown, cut(f"{name}({text})", 4 * CHARACTERS))
+        return Summary(name, shown, f"{name}({text})")  # whole: equal texts are equal options
 
 
 def cut(value: object, most: int = CHARACTERS) -> str:

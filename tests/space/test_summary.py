@@ -71,6 +71,10 @@ def test_a_goal_shows_what_is_not_at_its_default() -> None:
     assert repr(goal) == "Goal(metric='accuracy', maximize=True, at_most={'memory': 8.0})"
     assert repr(Goal()) == "Goal()"
     assert eval(repr(goal)) == goal  # noqa: S307
+    # the search of the last ask is known by it: no two goals look alike
+    bounds = {f"metric {i}": float(i) for i in range(200)}
+    other = bounds | {"metric 199": 0.5}
+    assert repr(Goal(at_most=bounds)) != repr(Goal(at_most=other))
 
 
 def wild() -> list[Any]:

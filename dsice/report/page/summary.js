@@ -53,9 +53,9 @@ function mostlyFailed() {
   const { groups, left_out: rest } = data.failures;
   const all = groups.reduce((sum, group) => sum + group.ids.length, rest);
   const [{ ids, line, shared }] = groups;
-  const most = ids.length === all ? "the reason" : `the most frequent reason, of ${ids.length}`;
+  const most = ids.length === all ? "the reason" : `the most frequent reason (${count(ids.length, "trial")})`;
   return `${count(all, "trial")} ended with an error; ${most}: ${line.length > 160 ? `${line.slice(0, 160)}\u2026` : line}`
-    + `${shared ? ` (where ${shared.where})` : ""}. More under Failures.`;
+    + `${shared ? ` (all with ${shared.where})` : ""}. More under Failures.`;
 }
 
 function bestCard() {

@@ -38,7 +38,7 @@ def test_a_trial_that_takes_too_long_is_ended() -> None:
         time.sleep(0 if x else 100)
         return x
 
-    tuner = minimize(sleep, {"x": [0, 1]}, timeout=1.5, slots=2, progress=False)
+    tuner = minimize(sleep, {"x": [0, 1]}, timeout=4, slots=2, progress=False)
     assert [(t.params["x"], str(t.state)) for t in tuner.history if t.params["x"] == 0] == [
         (0, "timed_out")
     ]

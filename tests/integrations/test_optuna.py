@@ -28,7 +28,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBSto
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
-from dsice import Require, When
+from dsice import Goal, History, Require, State, When
 from dsice.errors import DsiceError, DsiceWarning, OptionError
 from dsice.integrations.optuna import DsiceSampler
 
@@ -253,6 +253,42 @@ def test_constraints_are_learned_from_either_way_to_state_them() -> None:
         assert study.best_params == {"x": 5, "y": 8, "kind": "b"}
         kept = [trial.params["x"] >= 5 for trial in study.trials[20:]]
         assert sum(kept) >= 12, "most proposals keep the constraint"
+
+
+def test_the_history_is_that_which_history_of_makes_of_the_same_columns() -> None:
+    from dsice.integrations.optuna.distributions import Grid
+    from dsice.integrations.optuna.trials import Row, history_of
+
+    rng = np.random.default_rng(5)
+    grid = Grid(SPACE, (), 11, True)
+    rows = []
+    for number in range(60):
+        point = tuple(int(level) for level in rng.integers(0, grid.space.shape) % 4)
+        state = rng.choice([State.DONE, State.DONE, State.FAILED, State.STOPPED, State.PENDING])
+        done = state == State.DONE
+        broken = {"a": float(rng.normal()), "b": np.inf} if done and number % 3 else {}
+        rows.append(Row(number, point, State(state), rng.normal() if done else None, broken))
+    made = history_of(grid, rows, maximize=True, sources=())
+    metrics = {
+        f"constraint {name}": [
+            min(row.constraints.get(name, 0.0), 1e12) if row.state is State.DONE else None
+            for row in rows
+        ]
+        for name in "ab"
+    }
+    plain = History.of(
+        grid.space,
+        [row.point for row in rows],
+        [row.value for row in rows],
+        states=[row.state for row in rows],
+        metrics=metrics,
+        repeats="count",
+        goal=made.goal,
+    )
+    assert made.goal == Goal(maximize=True, at_most=dict.fromkeys(metrics, 0.0))
+    assert list(made) == list(plain) and made.taken() == plain.taken()
+    for numbers in ("scores", "violation", "counts", "keys", "order", "point_scores"):
+        assert np.array_equal(getattr(made, numbers)(), getattr(plain, numbers)(), equal_nan=True)
 
 
 # ------------------------------------------------------------------ the space

@@ -7,6 +7,7 @@ every process that reads the study sees it as pending.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,10 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dsice.goal import Goal
 from dsice.history import History
+from dsice.history.columns import TrialColumns
 from dsice.history.sources import SourceTrials
 from dsice.integrations.optuna.distributions import Grid
 from dsice.reuse import Source
-from dsice.trial import State
+from dsice.trial import State, Trial
 from dsice.typing import Point
 
 PROPOSAL: Final = "dsice:proposal"
@@ -78,6 +80,7 @@ class StudyRows:
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._finished: dict[int, Row | None] = {}
+        self._running: dict[int, tuple[Any, Row | None]] = {}  # what a row was made of
 
     def of(self, trials: Sequence[FrozenTrial], *, but: int) -> list[Row]:
         """The rows of trials other than the one with this number, in the order of their numbers."""
@@ -89,13 +92,24 @@ class StudyRows:
             elif number == but:
                 continue
             else:
-                finished = trial.state.is_finished()
-                row = self._row(trial)
-                if finished:
-                    self._finished[number] = row
+                row = self._latest(trial)
             if row is not None:
                 found.append(row)
         return found
+
+    def _latest(self, trial: FrozenTrial) -> Row | None:
+        """The row of a trial, made anew only where the trial has changed."""
+        if trial.state.is_finished():
+            self._running.pop(trial.number, None)
+            self._finished[trial.number] = row = self._row(trial)
+            return row
+        attributes = trial.system_attrs
+        now = (attributes.get(PROPOSAL), attributes.get(FIXED), dict(trial.params))
+        before, row = self._running.get(trial.number, (None, None))
+        if before != now:
+            row = self._row(trial)
+            self._running[trial.number] = (now, row)
+        return row
 
     def _row(self, trial: FrozenTrial) -> Row | None:
         values = self._values(trial)
@@ -143,25 +157,60 @@ def history_of(
     sources = [*sources, *_elsewhere(grid, rows, maximize)]
     rows = _merged([row for row in rows if not row.elsewhere])
     names = sorted({name for row in rows for name in row.constraints})
-    metrics = {
-        _metric(name): [
-            float(np.clip(row.constraints.get(name, 0.0), -FAR, FAR))
-            if row.state is State.DONE
-            else None
-            for row in rows
-        ]
-        for name in names
-    }
-    return History.of(
-        grid.space,
-        np.array([row.point for row in rows], dtype=np.int64).reshape(-1, grid.space.ndim),
-        [row.value for row in rows],
-        states=[row.state for row in rows],
-        metrics=metrics,
-        repeats="count",
-        goal=Goal(maximize=maximize, at_most=dict.fromkeys(map(_metric, names), 0.0)),
-        sources=sources,
+    goal = Goal(maximize=maximize, at_most=dict.fromkeys(map(_metric, names), 0.0))
+    history = History(goal)
+    history.sources = tuple(sources)
+    columns = _columns(rows, names)
+
+    def trial(id: int) -> Trial:
+        """The trial of an id, made when it is looked at."""
+        row = rows[id]
+        values = () if row.value is None else (row.value,)
+        return Trial(
+            id,
+            None,
+            grid.space.params(row.point),
+            row.point,
+            *columns.keys[id],
+            state=row.state,
+            values=values,
+            value=row.value,
+            metrics=dict(columns.metrics[id]),
+        )
+
+    history.load(columns, trial)
+    return history
+
+
+def _columns(rows: Sequence[Row], constraints: Sequence[str]) -> TrialColumns:
+    """What `History.of` would make of rows, which need no more checks."""
+    seen: Counter[Point] = Counter()
+    keys = []
+    for row in rows:
+        keys.append((0, seen[row.point], 0))
+        seen[row.point] += 1
+    kept = {name: _metric(name) for name in constraints}
+    n = len(rows)
+    return TrialColumns(
+        [row.point for row in rows],
+        [None] * n,
+        keys,
+        [row.state for row in rows],
+        [math.nan if row.value is None else row.value for row in rows],
+        [_bounded(row, kept) for row in rows] if kept else [{}] * n,
+        [math.nan] * n,
+        [int(row.value is not None) for row in rows],
     )
+
+
+def _bounded(row: Row, names: Mapping[str, str]) -> dict[str, float]:
+    """The constraints of a done trial as metrics; of one that lacks one, kept."""
+    if row.state is not State.DONE:
+        return {}
+    return {
+        metric: min(max(row.constraints.get(name, 0.0), -FAR), FAR)
+        for name, metric in names.items()
+    }
 
 
 def _merged(rows: Sequence[Row]) -> list[Row]:

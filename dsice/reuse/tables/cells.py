@@ -248,7 +248,7 @@ def values_on(column: pd.Series[Any], axis: Axis) -> list[Any]:
             found.append(None if has_none else EMPTY)
             continue
         if not isinstance(cell, str):
-            found.append(_plain(cell))
+            found.append(_spelt(_plain(cell), axis, by_text))
             continue
         if cell not in known:
             known[cell] = _meant(cell, axis, by_text)
@@ -271,6 +271,14 @@ def _meant(text: str, axis: Axis, by_text: dict[str, list[Any]]) -> Any:
     if _NUMBER.match(text.strip()) and axis.numeric:
         return float(text)
     return text
+
+
+def _spelt(cell: Any, axis: Axis, by_text: dict[str, list[Any]]) -> Any:
+    """The text of an axis of texts that a number or bool stands for; else the cell."""
+    if axis.numeric or isinstance(cell, (str, tuple, dict)) or cell in axis.values:
+        return cell
+    same = by_text.get(as_text(cell).lower(), [])
+    return same[0] if len(same) == 1 else cell
 
 
 def _parsed(text: str) -> Any:

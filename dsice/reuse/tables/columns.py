@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 USUAL = "objective"
 """Column of the metric where it has no name of its own."""
-METRIC, TAG, PLACE = "metric.", "tag.", "where."
-"""What labels of columns of further metrics, tags and facts about the run may begin with."""
+METRIC, TAG, PLACE, TRIAL = "metric.", "tag.", "where.", "trial."
+"""How labels of further metrics, of tags, and of facts about a run and its trial may begin."""
 TIMES = ("queued", "started", "ended")
 _ABOUT = {
-    "seconds": ("seconds",),
-    "state": ("state", "status"),
+    "seconds": ("seconds", f"{TRIAL}seconds"),
+    "state": ("state", "status", f"{TRIAL}state"),
     "valid": ("valid",),
-    "error": ("error",),
+    "error": ("error", f"{TRIAL}error"),
 }
 _DERIVED = re.compile(
     r"round|score|feasible|point\.(value|n|spread)|note\..*|repeat|member|parent|stage|kind|at"
@@ -37,6 +37,7 @@ _ID = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?$|\d{1,2}[./]\d{1,2}[./]\d{2,4}([T ].*)?$")
+_NUMERIC = re.compile(r"[-+]?[\d.][\d.,_]*([eE][-+]?\d+)?$|\[[-+.\d\s,eENan]+\]$")
 _SAMPLE = 100  # cells that are looked at to know a date
 _FEW = 20  # different numbers that a parameter right of the objective may have
 MEASURED_FROM = 50
@@ -88,6 +89,8 @@ class Roles:
         Labels of ``seconds``, ``state``, ``valid``, ``error``, ``key``, those of `TIMES`.
     left_out
         Why other columns say nothing, by their labels.
+    no_parameters
+        Why metrics were not taken for parameters, by their labels.
     """
 
     objective: str | None = None
@@ -97,6 +100,7 @@ class Roles:
     where: dict[str, str] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    no_parameters: dict[str, str] = field(default_factory=dict)
 
     def used(self) -> set[str]:
         """The labels that mean something."""
@@ -106,11 +110,13 @@ class Roles:
 
     def remarks(self) -> list[str]:
         """What is left out, in words."""
-        why: dict[str, list[str]] = {}
-        for label, reason in self.left_out.items():
-            if reason:
+        said = []
+        for what, reasons in (("left out", self.left_out), ("no parameter", self.no_parameters)):
+            why: dict[str, list[str]] = {}
+            for label, reason in reasons.items():
                 why.setdefault(reason, []).append(label)
-        return [f"left out: {', '.join(labels)} ({reason})" for reason, labels in why.items()]
+            said += [f"{what}: {', '.join(labels)} ({reason})" for reason, labels in why.items()]
+        return said
 
 
 def labelled(frame: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -186,6 +192,10 @@ def find_roles(
     if names is None and said.params is not None:
         names = list(dict.fromkeys(map(str, said.params)))
     for name in names or ():
+        if name in said.fixed and name in frame.columns:
+            raise TableError(
+                f"{source} has a column {name!r} itself; leave it out of fixed= (--fixed)"
+            )
         if name in frame.columns:
             roles.params[name] = name
         elif (name not in said.fixed and said.params is not None) or name in frame.attrs[_TWICE]:
@@ -200,9 +210,12 @@ def find_roles(
             raise missing(frame, name, source)
         roles.metrics[name] = name
     rest = [label for label in frame.columns if label not in roles.used()]
-    if names is None:
-        rest = _find_params(frame, rest, source, roles)
+    why = {} if names is not None else _find_params(frame, rest, roles)
+    rest = [label for label in rest if label not in roles.params.values()]
     _find_metrics(frame, rest, said, goal, roles)
+    # What is a metric follows from labels and kinds of columns, so that it stays one as a log
+    # grows; only the parameters are guessed from the cells.
+    roles.no_parameters = {label: w for label, w in why.items() if label not in roles.left_out}
     return roles
 
 
@@ -214,7 +227,7 @@ def _objective(
         if said.objective not in frame.columns:
             raise missing(frame, said.objective, source)
         return said.objective
-    for label in (goal.metric, f"{METRIC}{goal.metric}", USUAL, "value"):
+    for label in (f"{METRIC}{goal.metric}", goal.metric, USUAL, "value"):
         if label in frame.columns and label not in names:
             return label
     hint = "; name the column that counts with objective= (--objective)"
@@ -235,9 +248,9 @@ def _find_about(frame: pd.DataFrame, said: LogColumns, source: str, roles: Roles
         label = next((lower[name] for name in usual if name in lower), None)
         if what not in roles.about and label is not None:
             roles.about[what] = label
-    if all(name in lower for name in TIMES):
-        if all(frame[lower[name]].dtype.kind in "iufO" for name in TIMES):
-            roles.about |= {name: lower[name] for name in TIMES}
+    moments = [lower[name] for name in TIMES if name in lower]
+    if len(moments) == len(TIMES) and not any(is_dated(frame[label]) for label in moments):
+        roles.about |= dict(zip(TIMES, moments, strict=True))
 
 
 def _find_metrics(
@@ -274,9 +287,7 @@ def _says_nothing(label: str, column: pd.Series[Any]) -> str:
         return "durations: name the one that is the run time with seconds= (--seconds)"
     if is_dated(column):
         return "dates"
-    if _ID.fullmatch(label) and (column.dtype.kind in "iu" or distinct(column) == len(column) > 1):
-        return "an id, by its name"
-    return ""
+    return "an id, by its name" if _ID.fullmatch(label) else ""
 
 
 def is_dated(column: pd.Series[Any]) -> bool:
@@ -287,7 +298,7 @@ def is_dated(column: pd.Series[Any]) -> bool:
         return False
     if _all_of(column, (datetime.date, np.datetime64)):
         return True
-    cells = [cell for cell in column.dropna().head(_SAMPLE).tolist()]
+    cells = column.dropna().head(_SAMPLE).tolist()
     return bool(cells) and all(isinstance(cell, str) and _DATE.match(cell) for cell in cells)
 
 
@@ -322,36 +333,33 @@ def _looks_numeric(cell: object) -> bool:
 
 
 # ------------------------------------------------------------------ parameters of a log alone
-def _find_params(frame: pd.DataFrame, rest: list[str], source: str, roles: Roles) -> list[str]:
-    """Find the parameters of a log that no study describes; what is left of the columns."""
+def _find_params(frame: pd.DataFrame, rest: list[str], roles: Roles) -> dict[str, str]:
+    """Find the parameters of a log that no study describes; why other columns are none."""
     order = list(frame.columns)
     border = order.index(roles.objective) if roles.objective in order else len(order)
-    left = []
+    reasons: dict[str, str] = {}
     for label in rest:
         column = frame[label]
-        why = _says_nothing(label, column) or _constant(column) or _counts(column)
-        if label.startswith((METRIC, TAG, PLACE)):
-            left.append(label)
-        elif why:
-            roles.left_out[label] = why
+        if label.startswith((METRIC, TAG, PLACE, TRIAL)):
+            continue
+        if why := no_parameter(label, column) or _constant(column):
+            reasons[label] = why
         elif order.index(label) < border or _is_discrete(column):
             roles.params[label] = label
-        else:
-            left.append(label)
     if not roles.params:
         raise TableError(
             f"the table has no column of parameters beside {listed(frame)}; name them with params= "
             "(--params A,B,C)"
         )
     check_levels(frame, list(roles.params))
-    return left
+    return reasons
 
 
 def no_parameter(label: str, column: pd.Series[Any]) -> str:
     """Why a column of a log is no parameter though it differs from row to row; empty: it may be."""
     why = _says_nothing(label, column)
-    if why.startswith("an id") and distinct(column) < len(column):
-        return ""
+    if why.startswith("an id") and column.dtype.kind not in "iu" and distinct(column) < len(column):
+        why = ""
     return why or _counts(column)
 
 

@@ -122,11 +122,10 @@ def read_delimited(path: Path, spelling: Spelling, usual: str) -> pd.DataFrame:
             keep_default_na=False,
             na_values=["", *spelling.na],
             skipinitialspace=True,
-            skip_blank_lines=len(names) > 1,
             header=None,
             names=names,
             low_memory=False,
-            float_precision="round_trip",  # what is written as 0.1 is 0.1
+            **_exact_floats(),
         )
         frame.index = pd.Index(rows.lines, name=LINE)
     named = [name for name, label in zip(names, rows.header, strict=True) if not _is_index(label)]
@@ -135,7 +134,27 @@ def read_delimited(path: Path, spelling: Spelling, usual: str) -> pd.DataFrame:
         if frame[name].dtype.kind not in "biuf":
             frame[name] = _stripped(frame[name])
     frame.columns = pd.Index([label for label in rows.header if not _is_index(label)], dtype=object)
-    return frame.dropna(how="all")
+    return _without_empty_rows(frame)
+
+
+def _exact_floats() -> dict[str, Any]:
+    """The option by which what is written as 0.1 is 0.1; later versions of pandas do so anyway."""
+    import pandas as pd
+
+    major, minor = map(int, pd.__version__.split(".")[:2])
+    return {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
+
+
+def _without_empty_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table without rows of separators alone, which spreadsheets write below a table."""
+    found = frame.dropna(how="all")
+    if len(found) == len(frame):
+        return frame
+    for place in range(found.shape[1]):
+        column = found.iloc[:, place]
+        if column.dtype.kind == "f" and column.notna().all() and (column % 1 == 0).all():
+            found = found.astype({column.name: "int64"})
+    return found
 
 
 def _is_index(label: str) -> bool:
@@ -204,6 +223,10 @@ class _Rows:
                     _say_torn(path, reader.line_num, len(row), width, torn=last)
                     stop = sum(map(len, physical[:before]))
                     break
+                if reader.line_num == len(physical) and _is_open(physical[before:]):
+                    _say_torn(path, reader.line_num, 0, width, torn=True)
+                    stop = sum(map(len, physical[:before]))
+                    break
                 before = reader.line_num
                 lines.append(before)
         except csv.Error as error:
@@ -212,9 +235,16 @@ class _Rows:
         return cls(names, sum(map(len, physical[:first])), stop, lines)
 
 
+def _is_open(lines: list[str]) -> bool:
+    """Whether a row ends within quotes."""
+    return sum(line.count('"') for line in lines) % 2 == 1
+
+
 def _say_torn(path: Path, line: int, cells: int, width: int, *, torn: bool) -> None:
     """Warn of a last row that was cut short; refuse any other of another width."""
     counted = f"has {cells} cell{'s' if cells > 1 else ''}, and the header {width}"
+    if not cells:
+        counted = "ends within quotes"
     if torn and cells < width:
         warnings.warn(
             f"table {path}: its last row, line {line}, {counted}: it is cut short, and is left out",

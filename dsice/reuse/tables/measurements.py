@@ -28,6 +28,7 @@ NO_NEWS = (State.PENDING, State.LOST, State.WITHDRAWN)
 """States of rows that say nothing of their point."""
 _IDENTITY = ("state", "stage", "repeat", "member")
 """Columns of a table that dsice wrote itself, whose stages are those of a study."""
+_READ = ("objective", "params", "metrics", "tags", "where", "about")
 _SHOWN = 5
 _Told = float | tuple[float, ...]
 
@@ -104,17 +105,16 @@ class Log:
         """Where a row is, for messages."""
         return cells.place(self.frame.iloc[:, 0], row)
 
-    def digest(self, upto: int | None = None) -> str:
-        """SHA-256 of the cells that are read, in the first rows, and of what is read of them."""
+    def digest(self, plan: Sequence[Any]) -> str:
+        """SHA-256 of the cells that are read, and of how they are read."""
         import pandas as pd
 
         used = [label for label in self.frame.columns if label in self.roles.used()]
-        part = self.frame[used].iloc[:upto]
-        roles = {name: value for name, value in vars(self.roles).items() if name != "left_out"}
-        plan = json.dumps([roles, as_json(dict(self._said.fixed))], sort_keys=True, default=str)
-        found = hashlib.sha256(plan.encode())
+        roles = {name: value for name, value in vars(self.roles).items() if name in _READ}
+        how = [roles, as_json(dict(self._said.fixed)), *plan]
+        found = hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode())
         for label in used:
-            column = part[label]
+            column = self.frame[label]
             if column.dtype.kind not in "biufmM":
                 column = column.map(repr)
             found.update(pd.util.hash_array(np.asarray(column)).tobytes())
@@ -162,10 +162,6 @@ class Log:
         for name, axis in space.axes.items():
             label = self.roles.params.get(name)
             if name in self._said.fixed:
-                if label is not None:
-                    raise TableError(
-                        f"{self.source} has a column {label!r} itself; leave {name!r} out of fixed="
-                    )
                 columns[name] = [self._said.fixed[name]] * len(self.frame)
             elif label is not None:
                 found = cells.values_on(self.frame[label], axis)

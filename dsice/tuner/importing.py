@@ -70,6 +70,24 @@ class _Row:
     place: str
 
 
+@dataclass(frozen=True)
+class CheckedRows:
+    """Rows of a log that may be added.
+
+    Attributes
+    ----------
+    rows, remarks, about
+        What they are, what else is to be known, and the log that they are from.
+    added
+        What would become of them.
+    """
+
+    rows: tuple[_Row, ...]
+    remarks: tuple[str, ...]
+    about: ImportedLog | None
+    added: Added
+
+
 @dataclass
 class _New:
     """Trials that are to be added, and how many rows are known."""
@@ -84,7 +102,7 @@ class ImportingStudy(RevisableStudy):
 
     def add_all(
         self,
-        rows: pd.DataFrame | Iterable[Mapping[str, Any]] | Log,
+        rows: pd.DataFrame | Iterable[Mapping[str, Any]] | Log | CheckedRows,
         *,
         objective: str | None = None,
         metrics: Sequence[str] | None = None,
@@ -151,13 +169,15 @@ class ImportingStudy(RevisableStudy):
         said = LogColumns(objective, None, metrics, seconds, state, key, dict(fixed or {}))
         nearest = flag("add_all", "nearest", nearest)
         skip = flag("add_all", "skip", skip)
-        log = rows if isinstance(rows, Log) else self._log(rows, said, name)
+        log = rows if isinstance(rows, (Log, CheckedRows)) else self._log(rows, said, name)
         with self._mutex, garbage_uncollected():
             self._recorder.check()
             self.take_requests()
             self._recorder.flush()
+            if isinstance(log, CheckedRows):
+                return self._record(log.rows, log.remarks, log.about)
             found = self._import(log, nearest=nearest, skip=skip)
-        if found.remarks:
+        if found.remarks and log is not rows:
             text = f"{log.source}: {'; '.join(found.remarks)}"
             warnings.warn(text, DsiceWarning, stacklevel=2)
         return found
@@ -173,29 +193,26 @@ class ImportingStudy(RevisableStudy):
         names = self.space.names
         return Log(rows, said, name, goal=self._recorder.history.goal, names=names)
 
-    def unknown_rows(
-        self, log: Log, *, nearest: bool = False, skip: bool = False
-    ) -> tuple[list[Record], Record, Added]:
-        """What `add_all` would record, for a study that is only looked at.
+    def checked_rows(self, log: Log, *, nearest: bool = False, skip: bool = False) -> CheckedRows:
+        """The rows of a log as `add_all` would take them, for a study that is only looked at.
 
-        Returns
-        -------
-        rows, log
-            All rows as in a request to a coordinator; none where all are known.
-        added
-            What would become of them.
+        The arguments and errors are those of `add_all`.
         """
         with self._mutex, garbage_uncollected():
             read = self._read_rows(log, nearest=nearest, skip=skip)
             if isinstance(read, Added):
-                return [], {}, read
+                return CheckedRows((), (), None, read)
             rows, remarks, about = read
             new = self._new(rows)
             first = len(self._recorder.history)
-            found = Added(range(first, first + len(new.trials)), new.known, tuple(remarks))
-            metric = self._recorder.history.goal.metric
-            records = [self._request_row(row, metric) for row in rows] if new.trials else []
-            return records, about._asdict(), found
+            added = Added(range(first, first + len(new.trials)), new.known, tuple(remarks))
+            return CheckedRows(tuple(rows), tuple(remarks), about, added)
+
+    def requested_rows(self, checked: CheckedRows) -> tuple[list[Record], Record]:
+        """Rows, and the log that they are from, as in a request to a coordinator."""
+        metric = self._recorder.history.goal.metric
+        about = {} if checked.about is None else checked.about._asdict()
+        return [self._request_row(row, metric) for row in checked.rows], about
 
     def _request_row(self, row: _Row, metric: str) -> Record:
         trial = self._finished(row, 0, 0)
@@ -244,7 +261,9 @@ class ImportingStudy(RevisableStudy):
         rows, remarks, about = read
         return self._record(rows, remarks, about)
 
-    def _record(self, rows: Sequence[_Row], remarks: list[str], about: ImportedLog | None) -> Added:
+    def _record(
+        self, rows: Sequence[_Row], remarks: Sequence[str], about: ImportedLog | None
+    ) -> Added:
         """Write the rows that are new."""
         new = self._new(rows)
         first = len(self._recorder.history)

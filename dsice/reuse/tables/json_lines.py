@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ def read_json_lines(path: Path, spelling: Spelling) -> pd.DataFrame:
     TableError
         There is no line, or one is no JSON object.
     """
+    import pandas as pd
+
     text = text_of(path, spelling.encoding)
     records: list[Record] = []
     numbers: list[int] = []
@@ -54,7 +57,7 @@ def read_json_lines(path: Path, spelling: Spelling) -> pd.DataFrame:
     if not records:
         raise TableError(f"table {path} is empty")
     frame = frame_of_records(records)
-    frame.index = frame.index.__class__(numbers, name=LINE)
+    frame.index = pd.Index(numbers, name=LINE)
     return frame
 
 
@@ -65,7 +68,9 @@ def frame_of_records(records: list[Record]) -> pd.DataFrame:
     flat = [flattened(record) for record in records]
     names = dict.fromkeys(name for record in flat for name in record)
     columns: dict[str, Any] = {
-        name: pd.Series([record.get(name) for record in flat], dtype=object) for name in names
+        # null may be a value; NaN is a cell that is not there
+        name: pd.Series([record.get(name, math.nan) for record in flat], dtype=object)
+        for name in names
     }
     return pd.DataFrame(columns, index=range(len(flat)))
 

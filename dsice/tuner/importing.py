@@ -6,7 +6,7 @@ import json
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ class _Row:
     stage: int
     report: telling.Report
     key: str | int | None
-    place: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,15 @@ class CheckedRows:
         What they are, what else is to be known, and the log that they are from.
     added
         What would become of them.
+    trials
+        Those that would be added.
     """
 
     rows: tuple[_Row, ...]
     remarks: tuple[str, ...]
     about: ImportedLog | None
     added: Added
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass
@@ -175,7 +178,8 @@ class ImportingStudy(RevisableStudy):
             self.take_requests()
             self._recorder.flush()
             if isinstance(log, CheckedRows):
-                return self._record(log.rows, log.remarks, log.about)
+                new = self._agreed(log)
+                return self._record(new, log.remarks, log.about)
             found = self._import(log, nearest=nearest, skip=skip)
         if found.remarks and log is not rows:
             text = f"{log.source}: {'; '.join(found.remarks)}"
@@ -203,10 +207,17 @@ class ImportingStudy(RevisableStudy):
             if isinstance(read, Added):
                 return CheckedRows((), (), None, read)
             rows, remarks, about = read
-            new = self._new(rows)
+            new = self._new(rows, lambda row: f"{log.source}, {log.place(row)}")
             first = len(self._recorder.history)
             added = Added(range(first, first + len(new.trials)), new.known, tuple(remarks))
-            return CheckedRows(tuple(rows), tuple(remarks), about, added)
+            return CheckedRows(tuple(rows), tuple(remarks), about, added, tuple(new.trials))
+
+    def _agreed(self, checked: CheckedRows) -> _New:
+        """Checked rows as trials of this study."""
+        if len(self._recorder.history) or checked.added.known or checked.added.ids.start:
+            return self._new(checked.rows, lambda row: f"row {row}")
+        failed = sum(trial.state is State.FAILED for trial in checked.trials)
+        return _New(list(checked.trials), 0, failed)
 
     def requested_rows(self, checked: CheckedRows) -> tuple[list[Record], Record]:
         """Rows, and the log that they are from, as in a request to a coordinator."""
@@ -248,7 +259,7 @@ class ImportingStudy(RevisableStudy):
                 goal.stage if trial.stage is None else trial.stage,
                 _report(trial),
                 trial.tags.get(adding.KEY) if "key" in log.roles.about else None,
-                f"{log.source}, {log.place(trial.row)}",
+                trial.row,
             )
             for point, trial in zip(levels, told, strict=True)
         ]
@@ -259,13 +270,11 @@ class ImportingStudy(RevisableStudy):
         if isinstance(read, Added):
             return read
         rows, remarks, about = read
-        return self._record(rows, remarks, about)
+        new = self._new(rows, lambda row: f"{log.source}, {log.place(row)}")
+        return self._record(new, remarks, about)
 
-    def _record(
-        self, rows: Sequence[_Row], remarks: Sequence[str], about: ImportedLog | None
-    ) -> Added:
+    def _record(self, new: _New, remarks: Sequence[str], about: ImportedLog | None) -> Added:
         """Write the rows that are new."""
-        new = self._new(rows)
         first = len(self._recorder.history)
         at = time.time()
         metric = self._recorder.history.goal.metric
@@ -284,8 +293,19 @@ class ImportingStudy(RevisableStudy):
             remarks = [*remarks, f"{new.failed} without a finite value are recorded as failed"]
         return Added(range(first, first + len(new.trials)), new.known, tuple(remarks))
 
-    def _new(self, rows: Sequence[_Row]) -> _New:
-        """The rows that are not known, as trials; TellError for those that cannot be taken."""
+    def _new(self, rows: Sequence[_Row], place: Callable[[int], str]) -> _New:
+        """The rows that are not known, as trials.
+
+        Parameters
+        ----------
+        place
+            Says where the row of a number is.
+
+        Raises
+        ------
+        TellError
+            Rows that cannot be taken.
+        """
         history = self._recorder.history
         found = _New()
         measured = {tuple(point) for point in np.unique(history.points(), axis=0).tolist()}
@@ -307,7 +327,7 @@ class ImportingStudy(RevisableStudy):
                         found.known += 1
                         continue
             except TellError as error:
-                problems.append(f"{row.place}: {error}")
+                problems.append(f"{place(row.number)}: {error}")
                 continue
             repeats[where] = repeat + 1
             found.trials.append(trial)
@@ -346,11 +366,10 @@ class ImportingStudy(RevisableStudy):
         if about is not None and about in self._imports:
             return []
         with garbage_uncollected():
-            self._record(rows, [], about)
+            self._record(self._new(rows, lambda row: f"row {row}"), [], about)
         return []
 
     def _requested_row(self, record: Record, number: int) -> _Row:
-        place = f"row {number} of the request"
         try:
             point = tuple(record["point"])
             if not self.space.is_valid(point):
@@ -358,9 +377,9 @@ class ImportingStudy(RevisableStudy):
             told = told_arguments(record | {"kind": Kind.ADD})
             told.pop("id", None)
             stage = int(record.get("stage", 0))
-            return _Row(point, stage, telling.Report(**told), record.get("key"), place)
+            return _Row(point, stage, telling.Report(**told), record.get("key"), number)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise TellError(f"{place} cannot be understood ({error})") from error
+            raise TellError(f"row {number} cannot be understood ({error})") from error
 
 
 def _report(trial: LoggedTrial) -> telling.Report:
@@ -372,9 +391,9 @@ def _report(trial: LoggedTrial) -> telling.Report:
         trial.seconds,
         trial.error,
         state,
-        trial.tags,
-        trial.times,
-        trial.where,
+        trial.tags or None,
+        None if trial.times == (None, None, None) else trial.times,
+        trial.where or None,
     )
 
 

@@ -48,11 +48,9 @@ EMPTY: Final = object()
 """Stands for a cell without a value of a parameter."""
 
 
-def place(column: pd.Series[Any], row: int) -> str:
-    """Where a cell is, for messages: the line of a file, or the row."""
-    if column.index.name == LINE:
-        return f"line {column.index[row]}"
-    return f"row {row}"
+def place(index: pd.Index[Any], row: int) -> str:
+    """Where a row of a table with that index is, for messages: the line of a file, or the row."""
+    return f"line {index[row]}" if index.name == LINE else f"row {row}"
 
 
 def refused(column: pd.Series[Any], row: int, source: str, expected: str) -> TableError:
@@ -60,7 +58,7 @@ def refused(column: pd.Series[Any], row: int, source: str, expected: str) -> Tab
     cell = column.iloc[row]
     text = cell if isinstance(cell, str) else ""
     return TableError(
-        f"{source}: column {str(column.name)!r} holds {shown(cell)} in {place(column, row)}, "
+        f"{source}: column {str(column.name)!r} holds {shown(cell)} in {place(column.index, row)}, "
         f"expected {expected}{spelling_hint(text)}"
     )
 
@@ -181,7 +179,7 @@ def run_times(column: pd.Series[Any], source: str) -> Floats:
             if written or isinstance(cell, (datetime.timedelta, np.timedelta64)):
                 if _is_missing(cell):
                     continue
-                found[row] = pd.Timedelta(cell).total_seconds()  # type: ignore[arg-type]
+                found[row] = pd.Timedelta(cell).total_seconds()
             else:
                 found[row] = _number(cell)
         except (ArithmeticError, TypeError, ValueError):
@@ -312,7 +310,7 @@ def require_filled(column: pd.Series[Any], source: str) -> None:
     if any(empty):
         row = empty.index(True)
         raise TableError(
-            f"{source}: parameter {str(column.name)!r} is empty in {place(column, row)} "
+            f"{source}: parameter {str(column.name)!r} is empty in {place(column.index, row)} "
             f"(and {sum(empty)} rows in all); give every row a value, for example a "
             "level 'none' where the parameter does not apply"
         )

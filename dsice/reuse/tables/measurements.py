@@ -103,7 +103,7 @@ class Log:
 
     def place(self, row: int) -> str:
         """Where a row is, for messages."""
-        return cells.place(self.frame.iloc[:, 0], row)
+        return cells.place(self.frame.index, row)
 
     def digest(self, plan: Sequence[Any]) -> str:
         """SHA-256 of the cells that are read, and of how they are read."""
@@ -138,7 +138,8 @@ class Log:
         try:
             return space.levels(params)
         except SpaceError:
-            problems, more = [], False
+            problems: list[str] = []
+            more = False
             for row in off_grid(space, params):
                 if more := len(problems) == _SHOWN:
                     break

@@ -110,7 +110,7 @@ def _cell(value: Any) -> Any:
 
 
 def _measured(trial: Trial, name: str, metric: str) -> Any:
-    told = list(map(encode_float, trial.values)) if name == metric else None
+    told: Any = list(map(encode_float, trial.values)) if name == metric else None
     if told is None and name in trial.metrics:
         told = _told(trial, name)
     if isinstance(told, list):

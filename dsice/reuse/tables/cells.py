@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dsice.checks import shown
+from dsice.checks import plain, shown
 from dsice.errors import SpaceError, TableError
 from dsice.reuse.tables.delimited import LINE
 from dsice.space import Axis
@@ -55,7 +55,7 @@ def place(index: pd.Index[Any], row: int) -> str:
 
 def refused(column: pd.Series[Any], row: int, source: str, expected: str) -> TableError:
     """The error for a cell that cannot be what it should be."""
-    cell = column.iloc[row]
+    cell = plain(column.iloc[row])
     text = cell if isinstance(cell, str) else ""
     return TableError(
         f"{source}: column {str(column.name)!r} holds {shown(cell)} in {place(column.index, row)}, "
@@ -261,8 +261,9 @@ def _meant(text: str, axis: Axis, by_text: dict[str, list[Any]]) -> Any:
     same = [v for v in by_text.get(text.strip().lower(), []) if not isinstance(v, str)]
     if len(same) == 1:
         return same[0]
-    if text.strip() in axis.values:
-        return text.strip()
+    bare = [v for v in axis.values if isinstance(v, str) and v.strip() == text.strip()]
+    if len(bare) == 1:
+        return bare[0]
     part = _parsed(text)
     if part is not text:
         return part

@@ -10,27 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsice.checks import shown
+from dsice.checks import plain, shown
 from dsice.errors import TableError
 from dsice.goal import Goal
+from dsice.reuse.tables.json_lines import TRIAL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 USUAL = "objective"
 """Column of the metric where it has no name of its own."""
-METRIC, TAG, PLACE, TRIAL = "metric.", "tag.", "where.", "trial."
-"""How labels of further metrics, of tags, and of facts about a run and its trial may begin."""
+METRIC, TAG, PLACE = "metric.", "tag.", "where."
+"""How labels of further metrics, of tags, and of facts about a run may begin."""
 TIMES = ("queued", "started", "ended")
 _ABOUT = {
-    "seconds": ("seconds", f"{TRIAL}seconds"),
-    "state": ("state", "status", f"{TRIAL}state"),
+    "seconds": (f"{TRIAL}seconds", "seconds"),
+    "state": (f"{TRIAL}state", "state", "status"),
     "valid": ("valid",),
-    "error": ("error", f"{TRIAL}error"),
+    "error": (f"{TRIAL}error", "error"),
 }
 _DERIVED = re.compile(
-    r"round|score|feasible|point\.(value|n|spread)|note\..*|repeat|member|parent|stage|kind|at"
-    r"|repeats|times"
+    r"(trial\.)?(round|score|feasible|point\.(value|n|spread)|note\..*|repeat|member|parent|stage|kind|at"
+    r"|repeats|times)"
 )
 _ID = re.compile(
     r"(.*[ _.-])?(id|uuid|guid|index|idx|job|jobid|run|trial|timestamp|datetime|date)",
@@ -248,9 +249,10 @@ def _find_about(frame: pd.DataFrame, said: LogColumns, source: str, roles: Roles
         label = next((lower[name] for name in usual if name in lower), None)
         if what not in roles.about and label is not None:
             roles.about[what] = label
-    moments = [lower[name] for name in TIMES if name in lower]
-    if len(moments) == len(TIMES) and not any(is_dated(frame[label]) for label in moments):
-        roles.about |= dict(zip(TIMES, moments, strict=True))
+    for name in TIMES:
+        label = lower.get(f"{TRIAL}{name}", lower.get(name))
+        if label is not None and not is_dated(frame[label]):
+            roles.about[name] = label
 
 
 def _find_metrics(
@@ -370,7 +372,7 @@ def looks_chosen(column: pd.Series[Any]) -> bool:
 
 def _constant(column: pd.Series[Any]) -> str:
     if len(column) > 1 and distinct(column) == 1 and column.notna().all():
-        return f"always {shown(column.iloc[0])}"
+        return f"always {shown(plain(column.iloc[0]))}"
     return ""
 
 

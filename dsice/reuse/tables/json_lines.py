@@ -16,6 +16,8 @@ from dsice.typing import Record
 if TYPE_CHECKING:
     import pandas as pd
 
+TRIAL = "trial."
+"""How labels of facts about a trial begin where a parameter has their name."""
 NESTED = {"params": "", "metrics": "metric.", "tags": "tag.", "where": "where."}
 """Objects in a line whose entries are columns, and what their labels begin with."""
 
@@ -78,8 +80,12 @@ def frame_of_records(records: list[Record]) -> pd.DataFrame:
 def flattened(record: Record) -> Record:
     """An object whose params, metrics and tags are entries of its own."""
     found: Record = {}
+    params = record.get("params")
+    names = params if isinstance(params, dict) else {}
     for name, value in record.items():
-        if name in NESTED and isinstance(value, dict):
+        if name in names:
+            found[f"{TRIAL}{name}"] = value
+        elif name in NESTED and isinstance(value, dict):
             found.update((f"{NESTED[name]}{key}", one) for key, one in value.items())
         elif name == "values" and isinstance(value, list):
             found["value"] = value

@@ -16,6 +16,7 @@ from dsice.errors import SpaceError, TableError
 from dsice.goal import Goal
 from dsice.reuse.tables import cells
 from dsice.reuse.tables.columns import TIMES, LogColumns, find_roles, labelled, listed
+from dsice.reuse.tables.json_lines import TRIAL
 from dsice.space import Space, When
 from dsice.space.values import as_json
 from dsice.trial import State, Times
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 NO_NEWS = (State.PENDING, State.LOST, State.WITHDRAWN)
 """States of rows that say nothing of their point."""
-_IDENTITY = ("state", "stage", "repeat", "member")
+_IDENTITY = ("stage", "state", "repeat", "member")
 """Columns of a table that dsice wrote itself, whose stages are those of a study."""
 _READ = ("objective", "params", "metrics", "tags", "where", "about")
 _SHOWN = 5
@@ -262,12 +263,16 @@ class Log:
         return [None if empty else str(cell) for cell, empty in pairs]
 
     def _stages(self) -> list[int | None]:
-        frame = self.frame
-        if not all(label in frame.columns for label in _IDENTITY) or "stage" in self.roles.params:
-            return [None] * len(frame)
-        stages = cells.numbers(frame["stage"], self.source)
+        columns = self.frame.columns
+        labels = [
+            next((n for n in (f"{TRIAL}{name}", name) if n in columns), "") for name in _IDENTITY
+        ]
+        if not all(labels) or set(labels) & set(self.roles.params.values()):
+            return [None] * len(self.frame)
+        column = self.frame[labels[0]]
+        stages = cells.numbers(column, self.source)
         for row in np.flatnonzero(~(stages >= 0) | (stages % 1 != 0))[:1].tolist():
-            raise cells.refused(frame["stage"], row, self.source, "a whole number >= 0")
+            raise cells.refused(column, row, self.source, "a whole number >= 0")
         return [int(stage) for stage in stages.tolist()]
 
     def _facts(self, labels: dict[str, str]) -> list[dict[str, Any]]:

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 from dsice.errors import MissingPackageError, TableError
 from dsice.history import History
 from dsice.journal.format import encode_float
-from dsice.reuse.tables.columns import METRIC, PLACE, TAG, TIMES, TRIAL
-from dsice.space.values import as_json, as_text
+from dsice.reuse.tables.columns import METRIC, PLACE, TAG, TIMES
+from dsice.reuse.tables.json_lines import TRIAL
+from dsice.space.values import as_json, has_parts
 from dsice.trial import Trial
 from dsice.typing import Record
 
@@ -106,7 +107,9 @@ _MISSING = object()
 
 def _cell(value: Any) -> Any:
     """A value of a parameter as one cell."""
-    return value if isinstance(value, (bool, int, float)) else as_text(value)
+    if isinstance(value, (bool, int, float)):
+        return value
+    return json.dumps(as_json(value)) if has_parts(value) else str(value)
 
 
 def _measured(trial: Trial, name: str, metric: str) -> Any:
@@ -136,7 +139,7 @@ def _uniform(cells: list[Any]) -> pd.Series[Any]:
     if kinds <= {bool} or (kinds <= {int, float} and all(map(_is_exact, cells))):
         exact = kinds == {int} and None in cells
         return pd.Series(cells, dtype="Int64" if exact else None)
-    return pd.Series([None if c is None else as_text(c) for c in cells], dtype=object)
+    return pd.Series([None if cell is None else str(cell) for cell in cells], dtype=object)
 
 
 def _is_exact(cell: Any) -> bool:

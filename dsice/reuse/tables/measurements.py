@@ -264,9 +264,8 @@ class Log:
 
     def _stages(self) -> list[int | None]:
         columns = self.frame.columns
-        labels = [
-            next((n for n in (f"{TRIAL}{name}", name) if n in columns), "") for name in _IDENTITY
-        ]
+        both = [(f"{TRIAL}{name}", name) for name in _IDENTITY]
+        labels = [next((name for name in pair if name in columns), "") for pair in both]
         if not all(labels) or set(labels) & set(self.roles.params.values()):
             return [None] * len(self.frame)
         column = self.frame[labels[0]]
@@ -280,9 +279,11 @@ class Log:
         found: list[dict[str, Any]] = [{} for _ in range(len(self.frame))]
         for name, label in labels.items():
             column = self.frame[label]
-            pairs = zip(found, column.tolist(), column.isna().tolist(), strict=True)
-            for facts, cell, empty in pairs:
-                if not empty:
+            empty = column.isna()
+            if column.dtype.kind == "f" and empty.any() and (column[~empty] % 1 == 0).all():
+                column = column.astype("Int64")  # they were whole before some were missing
+            for facts, cell, is_empty in zip(found, column.tolist(), empty.tolist(), strict=True):
+                if not is_empty:
                     facts[name] = _fact(cell)
         return found
 

@@ -250,7 +250,7 @@ def test_a_journal_without_the_metric_without_trials_or_parameters_is_refused(
         ("a.txt", b"hello", "unknown ending"),
         ("a.jsonl", b"hello", "no dsice journal"),
         ("a.jsonl", b"", "no study was started in it yet"),
-        ("a.csv", b"", "cannot be read"),
+        ("a.csv", b"", "is empty"),
     ],
 )
 def test_a_file_of_another_format_is_refused(

@@ -1,5 +1,4 @@
-"""Commands against a coordinator with 8 slots at full speed: withdraw, retry, status, best, and
-export and import.
+"""Commands against a coordinator with 8 slots at full speed: withdraw, retry, import, and looks.
 
 Each request is taken in once, whatever becomes of the coordinator meanwhile.
 """

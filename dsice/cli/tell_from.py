@@ -17,8 +17,7 @@ from dsice.journal.format import Kind, decode_float
 from dsice.trial import State, Trial, mean
 from dsice.tuner import Tuner, adding, telling
 from dsice.tuner.curves import ReportedStep
-from dsice.tuner.importing import told_arguments
-from dsice.tuner.telling import NO_REASON
+from dsice.tuner.telling import NO_REASON, told_arguments
 from dsice.typing import Record
 
 _IDENTITY = (("stage", 0), ("repeat", 0), ("member", 0))

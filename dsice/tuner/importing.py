@@ -15,7 +15,7 @@ import numpy as np
 from dsice.checks import flag, shown
 from dsice.errors import DsiceWarning, TellError
 from dsice.journal import requests
-from dsice.journal.format import Kind, add_line, decode_float
+from dsice.journal.format import Kind, add_line
 from dsice.journal.imports import ImportedLog, import_line, imported_log
 from dsice.journal.reader import garbage_uncollected
 from dsice.reuse.tables.columns import LogColumns
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
-_TOLD = ("value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 
 
 @dataclass(frozen=True)
@@ -374,7 +373,7 @@ class ImportingStudy(RevisableStudy):
             point = tuple(record["point"])
             if not self.space.is_valid(point):
                 raise ValueError(f"{point} is no point of the study")
-            told = told_arguments(record | {"kind": Kind.ADD})
+            told = telling.told_arguments(record | {"kind": Kind.ADD})
             told.pop("id", None)
             stage = int(record.get("stage", 0))
             return _Row(point, stage, telling.Report(**told), record.get("key"), number)
@@ -395,17 +394,3 @@ def _report(trial: LoggedTrial) -> telling.Report:
         None if trial.times == (None, None, None) else trial.times,
         trial.where or None,
     )
-
-
-def told_arguments(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `Tuner.tell` in a line; in lines of dsice null is NaN."""
-    told = {name: record[name] for name in ("id", *_TOLD) if record.get(name) is not None}
-    if "values" in record:
-        told["value"] = [decode_float(value) for value in record["values"]]
-    if "kind" in record and "metrics" in told:
-        told["metrics"] = {name: decode_float(v) for name, v in told["metrics"].items()}
-        for name, several in record.get("repeats", {}).items():
-            told["metrics"][name] = [decode_float(value) for value in several]
-    if told.get("state") == State.DONE:
-        del told["state"]  # it follows from the rest
-    return told

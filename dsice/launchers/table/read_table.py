@@ -22,15 +22,9 @@ from dsice.reuse.tables.cells import (
     values_of,
     values_on,
 )
-from dsice.reuse.tables.columns import (
-    check_levels,
-    labelled,
-    listed,
-    looks_chosen,
-    missing,
-    no_parameter,
-)
+from dsice.reuse.tables.columns import labelled, listed, missing
 from dsice.reuse.tables.files import is_journal, read_frame
+from dsice.reuse.tables.looks import check_levels, looks_chosen, no_parameter
 from dsice.space import Axis, Space
 from dsice.typing import Curve
 

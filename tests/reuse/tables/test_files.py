@@ -13,8 +13,6 @@ from dsice.errors import DsiceWarning, OptionError, TableError
 from dsice.reuse.tables.delimited import Spelling
 from dsice.reuse.tables.files import is_journal, read_frame
 
-ROWS = [["x", "loss", "word"], ["1", "0.5", "a"], ["2", "1234.25", "b c"]]
-
 
 def written(path: Path, data: str | bytes) -> Path:
     path.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -26,7 +24,7 @@ def cells(path: Path, spelling: Spelling | None = None) -> list[list[Any]]:
     return [list(frame.columns), *frame.to_numpy(dtype=object).tolist()]
 
 
-READ = [["x", "loss", "word"], [1, 0.5, "a"], [2, 1234.25, "b c"]]
+READ: list[list[Any]] = [["x", "loss", "word"], [1, 0.5, "a"], [2, 1234.25, "b c"]]
 
 
 LINES = "".join(json.dumps(dict(zip(READ[0], row, strict=True))) + "\n" for row in READ[1:])

@@ -7,6 +7,7 @@ What is read here is read rightly or refused by name, for sources (`dsice.reuse`
 
 `files` reads a file into a table, by the ending of its name (`delimited` and `json_lines` know
 two formats); `columns` finds the columns that mean something, `looks` what one looks like; `cells`
-makes numbers, run times and states of cells; `axes` guesses the axes of a log; `measurements` has its rows as they are told;
+makes numbers, run times and states of cells; `axes` guesses the axes of a log; `measurements` has
+its rows as they are told;
 `writing` writes the trials of a study as such a table.
 """

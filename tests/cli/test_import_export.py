@@ -211,7 +211,7 @@ def test_a_journal_in_use_is_exported_and_imported_into(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dsice.cli.in_use._PATIENCE", 0.05)
-    space = {"lr": [0.001, 0.01, 0.1], "batch": [8, 16, 32]}
+    space: dict[str, Any] = {"lr": [0.001, 0.01, 0.1], "batch": [8, 16, 32]}
     with Tuner(space, Grid(), goal=Goal("loss"), journal="study.jsonl") as tuner:
         tuner.ask(1)
         text = said(capsys, "import", "log.csv", "study.jsonl")

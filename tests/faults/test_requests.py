@@ -117,7 +117,7 @@ class Asking:
         wrong = (withdrawn - Counter(self.withdrawn.items())) + (
             Counter(self.withdrawn.items()) - withdrawn
         )
-        added = Counter(r["trial"]["tags"]["key"] for r in records if r["kind"] == "add")
+        added: Counter[str] = Counter(r["trial"]["tags"]["key"] for r in records if r["kind"] == "add")
         wrong += (added - self.imported) + (self.imported - added)
         again = (retried - self.retried) + (self.retried - retried)
         pending = {t.id for t in Tuner.read(self.path).pending}

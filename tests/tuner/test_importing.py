@@ -177,7 +177,7 @@ def test_a_repaired_journal_gets_what_it_lost(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------ cells
 DAY = pd.Timestamp("2024-01-02")
-RIGHT: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+RIGHT: list[tuple[dict[Any, Any], dict[str, Any], dict[str, Any]]] = [
     # columns of one row; options; what is told
     ({"loss": 0.5, "seconds": pd.Timedelta("1.5s")}, {}, {"seconds": 1.5}),
     ({"loss": 0.5, "duration": pd.Timedelta("90s")}, {"seconds": "duration"}, {"seconds": 90.0}),
@@ -311,7 +311,7 @@ def test_keys_tell_equal_rows_apart_and_equal_keys_are_one_measurement() -> None
 
 
 def test_values_of_every_kind_are_found_on_their_axes() -> None:
-    axes = {
+    axes: dict[str, Any] = {
         "tile": [(16, 16), (32, 8)],
         "n": Choice(["auto", 8, 16]),
         "flag": [False, True],

@@ -117,12 +117,12 @@ class Asking:
         wrong = (withdrawn - Counter(self.withdrawn.items())) + (
             Counter(self.withdrawn.items()) - withdrawn
         )
-        added: Counter[str] = Counter(r["trial"]["tags"]["key"] for r in records if r["kind"] == "add")
-        wrong += (added - self.imported) + (self.imported - added)
+        added = Counter(r["trial"]["tags"]["key"] for r in records if r["kind"] == "add")
         again = (retried - self.retried) + (self.retried - retried)
         pending = {t.id for t in Tuner.read(self.path).pending}
         ended = sum(told[id] != 2 for id in self.retried if id not in pending)
-        return wrong.total() + again.total() + ended
+        rows = (added - self.imported) + (self.imported - added)
+        return wrong.total() + again.total() + rows.total() + ended
 
 
 def begun(folder: Path) -> subprocess.Popen[str]:

@@ -24,7 +24,7 @@ from dsice.reuse.tables.cells import (
 )
 from dsice.reuse.tables.columns import labelled, listed, missing
 from dsice.reuse.tables.files import is_journal, read_frame
-from dsice.reuse.tables.looks import check_levels, looks_chosen, no_parameter
+from dsice.reuse.tables.looks import check_levels, looks_chosen, no_parameter, row_counts
 from dsice.space import Axis, Space
 from dsice.typing import Curve
 
@@ -141,7 +141,7 @@ def _names(
     names = names or [name for name in order if name not in used]
     if not names:
         raise TableError(f"the table has no column of parameters beside {listed(frame)}")
-    why = {name: no_parameter(name, frame[name]) for name in names}
+    why = {name: no_parameter(name, frame[name]) for name in names} | row_counts(frame, names)
     if 0 < sum(map(bool, why.values())) < len(names):
         _say_left_out({name: reason for name, reason in why.items() if reason})
         names = [name for name in names if not why[name]]

@@ -16,6 +16,7 @@ from dsice.reuse.tables.looks import (
     is_discrete,
     is_numeric,
     no_parameter,
+    row_counts,
     says_nothing,
 )
 
@@ -283,6 +284,9 @@ def _find_params(frame: pd.DataFrame, rest: list[str], roles: Roles) -> dict[str
             reasons[label] = why
         elif order.index(label) < border or is_discrete(column):
             roles.params[label] = label
+    for label, why in row_counts(frame, list(roles.params)).items():
+        reasons[label] = why
+        del roles.params[label]
     if not roles.params:
         raise TableError(
             f"the table has no column of parameters beside {listed(frame)}; name them with params= "

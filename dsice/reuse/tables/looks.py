@@ -91,7 +91,27 @@ def no_parameter(label: str, column: pd.Series[Any]) -> str:
     why = says_nothing(label, column)
     if why.startswith("an id") and column.dtype.kind not in "iu" and distinct(column) < len(column):
         why = ""
-    return why or _counts(column)
+    if not why and column.dtype.kind not in "biufc" and _all_differ(column):
+        return "an id: different in every row"
+    return why
+
+
+def row_counts(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, str]:
+    """Columns of candidates for parameters that count the rows, beside others that do not."""
+    counting = [
+        name
+        for name in names
+        if frame[name].dtype.kind in "iu"
+        and _all_differ(frame[name])
+        and (np.diff(frame[name].to_numpy()) == 1).all()
+    ]
+    if not any(distinct(frame[name]) < len(frame) for name in names if name not in counting):
+        return {}  # such as a sweep of one parameter
+    return dict.fromkeys(counting, "an id: it counts the rows")
+
+
+def _all_differ(column: pd.Series[Any]) -> bool:
+    return len(column) > _FEW and distinct(column) == len(column)
 
 
 def looks_chosen(column: pd.Series[Any]) -> bool:
@@ -104,16 +124,6 @@ def constant(column: pd.Series[Any]) -> str:
     if len(column) > 1 and distinct(column) == 1 and column.notna().all():
         return f"always {shown(plain(column.iloc[0]))}"
     return ""
-
-
-def _counts(column: pd.Series[Any]) -> str:
-    """Why a column is an id, by its cells; empty: it is none."""
-    rows = len(column)
-    if rows <= _FEW or distinct(column) < rows or column.dtype.kind in "fbc":
-        return ""
-    if column.dtype.kind in "iu":
-        return "an id: it counts the rows" if (np.diff(column.to_numpy()) == 1).all() else ""
-    return "an id: different in every row"
 
 
 def distinct(column: pd.Series[Any]) -> int:

@@ -289,7 +289,7 @@ class ImportingStudy(RevisableStudy):
         if lines:
             self._recorder.commit(lines, new.trials, then)
         if new.failed:
-            remarks = [*remarks, f"{new.failed} without a finite value are recorded as failed"]
+            remarks = [*remarks, f"recorded as failed: {new.failed}"]
         return Added(range(first, first + len(new.trials)), new.known, tuple(remarks))
 
     def _new(self, rows: Sequence[_Row], place: Callable[[int], str]) -> _New:

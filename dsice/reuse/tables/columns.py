@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,11 @@ USUAL = "objective"
 METRIC, TAG, PLACE = "metric.", "tag.", "where."
 """How labels of further metrics, of tags, and of facts about a run may begin."""
 TIMES = ("queued", "started", "ended")
+IDENTITY = ("stage", "state", "repeat", "member")
+"""Columns that a table has which dsice wrote itself."""
+_DERIVED = re.compile(
+    r"(trial\.)?(round|score|feasible|repeat|member|parent|stage)|point\.(value|n|spread)|note\..*"
+)
 _ABOUT = {
     "seconds": (f"{TRIAL}seconds", "seconds"),
     "state": (f"{TRIAL}state", "state", "status"),
@@ -137,6 +143,12 @@ def labelled(frame: pd.DataFrame, source: str) -> pd.DataFrame:
 _TWICE = "labels that are there twice"
 
 
+def own_labels(frame: pd.DataFrame) -> list[str]:
+    """The labels of `IDENTITY` in a table that dsice wrote; empty texts in any other."""
+    pairs = [(f"{TRIAL}{name}", name) for name in IDENTITY]
+    return [next((name for name in pair if name in frame.columns), "") for pair in pairs]
+
+
 def listed(frame: pd.DataFrame) -> str:
     """Names of the columns, for a message."""
     names = ", ".join(map(str, frame.columns))
@@ -238,7 +250,8 @@ def _find_about(frame: pd.DataFrame, said: LogColumns, source: str, roles: Roles
     lower = {label.lower(): label for label in frame.columns if label not in taken}
     for what, usual in _ABOUT.items():
         label = next((lower[name] for name in usual if name in lower), None)
-        if what not in roles.about and label is not None:
+        rates = what == "error" and label is not None and is_numeric(frame[label])
+        if what not in roles.about and label is not None and not rates:
             roles.about[what] = label
     for name in TIMES:
         label = lower.get(f"{TRIAL}{name}", lower.get(name))
@@ -250,9 +263,12 @@ def _find_metrics(
     frame: pd.DataFrame, rest: Iterable[str], said: LogColumns, goal: Goal, roles: Roles
 ) -> None:
     """Further metrics, tags and what is left out."""
+    own = all(own_labels(frame))
     for label in rest:
         column = frame[label]
-        if label.startswith(METRIC) and label != METRIC:
+        if own and _DERIVED.fullmatch(label):
+            roles.left_out[label] = "derived from the others"
+        elif label.startswith(METRIC) and label != METRIC:
             roles.metrics[label.removeprefix(METRIC)] = label
         elif label.startswith(TAG):
             roles.tags[label.removeprefix(TAG)] = label

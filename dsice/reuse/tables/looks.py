@@ -15,10 +15,6 @@ from dsice.errors import TableError
 if TYPE_CHECKING:
     import pandas as pd
 
-_DERIVED = re.compile(
-    r"(trial\.)?(round|score|feasible|point\.(value|n|spread)|note\..*|repeat|member|parent|stage|kind|at"
-    r"|repeats|times)"
-)
 _ID = re.compile(
     r"(.*[ _.-])?(id|uuid|guid|index|idx|job|jobid|run|trial|timestamp|datetime|date)",
     re.IGNORECASE,
@@ -33,8 +29,6 @@ MEASURED_FROM = 50
 
 def says_nothing(label: str, column: pd.Series[Any]) -> str:
     """Why a column says nothing about a measurement, by its label and kind; empty: it may."""
-    if _DERIVED.fullmatch(label):
-        return "derived from the others"
     if column.isna().all():
         return "empty"
     if column.dtype.kind == "m" or _all_of(column, (datetime.timedelta, np.timedelta64)):

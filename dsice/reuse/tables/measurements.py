@@ -15,8 +15,14 @@ import numpy as np
 from dsice.errors import SpaceError, TableError
 from dsice.goal import Goal
 from dsice.reuse.tables import cells
-from dsice.reuse.tables.columns import TIMES, LogColumns, find_roles, labelled, listed
-from dsice.reuse.tables.json_lines import TRIAL
+from dsice.reuse.tables.columns import (
+    TIMES,
+    LogColumns,
+    find_roles,
+    labelled,
+    listed,
+    own_labels,
+)
 from dsice.space import Space, When
 from dsice.space.values import as_json
 from dsice.trial import State, Times
@@ -27,8 +33,6 @@ if TYPE_CHECKING:
 
 NO_NEWS = (State.PENDING, State.LOST, State.WITHDRAWN)
 """States of rows that say nothing of their point."""
-_IDENTITY = ("stage", "state", "repeat", "member")
-"""Columns of a table that dsice wrote itself, whose stages are those of a study."""
 _READ = ("objective", "params", "metrics", "tags", "where", "about")
 _SHOWN = 5
 _Told = float | tuple[float, ...]
@@ -208,6 +212,8 @@ class Log:
         for row in rows:
             value, state, error = values[row], states[row], errors[row]
             told = _told(value)
+            if state is State.DONE and (words[row] is not None or _is_nothing(error)):
+                error = None  # what is said to be measured has not failed
             if state is State.DONE and told is None:
                 state, error = State.FAILED, error or f"{self.goal.metric} is empty in {source}"
             if state is State.FAILED and error is None and words[row] not in (None, state):
@@ -263,9 +269,7 @@ class Log:
         return [None if empty else str(cell) for cell, empty in pairs]
 
     def _stages(self) -> list[int | None]:
-        columns = self.frame.columns
-        both = [(f"{TRIAL}{name}", name) for name in _IDENTITY]
-        labels = [next((name for name in pair if name in columns), "") for pair in both]
+        labels = own_labels(self.frame)
         if not all(labels) or set(labels) & set(self.roles.params.values()):
             return [None] * len(self.frame)
         column = self.frame[labels[0]]
@@ -334,6 +338,11 @@ def _nearest(axis: Any, value: Any) -> Any:
 def _told(value: _Told) -> _Told | None:
     """A measurement; None for a cell that is empty."""
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _is_nothing(error: str | None) -> bool:
+    """Whether a cell for an error says that there was none."""
+    return error is not None and error.strip().lower() in (*cells.NOT_A_NUMBER, "ok", "0", "false")
 
 
 def _fact(cell: object) -> Any:

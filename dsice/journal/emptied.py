@@ -44,8 +44,8 @@ def no_study(path: Path) -> JournalError:
         size = path.stat().st_size
     if size:
         return JournalError(
-            f"journal {path} has {size} bytes and no whole header, its first line: it was cut, or "
-            "is being begun; put a whole copy in its place, or remove it"
+            f"journal {path} has {size} bytes and no whole header, its first line: no study was "
+            "started in it yet, or it was cut; put a whole copy in its place, or remove it"
         )
     return JournalError(f"journal {path} is empty: no study was started in it yet")
 

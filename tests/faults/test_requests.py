@@ -114,6 +114,7 @@ class Asking:
         withdrawn = Counter((r["id"], r["reason"]) for r in records if r["kind"] == "withdraw")
         retried = Counter(r["id"] for r in records if r["kind"] == "retry")
         told = Counter(r["id"] for r in records if r["kind"] == "tell")
+        told += Counter(r["trial"]["id"] for r in records if r["kind"] == "add")
         wrong = (withdrawn - Counter(self.withdrawn.items())) + (
             Counter(self.withdrawn.items()) - withdrawn
         )

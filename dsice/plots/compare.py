@@ -1,4 +1,4 @@
-"""Several searches beside each other: the best so far over what they spent, with bands over seeds."""
+"""Several searches beside each other: the best so far over what each spent, bands over seeds."""
 
 from __future__ import annotations
 
@@ -121,22 +121,12 @@ def compare(
         low, middle, high = scale.drawn(values).T
         if n > 1:
             axes.fill_between(x, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
-        label = f"{text(name, 32)} ({n} searches)" if n > 1 else text(name, 32)
-        axes.step(
-            x,
-            middle,
-            where="post",
-            color=colour,
-            linestyle=dashes,
-            linewidth=1.8,
-            label=f" {label}",
-        )
-    end = max(run.end for group in runs.values() for run in group)
-    axes.set_xlim(
-        0.0 if over == "seconds" else 0.5, (end or 1.0) + (0 if over == "seconds" else 0.5)
-    )
-    _label(axes, over, everything)
-    best = f"best {text(goal.metric)} so far"
+        # a label that begins with _ is left out of legends
+        label = f" {text(name, 32)} ({n} searches)" if n > 1 else f" {text(name, 32)}"
+        style: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.8}
+        axes.step(x, middle, where="post", label=label, **style)
+    _label(axes, over, everything, max(run.end for group in runs.values() for run in group))
+    best = f"best {text(goal.metric, 28)} so far"
     scale.apply(axes.yaxis, f"{best}\n{scale.said}" if scale.said else best)
     remove_frame(axes)
     several = any(len(group) > 1 for group in groups.values())
@@ -294,10 +284,11 @@ def _quantile(table: Floats, q: float) -> Floats:
     low, high = ordered[int(np.floor(place_of))], ordered[int(np.ceil(place_of))]
     share = place_of % 1.0
     with np.errstate(invalid="ignore"):
-        return np.where(low == high, low, low * (1.0 - share) + high * share)
+        return np.asarray(np.where(low == high, low, low * (1.0 - share) + high * share))
 
 
-def _label(axes: Axes, over: Over, searches: Sequence[Given]) -> None:
+def _label(axes: Axes, over: Over, searches: Sequence[Given], end: float) -> None:
+    """What the searches spent, from nothing to all."""
     from dsice.plots import ticks
 
     label = WORDS[over]
@@ -307,4 +298,6 @@ def _label(axes: Axes, over: Over, searches: Sequence[Given]) -> None:
         ticks.plain(axes.xaxis)
     else:
         ticks.whole(axes.xaxis)
+    half = 0.0 if over == "seconds" else 0.5
+    axes.set_xlim(half, (end or 1.0) + half)
     axes.set_xlabel(label)

@@ -79,11 +79,12 @@ def curves(search: HistoryLike, path: PathLike | None = None, *, ax: Axes | None
     chosen = _even(trials, None if best is None else best.id)
     scale = _scale(history, chosen)
     figure, axes = place.panel(ax, (7.4, 4.8))
+    crowded = {"alpha": 0.15} if len(chosen) > 100 else {}
     for label, states, style in KINDS:
         subset = [t for t in chosen if t.state in states]
         n = sum(t.state in states for t in trials)
         if subset:
-            _draw(axes, subset, scale, f"{label} ({n})", style)
+            _draw(axes, subset, scale, f"{label} ({n})", style | crowded)
     _mark_ends(axes, [t for t in chosen if t.state is State.STOPPED], scale)
     if best is not None:
         steps, values = _drawn(best, scale).T
@@ -133,13 +134,15 @@ def _draw(
     axes.add_collection(LineCollection(segments, label=label, **style))
     lone = np.array([s[0] for s in segments if len(s) == 1])
     if len(lone):  # a line of one point does not show
-        axes.scatter(*lone.T, s=8, color=style["colors"], alpha=style.get("alpha"), zorder=3)
+        axes.scatter(
+            lone[:, 0], lone[:, 1], s=8, color=style["colors"], alpha=style.get("alpha"), zorder=3
+        )
 
 
 def _mark_ends(axes: Axes, stopped: Sequence[Trial], scale: Scale) -> None:
     if stopped:
         ends = np.array([_drawn(t, scale)[-1] for t in stopped])
-        axes.scatter(*ends.T, marker="|", s=30, color=GREY, linewidths=1.0, zorder=2)
+        axes.scatter(ends[:, 0], ends[:, 1], marker="|", s=30, color=GREY, linewidths=1.0, zorder=2)
 
 
 def _set_steps(axes: Axes, trials: Sequence[Trial]) -> None:

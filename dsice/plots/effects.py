@@ -13,7 +13,7 @@ from dsice.insight.model import Model, TunerLike, model_of
 from dsice.plots.given import HistoryLike, given
 from dsice.plots.small_multiples import TICKS, add_panels, label_levels
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE_BLUE, save
-from dsice.plots.texts import text
+from dsice.plots.texts import NAME, shortened
 from dsice.space import Space
 from dsice.typing import Floats, PathLike
 
@@ -93,10 +93,11 @@ def sign_of(history: History) -> float:
 def label_of(history: History) -> str:
     """What effects are in units of, and which way is better."""
     goal = history.goal
+    metric = shortened(goal.metric, NAME)
     if history.weighs_time:
-        name = f"-{goal.metric}" if goal.maximize else goal.metric
-        return f"{text(name)} and weighted time (less is better)"
-    return f"{text(goal.metric)} ({'more' if goal.maximize else 'less'} is better)"
+        name = f"-{metric}" if goal.maximize else metric
+        return f"{name} and weighted time (less is better)"
+    return f"{metric} ({'more' if goal.maximize else 'less'} is better)"
 
 
 def _plain(panel: Axes) -> None:

@@ -18,7 +18,7 @@ from dsice.journal.place import journal_of
 from dsice.space import Space
 from dsice.strategies import as_strategy
 from dsice.trial import Trial
-from dsice.typing import Point
+from dsice.typing import Floats, Point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,7 @@ def given(search: HistoryLike, space: Space | Mapping[str, Any] | None = None) -
     if _is_frame(search):
         from dsice.plots.tables import history_of_frame
 
-        return _of_history(*history_of_frame(search))
+        return _of_history(*history_of_frame(search))  # type: ignore[arg-type]
     if isinstance(search, History):
         return _of_history(search, space)
     if isinstance(getattr(search, "history", None), History):
@@ -159,6 +159,14 @@ def _space(space: Space | Mapping[str, Any] | None) -> Space | None:
 
 def _is_frame(search: object) -> bool:
     return type(search).__name__ == "DataFrame" and hasattr(search, "columns")
+
+
+def values_of(history: History, ids: Any) -> Floats:
+    """The goal's metric of scored trials, shape (ids,): what the goal makes of the repeats of each.
+
+    No trial is made for it, which takes long for very many.
+    """
+    return np.asarray(history.goal.signed(history.losses()[ids]), dtype=float)
 
 
 def levels_of(history: History, space: Space, function: str) -> np.ndarray[Any, Any]:

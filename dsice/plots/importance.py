@@ -13,7 +13,7 @@ from dsice.plots import place
 from dsice.plots.given import HistoryLike, given
 from dsice.plots.small_multiples import width_of, wrapped
 from dsice.plots.style import BLACK, BLUE, GREY, PALE_BLUE, remove_frame, save
-from dsice.plots.texts import letters, text
+from dsice.plots.texts import distinct, letters, text
 from dsice.space import Space
 from dsice.typing import Floats, PathLike
 
@@ -61,7 +61,10 @@ def importance(
     alone = frame[frame["other"].isna()]
     names = alone["parameter"].tolist()
     several = len(names) > 1
-    size = (10.0 if several else 5.5, max(3.0, 1.6 + 0.36 * len(names)))
+    size = (
+        5.5 if not several else 10.0 if len(names) <= WRITTEN else 12.0,
+        max(3.0, 1.6 + 0.36 * len(names)),
+    )
     figure, room = place.panels(ax, size)
     if several:
         bars, pairs = room.subplots(1, 2, width_ratios=(1.3, 1.0))
@@ -102,7 +105,7 @@ def _draw_shares(
     panel.hlines(places, *intervals.T, color=GREY, linewidth=1.2, label="interval")
     for y, value, end in zip(places, total, np.maximum(intervals[:, 1], total), strict=True):
         panel.text(end + 0.01, float(y), f"{value:.1%}", va="center", fontsize=8, color=BLACK)
-    panel.set_yticks(places, labels=[text(name, LETTERS) for name in names])
+    panel.set_yticks(places, labels=distinct(names, LETTERS))
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.set_xlim(0.0, max(0.1, 1.2 * float(intervals.max(initial=0.0))))
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -131,12 +134,12 @@ def _draw_pairs(panel: Axes, names: Sequence[str], pairs: pd.DataFrame) -> None:
         label = f"{shares[j, k]:.1%}"
         panel.text(k, j - 1, label, ha="center", va="center", fontsize=8, color=colour)
     ticks = range(len(names) - 1)
-    shown = [text(name, LETTERS - 8) for name in names]
+    shown = distinct(names, LETTERS - 8)
     panel.set_xticks(
         ticks, labels=shown[:-1], rotation=45, ha="right", rotation_mode="anchor", fontsize=8
     )
     panel.set_yticks(ticks, labels=shown[1:], fontsize=8)
-    panel.set_title(f"interactions of pairs, up to {most:.1%} of the variance", fontsize=9)
+    panel.set_title(f"interactions of pairs,\nup to {most:.1%} of the variance", fontsize=9)
     for spine in panel.spines.values():
         spine.set_visible(False)
     panel.tick_params(length=0)

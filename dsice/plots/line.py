@@ -123,21 +123,26 @@ def line(
         ax,
         [name_of(grid.names, one.direction) for one in lines],
         ylabel=label_of(seen.history),
-        title="d-spline on lines through the best, 95 % band"
-        + (
-            "; pale: that of the whole grid"
-            if any(c is not None and c.of_grid for c in curves)
-            else ""
-        ),
+        title=_title(curves),
     )
     scale = _scale(seen.history, lines, curves)
+    height = sign_of(seen.history) * float(seen.history.point_scores()[best.id])
     for panel, one, curve in zip(panels, lines, curves, strict=True):
         _draw(panel, one, curve, scale, _values(seen.history, one))
+        panel.scatter([one.best], scale.drawn([height]), **RING)
         changed = [j for j, step in enumerate(one.direction) if step]
         _label(panel, one, changed, values)
     scale.apply(panels[0].yaxis)
     save(figure, path, "line")
     return figure
+
+
+def _title(curves: Sequence[Curve | None]) -> str:
+    if all(curve is None for curve in curves):
+        return "measurements on lines through the best, too few for a d-spline"
+    title = "d-spline on lines through the best, 95 % band"
+    of_grid = any(curve is not None and curve.of_grid for curve in curves)
+    return f"{title}; pale: that of the whole grid" if of_grid else title
 
 
 def _label(
@@ -308,7 +313,7 @@ def _scale(history: History, lines: Sequence[GridLine], curves: Sequence[Curve |
 
 
 def _draw(panel: Axes, one: GridLine, curve: Curve | None, scale: Scale, values: Floats) -> None:
-    """The curve with its band, the measurements, the best and what is asked."""
+    """The curve with its band, the measurements and what is asked."""
     if curve is not None:
         colour = SKY if curve.of_grid else BLUE
         known = np.isfinite(curve.half)
@@ -328,10 +333,6 @@ def _draw(panel: Axes, one: GridLine, curve: Curve | None, scale: Scale, values:
         linewidths=0.6,
         zorder=4,
     )
-    here = np.flatnonzero(one.at == one.best)
-    if len(here):
-        height = scale.drawn([np.median(values[here])])
-        panel.scatter([one.best], height, **RING)
     if len(one.pending):
         panel.scatter(
             one.pending,

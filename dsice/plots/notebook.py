@@ -6,7 +6,8 @@ before it: a figure that is both would stand there twice.
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from importlib import import_module
 
 from matplotlib.figure import Figure
 
@@ -20,11 +21,10 @@ class NotebookFigure(Figure):
         number = getattr(self, "number", None)
         if number is not None and pyplot.fignum_exists(number) and _shows_at_the_end():
             return
-        from IPython.core.display_functions import display
-        from IPython.core.pylabtools import print_figure
-
-        picture: Any = print_figure(self)
-        display({"image/png": picture, "text/plain": repr(self)}, raw=True)
+        display = import_module("IPython.display").display
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", bbox_inches="tight")
+        display({"image/png": picture.getvalue(), "text/plain": repr(self)}, raw=True)
 
 
 def _shows_at_the_end() -> bool:

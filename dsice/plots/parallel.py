@@ -10,12 +10,11 @@ import numpy as np
 from dsice.history import History
 from dsice.insight.model import TunerLike
 from dsice.plots import place
-from dsice.plots.given import HistoryLike, given, levels_of
+from dsice.plots.given import HistoryLike, given, levels_of, values_of
 from dsice.plots.scale import Scale, scale_of
 from dsice.plots.style import BLACK, GREY, VERMILLION, save
-from dsice.plots.texts import letters, text, value_texts
+from dsice.plots.texts import distinct, letters, value_texts
 from dsice.space import Space
-from dsice.space.values import labels
 from dsice.typing import Floats, Ints, PathLike
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ MOST: Final = 1500
 """Lines that are drawn, at most: the best half of them, and an even choice of the others."""
 LABELS: Final = 6
 """Values written beside one axis, at most."""
+FEW: Final = 10
+"""Axes up to which they stand apart by an inch."""
 ABSENT: Final = -0.09
 """Height of a parameter that a trial does not have."""
 
@@ -67,12 +68,12 @@ def parallel(
     seen.require_values("parallel")
     history, grid = seen.history, seen.require_space("parallel")
     ids = _chosen(history)
-    values = np.array([history.goal.metric_of(history[i]) for i in ids.tolist()])
+    values = values_of(history, ids)
     scale = scale_of(values, less_is_better=not history.goal.maximize)
-    heights = _heights(history, grid, ids, levels_of(history, grid, "parallel"))
+    heights = _heights(grid, levels_of(history, grid, "parallel")[ids])
     heights = np.column_stack([heights, scale.share(values)])
     n = heights.shape[1]
-    figure, axes = place.panel(ax, (max(5.0, 1.6 + 0.95 * n), 4.8))
+    figure, axes = place.panel(ax, (max(5.0, 1.6 + (0.95 if n <= FEW else 0.65) * n), 4.8))
     x = np.broadcast_to(np.arange(n, dtype=float), heights.shape)
     lines = LineCollection(
         np.stack([x, heights], axis=2),  # type: ignore[arg-type]
@@ -90,7 +91,8 @@ def parallel(
     if len(here):
         axes.plot(np.arange(n), heights[here[0]], color=VERMILLION, linewidth=2.2, zorder=4)
     lacking = np.flatnonzero((heights == ABSENT).any(axis=0)).tolist()
-    _draw_axes(axes, grid, history.goal.metric, scale, lacking)
+    _draw_axes(axes, grid, history.goal.metric, lacking)
+    _write_values(axes, n - 1, scale, values)
     total = len(history.order())
     few = f"{len(ids)} of {total} trials" if len(ids) < total else f"{total} trials"
     parts = [f"{few}, the better the darker; red: the best", scale.said]
@@ -109,18 +111,14 @@ def _chosen(history: History) -> Ints:
     return order[::-1]
 
 
-def _heights(history: History, grid: Space, ids: Ints, levels: Ints) -> Floats:
-    """Height of each trial on the axis of each parameter, shape (ids, axes)."""
-    most = np.maximum(np.array(grid.shape, dtype=float) - 1.0, 1.0)
-    found = np.where(np.array(grid.shape) > 1, levels[ids] / most, 0.5)
-    trials = [history[i] for i in ids.tolist()]
-    for j, name in enumerate(grid.names):
-        lacks = [name not in trial.params for trial in trials]
-        found[lacks, j] = ABSENT
-    return np.asarray(found)
+def _heights(grid: Space, levels: Ints) -> Floats:
+    """Height of each trial on the axis of each parameter, shape (trials, axes)."""
+    shape = np.array(grid.shape)
+    found = np.where(shape > 1, levels / np.maximum(shape - 1.0, 1.0), 0.5)
+    return np.where(grid.coded(levels) < shape, found, ABSENT)
 
 
-def _draw_axes(axes: Axes, grid: Space, metric: str, scale: Scale, lacking: Sequence[int]) -> None:
+def _draw_axes(axes: Axes, grid: Space, metric: str, lacking: Sequence[int]) -> None:
     """Vertical axes with some of their values, and their names below."""
     n = grid.ndim + 1
     room = axes.get_window_extent().width / (n * axes.get_figure().dpi)  # type: ignore[union-attr]
@@ -131,18 +129,12 @@ def _draw_axes(axes: Axes, grid: Space, metric: str, scale: Scale, lacking: Sequ
         few = np.unique(np.linspace(0, size - 1, min(size, LABELS)).astype(int)).tolist()
         texts = value_texts([axis.values[i] for i in few], most)
         _write(axes, j, [i / (size - 1) if size > 1 else 0.5 for i in few], texts)
-    ends = [scale.low, scale.high]
-    if not scale.logarithmic:
-        ends.insert(1, (scale.low + scale.high) / 2)
-    unit = f"e{scale.exponent}" if scale.exponent else ""
-    texts = [label + unit for label in labels([float(f"{v:.3g}") for v in ends])]
-    _write(axes, n - 1, np.linspace(0.0, 1.0, len(ends)).tolist(), texts)
     for j in lacking:
         _write(axes, j, [ABSENT], ["none"])
     axes.set_xticks(
         range(n),
-        labels=[text(name, 24) for name in (*grid.names, metric)],
-        rotation=30 if n > 5 else 0,
+        labels=distinct((*grid.names, metric), 24),
+        rotation=0 if n <= 5 else 30 if n <= FEW else 50,
         ha="right" if n > 5 else "center",
         rotation_mode="anchor",
         fontsize=9,
@@ -153,6 +145,17 @@ def _draw_axes(axes: Axes, grid: Space, metric: str, scale: Scale, lacking: Sequ
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _write_values(axes: Axes, x: int, scale: Scale, values: Floats) -> None:
+    """The lowest, the middle and the highest value that the axis of the metric holds."""
+    inside = np.sort(scale.drawn(values[~scale.beyond(values)]))
+    ends = np.unique(inside[[0, len(inside) // 2, -1]])
+    unit = f"e{scale.exponent}" if scale.exponent else ""
+    low, high = scale.low, scale.high
+    places = Scale(low, high, scale.logarithmic).share(ends).tolist()
+    kept = [i for i, y in enumerate(places) if i in (0, len(ends) - 1) or 0.05 < y < 0.95]
+    _write(axes, x, [places[i] for i in kept], [f"{ends[i]:.4g}{unit}" for i in kept])
 
 
 def _write(axes: Axes, x: int, heights: list[float], texts: list[str]) -> None:

@@ -60,7 +60,7 @@ def root_of(ax: Axes) -> Figure:
     parent: Any = ax.figure
     while parent.figure is not parent:
         parent = parent.figure
-    return parent  # type: ignore[no-any-return]
+    return parent
 
 
 def _require_axes(ax: Any) -> None:
@@ -96,7 +96,5 @@ def is_interactive() -> bool:
         return True
     if "IPython" not in sys.modules:
         return False
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = sys.modules["IPython"].get_ipython()
     return shell is not None and hasattr(shell, "kernel")

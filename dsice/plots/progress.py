@@ -105,7 +105,7 @@ def _draw_all(axes: Axes, shown: Transition, history: History) -> Scale:
     """Draw the values of all trials with what belongs to them."""
     goal = history.goal
     less = not goal.maximize
-    keep = [v for v in (shown.final.value, *shown.best) if v is not None]
+    keep = [] if shown.final.value is None else [shown.final.value]
     values = np.concatenate([shown.values, shown.others[:, 1]])
     scale = scale_of(values, less_is_better=less, keep=keep)
     _draw_bands(axes, shown)
@@ -161,10 +161,20 @@ def _draw_values(axes: Axes, shown: Transition, scale: Scale) -> None:
         at = scale.drawn(values)
         axes.scatter(ids, at, color=GREY, alpha=0.4, linewidths=0, zorder=1, label=label, **style)
     ids, at = shown.ids, scale.drawn(shown.values)
-    filled = {"color": BLUE, "alpha": 0.3 if many else 0.55, "linewidths": 0, "zorder": 2}
+    filled: dict[str, Any] = {
+        "color": BLUE,
+        "alpha": 0.3 if many else 0.55,
+        "linewidths": 0,
+        "zorder": 2,
+    }
     axes.scatter(ids[good], at[good], label="trial", **filled, **style)
     if not good.all():
-        hollow = {"facecolors": "none", "edgecolors": BLUE, "linewidths": 0.8, "zorder": 2}
+        hollow: dict[str, Any] = {
+            "facecolors": "none",
+            "edgecolors": BLUE,
+            "linewidths": 0.8,
+            "zorder": 2,
+        }
         axes.scatter(ids[~good], at[~good], label="breaks a bound", **hollow, **style)
 
 
@@ -228,6 +238,7 @@ def _draw_unmeasured(
 def _title(shown: Transition) -> str:
     """The share of better trials, where there is something to be better than."""
     if shown.initial is None:
-        return f"{shown.n_ended} trials"
+        of_stage = " of the goal's stage" if len(shown.others) else ""
+        return f"{shown.n_ended} trials{of_stage}"
     share = shown.n_better / max(1, shown.n_ended)
     return f"{share:.0%} of {shown.n_ended} trials better than the initial value"

@@ -55,7 +55,7 @@ class Scale:
     below: int = 0
 
     def drawn(self, values: Any) -> Floats:
-        """Values where they are drawn: those beyond the limits at the edge, NaN where there is none."""
+        """Values where they are drawn, those beyond the limits at the edge; NaN stays NaN."""
         with np.errstate(all="ignore"):
             found = _in_units(np.asarray(values, dtype=float), self.exponent)
         return np.clip(found, self.low, self.high)
@@ -78,7 +78,7 @@ class Scale:
         from dsice.plots import ticks
 
         axes: Any = axis.axes
-        name = axis.axis_name
+        name: str = axis.axis_name  # type: ignore[attr-defined]
         if self.logarithmic:
             getattr(axes, f"set_{name}scale")("log")
             ticks.plain_logarithmic(axis, self.low, self.high)
@@ -131,9 +131,9 @@ def scale_of(
     if logarithmic:
         ends = np.log10([low, high])
         pad = MARGIN * (ends[1] - ends[0]) or 0.02
-        ends = np.clip(ends + [-pad, pad], -300.0, 308.0)
+        ends = np.clip([ends[0] - pad, ends[1] + pad], -300.0, 308.0)
         if ends[1] - ends[0] < 1e-9:
-            ends += [-1e-9, 1e-9]
+            ends = np.array([ends[0] - 1e-9, ends[1] + 1e-9])
         low, high = (10.0**ends).tolist()
     else:
         low, high = _in_units(np.array([low, high]), exponent).tolist()

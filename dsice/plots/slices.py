@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dsice.insight.model import TunerLike
-from dsice.plots.given import Given, HistoryLike, given, levels_of
+from dsice.plots.given import HistoryLike, given, levels_of, values_of
 from dsice.plots.scale import scale_of
 from dsice.plots.small_multiples import add_panels, label_levels
 from dsice.plots.style import MANY, RING, save
-from dsice.plots.texts import text
 from dsice.space import Space
-from dsice.typing import Bools, Floats, Ints, PathLike
+from dsice.typing import Floats, Ints, PathLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,39 +56,38 @@ def slices(
     seen = given(search, space)
     seen.require_values("slices")
     history, grid = seen.history, seen.require_space("slices")
-    levels = levels_of(history, grid, "slices")
     ids = np.sort(history.order())
-    goal = history.goal
-    values = np.array([goal.metric_of(history[i]) for i in ids.tolist()])
+    goal, values = history.goal, values_of(history, ids)
     scale = scale_of(values, less_is_better=not goal.maximize)
     title = "every trial, the later the darker"
     title += f"; {scale.said}" if scale.said else ""
-    figure, panels = add_panels(ax, list(grid.names), ylabel=text(goal.metric), title=title)
+    figure, panels = add_panels(ax, list(grid.names), ylabel=goal.metric, title=title)
     heights = scale.drawn(values)
+    coded = grid.coded(levels_of(history, grid, "slices")[ids])
     for j, (panel, name) in enumerate(zip(panels, grid.names, strict=True)):
-        there = np.array([name in history[i].params for i in ids.tolist()])
-        _draw(panel, ids[there], levels[ids[there], j], heights[there])
-        _mark_best(panel, seen, j, name, ids, heights)
+        there = coded[:, j] < grid.shape[j]  # where the trial has the parameter
+        at = aside(coded[there, j], ids[there])
+        _draw(panel, ids[there], at, heights[there])
+        best = np.flatnonzero(ids[there] == (-1 if seen.best is None else seen.best.id))
+        panel.scatter(at[best], heights[there][best], **{**RING, "s": 90})
         label_levels(panel, grid.axes[name].values)
     scale.apply(panels[0].yaxis)
     save(figure, path, "slices")
     return figure
 
 
-def _draw(panel: Axes, ids: Ints, levels: Ints, heights: Floats) -> None:
-    """A dot for each trial, aside from its level by a part that its number gives."""
-    if not len(ids):
-        return
+def _draw(panel: Axes, ids: Ints, at: Floats, heights: Floats) -> None:
+    """A dot for each trial, the later the darker."""
     many = len(ids) > MANY
     panel.scatter(
-        aside(levels, ids),
+        at,
         heights,
-        c=0.35 + 0.65 * ids / max(1, int(ids.max())),
+        c=0.35 + 0.65 * ids / max(1, int(ids.max(initial=1))),
         cmap="Blues",
         vmin=0.0,
         vmax=1.0,
         s=5 if many else 14,
-        alpha=0.5 if many else 0.8,
+        alpha=0.25 if many else 0.8,
         linewidths=0,
         rasterized=many,
     )
@@ -97,16 +95,6 @@ def _draw(panel: Axes, ids: Ints, levels: Ints, heights: Floats) -> None:
 
 def aside(levels: Ints, ids: Ints) -> Floats:
     """Where dots of levels stand, so that those of one level do not hide one another."""
-    crowded: Bools = np.bincount(levels)[levels] > 1 if levels.max() < 10**6 else levels >= 0
+    _, place, counts = np.unique(levels, return_inverse=True, return_counts=True)
+    crowded = counts[place.ravel()] > 1
     return np.asarray(levels + np.where(crowded, 0.5 * ((ids * GOLDEN) % 1.0 - 0.5), 0.0))
-
-
-def _mark_best(panel: Axes, seen: Given, axis: int, name: str, ids: Ints, heights: Floats) -> None:
-    best = seen.best
-    if best is None or name not in best.params or best.id not in ids:
-        return
-    place = int(np.searchsorted(ids, best.id))
-    every = np.sort(ids[[name in seen.history[i].params for i in ids.tolist()]])
-    levels = seen.history.points()[every, axis]
-    at = aside(levels, every)[np.searchsorted(every, best.id)]
-    panel.scatter([at], [heights[place]], **{**RING, "s": 90})

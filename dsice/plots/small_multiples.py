@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dsice.plots import place
 from dsice.plots.style import remove_frame
-from dsice.plots.texts import letters, shortened, text, value_texts
+from dsice.plots.texts import distinct, letters, shortened, text, value_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,11 +47,11 @@ def add_panels(
     for panel in made[len(names) :]:
         panel.set_visible(False)
     most = letters(width_of(room) / columns, 10)
-    for panel, name in zip(made, names, strict=False):
-        panel.set_title(text(name, most), fontsize=10)
+    for panel, name in zip(made, distinct(names, most), strict=False):
+        panel.set_title(name, fontsize=10)
         panel.tick_params(labelsize=8)
         remove_frame(panel)
-    room.supylabel(text(ylabel, 60), fontsize=10)
+    room.supylabel(text(ylabel, letters(room.bbox.height / room.dpi, 10)), fontsize=10)
     room.suptitle(wrapped(title, letters(width_of(room), 10)), fontsize=10)
     return figure, made[: len(names)]
 

@@ -49,7 +49,7 @@ def head(axes: Axes, title: str = "", *, columns: int = 4) -> None:
     entries = len(axes.get_legend_handles_labels()[0])
     rows = -(-entries // columns)
     if entries:
-        axes.legend(
+        legend = axes.legend(
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
             ncols=columns,
@@ -58,6 +58,9 @@ def head(axes: Axes, title: str = "", *, columns: int = 4) -> None:
             handletextpad=0.4,
             columnspacing=1.4,
         )
+        for handle in legend.legend_handles:  # what is pale in a crowd is seen here, too
+            if handle is not None and (handle.get_alpha() or 1.0) < 0.6:
+                handle.set_alpha(0.8)
     axes.set_title(title, fontsize=10, pad=(10 if rows else 6) + 14 * rows)
 
 

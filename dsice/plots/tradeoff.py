@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -170,8 +170,8 @@ def _draw_bounds(axes: Axes, goal: Goal, names: tuple[str, str], scales: list[Sc
             if name not in bounds:
                 continue
             label = f"bound: {text(name, 24)} {word} {bounds[name]:g}"
-            style = {"color": GREY, "linestyle": (0, (5, 3)), "linewidth": 1.3, "zorder": 1}
+            style: dict[str, Any] = {"color": GREY, "linestyle": (0, (5, 3)), "linewidth": 1.3}
             if scale.beyond(bounds[name]):
-                axes.plot([], [], label=f"{label}, beyond the axis", **style)  # type: ignore[arg-type]
+                axes.plot([], [], label=f"{label}, beyond the axis", zorder=1, **style)
             else:
-                draw(float(scale.drawn(bounds[name])), label=label, **style)  # type: ignore[arg-type]
+                draw(float(scale.drawn(bounds[name])), label=label, zorder=1, **style)

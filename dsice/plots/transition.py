@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from dsice.history import History
-from dsice.plots.given import Given
+from dsice.plots.given import Given, values_of
 from dsice.trial import State, Trial
 from dsice.typing import Bools, Floats, Ints
 
@@ -83,15 +83,14 @@ def transition(seen: Given, start: float | None = None) -> Transition:
     trials = list(history)
     rank = np.empty(len(ids))  # 0 for the best
     rank[np.searchsorted(ids, history.order())] = np.arange(len(ids))
-    values = np.array([goal.metric_of(trials[i]) for i in ids])
     leaders = history.leaders()
     changes = np.searchsorted([id for id, _ in leaders], ids, side="right") - 1
     bands, are_rounds = _bands_of(trials)
     members = [np.flatnonzero((ids >= low) & (ids < high)) for low, high in bands]
-    initial, better = _compared(seen, ids, values, start)
+    initial, better = _compared(seen, ids, start)
     return Transition(
         ids=ids,
-        values=values,
+        values=values_of(history, ids),
         feasible=history.feasible()[ids],
         failed=_ids(trials, *_FAILED),
         stopped=_ids(trials, State.STOPPED),
@@ -107,13 +106,12 @@ def transition(seen: Given, start: float | None = None) -> Transition:
     )
 
 
-def _compared(
-    seen: Given, ids: Ints, values: Floats, start: float | None
-) -> tuple[float | None, Bools]:
+def _compared(seen: Given, ids: Ints, start: float | None) -> tuple[float | None, Bools]:
     """The initial value, and which scored trials are better than it."""
     history = seen.history
     feasible = history.feasible()[ids]
     if start is not None:
+        values = values_of(history, ids)
         above = values > start if history.goal.maximize else values < start
         return float(start), feasible & above
     first = seen.start
@@ -135,7 +133,7 @@ def _of_other_stages(history: History) -> Floats:
     done = np.flatnonzero(history.in_state(State.DONE) & ~history.of_stage())
     found = [(id, history.goal.metric_of(history[id])) for id in done.tolist()]
     values = np.array(found, dtype=float).reshape(-1, 2)
-    return values[np.isfinite(values[:, 1])]
+    return np.asarray(values[np.isfinite(values[:, 1])])
 
 
 def _bands_of(trials: Sequence[Trial]) -> tuple[list[tuple[int, int]], bool]:

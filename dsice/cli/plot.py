@@ -92,7 +92,11 @@ def plot(path: str, name: str, out: str | None = None, **options: Any) -> int:
 def _arguments(path: str, name: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What the figure's function is called with."""
     words = {"others": "--with", "over": "--over", "metrics": "--metrics", "param": "--param"}
-    of = {"others": ("compare",), "over": ("compare",), "metrics": ("tradeoff",)}
+    of: dict[str, tuple[str, ...]] = {
+        "others": ("compare",),
+        "over": ("compare",),
+        "metrics": ("tradeoff",),
+    }
     of["param"] = ("line", "lineage")
     given = {option: value for option, value in options.items() if value is not None}
     for option in given:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +12,19 @@ from dsice.history import History
 from dsice.insight.frames import main_effect
 from dsice.insight.model import Model, TunerLike, model_of
 from dsice.plots.given import HistoryLike, given
+from dsice.plots.scale import Scale, scale_of
 from dsice.plots.small_multiples import TICKS, add_panels, label_levels
 from dsice.plots.style import BLACK, BLUE, GREY, ORANGE, PALE_BLUE, save
 from dsice.plots.texts import NAME, shortened
 from dsice.space import Space
-from dsice.typing import Floats, PathLike
+from dsice.typing import Floats, Ints, PathLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Means = tuple[Ints, Floats, Floats]
+"""Measured levels of an axis, the mean at each, and how many measurements there are."""
 MOST_DRAWN = 400
 """Levels of a curve, at most; of a longer axis an even choice."""
 
@@ -74,13 +78,15 @@ def effects(
         ax, [grid.names[j] for j in order], ylabel=label_of(history), title=title
     )
     mean = sign * (model.mean + model.unit * model.anova.overall())
+    means = [_means(model, j, sign) for j in range(grid.ndim)]
+    scale = _scale(mean, curves, means)
     for panel, j in zip(panels, order, strict=True):
         axis = grid.axes[grid.names[j]]
         effect, half = curves[j]
-        _draw_effect(panel, (mean, mean + sign * effect, half), ordered=axis.ordered)
-        _draw_means(panel, model, j, sign)
+        _draw_effect(panel, (mean, mean + sign * effect, half), scale, ordered=axis.ordered)
+        _draw_means(panel, means[j], scale)
         label_levels(panel, axis.values)
-    _plain(panels[0])
+    scale.apply(panels[0].yaxis)
     save(figure, path, "effects")
     return figure
 
@@ -100,10 +106,18 @@ def label_of(history: History) -> str:
     return f"{metric} ({'more' if goal.maximize else 'less'} is better)"
 
 
-def _plain(panel: Axes) -> None:
-    from dsice.plots import ticks
-
-    ticks.plain(panel.yaxis)
+def _scale(
+    mean: float,
+    curves: Sequence[tuple[Floats, Floats]],
+    means: Sequence[tuple[Ints, Floats, Floats]],
+) -> Scale:
+    """An axis that holds all curves with their bands, and the means."""
+    with np.errstate(over="ignore"):
+        reach = [np.abs(effect) + half for effect, half in curves]
+        ends = [mean + side * float(np.nanmax(r, initial=0.0)) for r in reach for side in (-1, 1)]
+    values = np.concatenate([*(heights for _, heights, _ in means), ends, [mean]])
+    values = np.clip(values, -sys.float_info.max, sys.float_info.max)
+    return scale_of(values, linear=True, keep=[float(values.min()), float(values.max())])
 
 
 def _n_clipped(history: History, model: Model) -> int:
@@ -113,7 +127,9 @@ def _n_clipped(history: History, model: Model) -> int:
     return int(np.sum(scores > most + 1e-9 * max(abs(most), model.unit)))
 
 
-def _draw_effect(panel: Axes, curve: tuple[float, Floats, Floats], *, ordered: bool) -> None:
+def _draw_effect(
+    panel: Axes, curve: tuple[float, Floats, Floats], scale: Scale, *, ordered: bool
+) -> None:
     """The expected result at each level of a parameter, with its band.
 
     Parameters
@@ -128,28 +144,37 @@ def _draw_effect(panel: Axes, curve: tuple[float, Floats, Floats], *, ordered: b
     if len(x) > MOST_DRAWN:
         x = np.linspace(0, len(x) - 1, MOST_DRAWN).astype(np.int64)
     middle, half = middle[x], half[x]
-    panel.axhline(mean, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    with np.errstate(over="ignore"):
+        low, high = scale.drawn(middle - half), scale.drawn(middle + half)
+    middle = scale.drawn(middle)
+    panel.axhline(
+        float(scale.drawn(mean)), color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1
+    )
     if ordered and len(x) > 1:
-        panel.fill_between(x, middle - half, middle + half, color=PALE_BLUE, linewidth=0, zorder=2)
+        panel.fill_between(x, low, high, color=PALE_BLUE, linewidth=0, zorder=2)
         marker = "o" if len(x) <= 2 * TICKS else ""
         panel.plot(x, middle, color=BLUE, linewidth=1.8, marker=marker, markersize=3, zorder=4)
     else:
         bars = {"fmt": "none", "ecolor": PALE_BLUE, "elinewidth": 9}
-        panel.errorbar(x, middle, half, zorder=2, **bars)  # type: ignore[arg-type]
+        panel.errorbar(x, middle, (middle - low, high - middle), zorder=2, **bars)  # type: ignore[arg-type]
         panel.plot(x, middle, "_", color=BLUE, markersize=16, markeredgewidth=2.2, zorder=4)
 
 
-def _draw_means(panel: Axes, model: Model, axis: int, sign: float) -> None:
-    """Mean of the measurements at each level, the area by their number."""
+def _means(model: Model, axis: int, sign: float) -> Means:
+    """Measured levels of an axis, the mean of the measurements at each, and their numbers."""
     n = len(model.space.axes[model.space.names[axis]])
     levels = model.points[:, axis]
     counts = np.bincount(levels, weights=model.counts, minlength=n)[:n]
     totals = np.bincount(levels, weights=model.counts * model.values, minlength=n)[:n]
     at = np.flatnonzero(counts)
-    if not len(at):
-        return
-    means = sign * (model.mean + model.unit * totals[at] / counts[at])
-    sizes = 8 + 52 * counts[at] / counts.max()
-    panel.scatter(
-        at, means, s=sizes, facecolor=ORANGE, edgecolor=BLACK, linewidth=0.5, alpha=0.8, zorder=3
-    )
+    with np.errstate(over="ignore"):
+        means = sign * (model.mean + model.unit * (totals[at] / counts[at]))
+    return at, np.asarray(means), np.asarray(counts[at], dtype=float)
+
+
+def _draw_means(panel: Axes, means: Means, scale: Scale) -> None:
+    """Mean of the measurements at each level, the area by their number."""
+    at, heights, counts = means
+    sizes = 8 + 52 * counts / counts.max(initial=1)
+    style = {"facecolor": ORANGE, "edgecolor": BLACK, "linewidth": 0.5, "alpha": 0.8}
+    panel.scatter(at, scale.drawn(heights), s=sizes, zorder=3, **style)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from dsice.insight.model import TunerLike
 from dsice.plots import place
 from dsice.plots.given import HistoryLike, given, levels_of, values_of
 from dsice.plots.scale import Scale, scale_of
+from dsice.plots.small_multiples import wrapped
 from dsice.plots.style import BLACK, GREY, VERMILLION, save
 from dsice.plots.texts import distinct, letters, value_texts
 from dsice.space import Space
@@ -96,7 +97,8 @@ def parallel(
     total = len(history.order())
     few = f"{len(ids)} of {total} trials" if len(ids) < total else f"{total} trials"
     parts = [f"{few}, the better the darker; red: the best", scale.said]
-    axes.set_title("; ".join(p for p in parts if p), fontsize=10, pad=10)
+    title = wrapped("; ".join(p for p in parts if p), letters(_width(axes), 9))
+    axes.set_title(title, fontsize=10, pad=10)
     save(figure, path, "parallel")
     return figure
 
@@ -121,8 +123,7 @@ def _heights(grid: Space, levels: Ints) -> Floats:
 def _draw_axes(axes: Axes, grid: Space, metric: str, lacking: Sequence[int]) -> None:
     """Vertical axes with some of their values, and their names below."""
     n = grid.ndim + 1
-    room = axes.get_window_extent().width / (n * axes.get_figure().dpi)  # type: ignore[union-attr]
-    most = min(14, letters(float(room) - 0.12, 7))
+    most = min(14, letters(_width(axes) / n - 0.12, 7))
     axes.vlines(range(n), 0.0, 1.0, color=GREY, linewidth=0.8, zorder=2)
     for j, axis in enumerate(grid.axes.values()):
         size = len(axis)
@@ -147,6 +148,11 @@ def _draw_axes(axes: Axes, grid: Space, metric: str, lacking: Sequence[int]) -> 
         spine.set_visible(False)
 
 
+def _width(axes: Axes) -> float:
+    """Width of axes in inches."""
+    return float(axes.get_window_extent().width / axes.get_figure().dpi)  # type: ignore[union-attr]
+
+
 def _write_values(axes: Axes, x: int, scale: Scale, values: Floats) -> None:
     """The lowest, the middle and the highest value that the axis of the metric holds."""
     inside = np.sort(scale.drawn(values[~scale.beyond(values)]))
@@ -154,7 +160,10 @@ def _write_values(axes: Axes, x: int, scale: Scale, values: Floats) -> None:
     unit = f"e{scale.exponent}" if scale.exponent else ""
     low, high = scale.low, scale.high
     places = Scale(low, high, scale.logarithmic).share(ends).tolist()
-    kept = [i for i, y in enumerate(places) if i in (0, len(ends) - 1) or 0.05 < y < 0.95]
+    kept: list[int] = []
+    for i, y in enumerate(places):
+        if not kept or y > places[kept[-1]] + 0.06:
+            kept.append(i)
     _write(axes, x, [places[i] for i in kept], [f"{ends[i]:.4g}{unit}" for i in kept])
 
 

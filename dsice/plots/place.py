@@ -60,7 +60,8 @@ def root_of(ax: Axes) -> Figure:
     parent: Any = ax.figure
     while parent.figure is not parent:
         parent = parent.figure
-    return parent
+    figure: Figure = parent
+    return figure
 
 
 def _require_axes(ax: Any) -> None:
@@ -85,7 +86,8 @@ def new_figure(size: tuple[float, float]) -> Figure:
 
     from dsice.plots.notebook import NotebookFigure
 
-    return pyplot.figure(figsize=size, layout="constrained", FigureClass=NotebookFigure)
+    made: Figure = pyplot.figure(figsize=size, layout="constrained", FigureClass=NotebookFigure)
+    return made
 
 
 def is_interactive() -> bool:

@@ -22,10 +22,11 @@ DECADES: Final = 100.0
 """A scale is logarithmic where the largest value is more than so many times the smallest."""
 CROWDED: Final = 0.1
 """Or where three quarters of the values lie in this share of the range."""
-FENCE: Final = 5.0
-"""The worse edge is so many interquantile ranges (10 % to 75 %) beyond the 75 % quantile."""
-LOG_FENCE: Final = 3.0
-"""On a logarithmic scale it is as many decades beyond, at least."""
+FENCE: Final = (5.0, 3.0)
+"""The worse edge is beyond the 90 % quantile by so many times the way there from the 10 % quantile,
+or on a logarithmic scale by that way once, and by so many decades at least."""
+FAR_FENCE: Final = (100.0, 6.0)
+"""The same beyond the 75 % quantile: what is so far off may be a quarter of all values."""
 PLAIN: Final = 150
 """Powers of ten beyond which values are drawn in units of a power of ten."""
 MARGIN: Final = 0.04
@@ -79,6 +80,8 @@ class Scale:
 
         axes: Any = axis.axes
         name: str = axis.axis_name  # type: ignore[attr-defined]
+        # first of all: an axis that still fits itself to the data may run over the largest number
+        getattr(axes, f"set_{name}lim")(self.low, self.high)
         if self.logarithmic:
             getattr(axes, f"set_{name}scale")("log")
             ticks.plain_logarithmic(axis, self.low, self.high)
@@ -160,12 +163,13 @@ def _fenced(values: Floats, logarithmic: bool, less_is_better: bool) -> tuple[fl
     worse = sign * (np.log10(values) if logarithmic else values)
     unit = float(np.abs(worse).max()) or 1.0  # so that nothing overflows
     scaled = worse / unit
-    low, quartile = np.quantile(scaled, [0.1, 0.75])
-    span = max(float(quartile - low), 0.1 * abs(float(quartile)) if not logarithmic else 0.0)
-    reach = FENCE * span
-    if logarithmic:
-        reach = max(reach, LOG_FENCE / unit)
-    inside = values[scaled <= quartile + reach]
+    low, quartile, high = np.quantile(scaled, [0.1, 0.75, 0.9])
+    fence = math.inf
+    for end, reach, decades in ((high, *FENCE), (quartile, *FAR_FENCE)):
+        span = float(end - low)
+        least = decades / unit if logarithmic else 0.1 * reach * abs(float(end))
+        fence = min(fence, float(end) + max(reach * span if not logarithmic else span, least))
+    inside = values[scaled <= fence]
     return float(inside.min()), float(inside.max())
 
 

@@ -46,6 +46,9 @@ def remove_frame(axes: Axes) -> None:
 
 def head(axes: Axes, title: str = "", *, columns: int = 4) -> None:
     """A legend above the axes, and the title above it."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.lines import Line2D
+
     entries = len(axes.get_legend_handles_labels()[0])
     rows = -(-entries // columns)
     if entries:
@@ -59,7 +62,9 @@ def head(axes: Axes, title: str = "", *, columns: int = 4) -> None:
             columnspacing=1.4,
         )
         for handle in legend.legend_handles:  # what is pale in a crowd is seen here, too
-            if handle is not None and (handle.get_alpha() or 1.0) < 0.6:
+            if isinstance(handle, Line2D):
+                handle.set_color(to_rgb(handle.get_color()))
+            elif handle is not None and (handle.get_alpha() or 1.0) < 0.6:
                 handle.set_alpha(0.8)
     axes.set_title(title, fontsize=10, pad=(10 if rows else 6) + 14 * rows)
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axis import Axis
 from matplotlib.ticker import (
     AutoLocator,
+    FixedLocator,
     Formatter,
     LogLocator,
     MaxNLocator,
@@ -48,8 +49,10 @@ def plain_logarithmic(axis: Axis, low: float, high: float) -> None:
         axis.set_major_locator(AutoLocator())
     elif decades < 3.5:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    else:
-        axis.set_major_locator(LogLocator(numticks=9))
+    else:  # LogLocator looks beyond the ends, where there may be no numbers left
+        first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+        step = -(-(last - first) // 8)
+        axis.set_major_locator(FixedLocator([10.0**p for p in range(first, last + 1, step)]))
     axis.set_major_formatter(PlainFormatter())
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -101,8 +101,8 @@ def test_anything_with_a_history_is_drawn() -> None:
 
 def test_only_the_reading_of_journals_knows_the_tuner() -> None:
     folder = Path(plots.__file__).parent
-    assert ["given.py"] == [
+    assert [
         file.name
         for file in folder.glob("*.py")
         if "dsice.tuner" in file.read_text(encoding="utf-8")
-    ]
+    ] == ["given.py"]

@@ -18,9 +18,10 @@ from dsice.launchers import Table
 from dsice.strategies import DSICE, Random
 
 PICTURES = Path(__file__).resolve().parents[1] / "img"
-WIDTH = 1000
-"""Of a picture, in pixels."""
-COLOURS = 64
+SIZES = ((1000, 64), (800, 32), (640, 16), (560, 8))
+"""Width of a picture in pixels, and its colours: the first with which it is small enough."""
+MOST = 40_000
+"""Bytes of a picture."""
 
 
 def searched(strategy: DSICE | Random, trials: int, seed: int, reuse: object = None) -> Tuner:
@@ -32,11 +33,15 @@ def searched(strategy: DSICE | Random, trials: int, seed: int, reuse: object = N
 
 def keep(figure: Figure, name: str) -> None:
     """Write a picture with few colours: a fifth of its size."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=WIDTH / figure.get_figwidth())
-    picture = Image.open(drawn).convert("RGB").quantize(COLOURS)
-    picture.save(PICTURES / f"{name}.png", optimize=True)
-    print(name, (PICTURES / f"{name}.png").stat().st_size)
+    path = PICTURES / f"{name}.png"
+    for width, colours in SIZES:
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=width / figure.get_figwidth())
+        picture = Image.open(drawn).convert("RGB").quantize(colours)
+        picture.save(path, optimize=True)
+        if path.stat().st_size < MOST:
+            break
+    print(name, path.stat().st_size)
 
 
 def main() -> None:

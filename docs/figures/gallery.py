@@ -37,7 +37,7 @@ def keep(figure: Figure, name: str) -> None:
     for width, colours in SIZES:
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=width / figure.get_figwidth())
-        picture = Image.open(drawn).convert("RGB").quantize(colours)
+        picture = Image.open(drawn).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE)
         picture.save(path, optimize=True)
         if path.stat().st_size < MOST:
             break
@@ -49,9 +49,10 @@ def main() -> None:
     example = searched(DSICE(tolerance=None), 200, 0)
     for name in ("effects", "importance", "slices"):
         keep(getattr(plots, name)(example), f"figures_{name}")
+    keep(plots.parallel(searched(DSICE(), 40, 0)), "figures_parallel")
     with tempfile.TemporaryDirectory() as folder:
         for kind, names in (
-            ("replay", ("progress", "parallel")),
+            ("replay", ("progress",)),
             ("noisy", ("line", "tradeoff", "curves", "timeline")),
             ("population", ("lineage",)),
         ):

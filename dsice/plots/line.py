@@ -318,8 +318,9 @@ def _draw(panel: Axes, one: GridLine, curve: Curve | None, scale: Scale, values:
         colour = SKY if curve.of_grid else BLUE
         known = np.isfinite(curve.half)
         if known.any():
-            low = scale.drawn(curve.middle - curve.half)
-            high = scale.drawn(curve.middle + curve.half)
+            with np.errstate(over="ignore"):
+                low = scale.drawn(curve.middle - curve.half)
+                high = scale.drawn(curve.middle + curve.half)
             panel.fill_between(
                 curve.x, low, high, where=known, color=PALE_BLUE, alpha=0.6, linewidth=0, zorder=1
             )

@@ -24,6 +24,9 @@ from tests.plots.layout import faults
 ALL = plots.__all__
 MODELLED = ("effects", "importance")
 QUICK = [name for name in ALL if name not in MODELLED]
+SIX = ("replay", "noisy", "many", "one", "sixteen", "nothing")
+NOT_ALWAYS = ("curves", "lineage", "sources", "timeline")
+"""Figures of what not every search has."""
 LARGEST = sys.float_info.max
 
 
@@ -48,17 +51,10 @@ def told(values: Any, *, maximize: bool = False) -> Tuner:
 
 
 def test_no_text_is_cut_or_overlaps_another(journals: Callable[[str], Tuner]) -> None:
-    for kind in ("noisy", "hostile", "population"):
-        tuner = journals(kind)
-        drawn = 0
-        for name in QUICK:
-            try:
-                figure = draw(name)(tuner)
-            except OptionError:
-                continue  # there is nothing of the kind, and the message says so
-            assert faults(figure) == [], (kind, name)
-            drawn += 1
-        assert drawn >= 6
+    tuner = journals("hostile")
+    for name in QUICK:
+        if name not in ("curves", "lineage", "sources"):  # there is none
+            assert faults(draw(name)(tuner)) == [], name
 
 
 @pytest.mark.long
@@ -173,14 +169,14 @@ def test_a_frame_of_a_maximised_metric_is_read_in_its_direction() -> None:
 def test_all_figures_are_drawn_into_given_axes() -> None:
     from matplotlib.figure import Figure
 
-    tuner = fill(Tuner(small(), Random()), 24)
+    tuner = told(np.linspace(3.0, 1.0, 24))
     for name in QUICK:
         figure = Figure(figsize=(10, 5), layout="constrained")
         left, right = figure.subplots(1, 2)
         try:
             assert draw(name)(tuner, ax=right) is figure, name
         except OptionError as error:
-            assert name in ("curves", "lineage", "sources", "timeline"), error
+            assert name in NOT_ALWAYS, error
             continue
         assert not left.has_data() and faults(figure) == []
     with pytest.raises(OptionError, match=r"ax: expected one matplotlib Axes, got ndarray"):

@@ -199,7 +199,7 @@ def test_a_line_shows_the_d_spline_of_what_was_measured_on_it() -> None:
     assert dots == {(t.point[0], t.value) for t in on}
     for wrong in ("z", (1,), (0, 0)):
         with pytest.raises(OptionError, match=r"line\(along="):
-            plots.line(tuner, along=wrong)  # type: ignore[arg-type]
+            plots.line(tuner, along=wrong)
 
 
 def test_compared_searches_have_the_median_and_the_quartiles_of_their_best() -> None:

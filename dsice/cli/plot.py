@@ -11,7 +11,7 @@ from typing import Any
 from dsice.checks import shown
 from dsice.cli import output
 from dsice.errors import OptionError
-from dsice.journal.place import journal_of
+from dsice.journal.files import journal_of
 
 
 def add_plot(command: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def plot(path: str, name: str, out: str | None = None, **options: Any) -> int:
     known = figures()
     if name not in known:
         raise OptionError(f"plot: no figure is called {shown(name)}; there are {', '.join(known)}")
-    journal = journal_of(path) if path.endswith(".toml") else Path(path)
+    journal = journal_of(Path(path)) if path.endswith(".toml") else Path(path)
     file = journal.with_suffix(f".{name}.png") if out is None else Path(out)
     if file.resolve() in (journal.resolve(), Path(path).resolve()):
         raise OptionError(f"plot {file}: that is the file it is made of; give -o another name")

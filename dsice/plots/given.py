@@ -14,7 +14,7 @@ from dsice.checks import shown
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.history.points import start_trial
-from dsice.journal.place import journal_of
+from dsice.journal.files import journal_of
 from dsice.space import Space
 from dsice.strategies import as_strategy
 from dsice.trial import Trial

@@ -44,7 +44,7 @@ from typing import Any, Literal, cast
 from dsice.errors import DsiceError, LaunchError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
-from dsice.journal.place import journal_path, load_toml
+from dsice.journal.files import JOURNAL, load_toml
 from dsice.launchers import Batch, Local
 from dsice.launchers.command import Command
 from dsice.launchers.foreseen import check_command
@@ -209,7 +209,7 @@ def _read(file: Path) -> Study:
         path=file,
         program=program,
         is_function=is_function,
-        journal=journal_path(file, study.text("journal", "")),
+        journal=file.parent / (study.text("journal", "") or file.with_suffix(JOURNAL).name),
         space=space,
         goal=read_goal(top, strategy),
         strategy=strategy,

@@ -156,7 +156,8 @@ def _draw_effect(
         panel.plot(x, middle, color=BLUE, linewidth=1.8, marker=marker, markersize=3, zorder=4)
     else:
         bars = {"fmt": "none", "ecolor": PALE_BLUE, "elinewidth": 9}
-        panel.errorbar(x, middle, (middle - low, high - middle), zorder=2, **bars)  # type: ignore[arg-type]
+        reach = (middle - low, high - middle)
+        panel.errorbar(x, middle, reach, zorder=2, **bars)  # type: ignore[arg-type]
         panel.plot(x, middle, "_", color=BLUE, markersize=16, markeredgewidth=2.2, zorder=4)
 
 

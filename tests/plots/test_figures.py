@@ -58,6 +58,7 @@ def test_no_text_is_cut_or_overlaps_another(journals: Callable[[str], Tuner]) ->
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", [*SIX, "population"])
 def test_every_figure_of_six_journals_is_whole(kind: str, journals: Callable[[str], Tuner]) -> None:
     tuner = journals(kind)

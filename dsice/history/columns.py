@@ -1,16 +1,19 @@
-"""The numbers of all trials of a journal at once, before any trial is made."""
+"""The numbers of all trials at once: of a journal, before any trial is made; and as they grow."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from dsice.goal import Goal
 from dsice.trial import State
-from dsice.typing import Bools, Floats, Point
+from dsice.typing import Array, Bools, Floats, Point
+
+_FIRST = 64  # rows of a new array
 
 
 @dataclass
@@ -31,6 +34,8 @@ class TrialColumns:
         All measurements of the metrics that were told as a list of several, by the id of the trial:
         by name. Those of the goal's metric stand under the name ``"value"``, too, unless the trial
         has another metric of that name.
+    added
+        Ids of the trials that were measured elsewhere.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -42,6 +47,7 @@ class TrialColumns:
     seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     repeats: dict[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    added: set[int] = field(default_factory=set)
 
     def judged(self, goal: Goal, done: Bools) -> tuple[Sequence[int], Floats, Floats]:
         """What a goal makes of them.
@@ -89,3 +95,42 @@ class TrialColumns:
 
 
 _NOTHING: Mapping[str, float] = {}
+
+
+class GrowingArray:
+    """An array with one number, or one row of them, per trial; it grows fast on average.
+
+    So an ask costs the same after 10 trials and after 100 000.
+
+    Parameters
+    ----------
+    dtype
+        Type of the numbers.
+    rows
+        The first rows, shape (trials,) or (trials, width).
+    """
+
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
+        self._data: Array = np.array(rows, dtype=dtype)
+        self._length = len(self._data)
+
+    def __setitem__(self, id: int, value: object) -> None:
+        """Set one row, which may be the next one; done twice it is the same as done once."""
+        if id == len(self._data):
+            capacity = max(_FIRST, 2 * self._length)
+            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
+            if self._length:
+                grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[id] = value
+        self._length = max(self._length, id + 1)
+
+    def copy(self) -> GrowingArray:
+        """Return a copy with the same rows."""
+        return GrowingArray(self._data.dtype, self.array())
+
+    def array(self) -> Array:
+        """All rows, read-only; what is written later may show in them."""
+        rows = self._data[: self._length]
+        rows.flags.writeable = False
+        return rows

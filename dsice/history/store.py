@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.history.columns import TrialColumns
+from dsice.history.columns import GrowingArray, TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.history.sources import SourceTrials
 from dsice.trial import Identity, State, Trial
@@ -22,46 +22,6 @@ T = TypeVar("T")
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 """States of trials that ended without a usable value."""
 _CODES = {state: code for code, state in enumerate(State)}
-_FIRST = 64  # rows of a new array
-
-
-class GrowingArray:
-    """An array with one number, or one row of them, per trial; it grows fast on average.
-
-    So an ask costs the same after 10 trials and after 100 000.
-
-    Parameters
-    ----------
-    dtype
-        Type of the numbers.
-    rows
-        The first rows, shape (trials,) or (trials, width).
-    """
-
-    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
-        self._data: Array = np.array(rows, dtype=dtype)
-        self._length = len(self._data)
-
-    def __setitem__(self, id: int, value: object) -> None:
-        """Set one row, which may be the next one; done twice it is the same as done once."""
-        if id == len(self._data):
-            capacity = max(_FIRST, 2 * self._length)
-            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
-            if self._length:
-                grown[: self._length] = self._data[: self._length]
-            self._data = grown
-        self._data[id] = value
-        self._length = max(self._length, id + 1)
-
-    def copy(self) -> GrowingArray:
-        """Return a copy with the same rows."""
-        return GrowingArray(self._data.dtype, self.array())
-
-    def array(self) -> Array:
-        """All rows, read-only; what is written later may show in them."""
-        rows = self._data[: self._length]
-        rows.flags.writeable = False
-        return rows
 
 
 class _Begun(NamedTuple):
@@ -103,6 +63,7 @@ class TrialStore(Sequence[Trial]):
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
         self._begun: _Begun | None = None
         self.sources: tuple[SourceTrials, ...] = ()  # measurements of related tasks
+        self.forbidden: frozenset[int] = frozenset()  # trials that break a rule learnt later
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)
@@ -133,6 +94,7 @@ class TrialStore(Sequence[Trial]):
         self._asked_pending = sum(told.rounds[id] is not None for id in pending)
         self._rounds = max((r for r in told.rounds if r is not None), default=-1) + 1
         self._repeats = sum(key[1] > 0 for key in told.keys)
+        self._added = GrowingArray(bool, [id in told.added for id in range(n)])
         self._cache: dict[str, Any] = {}
 
     @property
@@ -239,6 +201,8 @@ class TrialStore(Sequence[Trial]):
         self._violations[id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
         self._seconds[id] = math.nan if trial.seconds is None else trial.seconds
         self._states[id] = _CODES[trial.state]
+        pending = trial.state is State.PENDING  # one that is tried again is measured here
+        self._added[id] = not pending and (begun.new or self._added.array()[id])
         self._counts[id] = len(trial.repeats.get(self._goal.metric, trial.values))
         self._curves.pop(id, None)
         self._cache.clear()
@@ -325,6 +289,24 @@ class TrialStore(Sequence[Trial]):
     def seconds(self) -> Array:
         """Told run time of each trial, shape (trials,); NaN where there is none."""
         return self._seconds.array().copy()
+
+    def added(self) -> Array:
+        """Which trials were measured elsewhere (`Tuner.add`), bool of shape (trials,)."""
+        return self._added.array()
+
+    def allowed(self) -> Array:
+        """Which trials keep the rules in force, bool of shape (trials,).
+
+        A trial may break a rule that was learnt after it was asked (`dsice.extend`): it informs the
+        search, its point is not asked again, and it is not the best.
+        """
+
+        def compute() -> Array:
+            allowed = np.ones(len(self), dtype=bool)
+            allowed[sorted(self.forbidden)] = False
+            return allowed
+
+        return self._cached("allowed", compute)
 
     def in_state(self, *states: State) -> Array:
         """Which trials are in one of these states, bool of shape (trials,)."""

@@ -28,11 +28,14 @@ from dsice.journal.fields import (
     as_whole,
     check_rest,
     floats,
+    forbidden_ids,
     key_of,
     mean_of,
     told_state,
+    written_after_extending,
 )
 from dsice.journal.format import (
+    KINDS,
     OPTIONS,
     Kind,
     asked_trial,
@@ -53,6 +56,8 @@ from dsice.typing import PathLike, Point, Record
 MOST_SHOWN = 500  # characters of what is wrong with a line
 Place: TypeAlias = tuple[int, int]
 Steps: TypeAlias = "tuple[array[int], array[float]]"
+_CHANGING = KINDS - {Kind.STEP, Kind.DECISION, Kind.AGAIN, Kind.PREPARED, Kind.END}
+"""Kinds of lines after which a search that had ended may go on."""
 _UNUSABLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
 
 
@@ -84,6 +89,8 @@ class JournalLoader:
         Which trials were withdrawn or are tried again.
     decisions
         What the stopper in force decided last on a trial, by id: the step, and whether to stop.
+    end
+        The end line, where nothing that it follows from has changed since; else None.
 
     Raises
     ------
@@ -102,6 +109,7 @@ class JournalLoader:
         self.lost_runs: Counter[int] = Counter()
         self.revisions = Revisions()
         self.decisions: dict[int, tuple[int, bool]] = {}
+        self.end: Record | None = None
         self._text = reader.text
         self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
@@ -117,6 +125,8 @@ class JournalLoader:
                 if not reader.bad:  # else the rest is read only to complete the list of bad lines
                     self._take(line)
         reader.require_good()
+        if self.end is not None and not written_after_extending(self.end, self.header or {}):
+            self.end = None
 
     @classmethod
     def open(cls, path: PathLike) -> JournalLoader:
@@ -172,6 +182,7 @@ class JournalLoader:
             history.load(self._columns, self._trial)
         self._columns = TrialColumns()
         history.sources = self.sources.in_force
+        history.forbidden = forbidden_ids(self.header or {}, len(points))
 
     def _name_the_line(self, space: Space) -> None:
         """Raise JournalError for the first line with a point that the space does not have."""
@@ -192,6 +203,8 @@ class JournalLoader:
     # ------------------------------------------------------------------ the pass
     def _take(self, line: JournalLine) -> None:
         record = line.record
+        if self.end is not None and record["kind"] in _CHANGING:
+            self.end = None
         try:
             match record["kind"]:
                 case Kind.TELL:
@@ -205,6 +218,7 @@ class JournalLoader:
                     values.append(decode_float(record["value"]))
                 case Kind.ADD:
                     self._ask([record["trial"]], None, line)
+                    self._columns.added.add(record["trial"]["id"])
                     self._tell(record["trial"]["id"], record["trial"])
                 case Kind.ENQUEUE:
                     self._queue.append(tuple(record["point"]))
@@ -218,6 +232,8 @@ class JournalLoader:
                     self._change_options(record, line.start)
                 case Kind.WITHDRAW | Kind.RETRY:
                     self._revise(record)
+                case Kind.END:
+                    self.end = record
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 

@@ -71,6 +71,7 @@ def forget_end(columns: TrialColumns, id: int) -> None:
     columns.counts[id] = 0
     columns.metrics[id] = {}
     columns.repeats.pop(id, None)
+    columns.added.discard(id)
 
 
 def withdrawn_trial(trial: Trial, reason: str) -> Trial:

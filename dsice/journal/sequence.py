@@ -69,6 +69,8 @@ class LineSequence:
                 return self._wrong_withdraw(line["id"])
             case Kind.RETRY if type(line.get("id")) is int:
                 return self._wrong_retry(line["id"])
+            case Kind.END if _has_text(line, "reason") and type(line.get("figures")) is dict:
+                return ""
             case Kind.HEADER:
                 return "a second header"
         if kind in _WITH_FIELDS:
@@ -122,7 +124,7 @@ _MAY_BE_TOLD = (str(State.PENDING), str(State.LOST))
 _WITH_FIELDS = (
     *(Kind.ASK, Kind.ADD, Kind.STEP, Kind.ENQUEUE, Kind.PREPARED, Kind.AGAIN),
     Kind.REUSE,
-    *(Kind.WITHDRAW, Kind.RETRY),
+    *(Kind.WITHDRAW, Kind.RETRY, Kind.END),
 )
 _INTS = {int}  # True and False are none
 _NONE = type(None)

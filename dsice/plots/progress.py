@@ -168,13 +168,15 @@ def transition(
     OptionError
         No trial has a value yet.
     """
-    ids = np.sort(history.order())
+    order = history.order()
+    order = order[history.allowed()[order]]
+    ids = np.sort(order)
     if not len(ids):
         raise OptionError("the history has no trial with a value yet, so there is nothing to draw")
     goal = history.goal
     trials = list(history)
     rank = np.empty(len(ids))  # 0 for the best
-    rank[np.searchsorted(ids, history.order())] = np.arange(len(ids))
+    rank[np.searchsorted(ids, order)] = np.arange(len(ids))
     values = np.array([goal.metric_of(trials[i]) for i in ids])
     feasible = history.feasible()[ids]
     if start is None:

@@ -83,7 +83,7 @@ def points_of_history(
         history = History(goal, budget=history.budget, trials=list(history))
     scores = history.point_scores()
     rows: dict[str, tuple[Trial, float, float]] = {}
-    for trial in history.leading(len(history)):  # best first: of several members the best counts
+    for trial in history.leading(len(history), forbidden=True):  # best first: of several members the best counts
         row = (trial, float(scores[trial.id]), goal.violation(trial))
         rows.setdefault(_key(trial), row)
     ended = np.flatnonzero(history.of_stage() & history.in_state(*_WITHOUT_VALUE))

@@ -40,13 +40,15 @@ def chance_of_better(
     """
     data, space = model.data, model.space
     usable = ~data.failed & history.feasible()[data.ids] & np.isfinite(data.scores)
-    good = np.flatnonzero(usable)
+    good = np.flatnonzero(usable & history.allowed()[data.ids])
+    if not len(good):
+        return 1.0
     best, middle = float(data.scores[good].min()), float(np.median(data.scores[good]))
     if not best < middle:
         return 1.0
     # The best is 0, the median and all that is worse is 1.
     share = np.minimum(data.scores / (middle - best) - best / (middle - best), 1.0)
-    share[np.setdiff1d(np.arange(len(share)), good)] = 1.0
+    share[~usable] = 1.0
     centre, sd = float(share.mean()), float(share.std())
     if not len(points):
         return 0.0

@@ -18,13 +18,12 @@ from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.journal.emptied import no_study
 from dsice.journal.files import keep_copy, read_file, replace_file
 from dsice.journal.format import Kind, encode, stopped_line
-from dsice.journal.loader import stored_space
 from dsice.journal.reader import JournalReader, garbage_uncollected
+from dsice.journal.stored_space import stored_space
 from dsice.journal.writer import Journal
 from dsice.space import Among, Space
 from dsice.space.values import as_json
 from dsice.typing import Params, PathLike, Point, Record
-
 
 _BREAKS_A_RULE = "it breaks a rule that was learnt later, and is not measured any more"
 

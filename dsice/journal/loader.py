@@ -8,6 +8,7 @@ the line stands. A trial itself is made when somebody first looks at it.
 from __future__ import annotations
 
 import json
+import math
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -48,8 +49,7 @@ from dsice.journal.queued import Queue
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
 from dsice.journal.revisions import Revisions, forget_end, withdrawn_trial
 from dsice.journal.sources import Sources
-from dsice.space import Among, Require, Space
-from dsice.space.rules import NamedRules, Predicate
+from dsice.space import Space
 from dsice.trial import State, Trial
 from dsice.typing import PathLike, Point, Record
 
@@ -124,6 +124,7 @@ class JournalLoader:
             for line in reader:
                 if not reader.bad:  # else the rest is read only to complete the list of bad lines
                     self._take(line)
+                    self._note_end(line.record)
         reader.require_good()
         if self.end is not None and not written_after_extending(self.end, self.header or {}):
             self.end = None
@@ -203,8 +204,6 @@ class JournalLoader:
     # ------------------------------------------------------------------ the pass
     def _take(self, line: JournalLine) -> None:
         record = line.record
-        if self.end is not None and record["kind"] in _CHANGING:
-            self.end = None
         try:
             match record["kind"]:
                 case Kind.TELL:
@@ -232,10 +231,15 @@ class JournalLoader:
                     self._change_options(record, line.start)
                 case Kind.WITHDRAW | Kind.RETRY:
                     self._revise(record)
-                case Kind.END:
-                    self.end = record
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
+
+    def _note_end(self, record: Record) -> None:
+        """Keep an end line until something comes after which the search may go on."""
+        if record["kind"] == Kind.END:
+            self.end = record
+        elif self.end is not None and record["kind"] in _CHANGING:
+            self.end = None
 
     def _revise(self, record: Record) -> None:
         """Take in a withdraw or retry line."""
@@ -247,7 +251,12 @@ class JournalLoader:
         end = (self._told.pop(id, None), self._steps.pop(id, None))
         reason = self.revisions.reasons.get(id)
         first = not self.revisions.tries[id]
-        self.revisions.retry(record, lambda: self._made(id, *end, added=first, reason=reason))
+        seconds = 0.0 if id in self._columns.added else self._columns.seconds[id]
+        self.revisions.retry(
+            record,
+            lambda: self._made(id, *end, added=first, reason=reason),
+            0.0 if math.isnan(seconds) else seconds,
+        )
         self.lost_runs.pop(id, None)
         self.decisions.pop(id, None)
         forget_end(self._columns, id)
@@ -360,40 +369,3 @@ class JournalLoader:
         if self._last[0] != where:
             self._last = (where, json.loads(self._text[slice(*where)]))
         return self._last[1]
-
-
-def stored_space(
-    record: Mapping[str, Any],
-    rules: NamedRules | None = None,
-    *,
-    to_measure: bool = True,
-) -> Space:
-    """The space in the header of a journal.
-
-    Parameters
-    ----------
-    record
-        The header's `space`.
-    rules
-        Functions of the space's rules, by name.
-    to_measure
-        False: only trials that were measured are looked at. What a `Require` forbade was never
-        measured, so a function of one need not be among `rules`.
-
-    Raises
-    ------
-    SpaceError
-        A function is missing, or the space is damaged.
-    """
-    functions: dict[str, Predicate | Among] = {}
-    if not to_measure:
-        functions = {
-            rule["function"]: _allow
-            for rule in record.get("where", ())
-            if rule.get("kind") == Require.__name__.lower() and "function" in rule
-        }
-    return Space.from_dict(record, rules=functions | dict(rules or {}))
-
-
-def _allow(params: Mapping[str, Any]) -> bool:
-    return True

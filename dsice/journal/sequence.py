@@ -59,7 +59,7 @@ class LineSequence:
                 return self._accept_trials([new], new["state"])
             case Kind.ENQUEUE if _are_levels(line.get("point")):
                 return ""
-            case Kind.PREPARED if _has_text(line, "name") and _has_text(line, "directory"):
+            case Kind.PREPARED | Kind.END if _has_types(line, _FIELDS[kind]):
                 return ""
             case Kind.AGAIN if type(line.get("id")) is int:
                 return self._unknown(line["id"])
@@ -69,8 +69,6 @@ class LineSequence:
                 return self._wrong_withdraw(line["id"])
             case Kind.RETRY if type(line.get("id")) is int:
                 return self._wrong_retry(line["id"])
-            case Kind.END if _has_text(line, "reason") and type(line.get("figures")) is dict:
-                return ""
             case Kind.HEADER:
                 return "a second header"
         if kind in _WITH_FIELDS:
@@ -126,8 +124,16 @@ _WITH_FIELDS = (
     Kind.REUSE,
     *(Kind.WITHDRAW, Kind.RETRY, Kind.END),
 )
+_FIELDS: Mapping[str, Mapping[str, type]] = {
+    Kind.PREPARED: {"name": str, "directory": str},
+    Kind.END: {"reason": str, "figures": dict},
+}
 _INTS = {int}  # True and False are none
 _NONE = type(None)
+
+
+def _has_types(line: Mapping[str, Any], types: Mapping[str, type]) -> bool:
+    return all(type(line.get(name)) is wanted for name, wanted in types.items())
 
 
 def _has_text(fields: Mapping[str, Any], name: str) -> bool:

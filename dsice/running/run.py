@@ -52,8 +52,9 @@ def run(
     max_seconds
         Stop asking after that many seconds of this call; what runs is still awaited.
     max_cost
-        Worker-hours: stop asking when the run times of all trials, earlier runs included, add up
-        to that many. A trial that runs counts with the mean of those told.
+        Worker-hours: stop asking when the run times of all trials that this study ran, earlier
+        runs included, add up to that many; added ones do not count. A trial that runs counts with
+        the mean of those told.
     retries
         How often a lost trial (the machine's fault) is started again before it counts as failed.
     start_timeout
@@ -87,7 +88,8 @@ def run(
     Returns
     -------
     Tuner
-        The same tuner, for chaining.
+        The same tuner, for chaining; its `end` says why nothing more was asked, and so does the
+        journal.
 
     Raises
     ------
@@ -109,6 +111,7 @@ def run(
     and started again where it cannot. When this function leaves by an exception (Ctrl-C too) the
     launcher is closed; the journal holds everything told, and the same script goes on.
     """
+    from dsice.running.ending import say_end
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
 
@@ -125,7 +128,10 @@ def run(
         repeats=repeats,
         callbacks=callbacks,
     )
-    return run_loop(tuner, launcher, options, progress=progress)
+    run_loop(tuner, launcher, options, progress=progress)
+    if progress:
+        say_end(tuner)
+    return tuner
 
 
 def advance(
@@ -243,6 +249,7 @@ def minimize(
     """
     from dsice.checks import whole, wrong
     from dsice.launchers.local.launcher import Local
+    from dsice.running.ending import say_end
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
     from dsice.tuner import Tuner
@@ -258,4 +265,7 @@ def minimize(
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
     with tuner, Local(objective, slots=slots, directory=directory) as launcher:
         options = RunOptions(max_seconds=max_seconds)
-        return run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+        run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+        if progress:
+            say_end(tuner)
+        return tuner

@@ -312,7 +312,8 @@ class StoredSpace:
 
     def without_requirements(self) -> Self:
         """Return this space with its conditions (`When`) alone: all points of the grid allowed."""
-        return type(self)(self._axes, where=[rule for rule in self._where if isinstance(rule, When)])
+        conditions = [rule for rule in self._where if isinstance(rule, When)]
+        return type(self)(self._axes, where=conditions)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -56,6 +56,16 @@ class Strategy(ABC):
         """
         return not history.pending() and not self.ask(1, space, history, stream)
 
+    def convergence(
+        self, space: Space, history: History, stream: Stream
+    ) -> Mapping[str, float] | None:
+        """Figures of why a search that is `exhausted` holds itself for converged; None: other why.
+
+        They are JSON: ``chance`` that anything better is left, ``under`` which it ended, and
+        whatever else it was decided from.
+        """
+        return None
+
     def check(self, space: Space) -> None:
         """Raise a DsiceError for a space that cannot be searched, before anything is asked."""
         return
@@ -129,7 +139,7 @@ def as_strategy(given: object) -> Strategy:
     )
 
 
-_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights")
+_OPTIONAL = ("exhausted", "convergence", "check", "recommend", "own_setting", "source_weights")
 """Methods that an object may lack."""
 
 
@@ -158,6 +168,12 @@ class _WithDefaults(Strategy):
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
         return bool(self._hook("exhausted")(space, history, stream))
+
+    def convergence(
+        self, space: Space, history: History, stream: Stream
+    ) -> Mapping[str, float] | None:
+        found: Mapping[str, float] | None = self._hook("convergence")(space, history, stream)
+        return found
 
     def check(self, space: Space) -> None:
         self._hook("check")(space)

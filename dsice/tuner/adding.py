@@ -47,9 +47,7 @@ def added_trial(
     return Trial(len(history), None, space.params(point), point, stage, repeat)
 
 
-def _point(
-    params: Mapping[str, object], space: Space, history: History, *, nearest: bool
-) -> Point:
+def _point(params: Mapping[str, object], space: Space, history: History, *, nearest: bool) -> Point:
     """The point of params, one that breaks a rule learnt later where it is in the history."""
     try:
         return point_of(params, space, nearest=nearest)

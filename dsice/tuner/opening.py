@@ -15,13 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.revisions import Revisions
 from dsice.journal.sources import reuse_line
 from dsice.journal.writer import Journal
 from dsice.reuse import MatchedSource
-from dsice.trial import Trial
+from dsice.trial import State, Trial, stream
 from dsice.tuner.asking import Handout
 from dsice.tuner.options import (
     Orphans,
@@ -36,12 +38,14 @@ from dsice.tuner.runs import Runs
 from dsice.tuner.stored import (
     check_goal,
     check_space,
+    lacks_rules,
     stored_options,
     stored_stopper,
+    warn_of_conditions,
     warn_of_means,
     warn_of_time,
 )
-from dsice.typing import PathLike
+from dsice.typing import PathLike, Record
 
 
 class OpenStudy:
@@ -53,12 +57,16 @@ class OpenStudy:
     ----------
     space, strategy, stopper, max_trials, seed
         As in `Tuner`.
+    lacks_rules
+        Whether rules of the space are Python functions that are not here: nothing can be asked.
     identity
         Letters and digits by which the study is told from all others; the same as long as its
         journal is kept, random without one.
     """
 
     _remarks: Mapping[str, tuple[str, ...]] = {}  # on the reading of sources, by their names
+    _noted_end: tuple[Record, object] | None  # the end line, and how the study stood then
+    lacks_rules = False
 
     def _begin(
         self,
@@ -89,6 +97,8 @@ class OpenStudy:
             self._prepared = {} if loaded is None else loaded.preparations
             self._revisions = Revisions() if loaded is None else loaded.revisions
             self._decided = {} if loaded is None else loaded.decisions
+            end = None if loaded is None else loaded.end
+            self._noted_end = None if end is None else (end, self._standing())
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
 
@@ -101,21 +111,22 @@ class OpenStudy:
         journal
             The file.
         rules
-            Callable rules of the space by name, where it has any.
+            Callable rules of the space by name. Nothing is asked, so none need be given; parameters
+            whose condition is one are then shown as if they were always active.
 
         Raises
         ------
         JournalError
             There is no such file, it is damaged, or no study was started in it yet.
-        SpaceError
-            A callable rule that `rules` lacks.
         """
         loader = JournalLoader.open(journal)
         study = stored_options(loader, rules, to_ask=False)
         history = study.history()
         loader.fill(history, study.space)
         opened = cls.__new__(cls)
+        warn_of_conditions(loader, rules)
         opened._begin(study, Recorder(history, read_from=loader.path), loader)
+        opened.lacks_rules = lacks_rules(loader, rules)
         return opened
 
     @classmethod
@@ -128,21 +139,38 @@ class OpenStudy:
     ) -> Self:
         """Go on with the study of a journal, with the options in force there.
 
-        The arguments and errors are those of `Tuner` and `Tuner.read`; the journal must exist.
+        The arguments and errors are those of `Tuner` and `Tuner.read`; the journal must exist, and
+        a function that `rules` lacks is a SpaceError.
         """
+        return cls._resumed(journal, orphans, rules, to_ask=True)
+
+    @classmethod
+    def to_record(cls, journal: PathLike | Journal) -> Self:
+        """Open the study of a journal to tell, withdraw and retry, not to ask.
+
+        Rules and a strategy of somebody's own, which are Python, need not be here. The journal must
+        exist; the errors are those of `resume`.
+        """
+        return cls._resumed(journal, "keep", None, to_ask=False)
+
+    @classmethod
+    def _resumed(
+        cls, journal: PathLike | Journal, orphans: Orphans, rules: Rules, *, to_ask: bool
+    ) -> Self:
         only_rank_zero()
         check_orphans(orphans)
         writer = journal if isinstance(journal, Journal) else Journal(journal, create=False)
         reader = writer.claim()
         with _closed_on_error(writer):
             loader = JournalLoader(reader)
-            study = stored_options(loader, rules, to_ask=True)
+            study = stored_options(loader, rules, to_ask=to_ask)
             history = study.history()
             loader.fill(history, study.space)
             study = replace(study, stopper=stored_stopper(loader))
             writer.begin()
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
+        opened.lacks_rules = lacks_rules(loader, rules)
         return opened
 
     @cached_property
@@ -183,6 +211,27 @@ class OpenStudy:
         """Let the next asks hand out trials again, unless they were told."""
         with self._mutex:
             self._handout.add(ids)
+
+    def _standing(self) -> object:
+        """All that the end of a search follows from and that may change while it is open."""
+        return self._recorder.history.states().tobytes(), tuple(self._queue)
+
+    def _stream(self, *key: int) -> np.random.Generator:
+        return stream(self.seed)(*key)
+
+    def pending_ids(self) -> list[int]:
+        """Ids of the trials that are asked and not told."""
+        return np.flatnonzero(self._recorder.history.in_state(State.PENDING)).tolist()
+
+    @property
+    def run_seconds(self) -> float:
+        """Run time of all trials that this study ran, seconds; those of added ones do not count.
+
+        What was run before a trial was tried again, or withdrawn, counts.
+        """
+        history = self._recorder.history
+        own = history.seconds()[~history.added()]
+        return float(np.nansum(own)) + self._revisions.seconds
 
     def tries(self, id: int) -> int:
         """How often `Tuner.retry` made a trial pending again."""
@@ -271,6 +320,7 @@ def open_journal(
             lines.append(options_line(changed))
         if lines:
             writer.append(*lines)
+            loader.end = None
         if "stopper" in changed:
             loader.decisions.clear()
     return Recorder(history, writer), loader

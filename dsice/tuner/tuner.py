@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from dsice.checks import flag, whole
 from dsice.errors import DsiceWarning
 from dsice.goal import Goal
@@ -17,20 +15,21 @@ from dsice.journal.format import ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
 from dsice.stopping import SupportsStop
-from dsice.strategies import SupportsAsk, as_strategy
-from dsice.trial import State, Trial, stream
+from dsice.strategies import SupportsAsk
+from dsice.trial import State, Trial
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
+from dsice.tuner.ending import EndingStudy
 from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
-from dsice.tuner.revising import RevisableStudy
+from dsice.tuner.stored import require_rules
 from dsice.typing import PathLike, Point
 
 
-class Tuner(RevisableStudy):
+class Tuner(EndingStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -141,6 +140,7 @@ class Tuner(RevisableStudy):
             raise
 
     def _ask_anew(self, key: object, n: int) -> None:
+        require_rules(self)
         left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
         batch = next_trials(
             left, self._queue, self.strategy, self.space, self.history, self._stream
@@ -191,9 +191,6 @@ class Tuner(RevisableStudy):
     def asked(self) -> int:
         """How many trials were asked (added ones do not count)."""
         return self.history.asked
-
-    def _stream(self, *key: int) -> np.random.Generator:
-        return stream(self.seed)(*key)
 
     # ------------------------------------------------------------------ telling
     def tell(
@@ -369,26 +366,6 @@ class Tuner(RevisableStudy):
         """Trials asked and not told."""
         with self._mutex:
             return self.history.pending()
-
-    @property
-    def exhausted(self) -> bool:
-        """No ask will bring another trial, whatever is told: the search is over, or the budget.
-
-        Trials may still be pending.
-        """
-        with self._mutex:
-            if self._handout.ids(self._recorder):
-                return False
-            if self.max_trials is not None and self.asked >= self.max_trials:
-                return True
-            strategy = as_strategy(self.strategy)
-            return not self._queue and strategy.exhausted(self.space, self.history, self._stream)
-
-    @property
-    def finished(self) -> bool:
-        """Nothing is pending and the next ask would be empty."""
-        with self._mutex:
-            return not self.history.pending() and self.exhausted
 
     def __repr__(self) -> str:
         return (

@@ -12,14 +12,10 @@ holds the same points.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from dsice.checks import choice, flag, is_number, whole, wrong
 from dsice.errors import SpaceError
@@ -29,11 +25,12 @@ from dsice.space.nearest import point_of
 from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
-from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
+from dsice.strategies.dsice.convergence import CHANCE, chance_of_better, is_patient, since_best
 from dsice.strategies.dsice.initial_design import InitialDesign, first_points
+from dsice.strategies.dsice.kept import Situation, keep, take
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search, SearchModel
-from dsice.trial import Identity, Proposal, State
+from dsice.trial import Proposal
 from dsice.typing import Point
 
 if TYPE_CHECKING:
@@ -45,8 +42,6 @@ Alpha = float | Literal["reml"]
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
 FEW_INFORMED = 8  # trials from which on a search with related tasks has a model of its own
-PATIENCE = 40  # trials without improvement before the search may end,
-PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 
 
 @dataclass(frozen=True)
@@ -154,8 +149,8 @@ class DSICE(Strategy):
             if sources is None and not begun:
                 return self._design(n, space, history, stream)
             options = (*astuple(self), begun, sources and sources.digest())
-            situation = _Situation.of(space, history, stream, options)
-            kept = _take(situation)
+            situation = Situation.of(space, history, stream, options)
+            kept = take(situation)
             if kept:
                 search = kept.search
             elif sources is not None and not begun:
@@ -164,7 +159,7 @@ class DSICE(Strategy):
                 search = self._search(space, history, stream, sources)
             found = [] if search is None else self._batch(n, search, space, history, stream)
             if search is None or search.models_pending:
-                _keep(situation.after(len(history), found), search)
+                keep(situation.after(len(history), found), search)
             return found
 
     def _design(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
@@ -204,7 +199,13 @@ class DSICE(Strategy):
         self, space: Space, history: History, stream: Stream, sources: Sources | None
     ) -> Search | None:
         """The search of an ask; None when it has converged."""
-        search = Search(
+        search = self._new_search(space, history, stream, sources)
+        return None if self._chance(search, space, history, stream) < CHANCE else search
+
+    def _new_search(
+        self, space: Space, history: History, stream: Stream, sources: Sources | None
+    ) -> Search:
+        return Search(
             space,
             history,
             stream,
@@ -212,11 +213,12 @@ class DSICE(Strategy):
             models_pending=self.pending == "model",
             model=SearchModel.of(space, history, self._log_lam, sources),
         )
-        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
-        if self.tolerance is None or _since_best(history) < patience:
-            return search
-        left = chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
-        return None if left < CHANCE else search
+
+    def _chance(self, search: Search, space: Space, history: History, stream: Stream) -> float:
+        """Chance that anything better is left; 1 as long as the search does not end by it."""
+        if self.tolerance is None or is_patient(space.ndim, history):
+            return 1.0
+        return chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
 
     def _batch(
         self, n: int, search: Search, space: Space, history: History, stream: Stream
@@ -246,6 +248,22 @@ class DSICE(Strategy):
             free = any_free(space, history, (), stream(len(history)))
             return free is None and self.noise is not True
         return not self.ask(1, space, history, stream)
+
+    def convergence(
+        self, space: Space, history: History, stream: Stream
+    ) -> Mapping[str, float] | None:
+        """The chance that anything better is left, where that ends the search."""
+        if self.tolerance is None or is_patient(space.ndim, history):
+            return None
+        with one_thread():
+            informed = len(history.sources) > 0 or not history.of_stage().all()
+            sources = _sources(space, history) if informed else None
+            search = self._new_search(space, history, stream, sources)
+            chance = self._chance(search, space, history, stream)
+        if chance >= CHANCE:
+            return None
+        figures = {"chance": chance, "under": CHANCE, "tolerance": self.tolerance}
+        return figures | {"since_best": since_best(history)}
 
     def recommend(self, space: Space, history: History) -> Point | None:
         """The measured point with the lowest mean of the model, where measurements repeat.
@@ -297,101 +315,3 @@ def _sources(space: Space, history: History) -> Sources | None:
     from dsice.strategies.dsice.sources import Sources
 
     return Sources.of(space, history)
-
-
-def _since_best(history: History) -> int:
-    """Scored trials since the best became better."""
-    order = history.order()
-    return int((np.sort(order) > order[0]).sum())
-
-
-# ------------------------------------------------------------------ the search of the last ask
-# Launchers often ask for one point at a time, as many times as slots are free. What a search does
-# first - model, exploration, candidates - follows from told trials, the space and the options
-# alone, so the next ask goes on where the last one ended. A search made anew gives the same points.
-_KEPT: list[_Kept] = []
-_LOCK = threading.Lock()
-
-
-@dataclass(frozen=True, eq=False)
-class _Situation:
-    """What the next proposals follow from.
-
-    Attributes
-    ----------
-    space
-        The grid.
-    told
-        Digest of told trials, the seed and the options.
-    pending
-        Identities of the trials being measured, by id.
-    """
-
-    space: Space
-    told: bytes
-    pending: dict[int, Identity]
-
-    @classmethod
-    def of(
-        cls, space: Space, history: History, stream: Stream, options: Sequence[object]
-    ) -> _Situation:
-        """The situation of an ask."""
-        pending = {trial.id: trial.identity for trial in history.pending()}
-        told = np.flatnonzero(~history.in_state(State.PENDING))
-        goal = history.goal
-        seed = stream(len(told), 1).integers(2**63, size=2).tolist()
-        digest = hashlib.sha256(repr((options, goal, seed)).encode())
-        kept = [history.points(), history.keys(), history.states(), history.counts()]
-        kept += [history.scores(), history.violation()]
-        columns = [told, *(column[told] for column in kept)]
-        if goal.of != "mean":
-            columns.append(history.point_scores()[told])
-        if goal.bounded:
-            columns.append(history.distances(np.sort(history.order())))
-        for column in columns:
-            digest.update(np.ascontiguousarray(column).tobytes())
-        return cls(space, digest.digest(), pending)
-
-    def after(self, id: int, proposals: Sequence[Proposal]) -> _Situation:
-        """The same when proposals were asked, the first of them with this id."""
-        asked = {id + i: proposal.identity for i, proposal in enumerate(proposals)}
-        return _Situation(self.space, self.told, self.pending | asked)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Situation):
-            return NotImplemented
-        known = self.told == other.told and self.pending == other.pending
-        return known and self.space == other.space
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-@dataclass(frozen=True, eq=False)
-class _Kept:
-    """A search, and the situation in which it goes on.
-
-    Attributes
-    ----------
-    situation
-        When it may be used.
-    search
-        None: the search has converged.
-    """
-
-    situation: _Situation
-    search: Search | None
-
-
-def _take(situation: _Situation) -> _Kept | None:
-    """The kept search if it belongs to this situation; it is not kept any more."""
-    with _LOCK:
-        found = _KEPT.pop() if _KEPT else None
-    if found is not None and found.situation == situation:
-        return found
-    return None
-
-
-def _keep(situation: _Situation, search: Search | None) -> None:
-    """Keep a search for this situation, in the place of any other."""
-    with _LOCK:
-        _KEPT[:] = [_Kept(situation, search)]

@@ -17,11 +17,13 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from numbers import Integral, Real
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from dsice.errors import OptionError
+from dsice.typing import PathLike
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -196,6 +198,14 @@ def renamed(
         return called
 
     return decorate
+
+
+def expanded(path: PathLike) -> Path:
+    """A path that a user gave; ``~`` at its beginning is the home directory, as in a shell.
+
+    Where nobody has that home, it is left as it is; ``./~`` is a file of that name.
+    """
+    return Path(os.path.expanduser(path))
 
 
 def passable(text: str) -> bool:

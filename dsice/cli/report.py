@@ -69,9 +69,11 @@ def _about(journal: Path, study: Study | None) -> About:
     """What the report says beside what the journal knows."""
     if study is None:
         return About(journal.name, journal)
-    program = "function" if study.is_function else "command"
-    facts = {"study": str(study.path), program: study.program}
-    return About(study.path.name, journal, None if study.is_function else _command(study), facts)
+    facts = {"study": str(study.path)}
+    if study.program:
+        facts["function" if study.is_function else "command"] = study.program
+    has_command = bool(study.program) and not study.is_function
+    return About(study.path.name, journal, _command(study) if has_command else None, facts)
 
 
 def _command(study: Study) -> Any:

@@ -82,6 +82,13 @@ class Strategy(ABC):
         """How much each of `history.sources` counts now; None: the strategy does not use them."""
         return None
 
+    def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
+        """How much the trials of each other stage than the goal's count now, by stage.
+
+        None: the strategy does not use them.
+        """
+        return None
+
     last_stage: int | None = None
     """The last stage that trials are trained for; None: the strategy does not train in stages.
 
@@ -139,7 +146,10 @@ def as_strategy(given: object) -> Strategy:
     )
 
 
-_OPTIONAL = ("exhausted", "convergence", "check", "recommend", "own_setting", "source_weights")
+_OPTIONAL = (
+    *("exhausted", "convergence", "check", "recommend", "own_setting"),
+    *("source_weights", "stage_weights"),
+)
 """Methods that an object may lack."""
 
 
@@ -188,6 +198,10 @@ class _WithDefaults(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         found: list[float] | None = self._hook("source_weights")(space, history)
+        return found
+
+    def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
+        found: Mapping[int, float] | None = self._hook("stage_weights")(space, history)
         return found
 
 

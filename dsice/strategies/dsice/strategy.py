@@ -277,16 +277,29 @@ class DSICE(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         """How far each of `history.sources` moves what is expected, in normal scores."""
+        weights = self._weights(space, history)
+        return [weights.get(log.name, 0.0) for log in history.sources]
+
+    def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
+        """The same of the trials of each other stage, such as short trainings."""
+        from dsice.strategies.dsice.sources import name_of_stage
+
+        weights = self._weights(space, history)
+        stages = set(history.keys()[:, 0].tolist()) - {history.goal.stage}
+        return {stage: weights.get(name_of_stage(stage), 0.0) for stage in stages}
+
+    def _weights(self, space: Space, history: History) -> dict[str, float]:
+        """How far each source and other stage moves what is expected, by its name."""
         with one_thread():
             sources = _sources(space, history)
             if sources is None:
-                return [0.0 for _ in history.sources]
+                return {}
             weights = dict(zip(sources.names, sources.says().tolist(), strict=True))
             if len(history.order()):
                 model = SearchModel.of(space, history, self._log_lam, sources).sources
                 told = [] if model is None else model.says().tolist()
                 weights = dict(zip(sources.names, told, strict=False))
-            return [weights.get(log.name, 0.0) for log in history.sources]
+            return weights
 
     def own_setting(self, space: Space) -> Point | None:
         """The first of `start`."""

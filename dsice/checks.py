@@ -15,6 +15,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
@@ -205,7 +206,28 @@ def expanded(path: PathLike) -> Path:
 
     Where nobody has that home, it is left as it is; ``./~`` is a file of that name.
     """
-    return Path(os.path.expanduser(path))
+    found = Path(path)
+    with suppress(RuntimeError):
+        return found.expanduser()
+    return found
+
+
+def absolute(path: PathLike) -> Path:
+    """A path that a user gave, from the root on.
+
+    Raises
+    ------
+    OptionError
+        It is relative to a folder that was deleted.
+    """
+    found = expanded(path)
+    try:
+        return found.absolute()
+    except OSError as error:
+        raise OptionError(f"path {found}: {NO_FOLDER}") from error
+
+
+NO_FOLDER = "the folder in which this was started was deleted; start it in one that exists"
 
 
 def passable(text: str) -> bool:

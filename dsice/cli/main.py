@@ -16,9 +16,11 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from dsice import worker
+from dsice.checks import NO_FOLDER
 from dsice.cli import output
 from dsice.errors import VISIBLE, DsiceError, OptionError
 
@@ -111,12 +113,9 @@ def _require_folder(command: str | None) -> None:
     if command in _NEEDS_NO_FOLDER:
         return
     try:
-        os.getcwd()
+        Path.cwd()
     except OSError as error:
-        raise OptionError(
-            f"the folder in which this was started is gone ({error.strerror}): cd to one that "
-            "exists"
-        ) from error
+        raise OptionError(NO_FOLDER) from error
 
 
 def _leave_at_once_if_interrupted() -> None:

@@ -137,12 +137,13 @@ def ask(
 
 def _nothing_to_ask(tuner: Tuner) -> int:
     """Say why nothing is asked; the exit code says whether to wait."""
-    n_pending = len(tuner.pending)
+    n = len(tuner.pending)
+    pending = f"{n} trial is pending" if n == 1 else f"{n} trials are pending"
     end = tuner.end
-    if end is None and n_pending:
-        output.say(f"nothing to ask before one of {n_pending} pending trials is told", error=True)
+    if end is None and n:
+        output.say(f"nothing to ask before a pending trial is told: {pending}", error=True)
         return WAIT_FOR_TELL
-    still = f"; {n_pending} trials are pending still" if n_pending else ""
+    still = f"; {pending}" if n else ""
     why = "" if end is None else f": {end.with_advice}"
     output.say(f"finished{why}{still}", error=True)
     return FINISHED

@@ -50,9 +50,8 @@ def extend(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
         f"the journal as it was: {done.copy}"
     )
     if done.forbidden:
-        named = ", ".join(map(str, done.forbidden[:_SHOWN])) + (
-            "..." if done.forbidden[_SHOWN:] else ""
-        )
+        named = ", ".join(map(str, done.forbidden[:_SHOWN]))
+        named += ", ..." if done.forbidden[_SHOWN:] else ""
         output.say(
             f"{len(done.forbidden)} of them break a rule that is new ({named}): they stay in the "
             "log and inform the search, are not asked again, and none is the best; "

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import expanded
 from dsice.cli import output
 from dsice.errors import JournalError, LaunchError, OptionError
 from dsice.launchers.command import Command
@@ -52,8 +53,8 @@ def report(path: str, out: str | None = None, seconds: float | None = None) -> i
         The journal cannot be read.
     """
     study = read_study(path) if path.endswith(".toml") else None
-    journal = Path(path) if study is None else study.journal
-    file = journal.with_suffix(".html") if out is None else Path(out)
+    journal = expanded(path) if study is None else study.journal
+    file = journal.with_suffix(".html") if out is None else expanded(out)
     if file.resolve() in (journal.resolve(), Path(path).resolve()):
         raise OptionError(f"report {file}: that is the file it is made of; give -o another name")
     about = _about(journal, study)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dsice.checks import expanded
 from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.journal import requests
@@ -53,7 +54,7 @@ def _status(args: argparse.Namespace) -> int:
 
 def view(path: str) -> tuple[Tuner, Path]:
     """The study of a journal or of a study file's journal, read only, and the journal."""
-    journal = read_study(path).journal if path.endswith(".toml") else Path(path)
+    journal = read_study(path).journal if path.endswith(".toml") else expanded(path)
     return Tuner.read(journal), journal
 
 

@@ -11,10 +11,10 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
+from dsice.checks import expanded
 from dsice.cli import output
 from dsice.errors import LockedError, OptionError
 from dsice.journal import Journal, requests
@@ -151,7 +151,7 @@ class _Journal:
     def __init__(self, path: str) -> None:
         self._began = time.monotonic()
         self._lock = True
-        journal = Path(path)
+        journal = expanded(path)
         if path.endswith(".toml"):
             from dsice.study.file import read_study  # imports the launchers
 

@@ -3,7 +3,7 @@ r"""A study file: space, goal, strategy, stopper and launcher of a tuning, writt
 ::
 
     [study]
-    command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function",
+    command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
                                 # or none, where others start the trials: `dsice ask`, `dsice tell`
     journal = "study.jsonl"     # all paths: relative to the study file
     max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, mode,
@@ -43,7 +43,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from dsice.checks import expanded
+from dsice.checks import absolute, expanded
 from dsice.errors import DsiceError, LaunchError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
@@ -204,7 +204,7 @@ def read_study(path: PathLike) -> Study:
     SpaceError
         Wrong axes or rules, or a start that is not on the grid.
     """
-    file = expanded(path).absolute()
+    file = absolute(path)
     try:
         return _read(file)
     except DsiceError as error:
@@ -218,13 +218,13 @@ def _read(file: Path) -> Study:
     study = top.section("study", (*_KEYS, *_OUTPUT, *STUDY_KEYS))
     space = read_space(top)
     program, is_function = _program(study, space)
+    journal = study.text("journal", "") or file.with_suffix(".jsonl").name
     strategy = read_strategy(top, space)
     return Study(
         path=file,
         program=program,
         is_function=is_function,
-        journal=file.parent
-        / expanded(study.text("journal", "") or file.with_suffix(".jsonl").name),
+        journal=file.parent / expanded(journal),
         space=space,
         goal=read_goal(top, strategy),
         strategy=strategy,

@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 
+from dsice.checks import expanded
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
 from dsice.journal.revisions import Revisions
@@ -291,7 +292,7 @@ def open_journal(
     LockedError, JournalError
         It cannot be used.
     """
-    if reuse and not isinstance(journal, Journal) and not Path(journal).exists():
+    if reuse and not isinstance(journal, Journal) and not expanded(journal).exists():
         reuse.read()  # a source that is wrong leaves no journal behind
     writer = journal if isinstance(journal, Journal) else Journal(journal)
     reader = writer.claim()

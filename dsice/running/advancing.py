@@ -35,7 +35,8 @@ def advance_loop(
             "give the tuner a journal"
         )
     try:
-        more = _advance(tuner, launcher, options, time.monotonic() + seconds)
+        with tuner.working():
+            more = _advance(tuner, launcher, options, time.monotonic() + seconds)
         launcher.detach()
     except BaseException:
         launcher.close()

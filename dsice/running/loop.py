@@ -35,7 +35,12 @@ def run_loop(
     tuner: Tuner, launcher: LauncherLike, options: RunOptions, *, progress: bool = True
 ) -> Tuner:
     """Do what `run` does, with options that are checked already."""
-    launcher = usable_launcher(tuner, launcher)
+    usable = usable_launcher(tuner, launcher)
+    with tuner.working():
+        return _run(tuner, usable, options, progress=progress)
+
+
+def _run(tuner: Tuner, launcher: Launcher, options: RunOptions, *, progress: bool) -> Tuner:
     total = options.max_trials or tuner.max_trials
     if total is not None and options.confirm:
         own = as_strategy(tuner.strategy).own_setting(tuner.space)

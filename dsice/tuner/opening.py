@@ -26,6 +26,7 @@ from dsice.journal.writer import Journal
 from dsice.reuse import MatchedSource
 from dsice.trial import State, Trial, stream
 from dsice.tuner.asking import Handout
+from dsice.tuner.holding import JournalHolder, open_by_path
 from dsice.tuner.options import (
     Orphans,
     Rules,
@@ -49,7 +50,7 @@ from dsice.tuner.stored import (
 from dsice.typing import PathLike, Record
 
 
-class OpenStudy:
+class OpenStudy(JournalHolder):
     """A study with its history and, if it has one, the journal that it writes.
 
     It is the part of `Tuner` that opens and closes.
@@ -160,7 +161,8 @@ class OpenStudy:
     ) -> Self:
         only_rank_zero()
         check_orphans(orphans)
-        writer = journal if isinstance(journal, Journal) else Journal(journal, create=False)
+        given = isinstance(journal, Journal)
+        writer = journal if given else open_by_path(journal, create=False)
         reader = writer.claim()
         with _closed_on_error(writer):
             loader = JournalLoader(reader)
@@ -171,6 +173,8 @@ class OpenStudy:
             writer.begin()
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
+        if not given:
+            opened._hold()
         opened.lacks_rules = lacks_rules(loader, rules)
         return opened
 
@@ -260,9 +264,11 @@ class OpenStudy:
             self._recorder.flush()
 
     def __enter__(self) -> Self:
+        self._working += 1
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._working -= 1
         self.close()
 
     def close(self) -> None:
@@ -294,7 +300,7 @@ def open_journal(
     """
     if reuse and not isinstance(journal, Journal) and not expanded(journal).exists():
         reuse.read()  # a source that is wrong leaves no journal behind
-    writer = journal if isinstance(journal, Journal) else Journal(journal)
+    writer = journal if isinstance(journal, Journal) else open_by_path(journal)
     reader = writer.claim()
     with _closed_on_error(writer):
         if reader.header is None:

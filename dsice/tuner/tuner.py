@@ -102,6 +102,8 @@ class Tuner(EndingStudy):
             self._begin(study, Recorder(sources.history() if sources else study.history()))
         else:
             self._begin(study, *open_journal(study, journal, sources), orphans)
+            if not isinstance(journal, Journal):
+                self._hold()
         self._remarks = sources.remarks if sources else {}
 
     # ------------------------------------------------------------------ asking

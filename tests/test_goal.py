@@ -177,7 +177,7 @@ NUMBERS: dict[str, Any] = {"m": np.float32(0.5), "n": np.int64(3)}
         Goal("acc", maximize=True, at_most=NUMBERS, at_least={"k": cast(Any, Fraction(1, 2))}),
         Goal(time_weight="auto", until=Trials(3), stage=1),
         Goal(time_weight=np.float64(0.1), until=Seconds(cast(Any, np.float32(2)))),
-        Goal(until=Share(0.5)),
+        Goal(time_weight=2.0, until=Share(0.5)),
     ],
 )
 def test_json_there_and_back(goal: Goal) -> None:

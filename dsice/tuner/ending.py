@@ -19,7 +19,7 @@ MOST_FOR_END: Final = 3000
 
 _SAID: Final = {
     "budget": (
-        "all {max_trials} trials of max_trials were asked",
+        "the budget of {max_trials} trials is used up",
         "a larger max_trials goes on from here",
     ),
     "time": ("its time, max_seconds, was over", "run it again to go on"),

@@ -161,8 +161,8 @@ class OpenStudy(JournalHolder):
     ) -> Self:
         only_rank_zero()
         check_orphans(orphans)
-        given = isinstance(journal, Journal)
-        writer = journal if given else open_by_path(journal, create=False)
+        by_path = not isinstance(journal, Journal)
+        writer = journal if isinstance(journal, Journal) else open_by_path(journal, create=False)
         reader = writer.claim()
         with _closed_on_error(writer):
             loader = JournalLoader(reader)
@@ -173,7 +173,7 @@ class OpenStudy(JournalHolder):
             writer.begin()
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
-        if not given:
+        if by_path:
             opened._hold()
         opened.lacks_rules = lacks_rules(loader, rules)
         return opened

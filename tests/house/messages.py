@@ -24,10 +24,13 @@ _EXAMPLES = ("amp", "limit", "lr", "momentum", "nv", "option")
 OTHERS = frozenset((*_SCHEDULERS, *_EXAMPLES))
 """Options of schedulers, and of the programs of examples."""
 _COMMAND = re.compile(
-    rf"`dsice ([a-z]+)(?: ([a-z]+)\b)?|: dsice ([a-z]+)(?= |`|$)|\bdsice ([a-z]+)(?= (?:{HOLE}|--|[A-Z]{{3,}}))"
+    r"`dsice ([a-z]+)(?: ([a-z]+)\b)?|: dsice ([a-z]+)(?= |`|$)"
+    rf"|\bdsice ([a-z]+)(?= (?:{HOLE}|--|[A-Z]{{3,}}))"
 )
 _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
-_METHOD = re.compile(r"\b(Tuner|tuner|Space|History|history|Goal|Source|Table|Journal)\.([a-z_]+)\(")
+_METHOD = re.compile(
+    r"\b(Tuner|tuner|Space|History|history|Goal|Source|Table|Journal)\.([a-z_]+)\("
+)
 _ARGUMENT = re.compile(r"\b([A-Za-z][A-Za-z_.]*)\((?:[^()=]*, )?([a-z_]+)=")
 _PLACES = ("dsice", "dsice.strategies", "dsice.launchers", "dsice.stopping", "dsice.plots")
 
@@ -36,8 +39,12 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
     """Line and text of every string of a module; what an f-string fills in is a HOLE."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
-            yield node.lineno, "".join(
-                str(part.value) if isinstance(part, ast.Constant) else HOLE for part in node.values
+            yield (
+                node.lineno,
+                "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else HOLE
+                    for part in node.values
+                ),
             )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value

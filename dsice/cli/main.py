@@ -8,6 +8,7 @@ trial, start at once.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import os
 import re
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         input, with a message on stderr; 3 a trial is asked to stop; 4 nothing to ask until
         something is told; 130 after Ctrl-C.
     """
+    is_program = argv is None
     argv = sys.argv[1:] if argv is None else argv
     args = argparse.Namespace()
     try:
@@ -80,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.say(f"dsice: {error}", error=True)
         return BAD_INPUT
     except KeyboardInterrupt:
-        _leave_at_once_if_interrupted()
+        if is_program:
+            _leave_at_once_if_interrupted()
         text = args.interrupted(args) if "interrupted" in args else "interrupted"
         output.say(text, error=True)
         return INTERRUPTED
@@ -119,9 +122,13 @@ def _require_folder(command: str | None) -> None:
 
 
 def _leave_at_once_if_interrupted() -> None:
-    """From now on Ctrl-C ends the process at once, with the exit code of the first."""
+    """From now on Ctrl-C ends the process at once, with the exit code of the first.
+
+    While the interpreter shuts down, which has no handlers any more, it does nothing.
+    """
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 class _Parser(argparse.ArgumentParser):

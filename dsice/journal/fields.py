@@ -109,8 +109,10 @@ def forbidden_ids(header: Record, count: int) -> frozenset[int]:
 
 def written_after_extending(line: Record, header: Record) -> bool:
     """Whether a line with a time was written after the last `extend`."""
-    extended, at = _last_extension(header).get("at", -math.inf), line.get("at")
-    return type(at) in (int, float) and type(extended) in (int, float) and at > extended
+    last = _last_extension(header)
+    extended, at = last.get("at"), line.get("at")
+    known = type(at) in (int, float) and type(extended) in (int, float)
+    return not last or (known and at > extended)
 
 
 def _last_extension(header: Record) -> Record:

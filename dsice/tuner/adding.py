@@ -72,6 +72,8 @@ def enqueued_point(
     point = _point(params, space, history, nearest=nearest)
     known = history.id_of((point, 0, 0, 0))
     who = f"enqueue({dict(params)})"
+    if known is None and history.forbidden:  # else the point was checked already
+        point_of(params, space, nearest=nearest)
     if known is not None:
         state = history[known].state
         return point, f"{who}: trial {known} ({state}) is that point; nothing was recorded"

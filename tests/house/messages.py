@@ -37,7 +37,9 @@ _PLACES = ("dsice", "dsice.strategies", "dsice.launchers", "dsice.stopping", "ds
 
 def texts(source: str) -> Iterator[tuple[int, str]]:
     """Line and text of every string of a module; what an f-string fills in is a HOLE."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    parts = {id(p) for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) for p in n.values}
+    for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield (
                 node.lineno,
@@ -46,7 +48,9 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
                     for part in node.values
                 ),
             )
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts
+        ):
             yield node.lineno, node.value
 
 

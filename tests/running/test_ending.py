@@ -37,7 +37,7 @@ class Here(Launcher):
             )
 
     def attach(self, jobs: Sequence[Job]) -> list[int]:
-        return []
+        return [job.id for job in jobs if job.id in {result.id for result in self.ended}]
 
     def collect(self, timeout: float = 0.0) -> list[Result]:
         ended, self.ended = self.ended, []

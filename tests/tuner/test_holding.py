@@ -16,6 +16,8 @@ from dsice.launchers import Local
 from dsice.strategies import Random
 from tests.conftest import bowl, fill, small, state
 
+ECHO = "echo {a} {b} {c} > /dev/null; echo 1"
+
 
 def test_a_cell_that_runs_again_takes_its_journal_over(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
@@ -65,7 +67,7 @@ def test_a_run_keeps_its_journal(tmp_path: Path) -> None:
         thread.start()
         thread.join()
 
-    with Local("echo 1") as launcher:
+    with Local(ECHO) as launcher:
         run(tuner, launcher, callbacks=[interfere], progress=False)
     assert len(refused) == 4 and len(tuner.history) == 2
     Tuner(small(), Random(), journal=path).close()
@@ -74,7 +76,7 @@ def test_a_run_keeps_its_journal(tmp_path: Path) -> None:
 def test_a_cell_with_a_directory_of_trials_runs_twice(tmp_path: Path) -> None:
     for budget in (2, 4):
         tuner = Tuner(small(), Random(), journal=tmp_path / "run.jsonl", max_trials=budget)
-        launcher = Local("echo 1", directory=tmp_path / "trials")
+        launcher = Local(ECHO, directory=tmp_path / "trials")
         run(tuner, launcher, progress=False)
         assert len(tuner.history) == budget
     launcher.close()

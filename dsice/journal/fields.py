@@ -111,8 +111,9 @@ def written_after_extending(line: Record, header: Record) -> bool:
     """Whether a line with a time was written after the last `extend`."""
     last = _last_extension(header)
     extended, at = last.get("at"), line.get("at")
-    known = type(at) in (int, float) and type(extended) in (int, float)
-    return not last or (known and at > extended)
+    if not last:
+        return True
+    return isinstance(at, (int, float)) and isinstance(extended, (int, float)) and at > extended
 
 
 def _last_extension(header: Record) -> Record:

@@ -60,7 +60,7 @@ def test_trials_that_break_a_rule_learnt_later_inform_and_are_never_best(
         assert (tuner.best and tuner.best.value) == expected
         if history.goal.stage == 0:
             assert history.leading(1, forbidden=True)[0].params == {"x": 3, "y": 5}
-        assert broken not in [t.id for t in history.leading(len(history))]
+        assert not set(broken) & {t.id for t in history.leading(len(history))}
         for _ in range(4):
             for trial in tuner.ask(6):
                 assert LATER.is_valid(trial.point), trial
@@ -120,8 +120,6 @@ def test_a_condition_learnt_later_is_refused_where_it_changes_what_was_measured(
     data = path.read_bytes()
     with pytest.raises(OtherStudyError, match="inactive here"):
         extend(path, Space(BOWL, where=[When("x > 0", "y")]))
-    with pytest.raises(OtherStudyError, match=r"raised|rule"):
-        extend(path, Space(BOWL, where=[Require(lambda p: 1 / (p["x"] + p["y"]) > 0, name="odd")]))
     assert path.read_bytes() == data
 
 

@@ -73,16 +73,6 @@ def test_a_run_keeps_its_journal(tmp_path: Path) -> None:
     Tuner(small(), Random(), journal=path).close()
 
 
-def test_a_cell_with_a_directory_of_trials_runs_twice(tmp_path: Path) -> None:
-    for budget in (2, 4):
-        tuner = Tuner(small(), Random(), journal=tmp_path / "run.jsonl", max_trials=budget)
-        launcher = Local(ECHO, directory=tmp_path / "trials")
-        run(tuner, launcher, progress=False)
-        assert len(tuner.history) == budget
-    launcher.close()
-    tuner.close()
-
-
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_tuner_is_not_copied(copied: Any, tmp_path: Path) -> None:
     with Tuner(small(), Random(), journal=tmp_path / "run.jsonl") as tuner:

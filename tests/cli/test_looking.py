@@ -73,7 +73,7 @@ def test_a_study_without_a_command_is_asked_and_told(own: Path, capsys: Said) ->
 
 
 def test_ask_prints_the_filled_command(own: Path, capsys: Said) -> None:
-    command = "printf '%s\\\\n' {x} \\\n && echo {name}"
+    command = "printf '%s\\n' {x} \\\n && echo {name}"
     text = OWN.replace("[study]", f"[study]\ncommand = '''{command}'''")
     own.write_text(text.replace("[space]", "[space]\nname = ['a b', \"it's\"]"))
     assert dsice("ask", own, "--command", "-n", 2) == 0
@@ -92,7 +92,7 @@ def test_ask_prints_the_filled_command(own: Path, capsys: Said) -> None:
 def test_options_stand_anywhere(own: Path, capsys: Said) -> None:
     assert dsice("ask", "-n", 3, own) == 0
     assert dsice("tell", own, "--seconds", 3, 0, 0.4) == 0
-    assert dsice("tell", "--metric", "m=-1", own, 1, "--seconds", "2", "-5e-05", "-inf") == 0
+    assert dsice("tell", "--metric", "m=-1", own, 1, "--seconds", "2", "-5e-05", "7") == 0
     assert dsice("withdraw", "--reason", "wrong", own, 0) == 0
     assert dsice("retry", "--failed", own) == 0
     found = Tuner.read(own.with_suffix(".jsonl")).history
@@ -161,14 +161,14 @@ def ruled(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", ["status", "best", "importance", "effects", "report"])
-@pytest.mark.filterwarnings("ignore::dsice.DsiceWarning")
+@pytest.mark.filterwarnings("always::dsice.DsiceWarning")
 def test_looking_needs_no_function_of_a_rule(ruled: Path, command: str, capsys: Said) -> None:
     assert dsice(command, ruled) == 0
     said = capsys.readouterr()
     assert "where 'z' is active is said by a function that is not here" in said.err and said.out
 
 
-@pytest.mark.filterwarnings("ignore::dsice.DsiceWarning")
+@pytest.mark.filterwarnings("always::dsice.DsiceWarning")
 def test_neither_does_telling_withdrawing_or_trying_again(ruled: Path, capsys: Said) -> None:
     assert dsice("journal", "check", ruled) == 0
     assert dsice("tell", ruled, 13, 0.5) == 0
@@ -192,7 +192,8 @@ def test_a_home_is_expanded(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(tmp_path)
     own.write_text(OWN.replace("[study]", "[study]\njournal = '~/deep/own.jsonl'"))
-    assert dsice("ask", own) == dsice("tell", "~/deep/own.jsonl", 0, 1) == 0
+    assert dsice("ask", own, "-n", 2) == dsice("tell", "~/deep/own.jsonl", 0, 1) == 0
+    assert dsice("tell", "~/deep/own.jsonl", 1, 2) == 0
     assert dsice("report", "~/deep/own.jsonl", "-o", "~/own.html") == 0
     with Tuner({"x": [1, 2]}, journal="~/run.jsonl", reuse=["~/deep/own.jsonl"]) as tuner:
         assert tuner.journal == home / "run.jsonl"

@@ -185,6 +185,16 @@ def test_json_there_and_back(goal: Goal) -> None:
     assert pickle.loads(pickle.dumps(goal)) == goal  # noqa: S301
 
 
+def test_until_needs_a_weight_but_a_journal_that_has_none_opens() -> None:
+    for make in (
+        lambda: Goal(until=Trials(3)),
+        lambda: Goal.from_dict({"until": {"trials": 3}}, stored=False),
+    ):
+        with pytest.raises(OptionError, match="give time_weight="):
+            make()
+    assert Goal.from_dict({"until": {"trials": 3}, "time_weight": 0.0}) == Goal()
+
+
 @pytest.mark.parametrize(
     "record",
     [

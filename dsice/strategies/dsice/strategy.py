@@ -244,7 +244,8 @@ class DSICE(Strategy):
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
         """Whether the points have run out; or, with nothing pending, the search has converged."""
-        if history.pending():
+        goes_on = self.tolerance is None or is_patient(space.ndim, history)
+        if history.pending() or (goes_on and self.noise is not True):
             free = any_free(space, history, (), stream(len(history)))
             return free is None and self.noise is not True
         return not self.ask(1, space, history, stream)

@@ -1,19 +1,17 @@
-"""The numbers of all trials at once: of a journal, before any trial is made; and as they grow."""
+"""The numbers of all trials of a journal at once, before any trial is made."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from dsice.goal import Goal
-from dsice.trial import State
-from dsice.typing import Array, Bools, Floats, Point
-
-_FIRST = 64  # rows of a new array
+from dsice.trial import State, Trial
+from dsice.typing import Bools, Floats, Point
 
 
 @dataclass
@@ -97,40 +95,17 @@ class TrialColumns:
 _NOTHING: Mapping[str, float] = {}
 
 
-class GrowingArray:
-    """An array with one number, or one row of them, per trial; it grows fast on average.
+class BegunWrite(NamedTuple):
+    """A write that was begun, and what was counted before it.
 
-    So an ask costs the same after 10 trials and after 100 000.
-
-    Parameters
-    ----------
-    dtype
-        Type of the numbers.
-    rows
-        The first rows, shape (trials,) or (trials, width).
+    An exception may come at any line (Ctrl-C, a signal). The write is then done once more, from the
+    same counts, before the next one.
     """
 
-    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
-        self._data: Array = np.array(rows, dtype=dtype)
-        self._length = len(self._data)
-
-    def __setitem__(self, id: int, value: object) -> None:
-        """Set one row, which may be the next one; done twice it is the same as done once."""
-        if id == len(self._data):
-            capacity = max(_FIRST, 2 * self._length)
-            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
-            if self._length:
-                grown[: self._length] = self._data[: self._length]
-            self._data = grown
-        self._data[id] = value
-        self._length = max(self._length, id + 1)
-
-    def copy(self) -> GrowingArray:
-        """Return a copy with the same rows."""
-        return GrowingArray(self._data.dtype, self.array())
-
-    def array(self) -> Array:
-        """All rows, read-only; what is written later may show in them."""
-        rows = self._data[: self._length]
-        rows.flags.writeable = False
-        return rows
+    trial: Trial
+    new: bool
+    was_pending: bool
+    asked: int
+    asked_pending: int
+    rounds: int
+    repeats: int

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any, NamedTuple, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.history.columns import GrowingArray, TrialColumns
+from dsice.history.columns import BegunWrite, TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.history.sources import SourceTrials
 from dsice.trial import Identity, State, Trial
@@ -21,23 +21,47 @@ from dsice.typing import Array, Point
 T = TypeVar("T")
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 """States of trials that ended without a usable value."""
+_FIRST = 64  # rows of a new array
 _CODES = {state: code for code, state in enumerate(State)}
 
 
-class _Begun(NamedTuple):
-    """A write that was begun, and what was counted before it.
+class GrowingArray:
+    """An array with one number, or one row of them, per trial; it grows fast on average.
 
-    An exception may come at any line (Ctrl-C, a signal). The write is then done once more, from the
-    same counts, before the next one.
+    So an ask costs the same after 10 trials and after 100 000.
+
+    Parameters
+    ----------
+    dtype
+        Type of the numbers.
+    rows
+        The first rows, shape (trials,) or (trials, width).
     """
 
-    trial: Trial
-    new: bool
-    was_pending: bool
-    asked: int
-    asked_pending: int
-    rounds: int
-    repeats: int
+    def __init__(self, dtype: type | np.dtype[Any], rows: Array | Sequence[Any] = ()) -> None:
+        self._data: Array = np.array(rows, dtype=dtype)
+        self._length = len(self._data)
+
+    def __setitem__(self, id: int, value: object) -> None:
+        """Set one row, which may be the next one; done twice it is the same as done once."""
+        if id == len(self._data):
+            capacity = max(_FIRST, 2 * self._length)
+            grown = np.empty((capacity, *np.asarray(value).shape), dtype=self._data.dtype)
+            if self._length:
+                grown[: self._length] = self._data[: self._length]
+            self._data = grown
+        self._data[id] = value
+        self._length = max(self._length, id + 1)
+
+    def copy(self) -> GrowingArray:
+        """Return a copy with the same rows."""
+        return GrowingArray(self._data.dtype, self.array())
+
+    def array(self) -> Array:
+        """All rows, read-only; what is written later may show in them."""
+        rows = self._data[: self._length]
+        rows.flags.writeable = False
+        return rows
 
 
 class TrialStore(Sequence[Trial]):
@@ -61,7 +85,7 @@ class TrialStore(Sequence[Trial]):
         self._trials: list[Trial | None] = []  # None: not looked at since it was read
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
-        self._begun: _Begun | None = None
+        self._begun: BegunWrite | None = None
         self.sources: tuple[SourceTrials, ...] = ()  # measurements of related tasks
         self.forbidden: frozenset[int] = frozenset()  # trials that break a rule learnt later
         self._set_up(TrialColumns())
@@ -185,10 +209,10 @@ class TrialStore(Sequence[Trial]):
             if trial.state is not State.PENDING and (id in self._curves or id not in self._pending):
                 trial = replace(trial, curve=known.curve)
         counts = (self._asked, self._asked_pending, self._rounds, self._repeats)
-        self._begun = _Begun(trial, new, id in self._pending, *counts)
+        self._begun = BegunWrite(trial, new, id in self._pending, *counts)
         self._complete(self._begun)
 
-    def _complete(self, begun: _Begun) -> None:
+    def _complete(self, begun: BegunWrite) -> None:
         """Write a trial, whatever part of that is done already."""
         trial = begun.trial
         id = trial.id
@@ -214,7 +238,7 @@ class TrialStore(Sequence[Trial]):
         for step, value in new.points:
             curve.append(step, value)
 
-    def _add(self, begun: _Begun) -> None:
+    def _add(self, begun: BegunWrite) -> None:
         trial = begun.trial
         if trial.id == len(self._trials):
             self._trials.append(trial)
@@ -228,7 +252,7 @@ class TrialStore(Sequence[Trial]):
             self._asked = begun.asked + 1
             self._rounds = max(begun.rounds, trial.round + 1)
 
-    def _count(self, begun: _Begun) -> None:
+    def _count(self, begun: BegunWrite) -> None:
         trial = begun.trial
         now = trial.state is State.PENDING
         if now:
@@ -297,16 +321,10 @@ class TrialStore(Sequence[Trial]):
     def allowed(self) -> Array:
         """Which trials keep the rules in force, bool of shape (trials,).
 
-        A trial may break a rule that was learnt after it was asked (`dsice.extend`): it informs the
-        search, its point is not asked again, and it is not the best.
+        A trial may break a rule learnt after it was asked (`dsice.extend`): it is never the best.
         """
-
-        def compute() -> Array:
-            allowed = np.ones(len(self), dtype=bool)
-            allowed[sorted(self.forbidden)] = False
-            return allowed
-
-        return self._cached("allowed", compute)
+        kept = [id not in self.forbidden for id in range(len(self) if self.forbidden else 0)]
+        return np.array(kept) if kept else np.ones(len(self), dtype=bool)
 
     def in_state(self, *states: State) -> Array:
         """Which trials are in one of these states, bool of shape (trials,)."""

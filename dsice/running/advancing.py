@@ -8,10 +8,10 @@ from dsice.checks import number
 from dsice.errors import DsiceError, OptionError
 from dsice.launchers.base import Launcher, LauncherLike
 from dsice.launchers.outcome import MANY
-from dsice.running.ending import note_end, note_error
 from dsice.running.loop import Loop
 from dsice.running.options import RunOptions, usable_launcher
 from dsice.running.preparing import WAIT, prepare
+from dsice.running.progress import note_end, note_error
 from dsice.tuner import Tuner
 
 CATCH_UP = 60.0  # seconds that are spent on steps that were reported before

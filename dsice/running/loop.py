@@ -17,11 +17,24 @@ from dataclasses import replace
 from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import ends_first
-from dsice.running.ending import allowed, end_of_run, note_end, note_error
 from dsice.running.failing import FirstFailures
-from dsice.running.options import RunOptions, job_of, study_of, tell_result, usable_launcher
+from dsice.running.options import (
+    RunOptions,
+    job_of,
+    study_of,
+    tell_result,
+    usable_launcher,
+    within_options,
+)
 from dsice.running.preparing import WAIT, missing_directory, prepare
-from dsice.running.progress import Progress, say_sources, warn_without_value
+from dsice.running.progress import (
+    Progress,
+    end_of_run,
+    note_end,
+    note_error,
+    say_sources,
+    warn_without_value,
+)
 from dsice.running.starting import Postponed, attach_later, may_pass
 from dsice.strategies import as_strategy
 from dsice.trial import Trial
@@ -316,7 +329,9 @@ class Loop:
             return free
         if self.confirming:
             return 0
-        free, self.limit = allowed(free, self.tuner, self.options, len(self.running), self.deadline)
+        free, self.limit = within_options(
+            free, self.tuner, self.options, len(self.running), self.deadline
+        )
         if self.failures is not None:
             free = int(min(free, self.failures.left(len(self.running))))
         return free

@@ -111,9 +111,9 @@ def run(
     and started again where it cannot. When this function leaves by an exception (Ctrl-C too) the
     launcher is closed; the journal holds everything told, and the same script goes on.
     """
-    from dsice.running.ending import say_end
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.running.progress import say_end
 
     options = RunOptions(
         mode=mode,
@@ -249,9 +249,9 @@ def minimize(
     """
     from dsice.checks import whole, wrong
     from dsice.launchers.local.launcher import Local
-    from dsice.running.ending import say_end
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.running.progress import say_end
     from dsice.tuner import Tuner
 
     if not callable(objective) or isinstance(objective, Mapping):

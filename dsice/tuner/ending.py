@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
 from dsice.errors import DsiceError
 from dsice.journal.format import encode_mapping, end_line
 from dsice.strategies import as_strategy
@@ -100,6 +102,9 @@ def _in_words(figure: object) -> str:
 
 class EndingStudy(RevisableStudy):
     """A study that knows whether and why its search has ended; a part of `Tuner`."""
+
+    def _stream(self, *key: int) -> np.random.Generator:
+        raise NotImplementedError
 
     @property
     def exhausted(self) -> bool:

@@ -13,20 +13,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from dsice.checks import expanded
+from dsice.errors import CopyError
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
+from dsice.journal.reader import resolved
 from dsice.journal.revisions import Revisions
 from dsice.journal.sources import reuse_line
 from dsice.journal.writer import Journal
 from dsice.reuse import MatchedSource
-from dsice.trial import State, Trial, stream
+from dsice.trial import State, Trial
 from dsice.tuner.asking import Handout
-from dsice.tuner.holding import JournalHolder, open_by_path
 from dsice.tuner.options import (
     Orphans,
     Rules,
@@ -50,7 +52,7 @@ from dsice.tuner.stored import (
 from dsice.typing import PathLike, Record
 
 
-class OpenStudy(JournalHolder):
+class OpenStudy:
     """A study with its history and, if it has one, the journal that it writes.
 
     It is the part of `Tuner` that opens and closes.
@@ -69,6 +71,7 @@ class OpenStudy(JournalHolder):
     _remarks: Mapping[str, tuple[str, ...]] = {}  # on the reading of sources, by their names
     _noted_end: tuple[Record, object] | None  # the end line, and how the study stood then
     lacks_rules = False
+    _working = 0  # runs and `with` blocks that need the journal
 
     def _begin(
         self,
@@ -221,9 +224,6 @@ class OpenStudy(JournalHolder):
         """All that the end of a search follows from and that may change while it is open."""
         return self._recorder.history.states().tobytes(), tuple(self._queue)
 
-    def _stream(self, *key: int) -> np.random.Generator:
-        return stream(self.seed)(*key)
-
     def pending_ids(self) -> list[int]:
         """Ids of the trials that are asked and not told."""
         return np.flatnonzero(self._recorder.history.in_state(State.PENDING)).tolist()
@@ -263,6 +263,29 @@ class OpenStudy(JournalHolder):
         with self._mutex:
             self._recorder.flush()
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A block in which no newer tuner of this process may have the journal."""
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+
+    def _hold(self) -> None:
+        """Note that this tuner opened its journal by its path: a newer one may take it over."""
+        if self._recorder.journal is not None:
+            _HOLDERS[self._recorder.journal.path] = self
+
+    def __copy__(self) -> NoReturn:
+        raise CopyError(_NO_COPY)
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise CopyError(_NO_COPY)
+
+    def __reduce__(self) -> NoReturn:
+        raise CopyError(_NO_COPY)
+
     def __enter__(self) -> Self:
         self._working += 1
         return self
@@ -278,6 +301,28 @@ class OpenStudy(JournalHolder):
         """
         with self._mutex:
             self._recorder.close()
+
+
+_HOLDERS: WeakValueDictionary[Path, OpenStudy] = WeakValueDictionary()
+_NO_COPY = (
+    "a Tuner cannot be copied or pickled: it alone writes its history and its journal. Give a "
+    "function or another process trial.params, and tell the result here; Tuner.read(journal) looks "
+    "at the same study anywhere, and Tuner(space, journal=...) with another journal begins anew"
+)
+
+
+def open_by_path(journal: PathLike, *, create: bool = True) -> Journal:
+    """Open a journal to write; an earlier tuner of this process that idles lets go of it.
+
+    So a cell of a notebook that runs again takes its own journal over. The errors are those of
+    `Journal`.
+    """
+    holder = _HOLDERS.get(resolved(journal))
+    held = None if holder is None else holder._recorder.journal
+    if holder is not None and held is not None and held.open and not holder._working:
+        holder.close()  # what it has in hand is written first
+        held.taken_over = True
+    return Journal(journal, create=create)
 
 
 def open_journal(

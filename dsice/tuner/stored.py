@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -83,17 +83,12 @@ def warn_of_conditions(loader: JournalLoader, rules: Rules) -> None:
         )
 
 
-class _HasRules(Protocol):
-    lacks_rules: bool
-
-
-def require_rules(study: _HasRules) -> None:
-    """Raise OptionError for a study that was opened without all rules of its space."""
-    if study.lacks_rules:
-        raise OptionError(
-            "this study was opened without the functions of its rules, so nothing can be asked; "
-            "give them to Tuner.resume(journal, rules={name: function})"
-        )
+def without_rules() -> OptionError:
+    """The error of asking a study that was opened without all rules of its space."""
+    return OptionError(
+        "this study was opened without the functions of its rules, so nothing can be asked; "
+        "give them to Tuner.resume(journal, rules={name: function})"
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dsice.checks import flag, whole
 from dsice.errors import DsiceWarning
 from dsice.goal import Goal
@@ -16,7 +18,7 @@ from dsice.journal.writer import Journal
 from dsice.space import Space
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk
-from dsice.trial import State, Trial
+from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
@@ -25,7 +27,7 @@ from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
-from dsice.tuner.stored import require_rules
+from dsice.tuner.stored import without_rules
 from dsice.typing import PathLike, Point
 
 
@@ -142,7 +144,8 @@ class Tuner(EndingStudy):
             raise
 
     def _ask_anew(self, key: object, n: int) -> None:
-        require_rules(self)
+        if self.lacks_rules:
+            raise without_rules()
         left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
         batch = next_trials(
             left, self._queue, self.strategy, self.space, self.history, self._stream
@@ -193,6 +196,9 @@ class Tuner(EndingStudy):
     def asked(self) -> int:
         """How many trials were asked (added ones do not count)."""
         return self.history.asked
+
+    def _stream(self, *key: int) -> np.random.Generator:
+        return stream(self.seed)(*key)
 
     # ------------------------------------------------------------------ telling
     def tell(

@@ -15,6 +15,7 @@ import pytest
 
 from dsice import Require, Space, Tuner, When
 from dsice.cli.main import main
+from dsice.space import Rule
 from dsice.strategies import DSICE, Population, Random
 from tests.conftest import fill, small
 
@@ -151,7 +152,7 @@ def is_two(params: Any) -> bool:
 @pytest.fixture
 def ruled(tmp_path: Path) -> Path:
     """A journal whose rules are functions of Python."""
-    rules = [Require(fits), When(is_two, "z")]
+    rules: list[Rule] = [Require(fits), When(is_two, "z")]
     space = Space({"x": [1, 2, 3, 4], "z": [5, 6], "y": range(5)}, where=rules)
     path = tmp_path / "ruled.jsonl"
     with fill(Tuner(space, Random(), journal=path, seed=1), 12) as tuner:

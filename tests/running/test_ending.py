@@ -14,7 +14,7 @@ import pytest
 from dsice import DsiceWarning, Tuner, advance, run
 from dsice.errors import LaunchError
 from dsice.launchers import Job, Launcher, Result
-from dsice.running.ending import affordable
+from dsice.running.options import affordable
 from dsice.strategies import DSICE, Grid, Random
 from tests.conftest import bowl, small
 

@@ -17,24 +17,10 @@ from dsice.strategies.dsice.search import SearchModel
 from dsice.typing import Floats, Ints
 
 CHANCE = 0.05
-PATIENCE = 40  # trials without improvement before the search may end,
-PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 MARGIN = 2.0  # times the errors at points left out
 GOOD = 10  # points left out at least: the best quarter of them
 SAMPLED = 300  # most promising ones of which the joint posterior is sampled
 DRAWS = 500
-
-
-def since_best(history: History) -> int:
-    """Scored trials since the best became better."""
-    order = history.order()
-    order = order[history.allowed()[order]]
-    return int((np.sort(order) > order[0]).sum()) if len(order) else 0
-
-
-def is_patient(ndim: int, history: History) -> bool:
-    """Whether the search goes on whatever the chance, on a grid of so many axes."""
-    return since_best(history) < max(PATIENCE, PATIENCE_PER_AXIS * ndim)
 
 
 def chance_of_better(

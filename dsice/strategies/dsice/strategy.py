@@ -12,10 +12,14 @@ holds the same points.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from dsice.checks import choice, flag, is_number, whole, wrong
 from dsice.errors import SpaceError
@@ -25,12 +29,11 @@ from dsice.space.nearest import point_of
 from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
-from dsice.strategies.dsice.convergence import CHANCE, chance_of_better, is_patient, since_best
-from dsice.strategies.dsice.initial_design import InitialDesign, first_points
-from dsice.strategies.dsice.kept import Situation, keep, take
+from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
+from dsice.strategies.dsice.initial_design import proposed_design
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search, SearchModel
-from dsice.trial import Proposal
+from dsice.trial import Identity, Proposal, State
 from dsice.typing import Point
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ Alpha = float | Literal["reml"]
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
+PATIENCE = 40  # trials without improvement before the search may end,
+PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 FEW_INFORMED = 8  # trials from which on a search with related tasks has a model of its own
 
 
@@ -140,17 +145,17 @@ class DSICE(Strategy):
         few = min(PER_AXIS * space.ndim + MORE, MOST)
         informed = len(history.sources) > 0 or not history.of_stage().all()
         if not informed and (told < few or not len(history.order())):
-            return self._design(n, space, history, stream)
+            return proposed_design(n, space, history, stream, self._start_points(space))
         with one_thread():
             sources = _sources(space, history) if informed else None
             if sources is not None:
                 few = min(few, FEW_INFORMED)
             begun = told >= few and len(history.order()) > 0
             if sources is None and not begun:
-                return self._design(n, space, history, stream)
+                return proposed_design(n, space, history, stream, self._start_points(space))
             options = (*astuple(self), begun, sources and sources.digest())
-            situation = Situation.of(space, history, stream, options)
-            kept = take(situation)
+            situation = _Situation.of(space, history, stream, options)
+            kept = _take(situation)
             if kept:
                 search = kept.search
             elif sources is not None and not begun:
@@ -159,25 +164,8 @@ class DSICE(Strategy):
                 search = self._search(space, history, stream, sources)
             found = [] if search is None else self._batch(n, search, space, history, stream)
             if search is None or search.models_pending:
-                keep(situation.after(len(history), found), search)
+                _keep(situation.after(len(history), found), search)
             return found
-
-    def _design(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """The starts, then the initial design."""
-        taken = set(history.taken())
-        design = InitialDesign(space, history.points())
-        first = first_points(space, self._start_points(space))
-        found: list[Proposal] = []
-        for id in range(len(history), len(history) + n):
-            chosen = next((noted for noted in first if noted[0] not in taken), None)
-            if chosen is None:
-                chosen = design.pick(taken, stream(id))
-            if chosen is None:
-                break
-            design.choose(chosen[0])
-            taken.add(chosen[0])
-            found.append(Proposal(*chosen, stage=history.goal.stage))
-        return found
 
     def _warm_start(
         self, space: Space, history: History, stream: Stream, sources: Sources
@@ -185,15 +173,10 @@ class DSICE(Strategy):
         """The search of an ask while what related tasks say is all there is to go by."""
         from dsice.strategies.dsice.warm_start import WarmStart
 
-        return WarmStart(
-            space,
-            history,
-            stream,
-            sources,
-            self._start_points(space),
-            max_width=self.max_width,
-            models_pending=self.pending == "model",
-        )
+        starts = self._start_points(space)
+        options: dict[str, Any] = {"max_width": self.max_width}
+        options["models_pending"] = self.pending == "model"
+        return WarmStart(space, history, stream, sources, starts, **options)
 
     def _search(
         self, space: Space, history: History, stream: Stream, sources: Sources | None
@@ -216,7 +199,7 @@ class DSICE(Strategy):
 
     def _chance(self, search: Search, space: Space, history: History, stream: Stream) -> float:
         """Chance that anything better is left; 1 as long as the search does not end by it."""
-        if self.tolerance is None or is_patient(space.ndim, history):
+        if self.tolerance is None or _is_patient(space.ndim, history):
             return 1.0
         return chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
 
@@ -244,7 +227,7 @@ class DSICE(Strategy):
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
         """Whether the points have run out; or, with nothing pending, the search has converged."""
-        goes_on = self.tolerance is None or is_patient(space.ndim, history)
+        goes_on = self.tolerance is None or _is_patient(space.ndim, history)
         if history.pending() or (goes_on and self.noise is not True):
             free = any_free(space, history, (), stream(len(history)))
             return free is None and self.noise is not True
@@ -254,17 +237,15 @@ class DSICE(Strategy):
         self, space: Space, history: History, stream: Stream
     ) -> Mapping[str, float] | None:
         """The chance that anything better is left, where that ends the search."""
-        if self.tolerance is None or is_patient(space.ndim, history):
+        if self.tolerance is None or _is_patient(space.ndim, history):
             return None
         with one_thread():
             informed = len(history.sources) > 0 or not history.of_stage().all()
             sources = _sources(space, history) if informed else None
             search = self._new_search(space, history, stream, sources)
             chance = self._chance(search, space, history, stream)
-        if chance >= CHANCE:
-            return None
         figures = {"chance": chance, "under": CHANCE, "tolerance": self.tolerance}
-        return figures | {"since_best": since_best(history)}
+        return figures if chance < CHANCE else None
 
     def recommend(self, space: Space, history: History) -> Point | None:
         """The measured point with the lowest mean of the model, where measurements repeat.
@@ -278,29 +259,16 @@ class DSICE(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         """How far each of `history.sources` moves what is expected, in normal scores."""
-        weights = self._weights(space, history)
-        return [weights.get(log.name, 0.0) for log in history.sources]
+        from dsice.strategies.dsice.weights import weights
+
+        found = weights(space, history, self._log_lam)
+        return [found.get(log.name, 0.0) for log in history.sources]
 
     def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
         """The same of the trials of each other stage, such as short trainings."""
-        from dsice.strategies.dsice.sources import name_of_stage
+        from dsice.strategies.dsice.weights import stage_weights
 
-        weights = self._weights(space, history)
-        stages = set(history.keys()[:, 0].tolist()) - {history.goal.stage}
-        return {stage: weights.get(name_of_stage(stage), 0.0) for stage in stages}
-
-    def _weights(self, space: Space, history: History) -> dict[str, float]:
-        """How far each source and other stage moves what is expected, by its name."""
-        with one_thread():
-            sources = _sources(space, history)
-            if sources is None:
-                return {}
-            weights = dict(zip(sources.names, sources.says().tolist(), strict=True))
-            if len(history.order()):
-                model = SearchModel.of(space, history, self._log_lam, sources).sources
-                told = [] if model is None else model.says().tolist()
-                weights = dict(zip(sources.names, told, strict=False))
-            return weights
+        return stage_weights(space, history, self._log_lam)
 
     def own_setting(self, space: Space) -> Point | None:
         """The first of `start`."""
@@ -329,3 +297,103 @@ def _sources(space: Space, history: History) -> Sources | None:
     from dsice.strategies.dsice.sources import Sources
 
     return Sources.of(space, history)
+
+
+def _is_patient(ndim: int, history: History) -> bool:
+    """Whether too few trials had a score since the best became better, on that many axes."""
+    order = history.order()
+    order = order[history.allowed()[order]]
+    since_best = int((np.sort(order) > order[0]).sum()) if len(order) else 0
+    return since_best < max(PATIENCE, PATIENCE_PER_AXIS * ndim)
+
+
+# ------------------------------------------------------------------ the search of the last ask
+# Launchers often ask for one point at a time, as many times as slots are free. What a search does
+# first - model, exploration, candidates - follows from told trials, the space and the options
+# alone, so the next ask goes on where the last one ended. A search made anew gives the same points.
+_KEPT: list[_Kept] = []
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class _Situation:
+    """What the next proposals follow from.
+
+    Attributes
+    ----------
+    space
+        The grid.
+    told
+        Digest of told trials, the seed and the options.
+    pending
+        Identities of the trials being measured, by id.
+    """
+
+    space: Space
+    told: bytes
+    pending: dict[int, Identity]
+
+    @classmethod
+    def of(
+        cls, space: Space, history: History, stream: Stream, options: Sequence[object]
+    ) -> _Situation:
+        """The situation of an ask."""
+        pending = {trial.id: trial.identity for trial in history.pending()}
+        told = np.flatnonzero(~history.in_state(State.PENDING))
+        goal = history.goal
+        seed = stream(len(told), 1).integers(2**63, size=2).tolist()
+        digest = hashlib.sha256(repr((options, goal, seed)).encode())
+        kept = [history.points(), history.keys(), history.states(), history.counts()]
+        kept += [history.scores(), history.violation()]
+        columns = [told, *(column[told] for column in kept)]
+        if goal.of != "mean":
+            columns.append(history.point_scores()[told])
+        if goal.bounded:
+            columns.append(history.distances(np.sort(history.order())))
+        for column in columns:
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return cls(space, digest.digest(), pending)
+
+    def after(self, id: int, proposals: Sequence[Proposal]) -> _Situation:
+        """The same when proposals were asked, the first of them with this id."""
+        asked = {id + i: proposal.identity for i, proposal in enumerate(proposals)}
+        return _Situation(self.space, self.told, self.pending | asked)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Situation):
+            return NotImplemented
+        known = self.told == other.told and self.pending == other.pending
+        return known and self.space == other.space
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A search, and the situation in which it goes on.
+
+    Attributes
+    ----------
+    situation
+        When it may be used.
+    search
+        None: the search has converged.
+    """
+
+    situation: _Situation
+    search: Search | None
+
+
+def _take(situation: _Situation) -> _Kept | None:
+    """The kept search if it belongs to this situation; it is not kept any more."""
+    with _LOCK:
+        found = _KEPT.pop() if _KEPT else None
+    if found is not None and found.situation == situation:
+        return found
+    return None
+
+
+def _keep(situation: _Situation, search: Search | None) -> None:
+    """Keep a search for this situation, in the place of any other."""
+    with _LOCK:
+        _KEPT[:] = [_Kept(situation, search)]

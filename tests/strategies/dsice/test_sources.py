@@ -14,7 +14,7 @@ from dsice import Goal, Space, Trial, Tuner
 from dsice.history import History
 from dsice.history.sources import SourceTrials
 from dsice.strategies import DSICE, stream
-from dsice.strategies.dsice import kept as kept_search
+from dsice.strategies.dsice import strategy as kept_search
 from dsice.strategies.dsice.model import normal_scores
 from dsice.strategies.dsice.search import SearchModel
 from dsice.strategies.dsice.sources import (

@@ -334,6 +334,14 @@ EDITS: dict[str, tuple[str, Edit]] = {
     ),
     "a second header": ("resume: JournalError", lambda r: r.append(r[0])),
     "a withdrawn trial, which 0.1.0 overlooks": ("asked 3", lambda r: withdrawn(r)),
+    "why a run ended, which 0.1.0 overlooks": (
+        "asked 3",
+        lambda r: r.append({"kind": "end", "at": 1.0, "reason": "time", "figures": {}}),
+    ),
+    "trials that break a rule, which 0.1.0 overlooks": (
+        "asked 3",
+        lambda r: r[0].update(extended=[{"at": 1.0, "forbidden": [0]}]),
+    ),
     "a told trial told again": (
         "resume: JournalError",
         lambda r: r.append({"kind": "tell", "id": 0, "state": "done"}),

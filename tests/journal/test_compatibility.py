@@ -149,6 +149,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 def lines(path: Path) -> list[str]:
     """The lines of a journal but for what differs between two runs; the order of fields counts."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
+    records = [record for record in records if record["kind"] != "end"]  # since 0.2.0, of `run`
     for record in records:
         for about in (record, record.get("trial", {}), *record.get("extended", ())):
             for name in (*DIFFERS, *ADDED):

@@ -184,8 +184,11 @@ def test_callable_rules_go_by_name(path: Path) -> None:
     axes = {"a": [1, 2, 4, 8], "c": range(3)}
     fill(Tuner(Space(axes, where=[Require(fits, name="fits")]), Grid(), journal=path), 2).close()
     with pytest.raises(SpaceError, match=r"run.jsonl: .*'fits'; pass it as rules="):
-        Tuner.read(path)
-    assert len(Tuner.read(path, rules={"fits": fits}).history) == 2
+        Tuner.resume(path)
+    for rules in (None, {"fits": fits}):  # looking needs none
+        assert len(Tuner.read(path, rules=rules).history) == 2
+    with Tuner.to_record(path) as tuner, pytest.raises(OptionError, match="nothing can be asked"):
+        tuner.ask()
     with pytest.raises(SpaceError, match="name"):
         Tuner(
             Space(axes, where=[Require(lambda p: p["a"] < 9)]),

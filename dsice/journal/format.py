@@ -20,6 +20,7 @@ reuse     name, sha256, metric, maximize, params, values, states, scores: a sour
 withdraw  at, id, reason: what was told of it counts no more
 retry     at, id: it is pending again, and may be told once more
 end       at, reason, figures: why a run asked for nothing more; nothing follows from it
+import    at, name, rows, sha256, added: a log whose rows the add lines before are
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
@@ -67,6 +68,7 @@ class Kind:
     WITHDRAW = "withdraw"
     RETRY = "retry"
     END = "end"
+    IMPORT = "import"
 
 
 KINDS = frozenset(value for name, value in vars(Kind).items() if name.isupper())

@@ -36,7 +36,6 @@ from dsice.running.progress import (
     warn_without_value,
 )
 from dsice.running.starting import Postponed, attach_later, may_pass
-from dsice.strategies import as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 from dsice.tuner.ending import End
@@ -54,10 +53,6 @@ def run_loop(
 
 
 def _run(tuner: Tuner, launcher: Launcher, options: RunOptions, *, progress: bool) -> Tuner:
-    total = options.max_trials or tuner.max_trials
-    if total is not None and options.confirm:
-        own = as_strategy(tuner.strategy).own_setting(tuner.space)
-        total += (options.confirm + (own is not None)) * options.repeats
     if progress:
         say_sources(tuner)
     try:
@@ -67,7 +62,7 @@ def _run(tuner: Tuner, launcher: Launcher, options: RunOptions, *, progress: boo
         launcher.close()
         raise
     try:
-        with Progress(tuner, total) if progress else nullcontext() as display, loop:
+        with Progress(tuner, options) if progress else nullcontext() as display, loop:
             while loop.fill():
                 loop.collect()
                 if display is not None:

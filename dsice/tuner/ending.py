@@ -13,7 +13,7 @@ import numpy as np
 from dsice.errors import DsiceError
 from dsice.journal.format import encode_mapping, end_line
 from dsice.strategies import as_strategy
-from dsice.tuner.revising import RevisableStudy
+from dsice.tuner.importing import ImportingStudy
 from dsice.typing import Record
 
 MOST_FOR_END: Final = 3000
@@ -100,7 +100,7 @@ def _in_words(figure: object) -> str:
     return f"{figure:.3g}" if isinstance(figure, float) else str(figure)
 
 
-class EndingStudy(RevisableStudy):
+class EndingStudy(ImportingStudy):
     """A study that knows whether and why its search has ended; a part of `Tuner`."""
 
     def _stream(self, *key: int) -> np.random.Generator:

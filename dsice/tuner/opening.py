@@ -104,6 +104,7 @@ class OpenStudy:
             self._decided = {} if loaded is None else loaded.decisions
             end = None if loaded is None else loaded.end
             self._noted_end = None if end is None else (end, self._standing())
+            self._imports = [] if loaded is None else loaded.imports
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
 

@@ -16,6 +16,7 @@ from dsice.history import History
 from dsice.journal.format import ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
+from dsice.space.summary import Summarised, Summary
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk
 from dsice.trial import State, Trial, stream
@@ -28,10 +29,11 @@ from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, on
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
 from dsice.tuner.stored import without_rules
+from dsice.tuner.summary import tuner_summary
 from dsice.typing import PathLike, Point
 
 
-class Tuner(EndingStudy):
+class Tuner(Summarised, EndingStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -375,8 +377,5 @@ class Tuner(EndingStudy):
         with self._mutex:
             return self.history.pending()
 
-    def __repr__(self) -> str:
-        return (
-            f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, "
-            f"{len(self.pending)} pending>"
-        )
+    def _summary(self) -> Summary:
+        return tuner_summary(self, self.history, self.best)

@@ -13,6 +13,7 @@ import pytest
 
 from dsice.history.sources import SourceTrials
 from dsice.journal.format import end_line, retry_line, withdraw_line
+from dsice.journal.imports import ImportedLog, import_line
 from dsice.journal.sources import reuse_line
 
 SOURCE = SourceTrials("old", "", "value", False, ({"x": 1},), (1.0,), ("done",), np.zeros(1))
@@ -77,6 +78,7 @@ NEWER = {
     "reuse": set(reuse_line(SOURCE)),
     "retry": {*retry_line(0, 1.0), "repaired"},
     "end": set(end_line(1.0, "budget", {})),
+    "import": set(import_line(ImportedLog("log.csv", 1, "0"), 1.0, 1)),
 }
 """Fields of the kinds of lines that 0.1.0 did not write."""
 

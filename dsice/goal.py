@@ -131,8 +131,7 @@ class Goal(SummarisedOptions):
             raise wrong("Goal", "until", self.until, "Trials(n), Seconds(s) or Share(f)")
         if self.until is not None and not self.time_weight:
             raise OptionError(
-                f"Goal(until={self.until!r}) says how long run time counts, and it does not count "
-                "without a time_weight: give time_weight=... too, or leave until out"
+                f"Goal(until={self.until!r}): run time does not count; give time_weight=... too"
             )
         object.__setattr__(self, "stage", whole("Goal", "stage", self.stage))
         choice("Goal", "of", self.of, get_args(Of))

@@ -148,7 +148,6 @@ def advance(file: str, *, seconds: float = 0.0, wait: float = output.WAIT) -> in
     if best is not None:
         goal = tuner.history.goal
         facts.append(f"best {goal.metric} {goal.describe(best)} (trial {best.id})")
-    output.end(tuner)
     output.say(", ".join(facts))
     return 0
 

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, cast, run
 
 import numpy as np
 
-from dsice.checks import flag, shown, text, wrong
+from dsice.checks import expanded, flag, shown, text, wrong
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.history.sources import SourceTrials
 from dsice.journal.files import read_file
-from dsice.journal.format import BEGINNING
 from dsice.journal.sources import as_written
-from dsice.reuse.files import read_frame
 from dsice.reuse.from_history import points_of_history, points_of_journal
 from dsice.reuse.from_table import points_of_frame, points_of_rows
 from dsice.reuse.matching import MatchedSource, match, remarks_on, require_use
 from dsice.reuse.points import MOST, SourcePoints
+from dsice.reuse.tables.files import is_journal, read_frame
 from dsice.space import Space
 from dsice.space.values import plain_value
 from dsice.typing import Bools, Params
@@ -104,7 +103,7 @@ class Source:
         name: str | None = None,
     ) -> None:
         self._given = given
-        self.path = Path(given) if isinstance(given, (str, os.PathLike)) else None
+        self.path = expanded(given) if isinstance(given, (str, os.PathLike)) else None
         if metric is not None:
             metric = text("Source", "metric", metric)
         if maximize is not None:
@@ -212,14 +211,14 @@ class Source:
 
     def _read_file(self, path: Path, space: Space, goal: Goal) -> SourcePoints:
         try:
-            beginning = read_file(path, len(BEGINNING))
+            journal = is_journal(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise OptionError(
                 f"source {self.name!r} cannot be read ({reason}); give the path of a journal, or "
-                "of a .csv, .csv.gz, .tsv or .parquet file, or leave it out"
+                "of a .csv, .csv.gz, .tsv, .parquet or .jsonl file, or leave it out"
             ) from error
-        if beginning == BEGINNING or path.suffix == ".jsonl":
+        if journal:
             found, self.identity = points_of_journal(path, space, self.metric, self.maximize)
             return found
         frame = read_frame(path)
@@ -266,8 +265,15 @@ class Source:
             )
 
 
-def as_sources(given: object) -> tuple[Source, ...]:
+def as_sources(
+    given: object, *, rename: str = "tell them apart with Source(..., name=...)"
+) -> tuple[Source, ...]:
     """What ``reuse=`` was given, as sources with different names.
+
+    Parameters
+    ----------
+    rename
+        How two of one name are told apart, for the message.
 
     Raises
     ------
@@ -284,8 +290,7 @@ def as_sources(given: object) -> tuple[Source, ...]:
         source = one if isinstance(one, Source) else Source(one)
         if source.name in found:
             raise OptionError(
-                f"reuse: two sources are called {source.name!r}; leave one out, or tell them apart "
-                "with Source(..., name=...)"
+                f"reuse: two sources are called {source.name!r}; leave one out, or {rename}"
             )
         found[source.name] = source
     return tuple(found.values())

@@ -4,6 +4,7 @@ r"""A study file: space, goal, strategy, stopper and launcher of a tuning, writt
 
     [study]
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
+                                # or none, where others start the trials: `dsice ask`, `dsice tell`
     journal = "study.jsonl"     # all paths: relative to the study file
     max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, mode,
                                 # start_timeout, seed, slots, timeout, lock
@@ -36,16 +37,16 @@ r"""A study file: space, goal, strategy, stopper and launcher of a tuning, writt
 from __future__ import annotations
 
 import importlib
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from dsice.checks import absolute, expanded
 from dsice.errors import DsiceError, LaunchError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
-from dsice.journal.files import read_file
+from dsice.journal.files import JOURNAL, load_toml
 from dsice.launchers import Batch, Local
 from dsice.launchers.command import Command
 from dsice.launchers.foreseen import check_command
@@ -86,7 +87,7 @@ class Study:
     path
         The file.
     program
-        A shell command with placeholders, or ``"module:function"``.
+        A shell command with placeholders, or ``"module:function"``; empty: others start the trials.
     is_function
         Whether `program` names a Python function.
     journal
@@ -167,7 +168,18 @@ class Study:
         ----------
         directory
             Where the trials' directories are; beside the journal by default.
+
+        Raises
+        ------
+        OptionError
+            The study has no program, so that only `dsice ask` and `dsice tell` work.
         """
+        if not self.program:
+            raise OptionError(
+                f"{self.path.name}, [study]: it has neither a command nor a function, so others "
+                f"start its trials: dsice ask {self.path.name}, and dsice tell. To have them "
+                'started, give command = "..." (a shell command) or function = "module:function"'
+            )
         program = _function(self.program, self.folder) if self.is_function else self.program
         if directory is None:
             directory = self.journal.with_name(self.journal.name + ".trials")
@@ -191,7 +203,7 @@ def read_study(path: PathLike) -> Study:
     SpaceError
         Wrong axes or rules, or a start that is not on the grid.
     """
-    file = Path(path).absolute()
+    file = absolute(path)
     try:
         return _read(file)
     except DsiceError as error:
@@ -201,16 +213,17 @@ def read_study(path: PathLike) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(file, "", _load(file), known=_SECTIONS)
+    top = Section(file, "", load_toml(file), known=_SECTIONS)
     study = top.section("study", (*_KEYS, *_OUTPUT, *STUDY_KEYS))
     space = read_space(top)
     program, is_function = _program(study, space)
+    journal = study.text("journal", "") or file.with_suffix(JOURNAL).name
     strategy = read_strategy(top, space)
     return Study(
         path=file,
         program=program,
         is_function=is_function,
-        journal=file.parent / (study.text("journal", "") or file.with_suffix(".jsonl").name),
+        journal=file.parent / expanded(journal),
         space=space,
         goal=read_goal(top, strategy),
         strategy=strategy,
@@ -227,15 +240,6 @@ def _read(file: Path) -> Study:
     )
 
 
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read_file(file).decode())
-    except OSError as error:
-        raise OptionError(f"study file {file}: {error.strerror or error}") from error
-    except ValueError as error:  # no TOML, or no UTF-8
-        raise OptionError(f"study file {file} is no TOML: {error}") from error
-
-
 def _run_options(study: Section) -> RunOptions:
     given = {key: study.data[key] for key in STUDY_KEYS if key in study.data}
     for key, value in given.items():
@@ -248,11 +252,16 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
     """The program, and whether it is a function."""
     command = study.text("command", "")
     function = study.text("function", "")
-    if bool(command) == bool(function):
+    if command and function:
         raise OptionError(
             f'{study.location}: give either command = "..." (a shell command) '
             'or function = "module:function"'
         )
+    if not command and not function:
+        for key in ("command", "function"):
+            if key in study.data:
+                raise study.wrong(key, "a program, or no such key")
+        return "", False
     if function:
         if not all(function.partition(":")):
             raise study.wrong("function", "'module:function'")

@@ -182,23 +182,27 @@ class RevisableStudy(OpenStudy):
     def _take(self, request: requests.Request) -> list[str]:
         """Do what a request says, once however often it is found; what there is to say about it."""
         self._recorder.flush()
-        known = self._revisions.knows
-        said: list[str] = []
         try:
             if not request.kind:
                 raise TellError("it cannot be understood")
-            ids = [telling.known_id(id, self._recorder.history) for id in request.ids]
-            new = [id for id in ids if not known(request.kind, request.at, id)]
-            if request.kind == Kind.RETRY:
-                self._retry(new, request.at)
-            else:
-                for id in new:
-                    said += self._withdraw(id, _reason(request.reason), request.at)
+            said = self._do(request)
         except (TellError, UnknownTrialError) as error:
             requests.refuse(request, str(error))
             return [f"refused: {error}"]
         requests.taken(request)
         return said
+
+    def _do(self, request: requests.Request) -> list[str]:
+        """Do what a request says, once however often it is done; what there is to say about it."""
+        known = self._revisions.knows
+        ids = [telling.known_id(id, self._recorder.history) for id in request.ids]
+        new = [id for id in ids if not known(request.kind, request.at, id)]
+        if request.kind == Kind.RETRY:
+            self._retry(new, request.at)
+            return []
+        return [
+            text for id in new for text in self._withdraw(id, _reason(request.reason), request.at)
+        ]
 
     def _now(self, kind: str, ids: Sequence[int]) -> float:
         """The time, and one at which none of these trials had such a line before."""
@@ -227,6 +231,7 @@ class RevisableStudy(OpenStudy):
     def _retry(self, ids: Sequence[int], at: float) -> list[str]:
         """Make trials pending again, all or none; what there is to say about it."""
         said, lines, before = [], [], []
+        added = self._recorder.history.added().copy()
         for id in ids:
             if text := check_retry(self._recorder.history, id, self._revisions.tries[id]):
                 said.append(text)
@@ -236,7 +241,8 @@ class RevisableStudy(OpenStudy):
 
         def then() -> None:
             for line, trial in zip(lines, before, strict=True):
-                self._revisions.retry(line, lambda trial=trial: trial)  # type: ignore[misc]
+                ran = 0.0 if added[trial.id] else trial.seconds or 0.0
+                self._revisions.retry(line, partial(_same, trial), ran)
                 self._lost_runs.pop(trial.id, None)
                 self._decided.pop(trial.id, None)
             self.__dict__.pop("_known", None)
@@ -276,6 +282,10 @@ class Additions:
         _, is_new = self._study._add(new)
         self._count[what] += 1
         return is_new
+
+
+def _same(trial: Trial) -> Trial:
+    return trial
 
 
 def _reason(reason: object) -> str:
@@ -323,9 +333,15 @@ def check_retry(history: History, id: int, tries: int) -> str:
     Raises
     ------
     UnknownTrialError, TellError
-        No trial has that id; it has its value, waits or runs, or only its id is known.
+        No trial has that id; it has its value, waits or runs, breaks a rule, or only its id is
+        known.
     """
     trial = telling.known_trial(id, history)
+    if id in history.forbidden:
+        raise TellError(
+            f"trial {id} cannot be tried again: it breaks a rule that was learnt later, so its "
+            "point is not measured any more; nothing was recorded"
+        )
     if trial.state is State.PENDING and tries:
         return f"trial {id} is pending already, since an earlier retry; nothing was recorded"
     if trial.state is State.PENDING:

@@ -46,8 +46,8 @@ def read_frame(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:  # pandas' and pyarrow's own errors are subclasses
         raise TableError(f"table {path} cannot be read: {error}") from error
     raise TableError(
-        f"table {path} has an unknown ending; expected .csv, .csv.gz, .tsv, .parquet, "
-        "or .jsonl for a journal"
+        f"table {path} has an unknown ending; expected .csv, .csv.gz, .tsv, .parquet, .jsonl for "
+        "a journal, or .json for results of Kernel Tuner and KTT"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from dsice.errors import SpaceError, TableError
 from dsice.launchers.table import read_journal
 from dsice.launchers.table.log import Columns, Log
 from dsice.reuse.files import bools, listed, numbers, read_frame
+from dsice.reuse.results import is_results, read_results
 from dsice.space import Axis, Choice, Ordinal, Space
 from dsice.typing import Curve
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) -> Log:
-    """Read a DataFrame, a CSV (.csv, .csv.gz, .tsv), a Parquet file or a journal (.jsonl).
+    """Read a DataFrame, a table, a journal (.jsonl) or the results of another tuner (.json, .xml).
 
     Raises
     ------
@@ -36,10 +38,16 @@ def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) ->
     path = Path(source)
     if not path.is_file():
         raise TableError(
-            f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file"
+            f"no table {path}; give the path of a .csv, .csv.gz, .parquet, .jsonl or .json file"
         )
     if path.suffix == ".jsonl":
         return read_journal.read(path, columns)
+    if is_results(path):
+        found = read_results(path, columns.objective)
+        columns = replace(
+            columns, objective=found.objective, params=columns.params or list(found.params)
+        )
+        return _from_frame(found.frame, columns, str(path))
     return _from_frame(read_frame(path), columns, str(path))
 
 

@@ -49,14 +49,18 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
         directories = prepare(tuner, launcher, options, until)
         if directories is None:
             return True
-    with Loop(tuner, launcher, options, directories) as loop:
-        loop.watch_failures().note_earlier(tuner.history)
-        latest = time.monotonic() + CATCH_UP
-        while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
-            pass
-        while more := loop.fill():
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            loop.collect(min(WAIT, left))
+    loop = Loop(tuner, launcher, options, directories)
+    try:
+        with loop:
+            loop.watch_failures().note_earlier(tuner.history)
+            latest = time.monotonic() + CATCH_UP
+            while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
+                pass
+            while more := loop.fill():
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                loop.collect(min(WAIT, left))
+    finally:
+        loop.notify("finished")
     return more

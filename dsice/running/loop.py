@@ -19,6 +19,7 @@ import numpy as np
 from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import ends_first
+from dsice.running.callbacks import Listeners
 from dsice.running.failing import FirstFailures
 from dsice.running.options import RunOptions, job_of, study_of, tell_result, usable_launcher
 from dsice.running.preparing import WAIT, missing_directory, prepare
@@ -58,6 +59,8 @@ def run_loop(
     except BaseException:
         loop.leave()
         raise
+    finally:
+        loop.notify("finished")
     warn_without_value(tuner)
     if options.confirm and progress:
         with suppress(OSError, ValueError):  # nobody may be there to read it
@@ -87,8 +90,8 @@ class Loop:
         The jobs that the machine could not start; None: it could always.
     events
         What happened, as long as it is not told.
-    in_callback
-        Whether a callback was called and has not returned.
+    listeners
+        The callbacks; None: there are none.
     """
 
     def __init__(
@@ -114,7 +117,9 @@ class Loop:
         self.unrecorded_losses: Counter[int] = Counter()
         self.postponed: Postponed | None = None
         self.events: Sequence[Result | Step] = ()
-        self.in_callback = False
+        self.listeners: Listeners | None = None
+        if options.callbacks:
+            self.listeners = Listeners(tuner, options.callbacks)
 
     def __enter__(self) -> Loop:
         self.attach()
@@ -123,6 +128,11 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         # for the next call with this tuner, as for the next process
         self.tuner.give_back([*self.running, *(self.postponed or ())])
+
+    def notify(self, event: str, *what: object) -> None:
+        """Tell the callbacks what happened."""
+        if self.listeners is not None:
+            self.listeners.notify(event, *what)
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -213,6 +223,8 @@ class Loop:
             if free > 0:
                 self._check_before_asking()
             trials = self.tuner.ask(free) if free > 0 else []
+            if trials:
+                self.notify("asked", trials)
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running or (self.postponed and self.postponed.active))
 
@@ -230,6 +242,9 @@ class Loop:
                 self._end(Result(job.id, "unstarted", error=gone))
         elif jobs:
             self.launcher.submit(jobs)
+            if self.listeners is not None and self.listeners.hear("started"):
+                for job in jobs:
+                    self.notify("started", self.tuner.history[job.id])
 
     def collect(self, seconds: float = WAIT) -> int:
         """Tell the tuner what happens within `seconds`; returns as soon as something does.
@@ -254,9 +269,10 @@ class Loop:
     def leave(self) -> None:
         """Close the launcher; what was measured by now is told where it would be lost with it.
 
-        A callback that raises ends the run where it stands.
+        A callback that interrupts ends the run where it stands.
         """
-        if self.in_callback or not self.launcher.cannot_attach:
+        in_callback = self.listeners is not None and self.listeners.active
+        if in_callback or not self.launcher.cannot_attach:
             self.launcher.close()
             return
         try:
@@ -271,9 +287,7 @@ class Loop:
             pending = {trial.id for trial in self.tuner.pending}
             for event in (*self.events, *self.launcher.collect(0.0)):
                 if isinstance(event, Result) and event.state == "done" and event.id in pending:
-                    trial = self._tell(event)
-                    for callback in self.options.callbacks:
-                        callback(self.tuner, trial)
+                    self.notify("told", self._tell(event))
 
     def _wait(self, seconds: float) -> float:
         """How long the launcher may wait; where nothing runs it would not, and this method does."""
@@ -292,6 +306,9 @@ class Loop:
                 self.launcher.cancel(id)
         except JournalError as error:
             self._cannot_write(error)
+        if self.listeners is not None and self.listeners.hear("stepped"):
+            for id, step, value in reported:
+                self.notify("stepped", self.tuner.history[id], step, value)
 
     def _within_budget(self, free: int) -> int:
         """How many of `free` trials the budget allows; it allows all that were asked before."""
@@ -342,10 +359,7 @@ class Loop:
             return
         if self.failures is not None or trial.error is not None:
             self.watch_failures().note(trial)
-        self.in_callback = True
-        for callback in self.options.callbacks:
-            callback(self.tuner, trial)
-        self.in_callback = False
+        self.notify("told", trial)
 
     def watch_failures(self) -> FirstFailures:
         """Look from now on at how trials end."""

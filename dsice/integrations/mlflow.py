@@ -1,7 +1,8 @@
 """MLflow: a study as a run, each of its trials as a child of it.
 
 `MLflowCallback` is one of the callbacks of `run`. The journal stays the truth: what MLflow has is a
-copy for its pages, and a server that is away costs a message, never the run.
+copy for its pages. A store that is away costs a message, never the run: it is tried again later, and
+then gets what was told meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from dsice.checks import text
@@ -17,12 +20,14 @@ from dsice.errors import MissingPackageError
 from dsice.space.values import as_text
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
+from dsice.typing import Params
 
 _STUDY, _TRIAL, _STATE = "dsice.study", "dsice.trial", "dsice.state"
 _PARENT = "mlflow.parentRunId"
 _STATUS = {State.DONE: "FINISHED", State.STOPPED: "FINISHED"}  # the others: FAILED
 _NO_NAME = re.compile(r"[^\w\-. /]")  # what a name in MLflow may not hold
 _LONGEST = 6000  # characters of a param
+_RETRY = 60.0  # seconds for which a store that is away is let alone
 
 
 class MLflowCallback:
@@ -58,83 +63,127 @@ class MLflowCallback:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         try:
-            from mlflow.tracking import MlflowClient
+            import mlflow.tracking  # noqa: F401
         except ImportError as error:
             raise MissingPackageError(
                 "MLflowCallback needs MLflow: pip install 'dsice[mlflow]'"
             ) from error
-        self._client = MlflowClient(tracking_uri)
+        self._uri = tracking_uri
         self._experiment_name = text("MLflowCallback", "experiment", experiment)
         self._name = None if name is None else text("MLflowCallback", "name", name)
         self._tags = {str(key): str(value) for key, value in (tags or {}).items()}
+        self._client: Any = None  # made when it is needed: a store may be away for now
         self._experiment = ""
         self._parent = ""
         self._runs: dict[int, str] = {}  # of the trials that run
+        self._steps: Counter[int] = Counter()  # of their curves, how many are written
+        self._due: list[int] = []  # told, and not written yet
+        self._retry_at = -math.inf
 
     # ------------------------------------------------------------------ events
     def asked(self, tuner: Tuner, trials: Sequence[Trial]) -> None:
         """The run of the study is there before its first trial."""
-        self._begin(tuner)
+        with self._patience() as there:
+            if there:
+                self._begin(tuner)
 
     def started(self, tuner: Tuner, trial: Trial) -> None:
         """A trial becomes a child run."""
-        self._run(tuner, trial)
+        with self._patience() as there:
+            if there:
+                self._run(tuner, trial)
 
     def stepped(self, tuner: Tuner, trial: Trial, step: int, value: float) -> None:
         """A step of a learning curve."""
-        run = self._run(tuner, trial)
-        self._client.log_metric(run, _name(tuner.history.goal.metric), value, step=step)
+        with self._patience() as there:
+            if there:
+                run = self._run(tuner, trial)
+                self._client.log_metric(run, _name(tuner.history.goal.metric), value, step=step)
+                self._steps[trial.id] += 1
 
     def told(self, tuner: Tuner, trial: Trial) -> None:
         """The child run has what became of the trial, and ends."""
-        from mlflow.entities import Metric, Param, RunTag
-
-        run = self._run(tuner, trial)
-        now = int(time.time() * 1000)
-        last = trial.curve[-1][0] if trial.curve else 0
-        found = dict(trial.metrics)
-        if trial.value is not None:
-            found[tuner.history.goal.metric] = trial.value
-        if trial.seconds is not None:
-            found["seconds"] = trial.seconds
-        tags = {_STATE: str(trial.state)}
-        if trial.error:
-            tags["dsice.error"] = trial.error[:_LONGEST]
-        self._client.log_batch(
-            run,
-            metrics=[Metric(_name(n), v, now, last) for n, v in _finite(found.items())],
-            params=[Param(_name(n), as_text(v)[:_LONGEST]) for n, v in trial.params.items()],
-            tags=[RunTag(key, value) for key, value in tags.items()],
-        )
-        self._client.set_terminated(run, _STATUS.get(trial.state, "FAILED"))
-        self._runs.pop(trial.id, None)
+        self._due.append(trial.id)
+        with self._patience() as there:
+            if there:
+                self._write_due(tuner)
 
     def finished(self, tuner: Tuner) -> None:
         """The run of the study has the best, and ends if no trial runs on."""
-        from mlflow.entities import Metric, RunTag
-
         self._begin(tuner)
-        best = tuner.best
-        now = int(time.time() * 1000)
-        metrics: dict[str, float] = {"trials": len(tuner.history) - len(tuner.pending)}
+        self._write_due(tuner)
+        best, metric = tuner.best, tuner.history.goal.metric
+        found: dict[str, float] = {"trials": len(tuner.history) - len(tuner.pending)}
         tags: dict[str, str] = {}
         if best is not None and best.value is not None:
-            metrics[f"best {tuner.history.goal.metric}"] = best.value
+            found[f"best {metric}"] = best.value
             tags["dsice.best.trial"] = str(best.id)
-            tags |= {f"dsice.best.{n}": as_text(v)[:_LONGEST] for n, v in best.params.items()}
-        self._client.log_batch(
-            self._parent,
-            metrics=[Metric(_name(n), v, now, 0) for n, v in _finite(metrics.items())],
-            tags=[RunTag(_name(key), value) for key, value in tags.items()],
-        )
+            tags |= {f"dsice.best.{n}": as_text(v) for n, v in best.params.items()}
+        self._log(self._parent, [(name, value, 0) for name, value in found.items()], {}, tags)
         self._client.set_terminated(self._parent, "SCHEDULED" if tuner.pending else "FINISHED")
         self._parent = ""  # the next call of run goes on with it
+
+    # ------------------------------------------------------------------ writing
+    @contextmanager
+    def _patience(self) -> Iterator[bool]:
+        """Whether to try now: a store that is away is let alone for a while."""
+        if time.monotonic() < self._retry_at:
+            yield False
+            return
+        try:
+            yield True
+        except BaseException:
+            self._retry_at = time.monotonic() + _RETRY
+            raise
+
+    def _write_due(self, tuner: Tuner) -> None:
+        while self._due:
+            self._write(tuner, tuner.history[self._due[0]])
+            del self._due[0]
+
+    def _write(self, tuner: Tuner, trial: Trial) -> None:
+        """What became of a trial."""
+        run, metric = self._run(tuner, trial), tuner.history.goal.metric
+        last = trial.curve[-1][0] if trial.curve else 0
+        found = [(name, value, last) for name, value in trial.metrics.items() if name != metric]
+        found += [(metric, value, step) for step, value in trial.curve[self._steps[trial.id] :]]
+        if trial.value is not None:
+            found.append((metric, trial.value, last))
+        if trial.seconds is not None:
+            found.append(("seconds", trial.seconds, last))
+        tags = {_STATE: str(trial.state), **({"dsice.error": trial.error} if trial.error else {})}
+        self._log(run, found, trial.params, tags)
+        self._client.set_terminated(run, _STATUS.get(trial.state, "FAILED"))
+        self._runs.pop(trial.id, None)
+        self._steps.pop(trial.id, None)
+
+    def _log(
+        self,
+        run: str,
+        metrics: Iterable[tuple[str, float, int]],
+        params: Params,
+        tags: Mapping[str, str],
+    ) -> None:
+        """Write numbers, with their steps, params and tags in one call."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            run,
+            [Metric(_name(n), v, now, step) for n, v, step in metrics if math.isfinite(v)],
+            [Param(_name(name), as_text(value)[:_LONGEST]) for name, value in params.items()],
+            [RunTag(_name(key), value[:_LONGEST]) for key, value in tags.items()],
+        )
 
     # ------------------------------------------------------------------ runs
     def _begin(self, tuner: Tuner) -> None:
         """The run of the study: that of its journal, or a new one."""
         if self._parent:
             return
+        if self._client is None:
+            from mlflow.tracking import MlflowClient
+
+            self._client = MlflowClient(self._uri)
         experiment = self._client.get_experiment_by_name(self._experiment_name)
         self._experiment = (
             self._client.create_experiment(self._experiment_name)
@@ -174,7 +223,3 @@ class MLflowCallback:
 def _name(name: str) -> str:
     """A name that MLflow takes."""
     return _NO_NAME.sub("_", name)[:250] or "_"
-
-
-def _finite(numbers: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-    return [(name, value) for name, value in numbers if math.isfinite(value)]

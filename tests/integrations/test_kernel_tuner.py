@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -248,4 +247,6 @@ def test_the_files_of_these_tests_are_those_of_kernel_tuner(cache_file: Path) ->
 
     own = cache()["cache"]
     read = read_cache(str(cache_file), open_cache=False)["cache"]
-    assert json.loads(json.dumps(read, default=str)) == own
+    for entry in read.values():  # it makes objects of the names of errors
+        entry |= {"__error__": str(entry["__error__"])} if "__error__" in entry else {}
+    assert read == own

@@ -99,8 +99,7 @@ def _damage(text: str, error: Any) -> str:
     if not stripped:
         return "is empty"
     last = stripped.count("\n") + 1
-    # an unfinished string is reported where it begins
-    if "Unterminated string" in error.msg or error.lineno >= last:
+    if error.lineno >= last:
         hint = "delete what is left of that line, and read it again" if last > 1 else "get it again"
         return f"is cut within a result, in its last line, {last}: {hint}"
     return f"is damaged in line {error.lineno}, column {error.colno} ({error.msg})"

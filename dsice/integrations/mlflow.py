@@ -1,8 +1,8 @@
 """MLflow: a study as a run, each of its trials as a child of it.
 
 `MLflowCallback` is one of the callbacks of `run`. The journal stays the truth: what MLflow has is a
-copy for its pages. A store that is away costs a message, never the run: it is tried again later, and
-then gets what was told meanwhile.
+copy for its pages. A store that is away costs a message, never the run: it is tried again later,
+and then gets what was told meanwhile.
 """
 
 from __future__ import annotations
@@ -213,9 +213,7 @@ class MLflowCallback:
         self._begin(tuner)
         if trial.id not in self._runs:
             tags = {_PARENT: self._parent, _TRIAL: str(trial.id)}
-            run = self._client.create_run(
-                self._experiment, run_name=f"trial {trial.id}", tags=tags
-            )
+            run = self._client.create_run(self._experiment, run_name=f"trial {trial.id}", tags=tags)
             self._runs[trial.id] = run.info.run_id
         return self._runs[trial.id]
 

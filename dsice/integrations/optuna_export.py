@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _is_geometric(values: Sequence[float]) -> bool:
 
 def _spread(values: Sequence[float]) -> float:
     """The largest of the steps between values over the smallest."""
-    steps = [b - a for a, b in zip(values, values[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(values)]
     return max(steps) / min(steps)
 
 

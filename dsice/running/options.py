@@ -64,9 +64,7 @@ def _is_amount(value: object) -> bool:
 
 def _are_callbacks(value: object) -> bool:
     return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and all(map(is_callback, value))
+        isinstance(value, Sequence) and not isinstance(value, str) and all(map(is_callback, value))
     )
 
 

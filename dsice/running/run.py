@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dsice.launchers.base import LauncherLike
     from dsice.running.options import Callback, Work
     from dsice.space import Space
-    from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
     from dsice.tuner.reusing import Reusable
     from dsice.typing import PathLike

@@ -2,9 +2,9 @@
 
     python examples/gpu/matmul.py [--trials 60] [--size 2048] [--exhaustive all.csv]
 
-Needs an NVIDIA GPU and `pip install numba-cuda` (older numba has it built in). Without a GPU it says
-so and ends; with NUMBA_ENABLE_CUDASIM=1 it runs in numba's simulator, on the processor, where the
-results are right and the times mean nothing (--size 16 --trials 3 take some seconds).
+Needs an NVIDIA GPU and `pip install numba-cuda` (older numba has it built in). Without a GPU it
+says so and ends; with NUMBA_ENABLE_CUDASIM=1 it runs in numba's simulator, on the processor, where
+the results are right and the times mean nothing (--size 16 --trials 3 take some seconds).
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ SPACE = Space(
 START = {"rows": 16, "columns": 16, "depth": 16, "each_rows": 1, "each_columns": 1}
 
 
-def kernel(rows: int, columns: int, depth: int, each_rows: int, each_columns: int) -> Any:
+def kernel(  # noqa: C901  one kernel, whose loops the compiler unrolls
+    rows: int, columns: int, depth: int, each_rows: int, each_columns: int
+) -> Any:
     """A kernel of this shape: c = a @ b, in float32."""
     wide, high = columns // each_columns, rows // each_rows
     threads = wide * high
@@ -90,14 +92,14 @@ def kernel(rows: int, columns: int, depth: int, each_rows: int, each_columns: in
 class Bench:
     """Times kernels on one pair of matrices; a wrong result is invalid."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, repeats: int) -> None:
         numbers = np.random.default_rng(0)
         a = numbers.standard_normal((size, size), dtype=np.float32)
         b = numbers.standard_normal((size, size), dtype=np.float32)
-        self.size, self.expected = size, a @ b
+        self.size, self.repeats, self.expected = size, repeats, a @ b
         self.a, self.b, self.c = cuda.to_device(a), cuda.to_device(b), cuda.to_device(0 * a)
 
-    def __call__(self, repeats: int = 7, **params: int) -> list[float]:
+    def __call__(self, **params: int) -> list[float]:
         """Milliseconds of each repeat."""
         function = kernel(**params)
         threads = (
@@ -114,7 +116,7 @@ class Bench:
         error = np.abs(self.c.copy_to_host() - self.expected).max()
         if not error < 1e-3 * self.size**0.5:
             raise Invalid(f"the product is off by {error:.3g}")
-        return [timed(launch) for _ in range(repeats)]
+        return [timed(launch) for _ in range(self.repeats)]
 
 
 def timed(launch: Callable[[], None]) -> float:
@@ -164,12 +166,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--size", type=int, default=2048)
+    parser.add_argument("--repeats", type=int, default=7, help="of each measurement")
     parser.add_argument("--exhaustive", type=Path, help="measure all shapes into this file instead")
     args = parser.parse_args()
     if REASON:
         print(f"skipped: {REASON}")
         sys.exit(0)
-    bench = Bench(args.size)
+    bench = Bench(args.size, args.repeats)
     if args.exhaustive:
         measure_all(bench, args.exhaustive)
         return
@@ -178,7 +181,9 @@ def main() -> None:
         if first.value is None or best is None or best.value is None:
             sys.exit(f"nothing was measured: {first.error}")
         gain = first.value / best.value
-        print(f"{first.value:.3f} ms at the start, {best.value:.3f} ms ({gain:.1f} times faster) with")
+        print(
+            f"{first.value:.3f} ms at the start, {best.value:.3f} ms ({gain:.1f} times faster) with"
+        )
         print(dict(best.params))
 
 

@@ -207,7 +207,9 @@ class Workers:
                 found.append(None)
                 continue
             options.budget.add_evaluations(1)
-            found.append({**dict(zip("ab", configuration, strict=True)), "time": sum(configuration)})
+            found.append(
+                {**dict(zip("ab", configuration, strict=True)), "time": sum(configuration)}
+            )
         return found
 
 

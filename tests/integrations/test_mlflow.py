@@ -32,7 +32,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def table() -> Table:
     rows = {"n": [1, 2, 3, 4], "mode of use": ["a", "b", "a", "b"]}
-    numbers = {"loss": [3.0, 1.0, None, 2.0], "e1": [4.0, 3.0, 5.0, 3.5], "e2": [3.0, 1.0, 6.0, 2.0]}
+    numbers = {
+        "loss": [3.0, 1.0, None, 2.0],
+        "e1": [4.0, 3.0, 5.0, 3.5],
+        "e2": [3.0, 1.0, 6.0, 2.0],
+    }
     frame = pd.DataFrame({**rows, **numbers, "seconds": 7.0, "GFLOP/s!": 2.0})
     return Table(
         frame,
@@ -58,6 +62,7 @@ def runs(store: str, experiment: str) -> tuple[Any, dict[int, Any]]:
     return parent, children
 
 
+@pytest.mark.long  # MLflow makes its tables, and is slow to import
 def test_a_study_is_a_run_with_a_child_for_each_trial(store: str) -> None:
     from mlflow.tracking import MlflowClient
 
@@ -83,6 +88,7 @@ def test_a_study_is_a_run_with_a_child_for_each_trial(store: str) -> None:
     assert {(m.step, m.value) for m in history} == {(1, 4.0), (2, 3.0)}
 
 
+@pytest.mark.long
 def test_a_journal_that_goes_on_goes_on_in_its_run(store: str, tmp_path: Path) -> None:
     for most in (2, 4):
         log = table()
@@ -95,6 +101,7 @@ def test_a_journal_that_goes_on_goes_on_in_its_run(store: str, tmp_path: Path) -
     assert parent.info.run_name.endswith("j.jsonl")
 
 
+@pytest.mark.long
 def test_a_store_that_is_away_does_not_end_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database")
     log = table()
@@ -104,6 +111,7 @@ def test_a_store_that_is_away_does_not_end_the_run(tmp_path: Path) -> None:
     assert len(tuner.history) == 4 and not tuner.pending
 
 
+@pytest.mark.long
 def test_a_store_that_comes_back_gets_what_it_missed(
     store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

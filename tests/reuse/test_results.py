@@ -134,7 +134,7 @@ def test_they_are_replayed_and_reused_by_their_path(name: str, tmp_path: Path) -
     assert table.objective == "time" and table.optimum()[1] == 1.0
     tuner = run(Tuner(table.space, max_trials=6, reuse=[path]), table, progress=False)
     assert tuner.best is not None and tuner.best.value == 1.0
-    with pytest.raises(TableError, match="no objective 'energy'.*time"):
+    with pytest.raises(TableError, match=r"no objective 'energy'.*time"):
         Table(path, objective="energy")
 
 
@@ -209,7 +209,9 @@ BROKEN: dict[str, Any] = {
     json.dumps({**cache(), "cache": {"1": {"tile": 1}}}): "entry '1'.*no values of",
     json.dumps({"results": [{}], "schema_version": "1.0.0"}): "result 0 has no configuration",
     json.dumps({"results": [3], "schema_version": "1.0.0"}): "result 0 has no configuration",
-    json.dumps({"results": [{"configuration": {"a": 1}, "times": 3}], "schema_version": "1"}): "complete",
+    json.dumps(
+        {"results": [{"configuration": {"a": 1}, "times": 3}], "schema_version": "1"}
+    ): "complete",
     json.dumps({"Results": [{"Status": "Ok"}], "Metadata": {}}): "result 0 is none of KTT's",
     json.dumps({"Results": 3, "Metadata": {}}): "no complete an output",
 }

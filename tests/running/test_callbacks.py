@@ -90,9 +90,7 @@ def test_one_that_raises_is_named_once_and_the_run_goes_on(event: str) -> None:
     setattr(Broken, event, broken)
     diary, table = Diary(), log()
     with pytest.warns(DsiceWarning, match=rf"Broken raised ValueError.*{event}") as said:
-        tuner = run(
-            Tuner(table.space, Grid()), table, callbacks=[Broken(), diary], progress=False
-        )
+        tuner = run(Tuner(table.space, Grid()), table, callbacks=[Broken(), diary], progress=False)
     assert len(said) == 1 and len(tuner.history) == 3 and not tuner.pending
     assert len(diary.lines) == 1 + 3 + 6 + 3 + 1  # the other one misses nothing
 
@@ -136,9 +134,7 @@ def test_the_end_is_told_after_the_last_trial_where_a_run_is_interrupted() -> No
     with pytest.raises(SystemExit), catch_warnings():
         simplefilter("ignore")
         with Futures(measure, lambda: ThreadPoolExecutor(1)) as launcher:
-            run(
-                Tuner({"x": [1, 2]}, Grid()), launcher, callbacks=[diary, enough], progress=False
-            )
+            run(Tuner({"x": [1, 2]}, Grid()), launcher, callbacks=[diary, enough], progress=False)
     assert [line[0] for line in diary.lines].count("finished") == 1
     assert diary.lines[-1][0] == "finished"
 
@@ -151,7 +147,7 @@ def classes() -> Iterator[list[Any]]:
 def test_what_is_no_callback_is_refused(classes: list[Any]) -> None:
     table = log()
     for wrong in classes:
-        with pytest.raises(OptionError, match="callbacks=.*list of functions"):
+        with pytest.raises(OptionError, match=r"callbacks=.*list of functions"):
             run(Tuner(table.space), table, callbacks=[wrong], progress=False)
 
 

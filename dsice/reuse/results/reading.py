@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dsice.reuse.results.ktt import KTT
 from dsice.reuse.results.ktt_xml import is_xml, read_xml
 from dsice.reuse.results.results import Format, Results, as_table
 from dsice.reuse.results.t4 import T4
+from dsice.typing import PathLike
 
 ENDINGS = (".json", ".json.gz", ".xml", ".xml.gz")
 FORMATS: tuple[Format, ...] = (CACHE, T4, KTT)
@@ -27,7 +29,7 @@ def is_results(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def read_results(path: Path, objective: str | None = None) -> Results:
+def read_results(path: PathLike, objective: str | None = None) -> Results:
     """Read a cache file of Kernel Tuner, an output of KTT or results in the T4 format.
 
     A cache file that was not closed, because Kernel Tuner runs or was killed, is read as if it
@@ -46,8 +48,8 @@ def read_results(path: Path, objective: str | None = None) -> Results:
         It cannot be read, is cut within a result, is of no known format, or has no such objective;
         the message says which.
     """
-    source = str(path)
-    content = _content(_text(path, source), source)
+    source = os.fspath(path)
+    content = _content(_text(Path(path), source), source)
     for format in FORMATS:
         if format.recognises(content):
             try:

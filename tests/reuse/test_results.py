@@ -232,6 +232,14 @@ def test_results_with_other_parameters_are_named(tmp_path: Path) -> None:
         read_results(write(tmp_path, json.dumps(content)))
 
 
+def test_a_parameter_may_be_a_list(tmp_path: Path) -> None:
+    content = t4()
+    for result in content["results"]:
+        result["configuration"]["shape"] = [result["configuration"]["tile"], [1]]
+    table = Table(write(tmp_path, json.dumps(content)))
+    assert (2, (1,)) in table.space.axes["shape"].values
+
+
 def test_times_before_there_were_words_for_failures_are_failures(tmp_path: Path) -> None:
     content = cache(old=True)
     first = next(iter(content["cache"].values()))

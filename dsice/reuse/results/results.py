@@ -142,6 +142,11 @@ def as_number(value: object) -> float:
     return float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
 
 
+def _hashable(value: Any) -> Any:
+    """The value of a parameter; a list as a tuple."""
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
 def as_table(contents: Contents, objective: str | None, source: str, format: str) -> Results:
     """The table of what was found in a file.
 
@@ -176,7 +181,9 @@ def as_table(contents: Contents, objective: str | None, source: str, format: str
         raise TableError(
             f"{source} has no objective {wanted!r}; what was measured is {', '.join(others)}"
         )
-    columns: dict[str, list[Any]] = {name: [row.params[name] for row in rows] for name in params}
+    columns: dict[str, list[Any]] = {
+        name: [_hashable(row.params[name]) for row in rows] for name in params
+    }
     values = [
         as_number(row.measured.get(wanted)) if row.invalidity == CORRECT else math.nan
         for row in rows

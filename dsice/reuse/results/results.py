@@ -189,7 +189,7 @@ def as_table(contents: Contents, objective: str | None, source: str, format: str
         for row in rows
     ]
     columns[wanted] = values
-    usual = {
+    usual: dict[str, list[Any]] = {
         "seconds": [row.seconds for row in rows],
         "valid": [not math.isnan(value) for value in values],
         "invalidity": [row.invalidity for row in rows],

@@ -82,14 +82,14 @@ def test_a_file_that_exists_is_not_written_to(journal: Path, tmp_path: Path) -> 
     assert journal.read_bytes() == before
 
 
-def test_ten_thousand_trials_are_exported_in_seconds(tmp_path: Path) -> None:
+def test_many_trials_are_written_at_once(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    tuner = Tuner({"x": range(100), "y": range(20)}, Grid())
-    for trial in tuner.ask(2000):
+    tuner = Tuner({"x": range(25), "y": range(20)}, Grid())
+    for trial in tuner.ask(500):
         tuner.tell(trial, float(trial.id))
     target = tmp_path / "many.log"
-    assert optuna_export(tuner, target, name="many") == 2000
-    assert target.read_text().count("\n") == 2002  # the study, its metric, a line for each trial
+    assert optuna_export(tuner, target, name="many") == 500
+    assert target.read_text().count("\n") == 502  # the study, its metric, a line for each trial
 
 
 def test_without_optuna_it_says_what_to_install(

@@ -165,7 +165,7 @@ def test_a_cache_is_mended_or_named_at_every_cut(tmp_path: Path) -> None:
     text = FILES["cache"]
     body = text.index('"cache"')
     ends = [i + 1 for i, c in enumerate(text) if c == "}" and i > body][: len(measured())]
-    for cut in range(body, len(text), 7):
+    for cut in range(body, len(text), 23):
         path = write(tmp_path, text[:cut])
         whole = sum(end <= cut for end in ends)
         tail = text[ends[whole - 1] if whole else body : cut].strip(" \n,}")

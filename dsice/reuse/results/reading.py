@@ -85,14 +85,13 @@ def _content(text: str, source: str) -> Any:
             ) from error
     try:
         return json.loads(text)
-    except ValueError as first:
-        error = first
+    except ValueError as error:
+        mended = closed(text)
+        if mended is None:
+            raise TableError(f"{source} {_damage(text, error)}") from error
+        return json.loads(mended)
     except RecursionError as error:
         raise TableError(f"{source} cannot be read: it is nested too deeply") from error
-    mended = closed(text)
-    if mended is not None:
-        return json.loads(mended)
-    raise TableError(f"{source} {_damage(text, error)}")
 
 
 def _damage(text: str, error: Any) -> str:

@@ -231,7 +231,7 @@ class SolvedSpace:
 
 def _axis(values: Sequence[Any], *, ordered: bool) -> tuple[Axis, list[int]]:
     """An axis of values, and the place among them of each of its levels."""
-    plain_values = [plain(value) for value in values]
+    plain_values: list[Any] = [plain(value) for value in values]
     places = list(range(len(values)))
     if ordered and all(map(is_number, plain_values)):
         places.sort(key=plain_values.__getitem__)

@@ -106,7 +106,7 @@ def test_what_it_cannot_do_is_refused_before_anything_is_measured(
 def test_options_of_the_wrong_kind_are_refused() -> None:
     for wrong in ({"seed": -1}, {"seed": 1.5}, {"unordered": "tile"}, {"unordered": [1]}):
         with pytest.raises(OptionError, match="DsiceStrategy"):
-            DsiceStrategy(**wrong)  # type: ignore[arg-type]
+            DsiceStrategy(**wrong)
 
 
 def test_an_old_cache_of_another_gpu_says_where_to_begin(tmp_path: Path, cache_file: Path) -> None:

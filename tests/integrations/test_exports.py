@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from dsice.integrations.t4 import write_t4
 from dsice.reuse.results import read_results
 from dsice.strategies import Grid, Random
 
-SPACE = {
+SPACE: dict[str, Any] = {
     "lr": [0.001, 0.01, 0.1],
     "batch": [16, 32, 64, 256],
     "width": [1, 2, 3],

@@ -54,6 +54,7 @@ def runs(store: str, experiment: str) -> tuple[Any, dict[int, Any]]:
 
     client = MlflowClient(store)
     found = client.get_experiment_by_name(experiment)
+    assert found is not None
     everything = client.search_runs([found.experiment_id])
     (parent,) = [r for r in everything if "mlflow.parentRunId" not in r.data.tags]
     children = {int(r.data.tags["dsice.trial"]): r for r in everything if r is not parent}

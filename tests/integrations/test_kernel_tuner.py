@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def test_it_goes_on_until_all_are_measured_and_failures_are_no_values(cache_file
     assert sorted(asked(results)) == sorted(cache()["cache"])
     failed = [time for _, time in measured() if time is None]
     assert sum("__error__" in result for result in results) == len(failed) > 0
+
+
+def test_it_ends_when_the_time_is_up(cache_file: Path) -> None:
+    """Simulated: each result takes 2.1 s to compile and measure."""
+    limit = {"time_limit": 5.0, "max_fevals": 1000}
+    full = json.loads(cache_file.read_text())
+    for entry in full["cache"].values():
+        entry["benchmark_time"] = 2000.0
+    cache_file.write_text(cache_text(full))
+    assert len(tune(cache_file, DsiceStrategy(), strategy_options=limit)) in (1, 2, 3)
 
 
 def test_the_same_seed_asks_the_same_and_another_one_something_else(cache_file: Path) -> None:

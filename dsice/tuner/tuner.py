@@ -16,6 +16,7 @@ from dsice.history import History
 from dsice.journal.format import ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
+from dsice.space.summary import Summarised, Summary
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import State, Trial, stream
@@ -27,10 +28,11 @@ from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, on
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
 from dsice.tuner.revising import RevisableStudy
+from dsice.tuner.summary import tuner_summary
 from dsice.typing import PathLike, Point
 
 
-class Tuner(RevisableStudy):
+class Tuner(Summarised, RevisableStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -390,8 +392,5 @@ class Tuner(RevisableStudy):
         with self._mutex:
             return not self.history.pending() and self.exhausted
 
-    def __repr__(self) -> str:
-        return (
-            f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, "
-            f"{len(self.pending)} pending>"
-        )
+    def _summary(self) -> Summary:
+        return tuner_summary(self, self.history, self.best)

@@ -35,6 +35,8 @@ COMMANDS = {
     "tell": ("ask_tell", "record what was measured elsewhere"),
     "withdraw": ("withdraw", "take back what was told of trials: a wrong value"),
     "retry": ("withdraw", "let trials that failed be measured once more"),
+    "import": ("import_log", "add the measurements of a log: CSV, Parquet, JSON lines"),
+    "export": ("export", "write all trials as CSV, Parquet or JSON lines"),
     "extend": (
         "extend",
         "go on with the old measurements after the space of a study file has grown",

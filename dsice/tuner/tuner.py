@@ -23,16 +23,16 @@ from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
+from dsice.tuner.importing import ImportingStudy
 from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
-from dsice.tuner.revising import RevisableStudy
 from dsice.tuner.summary import tuner_summary
 from dsice.typing import PathLike, Point
 
 
-class Tuner(Summarised, RevisableStudy):
+class Tuner(Summarised, ImportingStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters

@@ -148,7 +148,7 @@ def test_a_terminal_is_redrawn_in_place_while_the_journal_is_written(
 
 
 def history(values: list[float], *, maximize: bool = False) -> History:
-    space = Space({"x": range(len(values))})
+    space = Space({"x": range(max(len(values), 1))})
     return History.of(
         space, [(i,) for i in range(len(values))], values, goal=Goal(maximize=maximize)
     )

@@ -1,5 +1,4 @@
-"""`dsice import`: the measurements of a log - CSV, Parquet, lines of JSON, files of other tuners -
-become trials.
+"""`dsice import`: the measurements of a log, or of another tuner's file, become trials.
 
 They come into the journal of a study, or into a new one whose axes are the values that the log
 has. All rows are checked, then all are written, or none; the same log adds nothing a second time.

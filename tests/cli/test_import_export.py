@@ -228,7 +228,6 @@ def test_a_journal_in_use_is_exported_and_imported_into(
 
 def test_a_cache_of_kernel_tuner_becomes_a_journal_and_t4_again(tmp_path: Path) -> None:
     """What was tuned for, and which are the parameters, the file says itself."""
-    from dsice.cli.main import main
     from dsice.reuse.results import read_results
     from tests.integrations.conftest import LEVELS, cache, cache_text, measured
 
@@ -250,8 +249,6 @@ def test_a_cache_of_kernel_tuner_becomes_a_journal_and_t4_again(tmp_path: Path) 
 
 def test_an_export_to_optuna_needs_a_place(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    from dsice.cli.main import main
-
     journal, out = tmp_path / "j.jsonl", tmp_path / "o.log"
     with Tuner({"x": [1, 2]}, journal=journal) as tuner:
         tuner.ask(2)

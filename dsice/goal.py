@@ -63,11 +63,8 @@ class Share:
 
 
 Until = Trials | Seconds | Share
-_UNTIL: dict[str, type[Trials] | type[Seconds] | type[Share]] = {
-    "trials": Trials,
-    "seconds": Seconds,
-    "share": Share,
-}
+_ENDS: tuple[type[Trials] | type[Seconds] | type[Share], ...] = (Trials, Seconds, Share)
+_UNTIL = {kind.__name__.lower(): kind for kind in _ENDS}
 AUTO_TRIALS = 10
 """How many done trials, from the first, ``time_weight="auto"`` is computed from."""
 
@@ -102,7 +99,7 @@ class Goal(SummarisedOptions):
     ------
     OptionError
         A bound that is not a finite number, bounds that no value keeps, a negative or unknown
-        time_weight, an unknown `of`.
+        time_weight, `until` without one, an unknown `of`.
     """
 
     metric: str = "value"
@@ -132,6 +129,10 @@ class Goal(SummarisedOptions):
             object.__setattr__(self, "time_weight", weight)
         if self.until is not None and not isinstance(self.until, (Trials, Seconds, Share)):
             raise wrong("Goal", "until", self.until, "Trials(n), Seconds(s) or Share(f)")
+        if self.until is not None and not self.time_weight:
+            raise OptionError(
+                f"Goal(until={self.until!r}): run time does not count; give time_weight=... too"
+            )
         object.__setattr__(self, "stage", whole("Goal", "stage", self.stage))
         choice("Goal", "of", self.of, get_args(Of))
 
@@ -354,13 +355,10 @@ class Goal(SummarisedOptions):
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Goal:
-        """Make a goal of its JSON form, from a study file or a journal.
+    def from_dict(cls, data: Mapping[str, Any], *, stored: bool = True) -> Goal:
+        """Make a goal of its JSON form, from a journal or, where not `stored`, a study file.
 
-        Raises
-        ------
-        OptionError
-            A key is unknown, or has a value that it cannot have.
+        An unknown key, or a value that it cannot have, is an OptionError.
         """
         options = dict(data)
         known = goal_keys()
@@ -375,6 +373,8 @@ class Goal(SummarisedOptions):
                 )
             ((word, end),) = until.items()
             options["until"] = _UNTIL[word](end)
+        if stored and not options.get("time_weight"):
+            options["until"] = None  # 0.1.0 took it, and it does nothing
         return cls(**options)
 
 

@@ -53,10 +53,6 @@ class Listeners:
             for event, method in _methods(callback).items():
                 self._methods[event].append((callback, method))
 
-    def hear(self, event: str) -> bool:
-        """Whether an event is of interest to any of them."""
-        return bool(self._methods[event])
-
     def notify(self, event: str, *what: Any) -> None:
         """Call all that want to know of an event."""
         for callback, method in self._methods[event]:

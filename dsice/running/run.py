@@ -52,8 +52,9 @@ def run(
     max_seconds
         Stop asking after that many seconds of this call; what runs is still awaited.
     max_cost
-        Worker-hours: stop asking when the run times of all trials, earlier runs included, add up
-        to that many. A trial that runs counts with the mean of those told.
+        Worker-hours: stop asking when the run times of all trials that this study ran, earlier
+        runs included, add up to that many; added ones do not count. A trial that runs counts with
+        the mean of those told.
     retries
         How often a lost trial (the machine's fault) is started again before it counts as failed.
     start_timeout
@@ -90,7 +91,8 @@ def run(
     Returns
     -------
     Tuner
-        The same tuner, for chaining.
+        The same tuner, for chaining; its `end` says why nothing more was asked, and so does the
+        journal.
 
     Raises
     ------
@@ -114,6 +116,7 @@ def run(
     """
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.running.progress import say_end
 
     options = RunOptions(
         mode=mode,
@@ -128,7 +131,10 @@ def run(
         repeats=repeats,
         callbacks=callbacks,
     )
-    return run_loop(tuner, launcher, options, progress=progress)
+    run_loop(tuner, launcher, options, progress=progress)
+    if progress:
+        say_end(tuner)
+    return tuner
 
 
 def advance(
@@ -272,6 +278,7 @@ def minimize(
     from dsice.running.interrupted import keeping_results
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.running.progress import say_end
     from dsice.strategies import DSICE
     from dsice.tuner import Tuner
 
@@ -294,4 +301,6 @@ def minimize(
         Local(objective, slots=slots, timeout=timeout, directory=directory) as launcher,
     ):
         run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+        if progress:
+            say_end(tuner)
     return tuner

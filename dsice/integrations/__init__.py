@@ -8,4 +8,8 @@ imported when it is used, and installed as an extra: ``pip install 'dsice[optuna
 
 - `optuna`: `DsiceSampler`, a sampler of Optuna.
 - `sklearn`: `DsiceSearchCV`, a hyperparameter search of scikit-learn.
+- `kernel_tuner`: `DsiceStrategy`, a strategy of Kernel Tuner.
+- `mlflow`: `MLflowCallback`, trials as runs of MLflow.
+- `optuna_export`: a study as a storage of Optuna.
+- `t4`: a study as results in the T4 format.
 """

@@ -186,7 +186,7 @@ class Batched(FromStart):
 
     Parameters
     ----------
-    start, alpha, latin
+    start, alpha, latin, nearest
         See `FromStart`.
     batch
         Points that it measures between two decisions. An ask for more gets no more; an ask for
@@ -212,9 +212,9 @@ class Sequential2017(FromStart):
 
     Parameters
     ----------
-    start, alpha, latin
+    start, alpha, latin, nearest
         See `FromStart`: params to begin with, smoothing of the d-spline, points of a Latin
-        hypercube.
+        hypercube, whether numbers of `start` beside the grid stand for the nearest ones on it.
 
     References
     ----------
@@ -231,9 +231,9 @@ class Sequential2018(FromStart):
 
     Parameters
     ----------
-    start, alpha, latin
+    start, alpha, latin, nearest
         See `FromStart`: params to begin with, smoothing of the d-spline, points of a Latin
-        hypercube.
+        hypercube, whether numbers of `start` beside the grid stand for the nearest ones on it.
 
     References
     ----------
@@ -250,9 +250,10 @@ class Parallel2022(Batched):
 
     Parameters
     ----------
-    start, alpha, latin, batch
+    start, alpha, latin, nearest, batch
         See `FromStart` and `Batched`: params to begin with, smoothing of the d-spline, points of a
-        Latin hypercube, points between two decisions.
+        Latin hypercube, whether numbers of `start` beside the grid stand for the nearest ones on
+        it, points between two decisions.
 
     References
     ----------
@@ -272,9 +273,10 @@ class Radial2024(Batched):
 
     Parameters
     ----------
-    start, alpha, latin, batch
+    start, alpha, latin, nearest, batch
         See `FromStart` and `Batched`: params to begin with, smoothing of the d-spline, points of a
-        Latin hypercube, points between two decisions.
+        Latin hypercube, whether numbers of `start` beside the grid stand for the nearest ones on
+        it, points between two decisions.
 
     References
     ----------

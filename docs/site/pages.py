@@ -1,0 +1,48 @@
+"""Which pages the site has, in their order."""
+
+from collections.abc import Callable
+
+from docs.site import api, command_line, study_file
+
+HOME = "README.md"
+
+WRITTEN: dict[str, Callable[[], str]] = {
+    **{f"reference/{module}.md": api.page_of(module) for module in api.MODULES},
+    "reference/command-line.md": command_line.page,
+    "reference/study-file.md": study_file.page,
+}
+"""Pages that are written from the code, and the function that writes each."""
+
+SECTIONS: dict[str, list[str]] = {
+    "Start here": ["docs/install.md", "docs/tuning.md", "docs/command-line.md"],
+    "How to": [
+        "docs/running.md",
+        "docs/programs.md",
+        "docs/launchers.md",
+        "docs/reuse.md",
+        "docs/stopping.md",
+        "docs/population.md",
+        "docs/insight.md",
+        "docs/report.md",
+        "docs/replay.md",
+        "docs/embedding.md",
+        "docs/spline.md",
+    ],
+    "Reference": [*WRITTEN, "docs/journal-format.md"],
+    "Method and measurements": [
+        "docs/method.md",
+        "docs/published.md",
+        "docs/literature.md",
+        *(
+            f"docs/literature/{name}.md"
+            for name in ("batch_size", "pedestrian", "super_resolution", "time_penalty", "mnist")
+        ),
+        "docs/benchmarks.md",
+        "docs/spline-benchmark.md",
+        "docs/comparison.md",
+        "docs/reliability.md",
+    ],
+    "For maintainers": ["docs/architecture.md", "CONTRIBUTING.md", "tests/README.md"],
+    "Versions": ["docs/upgrading.md", "CHANGELOG.md"],
+}
+"""The pages of each section; what else is in docs/ joins "How to"."""

@@ -8,9 +8,9 @@ from dsice.cli.main import COMMANDS, _parser
 
 HEAD = """# The command line
 
-What a command is for stands in [Tune from the command line](../docs/command-line.md); this is every
-command with every argument. Exit codes: 0; 1 nothing to show, or a damaged journal; 2 wrong input, with a
-message on stderr; 3 a trial is asked to stop (`dsice step`); 130 after Ctrl-C.
+Every command with every argument; [Tune from the command line](../docs/command-line.md) says what
+they are for. Exit codes: 0; 1 nothing to show, or a damaged journal; 2 wrong input, with a message
+on stderr; 3 a trial is asked to stop (`dsice step`); 130 after Ctrl-C.
 """
 
 

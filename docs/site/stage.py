@@ -97,11 +97,11 @@ def changed(root: Path, path: Path, text: str) -> str:
 
 def contents(sections: dict[str, list[str]]) -> str:
     """The tables of contents, one for each section."""
-    tables = (
-        f"```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n:hidden:\n\n" + "\n".join(pages) + "\n```\n"
-        for title, pages in sections.items()
-    )
-    return "\n" + "\n".join(tables)
+    found = [""]
+    for title, pages in sections.items():
+        options = [f":caption: {title}", ":maxdepth: 1", ":hidden:", ""]
+        found += ["```{toctree}", *options, *pages, "```", ""]
+    return "\n".join(found)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from dsice.study import file, sections, sources
 
 HEAD = """# The study file
 
-A study file is TOML. What it is for stands in [Tune from the command line](../docs/command-line.md); this is
-every section with every key. All paths are relative to the study file. An unknown section or key is an error
-that names the nearest one.
+Every section with every key; [Tune from the command line](../docs/command-line.md) shows how they
+are used. The file is TOML, paths are relative to it, and an unknown section or key is an error that
+names the nearest one.
 """
 
 STUDY = {
@@ -34,7 +34,8 @@ STUDY = {
     "slots": "How many trials run at the same time; default: one per core, with "
     '`kind = "batch"` 40.',
     "timeout": "Time limit of a trial in seconds; default: none.",
-    "lock": "false: for file systems that refuse locks. No other process may write the journal then.",
+    "lock": "false: for file systems that refuse locks; then no other process may write the "
+    "journal.",
     "reuse": "Measurements of related tasks: a list of paths of journals and tables, or of tables "
     "with the keys below.",
 }
@@ -42,18 +43,19 @@ SPACE = {
     "[1, 2, 4]": "Numbers: an ordered parameter with these values. Strings and booleans: a choice.",
     "{linear = [lo, hi], n = 5}": "n values at equal distances.",
     "{log = [lo, hi], n = 5}": "n values at equal ratios.",
-    "{..., integer = true}": "With `linear` or `log`: whole numbers only; `false`: none is made whole.",
+    "{..., integer = true}": "With `linear` or `log`: whole numbers only; `false`: none is "
+    "made whole.",
     "{..., digits = 3}": "With `linear` or `log`: significant digits of each value.",
     "{choice = [...]}": "Values without an order, of any kind that JSON has.",
 }
 RULES = {
     "where": "List of conditions that every trial meets, such as `batch * lr <= 1`.",
-    "when": "List of tables `{if = \"optimizer == 'sgd'\", params = [\"momentum\"]}`: the parameters "
+    "when": 'List of tables `{if = "optimizer == \'sgd\'", params = ["momentum"]}`: the parameters '
     "`params` exist only where `if` holds.",
 }
 METRICS = {
-    "NAME": "Of a command that prints no JSON: a regular expression whose group holds the number. The "
-    "last match counts; of `{pattern = '...', last = 5}` five do, as repeats.",
+    "NAME": "Of a command that prints no JSON: a regular expression whose group holds the number. "
+    "The last match counts; of `{pattern = '...', last = 5}` five do, as repeats.",
 }
 
 
@@ -142,7 +144,7 @@ def _classes(section: str, about: str, names: Mapping[str, str], module: str) ->
     ]
     for name, kind in found.items():
         options = keys_of(kind)
-        parts += [f"### name = \"{name}\"\n", _table(options) if options else "No options.\n"]
+        parts += [f'### name = "{name}"\n', _table(options) if options else "No options.\n"]
     return parts
 
 
@@ -157,5 +159,5 @@ def _launcher() -> list[str]:
     parts = ["## [launcher]\n\n`kind` is `local` (the default) or `batch`.\n"]
     for kind, keys in sections._KINDS.items():
         thing = {"local": Local, "batch": Batch, "table": Table}[kind]
-        parts += [f"### kind = \"{kind}\"\n", _table(keys_of(thing, keys))]
+        parts += [f'### kind = "{kind}"\n', _table(keys_of(thing, keys))]
     return parts

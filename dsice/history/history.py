@@ -35,6 +35,14 @@ class History(TrialStore):
         ``max_trials`` of the tuner, for goals that count in shares of it.
     trials
         The trials, ids 0, 1, 2, ...
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> tuner = Tuner({"x": range(5)})
+    >>> trials = [tuner.tell(trial, trial.params["x"]) for trial in tuner.ask(3)]
+    >>> isinstance(tuner.history, History), len(tuner.history)
+    (True, 3)
     """
 
     @classmethod

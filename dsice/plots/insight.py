@@ -61,6 +61,14 @@ def effects(
     ------
     OptionError, FitError
         As `dsice.effects`; or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.effects(tuner, "effects.png")
     """
     from matplotlib.figure import Figure
 
@@ -114,6 +122,14 @@ def importance(
     ------
     OptionError, FitError
         As `dsice.importance`; or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.importance(tuner, "importance.png")
     """
     from matplotlib.figure import Figure
 

@@ -91,6 +91,13 @@ class IPPE(Published):
     ----------
     Tanaka, Katagiri, Yuba, PARA 2006; Tanaka, Otsuka, Fujii, Katagiri, Imamura, Scientific
     Programming 2014 (10.1155/2014/310879).
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import IPPE
+    >>> [trial.point for trial in Tuner({"x": range(20)}, IPPE()).ask(4)]
+    [(0,)]
     """
 
     alpha: float = 0.1
@@ -219,6 +226,14 @@ class Sequential2017(FromStart):
     References
     ----------
     Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (10.1109/IPDPSW.2017.132).
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Sequential2017
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Sequential2017(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:
@@ -238,6 +253,14 @@ class Sequential2018(FromStart):
     References
     ----------
     IPSJ 2018, "multi-steps search".
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Sequential2018
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Sequential2018(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:
@@ -259,6 +282,14 @@ class Parallel2022(Batched):
     ----------
     Fujika et al., IPSJ 2021-HPC-178 No. 16 and HPC Asia (10.1145/3578178.3578235). No code was
     published: docs/published.md says what is our reading.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Parallel2022
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Parallel2022(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:
@@ -281,6 +312,14 @@ class Radial2024(Batched):
     References
     ----------
     SC24 poster; the authors' library, Kogakuin-HPCL/DSICE 1.0.1.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Radial2024
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Radial2024(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:

@@ -255,7 +255,8 @@ def minimize(
     >>> from dsice import minimize
     >>> def cost(x, y):
     ...     return (x - 3) ** 2 + (y - 5) ** 2
-    >>> minimize(cost, {"x": range(9), "y": range(9)}, max_trials=40, progress=False).best.params
+    >>> space = {"x": range(9), "y": range(9)}
+    >>> minimize(cost, space, slots=2, max_trials=20, progress=False).best.params
     {'x': 3, 'y': 5}
     """
     from dsice.checks import whole, wrong

@@ -16,6 +16,21 @@ from tests.spline.oracles import error, exact_knots
 
 HERE = Path(__file__).parent
 SIZES = (16, 64, 1024, 65_536, 1_000_000)
+SHORT = (
+    "n",
+    "k",
+    "dsice kernel",
+    "dsice fit",
+    "solveh_banded",
+    "make_smoothing_spline",
+    "csaps",
+    "whittaker-eilers",
+)
+INTRODUCTION = (
+    "Written by `run.py --write`; `make bench-spline` prints it. "
+    "All sizes, libraries and bars, with memory, many lines at once and regret, are in "
+    "[tables.md](tables.md)."
+)
 CONTINUOUS = ("make_smoothing_spline", "csaps")
 
 
@@ -93,6 +108,21 @@ def _exact(line: Line, continuous: bool) -> list[object]:
     return exact_knots(line.levels, line.values, line.lam, _where(line), continuous=continuous)
 
 
+def short(rows: list[str]) -> list[str]:
+    """The rows of the table for 30 measured levels (8 on the shortest line), in fewer columns."""
+    cells = [row.strip("| ").split(" | ") for row in rows if not row.startswith("|--")]
+    kept = [cells[0].index(name) for name in SHORT]
+    chosen = [row for row in cells[1:] if row[1] == ("8" if row[0] == "16" else "30")]
+    lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in [cells[0], *chosen]]
+    return [lines[0], "|" + "---|" * len(SHORT), *lines[1:]]
+
+
+def _write(name: str, lines: list[str]) -> None:
+    """A page beside this file."""
+    page = ["# The d-spline beside other libraries", "", *lines]
+    (HERE / name).write_text("\n".join(page) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Print the tables; 1 when a bar is missed."""
     head = (
@@ -108,17 +138,13 @@ def main() -> int:
     print(f"\n{caption}\n")
     sizes = table()
     if "--write" in sys.argv:
-        text = [
-            "# The d-spline beside other libraries",
-            "",
-            "Written by `benchmarks/spline/run.py --write`.",
-            "",
-            head,
-            "",
-            *rows,
-        ]
-        page = HERE.parents[1] / "docs" / "spline-benchmark.md"
-        page.write_text("\n".join([*text, "", caption, "", *sizes]) + "\n", encoding="utf-8")
+        verdict = f"{missed} bars missed" if missed else "every bar met"
+        introduced = [INTRODUCTION, "", f"{head} Bars: {verdict}.", "", caption, ""]
+        _write("README.md", [*introduced, *short(sizes)])
+        _write(
+            "tables.md",
+            ["Written by `run.py --write`.", "", head, "", *rows, "", caption, "", *sizes],
+        )
     print(f"\n{missed} bars missed" if missed else "\nevery bar met")
     return 1 if missed else 0
 

@@ -1,6 +1,6 @@
 """``make bench-spline``: times and errors beside other libraries, and every bar, on one core.
 
-Prints Markdown and, with ``--write``, puts it into docs/spline-benchmark.md.
+Prints Markdown and, with ``--write``, puts it into README.md and tables.md beside it.
 It takes about four minutes and fails when a bar is missed.
 """
 

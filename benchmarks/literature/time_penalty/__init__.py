@@ -16,7 +16,7 @@ Gaussian process as a strategy of dsice; dsice's own strategy stands beside it.
 
 ``python -m benchmarks.literature.time_penalty [--quick] [--workers N]``
 
-The results stand in ``docs/literature/time_penalty.md``.
+The results stand in README.md beside this file.
 
 - `training`: the network, its grid, the table of all trainings.
 - `study`: one search replayed on the virtual clock, and its figures.

@@ -162,14 +162,16 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_page_that_no_section_names_joins_the_how_to_pages(root: Path) -> None:
-    sections = {"Start here": ["docs/a.md"], stage.REST: [], "Reference": list(pages.WRITTEN)}
-    assert stage.ordered(root, sections)[stage.REST] == ["docs/new.md"]
-
-
-def test_a_section_that_names_a_page_that_is_gone_is_refused(root: Path) -> None:
-    with pytest.raises(SystemExit, match=r"docs/gone\.md"):
-        stage.ordered(root, {stage.REST: ["docs/gone.md"]})
+def test_every_page_has_a_place_of_its_own_also_a_new_or_renamed_one(root: Path) -> None:
+    written = list(pages.WRITTEN)
+    sections = {"Start": ["docs/a.md", "docs/gone.md"], stage.REST: [], "More": ["docs/t*/*.md"]}
+    found = stage.ordered(root, sections | {"Reference": [*written, "docs/a.md"]})
+    assert found == {
+        "Start": ["docs/a.md"],
+        stage.REST: ["docs/new.md"],
+        "More": ["docs/tables/b.md"],
+        "Reference": written,
+    }
 
 
 def test_links_are_followed_and_lead_to_the_copies(root: Path, tmp_path: Path) -> None:

@@ -37,20 +37,27 @@ def main(source: Path) -> None:
 
 
 def ordered(root: Path, sections: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The sections, each page of ``docs/`` in one of them.
+    """The pages of each section, where it names those that are there; each page comes once.
 
-    Raises
-    ------
-    SystemExit
-        A section names a page that is neither there nor written from the code.
+    A page of ``docs/`` that no section names is among `REST`, so none is lost to the site when it
+    is new or has another name.
     """
-    named = {page for pages in sections.values() for page in pages}
-    missing = [page for page in sorted(named) if page not in WRITTEN and not (root / page).exists()]
-    if missing:
-        raise SystemExit(f"docs/site/pages.py names pages that are not there: {missing}")
-    found = sorted(f"docs/{path.name}" for path in (root / "docs").glob("*.md"))
-    rest = [page for page in found if page not in named]
-    return {title: pages + rest * (title == REST) for title, pages in sections.items()}
+    placed: set[str] = set()
+    found: dict[str, list[str]] = {}
+    for title, patterns in sections.items():
+        pages = [page for pattern in patterns for page in matching(root, pattern)]
+        found[title] = [page for page in dict.fromkeys(pages) if page not in placed]
+        placed.update(pages)
+    rest = (path.relative_to(root).as_posix() for path in sorted((root / "docs").glob("*.md")))
+    found[REST] += [page for page in rest if page not in placed]
+    return found
+
+
+def matching(root: Path, pattern: str) -> list[str]:
+    """The pages that a pattern means, one that is written from the code included."""
+    if pattern in WRITTEN:
+        return [pattern]
+    return [path.relative_to(root).as_posix() for path in sorted(root.glob(pattern))]
 
 
 def stage(root: Path, source: Path, pages: list[str]) -> None:

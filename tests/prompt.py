@@ -20,6 +20,7 @@ import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 IMPORTED = (
     *("cloudpickle", "matplotlib.figure", "numba", "pandas", "psutil", "rich.live", "scipy.linalg"),
@@ -103,17 +104,17 @@ def _keep(client: socket.socket) -> None:
             os._exit(0)
 
 
-def _run(order: dict[str, object], files: list[int]) -> None:
+def _run(order: dict[str, Any], files: list[int]) -> None:
     """Do what was ordered, as a process that was just started would."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    os.chdir(str(order["cwd"]))
+    os.chdir(order["cwd"])
     os.environ.clear()
-    os.environ.update(order["env"])  # type: ignore[arg-type]
+    os.environ.update(order["env"])
     code = 1
     try:
-        code = _do(str(order["kind"]), list(order["argv"]))  # type: ignore[call-overload]
+        code = _do(order["kind"], order["argv"])
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
     except BaseException:

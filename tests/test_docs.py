@@ -18,12 +18,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.prompt import Prompt
@@ -130,7 +132,9 @@ def place(tmp_path: Path, prompt: Prompt) -> Path:
     return tmp_path
 
 
-def shell(command: str | list[str], place: Path) -> subprocess.CompletedProcess[str]:
+def shell(
+    command: str | list[str], place: Path, *, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
     ranks = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
     env = {name: value for name, value in os.environ.items() if name not in ranks}
     env |= {
@@ -146,7 +150,7 @@ def shell(command: str | list[str], place: Path) -> subprocess.CompletedProcess[
         env=env,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
     )
 
 
@@ -183,6 +187,32 @@ def run_console(block: Block, place: Path, name: str) -> None:
         )
         if shown.strip():
             check(shown, done.stdout, f"{name}, line {block.line}, {command}")
+
+
+SLOW = """
+import os, time
+open("pid", "w").write(str(os.getpid()))
+time.sleep(100)
+"""
+
+
+def test_what_fails_or_hangs_is_noticed(place: Path) -> None:
+    script = str(place / ".bin/script")
+    (place / "bad.py").write_text(
+        "import sys\n\nprint(__name__, sys.argv)\nraise OSError('full')\n"
+    )
+    bad = shell([script, "bad.py"], place)
+    assert (bad.returncode, bad.stdout) == (1, "__main__ ['bad.py']\n")
+    assert 'bad.py", line 4' in bad.stderr and bad.stderr.endswith("OSError: full\n")
+    assert shell("dsice run none.toml", place).returncode == 2
+    assert int(shell("dsice --help | wc -l", place).stdout) > 20
+    (place / "slow.py").write_text(SLOW)
+    with pytest.raises(subprocess.TimeoutExpired):
+        shell([script, "slow.py"], place, seconds=5)
+    pid, end = int((place / "pid").read_text()), time.monotonic() + 30
+    while psutil.pid_exists(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(pid)
 
 
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -14,11 +14,16 @@ WRITTEN: dict[str, Callable[[], str]] = {
 """Pages that are written from the code, and the function that writes each."""
 
 SECTIONS: dict[str, list[str]] = {
-    "Start here": ["docs/install.md", "docs/tuning.md", "docs/command-line.md"],
+    "Start here": [
+        "docs/install.md",
+        "docs/tuning.md",
+        "docs/command-line.md",
+        "docs/launchers.md",
+        "docs/notebook*.md",
+    ],
     "How to": [
         "docs/running.md",
         "docs/programs.md",
-        "docs/launchers.md",
         "docs/reuse.md",
         "docs/stopping.md",
         "docs/population.md",
@@ -28,6 +33,7 @@ SECTIONS: dict[str, list[str]] = {
         "docs/embedding.md",
         "docs/spline.md",
     ],
+    "Questions": ["docs/questions.md"],
     "Reference": [*WRITTEN, "docs/journal-format.md"],
     "Method and measurements": [
         "docs/method.md",

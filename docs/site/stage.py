@@ -106,6 +106,8 @@ def contents(sections: dict[str, list[str]]) -> str:
     """The tables of contents, one for each section."""
     found = [""]
     for title, pages in sections.items():
+        if not pages:
+            continue
         options = [f":caption: {title}", ":maxdepth: 1", ":hidden:", ""]
         found += ["```{toctree}", *options, *pages, "```", ""]
     return "\n".join(found)

@@ -38,6 +38,7 @@ def shown(value: object) -> str:
         text = repr(value)
     except Exception:  # a whole number of 5000 digits, or a class whose repr fails
         return f"<{type(value).__name__}>"
+    text = " ".join(text.split()) if "\n" in text else text  # a table, an array
     return text if len(text) <= 200 else f"{text[:150]}... ({len(text)} characters)"
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from dsice.checks import bounds_of, choice, flag, is_number, is_whole, number, whole, wrong
 from dsice.errors import OptionError
+from dsice.space.summary import SummarisedOptions
 from dsice.trial import Of, State, Trial, mean, median
 from dsice.typing import Array, Floats
 
@@ -78,8 +79,8 @@ AUTO_TRIALS = 10
 """How many done trials, from the first, ``time_weight="auto"`` is computed from."""
 
 
-@dataclass(frozen=True)
-class Goal:
+@dataclass(frozen=True, repr=False)
+class Goal(SummarisedOptions):
     """What to optimise.
 
     Parameters

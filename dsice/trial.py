@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from dsice.checks import whole
+from dsice.errors import VISIBLE_IN_LINE
+from dsice.space.summary import Summarised, Summary, joined, named
 from dsice.typing import Point
 
 Identity = tuple[Point, int, int, int]
@@ -84,8 +86,8 @@ class Proposal:
         return (self.point, self.stage, self.repeat, self.member)
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+@dataclass(frozen=True, slots=True, repr=False)
+class Trial(Summarised):
     """One trial as the history knows it; a told value makes a new one.
 
     Attributes
@@ -165,6 +167,24 @@ class Trial:
         if name in self.metrics:
             return (self.metrics[name],)
         return self.values if name == "value" else ()
+
+    def _summary(self) -> Summary:
+        heading = f"Trial {self.id}, {self.state}"
+        facts = dict(self.metrics) or ({} if self.value is None else {"value": self.value})
+        about = [f"{name} = {number:.6g}" for name, number in facts.items()]
+        shown: dict[str, object] = dict(facts)
+        if len(self.values) > 1:
+            about.append(f"sd {self.spread:.3g} of {len(self.values)}")
+            shown["measurements"] = f"{len(self.values)}, sd {self.spread:.3g}"
+        if self.error:
+            about.append(self.error.strip().split("\n")[0])
+            shown["error"] = about[-1]
+        shown |= {"params": named(self.params), "seconds": self.seconds}
+        shown |= {key: self.where[key] for key in ("host", "log") if key in self.where}
+        found = f": {joined(about)}" if about else ""
+        text = f"<{heading}{found}; {named(self.params)}>"
+        shown = {name: value for name, value in shown.items() if value is not None}
+        return Summary(heading, shown, text.translate(VISIBLE_IN_LINE))
 
 
 def stream(seed: int) -> Callable[..., np.random.Generator]:

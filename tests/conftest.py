@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 
-from dsice import Choice, Ordinal, Require, Space, Tuner, When
+from dsice import Choice, Ordinal, Require, Space, Trial, Tuner, When
 
 pytest_plugins = ["tests.launchers.fixtures"]
 
@@ -74,6 +75,13 @@ def space(request: pytest.FixtureRequest) -> Space:
     return SPACES[request.param]()
 
 
+def all_fields(trial: Trial | None) -> str:
+    """All fields of a trial, comparable even where values are NaN."""
+    return (
+        "None" if trial is None else repr([(f.name, getattr(trial, f.name)) for f in fields(trial)])
+    )
+
+
 def state(tuner: Tuner) -> list[str]:
     """Everything that a tuner knows, comparable even where values are NaN."""
-    return [repr(trial) for trial in tuner.history]
+    return [all_fields(trial) for trial in tuner.history]

@@ -14,6 +14,7 @@ single value.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _key(params: Any, names: list[str]) -> tuple[Any, ...]:
 
 
 def main() -> None:
-    """Print a line for each table, and the mean."""
+    """Print a line for each table, and the ratio of the mean regrets."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,20 +81,21 @@ def main() -> None:
     parser.add_argument("--names", default="", metavar="A,B")
     parser.add_argument("--seeds", type=int, default=10)
     options = parser.parse_args()
-    ratios = []
+    means = []
     print(f"{'table':36}{'best':>10}{'luckiest':>10}{'ratio':>8}")
     for source in sources(options.tables, [name for name in options.names.split(",") if name]):
         found = [regrets(source, seed) for seed in range(options.seeds)]
         pairs = np.array([pair for pair in found if pair is not None])
         if len(pairs):
             ours, luckiest = pairs.mean(axis=0)
-            ratios.append(ours / luckiest)
-            print(f"{source.name:36}{ours:10.4f}{luckiest:10.4f}{ratios[-1]:8.2f}", flush=True)
-    print(
-        f"mean ratio {np.mean(ratios):.2f}, aimed at: at most {AIM}"
-        if ratios
-        else "no table has single measurements"
-    )
+            means.append((ours, luckiest))
+            ratio = ours / luckiest if luckiest else math.nan
+            print(f"{source.name:36}{ours:10.4f}{luckiest:10.4f}{ratio:8.2f}", flush=True)
+    if not means:
+        print("no table has single measurements")
+        return
+    ours, luckiest = np.mean(means, axis=0)
+    print(f"{'mean':36}{ours:10.4f}{luckiest:10.4f}{ours / luckiest:8.2f}, aim: {AIM}")
 
 
 if __name__ == "__main__":

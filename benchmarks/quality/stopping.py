@@ -6,16 +6,25 @@ Batches of 10 and of 40, at most 600 evaluations. The rule promises that no poin
 better by more than 1 % of the way from the best to the median of what was measured, (best -
 optimum) / (median - best). Printed are the share of runs that it ended, the share of these in which
 such a point was left, with 95 % intervals (Wilson 1927), and how often a stated chance came true.
+
+The rule has one number that was chosen, `convergence.MARGIN`. Each run goes on to its end and asks
+the rule with every margin of MARGINS, so that one run shows where each would have ended it. With
+families of tables left out in turn (a family: the tables whose names begin with the same word), the
+margin is chosen on the others - the smallest that leaves a better point in at most AIM of the runs
+that it ends - and counted on the family that was left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import re
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,32 +32,49 @@ from benchmarks.quality.asynchronous import Source, sources
 from dsice import Goal, Tuner
 from dsice.launchers import Table
 from dsice.strategies import DSICE
-from dsice.strategies.dsice import strategy
+from dsice.strategies.dsice import convergence, strategy
 
 MOST, BATCHES, WAY = 600, (10, 40), 0.01
 CHANCES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+MARGINS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+AIM = 0.05
+
+
+@dataclass(frozen=True)
+class Question:
+    """One time that the rule was asked.
+
+    Attributes
+    ----------
+    chances
+        What it stated with each of MARGINS.
+    evaluations
+        How many rows were measured until then.
+    left
+        Share of the way that was left then.
+    """
+
+    chances: tuple[float, ...]
+    evaluations: int
+    left: float
 
 
 @dataclass(frozen=True)
 class Run:
-    """One tuning: how it ended, and what the rule said on the way.
+    """One tuning of a table: what the rule was asked on the way, and how it ended."""
 
-    Attributes
-    ----------
-    stopped
-        Whether the rule ended it before the budget or the table did.
-    evaluations
-        How many rows were measured.
-    left
-        Share of the way that was left at the end.
-    stated
-        Chance that the rule stated at each batch, and whether a better row was left indeed.
-    """
-
-    stopped: bool
+    family: str
+    questions: list[Question]
     evaluations: int
     left: float
-    stated: list[tuple[float, bool]]
+
+    def end(self, margin: float) -> tuple[bool, int, float]:
+        """Whether the rule ends it with a margin, after how many evaluations, what is left."""
+        at = MARGINS.index(margin)
+        for question in self.questions:
+            if question.chances[at] < convergence.CHANCE:
+                return True, question.evaluations, question.left
+        return False, self.evaluations, self.left
 
 
 def tune(task: tuple[Source, int, int]) -> Run:
@@ -61,22 +87,24 @@ def tune(task: tuple[Source, int, int]) -> Run:
     rows = frame[[*names, source.objective]].to_dict("records")
     values = {table.space.point({n: r[n] for n in names}): sign * r[source.objective] for r in rows}
     optimum = min(v for v in values.values() if v == v)
-    goal = Goal(maximize=source.maximize)
-    tuner = Tuner(table.space, DSICE(), goal=goal, max_trials=MOST, seed=seed)
-    stated: list[float] = []
-    plain = strategy.chance_of_better
-
-    def noted(*args: object) -> float:
-        stated.append(plain(*args))  # type: ignore[arg-type]
-        return stated[-1]
-
-    said: list[tuple[float, bool]] = []
+    tuner = Tuner(
+        table.space, DSICE(), goal=Goal(maximize=source.maximize), max_trials=MOST, seed=seed
+    )
+    questions: list[Question] = []
     told: list[float] = []
-    strategy.chance_of_better = noted
+    plain, margin = strategy.chance_of_better, convergence.MARGIN
+
+    def asked(*args: Any) -> float:
+        stated = []
+        for convergence.MARGIN in MARGINS:  # type: ignore[misc]
+            stated.append(plain(*args))
+        convergence.MARGIN = margin  # type: ignore[misc]
+        questions.append(Question(tuple(stated), len(tuner.history), _left(told, optimum)))
+        return 1.0  # go on
+
+    strategy.chance_of_better = asked
     try:
         while trials := tuner.ask(batch):
-            said += [(chance, _left(told, optimum) > WAY) for chance in stated]
-            stated.clear()
             for trial in trials:
                 value = values[trial.point]
                 if value == value:
@@ -84,11 +112,11 @@ def tune(task: tuple[Source, int, int]) -> Run:
                 else:
                     tuner.tell(trial, error="failed")
             told = [v for t in tuner.history if (v := values[t.point]) == v]
-        said += [(chance, _left(told, optimum) > WAY) for chance in stated]
     finally:
         strategy.chance_of_better = plain
-    measured = len(tuner.history)
-    return Run(measured < min(MOST, len(values)), measured, _left(told, optimum), said)
+    return Run(
+        re.split(r"[_/]", source.name)[0], questions, len(tuner.history), _left(told, optimum)
+    )
 
 
 def _left(told: list[float], optimum: float) -> float:
@@ -129,18 +157,46 @@ def main() -> None:
         for (source, batch, seed), run in zip(tasks, pool.map(tune, tasks), strict=True):
             if not seed:
                 print(f"\n{source.name:36}{batch:6}", end="")
-            print(f"  {run.evaluations}{'*' * run.stopped} ({run.left:.1%})", end="", flush=True)
+            ended, evaluations, left = run.end(convergence.MARGIN)
+            print(f"  {evaluations}{'*' * ended} ({left:.1%})", end="", flush=True)
             runs.append(run)
-    stopped = [run for run in runs if run.stopped]
-    print(f"\n\nstopped early: {interval(len(stopped), len(runs))} runs")
-    print(
-        f"of these left more than 1 %: {interval(sum(r.left > WAY for r in stopped), len(stopped))}"
-    )
-    said = [pair for run in runs for pair in run.stated]
-    print("\nstated chance    a better point was left")
+    print("\n\nmargin  stopped early; of these left more than 1 %")
+    for margin in MARGINS:
+        print(f"{margin:6}  {_shares(runs, margin)}")
+    _left_out(runs)
+    print(f"\nstated chance (margin {convergence.MARGIN})    a better point was left")
+    at = MARGINS.index(convergence.MARGIN)
+    said = [(q.chances[at], q.left > WAY) for run in runs for q in run.questions]
     for low, high in pairwise(CHANCES):
         came = [true for chance, true in said if low <= chance < high or chance == high == 1.0]
         print(f"{low:5.0%} to {high:4.0%}    {interval(sum(came), len(came))}")
+
+
+def _broken(runs: Sequence[Run], margin: float) -> list[bool]:
+    """Of the runs that the rule ends: whether a better point was left."""
+    return [left > WAY for ended, _, left in (run.end(margin) for run in runs) if ended]
+
+
+def _shares(runs: Sequence[Run], margin: float) -> str:
+    broken = _broken(runs, margin)
+    return f"{interval(len(broken), len(runs))}; {interval(sum(broken), len(broken))}"
+
+
+def _left_out(runs: list[Run]) -> None:
+    """Choose the margin without each family in turn, and count it there."""
+    families = sorted({run.family for run in runs})
+    if len(families) < 2:
+        return
+    print("\nfamily left out: margin chosen on the others; stopped there; of these left > 1 %")
+    count, broken = 0, []
+    for family in families:
+        others = [run for run in runs if run.family != family]
+        kept = [m for m in MARGINS if (b := _broken(others, m)) and np.mean(b) <= AIM]
+        margin = min(kept, default=MARGINS[-1])
+        out = [run for run in runs if run.family == family]
+        print(f"{family:16} {margin:5}  {_shares(out, margin)}")
+        count, broken = count + len(out), broken + _broken(out, margin)
+    print(f"all: {interval(len(broken), count)}; {interval(sum(broken), len(broken))}")
 
 
 if __name__ == "__main__":

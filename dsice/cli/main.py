@@ -35,6 +35,8 @@ COMMANDS = {
     "tell": ("ask_tell", "record what was measured elsewhere"),
     "withdraw": ("withdraw", "take back what was told of trials: a wrong value"),
     "retry": ("withdraw", "let trials that failed be measured once more"),
+    "import": ("import_log", "add the measurements of a log: CSV, Parquet, JSON lines"),
+    "export": ("export", "write all trials as CSV, Parquet or JSON lines"),
     "extend": (
         "extend",
         "go on with the old measurements after the space of a study file has grown",
@@ -46,6 +48,7 @@ COMMANDS = {
     "effects": ("insight", "print how the score depends on each parameter"),
     "replay": ("replay", "let a strategy search a log of measurements"),
     "journal": ("journal", "check or repair a journal"),
+    "completion": ("main", "print what makes bash or zsh complete dsice's commands"),
 }
 """Name, module and help of each command; the module's ``add_NAME`` adds the arguments."""
 
@@ -80,15 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser; of all commands only the one in `argv` has its arguments."""
+def _parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
+    """The parser; of all commands only the one in `argv` has its arguments; None: each has."""
     parser = _Parser(prog="dsice", description="Tune slow programs over grids of discrete values.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    typed = next((word for word in argv if not word.startswith("-")), None)
+    typed = next((word for word in argv or () if not word.startswith("-")), None)
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text)
-        if name == typed:
+        if name == typed or argv is None:
             add = getattr(import_module(f"dsice.cli.{module}"), f"add_{name}")
             add(command)
     return parser
@@ -111,6 +114,15 @@ def add_step(command: argparse.ArgumentParser) -> None:
     command.add_argument("step", type=int, metavar="STEP", help="number of the epoch or iteration")
     command.add_argument("value", type=float, metavar="VALUE", help="the metric there")
     command.set_defaults(act=lambda args: STOP if worker.step(args.step, args.value) else 0)
+
+
+def add_completion(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``dsice completion``."""
+    from dsice.cli.completion import SHELLS, script
+
+    text = "put its output where the shell reads it: docs/command-line.md"
+    command.add_argument("shell", choices=SHELLS, help=text)
+    command.set_defaults(act=lambda args: script(_parser(None), args.shell))
 
 
 class _Version(argparse.Action):

@@ -12,6 +12,7 @@ from typing import Any
 
 from dsice.cli import output
 from dsice.errors import JournalError, LaunchError, OptionError
+from dsice.journal.files import version_of
 from dsice.launchers.command import Command
 from dsice.report.contents import About
 from dsice.report.writing import write
@@ -96,7 +97,7 @@ def _watch(about: About, file: Path, journal: Path, seconds: float) -> int:
     said = ""
     try:
         while True:
-            now = _version(journal)
+            now = version_of(journal)
             if now != seen:
                 said = _try(replace(about, reload=seconds), file, journal, said)
                 seen = now
@@ -105,15 +106,6 @@ def _watch(about: About, file: Path, journal: Path, seconds: float) -> int:
         if file.exists():
             _try(about, file, journal, said)
     return 0
-
-
-def _version(journal: Path) -> object:
-    """What changes whenever something is written to a file; None where there is no file."""
-    try:
-        status = journal.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _try(about: About, file: Path, journal: Path, said: str) -> str:

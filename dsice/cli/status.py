@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 from dsice.cli import output
-from dsice.errors import OptionError
 from dsice.journal import requests
 from dsice.journal.reader import resolved
 from dsice.stopping import savings
@@ -40,7 +36,11 @@ def add_status(command: argparse.ArgumentParser) -> None:
 
 
 def _status(args: argparse.Namespace) -> int:
-    return status(args.path) if args.watch is None else watch(args.path, args.watch)
+    if args.watch is None:
+        return status(args.path)
+    from dsice.cli.watch import watch
+
+    return watch(args.path, args.watch, status)
 
 
 def view(path: str) -> tuple[Tuner, Path]:
@@ -135,25 +135,3 @@ def _pending(pending: list[Trial]) -> None:
         rows = [(trial.id, output.params(trial.params)) for trial in pending]
         title = "running, or left by a coordinator that ended:"
         output.table(("trial", "params"), rows, title=title)
-
-
-def watch(path: str, seconds: float) -> int:
-    """`status` again and again, until Ctrl-C.
-
-    Raises
-    ------
-    OptionError
-        `seconds` is not above 0.
-    """
-    if not 0 < seconds < math.inf:
-        raise OptionError(f"--watch {seconds:g}: expected a number of seconds > 0")
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            if sys.stdout.isatty():
-                print("\033[H\033[2J", end="")  # an empty screen, from its top
-            status(path)
-            now = time.strftime("%H:%M:%S")
-            print(f"\n{now}, again in {seconds:g} s; Ctrl-C ends this", flush=True)
-            time.sleep(seconds)
-            output.say()
-    return 0

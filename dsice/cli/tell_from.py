@@ -17,10 +17,9 @@ from dsice.journal.format import Kind, decode_float
 from dsice.trial import State, Trial, mean
 from dsice.tuner import Tuner, adding, telling
 from dsice.tuner.curves import ReportedStep
-from dsice.tuner.telling import NO_REASON
+from dsice.tuner.telling import NO_REASON, told_arguments
 from dsice.typing import Record
 
-_TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 _IDENTITY = (("stage", 0), ("repeat", 0), ("member", 0))
 _MALFORMED = (AttributeError, LookupError, TypeError, ValueError)  # JSONDecodeError, TellError too
 _WRONG = (*_MALFORMED, OverflowError, RecursionError)
@@ -133,7 +132,7 @@ class ToldLines:
         return None  # the rest of a whole journal
 
     def _tell(self, record: Record) -> bool:
-        told = _told(record)
+        told = told_arguments(record)
         trial = telling.known_trial(told.pop("id"), self._tuner.history)
         _require_same_point(trial, record)
         metric = self._tuner.history.goal.metric
@@ -173,25 +172,11 @@ class ToldLines:
 
         Two equal lines are two measurements.
         """
-        told = _told(record | {"kind": Kind.ADD})
+        told = told_arguments(record | {"kind": Kind.ADD})
         told.pop("id", None)
         params = self._tuner.space.params(tuple(record["point"]))
         key = told.get("tags", {}).get(adding.KEY)
         return self._added.add(params, telling.Report(**told), key)
-
-
-def _told(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `Tuner.tell` in a line; in lines of dsice null is NaN."""
-    told = {name: record[name] for name in _TOLD if record.get(name) is not None}
-    if "values" in record:
-        told["value"] = [decode_float(value) for value in record["values"]]
-    if "kind" in record and "metrics" in told:
-        told["metrics"] = {name: decode_float(v) for name, v in told["metrics"].items()}
-        for name, several in record.get("repeats", {}).items():
-            told["metrics"][name] = [decode_float(value) for value in several]
-    if told.get("state") == State.DONE:
-        del told["state"]  # it follows from the rest
-    return told
 
 
 def _require_same_point(trial: Trial, record: Record) -> None:

@@ -6,27 +6,20 @@ Where a coordinator has the journal, it is asked to do that: a file beside the j
 from __future__ import annotations
 
 import argparse
-import os
-import socket
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from dsice.cli import output
-from dsice.errors import LockedError, OptionError
-from dsice.journal import Journal, requests
+from dsice.cli.in_use import StudyInUse, Wish
+from dsice.errors import OptionError
+from dsice.journal import requests
 from dsice.journal.format import Kind
-from dsice.journal.lock import owner_record
-from dsice.journal.reader import resolved
 from dsice.trial import State
 from dsice.tuner import Tuner, revising
 
-_PATIENCE = 1.5  # seconds of a whole command, in which a coordinator may take a request in
 _FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID, State.LOST)
-_OFTEN, _SELDOM = 0.02, 0.2  # seconds between two looks at a request, and at the lock
 
 
 def add_withdraw(command: argparse.ArgumentParser) -> None:
@@ -78,14 +71,14 @@ def withdraw(path: str, ids: Sequence[int], reason: str) -> int:
             tuner.withdraw(id, reason)
             output.say(f"trial {id}: withdrawn")
 
-    def look(tuner: Tuner) -> list[int]:
+    def look(tuner: Tuner) -> Wish | None:
         found = new(tuner)
         for id in found:
             for text in revising.continued(tuner.history, id):
                 output.warn(text)
-        return found
+        return _wish(Kind.WITHDRAW, found, reason)
 
-    return _Journal(path).change(act, look, Kind.WITHDRAW, reason)
+    return StudyInUse(path).change(act, look)
 
 
 def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
@@ -128,13 +121,22 @@ def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
             how = f"run {path}" if study else f"ask {path} --again {again[0]}"
             output.say(f"go on with: dsice {how}")
 
-    def look(tuner: Tuner) -> list[int]:
+    def look(tuner: Tuner) -> Wish | None:
         found = new(tuner)
         if not found:
             output.say(_pending_again(found))
-        return found
+        return _wish(Kind.RETRY, found)
 
-    return _Journal(path).change(act, look, Kind.RETRY)
+    return StudyInUse(path).change(act, look)
+
+
+def _wish(kind: str, ids: Sequence[int], reason: str = "") -> Wish | None:
+    """A request about these trials, if there are any."""
+    named = ", ".join(map(str, ids))
+    which = f"trial {named}" if len(ids) == 1 else f"trials {named}"
+    done = "withdrawn" if kind == Kind.WITHDRAW else "pending again"
+    leave = partial(requests.leave, kind=kind, ids=ids, reason=reason)
+    return Wish(which, done, leave) if ids else None
 
 
 def _pending_again(ids: Sequence[int]) -> str:
@@ -142,92 +144,3 @@ def _pending_again(ids: Sequence[int]) -> str:
         return "nothing to try again"
     named = f"trial {ids[0]} is" if len(ids) == 1 else f"trials {', '.join(map(str, ids))} are"
     return f"{named} pending again"
-
-
-class _Journal:
-    """The journal of a study, which a coordinator may have."""
-
-    def __init__(self, path: str) -> None:
-        self._began = time.monotonic()
-        self._lock = True
-        journal = Path(path)
-        if path.endswith(".toml"):
-            from dsice.study.file import read_study  # imports the launchers
-
-            study = read_study(path)
-            journal, self._lock = study.journal, study.lock
-        self.path = resolved(journal)
-
-    def change(
-        self,
-        act: Callable[[Tuner], None],
-        look: Callable[[Tuner], list[int]],
-        kind: str,
-        reason: str = "",
-    ) -> int:
-        """Change trials, or ask the coordinator to do so.
-
-        Parameters
-        ----------
-        act
-            Does it.
-        look
-            Finds and checks the trials of a journal that can only be looked at.
-        kind, reason
-            As in a request.
-        """
-        if self._may_open():
-            with suppress(LockedError), self._open() as tuner:
-                act(tuner)
-                return 0
-        ids = look(Tuner.read(self.path))
-        if ids:
-            self._follow(requests.leave(self.path, kind, ids, reason))
-        return 0
-
-    def _may_open(self) -> bool:
-        """Whether to try; without locks it would stop a coordinator that may be at work."""
-        if self._lock:
-            return True
-        try:
-            record = owner_record(self.path)
-            if record["host"] != socket.gethostname():
-                return False
-            os.kill(int(record["pid"]), 0)
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        except (OSError, LookupError, TypeError, ValueError, OverflowError):
-            return False
-        return False
-
-    def _open(self) -> Tuner:
-        journal = Journal(self.path, lock=self._lock, create=False)
-        return Tuner.resume(journal, orphans="keep")
-
-    def _follow(self, request: requests.Request) -> None:
-        """Wait a moment for the coordinator to do what it was asked for, and say what became of it.
-
-        Raises
-        ------
-        OptionError
-            It refused.
-        """
-        looked = time.monotonic()
-        while requests.is_waiting(request) and time.monotonic() - self._began < _PATIENCE:
-            time.sleep(_OFTEN)
-            if time.monotonic() - looked > _SELDOM and self._may_open():
-                looked = time.monotonic()
-                with suppress(LockedError), self._open() as tuner:  # it left
-                    tuner.take_requests()
-        if error := requests.answer(request):
-            raise OptionError(error)
-        named = ", ".join(map(str, request.ids))
-        which = f"trial {named}" if len(request.ids) == 1 else f"trials {named}"
-        what = "withdrawn" if request.kind == Kind.WITHDRAW else "pending again"
-        if requests.is_waiting(request):
-            output.say(
-                f"{which}: the coordinator was asked, and does it before it asks for its next "
-                "trial; until then `dsice status` shows the request"
-            )
-        else:
-            output.say(f"{which}: {what}, by the coordinator that is at work")

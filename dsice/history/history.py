@@ -14,7 +14,9 @@ from dsice.history.columns import TrialColumns
 from dsice.history.given import Given, GivenTrials
 from dsice.history.sources import SourceTrials
 from dsice.history.store import TrialStore
+from dsice.history.summary import history_summary
 from dsice.space import Space
+from dsice.space.summary import Summarised, Summary
 from dsice.trial import State, Trial
 from dsice.typing import Array, Point
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class History(TrialStore):
+class History(Summarised, TrialStore):
     """Every trial in the order of its id, seen under a goal.
 
     ``history[id]`` is the trial with that id.
@@ -300,6 +302,9 @@ class History(TrialStore):
                 continue
             found.append((id, self._pooled(members[leader])))
         return found
+
+    def _summary(self) -> Summary:
+        return history_summary(self, self.best)
 
     def _first(self) -> int | None:
         """The first of `order`, without sorting all of them."""

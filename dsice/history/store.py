@@ -181,9 +181,6 @@ class TrialStore(Sequence[Trial]):
     def __iter__(self) -> Iterator[Trial]:
         return (self[i] for i in range(len(self._trials)))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self)} trials, {len(self._pending)} pending>"
-
     def followed_by(self, trials: Sequence[Trial]) -> Self:
         """Return a copy with more trials; this history stays as it is."""
         copied = copy.copy(self)

@@ -39,6 +39,14 @@ def no_study(path: Path) -> JournalError:
     """The error that a journal without a header has no study, or has none any more."""
     if was_emptied(path):
         return _emptied(path)
+    size = 0
+    with suppress(OSError):
+        size = path.stat().st_size
+    if size:
+        return JournalError(
+            f"journal {path} has {size} bytes and no whole header, its first line: no study was "
+            "started in it yet, or it was cut; put a whole copy in its place, or remove it"
+        )
     return JournalError(f"journal {path} is empty: no study was started in it yet")
 
 

@@ -157,6 +157,8 @@ class SpaceMapping:
         yield self._options(header)
         for number, _, _, record in reader:
             kind = record["kind"]
+            if kind == Kind.IMPORT:
+                continue  # rows that were off the grid may be on it now
             try:
                 if kind == Kind.ASK:
                     record["trials"] = [self._asked(asked) for asked in record["trials"]]

@@ -33,6 +33,15 @@ class NotRegularError(OSError):
     """What should be a regular file is a named pipe, a socket, a device, a directory or a link."""
 
 
+def version_of(path: Path) -> object:
+    """What changes whenever something is written to a file; None where there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def require_regular(path: Path, mode: int) -> None:
     """Raise NotRegularError, which says what it is, for a file of another kind.
 

@@ -19,6 +19,7 @@ options   at, and those of strategy, goal, seed, max_trials, stopper and reuse t
 reuse     name, sha256, metric, maximize, params, values, states, scores: a source
 withdraw  at, id, reason: what was told of it counts no more
 retry     at, id: it is pending again, and may be told once more
+import    at, name, rows, sha256, added: a log whose rows the add lines before are
 ========  ==========================================================================
 
 Unknown kinds and fields are left alone, so that an older dsice reads a newer journal of
@@ -65,6 +66,7 @@ class Kind:
     REUSE = "reuse"
     WITHDRAW = "withdraw"
     RETRY = "retry"
+    IMPORT = "import"
 
 
 KINDS = frozenset(value for name, value in vars(Kind).items() if name.isupper())

@@ -41,6 +41,7 @@ from dsice.journal.format import (
     told_trial,
     with_curve,
 )
+from dsice.journal.imports import ImportedLog, imported_log
 from dsice.journal.queued import Queue
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
 from dsice.journal.revisions import Revisions, forget_end, withdrawn_trial
@@ -84,6 +85,8 @@ class JournalLoader:
         Which trials were withdrawn or are tried again.
     decisions
         What the stopper in force decided last on a trial, by id: the step, and whether to stop.
+    imports
+        Logs whose rows are in the journal.
 
     Raises
     ------
@@ -102,6 +105,7 @@ class JournalLoader:
         self.lost_runs: Counter[int] = Counter()
         self.revisions = Revisions()
         self.decisions: dict[int, tuple[int, bool]] = {}
+        self.imports: list[ImportedLog] = []
         self._text = reader.text
         self._columns = TrialColumns()
         self._numbers = array("q")  # of the line that asked or added each trial
@@ -212,8 +216,8 @@ class JournalLoader:
                     self.preparations[record["name"]] = record["directory"]
                 case Kind.AGAIN:
                     self.lost_runs[record["id"]] += 1
-                case Kind.DECISION:
-                    self._decide(record)
+                case Kind.DECISION | Kind.IMPORT:
+                    self._note(record)
                 case Kind.OPTIONS | Kind.REUSE:
                     self._change_options(record, line.start)
                 case Kind.WITHDRAW | Kind.RETRY:
@@ -236,8 +240,11 @@ class JournalLoader:
         self.decisions.pop(id, None)
         forget_end(self._columns, id)
 
-    def _decide(self, record: Record) -> None:
-        """Note a decision; a line that lacks something of one is passed over."""
+    def _note(self, record: Record) -> None:
+        """Note a decision or import; a line that lacks something of one is passed over."""
+        if record["kind"] == Kind.IMPORT:
+            self.imports += filter(None, [imported_log(record)])
+            return
         match record:
             case {"id": int(id), "step": int(step), "stop": bool(stop)}:
                 self.decisions[id] = (step, stop)

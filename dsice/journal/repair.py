@@ -148,6 +148,8 @@ def _repaired(lines: Sequence[Numbered], axes: int, done: Repair) -> Iterator[by
         for filler in ends.missing_before(record, number, sequence):
             sequence.accept(filler)
             yield encode(filler).encode()
+        if record["kind"] == Kind.IMPORT and any(n < number for n, _ in done.removed):
+            continue  # a row of it may be among what was removed
         problem = sequence.accept(record)
         if problem:
             done.removed.append((number, problem))

@@ -44,6 +44,10 @@ class Request(NamedTuple):
         Why trials are withdrawn.
     error
         Why it was refused.
+    rows
+        What is to be added: trials as in `add` lines, without ids.
+    log
+        Where these rows are from, as in an `import` line.
     """
 
     file: Path
@@ -52,9 +56,13 @@ class Request(NamedTuple):
     ids: tuple[int, ...] = ()
     reason: str = ""
     error: str = ""
+    rows: tuple[Record, ...] = ()
+    log: Record | None = None
 
     def __str__(self) -> str:
         what = f"{self.kind} {', '.join(map(str, self.ids))}" if self.kind else self.file.name
+        if self.kind == Kind.ADD:
+            what = f"add {len(self.rows)} measurements"
         return f"{what} ({self.reason})" if self.reason else what
 
 
@@ -63,8 +71,16 @@ def folder(journal: Path) -> Path:
     return journal.with_name(f"{journal.name}{REQUESTS}")
 
 
-def leave(journal: Path, kind: str, ids: Sequence[int], reason: str = "") -> Request:
-    """Leave a request; on return it is on the disk.
+def leave(
+    journal: Path,
+    kind: str,
+    ids: Sequence[int] = (),
+    reason: str = "",
+    *,
+    rows: Sequence[Record] = (),
+    log: Record | None = None,
+) -> Request:
+    """Leave a request, whose fields are those of `Request`; on return it is on the disk.
 
     Raises
     ------
@@ -72,10 +88,13 @@ def leave(journal: Path, kind: str, ids: Sequence[int], reason: str = "") -> Req
         It cannot be written.
     """
     name = f"{time.time_ns():020d}-{secrets.token_hex(4)}.json"
-    request = Request(folder(journal) / name, kind, time.time(), tuple(ids), reason)
+    file = folder(journal) / name
+    request = Request(file, kind, time.time(), tuple(ids), reason, "", tuple(rows), log)
     record: dict[str, Any] = {"kind": kind, "at": request.at, "ids": list(ids)}
     if reason:
         record["reason"] = reason
+    if rows:
+        record |= {"rows": list(rows), "log": log}
     for left in reversed(range(_TRIES)):
         try:
             request.file.parent.mkdir(exist_ok=True)
@@ -130,9 +149,12 @@ def taken(request: Request) -> None:
 
 def refuse(request: Request, error: str) -> None:
     """Leave why a request cannot be done in its place."""
-    record = {"kind": request.kind, "at": request.at, "ids": list(request.ids)}
+    record: Record = {"kind": request.kind, "at": request.at, "ids": list(request.ids)}
+    record |= {"reason": request.reason, "error": error}
+    if request.log is not None:
+        record["log"] = request.log
     with suppress(OSError):  # then it is refused once more
-        write_json(_answer_file(request), record | {"reason": request.reason, "error": error})
+        write_json(_answer_file(request), record)
         request.file.unlink(missing_ok=True)
 
 
@@ -169,13 +191,17 @@ def _request(file: Path, record: Record) -> Request:
     at: Any = record.get("at")
     reason = record.get("reason", "")
     error = str(record.get("error", ""))
+    rows, log = record.get("rows", []), record.get("log")
     if (
-        kind not in (Kind.WITHDRAW, Kind.RETRY)
+        kind not in (Kind.WITHDRAW, Kind.RETRY, Kind.ADD)
         or not is_number(at)
         or not math.isfinite(at)
         or type(ids) is not list
         or not all(type(id) is int for id in ids)
         or type(reason) is not str
+        or type(rows) is not list
+        or not all(type(row) is dict for row in rows)
+        or (log is not None and type(log) is not dict)
     ):
         return Request(file, error=error)
-    return Request(file, kind, float(at), tuple(ids), reason, error)
+    return Request(file, kind, float(at), tuple(ids), reason, error, tuple(rows), log)

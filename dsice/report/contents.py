@@ -59,7 +59,7 @@ def contents(tuner: Tuner, about: About) -> dict[str, Any]:
         "leaders": outcome.leaders(tuner),
         "end": outcome.end(tuner),
         "curves": curves.curves(history),
-        "failures": failures.failures(history),
+        "failures": failures.failures(history, tuner.space),
         "reproduce": study.reproduce(tuner, about.journal, about.facts),
     }
     with one_thread():

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dsice.history import History
+from dsice.report.circumstances import Circumstances
 from dsice.report.encode import text
+from dsice.space import Space
 from dsice.trial import Trial
 
 MOST_REASONS: Final = 60
@@ -31,7 +33,7 @@ class Group:
     ids: list[int] = field(default_factory=list)
 
 
-def failures(history: History) -> dict[str, Any] | None:
+def failures(history: History, space: Space) -> dict[str, Any] | None:
     """Groups of trials that ended without a value, the largest first.
 
     Two reasons are the same if they differ in numbers only.
@@ -56,6 +58,7 @@ def failures(history: History) -> dict[str, Any] | None:
         return None
     ordered = sorted(groups.values(), key=lambda group: -len(group.ids))
     shown = ordered[:MOST_REASONS]
+    circumstances = Circumstances(history, space)
     return {
         "groups": [
             {
@@ -64,6 +67,7 @@ def failures(history: History) -> dict[str, Any] | None:
                 "example": "" if group.example == group.line else group.example,
                 "log": group.log,
                 "ids": group.ids,
+                "shared": circumstances.shared(group.ids),
             }
             for group in shown
         ],

@@ -6,25 +6,24 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dsice.errors import OptionError, SpaceError, TableError
+from dsice.errors import OptionError, TableError
 from dsice.goal import Goal
-from dsice.reuse.files import bools, listed, numbers
 from dsice.reuse.points import SourcePoints
-from dsice.space import Axis, Space
-from dsice.space.values import as_json, as_text, plain_value
+from dsice.reuse.tables.cells import EMPTY, bools, numbers, states, values_on
+from dsice.reuse.tables.columns import METRIC, USUAL, labelled, listed, missing
+from dsice.space import Space
+from dsice.space.values import as_json
 from dsice.trial import State, mean
 from dsice.typing import Floats, Params
 
 if TYPE_CHECKING:
     import pandas as pd
 
-USUAL = "objective"
-"""Column of the metric where it has no name of its own, as in `dsice.launchers.Table`."""
-_UNTOLD = ("pending", "lost", "withdrawn")
+_UNTOLD = (State.PENDING, State.LOST, State.WITHDRAWN)
 """Words of a column of states for rows that say nothing."""
 
 
@@ -54,7 +53,8 @@ def points_of_frame(
     TableError
         There is no such column, or it holds what is no number.
     """
-    if frame.empty:
+    frame = labelled(frame, source)
+    if not len(frame):
         raise TableError(f"{source} has no rows")
     column = _metric_column(frame, goal, metric, source)
     names = [name for name in space.names if name in frame.columns and name != column]
@@ -64,25 +64,25 @@ def points_of_frame(
             f"{', '.join(space.names)}; its columns are {listed(frame)}: parameters are matched "
             "by their names"
         )
-    cells = [_cells(frame[name], space.axes[name]) for name in names]
+    cells = [values_on(frame[name], space.axes[name]) for name in names]
     params = [
-        {name: value for name, value in zip(names, row, strict=True) if value is not _EMPTY}
+        {name: value for name, value in zip(names, row, strict=True) if value is not EMPTY}
         for row in (zip(*cells, strict=True) if cells else [()] * len(frame))
     ]
     values = numbers(frame[column], source)
     if "valid" in frame.columns and "valid" not in (*space.names, column):
         values = np.where(bools(frame["valid"], source), values, np.nan)
-    states = ["done"] * len(frame)
+    ends = [State.DONE] * len(frame)
     if "state" in frame.columns and "state" not in (*space.names, column):
-        states = [str(word).strip().lower() for word in frame["state"].tolist()]
+        ends = states(frame["state"], source)
     bounds = {
         name: numbers(frame[name], source)
         for name in goal.bounded
         if name in frame.columns and name != column
     }
     goal = replace(goal, metric=column, maximize=goal.maximize if maximize is None else maximize)
-    rows = [row for row, state in enumerate(states) if state not in _UNTOLD]
-    values = np.where([state == State.DONE for state in states], values, np.nan)
+    rows = [row for row, state in enumerate(ends) if state not in _UNTOLD]
+    values = np.where([state is State.DONE for state in ends], values, np.nan)
     return _distinct(params, values, bounds, goal, rows)
 
 
@@ -98,39 +98,12 @@ def points_of_rows(
 def _metric_column(frame: pd.DataFrame, goal: Goal, metric: str | None, source: str) -> str:
     """Name of the column that the table is about."""
     wanted = goal.metric if metric is None else metric
-    if wanted in frame.columns:
-        return wanted
-    if metric is None and USUAL in frame.columns:
-        return USUAL
+    usual = (wanted,) if metric is not None else (wanted, f"{METRIC}{wanted}", USUAL)
+    for label in usual:
+        if label in frame.columns:
+            return label
     hint = "" if metric is not None else f"; say which one counts: Source({source!r}, metric=...)"
-    raise TableError(f"{source} has no column {wanted!r}{hint}; its columns are {listed(frame)}")
-
-
-_EMPTY = object()
-
-
-def _cells(column: pd.Series[Any], axis: Axis) -> list[Any]:
-    """The values of a parameter, _EMPTY where a cell is empty.
-
-    A text that the axis does not have stands for the value that is written like it: a column of
-    numbers and words is read as texts.
-    """
-    by_text: dict[str, list[Any]] = {}
-    for value in axis.values:
-        by_text.setdefault(as_text(value), []).append(value)
-    found = []
-    for cell, empty in zip(column.tolist(), column.isna().tolist(), strict=True):
-        if empty:
-            found.append(_EMPTY)
-            continue
-        same = by_text.get(cell, []) if isinstance(cell, str) else []
-        try:
-            plain = plain_value(cell)
-        except SpaceError:  # a date, for example
-            plain = str(cell)
-        texts = len(same) == 1 and cell not in same
-        found.append(same[0] if texts else plain)
-    return found
+    raise missing(frame, wanted, source, hint)
 
 
 def _distinct(

@@ -17,13 +17,12 @@ from dsice.goal import Goal
 from dsice.history import History
 from dsice.history.sources import SourceTrials
 from dsice.journal.files import read_file
-from dsice.journal.format import BEGINNING
 from dsice.journal.sources import as_written
-from dsice.reuse.files import read_frame
 from dsice.reuse.from_history import points_of_history, points_of_journal
 from dsice.reuse.from_table import points_of_frame, points_of_rows
 from dsice.reuse.matching import MatchedSource, match, remarks_on, require_use
 from dsice.reuse.points import MOST, SourcePoints
+from dsice.reuse.tables.files import is_journal, read_frame
 from dsice.space import Space
 from dsice.space.values import plain_value
 from dsice.typing import Bools, Params
@@ -212,14 +211,14 @@ class Source:
 
     def _read_file(self, path: Path, space: Space, goal: Goal) -> SourcePoints:
         try:
-            beginning = read_file(path, len(BEGINNING))
+            journal = is_journal(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise OptionError(
                 f"source {self.name!r} cannot be read ({reason}); give the path of a journal, or "
-                "of a .csv, .csv.gz, .tsv or .parquet file, or leave it out"
+                "of a .csv, .csv.gz, .tsv, .parquet or .jsonl file, or leave it out"
             ) from error
-        if beginning == BEGINNING or path.suffix == ".jsonl":
+        if journal:
             found, self.identity = points_of_journal(path, space, self.metric, self.maximize)
             return found
         frame = read_frame(path)

@@ -52,7 +52,8 @@ class FirstFailures:
     def note(self, trial: Trial) -> None:
         """Take in the end of a trial."""
         if trial.error:
-            self.last_error = f"trial {trial.id}: {': '.join(filter(None, _telling(trial)))}"
+            words = dict.fromkeys(filter(None, _telling(trial)))  # an exception's are the same
+            self.last_error = f"trial {trial.id}: {': '.join(words)}"
         if self._active and trial.state in _MEASURED:
             self._active = False
         if self._active:

@@ -24,7 +24,6 @@ from dsice.running.options import RunOptions, job_of, study_of, tell_result, usa
 from dsice.running.preparing import WAIT, missing_directory, prepare
 from dsice.running.progress import Progress, say_sources, warn_without_value
 from dsice.running.starting import Postponed, attach_later, may_pass
-from dsice.strategies import as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
 
@@ -36,10 +35,6 @@ def run_loop(
 ) -> Tuner:
     """Do what `run` does, with options that are checked already."""
     launcher = usable_launcher(tuner, launcher)
-    total = options.max_trials or tuner.max_trials
-    if total is not None and options.confirm:
-        own = as_strategy(tuner.strategy).own_setting(tuner.space)
-        total += (options.confirm + (own is not None)) * options.repeats
     if progress:
         say_sources(tuner)
     try:
@@ -49,7 +44,7 @@ def run_loop(
         launcher.close()
         raise
     try:
-        with Progress(tuner, total) if progress else nullcontext() as display, loop:
+        with Progress(tuner, options) if progress else nullcontext() as display, loop:
             while loop.fill():
                 loop.collect()
                 if display is not None:

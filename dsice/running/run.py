@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from dsice.goal import Goal
     from dsice.launchers.base import LauncherLike
     from dsice.running.options import Work
     from dsice.space import Space
@@ -218,27 +219,38 @@ def minimize(
     objective: Callable[..., Any],
     space: Space | Axes,
     *,
+    goal: Goal | None = None,
+    start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     slots: int | None = None,
     max_trials: int | None = None,
     max_seconds: float | None = None,
+    timeout: float | None = None,
     journal: PathLike | None = None,
     seed: int = 0,
     progress: bool = True,
     reuse: Iterable[Reusable] | None = None,
     workers: int | None = None,
 ) -> Tuner:
-    """Minimise a Python function over a grid, in `slots` processes at a time.
+    """Optimise a Python function over a grid, in `slots` processes at a time.
 
     Parameters
     ----------
     objective
-        Called with the params as keyword arguments; returns a number, or a list of repeats.
+        Called with the params as keyword arguments; returns a number, a list of repeats, or a
+        mapping of named metrics.
     space
         Axes by name, or a `Space`.
+    goal
+        What to optimise, such as ``Goal("accuracy", maximize=True)``; by default less of the number
+        that the function returns is better.
+    start
+        Your current settings, or a list of them: measured first, and compared with.
     slots
         Processes at the same time; the number of cores by default.
     max_trials, max_seconds
-        Budget; without one the whole grid is measured.
+        Budget; without one the search ends when nothing better is likely, or the grid is used up.
+    timeout
+        Seconds after which a trial is ended; it counts as failed.
     journal
         File that makes the run resumable.
     seed
@@ -249,6 +261,18 @@ def minimize(
         Measurements of related tasks, as in `Tuner`.
     workers
         Deprecated name of `slots`.
+
+    Returns
+    -------
+    Tuner
+        With all trials. After Ctrl-C, too: a `DsiceWarning` says how to go on.
+
+    Raises
+    ------
+    OptionError, SpaceError
+        An argument of the wrong kind or out of range.
+    JournalError, LaunchError
+        As in `run`.
 
     Examples
     --------
@@ -261,8 +285,10 @@ def minimize(
     """
     from dsice.checks import whole, wrong
     from dsice.launchers.local.launcher import Local
+    from dsice.running.interrupted import keeping_results
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.strategies import DSICE
     from dsice.tuner import Tuner
 
     if not callable(objective) or isinstance(objective, Mapping):
@@ -272,8 +298,16 @@ def minimize(
         slots = workers if slots is None else slots
     if slots is not None:
         whole("minimize", "slots", slots, 1)
-    tuner = Tuner(space, journal=journal, max_trials=max_trials, seed=seed, reuse=reuse)
+    options = RunOptions(max_seconds=max_seconds)
+    strategy = None if start is None else DSICE(start=start)
+    tuner = Tuner(
+        space, strategy, goal=goal, journal=journal, max_trials=max_trials, seed=seed, reuse=reuse
+    )
     directory = None if journal is None else f"{os.fspath(journal)}.trials"
-    with tuner, Local(objective, slots=slots, directory=directory) as launcher:
-        options = RunOptions(max_seconds=max_seconds)
-        return run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+    with (
+        keeping_results(tuner, objective),
+        tuner,
+        Local(objective, slots=slots, timeout=timeout, directory=directory) as launcher,
+    ):
+        run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+    return tuner

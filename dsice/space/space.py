@@ -29,12 +29,13 @@ from dsice.space.points import (
 from dsice.space.rows import rows_of
 from dsice.space.rules import Require, Rule, When
 from dsice.space.serialise import StoredSpace
+from dsice.space.summary import Summarised, Summary, space_summary
 from dsice.space.validity import Validity, describe_unknown
 from dsice.space.values import Value, has_parts
 from dsice.typing import Array, Bools, Ints, Params, Point
 
 
-class Space(StoredSpace):
+class Space(Summarised, StoredSpace):
     """A grid of discrete axes and the rules that its points obey.
 
     The grid is never enumerated beyond 1e6 points, and up to there once, when first needed. An
@@ -338,10 +339,8 @@ class Space(StoredSpace):
             return self._valid_set.sample(rng, n, exclude)
         return self._rejection_sampler.sample(rng, n, exclude, tries)
 
-    def __repr__(self) -> str:
-        axes = ", ".join(f"{name!r}: {axis!r}" for name, axis in self._axes.items())
-        rules = f", where={list(self._where)!r}" if self._where else ""
-        return f"<Space {{{axes}}}{rules}; {large(self.size)} grid points>"
+    def _summary(self) -> Summary:
+        return space_summary(self._axes, self._where, large(self.size))
 
     @cached_property
     def _rules(self) -> Validity:

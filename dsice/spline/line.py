@@ -173,6 +173,11 @@ class SplineFit:
         where = f"argmin={self.argmin}, minimum={self.minimum:.6g}"
         return f"SplineFit(k={len(self.levels)}, n={self.n}, alpha={self.alpha:.4g}, {where})"
 
+    def _repr_html_(self) -> str:
+        from dsice.spline.picture import picture
+
+        return picture(self)
+
     @overload
     def at(self, x: float) -> float: ...
     @overload

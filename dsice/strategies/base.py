@@ -95,6 +95,13 @@ class Strategy(ABC):
         """How much each of `history.sources` counts now; None: the strategy does not use them."""
         return None
 
+    def may_end_after(self, space: Space, history: History) -> int | None:
+        """How many more trials without a better one until the search may end by itself.
+
+        None: it does not end because nothing better comes. It is for showing when a run ends.
+        """
+        return None
+
     last_stage: int | None = None
     """The last stage that trials are trained for; None: the strategy does not train in stages.
 
@@ -159,7 +166,7 @@ def as_strategy(given: object) -> Strategy:
     )
 
 
-_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights")
+_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights", "may_end_after")
 """Methods that an object may lack."""
 
 
@@ -202,6 +209,10 @@ class _WithDefaults(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         found: list[float] | None = self._hook("source_weights")(space, history)
+        return found
+
+    def may_end_after(self, space: Space, history: History) -> int | None:
+        found: int | None = self._hook("may_end_after")(space, history)
         return found
 
 

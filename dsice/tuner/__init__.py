@@ -8,7 +8,8 @@ only writer of a history and its journal.
 `tuner` has the class; `options` checks the options of a study; `stored` has those of a journal,
 and says whether the two go together; `opening` opens and closes the journal; `asking` makes
 trials of what a strategy proposes; `telling` checks what is told; `recorder` writes the journal,
-then the history; `runs` keeps learning curves, lost runs and preparations.
+then the history; `importing` takes in whole logs; `runs` keeps learning curves, lost runs and
+preparations.
 """
 
 import warnings

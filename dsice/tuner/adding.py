@@ -18,7 +18,7 @@ import numpy as np
 from dsice.checks import shown
 from dsice.errors import DsiceWarning, TellError
 from dsice.history import History
-from dsice.journal.format import add_line, encode_float
+from dsice.journal.format import add_line
 from dsice.journal.revisions import Revisions
 from dsice.space import Space
 from dsice.space.nearest import point_of
@@ -69,14 +69,14 @@ def enqueued_point(
 # ------------------------------------------------------------------ measurements that are known
 def content(trial: Trial) -> str:
     """What was measured in a trial that has ended, as text: equal for equal measurements."""
-    metrics = {name: encode_float(float(v)) for name, v in sorted(trial.metrics.items())}
+    metrics = [(name, float(value)) for name, value in sorted(trial.metrics.items())]
     times = [None if t is None else float(t) for t in trial.times]
     seconds = None if trial.seconds is None else float(trial.seconds)
-    values = [encode_float(float(v)) for v in trial.values]
-    return json.dumps([values, metrics, seconds, times])
+    # a quarter of the time of JSON, and every float is as exact
+    return repr((list(map(float, trial.values)), metrics, seconds, times))
 
 
-def _difference(new: Trial, known: Trial) -> str:
+def difference(new: Trial, known: Trial) -> str:
     """The first thing in which a measurement differs from one that was told; empty: none.
 
     Of a trial that was withdrawn since, the state is not compared. Single values of a metric are
@@ -142,14 +142,14 @@ class KnownMeasurements:
         if not known:
             return None
         first = known[0]
-        differs = _difference(new, self._told(first)[-1])
+        differs = difference(new, self._told(first)[-1])
         raise TellError(
             f"add(key={key!r}): trial {first} has that key, and {differs}; nothing was recorded. "
             "Give another measurement a key of its own; withdraw() takes a wrong value back"
         )
 
     def _is(self, id: int, new: Trial) -> bool:
-        return any(not _difference(new, told) for told in self._told(id))
+        return any(not difference(new, told) for told in self._told(id))
 
     def _told(self, id: int) -> list[Trial]:
         """A trial each time that it had ended."""
@@ -253,7 +253,7 @@ class Addition:
         """Whether it is one of these, which could not be written yet."""
         trial = self.trial()
         return any(
-            not _difference(trial, held) and (self.key is None or held.tags.get(KEY) == self.key)
+            not difference(trial, held) and (self.key is None or held.tags.get(KEY) == self.key)
             for held in in_hand
         )
 

@@ -89,6 +89,7 @@ class OpenStudy:
             self._prepared = {} if loaded is None else loaded.preparations
             self._revisions = Revisions() if loaded is None else loaded.revisions
             self._decided = {} if loaded is None else loaded.decisions
+            self._imports = [] if loaded is None else loaded.imports
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
 

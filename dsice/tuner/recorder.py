@@ -196,7 +196,7 @@ class Recorder:
         self.mutex = Mutex()
         self.journal = journal
         self._history = history
-        self._read_from = read_from
+        self.read_from = read_from
         self._unwritten = Unwritten()
         self._entry: Entry | None = None
 
@@ -218,9 +218,9 @@ class Recorder:
 
     def check(self) -> None:
         """Raise JournalError for a history that is only looked at."""
-        if self._read_from is not None:
+        if self.read_from is not None:
             raise JournalError(
-                f"journal {self._read_from} was opened to look at (Tuner.read); open it with "
+                f"journal {self.read_from} was opened to look at (Tuner.read); open it with "
                 "Tuner(..., journal=...) to write it"
             )
 

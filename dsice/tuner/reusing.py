@@ -74,7 +74,7 @@ class Reuse:
             One cannot be used.
         """
         history = self._study.history()
-        history.sources = tuple(self._trials(source, journal) for source in self._given)
+        history.sources = _once([self._trials(source, journal) for source in self._given])
         return history
 
     def go_on(self, loader: JournalLoader, history: History) -> NewLines:
@@ -99,6 +99,7 @@ class Reuse:
                 new.append(stored)
             names.append(stored.name)
         in_force = [source for name, source in known.items() if name in names]
+        new = list(_once([*in_force, *new])[len(in_force) :])
         history.sources = (*in_force, *new)
         after = [source.name for source in in_force]
         options: Record = {} if after == before else {"reuse": [s.name for s in history.sources]}
@@ -139,6 +140,17 @@ class Reuse:
         elif not _agree(source, stored):
             _say(f"{source.name!r} has other options; {reading} (under another name it would be)")
         return stored
+
+
+def _once(sources: Iterable[SourceTrials]) -> tuple[SourceTrials, ...]:
+    """Those that differ in what they say; a `DsiceWarning` names the others."""
+    found: dict[str, SourceTrials] = {}
+    for source in sources:
+        own = (source.metric, source.maximize, source.params, source.values, source.states)
+        first = found.setdefault(repr(own), source)
+        if first is not source:
+            _say(f"{source.name!r} has the same content as {first.name!r}, and counts once", 7)
+    return tuple(found.values())
 
 
 def _agree(source: Source, stored: SourceTrials) -> bool:

@@ -182,23 +182,27 @@ class RevisableStudy(OpenStudy):
     def _take(self, request: requests.Request) -> list[str]:
         """Do what a request says, once however often it is found; what there is to say about it."""
         self._recorder.flush()
-        known = self._revisions.knows
-        said: list[str] = []
         try:
             if not request.kind:
                 raise TellError("it cannot be understood")
-            ids = [telling.known_id(id, self._recorder.history) for id in request.ids]
-            new = [id for id in ids if not known(request.kind, request.at, id)]
-            if request.kind == Kind.RETRY:
-                self._retry(new, request.at)
-            else:
-                for id in new:
-                    said += self._withdraw(id, _reason(request.reason), request.at)
+            said = self._do(request)
         except (TellError, UnknownTrialError) as error:
             requests.refuse(request, str(error))
             return [f"refused: {error}"]
         requests.taken(request)
         return said
+
+    def _do(self, request: requests.Request) -> list[str]:
+        """Do what a request says, once however often it is done; what there is to say about it."""
+        known = self._revisions.knows
+        ids = [telling.known_id(id, self._recorder.history) for id in request.ids]
+        new = [id for id in ids if not known(request.kind, request.at, id)]
+        if request.kind == Kind.RETRY:
+            self._retry(new, request.at)
+            return []
+        return [
+            text for id in new for text in self._withdraw(id, _reason(request.reason), request.at)
+        ]
 
     def _now(self, kind: str, ids: Sequence[int]) -> float:
         """The time, and one at which none of these trials had such a line before."""

@@ -15,11 +15,12 @@ import numpy as np
 from dsice.checks import shown
 from dsice.errors import DsiceWarning, TellError, UnknownTrialError
 from dsice.history import History
-from dsice.journal.format import encode_mapping
+from dsice.journal.format import decode_float, encode_mapping
 from dsice.trial import State, Times, Trial, mean
 
 _OR_ERROR = "or error='...' for a failed trial"
 _LARGEST = 2**63 - 1
+_TOLD = ("id", "value", "metrics", "seconds", "error", "state", "tags", "times", "where")
 NO_REASON = "no reason given"
 """What stands for an error without text."""
 MOST_REPEATS = 100_000
@@ -86,6 +87,20 @@ class Report:
                 DsiceWarning,
                 stacklevel=3,
             )
+
+
+def told_arguments(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `Tuner.tell` in a line; in lines of dsice null is NaN."""
+    told = {name: record[name] for name in _TOLD if record.get(name) is not None}
+    if "values" in record:
+        told["value"] = [decode_float(value) for value in record["values"]]
+    if "kind" in record and "metrics" in told:
+        told["metrics"] = {name: decode_float(v) for name, v in told["metrics"].items()}
+        for name, several in record.get("repeats", {}).items():
+            told["metrics"][name] = [decode_float(value) for value in several]
+    if told.get("state") == State.DONE:
+        del told["state"]  # it follows from the rest
+    return told
 
 
 def preparation_directory(name: object, path: object) -> str:

@@ -16,21 +16,23 @@ from dsice.history import History
 from dsice.journal.format import ask_line, enqueue_line, tell_line
 from dsice.journal.writer import Journal
 from dsice.space import Space
+from dsice.space.summary import Summarised, Summary
 from dsice.stopping import SupportsStop
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
+from dsice.tuner.importing import ImportingStudy
 from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
-from dsice.tuner.revising import RevisableStudy
+from dsice.tuner.summary import tuner_summary
 from dsice.typing import PathLike, Point
 
 
-class Tuner(RevisableStudy):
+class Tuner(Summarised, ImportingStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -390,8 +392,5 @@ class Tuner(RevisableStudy):
         with self._mutex:
             return not self.history.pending() and self.exhausted
 
-    def __repr__(self) -> str:
-        return (
-            f"<Tuner of {len(self.space.names)} parameters, {len(self.history)} trials, "
-            f"{len(self.pending)} pending>"
-        )
+    def _summary(self) -> Summary:
+        return tuner_summary(self, self.history, self.best)

@@ -18,6 +18,8 @@ from dsice import DsiceWarning, Goal, Tuner
 from dsice.cli.main import main
 from dsice.errors import VISIBLE, DsiceError, JournalError, LaunchError, UnknownTrialError
 from dsice.launchers import Futures, Job, Local
+from dsice.running.display import Bar
+from dsice.running.options import RunOptions
 from dsice.running.progress import Progress
 from dsice.running.starting import Postponed
 from tests.launchers.helpers import drain
@@ -192,10 +194,10 @@ def test_what_a_run_waits_for_is_shown_as_it_is(
     monkeypatch.setattr(Progress, "OFTEN", 0.0)
     waiting = Postponed(60.0)
     monkeypatch.setattr(Postponed, "text", f"sbatch: :x: [/etc/slurm.conf] [red]{EVIL}")
-    with Progress(Tuner({"x": range(3)}), 3) as shown:
+    with Progress(Tuner({"x": range(3)}), RunOptions()) as shown:
         shown.update(1, waiting)
-        if shown._bar:
-            shown._bar.refresh()
+        if isinstance(shown.display, Bar):
+            shown.display.progress.refresh()
     said = capsys.readouterr().err
     assert "sbatch: :x: [/etc/slurm.conf] [red]\\x1b]0;owned\\x07" in said
     assert "\x1b]0" not in said and "\u202e" not in said

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dsice import Tuner
-from dsice.cli import withdraw
+from dsice.cli import in_use
 from dsice.cli.main import main
 from dsice.errors import DsiceWarning
 from dsice.journal import Journal, requests
@@ -123,7 +123,7 @@ def test_a_coordinator_does_it(path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_what_a_coordinator_has_no_time_for_waits_and_is_shown(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(withdraw, "_PATIENCE", 0.3)
+    monkeypatch.setattr(in_use, "_PATIENCE", 0.3)
     with Tuner.resume(path, orphans="keep") as tuner:
         assert main(["withdraw", str(path), "0", "--reason", "a broken node"]) == 0
         assert "the coordinator was asked" in said(capsys)
@@ -140,7 +140,7 @@ def test_what_a_coordinator_has_no_time_for_waits_and_is_shown(
 def test_one_that_leaves_meanwhile_is_no_reason_to_wait(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(withdraw, "_PATIENCE", 60.0)
+    monkeypatch.setattr(in_use, "_PATIENCE", 60.0)
     tuner = Tuner.resume(path, orphans="keep")
     timer = threading.Timer(0.3, tuner.close)
     timer.start()
@@ -164,7 +164,7 @@ name = "grid"
 def test_a_coordinator_without_a_lock_is_not_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(withdraw, "_PATIENCE", 0.3)
+    monkeypatch.setattr(in_use, "_PATIENCE", 0.3)
     path, file = tmp_path / "run.jsonl", tmp_path / "study.toml"
     file.write_text(STUDY.format())
     journal = Journal(path, lock=False)

@@ -18,7 +18,7 @@ from dsice import Tuner
 from dsice.errors import JournalError
 from dsice.journal import repair
 from dsice.strategies import Random
-from tests.conftest import bowl, fill, small, state
+from tests.conftest import all_fields, bowl, fill, small, state
 from tests.faults.bench import scaled
 from tests.faults.conftest import Note
 from tests.journal.test_damage import no_sync
@@ -63,8 +63,8 @@ def test_cut_to_any_length_while_open(
         unnamed += not any(word in str(caught.value) for word in ("cut from", "replaced"))
         (saved,) = path.parent.glob("run.jsonl.unwritten-*")
         history = Tuner.read(saved).history
-        known = [repr(trial) for trial in history if trial.id != told.id]
-        wanted = [repr(trial) for trial in tuner.history if trial.id != told.id]
+        known = [all_fields(trial) for trial in history if trial.id != told.id]
+        wanted = [all_fields(trial) for trial in tuner.history if trial.id != told.id]
         lost += sum(trial not in known for trial in wanted) + (history[told.id].value != 0.5)
         with pytest.warns():  # again on leaving
             tuner.close()

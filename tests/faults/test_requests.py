@@ -1,4 +1,4 @@
-"""Commands against a coordinator with 8 slots at full speed: withdraw, retry, status, best.
+"""Commands against a coordinator with 8 slots at full speed: withdraw, retry, import, and looks.
 
 Each request is taken in once, whatever becomes of the coordinator meanwhile.
 """
@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from dsice import State, Tuner
 from dsice.cli.main import main
 from dsice.journal import requests
+from dsice.reuse.tables.files import read_frame
 from dsice.strategies import Random
 from tests.faults.bench import FULL, observe, scaled, start, subreaper, wait_until
 from tests.faults.conftest import Note
@@ -28,6 +30,11 @@ CALLS = scaled(40, 500)
 KILLS = scaled(2, 12)
 BLOCKED = 2.0  # seconds that a command may wait for others
 MANY = 5000  # trials: more than there is time for
+
+
+def hash_of(text: str) -> int:
+    """A number of a text, the same in every process."""
+    return zlib.crc32(text.encode())
 
 
 def worked() -> float:
@@ -45,7 +52,9 @@ class Asking:
     def __init__(self, folder: Path, seed: int = 1) -> None:
         self.path = folder / "run.jsonl"
         self.chance = random.Random(seed)
+        self.folder = folder
         self.withdrawn: dict[int, str] = {}
+        self.imported: Counter[str] = Counter()  # the keys of rows
         self.retried: Counter[int] = Counter()
         self.slowest: dict[str, float] = {}
         self.blocked = self.slow = 0
@@ -67,7 +76,8 @@ class Asking:
         left = [i for i in done[-100:] if i not in self.withdrawn]
         withdrawn = np.flatnonzero(history.in_state(State.WITHDRAWN)).tolist()
         gone = [i for i in withdrawn if not self.retried[i]]
-        what = self.chance.choice(["withdraw", "withdraw", "retry", "status", "best"])
+        looks = ["status", "best", "export"]
+        what = self.chance.choice(["withdraw", "withdraw", "retry", "import", *looks])
         if what == "withdraw" and left:
             id = self.chance.choice(left)
             self.withdrawn[id] = f"call {number}"
@@ -76,8 +86,27 @@ class Asking:
             id = self.chance.choice(gone)
             self.retried[id] += 1
             self.call("retry", str(self.path), str(id))
+        elif what == "import":
+            self.call("import", str(self.log(number)), str(self.path), "--key", "key")
+        elif what == "export":
+            table = self.folder / f"all.{self.chance.choice(['csv', 'jsonl', 'parquet'])}"
+            self.call("export", str(self.path), "-o", str(table))
+            assert len(read_frame(table)) >= len(history)
         else:
             self.call("status" if what == "status" else "best", str(self.path))
+
+    def log(self, number: int) -> Path:
+        """A log with new rows, and with some that were imported before."""
+        known = list(self.imported)[-2:]
+        keys = [*known, *(f"call {number}, row {row}" for row in range(3))]
+        for key in keys[len(known) :]:
+            self.imported[key] += 1
+        path = self.folder / "log.csv"
+        rows = [
+            f'"{key}",{len(key) % 9},1,2,{abs(hash_of(key)) % 9},{hash_of(key)}' for key in keys
+        ]
+        path.write_text("\n".join(["key,a,b,c,d,value", *rows]) + "\n")
+        return path
 
     def lost(self) -> int:
         """Requests that are not in the journal, or not once; trials that were not tried again."""
@@ -85,13 +114,16 @@ class Asking:
         withdrawn = Counter((r["id"], r["reason"]) for r in records if r["kind"] == "withdraw")
         retried = Counter(r["id"] for r in records if r["kind"] == "retry")
         told = Counter(r["id"] for r in records if r["kind"] == "tell")
+        told += Counter(r["trial"]["id"] for r in records if r["kind"] == "add")
         wrong = (withdrawn - Counter(self.withdrawn.items())) + (
             Counter(self.withdrawn.items()) - withdrawn
         )
+        added = Counter(r["trial"]["tags"]["key"] for r in records if r["kind"] == "add")
         again = (retried - self.retried) + (self.retried - retried)
         pending = {t.id for t in Tuner.read(self.path).pending}
         ended = sum(told[id] != 2 for id in self.retried if id not in pending)
-        return wrong.total() + again.total() + ended
+        rows = (added - self.imported) + (self.imported - added)
+        return wrong.total() + again.total() + rows.total() + ended
 
 
 def begun(folder: Path) -> subprocess.Popen[str]:

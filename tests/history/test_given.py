@@ -18,7 +18,7 @@ from dsice import DsiceWarning, Goal, History, Space, State, Trial, Trials, Tune
 from dsice.errors import SpaceError, TellError
 from dsice.history import TrialColumns
 from dsice.strategies import DSICE, Population, Random, Strategy, stream
-from tests.conftest import bowl, conditional, fill, holes, small
+from tests.conftest import all_fields, bowl, conditional, fill, holes, small
 
 SPACES = {"small": small, "holes": holes, "conditional": conditional}
 ENDS = ("done", "failed", "timed_out", "invalid", "lost", "stopped", "pending")
@@ -124,12 +124,12 @@ def seen(history: History) -> Any:
     ]
     return repr(
         (
-            list(map(ordered, history)),
+            [all_fields(ordered(trial)) for trial in history],
             arrays,
             history.seconds().tolist(),
-            list(map(ordered, history.leading(3))),
+            [all_fields(ordered(trial)) for trial in history.leading(3)],
             history.best and history.best.id,
-            history.pending(),
+            list(map(all_fields, history.pending())),
             sorted(history.taken()),
             (history.asked, history.rounds, history.has_repeats, history.weighs_time),
             history.unreported(),

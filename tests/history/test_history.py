@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dsice import Goal, History, State, Trial, Tuner
 from dsice.strategies import Random
-from tests.conftest import bowl, fill, small
+from tests.conftest import all_fields, bowl, fill, small
 
 
 def trial(
@@ -233,7 +233,7 @@ def test_tell_order_does_not_matter() -> None:
             random.Random(0).shuffle(trials) if shuffle else None
             for t in trials:
                 tuner.tell(t, bowl(dict(t.params)))
-        return [repr(t) for t in tuner.history]
+        return [all_fields(t) for t in tuner.history]
 
     assert tuned(True) == tuned(False)
 

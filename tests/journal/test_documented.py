@@ -13,6 +13,7 @@ import pytest
 
 from dsice.history.sources import SourceTrials
 from dsice.journal.format import retry_line, withdraw_line
+from dsice.journal.imports import ImportedLog, import_line
 from dsice.journal.sources import reuse_line
 
 SOURCE = SourceTrials("old", "", "value", False, ({"x": 1},), (1.0,), ("done",), np.zeros(1))
@@ -75,6 +76,7 @@ NEWER = {
     "withdraw": {*withdraw_line(0, 1.0, "why"), "repaired"},
     "reuse": set(reuse_line(SOURCE)),
     "retry": {*retry_line(0, 1.0), "repaired"},
+    "import": set(import_line(ImportedLog("log.csv", 1, "0"), 1.0, 1)),
 }
 """Fields of the kinds of lines that 0.1.0 did not write."""
 

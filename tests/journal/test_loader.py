@@ -17,7 +17,7 @@ from dsice.journal import JournalReader, read
 from dsice.journal.format import told_trial
 from dsice.journal.loader import JournalLoader
 from dsice.strategies import Random
-from tests.conftest import conditional, small, state
+from tests.conftest import all_fields, conditional, small, state
 from tests.journal.plainly import apply
 
 GOALS = [
@@ -135,17 +135,17 @@ def test_one_pass_says_what_the_lines_say_one_by_one(
             h.taken(),
             h.has_repeats,
             h.weighs_time,
-            repr(h.best),
-            repr(h.pending()),
+            all_fields(h.best),
+            list(map(all_fields, h.pending())),
             len(h),
         ]
 
     assert numbers(history) == numbers(plain) and facts(history) == facts(plain)
-    assert [repr(t) for t in reversed(history)] == [repr(t) for t in reversed(plain)]
+    assert [all_fields(t) for t in reversed(history)] == [all_fields(t) for t in reversed(plain)]
     for t in plain:
-        assert history.id_of(t.identity) == plain.id_of(t.identity) and repr(
+        assert history.id_of(t.identity) == plain.id_of(t.identity) and all_fields(
             history.at(t.point)
-        ) == repr(plain.at(t.point))
+        ) == all_fields(plain.at(t.point))
 
 
 def test_a_loaded_history_goes_on_like_any_other(eventful: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_loaded_history_goes_on_like_any_other(eventful: Path) -> None:
             )
         )
     assert (
-        repr(history.best) == repr(plain.best)
+        all_fields(history.best) == all_fields(plain.best)
         and history.order().tolist() == plain.order().tolist()
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dsice import Choice, Goal, Tuner
+from dsice import Choice, Goal, Space, Tuner
 from dsice.report import failures, outcome
 from dsice.report.contents import About, contents
 from dsice.report.encode import DIGITS
@@ -112,12 +113,43 @@ def test_failures_are_grouped_by_reasons_that_differ_in_numbers_only() -> None:
         tuner.tell(trial, error=error)
     tuner.tell(trials[3], error="took longer than 5 s", state="timed_out")
     tuner.tell(trials[4], 1.0)
-    found = failures.failures(tuner.history)
+    found = failures.failures(tuner.history, tuner.space)
     assert found is not None
     first, second = found["groups"]
     assert first["line"] == "exit code 1: MemoryError: 0 MiB" and first["ids"] == [0, 1, 2]
     assert first["log"] == "/logs/0/stderr"
     assert (second["state"], second["line"]) == ("timed_out", "took longer than 5 s")
+
+
+def test_failures_say_where_in_the_grid_they_are_if_it_is_more_than_chance() -> None:
+    space = Space({"lr": range(8), "kind": ["a", "b"], "seed": range(10)})
+    rng = random.Random(5)
+    tuner = Tuner(space, Random())
+    for trial in tuner.ask(120):
+        lr, kind = trial.params["lr"], trial.params["kind"]
+        if lr >= 6 and kind == "b":
+            tuner.tell(trial, error="out of memory")
+        elif rng.random() < 0.1:
+            tuner.tell(trial, error="node died")
+        else:
+            tuner.tell(trial, 1.0)
+    found = failures.failures(tuner.history, space)
+    assert found is not None
+    shared = {group["line"]: group["shared"] for group in found["groups"]}
+    there = sum(t.params["lr"] >= 6 and t.params["kind"] == "b" for t in tuner.history)
+    assert shared["node died"] is None
+    assert set(shared["out of memory"]["where"].split(" and ")) == {"lr >= 6", "kind = b"}
+    assert shared["out of memory"]["there"] == there
+    falling = Space({"x": [9, 5, 3, 2, 1], "y": range(8)})
+    tuner = Tuner(falling, Random())
+    for trial in tuner.ask(40):
+        tuner.tell(
+            trial,
+            *([] if trial.params["x"] > 4 else [1.0]),
+            error="no" if trial.params["x"] > 4 else None,
+        )
+    found = failures.failures(tuner.history, falling)
+    assert found is not None and found["groups"][0]["shared"] == {"where": "x >= 5", "there": 16}
 
 
 def test_curves_come_back_to_a_ten_thousandth() -> None:

@@ -47,7 +47,7 @@ def test_the_sources_stand_behind_the_header_before_the_first_ask(
     old: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
-    with open_with(journal, old, Source(old, name="again")) as tuner:
+    with open_with(journal, old, Source(old, "time", maximize=True, name="again")) as tuner:
         sizes.append(journal.read_bytes().count(b"\n"))
         tuner.ask(2)
     assert sizes == [3] and kinds(journal) == ["reuse", "reuse", "ask"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dsice import Choice, Goal, History, Require, Source, Space, Tuner
+from dsice import Choice, DsiceWarning, Goal, History, Require, Source, Space, Tuner
 from dsice.errors import OptionError
 from dsice.history.sources import SourceTrials
 from dsice.launchers import Table
@@ -250,7 +250,7 @@ def test_a_journal_without_the_metric_without_trials_or_parameters_is_refused(
         ("a.txt", b"hello", "unknown ending"),
         ("a.jsonl", b"hello", "no dsice journal"),
         ("a.jsonl", b"", "no study was started in it yet"),
-        ("a.csv", b"", "cannot be read"),
+        ("a.csv", b"", "is empty"),
     ],
 )
 def test_a_file_of_another_format_is_refused(
@@ -281,4 +281,5 @@ def test_reuse_is_a_list_of_sources_with_different_names(old: Path) -> None:
             Tuner(SPACE, reuse=given)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="two sources are called"):
         Tuner(SPACE, reuse=[old, Source(old, metric="time")])
-    assert len(Tuner(SPACE, reuse=[old, Source(old, name="again")]).sources) == 2
+    with pytest.warns(DsiceWarning, match=r"'again' has the same content as .*counts once"):
+        assert len(Tuner(SPACE, reuse=[old, Source(old, name="again")]).sources) == 1

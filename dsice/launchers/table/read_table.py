@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsice.errors import SpaceError, TableError
+from dsice.errors import DsiceWarning, SpaceError, TableError
 from dsice.launchers.table import read_journal
 from dsice.launchers.table.log import Columns, Log
-from dsice.reuse.files import bools, listed, numbers, read_frame
-from dsice.space import Axis, Choice, Ordinal, Space
+from dsice.reuse.tables.axes import guessed_axis
+from dsice.reuse.tables.cells import (
+    bools,
+    numbers,
+    require_filled,
+    run_times,
+    values_of,
+    values_on,
+)
+from dsice.reuse.tables.columns import labelled, listed, missing
+from dsice.reuse.tables.files import is_journal, read_frame
+from dsice.reuse.tables.looks import check_levels, looks_chosen, no_parameter, row_counts
+from dsice.space import Axis, Space
 from dsice.typing import Curve
 
 if TYPE_CHECKING:
@@ -38,7 +50,7 @@ def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) ->
         raise TableError(
             f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file"
         )
-    if path.suffix == ".jsonl":
+    if is_journal(path):
         return read_journal.read(path, columns)
     return _from_frame(read_frame(path), columns, str(path))
 
@@ -48,7 +60,8 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
 
     if not isinstance(frame, pd.DataFrame):
         raise TableError(f"source must be a DataFrame or a path, got {type(frame).__name__}")
-    if frame.empty:
+    frame = labelled(frame, source)
+    if not len(frame):
         raise TableError(f"{source} has no rows")
     objective = columns.objective or "objective"
     seconds, valid = _optional(frame, "seconds", columns), _optional(frame, "valid", columns)
@@ -56,19 +69,17 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
         hint = "; name the column to optimise with objective= (dsice replay --objective)"
         if columns.objective:
             hint = ""
-        raise TableError(
-            f"{source} has no column {objective!r}{hint}; its columns are {listed(frame)}"
-        )
+        raise missing(frame, objective, source, hint)
     of_curves = () if isinstance(columns.curves, bool) else tuple(columns.curves.values())
     names = _names(frame, columns, objective, {seconds, valid, *of_curves})
     for name in (*names, *columns.metrics, *of_curves, *filter(None, (seconds, valid))):
         if name not in frame.columns:
-            raise TableError(f"{source} has no column {name!r}; its columns are {listed(frame)}")
-    levels = [_levels(frame[name], source) for name in names]
-    given = columns.params if isinstance(columns.params, Mapping) else {}
-    axes = {
-        n: _axis(n, column, given.get(n), source) for n, column in zip(names, levels, strict=True)
-    }
+            raise missing(frame, name, source)
+    params = columns.params if isinstance(columns.params, Mapping) else {}
+    given = {str(name): axis for name, axis in params.items()}
+    read = {name: _read_axis(frame[name], given.get(name), source) for name in names}
+    axes = {name: axis for name, (axis, _) in read.items()}
+    levels = [cells for _, cells in read.values()]
     values = numbers(frame[objective], source)
     if valid is not None:
         values = np.where(bools(frame[valid], source), values, np.nan)
@@ -79,7 +90,7 @@ def _from_frame(frame: pd.DataFrame, columns: Columns, source: str) -> Log:
         (),
         list(zip(*levels, strict=True)),
         np.where(np.isfinite(values), values, np.nan),
-        numbers(frame[seconds], source) if seconds else np.full(len(frame), np.nan),
+        run_times(frame[seconds], source) if seconds else np.full(len(frame), np.nan),
         {name: numbers(frame[name], source) for name in columns.metrics},
         _curves(frame, columns.curves, source),
     )
@@ -121,8 +132,8 @@ def _names(
     if columns.params is not None:
         if isinstance(columns.params, str) or not list(columns.params):
             raise TableError(f"params must name at least one column, got {columns.params!r}")
-        return list(columns.params)
-    order = [str(column) for column in frame.columns]
+        return list(map(str, columns.params))
+    order = list(frame.columns)
     # logs put the parameters first and the results behind them
     leading = order[: order.index(objective)]
     used = {objective, *others, *columns.metrics}
@@ -130,61 +141,50 @@ def _names(
     names = names or [name for name in order if name not in used]
     if not names:
         raise TableError(f"the table has no column of parameters beside {listed(frame)}")
-    _check_levels(frame, names)
+    why = {name: no_parameter(name, frame[name]) for name in names} | row_counts(frame, names)
+    if 0 < sum(map(bool, why.values())) < len(names):
+        _say_left_out({name: reason for name, reason in why.items() if reason})
+        names = [name for name in names if not why[name]]
+    check_levels(frame, names)
+    chosen = [
+        name for name in order if name not in {*names, *used, *why} and looks_chosen(frame[name])
+    ]
+    if chosen:
+        _say_left_out(dict.fromkeys(chosen, f"right of {objective!r}"))
     return names
 
 
-def _check_levels(frame: pd.DataFrame, names: Sequence[str]) -> None:
-    """Raise TableError if columns look measured: floats, most of them different."""
-    limit = max(50, len(frame) // 2)
-    measured = [n for n in names if frame[n].dtype.kind == "f" and frame[n].nunique() > limit]
-    if not measured:
-        return
-    first = frame[measured[0]].nunique()
-    more = ""
-    if measured[1:]:
-        more = f", and so do {', '.join(map(repr, measured[1:6]))}{' ...' if measured[6:] else ''}"
-    raise TableError(
-        f"column {measured[0]!r} has {first} different numbers in {len(frame)} rows, so it looks "
-        f"measured{more}; name the parameters with params= (dsice replay --params A,B,C), "
-        "or the measured columns with metrics="
+def _say_left_out(why: Mapping[str, str]) -> None:
+    named = ", ".join(f"{name!r} ({reason})" for name, reason in why.items())
+    warnings.warn(
+        f"no parameters of the log: {named}; name those that are with params= (--params A,B,C)",
+        DsiceWarning,
+        stacklevel=2,
     )
 
 
-def _levels(column: pd.Series[Any], source: str) -> list[Any]:
-    """Values of a column of parameters, as Python objects."""
-    if column.isna().any():
-        row = int(np.flatnonzero(column.isna().to_numpy())[0])
-        raise TableError(
-            f"{source}: parameter {column.name!r} is empty in row {row} "
-            f"(and {int(column.isna().sum())} rows in all); give every row a value, for example a "
-            "level 'none' where the parameter does not apply"
-        )
-    values: list[Any] = column.tolist()
-    return values
-
-
-def _axis(
-    name: str, column: Sequence[Any], given: Axis | Sequence[Any] | None, source: str
-) -> Axis:
-    found = set(column)
+def _read_axis(
+    column: pd.Series[Any], given: Axis | Sequence[Any] | None, source: str
+) -> tuple[Axis, list[Any]]:
+    """The axis of a parameter, and its value in each row."""
+    name = str(column.name)
+    require_filled(column, source)
     try:
         if given is None:
-            return _guess(found)
+            cells = values_of(column, source)
+            return guessed_axis(cells), cells
         axis = given if isinstance(given, Axis) else Space({name: given}).axes[name]
     except SpaceError as error:
         raise TableError(f"{source}: column {name!r} is no axis: {error}") from error
-    strange = sorted(map(repr, found - set(axis.values)))
+    cells = values_on(column, axis)
+    strange = sorted({repr(cell) for cell in cells if not _is_on(axis, cell)})
     if strange:
         raise TableError(
             f"{source}: column {name!r} holds {', '.join(strange[:3])}, not among the levels "
             f"given, {axis!r}"
         )
-    return axis
+    return axis, cells
 
 
-def _guess(found: set[Any]) -> Axis:
-    """Numbers become an Ordinal, everything else a Choice, in an order that no row changes."""
-    if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in found):
-        return Ordinal(sorted(found))
-    return Choice(sorted(found, key=lambda v: (str(type(v)), v)))
+def _is_on(axis: Axis, cell: Any) -> bool:
+    return cell in axis.values

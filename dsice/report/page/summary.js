@@ -7,8 +7,14 @@ import { quoteValue } from "./query.js";
 import { setClauses } from "./state.js";
 
 const { study, best, start, end } = data;
-const pairs = (params) => el("dl", { class: "params" }, Object.entries(params).map(([name, value]) =>
-  [el("dt", null, name), el("dd", null, written(value))]));
+const pairs = (params, beside = () => null) => el("dl", { class: "params" }, Object.entries(params).map(([name, value]) =>
+  [el("dt", null, name), el("dd", null, written(value), beside(name, value))]));
+
+// What the start had, where the best has something else.
+function ofStart(name, value) {
+  if (!start || written(start.params[name]) === written(value)) return null;
+  return el("span", { class: "quiet" }, name in start.params ? ` (start: ${written(start.params[name])})` : " (not in the start)");
+}
 
 // A value of a parameter with all its digits, as Python writes it.
 function written(value) {
@@ -34,11 +40,22 @@ export function outcome() {
     el("h2", { id: "end-title" }, end.over ? "Why it ended" : "Where it stands"),
     el("p", null, end.why, end.seconds ? ` Trials ran ${duration(end.seconds)} in all.` : "",
       end.saved ? ` Stopping early saved ${percent(end.saved)} of the steps.` : ""),
+    data.failures && el("p", null, mostlyFailed()),
     el("h2", null, "What to try next"),
     data.advice.length ? el("ul", null, data.advice.map((text) => el("li", null, text)))
       : el("p", null, "Nothing stands out: use the best."),
     best && [el("h2", null, "The best, to copy"),
       Object.entries(best.settings).map(([kind, text], k) => copyable(kind, text, k === 0))]));
+}
+
+// The most frequent reason of failures, in a sentence.
+function mostlyFailed() {
+  const { groups, left_out: rest } = data.failures;
+  const all = groups.reduce((sum, group) => sum + group.ids.length, rest);
+  const [{ ids, line, shared }] = groups;
+  const most = ids.length === all ? "the reason" : `the most frequent reason (${count(ids.length, "trial")})`;
+  return `${count(all, "trial")} ended with an error; ${most}: ${line.length > 160 ? `${line.slice(0, 160)}\u2026` : line}`
+    + `${shared ? ` (all with ${shared.where})` : ""}. More under Failures.`;
 }
 
 function bestCard() {
@@ -55,7 +72,7 @@ function bestCard() {
     el("h2", { id: "best-title" }, `Best ${study.metric}`),
     el("p", { class: "value" }, fmt(Number(best.value), 6), el("small", null, gain())),
     el("p", { class: "quiet" }, `${about.join(", ")}${best.feasible ? "" : "; it breaks a bound of the goal"}.`),
-    pairs(best.params),
+    pairs(best.params, ofStart),
     others.length ? el("p", { class: "quiet" }, others.map(([name, value]) => `${name} ${fmt(Number(value))}`).join(", ")) : null,
     startLine());
 }
@@ -110,6 +127,8 @@ export function failures() {
   el("ol", { class: "groups" }, groups.map((group, k) => el("li", null,
     el("button", { type: "button", onclick: () => setClauses(["failure", `="#${k + 1}"`]) }, `#${k + 1}: ${count(group.ids.length, "trial")}`),
     ` ${group.state.replace("_", " ")}: `, el("code", null, group.line),
+    group.shared ? el("p", null, "All of them have ", el("strong", null, group.shared.where),
+      `; of the ${count(group.shared.there, "trial")} there, ${group.ids.length} ended so.`) : null,
     group.log ? el("p", { class: "quiet" }, `log of trial ${group.ids[0]}: `, el("code", null, group.log)) : null,
     group.example ? el("details", null, el("summary", null, `all that trial ${group.ids[0]} said`),
       el("pre", { tabindex: 0, role: "group", "aria-label": "error" }, group.example)) : null))));

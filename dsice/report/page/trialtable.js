@@ -16,18 +16,31 @@ function rank({ name, kind }) {
   return place >= 0 ? place - 9 : ["param", "metric", "trial"].indexOf(kind);
 }
 
+// Why the default search proposed a trial; other strategies have words of their own.
+const PHASES = {
+  start: "your own settings", probe: "a neighbour of the start", end: "the end of an axis line through the start",
+  spread: "spread over the grid, to begin with", line: "promising on a line through good points",
+  distant: "promising, and off those lines", repeat: "measured again", reuse: "good in a related study",
+  enqueued: "wanted by somebody", confirm: "the best measured anew",
+};
+
 let limit = PAGE;
 const body = el("tbody");
 const head = el("tr");
 const more = el("button", { type: "button", onclick: () => { limit += 10 * PAGE; fill(); } }, "show more");
 const said = el("p", { class: "quiet" });
 
+function phases() {
+  const words = columns.get("phase")?.words.filter((word) => PHASES[word]) ?? [];
+  return words.length ? el("p", { class: "quiet" }, `Phases: ${words.map((word) => `${word}: ${PHASES[word]}`).join("; ")}.`) : null;
+}
+
 export function trialTable() {
   onChange(() => { limit = Math.min(limit, 10 * PAGE); fill(); });
   return section("trials", "All trials",
     el("p", { class: "controls" }, choose("on paper", [["", `the first ${PAGE} rows`], ["all", "all rows"]], setting("print"),
       (value) => keep("print", value))),
-    said,
+    said, phases(),
     el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "all trials" }, el("table", { class: "trials" },
       el("thead", null, head), body)), more);
 }

@@ -29,7 +29,7 @@ from dsice.space.nearest import point_of
 from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
-from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
+from dsice.strategies.dsice.convergence import CHANCE, chance_of_better, trials_to_wait
 from dsice.strategies.dsice.initial_design import InitialDesign, first_points
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search, SearchModel
@@ -45,8 +45,6 @@ Alpha = float | Literal["reml"]
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
 FEW_INFORMED = 8  # trials from which on a search with related tasks has a model of its own
-PATIENCE = 40  # trials without improvement before the search may end,
-PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 
 
 @dataclass(frozen=True)
@@ -214,8 +212,7 @@ class DSICE(Strategy):
             models_pending=self.pending == "model",
             model=SearchModel.of(space, history, self._log_lam, sources),
         )
-        patience = max(PATIENCE, PATIENCE_PER_AXIS * space.ndim)
-        if self.tolerance is None or _since_best(history) < patience:
+        if self.tolerance is None or trials_to_wait(space, history):
             return search
         left = chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
         return None if left < CHANCE else search
@@ -248,6 +245,10 @@ class DSICE(Strategy):
             free = any_free(space, history, (), stream(len(history)))
             return free is None and self.noise is not True
         return not self.ask(1, space, history, stream)
+
+    def may_end_after(self, space: Space, history: History) -> int | None:
+        """Trials without a better one until the search asks whether it may end."""
+        return None if self.tolerance is None else trials_to_wait(space, history)
 
     def recommend(self, space: Space, history: History) -> Point | None:
         """The measured point with the lowest mean of the model, where measurements repeat.
@@ -299,12 +300,6 @@ def _sources(space: Space, history: History) -> Sources | None:
     from dsice.strategies.dsice.sources import Sources
 
     return Sources.of(space, history)
-
-
-def _since_best(history: History) -> int:
-    """Scored trials since the best became better."""
-    order = history.order()
-    return int((np.sort(order) > order[0]).sum())
 
 
 # ------------------------------------------------------------------ the search of the last ask

@@ -108,8 +108,7 @@ class Goal(SummarisedOptions):
     Raises
     ------
     OptionError
-        A bound that is not a finite number, bounds that no value keeps, a negative or unknown
-        time_weight, an unknown `of`.
+        A bound that is no finite number, bounds that no value keeps, a wrong time_weight or `of`.
 
     Examples
     --------

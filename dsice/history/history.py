@@ -40,11 +40,8 @@ class History(Summarised, TrialStore):
 
     Examples
     --------
-    >>> from dsice import Tuner
-    >>> tuner = Tuner({"x": range(5)})
-    >>> trials = [tuner.tell(trial, trial.params["x"]) for trial in tuner.ask(3)]
-    >>> isinstance(tuner.history, History), len(tuner.history)
-    (True, 3)
+    >>> History.of(Space({"x": range(5)}), [(0,), (3,)], [2.0, 1.0]).best.params
+    {'x': 3}
     """
 
     @classmethod

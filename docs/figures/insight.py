@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/insight.md and print its table.
+"""Print the tables of docs/insight.md.
 
 ``python docs/figures/insight.py`` takes about two minutes.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dsice import History, Tuner, effects, importance, plots, run
+from dsice import History, Tuner, effects, importance, run
 from dsice.launchers import Table
 from dsice.strategies import DSICE, Random
 
@@ -114,8 +114,6 @@ def compare() -> None:
 
 if __name__ == "__main__":
     example = searched(DSICE(tolerance=None), 200, 0)
-    plots.effects(example, ROOT / "docs" / "img" / "insight_effects.png")
-    plots.importance(example, ROOT / "docs" / "img" / "insight_importance.png")
     print(importance(example).round(3).to_string())
     minds()
     compare()

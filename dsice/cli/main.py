@@ -44,6 +44,7 @@ COMMANDS = {
     "best": ("status", "print the best trial"),
     "status": ("status", "print how far a study is, also while it runs"),
     "report": ("report", "write all that is known of a study as one HTML file"),
+    "plot": ("plot", "draw a figure of a study for a paper: .png, .pdf or .svg"),
     "importance": ("insight", "print which parameters matter"),
     "effects": ("insight", "print how the score depends on each parameter"),
     "replay": ("replay", "let a strategy search a log of measurements"),

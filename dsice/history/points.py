@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsice.goal import Goal
 from dsice.trial import Trial, mean
 from dsice.typing import Array, Floats, Point
+
+if TYPE_CHECKING:
+    from dsice.history.store import TrialStore
 
 
 class Measured(NamedTuple):
@@ -119,6 +122,22 @@ def about(goal: Goal, trials: Sequence[Trial], scores: Sequence[float]) -> dict[
         point = pooled(goal, group)
         found.update((trial.id, point) for trial in group)
     return found
+
+
+def start_trial(history: TrialStore, own: Point | None) -> Trial | None:
+    """The first trial of the user's own setting in the goal's stage; None where there is none.
+
+    Parameters
+    ----------
+    own
+        Levels of the setting; None: where they are unknown, the trial whose note says so.
+    """
+    for trial in history:
+        if trial.stage != history.goal.stage:
+            continue
+        if trial.point == own if own is not None else trial.note.get("phase") == "start":
+            return trial
+    return None
 
 
 def _value_of(goal: Goal, trials: Sequence[Trial], values: Sequence[float]) -> float | None:

@@ -18,6 +18,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from dsice.errors import OptionError
+
+JOURNAL = ".jsonl"  # of a study file that names none: beside it, under its name
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening waits for nobody
 _KINDS = {
@@ -364,3 +367,22 @@ def create_json(path: Path, content: Mapping[str, Any]) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def load_toml(file: Path) -> dict[str, Any]:
+    """The content of a study file; OptionError where it cannot be read, or is no TOML."""
+    import tomllib
+
+    try:
+        return tomllib.loads(read_file(file).decode())
+    except OSError as error:
+        raise OptionError(f"study file {file}: {error.strerror or error}") from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise OptionError(f"study file {file} is no TOML: {error}") from error
+
+
+def journal_of(study: Path) -> Path:
+    """The journal of a study file, of which nothing else is looked at; OptionError as above."""
+    section = load_toml(study).get("study", {})
+    named = section.get("journal", "") if isinstance(section, dict) else ""
+    return study.parent / (str(named) or study.with_suffix(JOURNAL).name)

@@ -9,16 +9,11 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import History
-from dsice.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    VERMILLION,
-    HasHistory,
-    history_of,
-    remove_frame,
-    save,
-)
+from dsice.plots import place
+from dsice.plots.given import HistoryLike, given
+from dsice.plots.scale import Scale, scale_of
+from dsice.plots.style import BLACK, BLUE, GREY, VERMILLION, head, remove_frame, save
+from dsice.plots.texts import text
 from dsice.trial import State, Trial
 from dsice.typing import PathLike
 
@@ -28,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def lineage(
-    search: History | HasHistory, path: PathLike | None = None, *, param: str | None = None
+    search: HistoryLike,
+    path: PathLike | None = None,
+    *,
+    param: str | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw the schedule of each lineage of a population-based training.
 
@@ -38,18 +37,18 @@ def lineage(
 
     Parameters
     ----------
-    search
-        A history, or a tuner, of `Population`.
-    path
-        File to write: .png, .svg or .pdf.
+    search, path
+        As for `progress`.
     param
         Name of a numeric parameter. Default: the first that a member changed, else the first
         numeric one.
+    ax
+        Axes of a grid of subplots, which make room for the two panels.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Independent of pyplot.
+        As that of `progress`.
 
     Raises
     ------
@@ -66,34 +65,39 @@ def lineage(
     ...         _ = tuner.tell(trial, abs(trial.params["lr"] - 0.1))
     >>> figure = plots.lineage(tuner, "lineage.png")
     """
-    from matplotlib.figure import Figure
+    from dsice.plots import ticks
 
-    history = history_of(search)
-    children = [t for t in history if t.parent is not None]
+    history = given(search).history
+    trials = [t for t in history if t.state is not State.WITHDRAWN]
+    children = [t for t in trials if t.parent is not None]
     if not children:
         raise OptionError(
-            "no trial of the history continues another one, so there is no lineage; "
+            "lineage: no trial of the history continues another one, so there is no lineage; "
             "it is a figure of Population"
         )
     name = _parameter_of(history, children, param)
     best: set[int] = set()
     if history.best is not None:
         best = {t.id for t in history.lineage(history.best)}
-    figure = Figure(figsize=(7.4, 6.4), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    given = {t.id: t.params.get(name) for t in history}
-    settings = {id: float(v) for id, v in given.items() if isinstance(v, (int, float))}
-    values = {t.id: history.goal.metric_of(t) for t in history if t.state is not State.WITHDRAWN}
+    figure, room = place.panels(ax, (7.4, 6.4))
+    above, below = room.subplots(2, 1, sharex=True)
+    given_params = {t.id: t.params.get(name) for t in trials}
+    settings = {id: float(v) for id, v in given_params.items() if isinstance(v, (int, float))}
+    values = {t.id: history.goal.metric_of(t) for t in trials}
+    less = not history.goal.maximize
     for axes, shown, label in ((above, settings, name), (below, values, history.goal.metric)):
-        _draw_tree(axes, history, {id: v for id, v in shown.items() if np.isfinite(v)}, best)
-        axes.set_ylabel(label)
+        shown = {id: v for id, v in shown.items() if np.isfinite(v)}
+        keep = shown.values() if axes is above else ()  # what somebody chose is never cut
+        scale = scale_of(list(shown.values()), less_is_better=less, keep=keep)
+        _draw_tree(axes, history, shown, best, scale)
+        said = f"\n{scale.said}" if scale.said else ""
+        scale.apply(axes.yaxis, f"{text(label)}{said}")
         remove_frame(axes)
     below.set_xlabel("stage")
-    below.set_xticks(sorted({t.stage for t in history}))
+    ticks.whole(below.xaxis)
     n_copies = sum(t.member != history[t.parent].member for t in children if t.parent is not None)
-    n_members = len({t.member for t in history})
-    above.set_title(f"{n_members} members, {n_copies} copies", fontsize=10, pad=22)
     _add_legend(above)
+    head(above, f"{len({t.member for t in trials})} members, {n_copies} copies")
     save(figure, path, "lineage")
     return figure
 
@@ -105,10 +109,11 @@ def _add_legend(axes: Axes) -> None:
         (BLACK, 2.4, "lineage of the best"),
     ):
         axes.plot([], [], color=colour, linewidth=width, label=label)
-    axes.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
-def _draw_tree(axes: Axes, history: History, shown: Mapping[int, float], best: Set[int]) -> None:
+def _draw_tree(
+    axes: Axes, history: History, shown: Mapping[int, float], best: Set[int], scale: Scale
+) -> None:
     """A dot for each trial over its stage, and a line to the trial that it continues.
 
     Parameters
@@ -118,26 +123,26 @@ def _draw_tree(axes: Axes, history: History, shown: Mapping[int, float], best: S
     best
         Ids of the lineage of the best trial.
     """
-    for id, value in shown.items():
+    from matplotlib.collections import LineCollection
+
+    ids = list(shown)
+    stages = np.array([history[id].stage for id in ids], dtype=float)
+    heights = scale.drawn([shown[id] for id in ids])
+    place_of = {id: (x, y) for id, x, y in zip(ids, stages.tolist(), heights.tolist(), strict=True)}
+    links: list[list[tuple[float, float]]] = []
+    colours: list[str] = []
+    widths: list[float] = []
+    for id in ids:
         parent = history[id].parent
-        if parent is None or parent not in shown:
+        if parent is None or parent not in place_of:
             continue
         is_best = id in best and parent in best
-        colour = BLACK if is_best else GREY
-        if history[parent].member != history[id].member:
-            colour = VERMILLION
-        axes.plot(
-            [history[parent].stage, history[id].stage],
-            [shown[parent], value],
-            color=colour,
-            linewidth=2.4 if is_best else 1.0,
-            zorder=3 if is_best else 1,
-        )
-    values = np.array(list(shown.values()))
-    stages = [history[id].stage for id in shown]
-    axes.scatter(stages, values, s=16, color=BLUE, linewidths=0, zorder=4)
-    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
-        axes.set_yscale("log")
+        is_copy = history[parent].member != history[id].member
+        links.append([place_of[parent], place_of[id]])
+        colours.append(VERMILLION if is_copy else BLACK if is_best else GREY)
+        widths.append(2.4 if is_best else 1.0)
+    axes.add_collection(LineCollection(links, colors=colours, linewidths=widths, zorder=2))
+    axes.scatter(stages, heights, s=16, color=BLUE, linewidths=0, zorder=4)
 
 
 def _parameter_of(history: History, children: list[Trial], param: str | None) -> str:

@@ -10,17 +10,10 @@ import numpy as np
 
 from dsice.errors import OptionError
 from dsice.history import History
-from dsice.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    HasHistory,
-    history_of,
-    remove_frame,
-    save,
-)
+from dsice.plots import place
+from dsice.plots.given import HistoryLike, given
+from dsice.plots.style import BLACK, BLUE, GREY, MANY, ORANGE, VERMILLION, remove_frame, save
+from dsice.plots.texts import text
 from dsice.trial import State
 from dsice.typing import Floats, Ints, PathLike
 
@@ -30,7 +23,14 @@ if TYPE_CHECKING:
 
 COLOURS: Final = {State.DONE: BLUE, State.STOPPED: ORANGE}
 """Colours of jobs by how they ended; all other states are failures."""
-UNITS: Final = ((7200.0, 3600.0, "hours"), (300.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
+NAMED: Final = 24
+"""Workers whose names stand beside their rows, at most."""
+UNITS: Final = (
+    (172800.0, 86400.0, "days"),
+    (7200.0, 3600.0, "hours"),
+    (300.0, 60.0, "minutes"),
+    (0.0, 1.0, "seconds"),
+)
 """Least length of a figure, in seconds, for each unit, and the unit in seconds."""
 
 
@@ -55,7 +55,9 @@ class TimeAxis:
     word: str
 
 
-def timeline(search: History | HasHistory, path: PathLike | None = None) -> Figure:
+def timeline(
+    search: HistoryLike, path: PathLike | None = None, *, ax: Axes | None = None
+) -> Figure:
     """Draw a bar for each job by worker, and above them how many ran at the same time.
 
     Workers are those that the launcher reported (``where["worker"]``); else each job takes the
@@ -64,15 +66,15 @@ def timeline(search: History | HasHistory, path: PathLike | None = None) -> Figu
 
     Parameters
     ----------
-    search
-        A history, or a tuner.
-    path
-        File to write: .png, .svg or .pdf.
+    search, path
+        As for `progress`.
+    ax
+        Axes of a grid of subplots, which make room for the two panels.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Independent of pyplot.
+        As that of `progress`.
 
     Raises
     ------
@@ -87,20 +89,19 @@ def timeline(search: History | HasHistory, path: PathLike | None = None) -> Figu
     ...     _ = tuner.tell(trial, 1.0, times=(0, trial.id, trial.id + 2))
     >>> figure = plots.timeline(tuner, "timeline.png")
     """
-    from matplotlib.figure import Figure
-
-    bars = jobs(history_of(search))
+    bars, names = jobs(given(search).history)
     rows = 1 + max(bar.row for bar in bars)
     height = min(4.5, 0.16 * rows)
-    figure = Figure(figsize=(9.0, 2.6 + height), layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=(1.2, 0.8 + height))
-    below = figure.add_subplot(grid[1])
-    above = figure.add_subplot(grid[0], sharex=below)
+    figure, room = place.panels(ax, (9.0, 2.6 + height))
+    grid = room.add_gridspec(2, 1, height_ratios=(1.2, 0.8 + height))
+    below = room.add_subplot(grid[1])
+    above = room.add_subplot(grid[0], sharex=below)
     time = _time_axis(bars)
     _draw_jobs(below, bars, time)
+    _name_rows(below, names)
     _draw_running(above, bars, time)
     below.set_ylim(rows - 0.4, -0.6)
-    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
+    room.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
     for axes in (above, below):
         remove_frame(axes)
     save(figure, path, "timeline")
@@ -116,25 +117,44 @@ def _time_axis(bars: Sequence[Bar]) -> TimeAxis:
 
 def _draw_jobs(axes: Axes, bars: Sequence[Bar], time: TimeAxis) -> None:
     """A bar for each job in the row of its worker, coloured by how it ended."""
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.collections import PolyCollection
 
+    many = len(bars) > MANY
     for colour, label in ((BLUE, "done"), (ORANGE, "stopped early"), (VERMILLION, "failed")):
         subset = [bar for bar in bars if COLOURS.get(bar.state, VERMILLION) == colour]
         if not subset:
             continue
-        axes.barh(
-            [bar.row for bar in subset],
-            [(bar.end - bar.start) / time.unit for bar in subset],
-            left=[(bar.start - time.begin) / time.unit for bar in subset],
-            height=0.86,
-            color=colour,
-            label=f"{label} ({len(subset)})",
-            edgecolor="white",
-            linewidth=0.5,
+        left, right = (
+            np.array([(t - time.begin) / time.unit for t in ts])
+            for ts in zip(*((bar.start, bar.end) for bar in subset), strict=True)
         )
+        rows = np.array([bar.row for bar in subset])
+        xs = np.stack([left, right, right, left], axis=1)
+        ys = np.stack([rows - 0.43, rows - 0.43, rows + 0.43, rows + 0.43], axis=1)
+        boxes = PolyCollection(
+            np.stack([xs, ys], axis=2),  # type: ignore[arg-type]
+            facecolors=colour,
+            edgecolors=colour if many else "white",
+            linewidths=0.1 if many else 0.5,
+            label=f"{label} ({len(subset)})",
+            rasterized=many,
+        )
+        axes.add_collection(boxes)
+    length = (time.end - time.begin) / time.unit or 1.0
+    axes.set_xlim(-0.01 * length, 1.01 * length)
     axes.set_ylabel("worker")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(f"{time.word} since the first start")
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names of workers beside their rows, numbers where they are many or unknown."""
+    from dsice.plots import ticks
+
+    if 0 < len(names) <= NAMED:
+        shown = [text(name, 16) for name in names]
+        axes.set_yticks(range(len(names)), labels=shown, fontsize=7)
+    else:
+        ticks.whole(axes.yaxis)
 
 
 def _draw_running(axes: Axes, bars: Sequence[Bar], time: TimeAxis) -> None:
@@ -155,8 +175,8 @@ def _draw_running(axes: Axes, bars: Sequence[Bar], time: TimeAxis) -> None:
     )
 
 
-def jobs(history: History) -> list[Bar]:
-    """All trials that have times, in the order of their starts.
+def jobs(history: History) -> tuple[list[Bar], list[str]]:
+    """All trials that have times, in the order of their starts, and the names of the rows.
 
     Raises
     ------
@@ -166,23 +186,29 @@ def jobs(history: History) -> list[Bar]:
     counted = (t for t in history if t.state is not State.WITHDRAWN)
     times = [(t.times[1], t.times[2], t.id) for t in counted]
     ran = sorted(
-        (start, end, id) for start, end, id in times if start is not None and end is not None
+        (start, max(start, end), id)  # a clock may have been set back meanwhile
+        for start, end, id in times
+        if start is not None and end is not None
     )
     if not ran:
+        about = f"of the {len(history)} trials none has" if len(history) else "no trial has"
         raise OptionError(
-            "no trial of the history has the times of its start and end, so there is no timeline; "
+            f"timeline: {about} the times of its start and end, so there is no timeline; "
             "tell times=..."
         )
     named = [history[id].where.get("worker") for _, _, id in ran]
+    order: list[str] = []
     if all(name is not None for name in named):
         order = sorted(set(map(str, named)), key=lambda name: (len(name), name))
-        rows = [order.index(str(name)) for name in named]
+        row = {name: i for i, name in enumerate(order)}
+        rows = [row[str(name)] for name in named]
     else:
         rows = first_free([(start, end) for start, end, _ in ran])
-    return [
+    bars = [
         Bar(id, start, end, row, history[id].state)
         for (start, end, id), row in zip(ran, rows, strict=True)
     ]
+    return bars, order
 
 
 def first_free(spans: Sequence[tuple[float, float]]) -> list[int]:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsice.errors import OptionError
+from dsice.goal import Goal
 from dsice.history import History
 from dsice.history.frames import less_is_better, metric_or_seconds, undominated
-from dsice.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    HasHistory,
-    best_of,
-    history_of,
-    remove_frame,
-    save,
-)
+from dsice.plots import place
+from dsice.plots.given import HistoryLike, given
+from dsice.plots.scale import Scale, scale_of
+from dsice.plots.style import BLACK, BLUE, GREY, MANY, ORANGE, RING, head, remove_frame, save
+from dsice.plots.texts import text
 from dsice.typing import Bools, Floats, PathLike
 
 if TYPE_CHECKING:
@@ -27,7 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def tradeoff(search: History | HasHistory, a: str, b: str, path: PathLike | None = None) -> Figure:
+def tradeoff(
+    search: HistoryLike,
+    a: str | None = None,
+    b: str | None = None,
+    path: PathLike | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Figure:
     """Draw two metrics against each other.
 
     Every measured point of the goal's stage is a dot, with the means of its measurements (of the
@@ -38,16 +40,18 @@ def tradeoff(search: History | HasHistory, a: str, b: str, path: PathLike | None
     Parameters
     ----------
     search
-        A history, or a tuner.
+        As for `progress`.
     a, b
-        Metrics on the horizontal and the vertical axis; ``"value"`` and ``"seconds"`` too.
-    path
-        File to write: .png, .svg or .pdf.
+        Metrics on the horizontal and the vertical axis; ``"value"`` and ``"seconds"`` too. Default:
+        the goal's, and beside it the first with a bound, else the first that was told, else the
+        run time.
+    path, ax
+        As for `progress`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Independent of pyplot.
+        As that of `progress`.
 
     Raises
     ------
@@ -62,34 +66,62 @@ def tradeoff(search: History | HasHistory, a: str, b: str, path: PathLike | None
     ...     _ = tuner.tell(trial, 1 / trial.params["x"], metrics={"memory": trial.params["x"]})
     >>> figure = plots.tradeoff(tuner, "value", "memory", "tradeoff.png")
     """
-    from matplotlib.figure import Figure
-
-    history = history_of(search)
+    seen = given(search)
+    history = seen.history
+    seen.require_values("tradeoff")
+    a = history.goal.metric if a is None else a
+    b = _beside(history, a) if b is None else b
     trials, values = history.carrying(a, b)
-    ids = [trial.id for trial in trials]
-    is_less_better = [less_is_better(history.goal, name) for name in (a, b)]
-    signs = np.where(is_less_better, 1.0, -1.0)
-    figure = Figure(figsize=(6.6, 5.0), layout="constrained")
-    axes = figure.add_subplot()
-    _draw_trials(axes, values, history.feasible()[ids])
-    _draw_front(axes, values[undominated(values * signs)])
-    best = best_of(search)
-    if best is not None:
-        _draw_best(axes, np.array([metric_or_seconds(best, a), metric_or_seconds(best, b)]))
-    _draw_bounds(axes, history, a, b)
-    for axis, name, is_less in zip((axes.xaxis, axes.yaxis), (a, b), is_less_better, strict=True):
-        axis.set_label_text(f"{name} ({'less' if is_less else 'more'} is better)")
+    is_less = [less_is_better(history.goal, name) for name in (a, b)]
+    front = values[undominated(values * np.where(is_less, 1.0, -1.0))]
+    scales = [
+        scale_of(values[:, k], less_is_better=is_less[k], keep=_kept(history.goal, name, values, k))
+        for k, name in enumerate((a, b))
+    ]
+    figure, axes = place.panel(ax, (6.6, 5.0))
+    _draw_trials(axes, _drawn(scales, values), history.feasible()[[trial.id for trial in trials]])
+    _draw_front(axes, _drawn(scales, front))
+    if seen.best is not None:
+        told = np.array([[metric_or_seconds(seen.best, a), metric_or_seconds(seen.best, b)]])
+        if np.isfinite(told).all():
+            axes.scatter(*_drawn(scales, told).T, label="best", **RING)
+    _draw_bounds(axes, history.goal, (a, b), scales)
+    for axis, name, less, scale in zip(
+        (axes.xaxis, axes.yaxis), (a, b), is_less, scales, strict=True
+    ):
+        said = f"\n{scale.said}" if scale.said else ""
+        scale.apply(axis, f"{text(name)} ({'less' if less else 'more'} is better){said}")
     remove_frame(axes)
-    axes.legend(
-        fontsize=8,
-        frameon=False,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=5,
-        columnspacing=1.2,
-    )
+    head(axes, columns=3)
     save(figure, path, "tradeoff")
     return figure
+
+
+def _beside(history: History, a: str) -> str:
+    """The metric that is set against `a` where the user names none."""
+    told = dict.fromkeys(name for trial in history for name in trial.metrics)
+    others = [name for name in (*history.goal.bounded, *told) if name not in (a, "seconds")]
+    if others:
+        return others[0]
+    if a == "seconds" or not any(trial.seconds is not None for trial in history):
+        raise OptionError(
+            f"tradeoff: the trials carry {text(a)!r} only, without another metric or a run time; "
+            "there is nothing to set it against"
+        )
+    return "seconds"
+
+
+def _kept(goal: Goal, name: str, values: Floats, column: int) -> list[float]:
+    """Bounds that the axis holds: those that are not far off from what was measured."""
+    low, high = values[:, column].min(), values[:, column].max()
+    reach = high / 2 - low / 2  # half of it, since the whole may overflow
+    limits = [bounds[name] for bounds in (goal.at_most, goal.at_least) if name in bounds]
+    return [v for v in limits if low / 2 - reach <= v / 2 <= high / 2 + reach]
+
+
+def _drawn(scales: list[Scale], values: Floats) -> Floats:
+    """Two metrics where they are drawn, shape (n, 2)."""
+    return np.stack([scales[k].drawn(values[:, k]) for k in range(2)], axis=1)
 
 
 def _draw_trials(axes: Axes, values: Floats, good: Bools) -> None:
@@ -102,26 +134,24 @@ def _draw_trials(axes: Axes, values: Floats, good: Bools) -> None:
     good
         Which trials keep all bounds, shape (trials,).
     """
+    many = len(values) > MANY
+    style = {"s": 6 if many else 18, "zorder": 2, "rasterized": many}
     axes.scatter(
-        values[good][:, 0],
-        values[good][:, 1],
-        s=18,
+        *values[good].T,
         color=BLUE,
-        alpha=0.6,
+        alpha=0.25 if many else 0.6,
         linewidths=0,
         label=f"trial ({int(good.sum())})",
-        zorder=2,
+        **style,  # type: ignore[arg-type]
     )
     if not good.all():
         axes.scatter(
-            values[~good][:, 0],
-            values[~good][:, 1],
-            s=18,
-            label=f"breaks a bound ({int((~good).sum())})",
-            zorder=2,
+            *values[~good].T,
             facecolors="none",
             edgecolors=BLUE,
             linewidths=0.8,
+            label=f"breaks a bound ({int((~good).sum())})",
+            **style,  # type: ignore[arg-type]
         )
 
 
@@ -141,33 +171,15 @@ def _draw_front(axes: Axes, front: Floats) -> None:
     )
 
 
-def _draw_best(axes: Axes, values: Floats) -> None:
-    """A ring around the best trial; its two metrics have shape (2,), NaN where it lacks one."""
-    if not np.isfinite(values).all():
-        return
-    axes.scatter(
-        values[0],
-        values[1],
-        s=150,
-        marker="o",
-        facecolors="none",
-        edgecolors=VERMILLION,
-        linewidths=1.8,
-        zorder=5,
-        label="best",
-    )
-
-
-def _draw_bounds(axes: Axes, history: History, a: str, b: str) -> None:
-    """Dashed lines at the bounds on the two metrics, each named once."""
-    for word, bounds in (("at most", history.goal.at_most), ("at least", history.goal.at_least)):
-        for name, draw in ((a, axes.axvline), (b, axes.axhline)):
-            if name in bounds:
-                draw(
-                    bounds[name],
-                    color=GREY,
-                    linestyle=(0, (5, 3)),
-                    linewidth=1.3,
-                    zorder=1,
-                    label=f"{name} {word} {bounds[name]:g}",
-                )
+def _draw_bounds(axes: Axes, goal: Goal, names: tuple[str, str], scales: list[Scale]) -> None:
+    """Dashed lines at the bounds on the two metrics that lie on the axes; the others are named."""
+    for word, bounds in (("at most", goal.at_most), ("at least", goal.at_least)):
+        for name, scale, draw in zip(names, scales, (axes.axvline, axes.axhline), strict=True):
+            if name not in bounds:
+                continue
+            label = f"bound: {text(name, 24)} {word} {bounds[name]:g}"
+            style: dict[str, Any] = {"color": GREY, "linestyle": (0, (5, 3)), "linewidth": 1.3}
+            if scale.beyond(bounds[name]):
+                axes.plot([], [], label=f"{label}, beyond the axis", zorder=1, **style)
+            else:
+                draw(float(scale.drawn(bounds[name])), label=label, zorder=1, **style)

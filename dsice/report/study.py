@@ -14,7 +14,7 @@ from typing import Any
 
 from dsice.goal import Goal, Seconds, Share
 from dsice.goal import Trials as TrialsEnd
-from dsice.history import History
+from dsice.history import History, points
 from dsice.history.frames import less_is_better
 from dsice.journal.files import read_file
 from dsice.report.encode import number, text, value
@@ -75,12 +75,7 @@ def start_of(tuner: Tuner) -> dict[str, Any] | None:
 def start_trial(tuner: Tuner) -> Trial | None:
     """The first trial of the user's own setting; None where there is none."""
     own = as_strategy(tuner.strategy).own_setting(tuner.space)
-    for trial in tuner.history:
-        if trial.stage != tuner.history.goal.stage:
-            continue
-        if trial.point == own if own is not None else trial.note.get("phase") == "start":
-            return trial
-    return None
+    return points.start_trial(tuner.history, own)
 
 
 def reproduce(tuner: Tuner, journal: Path | None, given: Mapping[str, str]) -> list[list[str]]:

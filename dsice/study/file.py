@@ -36,7 +36,6 @@ r"""A study file: space, goal, strategy, stopper and launcher of a tuning, writt
 from __future__ import annotations
 
 import importlib
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +44,7 @@ from typing import Any, Literal, cast
 from dsice.errors import DsiceError, LaunchError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
-from dsice.journal.files import read_file
+from dsice.journal.files import JOURNAL, load_toml
 from dsice.launchers import Batch, Local
 from dsice.launchers.command import Command
 from dsice.launchers.foreseen import check_command
@@ -201,7 +200,7 @@ def read_study(path: PathLike) -> Study:
 
 
 def _read(file: Path) -> Study:
-    top = Section(file, "", _load(file), known=_SECTIONS)
+    top = Section(file, "", load_toml(file), known=_SECTIONS)
     study = top.section("study", (*_KEYS, *_OUTPUT, *STUDY_KEYS))
     space = read_space(top)
     program, is_function = _program(study, space)
@@ -210,7 +209,7 @@ def _read(file: Path) -> Study:
         path=file,
         program=program,
         is_function=is_function,
-        journal=file.parent / (study.text("journal", "") or file.with_suffix(".jsonl").name),
+        journal=file.parent / (study.text("journal", "") or file.with_suffix(JOURNAL).name),
         space=space,
         goal=read_goal(top, strategy),
         strategy=strategy,
@@ -225,15 +224,6 @@ def _read(file: Path) -> Study:
         output=_output(top, study, is_function=is_function),
         reuse=read_sources(study) if "reuse" in study.data else None,
     )
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read_file(file).decode())
-    except OSError as error:
-        raise OptionError(f"study file {file}: {error.strerror or error}") from error
-    except ValueError as error:  # no TOML, or no UTF-8
-        raise OptionError(f"study file {file} is no TOML: {error}") from error
 
 
 def _run_options(study: Section) -> RunOptions:

@@ -127,7 +127,8 @@ def known(tuner: Tuner) -> list[str]:
         best and best.id,
         [t.id for t in tuner.pending],
     ]
-    goal = str(tuner.history.goal).replace(", of='mean'", "")  # which 0.1.0 does not know
+    goal = {name: str(value) for name, value in vars(tuner.history.goal).items()}
+    goal.pop("of", None)  # which 0.1.0 does not know
     return [*trials, f"{about} {dict(tuner.preparations)} {goal}"]
 
 

@@ -92,7 +92,16 @@ def test_units_are_said() -> None:
     tuner = Tuner(small(), Random(), goal=Goal("accuracy", maximize=True))
     for trial in tuner.ask(12):
         tuner.tell(trial, -bowl(dict(trial.params)))
-    assert "-accuracy (less is better)" in plots.effects(tuner).get_supylabel()
+    figure = plots.effects(tuner)
+    assert figure.get_supylabel() == "accuracy (more is better)"
+    # up is better: the curve of the score, turned
+    frame = effects(tuner)
+    part = frame[frame["parameter"] == frame["parameter"][0]]
+    panel = next(axes for axes in figure.axes if axes.get_title() == frame["parameter"][0])
+    curve = next(drawn for drawn in panel.lines if len(np.asarray(drawn.get_xdata())) == len(part))
+    np.testing.assert_allclose(
+        np.asarray(curve.get_ydata()), -(frame.attrs["mean"] + part["effect"])
+    )
 
 
 def test_files_spaces_and_errors(tmp_path: Path) -> None:

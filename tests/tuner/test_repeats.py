@@ -184,7 +184,7 @@ def test_everybody_shows_one_best_with_the_number_and_spread_of_its_measurements
     row = frame[frame["id"] == best.id].iloc[0]
     assert (row["point.value"], row["point.n"]) == (best.value, 3)
     assert row["point.spread"] == pytest.approx(spread)
-    (values, _) = progress(tuner).axes
+    values = progress(tuner).axes[0]
     (ring,) = [c for c in values.collections if str(c.get_label()).startswith("best:")]
     assert ring.get_label() == f"best: {said}"
     assert ring.get_offsets().tolist() == [[best.id, best.value]]  # type: ignore[union-attr]

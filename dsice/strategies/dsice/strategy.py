@@ -337,7 +337,7 @@ class _Situation:
         told = np.flatnonzero(~history.in_state(State.PENDING))
         goal = history.goal
         seed = stream(len(told), 1).integers(2**63, size=2).tolist()
-        digest = hashlib.sha256(repr((options, goal, seed)).encode())
+        digest = hashlib.sha256(repr((options, vars(goal), seed)).encode())
         kept = [history.points(), history.keys(), history.states(), history.counts()]
         kept += [history.scores(), history.violation()]
         columns = [told, *(column[told] for column in kept)]

@@ -1,0 +1,73 @@
+"""`dsice plot`, from the outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsice import Tuner, plots
+from dsice.cli.main import main
+from dsice.strategies import Random
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    path = tmp_path / "run.jsonl"
+    with Tuner({"x": range(9), "y": range(3)}, Random(), journal=path) as tuner:
+        for trial in tuner.ask(12):
+            tuner.tell(trial, float(trial.id), metrics={"memory": 1.0}, seconds=2.0)
+    return path
+
+
+def test_figures_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plot", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in plots.__all__) and "Draw the transition of a search." in out
+
+
+def test_a_figure_is_written(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plot", str(journal), "progress"]) == 0
+    file = journal.with_suffix(".progress.png")
+    assert capsys.readouterr().out.split() == [str(file)]
+    assert file.read_bytes().startswith(b"\x89PNG")
+    study = journal.with_name("run.toml")
+    study.write_text('[study]\ncommand = "true"\n')
+    for arguments, start in (
+        ([str(study), "tradeoff", "--metrics", "value", "memory", "-o", "a.pdf"], b"%PDF"),
+        ([str(journal), "line", "--param", "x", "-o", "b.svg"], b"<?xml"),
+        (
+            [str(journal), "compare", "--with", str(study), "--over", "seconds", "-o", "c.png"],
+            b"\x89",
+        ),
+    ):
+        arguments[-1] = str(journal.with_name(arguments[-1]))
+        assert main(["plot", *arguments]) == 0
+        assert Path(arguments[-1]).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "expected a journal or study file and the name of a figure"),
+        (["run.jsonl"], "dsice plot --list names the figures"),
+        (["run.jsonl", "nonsense"], "no figure is called 'nonsense'; there are compare, curves"),
+        (["run.jsonl", "curves"], "none of the 12 trials has a learning curve"),
+        (["run.jsonl", "progress", "--over", "seconds"], "--over is an option of compare"),
+        (["run.jsonl", "progress", "-o", "run.jsonl"], "that is the file it is made of"),
+        (["run.jsonl", "progress", "-o", "a.txt"], "expected a file name that ends in one of"),
+        (["run.jsonl", "line", "--param", "z"], "expected the name of a parameter"),
+        (["nowhere.jsonl", "progress"], "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    journal: Path,
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(journal.parent)
+    before = journal.read_bytes()
+    assert main(["plot", *arguments]) == 2
+    assert said in capsys.readouterr().err and journal.read_bytes() == before

@@ -119,7 +119,7 @@ EXTRAS-engines := dev,demo,engines
 .PRECIOUS: $(VENV)/.%-installed
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/python
 	@echo "installing dsice[$(EXTRAS-$*)] into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS-$*)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[$(EXTRAS-$*)]'
 	@touch $@
 
 $(BIN)/python:

@@ -15,13 +15,16 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from numbers import Integral, Real
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from dsice.errors import OptionError
+from dsice.typing import PathLike
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -224,6 +227,35 @@ def renamed(
         return called
 
     return decorate
+
+
+def expanded(path: PathLike) -> Path:
+    """A path that a user gave; ``~`` at its beginning is the home directory, as in a shell.
+
+    Where nobody has that home, it is left as it is; ``./~`` is a file of that name.
+    """
+    found = Path(path)
+    with suppress(RuntimeError):
+        return found.expanduser()
+    return found
+
+
+def absolute(path: PathLike) -> Path:
+    """A path that a user gave, from the root on.
+
+    Raises
+    ------
+    OptionError
+        It is relative to a folder that was deleted.
+    """
+    found = expanded(path)
+    try:
+        return found.absolute()
+    except OSError as error:
+        raise OptionError(f"path {found}: {NO_FOLDER}") from error
+
+
+NO_FOLDER = "the folder in which this was started was deleted; start it in one that exists"
 
 
 def passable(text: str) -> bool:

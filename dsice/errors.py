@@ -13,6 +13,7 @@
     │   ├── LockedError                   another coordinator holds it
     │   └── OtherStudyError               it belongs to another study
     ├── LaunchError       (RuntimeError)  a trial cannot be started
+    ├── CopyError         (TypeError)     a tuner cannot be copied or pickled
     ├── RankError         (RuntimeError)  a worker process of a multi-process trainer made a tuner
     └── MissingPackageError (ImportError) an optional package is not installed
 
@@ -209,6 +210,10 @@ class RankError(DsiceError, RuntimeError):
     >>> issubclass(RankError, RuntimeError)
     True
     """
+
+
+class CopyError(DsiceError, TypeError):
+    """A tuner cannot be copied or pickled: it alone writes its history and its journal."""
 
 
 class MissingPackageError(DsiceError, ImportError):

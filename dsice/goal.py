@@ -50,8 +50,7 @@ class Seconds:
     s: float
 
     def __post_init__(self) -> None:
-        seconds = number("Seconds", "s", self.s, "a number of seconds >= 0")
-        object.__setattr__(self, "s", seconds)
+        object.__setattr__(self, "s", number("Seconds", "s", self.s, "a number of seconds >= 0"))
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,8 @@ class Goal(SummarisedOptions):
     Raises
     ------
     OptionError
-        A bound that is no finite number, bounds that no value keeps, a wrong time_weight or `of`.
+        A wrong bound or time_weight, bounds that no value keeps, `until` without a weight, `of`.
 
-    Examples
-    --------
     >>> Goal("accuracy", maximize=True, at_most={"memory": 16}).bounded
     ('memory',)
     """
@@ -143,6 +140,10 @@ class Goal(SummarisedOptions):
             object.__setattr__(self, "time_weight", weight)
         if self.until is not None and not isinstance(self.until, (Trials, Seconds, Share)):
             raise wrong("Goal", "until", self.until, "Trials(n), Seconds(s) or Share(f)")
+        if self.until is not None and not self.time_weight:
+            raise OptionError(
+                f"Goal(until={self.until!r}): run time does not count; give time_weight=... too"
+            )
         object.__setattr__(self, "stage", whole("Goal", "stage", self.stage))
         choice("Goal", "of", self.of, get_args(Of))
 
@@ -365,13 +366,10 @@ class Goal(SummarisedOptions):
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Goal:
-        """Make a goal of its JSON form, from a study file or a journal.
+    def from_dict(cls, data: Mapping[str, Any], *, stored: bool = True) -> Goal:
+        """Make a goal of its JSON form, from a journal or, where not `stored`, a study file.
 
-        Raises
-        ------
-        OptionError
-            A key is unknown, or has a value that it cannot have.
+        An unknown key, or a value that it cannot have, is an OptionError.
         """
         options = dict(data)
         known = goal_keys()
@@ -386,6 +384,8 @@ class Goal(SummarisedOptions):
                 )
             ((word, end),) = until.items()
             options["until"] = _UNTIL[word](end)
+        if stored and not options.get("time_weight"):
+            options["until"] = None  # 0.1.0 took it, and it does nothing
         return cls(**options)
 
 

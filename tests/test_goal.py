@@ -177,12 +177,22 @@ NUMBERS: dict[str, Any] = {"m": np.float32(0.5), "n": np.int64(3)}
         Goal("acc", maximize=True, at_most=NUMBERS, at_least={"k": cast(Any, Fraction(1, 2))}),
         Goal(time_weight="auto", until=Trials(3), stage=1),
         Goal(time_weight=np.float64(0.1), until=Seconds(cast(Any, np.float32(2)))),
-        Goal(until=Share(0.5)),
+        Goal(time_weight=2.0, until=Share(0.5)),
     ],
 )
 def test_json_there_and_back(goal: Goal) -> None:
     assert Goal.from_dict(json.loads(json.dumps(goal.to_dict()))) == goal
     assert pickle.loads(pickle.dumps(goal)) == goal  # noqa: S301
+
+
+def test_until_needs_a_weight_but_a_journal_that_has_none_opens() -> None:
+    for make in (
+        lambda: Goal(until=Trials(3)),
+        lambda: Goal.from_dict({"until": {"trials": 3}}, stored=False),
+    ):
+        with pytest.raises(OptionError, match="give time_weight="):
+            make()
+    assert Goal.from_dict({"until": {"trials": 3}, "time_weight": 0.0}) == Goal()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """`dsice ask` and `dsice tell`: a tuning in which other programs start the trials.
 
+The exit code of `ask` says whether to wait: 1 where the search has finished, 4 where nothing is to
+be asked until something is told.
+
 Each is a process of its own that waits for the journal, writes its line and ends. Trials that
 were handed out are not handed out twice: only ``--again`` does that.
 """
@@ -8,14 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dsice.cli import output
-from dsice.errors import OptionError
+from dsice.errors import VISIBLE, OptionError
 from dsice.journal import Journal
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
+
+FINISHED, WAIT_FOR_TELL = 1, 4  # exit codes of `ask`
 
 
 def add_ask(command: argparse.ArgumentParser) -> None:
@@ -26,9 +31,18 @@ def add_ask(command: argparse.ArgumentParser) -> None:
     text = "hand this one out anew; may be repeated"
     command.add_argument("--again", type=int, action="append", default=[], metavar="ID", help=text)
     command.add_argument("--json", action="store_true", help="one line of JSON for each trial")
+    text = "print the command of the study file that measures each trial"
+    command.add_argument("--command", action="store_true", help=text)
     output.add_wait(command)
     command.set_defaults(
-        act=lambda args: ask(args.path, args.n, again=args.again, as_json=args.json, wait=args.wait)
+        act=lambda args: ask(
+            args.path,
+            args.n,
+            again=args.again,
+            as_json=args.json,
+            as_command=args.command,
+            wait=args.wait,
+        )
     )
 
 
@@ -74,9 +88,12 @@ def ask(
     *,
     again: Sequence[int] = (),
     as_json: bool = False,
+    as_command: bool = False,
     wait: float = output.WAIT,
 ) -> int:
-    """Print trials to measure; exit code 1 when there is none now.
+    """Print trials to measure.
+
+    Exit code 1 where the search has finished, 4 where there is none until something is told.
 
     Parameters
     ----------
@@ -88,30 +105,76 @@ def ask(
         Ids of pending or lost trials that are to be measured anew; then nothing new is asked.
     as_json
         As lines of JSON instead of a table.
+    as_command
+        As commands, each below a comment with the trial; with `as_json`, as a field of each line.
     wait
         Seconds to wait for another writer.
 
     Raises
     ------
     OptionError
-        `n` is less than 1, or a trial of `again` has its result.
+        `n` is less than 1, a trial of `again` has its result, or there is no command to print.
     DsiceError
         The study file or the journal cannot be used.
     """
+    fill = _command(path) if as_command else None
     with _open(path, wait, start=True) as tuner:
         trials = [_asked_before(tuner, id) for id in again] if again else tuner.ask(n)
-        n_pending = len(tuner.pending)
-    if not trials:
-        text = f"nothing to ask before one of the {n_pending} pending trials is told"
-        output.say(text if n_pending else "finished", error=True)
-        return 1
-    if as_json:
+        if not trials:
+            return _nothing_to_ask(tuner)
+    for trial in trials if as_json else ():
+        command = {} if fill is None else {"command": fill(trial.params)}
+        print(json.dumps(_as_record(trial) | command))
+    if not as_json and fill is not None:
         for trial in trials:
-            print(json.dumps(_as_record(trial)))
-    else:
+            print(f"# trial {trial.id}: {output.cell(output.params(trial.params))}")
+            print(_printable(fill(trial.params)))
+    elif not as_json:
         rows = [(trial.id, output.params(trial.params)) for trial in trials]
         output.table(("trial", "params"), rows)
     return 0
+
+
+def _nothing_to_ask(tuner: Tuner) -> int:
+    """Say why nothing is asked; the exit code says whether to wait."""
+    n = len(tuner.pending)
+    pending = f"{n} trial is pending" if n == 1 else f"{n} trials are pending"
+    end = tuner.end
+    if end is None and n:
+        output.say(f"nothing to ask before a pending trial is told: {pending}", error=True)
+        return WAIT_FOR_TELL
+    still = f"; {pending}" if n else ""
+    why = "" if end is None else f": {end.with_advice}"
+    output.say(f"finished{why}{still}", error=True)
+    return FINISHED
+
+
+def _command(path: str) -> Callable[[Mapping[str, Any]], str]:
+    """From params to the command of a study file that measures them.
+
+    Raises
+    ------
+    OptionError
+        It is none of a study file, or that has no command.
+    """
+    from dsice.launchers.command import Command
+    from dsice.study.file import read_study
+
+    if not path.endswith(".toml"):
+        raise OptionError(f"--command: the command stands in a study file, and {path} is a journal")
+    study = read_study(path)
+    if study.is_function or not study.program:
+        raise OptionError(f"--command: {study.path.name} has no command in [study]")
+    return Command.parse(study.program, study.space.names).render
+
+
+def _printable(command: str) -> str:
+    """A command as it is; OptionError where a terminal would obey something in it."""
+    if command != command.translate(VISIBLE):
+        raise OptionError(
+            f"--command: {command!r} has control characters; --json prints it in a safe form"
+        )
+    return command
 
 
 def _asked_before(tuner: Tuner, id: int) -> Trial:
@@ -123,6 +186,8 @@ def _asked_before(tuner: Tuner, id: int) -> Trial:
         raise OptionError(
             f"--again {id}: this trial was told already ({trial.state}, value {trial.value})"
         )
+    if id in tuner.history.forbidden:
+        raise OptionError(f"--again {id}: this trial breaks a rule that was learnt later")
     return trial
 
 
@@ -218,14 +283,14 @@ def _open(path: str, wait: float, *, start: bool = False) -> Tuner:
         Whether a study file may start the study; only then its options come into force.
     """
     if not path.endswith(".toml"):
-        return Tuner.resume(Journal(path, wait=wait, create=False), orphans="keep")
+        journal = Journal(path, wait=wait, create=False)
+        return Tuner.resume(journal, orphans="keep") if start else Tuner.to_record(journal)
     from dsice.study.file import read_study  # imports the launchers
 
     study = read_study(path)
     if start:
         return study.tuner(orphans="keep", wait=wait)
-    journal = Journal(study.journal, lock=study.lock, wait=wait, create=False)
-    return Tuner.resume(journal, orphans="keep")
+    return Tuner.to_record(Journal(study.journal, lock=study.lock, wait=wait, create=False))
 
 
 def _number(text: str, what: str) -> float:

@@ -205,6 +205,8 @@ def _queue(jobs: int | None) -> str | None:
 
 
 def _describe(study: Study) -> str:
+    if not study.program:
+        return f"{len(study.space.names)} parameters, no command: others start the trials"
     kind = "function" if study.is_function else "command"
     return f"{len(study.space.names)} parameters, {kind} {study.program!r}"
 

@@ -14,6 +14,8 @@ from dsice.space import Axis, Space
 from dsice.space.values import as_text
 from dsice.study.file import read_study
 
+_SHOWN = 10  # ids of trials
+
 
 def add_extend(command: argparse.ArgumentParser) -> None:
     """Arguments of ``dsice extend``."""
@@ -47,6 +49,14 @@ def extend(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
         f"{done.trials} trials carried over to {study.space.size} grid points; "
         f"the journal as it was: {done.copy}"
     )
+    if done.forbidden:
+        named = ", ".join(map(str, done.forbidden[:_SHOWN]))
+        named += ", ..." if done.forbidden[_SHOWN:] else ""
+        output.say(
+            f"{len(done.forbidden)} of them break a rule that is new ({named}): they stay in the "
+            "log and inform the search, are not asked again, and none is the best; "
+            f"with them: dsice best {path} --forbidden"
+        )
     output.say(f"go on with: dsice run {path}")
     return 0
 

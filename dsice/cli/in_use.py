@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from dsice.checks import expanded
 from dsice.cli import output
 from dsice.errors import LockedError, OptionError
 from dsice.journal import Journal, requests
@@ -48,7 +49,7 @@ class StudyInUse:
     def __init__(self, path: str) -> None:
         self._began = time.monotonic()
         self._lock = True
-        journal = Path(path)
+        journal = expanded(path)
         if path.endswith(".toml"):
             from dsice.study.file import read_study  # imports the launchers
 
@@ -91,7 +92,7 @@ class StudyInUse:
 
     def _open(self) -> Tuner:
         journal = Journal(self.path, lock=self._lock, create=False)
-        return Tuner.resume(journal, orphans="keep")
+        return Tuner.to_record(journal)
 
     def _follow(self, wish: Wish) -> None:
         """Wait a moment for the coordinator to do what it is asked for, and say what became of it.

@@ -17,15 +17,25 @@ def add_journal(command: argparse.ArgumentParser) -> None:
     """Arguments of ``dsice journal``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("check", help="say whether it is whole")
-    action.add_argument("path", metavar="JOURNAL")
+    action.add_argument("path", metavar="JOURNAL|STUDY.toml")
     action.set_defaults(act=lambda args: check(args.path))
     action = actions.add_parser("repair", help="take unreadable lines out; a copy is kept")
-    action.add_argument("path", metavar="JOURNAL")
+    action.add_argument("path", metavar="JOURNAL|STUDY.toml")
     action.set_defaults(act=lambda args: repair(args.path))
+
+
+def _journal_of(path: str) -> str:
+    """The journal that is meant: of a study file its own."""
+    if not path.endswith(".toml"):
+        return path
+    from dsice.study.file import read_study  # imports the launchers
+
+    return str(read_study(path).journal)
 
 
 def check(path: str) -> int:
     """Say whether a journal is whole; exit code 1 when it is not."""
+    path = _journal_of(path)
     contents = read(path)
     asked = sum(len(r["trials"]) for r in contents.records if r["kind"] == Kind.ASK)
     told = sum(r["kind"] in (Kind.TELL, Kind.ADD) for r in contents.records)
@@ -62,6 +72,7 @@ def _check_study(path: str) -> int:
 
 def repair(path: str) -> int:
     """Take unreadable lines out; the journal as it was stays beside it."""
+    path = _journal_of(path)
     done = repair_journal(path)
     for number, problem in done.removed:
         output.say(f"removed line {number}: {problem}")

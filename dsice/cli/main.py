@@ -8,19 +8,25 @@ trial, start at once.
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from dsice import worker
+from dsice.checks import NO_FOLDER
 from dsice.cli import output
-from dsice.errors import VISIBLE, DsiceError
+from dsice.errors import VISIBLE, DsiceError, OptionError
 
 BAD_INPUT, STOP, INTERRUPTED, BROKEN_PIPE = 2, 3, 130, 141
+_NEEDS_NO_FOLDER = ("step", None)
 
 _NEGATIVE = re.compile(r"-(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:e[-+]?\d+)?$|-(?:inf|infinity|nan)$", re.I)
 
@@ -60,13 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 1 nothing to show or a damaged journal; 2 wrong input, with a message on
-        stderr; 3 a trial is asked to stop; 130 after Ctrl-C.
+        Exit code: 0; 1 nothing to show, a search that has finished, or a damaged journal; 2 wrong
+        input, with a message on stderr; 3 a trial is asked to stop; 4 nothing to ask until
+        something is told; 130 after Ctrl-C.
     """
+    is_program = argv is None
     argv = sys.argv[1:] if argv is None else argv
-    args = _parser(argv).parse_args(argv)
-    act: Callable[[argparse.Namespace], int] = args.act
+    args = argparse.Namespace()
     try:
+        _require_folder(_typed(argv))
+        args = _parser(argv).parse_args(argv)
+        act: Callable[[argparse.Namespace], int] = args.act
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: output.warn(message)
             code = act(args)
@@ -76,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.say(f"dsice: {error}", error=True)
         return BAD_INPUT
     except KeyboardInterrupt:
+        if is_program:
+            _leave_at_once_if_interrupted()
         text = args.interrupted(args) if "interrupted" in args else "interrupted"
         output.say(text, error=True)
         return INTERRUPTED
@@ -89,7 +101,7 @@ def _parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
     parser = _Parser(prog="dsice", description="Tune slow programs over grids of discrete values.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    typed = next((word for word in argv or () if not word.startswith("-")), None)
+    typed = None if argv is None else _typed(argv)
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text)
         if name == typed or argv is None:
@@ -98,13 +110,52 @@ def _parser(argv: Sequence[str] | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _typed(argv: Sequence[str]) -> str | None:
+    """The command that was typed."""
+    return next((word for word in argv if not word.startswith("-")), None)
+
+
+def _require_folder(command: str | None) -> None:
+    """Raise OptionError where the folder in which the command was typed is deleted."""
+    if command in _NEEDS_NO_FOLDER:
+        return
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise OptionError(NO_FOLDER) from error
+
+
+def _leave_at_once_if_interrupted() -> None:
+    """From now on Ctrl-C ends the process at once, with the exit code of the first.
+
+    While the interpreter shuts down, which has no handlers any more, it does nothing.
+    """
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
 class _Parser(argparse.ArgumentParser):
-    """Takes every negative number as a value, and shows bad arguments as `output.say` does."""
+    """Takes every negative number as a value, and shows bad arguments as `output.say` does.
+
+    Options may stand anywhere: before, between and behind the other words.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         # Python before 3.14 takes -5e-05 for an option that it does not know
         self._negative_number_matcher = _NEGATIVE
+        self._intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As always; words of a command that has no commands of its own may stand anywhere."""
+        if self._intermixed or any(action.nargs == argparse.PARSER for action in self._actions):
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True  # it calls this method in its turn
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
 
     def error(self, message: str) -> NoReturn:
         super().error(message.translate(VISIBLE))

@@ -103,9 +103,9 @@ def warn(message: object) -> None:
     say(f"dsice: warning: {message}", error=True)
 
 
-def best(tuner: Tuner) -> int:
-    """Print the best trial of a tuner; exit code 1 when there is none yet."""
-    trial = tuner.best
+def best(tuner: Tuner, other: Trial | None = None) -> int:
+    """Print the best trial of a tuner, or another in its place; exit code 1 when there is none."""
+    trial = tuner.best if other is None else other
     if trial is None:
         text = "no trial has a value yet"
         missing = " and ".join(map(repr, tuner.history.unreported()))
@@ -122,8 +122,18 @@ def best(tuner: Tuner) -> int:
             "no trial keeps the goal's bounds "
             f"(at most {dict(goal.at_most)}, at least {dict(goal.at_least)})"
         )
+    if trial.id in tuner.history.forbidden:
+        found["forbidden"] = "it breaks a rule that was learnt later"
     facts(found | {"trial": trial.id, "seconds": trial.seconds})
     return 0
+
+
+def end(tuner: Tuner) -> None:
+    """Print why the search has ended, and what to try next, where it has."""
+    from dsice.tuner.ending import end_to_show
+
+    if (found := end_to_show(tuner)) is not None:
+        say(f"ended: {found.with_advice}".translate(VISIBLE_IN_LINE))
 
 
 def failures(history: Iterable[Trial]) -> None:

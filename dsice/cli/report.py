@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import expanded
 from dsice.cli import output
 from dsice.errors import JournalError, LaunchError, OptionError
 from dsice.journal.files import version_of
@@ -53,8 +54,8 @@ def report(path: str, out: str | None = None, seconds: float | None = None) -> i
         The journal cannot be read.
     """
     study = read_study(path) if path.endswith(".toml") else None
-    journal = Path(path) if study is None else study.journal
-    file = journal.with_suffix(".html") if out is None else Path(out)
+    journal = expanded(path) if study is None else study.journal
+    file = journal.with_suffix(".html") if out is None else expanded(out)
     if file.resolve() in (journal.resolve(), Path(path).resolve()):
         raise OptionError(f"report {file}: that is the file it is made of; give -o another name")
     about = _about(journal, study)
@@ -70,9 +71,11 @@ def _about(journal: Path, study: Study | None) -> About:
     """What the report says beside what the journal knows."""
     if study is None:
         return About(journal.name, journal)
-    program = "function" if study.is_function else "command"
-    facts = {"study": str(study.path), program: study.program}
-    return About(study.path.name, journal, None if study.is_function else _command(study), facts)
+    facts = {"study": str(study.path)}
+    if study.program:
+        facts["function" if study.is_function else "command"] = study.program
+    has_command = bool(study.program) and not study.is_function
+    return About(study.path.name, journal, _command(study) if has_command else None, facts)
 
 
 def _command(study: Study) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dsice.checks import is_number
+from dsice.checks import expanded, is_number
 from dsice.cli import output
 from dsice.errors import JournalError
 from dsice.journal import JournalReader
@@ -20,6 +20,7 @@ from dsice.reuse.source import Source, as_sources
 from dsice.running.advancing import advance_loop
 from dsice.running.loop import run_loop
 from dsice.study.file import Study, read_study
+from dsice.study.sources import RENAME
 from dsice.tuner import Tuner
 
 
@@ -97,8 +98,8 @@ def _with_sources(study: Study, files: Sequence[str]) -> Study:
     """The study with more sources, whose paths are relative to where the command was typed."""
     if not files:
         return study
-    new = [Source(Path(file).absolute(), name=file) for file in files]
-    return replace(study, reuse=as_sources([*(study.reuse or ()), *new]))
+    new = [Source(expanded(file).absolute(), name=file) for file in files]
+    return replace(study, reuse=as_sources([*(study.reuse or ()), *new], rename=RENAME))
 
 
 def _summary(study: Study, tuner: Tuner) -> int:
@@ -106,6 +107,7 @@ def _summary(study: Study, tuner: Tuner) -> int:
     output.failures(tuner.history)
     output.confirmation(tuner)
     output.say(f"\njournal {_short(study.journal)}: {len(tuner.history)} trials")
+    output.end(tuner)
     return code
 
 

@@ -9,9 +9,9 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from dsice.checks import expanded
 from dsice.errors import OptionError, SpaceError, TellError
 from dsice.journal.format import Kind, decode_float
 from dsice.trial import State, Trial, mean
@@ -232,7 +232,7 @@ def _lines(file: str) -> list[str]:
     if file == "-" and sys.stdin is None:
         raise OptionError("--from -: there is no standard input; give the name of a file")
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else expanded(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"--from {file}: cannot be read ({error})") from error
     # "\ufeff": some editors begin a file so. Only "\n": a text may hold other ends of lines.

@@ -107,7 +107,8 @@ def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
         """Those that are not pending again yet; all are looked at before anything is changed."""
         tuner.take_requests()
         history = tuner.history
-        chosen = np.flatnonzero(history.in_state(*_FAILED)).tolist() if failed else ids
+        every = np.flatnonzero(history.in_state(*_FAILED) & history.allowed()).tolist()
+        chosen = every if failed else ids
         said = {id: revising.check_retry(history, id, tuner.tries(id)) for id in chosen}
         for text in filter(None, said.values()):
             output.warn(text)

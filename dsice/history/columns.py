@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from dsice.goal import Goal
-from dsice.trial import State
+from dsice.trial import State, Trial
 from dsice.typing import Bools, Floats, Point
 
 
@@ -31,6 +32,8 @@ class TrialColumns:
         All measurements of the metrics that were told as a list of several, by the id of the trial:
         by name. Those of the goal's metric stand under the name ``"value"``, too, unless the trial
         has another metric of that name.
+    added
+        Ids of the trials that were measured elsewhere.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -42,6 +45,7 @@ class TrialColumns:
     seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     repeats: dict[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    added: set[int] = field(default_factory=set)
 
     def judged(self, goal: Goal, done: Bools) -> tuple[Sequence[int], Floats, Floats]:
         """What a goal makes of them.
@@ -89,3 +93,19 @@ class TrialColumns:
 
 
 _NOTHING: Mapping[str, float] = {}
+
+
+class BegunWrite(NamedTuple):
+    """A write that was begun, and what was counted before it.
+
+    An exception may come at any line (Ctrl-C, a signal). The write is then done once more, from the
+    same counts, before the next one.
+    """
+
+    trial: Trial
+    new: bool
+    was_pending: bool
+    asked: int
+    asked_pending: int
+    rounds: int
+    repeats: int

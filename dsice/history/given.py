@@ -109,6 +109,7 @@ class GivenTrials:
             self._seconds,
             list(map(len, self._values)),
             {row: self._all_repeats(row) for row in self._repeats},
+            {row for row, round in enumerate(self._rounds) if round is None},
         )
 
     def trial(self, id: int) -> Trial:

@@ -206,7 +206,7 @@ class History(Summarised, TrialStore):
 
         By id, with the two metrics of each, float of shape (trials, 2). OptionError as in `front`.
         """
-        done = np.flatnonzero(self.in_state(State.DONE) & self.of_stage())
+        done = np.flatnonzero(self.in_state(State.DONE) & self.of_stage() & self.allowed())
         if not self._repeats and self._goal.of == "mean":
             return frames.carrying([self[id] for id in done.tolist()], a, b)
         groups = points.by_point(done, self.points(), self._members())
@@ -236,7 +236,7 @@ class History(Summarised, TrialStore):
 
     @property
     def best(self) -> Trial | None:
-        """Trial of the best measured point, None before any.
+        """Trial of the best measured point that the rules in force allow, None before any.
 
         A point that was measured several times counts with what the goal makes of all its values
         (``Goal.of``); that is the value of this trial, and `Trial.values` are all of them.
@@ -248,11 +248,15 @@ class History(Summarised, TrialStore):
             return self.leading(1)[0]
         return self._pooled([first])
 
-    def leading(self, k: int) -> list[Trial]:
-        """Trials of the `k` best measured points, best first, each as in `best`."""
+    def leading(self, k: int, *, forbidden: bool = False) -> list[Trial]:
+        """Trials of the `k` best measured points, best first, each as in `best`.
+
+        With `forbidden`, also of points that break a rule which was learnt later (`allowed`).
+        """
         if not len(self):
             return []
-        groups = self._by_point()
+        allowed = self.allowed()
+        groups = [ids for ids in self._by_point() if forbidden or allowed[ids[0]]]
         if self._repeats:
             groups = sorted(groups, key=self._rank)
         return [self._pooled(ids) for ids in groups[:k]]
@@ -286,7 +290,8 @@ class History(Summarised, TrialStore):
         leader: tuple[int, ...] | None = None
         found: list[tuple[int, Trial]] = []
         levels, of_population = self.points(), self._members()
-        for id in np.sort(self.order()).tolist():
+        order = self.order()
+        for id in np.sort(order[self.allowed()[order]]).tolist():
             place = (*levels[id].tolist(), int(of_population[id]))
             ids = members.setdefault(place, [])
             ids.append(id)
@@ -307,7 +312,7 @@ class History(Summarised, TrialStore):
         """The first of `order`, without sorting all of them."""
         scores = self.scores()
         violation = self.violation()
-        scored = np.isfinite(scores)
+        scored = np.isfinite(scores) & self.allowed()
         if not scored.any():
             return None
         least = violation[scored].min()

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from typing import Any, NamedTuple, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
 from dsice.goal import Goal, Seconds
-from dsice.history.columns import TrialColumns
+from dsice.history.columns import BegunWrite, TrialColumns
 from dsice.history.curve import GrowingCurve, NewSteps
 from dsice.history.sources import SourceTrials
 from dsice.trial import Identity, State, Trial
@@ -21,8 +21,8 @@ from dsice.typing import Array, Point
 T = TypeVar("T")
 FAILED = (State.FAILED, State.TIMED_OUT, State.INVALID)
 """States of trials that ended without a usable value."""
-_CODES = {state: code for code, state in enumerate(State)}
 _FIRST = 64  # rows of a new array
+_CODES = {state: code for code, state in enumerate(State)}
 
 
 class GrowingArray:
@@ -64,22 +64,6 @@ class GrowingArray:
         return rows
 
 
-class _Begun(NamedTuple):
-    """A write that was begun, and what was counted before it.
-
-    An exception may come at any line (Ctrl-C, a signal). The write is then done once more, from the
-    same counts, before the next one.
-    """
-
-    trial: Trial
-    new: bool
-    was_pending: bool
-    asked: int
-    asked_pending: int
-    rounds: int
-    repeats: int
-
-
 class TrialStore(Sequence[Trial]):
     """Trials in the order of their ids: ``store[id]`` is the trial with that id.
 
@@ -101,8 +85,9 @@ class TrialStore(Sequence[Trial]):
         self._trials: list[Trial | None] = []  # None: not looked at since it was read
         self._make: Callable[[int], Trial] | None = None
         self._curves: dict[int, GrowingCurve] = {}  # of running trials that reported a step
-        self._begun: _Begun | None = None
+        self._begun: BegunWrite | None = None
         self.sources: tuple[SourceTrials, ...] = ()  # measurements of related tasks
+        self.forbidden: frozenset[int] = frozenset()  # trials that break a rule learnt later
         self._set_up(TrialColumns())
         for trial in trials:
             self.write(trial)
@@ -133,6 +118,7 @@ class TrialStore(Sequence[Trial]):
         self._asked_pending = sum(told.rounds[id] is not None for id in pending)
         self._rounds = max((r for r in told.rounds if r is not None), default=-1) + 1
         self._repeats = sum(key[1] > 0 for key in told.keys)
+        self._added = GrowingArray(bool, [id in told.added for id in range(n)])
         self._cache: dict[str, Any] = {}
 
     @property
@@ -220,10 +206,10 @@ class TrialStore(Sequence[Trial]):
             if trial.state is not State.PENDING and (id in self._curves or id not in self._pending):
                 trial = replace(trial, curve=known.curve)
         counts = (self._asked, self._asked_pending, self._rounds, self._repeats)
-        self._begun = _Begun(trial, new, id in self._pending, *counts)
+        self._begun = BegunWrite(trial, new, id in self._pending, *counts)
         self._complete(self._begun)
 
-    def _complete(self, begun: _Begun) -> None:
+    def _complete(self, begun: BegunWrite) -> None:
         """Write a trial, whatever part of that is done already."""
         trial = begun.trial
         id = trial.id
@@ -236,6 +222,8 @@ class TrialStore(Sequence[Trial]):
         self._violations[id] = math.nan if math.isnan(loss) else self._goal.violation(trial)
         self._seconds[id] = math.nan if trial.seconds is None else trial.seconds
         self._states[id] = _CODES[trial.state]
+        pending = trial.state is State.PENDING  # one that is tried again is measured here
+        self._added[id] = not pending and (begun.new or self._added.array()[id])
         self._counts[id] = len(trial.repeats.get(self._goal.metric, trial.values))
         self._curves.pop(id, None)
         self._cache.clear()
@@ -247,7 +235,7 @@ class TrialStore(Sequence[Trial]):
         for step, value in new.points:
             curve.append(step, value)
 
-    def _add(self, begun: _Begun) -> None:
+    def _add(self, begun: BegunWrite) -> None:
         trial = begun.trial
         if trial.id == len(self._trials):
             self._trials.append(trial)
@@ -261,7 +249,7 @@ class TrialStore(Sequence[Trial]):
             self._asked = begun.asked + 1
             self._rounds = max(begun.rounds, trial.round + 1)
 
-    def _count(self, begun: _Begun) -> None:
+    def _count(self, begun: BegunWrite) -> None:
         trial = begun.trial
         now = trial.state is State.PENDING
         if now:
@@ -322,6 +310,18 @@ class TrialStore(Sequence[Trial]):
     def seconds(self) -> Array:
         """Told run time of each trial, shape (trials,); NaN where there is none."""
         return self._seconds.array().copy()
+
+    def added(self) -> Array:
+        """Which trials were measured elsewhere (`Tuner.add`), bool of shape (trials,)."""
+        return self._added.array()
+
+    def allowed(self) -> Array:
+        """Which trials keep the rules in force, bool of shape (trials,).
+
+        A trial may break a rule learnt after it was asked (`dsice.extend`): it is never the best.
+        """
+        kept = [id not in self.forbidden for id in range(len(self) if self.forbidden else 0)]
+        return np.array(kept) if kept else np.ones(len(self), dtype=bool)
 
     def in_state(self, *states: State) -> Array:
         """Which trials are in one of these states, bool of shape (trials,)."""

@@ -1,6 +1,7 @@
 """A journal carried over to another space: new levels, new axes, other rules.
 
-It is possible where all that was measured means the same in the new space.
+It is possible where all that was measured means the same in the new space. What breaks a rule of
+the new space stays in the log, and the new header says which trials these are.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 from dsice.errors import JournalError, OptionError, OtherStudyError, SpaceError
 from dsice.journal.emptied import no_study
 from dsice.journal.files import keep_copy, read_file, replace_file
-from dsice.journal.format import Kind, encode
-from dsice.journal.loader import stored_space
+from dsice.journal.format import Kind, encode, stopped_line
 from dsice.journal.reader import JournalReader, garbage_uncollected
+from dsice.journal.stored_space import stored_space
 from dsice.journal.writer import Journal
 from dsice.space import Among, Space
 from dsice.space.values import as_json
 from dsice.typing import Params, PathLike, Point, Record
+
+_BREAKS_A_RULE = "it breaks a rule that was learnt later, and is not measured any more"
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,13 @@ class Extension:
         How many trials were carried over.
     copy
         The journal as it was; None if the space is the same and nothing was done.
+    forbidden
+        Ids of the trials that break a rule of the new space.
     """
 
     trials: int
     copy: Path | None
+    forbidden: tuple[int, ...] = ()
 
 
 def extend(
@@ -52,8 +58,10 @@ def extend(
     """Rewrite a journal for another space in which everything that was measured means the same.
 
     Axes may have more levels (fewer too, where nothing was measured), axes may be new, and rules
-    may be others. The journal as it was is kept beside it. A tuner with the new space then goes on
-    with it.
+    may be others. Trials that break a `Require` of the new space, a rule that was learnt later,
+    stay in the log and inform the search; their points are never asked again, and none of them is
+    the best. Those of them that are pending are recorded as stopped. The journal as it was is kept
+    beside it. A tuner with the new space then goes on with it.
 
     Parameters
     ----------
@@ -98,10 +106,11 @@ def extend(
         if not space.difference(reader.header["space"]):
             return Extension(0, None)
         with garbage_uncollected():
-            lines = [encode(line) for line in mapping.lines(reader)]
+            lines = mapping.lines(reader)
         reader.require_good()
         writer.begin()  # a torn last line goes now
-        return Extension(mapping.trials, _replace(writer.path, "\n".join(lines) + "\n"))
+        copy = _replace(writer.path, "\n".join(lines) + "\n")
+        return Extension(mapping.trials, copy, tuple(mapping.forbidden))
     finally:
         writer.close()
 
@@ -122,6 +131,8 @@ class SpaceMapping:
     ----------
     trials
         How many trials were carried over so far.
+    forbidden
+        Those of them that break a rule of the new space, in the order of their ids.
     """
 
     def __init__(self, path: Path, old: Space, new: Space, given: dict[str, Any]) -> None:
@@ -130,7 +141,11 @@ class SpaceMapping:
         self._new = new
         self._given = given
         self.trials = 0
+        self.forbidden: list[int] = []
+        self._anywhere = new.without_requirements()
         self._known: dict[Point, Point] = {}
+        self._allowed: dict[Point, bool] = {}
+        self._pending: dict[int, None] = {}
         for name in given:
             if name not in new.names or name in old.names:
                 what = "is no new axis" if name in new.names else "is no axis"
@@ -147,14 +162,22 @@ class SpaceMapping:
                 "every measurement"
             )
 
-    def lines(self, reader: JournalReader) -> Iterator[Record]:
+    def lines(self, reader: JournalReader) -> list[str]:
         """Lines of the journal for the new space; what is unknown stays as it is."""
+        moved = [encode(line) for line in self._moved(reader)]
+        now = time.time()
+        dropped = [id for id in self.forbidden if id in self._pending]
+        moved += [encode(stopped_line(id, now, _BREAKS_A_RULE)) for id in dropped]
         header = dict(reader.header or {})
-        given = as_json(self._given)
-        before = {"at": time.time(), "space": header["space"], "given": given}
+        before = {"at": now, "space": header["space"], "given": as_json(self._given)}
         before["identity"] = reader.identity  # that of the first line as it was at first
+        if self.forbidden:
+            before["forbidden"] = self.forbidden
         header |= {"space": self._new.to_dict(), "extended": [*header.get("extended", ()), before]}
-        yield self._options(header)
+        return [encode(self._options(header)), *moved]
+
+    def _moved(self, reader: JournalReader) -> Iterator[Record]:
+        """The lines after the header; points that wait and break a rule are left out."""
         for number, _, _, record in reader:
             kind = record["kind"]
             if kind == Kind.IMPORT:
@@ -162,12 +185,19 @@ class SpaceMapping:
             try:
                 if kind == Kind.ASK:
                     record["trials"] = [self._asked(asked) for asked in record["trials"]]
+                    self._pending |= dict.fromkeys(asked["id"] for asked in record["trials"])
                 elif kind == Kind.ADD:
                     record["trial"] = self._asked(record["trial"])
-                elif kind == Kind.TELL and "point" in record:
-                    record["point"] = self._point(record["point"], record.get("stage", 0))
+                elif kind == Kind.TELL:
+                    self._pending.pop(record["id"], None)
+                    if "point" in record:
+                        record["point"] = self._point(record["point"], record.get("stage", 0))
+                elif kind == Kind.RETRY:
+                    self._pending[record["id"]] = None
                 elif kind == Kind.ENQUEUE:
                     record["point"] = self._point(record["point"], 0)
+                    if not self._allows(record["point"]):
+                        continue
             except SpaceError as error:
                 what = f"trial {record.get('id')}" if kind == Kind.TELL else f"line {number}"
                 raise self._refused(f"{what}: {error}") from error
@@ -182,9 +212,18 @@ class SpaceMapping:
             raise self._refused(
                 f"trial {asked['id']} at {self._shown(asked['point'])}: {error}"
             ) from error
+        if asked.get("stage", 0) >= 0 and not self._allows(moved["point"]):
+            self.forbidden.append(asked["id"])
         if "note" in asked:
             moved["note"] = self._note(asked["note"])
         return moved
+
+    def _allows(self, levels: list[int]) -> bool:
+        """Whether the rules of the new space allow a point of it."""
+        point = tuple(levels)
+        if point not in self._allowed:
+            self._allowed[point] = self._new.is_valid(point)
+        return self._allowed[point]
 
     def _note(self, note: Record) -> Record:
         """Map the line of a note; a point of it that the new space has not is left out."""
@@ -203,7 +242,7 @@ class SpaceMapping:
             return [0] * len(self._new.names)
         point = tuple(levels)
         if point not in self._known:
-            self._known[point] = self._new.point(self._params(self._old.params(point)))
+            self._known[point] = self._anywhere.point(self._params(self._old.params(point)))
         return list(self._known[point])
 
     def _params(self, params: Params) -> dict[str, Any]:
@@ -243,10 +282,17 @@ class SpaceMapping:
         moved: Any
         given = as_json(self._given)
         if isinstance(start, dict):
-            moved = given | start
+            moved = self._start(given | start)
         else:
-            moved = [given | params for params in start]
+            moved = [found for params in start if (found := self._start(given | params))] or None
         return record | {"strategy": {**record["strategy"], "start": moved}}
+
+    def _start(self, params: Params) -> Params | None:
+        """The start of a strategy; None where a rule forbids it."""
+        with suppress(SpaceError):
+            levels = self._anywhere.point(self._anywhere.nearest(params))
+            return params if self._allows(list(levels)) else None
+        return params
 
     def _refused(self, reason: str) -> OtherStudyError:
         return OtherStudyError(

@@ -98,3 +98,26 @@ def told_state(text: object) -> State:
     if text not in STATES:
         raise ValueError(f"no trial ends as {shown(text)}")
     return STATES[str(text)]
+
+
+def forbidden_ids(header: Record, count: int) -> frozenset[int]:
+    """Ids of the trials that break a rule which the last `extend` brought, of `count` trials."""
+    found = _last_extension(header).get("forbidden")
+    ids = found if isinstance(found, list) else ()
+    return frozenset(id for id in ids if type(id) is int and 0 <= id < count)
+
+
+def written_after_extending(line: Record, header: Record) -> bool:
+    """Whether a line with a time was written after the last `extend`."""
+    last = _last_extension(header)
+    extended, at = last.get("at"), line.get("at")
+    if not last:
+        return True
+    return isinstance(at, (int, float)) and isinstance(extended, (int, float)) and at > extended
+
+
+def _last_extension(header: Record) -> Record:
+    """What the header says of the last `extend`; empty: there was none."""
+    extended = header.get("extended")
+    last = extended[-1] if isinstance(extended, list) and extended else None
+    return last if isinstance(last, dict) else {}

@@ -19,6 +19,7 @@ options   at, and those of strategy, goal, seed, max_trials, stopper and reuse t
 reuse     name, sha256, metric, maximize, params, values, states, scores: a source
 withdraw  at, id, reason: what was told of it counts no more
 retry     at, id: it is pending again, and may be told once more
+end       at, reason, figures: why a run asked for nothing more; nothing follows from it
 import    at, name, rows, sha256, added: a log whose rows the add lines before are
 ========  ==========================================================================
 
@@ -66,6 +67,7 @@ class Kind:
     REUSE = "reuse"
     WITHDRAW = "withdraw"
     RETRY = "retry"
+    END = "end"
     IMPORT = "import"
 
 
@@ -190,6 +192,16 @@ def repaired_ask_line(trials: Sequence[Record], round: int) -> Record:
 def lost_line(id: int, error: str) -> Record:
     """The end of a trial of which nothing but the id is known."""
     return {"kind": Kind.TELL, "id": id, "state": str(State.LOST), "error": error}
+
+
+def stopped_line(id: int, at: float, error: str) -> Record:
+    """The end of a trial that is not to be measured any more."""
+    return {"kind": Kind.TELL, "at": at, "id": id, "state": str(State.STOPPED), "error": error}
+
+
+def end_line(at: float, reason: str, figures: Mapping[str, Any]) -> Record:
+    """Why a run asked for nothing more."""
+    return {"kind": Kind.END, "at": at, "reason": reason, "figures": dict(figures)}
 
 
 def _version() -> str:

@@ -8,6 +8,7 @@ the line stands. A trial itself is made when somebody first looks at it.
 from __future__ import annotations
 
 import json
+import math
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -28,11 +29,14 @@ from dsice.journal.fields import (
     as_whole,
     check_rest,
     floats,
+    forbidden_ids,
     key_of,
     mean_of,
     told_state,
+    written_after_extending,
 )
 from dsice.journal.format import (
+    KINDS,
     OPTIONS,
     Kind,
     asked_trial,
@@ -46,14 +50,15 @@ from dsice.journal.queued import Queue
 from dsice.journal.reader import JournalLine, JournalReader, garbage_uncollected
 from dsice.journal.revisions import Revisions, forget_end, withdrawn_trial
 from dsice.journal.sources import Sources
-from dsice.space import Among, Require, Space
-from dsice.space.rules import NamedRules, Predicate
+from dsice.space import Space
 from dsice.trial import State, Trial
 from dsice.typing import PathLike, Point, Record
 
 MOST_SHOWN = 500  # characters of what is wrong with a line
 Place: TypeAlias = tuple[int, int]
 Steps: TypeAlias = "tuple[array[int], array[float]]"
+_CHANGING = KINDS - {Kind.STEP, Kind.DECISION, Kind.AGAIN, Kind.PREPARED, Kind.END}
+"""Kinds of lines after which a search that had ended may go on."""
 _UNUSABLE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
 
 
@@ -85,6 +90,8 @@ class JournalLoader:
         Which trials were withdrawn or are tried again.
     decisions
         What the stopper in force decided last on a trial, by id: the step, and whether to stop.
+    end
+        The end line, where nothing that it follows from has changed since; else None.
     imports
         Logs whose rows are in the journal.
 
@@ -105,6 +112,7 @@ class JournalLoader:
         self.lost_runs: Counter[int] = Counter()
         self.revisions = Revisions()
         self.decisions: dict[int, tuple[int, bool]] = {}
+        self.end: Record | None = None
         self.imports: list[ImportedLog] = []
         self._text = reader.text
         self._columns = TrialColumns()
@@ -120,7 +128,10 @@ class JournalLoader:
             for line in reader:
                 if not reader.bad:  # else the rest is read only to complete the list of bad lines
                     self._take(line)
+                    self._note_end(line.record)
         reader.require_good()
+        if self.end is not None and not written_after_extending(self.end, self.header or {}):
+            self.end = None
 
     @classmethod
     def open(cls, path: PathLike) -> JournalLoader:
@@ -176,6 +187,7 @@ class JournalLoader:
             history.load(self._columns, self._trial)
         self._columns = TrialColumns()
         history.sources = self.sources.in_force
+        history.forbidden = forbidden_ids(self.header or {}, len(points))
 
     def _name_the_line(self, space: Space) -> None:
         """Raise JournalError for the first line with a point that the space does not have."""
@@ -209,6 +221,7 @@ class JournalLoader:
                     values.append(decode_float(record["value"]))
                 case Kind.ADD:
                     self._ask([record["trial"]], None, line)
+                    self._columns.added.add(record["trial"]["id"])
                     self._tell(record["trial"]["id"], record["trial"])
                 case Kind.ENQUEUE:
                     self._queue.append(tuple(record["point"]))
@@ -225,6 +238,13 @@ class JournalLoader:
         except _UNUSABLE as error:
             raise self._unusable(line.number, record["kind"], error) from error
 
+    def _note_end(self, record: Record) -> None:
+        """Keep an end line until something comes after which the search may go on."""
+        if record["kind"] == Kind.END:
+            self.end = record
+        elif self.end is not None and record["kind"] in _CHANGING:
+            self.end = None
+
     def _revise(self, record: Record) -> None:
         """Take in a withdraw or retry line."""
         id = record["id"]
@@ -235,7 +255,12 @@ class JournalLoader:
         end = (self._told.pop(id, None), self._steps.pop(id, None))
         reason = self.revisions.reasons.get(id)
         first = not self.revisions.tries[id]
-        self.revisions.retry(record, lambda: self._made(id, *end, added=first, reason=reason))
+        seconds = 0.0 if id in self._columns.added else self._columns.seconds[id]
+        self.revisions.retry(
+            record,
+            lambda: self._made(id, *end, added=first, reason=reason),
+            0.0 if math.isnan(seconds) else seconds,
+        )
         self.lost_runs.pop(id, None)
         self.decisions.pop(id, None)
         forget_end(self._columns, id)
@@ -351,40 +376,3 @@ class JournalLoader:
         if self._last[0] != where:
             self._last = (where, json.loads(self._text[slice(*where)]))
         return self._last[1]
-
-
-def stored_space(
-    record: Mapping[str, Any],
-    rules: NamedRules | None = None,
-    *,
-    to_measure: bool = True,
-) -> Space:
-    """The space in the header of a journal.
-
-    Parameters
-    ----------
-    record
-        The header's `space`.
-    rules
-        Functions of the space's rules, by name.
-    to_measure
-        False: only trials that were measured are looked at. What a `Require` forbade was never
-        measured, so a function of one need not be among `rules`.
-
-    Raises
-    ------
-    SpaceError
-        A function is missing, or the space is damaged.
-    """
-    functions: dict[str, Predicate | Among] = {}
-    if not to_measure:
-        functions = {
-            rule["function"]: _allow
-            for rule in record.get("where", ())
-            if rule.get("kind") == Require.__name__.lower() and "function" in rule
-        }
-    return Space.from_dict(record, rules=functions | dict(rules or {}))
-
-
-def _allow(params: Mapping[str, Any]) -> bool:
-    return True

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from dsice.checks import NO_FOLDER, expanded
 from dsice.errors import JournalError
 from dsice.journal.files import read_file
 from dsice.journal.format import BEGINNING, FORMAT, KINDS, study_identity
@@ -60,7 +61,7 @@ class JournalReader:
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
+        self.path = expanded(path)
         try:
             data = read_file(self.path)
         except (OSError, ValueError) as error:  # ValueError: no name that a file can have
@@ -162,7 +163,9 @@ def resolved(path: PathLike) -> Path:
         Links lead in a circle, or it is no name that a file can have.
     """
     try:
-        return Path(path).resolve()
+        return expanded(path).resolve()
+    except FileNotFoundError as error:
+        raise JournalError(f"journal {path}: {NO_FOLDER}") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise JournalError(f"journal {path}: cannot be opened ({error})") from error
 

@@ -70,8 +70,12 @@ def unwritable(path: Path, error: OSError) -> JournalError:
     )
 
 
-def closed(path: Path) -> JournalError:
-    """It was let go."""
+def closed(path: Path, *, taken_over: bool = False) -> JournalError:
+    """It was let go, or another tuner of this process has it."""
+    if taken_over:
+        return JournalError(
+            f"journal {path}: a newer Tuner of this process has taken it over; use that one"
+        )
     return JournalError(
         f"journal {path} is closed; make a new Tuner with journal={str(path)!r} to go on"
     )

@@ -28,26 +28,33 @@ class Revisions:
     ended
         Where a journal has what was told of a trial before it became pending again, the oldest
         first, by id.
+    seconds
+        How long trials that this study ran had taken before they became pending again.
     """
 
     reasons: dict[int, str] = field(default_factory=dict)
     tries: Counter[int] = field(default_factory=Counter)
     done: set[tuple[int, str, float]] = field(default_factory=set)
     ended: dict[int, list[Callable[[], Trial]]] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def withdraw(self, line: Record) -> None:
         """Note a withdraw line; once more the same changes nothing."""
         self.reasons[line["id"]] = line["reason"]
         self.done.add(_key(line))
 
-    def retry(self, line: Record, before: Callable[[], Trial]) -> None:
-        """Note a retry line, and what the trial was before; once more the same changes nothing."""
+    def retry(self, line: Record, before: Callable[[], Trial], seconds: float = 0.0) -> None:
+        """Note a retry line, what the trial was before, and how long this study had run it.
+
+        Once more the same changes nothing.
+        """
         if _key(line) in self.done and "at" in line:
             return
         id = line["id"]
         self.ended.setdefault(id, []).append(before)
         self.reasons.pop(id, None)
         self.tries[id] += 1
+        self.seconds += seconds
         self.done.add(_key(line))
 
     def knows(self, kind: str, at: float, id: int) -> bool:
@@ -71,6 +78,7 @@ def forget_end(columns: TrialColumns, id: int) -> None:
     columns.counts[id] = 0
     columns.metrics[id] = {}
     columns.repeats.pop(id, None)
+    columns.added.discard(id)
 
 
 def withdrawn_trial(trial: Trial, reason: str) -> Trial:

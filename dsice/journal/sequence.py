@@ -59,7 +59,7 @@ class LineSequence:
                 return self._accept_trials([new], new["state"])
             case Kind.ENQUEUE if _are_levels(line.get("point")):
                 return ""
-            case Kind.PREPARED if _has_text(line, "name") and _has_text(line, "directory"):
+            case Kind.PREPARED | Kind.END if _has_types(line, _FIELDS[kind]):
                 return ""
             case Kind.AGAIN if type(line.get("id")) is int:
                 return self._unknown(line["id"])
@@ -122,10 +122,18 @@ _MAY_BE_TOLD = (str(State.PENDING), str(State.LOST))
 _WITH_FIELDS = (
     *(Kind.ASK, Kind.ADD, Kind.STEP, Kind.ENQUEUE, Kind.PREPARED, Kind.AGAIN),
     Kind.REUSE,
-    *(Kind.WITHDRAW, Kind.RETRY),
+    *(Kind.WITHDRAW, Kind.RETRY, Kind.END),
 )
+_FIELDS: Mapping[str, Mapping[str, type]] = {
+    Kind.PREPARED: {"name": str, "directory": str},
+    Kind.END: {"reason": str, "figures": dict},
+}
 _INTS = {int}  # True and False are none
 _NONE = type(None)
+
+
+def _has_types(line: Mapping[str, Any], types: Mapping[str, type]) -> bool:
+    return all(type(line.get(name)) is wanted for name, wanted in types.items())
 
 
 def _has_text(fields: Mapping[str, Any], name: str) -> bool:

@@ -76,7 +76,7 @@ class Journal:
         self._before = ""  # what was in the file; what was written since, by its place in the file
         self._after: dict[int, bytes] = {}
         self._appending: _Appending | None = None
-        self._claimed = False
+        self._claimed = self.taken_over = False
         self._reader: JournalReader | None = None
         self._fd: int | None = None
         self._opened: FileIO | None = None
@@ -354,7 +354,7 @@ class Journal:
 
     def _file(self) -> int:
         if self._fd is None:
-            raise refused.closed(self.path)
+            raise refused.closed(self.path, taken_over=self.taken_over)
         return self._fd
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dsice.checks import passable, wrong
+from dsice.checks import absolute, passable, wrong
 from dsice.errors import LaunchError
 from dsice.journal.files import (
     NotRegularError,
@@ -261,7 +261,7 @@ class Home:
     def __init__(self, given: str | os.PathLike[str] | None) -> None:
         if given is not None and not passable(os.fspath(given)):
             raise wrong("Local", "directory", given, "a path that the system can hold")
-        self.given = None if given is None else Path(given).absolute()
+        self.given = None if given is None else absolute(given)
         self.path: Path | None = None
         self._lock: int | None = None
         self._study: Study | None = None

@@ -151,13 +151,13 @@ def result_of(info: ExitInfo, host: str) -> Result:
             where=where,
         )
     where["pid"] = found.get("pid")
-    got, seconds = Measured(), found.get("seconds")
+    got, seconds, unmeasured = Measured(), found.get("seconds"), False
     state, error = ("done", "") if _returned(info) else _classify(found, info)
     if state == "done" and not preparation:
         try:
             got, seconds = _measured(info, seconds, found.get("fault"))
         except NoMeasurement as problem:
-            state, error = "failed", str(problem)
+            state, error, unmeasured = "failed", str(problem), True
         if got.invalid is not None:
             state, error = "invalid", got.invalid
     if state in ("failed", "timed_out") and (
@@ -166,7 +166,8 @@ def result_of(info: ExitInfo, host: str) -> Result:
         state, error = "unstarted", f"{error}, and the machine lacked something: {lacking}"
     if state in ("done", "failed", "invalid") and trial_directory.knows_to_stop(info.directory):
         # what it gave is the value so far, not that of a whole trial
-        state, error = "stopped", f"cancelled; {error or 'it ended by itself'}"
+        own = "" if unmeasured else error
+        state, error = "stopped", f"cancelled; {own or 'it ended by itself'}"
     if state == "unstarted" and _is_cancelled(info):  # it is not wanted again
         state, error = "stopped", f"cancelled; {error}"
     return Result(

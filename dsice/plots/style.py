@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dsice.checks import expanded
 from dsice.errors import OptionError
 from dsice.typing import PathLike
 
@@ -84,7 +84,7 @@ def save(figure: Figure, path: PathLike | None, function: str) -> None:
     """
     if path is None:
         return
-    file = Path(path)
+    file = expanded(path)
     known = figure.canvas.get_supported_filetypes()
     if file.suffix.lstrip(".").lower() not in known:
         raise OptionError(

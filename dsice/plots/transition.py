@@ -79,10 +79,12 @@ def transition(seen: Given, start: float | None = None) -> Transition:
         The initial value, where it was not measured in the search.
     """
     history, goal = seen.history, seen.history.goal
-    ids = np.sort(history.order())
+    order = history.order()
+    order = order[history.allowed()[order]]
+    ids = np.sort(order)
     trials = list(history)
     rank = np.empty(len(ids))  # 0 for the best
-    rank[np.searchsorted(ids, history.order())] = np.arange(len(ids))
+    rank[np.searchsorted(ids, order)] = np.arange(len(ids))
     leaders = history.leaders()
     changes = np.searchsorted([id for id, _ in leaders], ids, side="right") - 1
     bands, are_rounds = _bands_of(trials)

@@ -66,6 +66,8 @@ def contents(tuner: Tuner, about: About) -> dict[str, Any]:
         data |= _modelled(tuner, axes)
         data["sources"] = study.sources(tuner)
     data["advice"] = advice(tuner, data["end"]["over"], data.get("importance"))
+    if "next" in data["end"]:
+        data["advice"].append(data["end"].pop("next"))
     return {name: part for name, part in data.items() if part is not None}
 
 

@@ -9,19 +9,19 @@ import shlex
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from dsice.errors import DsiceError
+import numpy as np
+
 from dsice.report.encode import number, text, value
 from dsice.report.study import start_trial
 from dsice.space.values import as_json, as_text
 from dsice.stopping import savings
 from dsice.trial import State, Trial
 from dsice.tuner import Tuner
+from dsice.tuner.ending import end_to_show
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-MOST_FOR_END: Final = 3000
-"""Trials up to which the strategy is asked whether it has more: with very many it takes long."""
 Command = Callable[[Mapping[str, Any]], str]
 """From params to the command that runs the program with them."""
 
@@ -135,8 +135,11 @@ def end(tuner: Tuner) -> dict[str, Any]:
     history = tuner.history
     states = Counter(str(t.state) for t in history)
     found: dict[str, Any] = {"states": dict(states.most_common()), "over": False}
-    seconds = [t.seconds for t in history if t.seconds is not None]
-    found["seconds"] = number(sum(seconds), 6) if seconds else None
+    told, added = history.seconds(), history.added()
+    if (told >= 0).any():
+        found["seconds"] = number(tuner.run_seconds, 6)
+    if (told[added] >= 0).any():
+        found["added_seconds"] = number(float(np.nansum(told[added])), 6)
     saved = savings(history)
     if saved.stopped and not math.isnan(saved.share):
         found["saved"] = number(saved.share, 3)
@@ -155,24 +158,12 @@ def end(tuner: Tuner) -> dict[str, Any]:
 
 def _why_ended(tuner: Tuner) -> dict[str, Any]:
     """Why a search of which nothing is pending goes on or not."""
-    space = tuner.space
-    if tuner.max_trials is not None and tuner.asked >= tuner.max_trials:
-        return {"why": f"The budget of {tuner.max_trials} trials is used up.", "over": True}
-    count = space.count if space.enumerable else None
-    if count is not None and len(tuner.history.taken()) >= count:
-        return {"why": f"All {count} points of the grid were measured.", "over": True}
-    if len(tuner.history) <= MOST_FOR_END and _is_complete(tuner):
-        return {
-            "why": f"{type(tuner.strategy).__name__} has nothing more to ask: it holds the search "
-            "for complete.",
-            "over": True,
-        }
-    return {"why": "Nothing is running; the search can go on from here (dsice resume)."}
+    found = end_to_show(tuner)
+    if found is None:
+        return {"why": "Nothing is running; the search can go on from here (dsice resume)."}
+    why = {"why": f"{_sentence(str(found))}.", "over": True}
+    return why | ({"next": f"{_sentence(found.advice)}."} if found.advice else {})
 
 
-def _is_complete(tuner: Tuner) -> bool:
-    """Whether the strategy has nothing more to ask; one of a user's own may not be here to say."""
-    try:
-        return tuner.exhausted
-    except DsiceError:
-        return False
+def _sentence(words: str) -> str:
+    return text(f"{words[:1].upper()}{words[1:]}", 1000)

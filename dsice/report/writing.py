@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dsice.checks import shown
+from dsice.checks import expanded, shown
 from dsice.errors import OptionError
 from dsice.journal.files import replace_file
 from dsice.report.contents import About, contents
@@ -57,7 +57,7 @@ def write_report(search: Tuner | PathLike, path: PathLike) -> Path:
         raise OptionError(
             f"write_report({shown(search)}): expected a tuner or the path of a journal"
         )
-    journal = Path(search)
+    journal = expanded(search)
     return write(Tuner.read(journal), path, About(_title(journal), journal))
 
 
@@ -69,7 +69,7 @@ def write(tuner: Tuner, path: PathLike, about: About) -> Path:
     OptionError
         The file cannot be written.
     """
-    file = Path(path)
+    file = expanded(path)
     text = page(f"{about.title} - dsice", contents(tuner, about))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

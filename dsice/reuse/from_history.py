@@ -14,8 +14,9 @@ from dsice.errors import SpaceError
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal.emptied import no_study
-from dsice.journal.loader import JournalLoader, stored_space
+from dsice.journal.loader import JournalLoader
 from dsice.journal.reader import JournalReader
+from dsice.journal.stored_space import stored_space
 from dsice.reuse.points import SourcePoints
 from dsice.space import Among, Space
 from dsice.space.values import as_json
@@ -83,7 +84,8 @@ def points_of_history(
         history = History(goal, budget=history.budget, trials=list(history))
     scores = history.point_scores()
     rows: dict[str, tuple[Trial, float, float]] = {}
-    for trial in history.leading(len(history)):  # best first: of several members the best counts
+    # best first: of several members the best counts
+    for trial in history.leading(len(history), forbidden=True):
         row = (trial, float(scores[trial.id]), goal.violation(trial))
         rows.setdefault(_key(trial), row)
     ended = np.flatnonzero(history.of_stage() & history.in_state(*_WITHOUT_VALUE))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, cast, run
 
 import numpy as np
 
-from dsice.checks import flag, shown, text, wrong
+from dsice.checks import expanded, flag, shown, text, wrong
 from dsice.errors import DsiceError, OptionError, SpaceError
 from dsice.goal import Goal
 from dsice.history import History
@@ -103,7 +103,7 @@ class Source:
         name: str | None = None,
     ) -> None:
         self._given = given
-        self.path = Path(given) if isinstance(given, (str, os.PathLike)) else None
+        self.path = expanded(given) if isinstance(given, (str, os.PathLike)) else None
         if metric is not None:
             metric = text("Source", "metric", metric)
         if maximize is not None:
@@ -265,8 +265,15 @@ class Source:
             )
 
 
-def as_sources(given: object) -> tuple[Source, ...]:
+def as_sources(
+    given: object, *, rename: str = "tell them apart with Source(..., name=...)"
+) -> tuple[Source, ...]:
     """What ``reuse=`` was given, as sources with different names.
+
+    Parameters
+    ----------
+    rename
+        How two of one name are told apart, for the message.
 
     Raises
     ------
@@ -283,8 +290,7 @@ def as_sources(given: object) -> tuple[Source, ...]:
         source = one if isinstance(one, Source) else Source(one)
         if source.name in found:
             raise OptionError(
-                f"reuse: two sources are called {source.name!r}; leave one out, or tell them apart "
-                "with Source(..., name=...)"
+                f"reuse: two sources are called {source.name!r}; leave one out, or {rename}"
             )
         found[source.name] = source
     return tuple(found.values())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from dsice.checks import number
-from dsice.errors import OptionError
+from dsice.errors import DsiceError, OptionError
 from dsice.launchers.base import Launcher, LauncherLike
 from dsice.launchers.outcome import MANY
 from dsice.running.loop import Loop
 from dsice.running.options import RunOptions, usable_launcher
 from dsice.running.preparing import WAIT, prepare
+from dsice.running.progress import note_end, note_error
 from dsice.tuner import Tuner
 
 CATCH_UP = 60.0  # seconds that are spent on steps that were reported before
@@ -34,7 +35,8 @@ def advance_loop(
             "give the tuner a journal"
         )
     try:
-        more = _advance(tuner, launcher, options, time.monotonic() + seconds)
+        with tuner.working():
+            more = _advance(tuner, launcher, options, time.monotonic() + seconds)
         launcher.detach()
     except BaseException:
         launcher.close()
@@ -49,14 +51,27 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
         directories = prepare(tuner, launcher, options, until)
         if directories is None:
             return True
-    with Loop(tuner, launcher, options, directories) as loop:
-        loop.watch_failures().note_earlier(tuner.history)
-        latest = time.monotonic() + CATCH_UP
-        while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
-            pass
-        while more := loop.fill():
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            loop.collect(min(WAIT, left))
+    loop = Loop(tuner, launcher, options, directories)
+    try:
+        with loop:
+            more = _go_on(loop, until)
+    except DsiceError as error:
+        note_error(tuner, error, loop.failures)
+        raise
+    if not more:
+        note_end(tuner, loop.end)
+    return more
+
+
+def _go_on(loop: Loop, until: float) -> bool:
+    """Run until a moment of `time.monotonic`; whether jobs wait or run."""
+    loop.watch_failures().note_earlier(loop.tuner.history)
+    latest = time.monotonic() + CATCH_UP
+    while loop.collect(0.0) > MANY and time.monotonic() < latest:  # since the last call
+        pass
+    while more := loop.fill():
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        loop.collect(min(WAIT, left))
     return more

@@ -36,6 +36,8 @@ class FirstFailures:
 
     Attributes
     ----------
+    count
+        How many trials have ended.
     last_error
         Of the last trial that ended with one, in a line; empty: there was none.
     """
@@ -45,7 +47,7 @@ class FirstFailures:
         self._active = self._most > 0 and not history.in_state(*_MEASURED).any()
         self._causes: set[str] = set()
         self._points: set[Point] = set()
-        self._count = 0
+        self.count = 0
         self._last: Trial | None = None
         self.last_error = ""
 
@@ -59,7 +61,7 @@ class FirstFailures:
         if self._active:
             self._causes.add(cause(trial))
             self._points.add(trial.point)
-            self._count += 1
+            self.count += 1
             self._last = trial
 
     def note_earlier(self, history: History) -> None:
@@ -81,21 +83,21 @@ class FirstFailures:
             return math.inf
         if self._last is None:  # all of it was before this call, and may have been put right
             return math.inf
-        return max(0, self._most - self._count - running)
+        return max(0, self._most - self.count - running)
+
+    @property
+    def stops(self) -> bool:
+        """Whether so many trials have failed in the same way that the run is to end."""
+        alike = self._active and self._last is not None and len(self._causes) == 1
+        return alike and self.count >= self._most and len(self._points) >= 2
 
     def check(self) -> None:
         """Raise LaunchError where so many trials have failed in the same way."""
         last = self._last
-        if (
-            not self._active
-            or last is None
-            or self._count < self._most
-            or len(self._causes) > 1
-            or len(self._points) < 2
-        ):
+        if last is None or not self.stops:
             return
         raise LaunchError(
-            f"all {self._count} trials ended in the same way ({last.state}), and nothing was ever "
+            f"all {self.count} trials ended in the same way ({last.state}), and nothing was ever "
             f"measured. The last, trial {last.id} at {dict(last.params)}: {last.error}\n"
             "Put that right, let them be measured anew (`dsice retry STUDY.toml --failed`, or "
             "Tuner.retry), and go on; `dsice doctor` tries one trial. stop_after_failures=0 goes "

@@ -14,18 +14,31 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 
-import numpy as np
-
 from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import ends_first
 from dsice.running.failing import FirstFailures
-from dsice.running.options import RunOptions, job_of, study_of, tell_result, usable_launcher
+from dsice.running.options import (
+    RunOptions,
+    job_of,
+    study_of,
+    tell_result,
+    usable_launcher,
+    within_options,
+)
 from dsice.running.preparing import WAIT, missing_directory, prepare
-from dsice.running.progress import Progress, say_sources, warn_without_value
+from dsice.running.progress import (
+    Progress,
+    end_of_run,
+    note_end,
+    note_error,
+    say_sources,
+    warn_without_value,
+)
 from dsice.running.starting import Postponed, attach_later, may_pass
 from dsice.trial import Trial
 from dsice.tuner import Tuner
+from dsice.tuner.ending import End
 
 RETRY = 5.0  # seconds between two attempts to write a journal that cannot be written
 
@@ -34,7 +47,12 @@ def run_loop(
     tuner: Tuner, launcher: LauncherLike, options: RunOptions, *, progress: bool = True
 ) -> Tuner:
     """Do what `run` does, with options that are checked already."""
-    launcher = usable_launcher(tuner, launcher)
+    usable = usable_launcher(tuner, launcher)
+    with tuner.working():
+        return _run(tuner, usable, options, progress=progress)
+
+
+def _run(tuner: Tuner, launcher: Launcher, options: RunOptions, *, progress: bool) -> Tuner:
     if progress:
         say_sources(tuner)
     try:
@@ -50,9 +68,11 @@ def run_loop(
                 if display is not None:
                     error = "" if loop.failures is None else loop.failures.last_error
                     display.update(len(loop.running), loop.postponed, error)
-    except BaseException:
+    except BaseException as error:
         loop.leave()
+        note_error(tuner, error, loop.failures)
         raise
+    note_end(tuner, loop.end)
     warn_without_value(tuner)
     if options.confirm and progress:
         with suppress(OSError, ValueError):  # nobody may be there to read it
@@ -80,6 +100,10 @@ class Loop:
         What ended as long as nothing was measured; None before the first trial fails.
     postponed
         The jobs that the machine could not start; None: it could always.
+    limit
+        The option that lets nothing more be asked for now; None: the search may go on.
+    end
+        Why nothing more is asked, once that is so.
     events
         What happened, as long as it is not told.
     in_callback
@@ -108,6 +132,8 @@ class Loop:
         self.unwritable_since = 0.0
         self.unrecorded_losses: Counter[int] = Counter()
         self.postponed: Postponed | None = None
+        self.limit: End | None = None
+        self.end: End | None = None
         self.events: Sequence[Result | Step] = ()
         self.in_callback = False
 
@@ -158,7 +184,11 @@ class Loop:
             self._retry_journal()
             if self.tuner.requested:
                 self.tuner.take_requests()
-            return self._ask_and_start(free) or self._confirm()
+            if self._ask_and_start(free):
+                return True
+            if self.end is None:
+                self.end = end_of_run(self.tuner, self.limit)
+            return self._confirm()
         except JournalError as error:
             if not self.running and not self._may_pass(error):
                 raise
@@ -292,31 +322,14 @@ class Loop:
         """How many of `free` trials the budget allows; it allows all that were asked before."""
         if self.tuner.orphans:
             return free
-        if self.confirming or time.monotonic() >= self.deadline:
+        if self.confirming:
             return 0
-        if self.options.max_trials is not None:
-            free = min(free, self.options.max_trials - self.tuner.asked)
-        free = min(free, self._affordable(free))
+        free, self.limit = within_options(
+            free, self.tuner, self.options, len(self.running), self.deadline
+        )
         if self.failures is not None:
             free = int(min(free, self.failures.left(len(self.running))))
         return free
-
-    def _affordable(self, free: int) -> int:
-        """How many of `free` trials max_cost pays for.
-
-        Each trial that runs, or is to run, counts with the mean of the trials told so far.
-        """
-        if self.options.max_cost is None:
-            return free
-        seconds = self.tuner.history.seconds()
-        known = seconds[np.isfinite(seconds)]
-        left = 3600.0 * self.options.max_cost - float(known.sum())
-        if left <= 0:
-            return 0
-        mean = float(known.mean()) if len(known) else 0.0
-        if mean <= 0:
-            return free
-        return math.ceil(min(left / mean, 1e9)) - len(self.running)
 
     def _end(self, result: Result) -> None:
         """Tell how a job ended, or start it again where the machine lost it."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from dsice.checks import is_number, is_whole, wrong
 from dsice.errors import DsiceWarning, OptionError, TellError
@@ -22,6 +25,7 @@ from dsice.space import When
 from dsice.strategies import SupportsAsk, as_strategy
 from dsice.trial import Trial
 from dsice.tuner import Tuner
+from dsice.tuner.ending import End
 
 Mode: TypeAlias = Literal["async", "rounds"]
 Callback: TypeAlias = Callable[[Tuner, Trial], object]
@@ -250,3 +254,48 @@ def tell_result(tuner: Tuner, result: Result) -> Trial:
             )
         except TellError as problem:  # it ran, but its result cannot be used
             return tell_unusable(tuner, result, problem, facts)
+
+
+def within_options(
+    free: int, tuner: Tuner, options: RunOptions, running: int, deadline: float
+) -> tuple[int, End | None]:
+    """How many of `free` trials the options of a run allow; where none, why.
+
+    Parameters
+    ----------
+    running
+        How many trials run.
+    deadline
+        When the time of the run is over, by `time.monotonic`.
+    """
+    if time.monotonic() >= deadline:
+        return 0, End("time", {"max_seconds": options.max_seconds})
+    if options.max_trials is not None:
+        free = min(free, options.max_trials - tuner.asked)
+        if free <= 0:
+            return 0, End("budget", {"max_trials": options.max_trials})
+    if options.max_cost is not None:
+        free = min(free, affordable(free, tuner, options.max_cost, running))
+        if free <= 0:
+            hours = tuner.run_seconds / 3600.0
+            return 0, End("cost", {"max_cost": options.max_cost, "hours": hours})
+    return free, None
+
+
+def affordable(free: int, tuner: Tuner, max_cost: float, running: int) -> int:
+    """How many of `free` trials so many worker-hours pay for.
+
+    What this study ran counts. Each trial that runs, or is to run, counts with the mean of the
+    trials told so far; where this study ran none yet, with that of those that were added.
+    """
+    left = 3600.0 * max_cost - tuner.run_seconds
+    if left <= 0:
+        return 0
+    seconds, added = tuner.history.seconds(), tuner.history.added()
+    known = seconds[np.isfinite(seconds) & ~added]
+    if not len(known):
+        known = seconds[np.isfinite(seconds)]
+    mean = float(known.mean()) if len(known) else 0.0
+    if mean <= 0:
+        return free
+    return math.ceil(min(left / mean, 1e9)) - running

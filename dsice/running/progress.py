@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dsice.errors import VISIBLE_IN_LINE, DsiceWarning
+from dsice.errors import VISIBLE_IN_LINE, DsiceError, DsiceWarning, JournalError
+from dsice.running.failing import FirstFailures
 from dsice.running.options import RunOptions
 from dsice.running.starting import Postponed
 from dsice.strategies import DSICE, as_strategy
 from dsice.trial import State
 from dsice.tuner import Tuner
+from dsice.tuner.ending import End
 
 if TYPE_CHECKING:
     from dsice.running.display import Display
@@ -325,3 +327,39 @@ def _why_without_value(tuner: Tuner) -> str:
         text += f" (no trial reported {missing}, which the goal needs)"
     first = failed[0]
     return f"{text}; trial {first.id} {first.state}: {first.error}"
+
+
+# ------------------------------------------------------------------ why it asks for nothing more
+def end_of_run(tuner: Tuner, limit: End | None) -> End:
+    """Why a run asks for nothing more: an option that limits it, else what the search says."""
+    with suppress(Exception):  # of a strategy of the user's own: all that was asked is told
+        return limit or tuner.end or _complete(tuner)
+    return _complete(tuner)
+
+
+def _complete(tuner: Tuner) -> End:
+    return End("complete", {"strategy": type(tuner.strategy).__name__})
+
+
+def note_end(tuner: Tuner, end: End | None) -> None:
+    """Let the journal say why a run asks for nothing more, as far as it can be written."""
+    if end is not None:
+        with suppress(JournalError):  # results are in it, or in a file that a warning named
+            tuner.note_end(end)
+
+
+def note_error(tuner: Tuner, error: BaseException, failures: FirstFailures | None) -> None:
+    """Let the journal say which error of dsice ended a run; an interruption is no end."""
+    if not isinstance(error, DsiceError):
+        return
+    end = End("error", {"error": str(error).split("\n")[0]})
+    if failures is not None and failures.stops:
+        end = End("failures", {"count": failures.count, "last": failures.last_error})
+    note_end(tuner, end)
+
+
+def say_end(tuner: Tuner) -> None:
+    """Print why a run ended, and what to try next, on stderr."""
+    if (end := tuner.noted_end) is not None:
+        with suppress(OSError, ValueError):  # nobody may be there to read it
+            print(f"ended: {end.with_advice}".translate(VISIBLE_IN_LINE), file=sys.stderr)

@@ -53,8 +53,9 @@ def run(
     max_seconds
         Stop asking after that many seconds of this call; what runs is still awaited.
     max_cost
-        Worker-hours: stop asking when the run times of all trials, earlier runs included, add up
-        to that many. A trial that runs counts with the mean of those told.
+        Worker-hours: stop asking when the run times of all trials that this study ran, earlier
+        runs included, add up to that many; added ones do not count. A trial that runs counts with
+        the mean of those told.
     retries
         How often a lost trial (the machine's fault) is started again before it counts as failed.
     start_timeout
@@ -88,7 +89,8 @@ def run(
     Returns
     -------
     Tuner
-        The same tuner, for chaining.
+        The same tuner, for chaining; its `end` says why nothing more was asked, and so does the
+        journal.
 
     Raises
     ------
@@ -120,6 +122,7 @@ def run(
     """
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.running.progress import say_end
 
     options = RunOptions(
         mode=mode,
@@ -134,7 +137,10 @@ def run(
         repeats=repeats,
         callbacks=callbacks,
     )
-    return run_loop(tuner, launcher, options, progress=progress)
+    run_loop(tuner, launcher, options, progress=progress)
+    if progress:
+        say_end(tuner)
+    return tuner
 
 
 def advance(
@@ -288,6 +294,7 @@ def minimize(
     from dsice.running.interrupted import keeping_results
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
+    from dsice.running.progress import say_end
     from dsice.strategies import DSICE
     from dsice.tuner import Tuner
 
@@ -310,4 +317,6 @@ def minimize(
         Local(objective, slots=slots, timeout=timeout, directory=directory) as launcher,
     ):
         run_loop(tuner, launcher, options, progress=progress)  # as `run` does
+        if progress:
+            say_end(tuner)
     return tuner

@@ -310,6 +310,11 @@ class StoredSpace:
                 found[rule.name] = rule.rule
         return found
 
+    def without_requirements(self) -> Self:
+        """Return this space with its conditions (`When`) alone: all points of the grid allowed."""
+        conditions = [rule for rule in self._where if isinstance(rule, When)]
+        return type(self)(self._axes, where=conditions)
+
     @cached_property
     def fingerprint(self) -> str:
         """12 hex digits of axis names, values, string rules, sets and names of function rules.

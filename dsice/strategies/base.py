@@ -79,6 +79,16 @@ class Strategy(ABC):
         """
         return not history.pending() and not self.ask(1, space, history, stream)
 
+    def convergence(
+        self, space: Space, history: History, stream: Stream
+    ) -> Mapping[str, float] | None:
+        """Figures of why a search that is `exhausted` holds itself for converged; None: other why.
+
+        They are JSON: ``chance`` that anything better is left, ``under`` which it ended, and
+        whatever else it was decided from.
+        """
+        return None
+
     def check(self, space: Space) -> None:
         """Raise a DsiceError for a space that cannot be searched, before anything is asked."""
         return
@@ -93,6 +103,13 @@ class Strategy(ABC):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         """How much each of `history.sources` counts now; None: the strategy does not use them."""
+        return None
+
+    def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
+        """How much the trials of each other stage than the goal's count now, by stage.
+
+        None: the strategy does not use them.
+        """
         return None
 
     def may_end_after(self, space: Space, history: History) -> int | None:
@@ -166,7 +183,10 @@ def as_strategy(given: object) -> Strategy:
     )
 
 
-_OPTIONAL = ("exhausted", "check", "recommend", "own_setting", "source_weights", "may_end_after")
+_OPTIONAL = (
+    *("exhausted", "convergence", "check", "recommend", "own_setting"),
+    *("source_weights", "stage_weights", "may_end_after"),
+)
 """Methods that an object may lack."""
 
 
@@ -196,6 +216,12 @@ class _WithDefaults(Strategy):
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
         return bool(self._hook("exhausted")(space, history, stream))
 
+    def convergence(
+        self, space: Space, history: History, stream: Stream
+    ) -> Mapping[str, float] | None:
+        found: Mapping[str, float] | None = self._hook("convergence")(space, history, stream)
+        return found
+
     def check(self, space: Space) -> None:
         self._hook("check")(space)
 
@@ -209,6 +235,10 @@ class _WithDefaults(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         found: list[float] | None = self._hook("source_weights")(space, history)
+        return found
+
+    def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
+        found: Mapping[int, float] | None = self._hook("stage_weights")(space, history)
         return found
 
     def may_end_after(self, space: Space, history: History) -> int | None:

@@ -251,7 +251,8 @@ def _ranked(trials: Sequence[Trial], history: History) -> list[int]:
     losses, goal = history.losses(), history.goal
     if history.weighs_time:
         losses = goal.weigh(losses, history.seconds())
-    scored = [m for m, t in enumerate(trials) if np.isfinite(losses[t.id])]
+    usable = np.isfinite(losses) & history.allowed()
+    scored = [m for m, t in enumerate(trials) if usable[t.id]]
     return sorted(scored, key=lambda m: (goal.violation(trials[m]), losses[trials[m].id], m))
 
 

@@ -4,6 +4,7 @@ r"""A study file: space, goal, strategy, stopper and launcher of a tuning, writt
 
     [study]
     command = "python train.py --lr {lr} --momentum {momentum:0}"  # or function = "module:function"
+                                # or none, where others start the trials: `dsice ask`, `dsice tell`
     journal = "study.jsonl"     # all paths: relative to the study file
     max_trials = 200            # also: max_seconds, max_cost, prepare, confirm, mode,
                                 # start_timeout, seed, slots, timeout, lock
@@ -41,6 +42,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from dsice.checks import absolute, expanded
 from dsice.errors import DsiceError, LaunchError, OptionError
 from dsice.goal import Goal
 from dsice.journal import Journal
@@ -85,7 +87,7 @@ class Study:
     path
         The file.
     program
-        A shell command with placeholders, or ``"module:function"``.
+        A shell command with placeholders, or ``"module:function"``; empty: others start the trials.
     is_function
         Whether `program` names a Python function.
     journal
@@ -166,7 +168,18 @@ class Study:
         ----------
         directory
             Where the trials' directories are; beside the journal by default.
+
+        Raises
+        ------
+        OptionError
+            The study has no program, so that only `dsice ask` and `dsice tell` work.
         """
+        if not self.program:
+            raise OptionError(
+                f"{self.path.name}, [study]: it has neither a command nor a function, so others "
+                f"start its trials: dsice ask {self.path.name}, and dsice tell. To have them "
+                'started, give command = "..." (a shell command) or function = "module:function"'
+            )
         program = _function(self.program, self.folder) if self.is_function else self.program
         if directory is None:
             directory = self.journal.with_name(self.journal.name + ".trials")
@@ -190,7 +203,7 @@ def read_study(path: PathLike) -> Study:
     SpaceError
         Wrong axes or rules, or a start that is not on the grid.
     """
-    file = Path(path).absolute()
+    file = absolute(path)
     try:
         return _read(file)
     except DsiceError as error:
@@ -204,12 +217,13 @@ def _read(file: Path) -> Study:
     study = top.section("study", (*_KEYS, *_OUTPUT, *STUDY_KEYS))
     space = read_space(top)
     program, is_function = _program(study, space)
+    journal = study.text("journal", "") or file.with_suffix(JOURNAL).name
     strategy = read_strategy(top, space)
     return Study(
         path=file,
         program=program,
         is_function=is_function,
-        journal=file.parent / (study.text("journal", "") or file.with_suffix(JOURNAL).name),
+        journal=file.parent / expanded(journal),
         space=space,
         goal=read_goal(top, strategy),
         strategy=strategy,
@@ -238,11 +252,16 @@ def _program(study: Section, space: Space) -> tuple[str, bool]:
     """The program, and whether it is a function."""
     command = study.text("command", "")
     function = study.text("function", "")
-    if bool(command) == bool(function):
+    if command and function:
         raise OptionError(
             f'{study.location}: give either command = "..." (a shell command) '
             'or function = "module:function"'
         )
+    if not command and not function:
+        for key in ("command", "function"):
+            if key in study.data:
+                raise study.wrong(key, "a program, or no such key")
+        return "", False
     if function:
         if not all(function.partition(":")):
             raise study.wrong("function", "'module:function'")

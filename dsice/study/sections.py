@@ -221,7 +221,10 @@ def read_goal(top: Section, strategy: Strategy) -> Goal:
     stage = goal.whole("stage", least=0)
     if last is not None and stage not in (None, last):
         raise goal.wrong("stage", f"{last}, the last stage of [strategy], or no such key")
-    return Goal.from_dict(goal.data | {"stage": last or stage or 0})
+    try:
+        return Goal.from_dict(goal.data | {"stage": last or stage or 0}, stored=False)
+    except OptionError as error:
+        raise OptionError(f"{goal.location}: {error}") from error
 
 
 def read_strategy(top: Section, space: Space) -> Strategy:

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dsice.checks import expanded
 from dsice.errors import OptionError
 from dsice.reuse import Source
 from dsice.reuse.source import as_sources
 from dsice.study.sections import Section
 
+RENAME = 'give one another name in the study file: {path = "sweep.csv", name = "first"}'
+"""How two sources of one name are told apart on the command line."""
 _KEYS = ("path", "metric", "maximize", "fixed", "name")
 
 
@@ -30,7 +33,11 @@ def read_sources(study: Section) -> tuple[Source, ...]:
     given = study.data.get("reuse")
     if not isinstance(given, list) or not all(isinstance(one, (str, Mapping)) for one in given):
         raise study.wrong("reuse", 'a list of paths, or of tables {path = "sweep.csv", ...}')
-    return as_sources(_source(study, number, one) for number, one in enumerate(given, 1))
+    sources = (_source(study, number, one) for number, one in enumerate(given, 1))
+    try:
+        return as_sources(sources, rename=RENAME)
+    except OptionError as error:
+        raise OptionError(f"{study.location}: {error}") from error
 
 
 def _source(study: Section, number: int, given: str | Mapping[str, Any]) -> Source:
@@ -40,6 +47,6 @@ def _source(study: Section, number: int, given: str | Mapping[str, Any]) -> Sour
     path = section.text("path")
     options = {key: value for key, value in table.items() if key != "path"}
     try:
-        return Source(study.file.parent / path, **{"name": path, **options})
+        return Source(study.file.parent / expanded(path), **{"name": path, **options})
     except OptionError as error:
         raise OptionError(f"{section.location}: {error}") from error

@@ -10,13 +10,14 @@ import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dsice.checks import shown
-from dsice.errors import DsiceWarning, TellError
+from dsice.errors import DsiceWarning, SpaceError, TellError
 from dsice.history import History
 from dsice.journal.format import add_line
 from dsice.journal.revisions import Revisions
@@ -38,12 +39,25 @@ def added_trial(
 
     A point that was measured before gets one more repeat.
     """
-    point = point_of(params, space, nearest=nearest)
+    point = _point(params, space, history, nearest=nearest)
     stage = history.goal.stage
     repeat = 0
     while history.id_of((point, stage, repeat, 0)) is not None:
         repeat += 1
     return Trial(len(history), None, space.params(point), point, stage, repeat)
+
+
+def _point(params: Mapping[str, object], space: Space, history: History, *, nearest: bool) -> Point:
+    """The point of params, one that breaks a rule learnt later where it is in the history."""
+    try:
+        return point_of(params, space, nearest=nearest)
+    except SpaceError:
+        if history.forbidden:
+            with suppress(SpaceError):
+                point = point_of(params, space.without_requirements(), nearest=nearest)
+                if point in history.taken():
+                    return point
+        raise
 
 
 def enqueued_point(
@@ -55,9 +69,11 @@ def enqueued_point(
     nearest: bool,
 ) -> tuple[Point, str]:
     """The point that is to be asked next, and why it need not be; empty: it is new."""
-    point = point_of(params, space, nearest=nearest)
+    point = _point(params, space, history, nearest=nearest)
     known = history.id_of((point, 0, 0, 0))
     who = f"enqueue({dict(params)})"
+    if known is None and history.forbidden:  # else the point was checked already
+        point_of(params, space, nearest=nearest)
     if known is not None:
         state = history[known].state
         return point, f"{who}: trial {known} ({state}) is that point; nothing was recorded"
@@ -247,6 +263,8 @@ class Addition:
         self.found = self.known.find(trial, self.key, self.nth)
         if self.found is not None:
             return [], []
+        if self.history.forbidden:  # else the point was checked already
+            point_of(self.params, self.space, nearest=self.nearest)
         return [add_line(trial, self.at, self.history.goal.metric)], [trial]
 
     def is_among(self, in_hand: Sequence[Trial]) -> bool:

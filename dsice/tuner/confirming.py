@@ -130,7 +130,7 @@ def confirmation(history: History) -> Confirmation:
     goal = history.goal
     full_goal = replace(goal, stage=goal.stage + 1)
     points: dict[tuple[object, int], list[Trial]] = {}
-    for id in np.flatnonzero(history.of_stage(full_goal.stage)).tolist():
+    for id in np.flatnonzero(history.of_stage(full_goal.stage) & history.allowed()).tolist():
         trial = history[id]
         if trial.note.get("phase") == PHASE:
             points.setdefault((trial.point, trial.member), []).append(trial)

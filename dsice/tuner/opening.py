@@ -13,15 +13,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
+from weakref import WeakValueDictionary
 
+import numpy as np
+
+from dsice.checks import expanded
+from dsice.errors import CopyError
 from dsice.journal.format import header_line, options_line, study_identity
 from dsice.journal.loader import JournalLoader
+from dsice.journal.reader import resolved
 from dsice.journal.revisions import Revisions
 from dsice.journal.sources import reuse_line
 from dsice.journal.writer import Journal
 from dsice.reuse import MatchedSource
-from dsice.trial import Trial
+from dsice.trial import State, Trial
 from dsice.tuner.asking import Handout
 from dsice.tuner.options import (
     Orphans,
@@ -36,12 +42,14 @@ from dsice.tuner.runs import Runs
 from dsice.tuner.stored import (
     check_goal,
     check_space,
+    lacks_rules,
     stored_options,
     stored_stopper,
+    warn_of_conditions,
     warn_of_means,
     warn_of_time,
 )
-from dsice.typing import PathLike
+from dsice.typing import PathLike, Record
 
 
 class OpenStudy:
@@ -53,12 +61,17 @@ class OpenStudy:
     ----------
     space, strategy, stopper, max_trials, seed
         As in `Tuner`.
+    lacks_rules
+        Whether rules of the space are Python functions that are not here: nothing can be asked.
     identity
         Letters and digits by which the study is told from all others; the same as long as its
         journal is kept, random without one.
     """
 
     _remarks: Mapping[str, tuple[str, ...]] = {}  # on the reading of sources, by their names
+    _noted_end: tuple[Record, object] | None  # the end line, and how the study stood then
+    lacks_rules = False
+    _working = 0  # runs and `with` blocks that need the journal
 
     def _begin(
         self,
@@ -89,6 +102,8 @@ class OpenStudy:
             self._prepared = {} if loaded is None else loaded.preparations
             self._revisions = Revisions() if loaded is None else loaded.revisions
             self._decided = {} if loaded is None else loaded.decisions
+            end = None if loaded is None else loaded.end
+            self._noted_end = None if end is None else (end, self._standing())
             self._imports = [] if loaded is None else loaded.imports
             pending = [t.id for t in recorder.history.pending()]
             self._handout = Handout(pending if orphans == "again" else ())
@@ -102,21 +117,22 @@ class OpenStudy:
         journal
             The file.
         rules
-            Callable rules of the space by name, where it has any.
+            Callable rules of the space by name. Nothing is asked, so none need be given; parameters
+            whose condition is one are then shown as if they were always active.
 
         Raises
         ------
         JournalError
             There is no such file, it is damaged, or no study was started in it yet.
-        SpaceError
-            A callable rule that `rules` lacks.
         """
         loader = JournalLoader.open(journal)
         study = stored_options(loader, rules, to_ask=False)
         history = study.history()
         loader.fill(history, study.space)
         opened = cls.__new__(cls)
+        warn_of_conditions(loader, rules)
         opened._begin(study, Recorder(history, read_from=loader.path), loader)
+        opened.lacks_rules = lacks_rules(loader, rules)
         return opened
 
     @classmethod
@@ -129,21 +145,41 @@ class OpenStudy:
     ) -> Self:
         """Go on with the study of a journal, with the options in force there.
 
-        The arguments and errors are those of `Tuner` and `Tuner.read`; the journal must exist.
+        The arguments and errors are those of `Tuner` and `Tuner.read`; the journal must exist, and
+        a function that `rules` lacks is a SpaceError.
         """
+        return cls._resumed(journal, orphans, rules, to_ask=True)
+
+    @classmethod
+    def to_record(cls, journal: PathLike | Journal) -> Self:
+        """Open the study of a journal to tell, withdraw and retry, not to ask.
+
+        Rules and a strategy of somebody's own, which are Python, need not be here. The journal must
+        exist; the errors are those of `resume`.
+        """
+        return cls._resumed(journal, "keep", None, to_ask=False)
+
+    @classmethod
+    def _resumed(
+        cls, journal: PathLike | Journal, orphans: Orphans, rules: Rules, *, to_ask: bool
+    ) -> Self:
         only_rank_zero()
         check_orphans(orphans)
-        writer = journal if isinstance(journal, Journal) else Journal(journal, create=False)
+        by_path = not isinstance(journal, Journal)
+        writer = journal if isinstance(journal, Journal) else open_by_path(journal, create=False)
         reader = writer.claim()
         with _closed_on_error(writer):
             loader = JournalLoader(reader)
-            study = stored_options(loader, rules, to_ask=True)
+            study = stored_options(loader, rules, to_ask=to_ask)
             history = study.history()
             loader.fill(history, study.space)
             study = replace(study, stopper=stored_stopper(loader))
             writer.begin()
         opened = cls.__new__(cls)
         opened._begin(study, Recorder(history, writer), loader, orphans)
+        if by_path:
+            opened._hold()
+        opened.lacks_rules = lacks_rules(loader, rules)
         return opened
 
     @cached_property
@@ -185,6 +221,24 @@ class OpenStudy:
         with self._mutex:
             self._handout.add(ids)
 
+    def _standing(self) -> object:
+        """All that the end of a search follows from and that may change while it is open."""
+        return self._recorder.history.states().tobytes(), tuple(self._queue)
+
+    def pending_ids(self) -> list[int]:
+        """Ids of the trials that are asked and not told."""
+        return np.flatnonzero(self._recorder.history.in_state(State.PENDING)).tolist()
+
+    @property
+    def run_seconds(self) -> float:
+        """Run time of all trials that this study ran, seconds; those of added ones do not count.
+
+        What was run before a trial was tried again, or withdrawn, counts.
+        """
+        history = self._recorder.history
+        own = history.seconds()[~history.added()]
+        return float(np.nansum(own)) + self._revisions.seconds
+
     def tries(self, id: int) -> int:
         """How often `Tuner.retry` made a trial pending again."""
         return self._revisions.tries[id]
@@ -210,10 +264,35 @@ class OpenStudy:
         with self._mutex:
             self._recorder.flush()
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A block in which no newer tuner of this process may have the journal."""
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+
+    def _hold(self) -> None:
+        """Note that this tuner opened its journal by its path: a newer one may take it over."""
+        if self._recorder.journal is not None:
+            _HOLDERS[self._recorder.journal.path] = self
+
+    def __copy__(self) -> NoReturn:
+        raise CopyError(_NO_COPY)
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise CopyError(_NO_COPY)
+
+    def __reduce__(self) -> NoReturn:
+        raise CopyError(_NO_COPY)
+
     def __enter__(self) -> Self:
+        self._working += 1
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._working -= 1
         self.close()
 
     def close(self) -> None:
@@ -223,6 +302,28 @@ class OpenStudy:
         """
         with self._mutex:
             self._recorder.close()
+
+
+_HOLDERS: WeakValueDictionary[Path, OpenStudy] = WeakValueDictionary()
+_NO_COPY = (
+    "a Tuner cannot be copied or pickled: it alone writes its history and its journal. Give a "
+    "function or another process trial.params, and tell the result here; Tuner.read(journal) looks "
+    "at the same study anywhere, and Tuner(space, journal=...) with another journal begins anew"
+)
+
+
+def open_by_path(journal: PathLike, *, create: bool = True) -> Journal:
+    """Open a journal to write; an earlier tuner of this process that idles lets go of it.
+
+    So a cell of a notebook that runs again takes its own journal over. The errors are those of
+    `Journal`.
+    """
+    holder = _HOLDERS.get(resolved(journal))
+    held = None if holder is None else holder._recorder.journal
+    if holder is not None and held is not None and held.open and not holder._working:
+        holder.close()  # what it has in hand is written first
+        held.taken_over = True
+    return Journal(journal, create=create)
 
 
 def open_journal(
@@ -243,9 +344,9 @@ def open_journal(
     LockedError, JournalError
         It cannot be used.
     """
-    if reuse and not isinstance(journal, Journal) and not Path(journal).exists():
+    if reuse and not isinstance(journal, Journal) and not expanded(journal).exists():
         reuse.read()  # a source that is wrong leaves no journal behind
-    writer = journal if isinstance(journal, Journal) else Journal(journal)
+    writer = journal if isinstance(journal, Journal) else open_by_path(journal)
     reader = writer.claim()
     with _closed_on_error(writer):
         if reader.header is None:
@@ -272,6 +373,7 @@ def open_journal(
             lines.append(options_line(changed))
         if lines:
             writer.append(*lines)
+            loader.end = None
         if "stopper" in changed:
             loader.decisions.clear()
     return Recorder(history, writer), loader

@@ -231,6 +231,7 @@ class RevisableStudy(OpenStudy):
     def _retry(self, ids: Sequence[int], at: float) -> list[str]:
         """Make trials pending again, all or none; what there is to say about it."""
         said, lines, before = [], [], []
+        added = self._recorder.history.added().copy()
         for id in ids:
             if text := check_retry(self._recorder.history, id, self._revisions.tries[id]):
                 said.append(text)
@@ -240,7 +241,8 @@ class RevisableStudy(OpenStudy):
 
         def then() -> None:
             for line, trial in zip(lines, before, strict=True):
-                self._revisions.retry(line, lambda trial=trial: trial)  # type: ignore[misc]
+                ran = 0.0 if added[trial.id] else trial.seconds or 0.0
+                self._revisions.retry(line, partial(_same, trial), ran)
                 self._lost_runs.pop(trial.id, None)
                 self._decided.pop(trial.id, None)
             self.__dict__.pop("_known", None)
@@ -280,6 +282,10 @@ class Additions:
         _, is_new = self._study._add(new)
         self._count[what] += 1
         return is_new
+
+
+def _same(trial: Trial) -> Trial:
+    return trial
 
 
 def _reason(reason: object) -> str:
@@ -327,9 +333,15 @@ def check_retry(history: History, id: int, tries: int) -> str:
     Raises
     ------
     UnknownTrialError, TellError
-        No trial has that id; it has its value, waits or runs, or only its id is known.
+        No trial has that id; it has its value, waits or runs, breaks a rule, or only its id is
+        known.
     """
     trial = telling.known_trial(id, history)
+    if id in history.forbidden:
+        raise TellError(
+            f"trial {id} cannot be tried again: it breaks a rule that was learnt later, so its "
+            "point is not measured any more; nothing was recorded"
+        )
     if trial.state is State.PENDING and tries:
         return f"trial {id} is pending already, since an earlier retry; nothing was recorded"
     if trial.state is State.PENDING:

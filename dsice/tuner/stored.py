@@ -16,7 +16,8 @@ from dsice.errors import DsiceWarning, JournalError, OptionError, OtherStudyErro
 from dsice.goal import Goal
 from dsice.history import History
 from dsice.journal.emptied import no_study
-from dsice.journal.loader import JournalLoader, stored_space
+from dsice.journal.loader import JournalLoader
+from dsice.journal.stored_space import absent_rules, stored_space
 from dsice.space import Space
 from dsice.stopping import SupportsStop, stopper_from_dict
 from dsice.strategies import Strategy, Stream, strategy_from_dict, strategy_names
@@ -39,14 +40,15 @@ def stored_options(loader: JournalLoader, rules: Rules, *, to_ask: bool) -> Stud
     JournalError
         No study was started in it yet, or the options in it are damaged.
     SpaceError
-        A callable rule of the space is not among `rules`, or the stored space is damaged.
+        A callable rule of the space is not among `rules` and `to_ask`, or the stored space is
+        damaged.
     """
     path = loader.path
     if loader.header is None:
         raise no_study(path)
     known = loader.options
     try:
-        space = stored_space(loader.header["space"], rules)
+        space = stored_space(loader.header["space"], rules, to_ask=to_ask)
     except SpaceError as error:
         raise SpaceError(f"journal {path}: {error}") from error
     goal = loader.goal()
@@ -60,6 +62,33 @@ def stored_options(loader: JournalLoader, rules: Rules, *, to_ask: bool) -> Stud
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise loader.unusable_options(error) from error
     return from_arguments(space, strategy, goal, None, max_trials, seed, to_ask=to_ask)
+
+
+def lacks_rules(loader: JournalLoader, rules: Rules) -> bool:
+    """Whether a rule of the stored space is a function that is not among `rules`."""
+    return bool(absent_rules((loader.header or {})["space"], rules))
+
+
+def warn_of_conditions(loader: JournalLoader, rules: Rules) -> None:
+    """Warn of parameters whose condition is a function that is not here."""
+    absent = absent_rules((loader.header or {})["space"], rules)
+    names = dict.fromkeys(n for r in absent if r.get("kind") == "when" for n in r.get("names", ()))
+    if names:
+        warnings.warn(
+            f"journal {loader.path}: where {', '.join(map(repr, names))} is active is said by a "
+            "function that is not here, so it is shown of every trial; in Python, "
+            "Tuner.read(journal, rules={name: function}) shows it rightly",
+            DsiceWarning,
+            stacklevel=3,
+        )
+
+
+def without_rules() -> OptionError:
+    """The error of asking a study that was opened without all rules of its space."""
+    return OptionError(
+        "this study was opened without the functions of its rules, so nothing can be asked; "
+        "give them to Tuner.resume(journal, rules={name: function})"
+    )
 
 
 @dataclass(frozen=True)

@@ -18,21 +18,22 @@ from dsice.journal.writer import Journal
 from dsice.space import Space
 from dsice.space.summary import Summarised, Summary
 from dsice.stopping import SupportsStop
-from dsice.strategies import SupportsAsk, as_strategy
+from dsice.strategies import SupportsAsk
 from dsice.trial import State, Trial, stream
 from dsice.tuner import adding, telling
 from dsice.tuner.asking import next_trials, recommended, remove_from_queue
 from dsice.tuner.confirming import Confirmation, confirmation, next_confirmations
-from dsice.tuner.importing import ImportingStudy
+from dsice.tuner.ending import EndingStudy
 from dsice.tuner.opening import open_journal
 from dsice.tuner.options import Axes, Orphans, check_orphans, from_arguments, only_rank_zero
 from dsice.tuner.recorder import Recorder
 from dsice.tuner.reusing import Reusable, Reuse
+from dsice.tuner.stored import without_rules
 from dsice.tuner.summary import tuner_summary
 from dsice.typing import PathLike, Point
 
 
-class Tuner(Summarised, ImportingStudy):
+class Tuner(Summarised, EndingStudy):
     """Proposes batches of points and learns from what is told.
 
     Parameters
@@ -105,6 +106,8 @@ class Tuner(Summarised, ImportingStudy):
             self._begin(study, Recorder(sources.history() if sources else study.history()))
         else:
             self._begin(study, *open_journal(study, journal, sources), orphans)
+            if not isinstance(journal, Journal):
+                self._hold()
         self._remarks = sources.remarks if sources else {}
 
     # ------------------------------------------------------------------ asking
@@ -143,6 +146,8 @@ class Tuner(Summarised, ImportingStudy):
             raise
 
     def _ask_anew(self, key: object, n: int) -> None:
+        if self.lacks_rules:
+            raise without_rules()
         left = n if self.max_trials is None else min(n, self.max_trials - self.asked)
         batch = next_trials(
             left, self._queue, self.strategy, self.space, self.history, self._stream
@@ -371,26 +376,6 @@ class Tuner(Summarised, ImportingStudy):
         """Trials asked and not told."""
         with self._mutex:
             return self.history.pending()
-
-    @property
-    def exhausted(self) -> bool:
-        """No ask will bring another trial, whatever is told: the search is over, or the budget.
-
-        Trials may still be pending.
-        """
-        with self._mutex:
-            if self._handout.ids(self._recorder):
-                return False
-            if self.max_trials is not None and self.asked >= self.max_trials:
-                return True
-            strategy = as_strategy(self.strategy)
-            return not self._queue and strategy.exhausted(self.space, self.history, self._stream)
-
-    @property
-    def finished(self) -> bool:
-        """Nothing is pending and the next ask would be empty."""
-        with self._mutex:
-            return not self.history.pending() and self.exhausted
 
     def _summary(self) -> Summary:
         return tuner_summary(self, self.history, self.best)

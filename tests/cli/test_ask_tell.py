@@ -117,11 +117,14 @@ def test_nothing_left_to_ask(study: Path, capsys: pytest.CaptureFixture[str]) ->
     study.write_text(STUDY.replace("45", "2"))
     assert len(asked(capsys, study, "-n", 9)) == 2
     assert main(["ask", str(study)]) == 1
-    assert "nothing to ask before one of the 2 pending trials is told" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("finished: the budget") and said.endswith("; 2 trials are pending\n")
     for id in "01":
         main(["tell", str(study), id, "1", "--metric", "memory=1"])
     assert main(["ask", str(study)]) == 1
-    assert capsys.readouterr().err == "finished\n"
+    assert capsys.readouterr().err == (
+        "finished: the budget of 2 trials is used up; a larger max_trials goes on from here\n"
+    )
 
 
 def test_results_from_lines_of_json(

@@ -149,6 +149,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 def lines(path: Path) -> list[str]:
     """The lines of a journal but for what differs between two runs; the order of fields counts."""
     records = [json.loads(line) for line in path.read_text().splitlines()]
+    records = [record for record in records if record["kind"] != "end"]  # since 0.2.0, of `run`
     for record in records:
         for about in (record, record.get("trial", {}), *record.get("extended", ())):
             for name in (*DIFFERS, *ADDED):
@@ -334,6 +335,14 @@ EDITS: dict[str, tuple[str, Edit]] = {
     ),
     "a second header": ("resume: JournalError", lambda r: r.append(r[0])),
     "a withdrawn trial, which 0.1.0 overlooks": ("asked 3", lambda r: withdrawn(r)),
+    "why a run ended, which 0.1.0 overlooks": (
+        "asked 3",
+        lambda r: r.append({"kind": "end", "at": 1.0, "reason": "time", "figures": {}}),
+    ),
+    "trials that break a rule, which 0.1.0 overlooks": (
+        "asked 3",
+        lambda r: r[0].update(extended=[{"at": 1.0, "forbidden": [0]}]),
+    ),
     "a told trial told again": (
         "resume: JournalError",
         lambda r: r.append({"kind": "tell", "id": 0, "state": "done"}),

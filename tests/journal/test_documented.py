@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dsice.history.sources import SourceTrials
-from dsice.journal.format import retry_line, withdraw_line
+from dsice.journal.format import end_line, retry_line, withdraw_line
 from dsice.journal.imports import ImportedLog, import_line
 from dsice.journal.sources import reuse_line
 
@@ -30,6 +30,7 @@ FREE = (
     "goal",
     "stopper",
     "given",
+    "figures",
 )
 RECORDS = [
     json.loads(line)
@@ -76,6 +77,7 @@ NEWER = {
     "withdraw": {*withdraw_line(0, 1.0, "why"), "repaired"},
     "reuse": set(reuse_line(SOURCE)),
     "retry": {*retry_line(0, 1.0), "repaired"},
+    "end": set(end_line(1.0, "budget", {})),
     "import": set(import_line(ImportedLog("log.csv", 1, "0"), 1.0, 1)),
 }
 """Fields of the kinds of lines that 0.1.0 did not write."""
@@ -86,6 +88,7 @@ def test_the_fields_described_are_those_that_are_written(kind: str) -> None:
     written = {name for record in RECORDS if record["kind"] == kind for name in fields(record)}
     written |= NEWER.get(kind, set())
     newer = {"tell": {"repeats"}, "add": {"trial.repeats"}, "options": {"reuse"}}  # than 0.1.0
+    newer["header"] = {"extended[].forbidden"}
     assert described(SECTIONS[kind], "field") == written - {"kind"} | newer.get(kind, set())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dsice import Goal, Journal, Ordinal, State, Trials, Tuner
+from dsice import Goal, Journal, Ordinal, State, Tuner
 from dsice.errors import DsiceWarning, JournalError, LockedError, OtherStudyError
 from dsice.strategies import Grid, Random
 from tests.conftest import fill, small, state
@@ -32,7 +32,12 @@ def path(tmp_path: Path) -> Path:
 
 def test_one_line_for_each_ask_and_tell(path: Path) -> None:
     with Tuner(
-        small(), Random(), goal=Goal("loss", until=Trials(3)), journal=path, max_trials=9, seed=4
+        small(),
+        Random(),
+        goal=Goal("loss"),
+        journal=path,
+        max_trials=9,
+        seed=4,
     ) as tuner:
         tuner.ask(3)
         tuner.tell(1, [0.5, 1.5], seconds=2.0, tags={"k": "v"})
@@ -248,7 +253,7 @@ def test_a_forgotten_tuner_lets_go_of_its_journal(path: Path) -> None:
     with pytest.raises(
         LockedError, match=r"is open in this process already; close\(\) the other Tuner"
     ):
-        Tuner(small(), Grid(), journal=path)
+        Journal(path)
     del tuner
     gc.collect()
     Tuner(small(), Grid(), journal=path).close()

@@ -84,7 +84,10 @@ def test_run_takes_sources_from_where_it_is_typed_and_says_what_they_are(
             "unknown key 'metrics' .did you mean 'metric'",
         ),
         ('reuse = [{path = "a.csv", maximize = 1}]', "entry 1.*maximize=1.: expected"),
-        ('reuse = ["a.csv", "a.csv"]', "two sources are called 'a.csv'"),
+        (
+            'reuse = ["a.csv", "a.csv"]',
+            r"\[study\].*two sources are called 'a.csv'.*name = \"first\"",
+        ),
     ],
 )
 def test_a_wrong_entry_of_a_study_file_is_named(folder: Path, reuse: str, message: str) -> None:

@@ -16,7 +16,6 @@ from dsice import (
     History,
     Proposal,
     Require,
-    Seconds,
     Share,
     Space,
     State,
@@ -107,10 +106,10 @@ def test_the_future_is_the_same_with_and_without_a_break(path: Path, strategy: A
 
 def test_what_may_change_changes_by_an_options_line(path: Path) -> None:
     fill(Tuner(small(), Random(), journal=path, max_trials=10), 6).close()
-    goal = Goal(maximize=True, at_most={"m": 3.0}, until=Seconds(9))
+    goal = Goal(maximize=True, at_most={"m": 3.0})
     with pytest.raises(OtherStudyError, match="'m'"):  # not a bound on what no trial has
         Tuner(small(), Random(), journal=path, goal=goal)
-    goal = Goal(maximize=True, until=Seconds(9))
+    goal = Goal(maximize=True)
     with Tuner(small(), Grid(), journal=path, max_trials=20, seed=9, goal=goal) as tuner:
         best = tuner.best
         assert best is not None and best.value == max(
@@ -185,8 +184,11 @@ def test_callable_rules_go_by_name(path: Path) -> None:
     axes = {"a": [1, 2, 4, 8], "c": range(3)}
     fill(Tuner(Space(axes, where=[Require(fits, name="fits")]), Grid(), journal=path), 2).close()
     with pytest.raises(SpaceError, match=r"run.jsonl: .*'fits'; pass it as rules="):
-        Tuner.read(path)
-    assert len(Tuner.read(path, rules={"fits": fits}).history) == 2
+        Tuner.resume(path)
+    for rules in (None, {"fits": fits}):  # looking needs none
+        assert len(Tuner.read(path, rules=rules).history) == 2
+    with Tuner.to_record(path) as tuner, pytest.raises(OptionError, match="nothing can be asked"):
+        tuner.ask()
     with pytest.raises(SpaceError, match="name"):
         Tuner(
             Space(axes, where=[Require(lambda p: p["a"] < 9)]),

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dsice.checks import text, texts, whole, wrong
+from dsice.checks import absolute, text, texts, whole, wrong
 from dsice.errors import VISIBLE, LaunchError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import Job, Launcher, Result, Step, Study
@@ -145,7 +145,7 @@ class Batch(Launcher):
     ) -> None:
         self._slots = self._capacity = base.slots("Batch", slots)
         limit = None if timeout is None else base.seconds("Batch", "timeout", timeout)
-        self._scheduler, path = find_scheduler(scheduler), Path(directory).absolute()
+        self._scheduler, path = find_scheduler(scheduler), absolute(directory)
         self._client, self._home = Client(self._scheduler), BatchDirectory(path)
         python = interpreter() if python is None else text("Batch", "python", python)
         wraps = shlex.split(text("Batch", "wrap", wrap))

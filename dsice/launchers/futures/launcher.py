@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from dsice.checks import renamed
+from dsice.checks import absolute, renamed
 from dsice.errors import DsiceWarning, LaunchError, OptionError
 from dsice.launchers import base, trial_directory
 from dsice.launchers.base import NO_DIRECTORY, Job, Launcher, Result, Step, Study
@@ -105,7 +105,7 @@ class Futures(Launcher):
         self._function = program
         self._stop_grace = base.seconds("Futures", "stop_grace", stop_grace, least=0.0)
         asked = None if slots is None else base.slots("Futures", slots)
-        self._home = None if directory is None else Path(directory).absolute()
+        self._home = None if directory is None else absolute(directory)
         self._study: Study | None = None
         self._let_go: weakref.finalize[..., Any] | None = None  # of the directory, once it is taken
         self._workers = Workers(executor, asked, dict(options or {}))

@@ -11,7 +11,8 @@ import numpy as np
 from dsice.errors import SpaceError, TableError
 from dsice.history import History
 from dsice.journal.emptied import no_study
-from dsice.journal.loader import JournalLoader, stored_space
+from dsice.journal.loader import JournalLoader
+from dsice.journal.stored_space import stored_space
 from dsice.launchers.table.log import ABSENT, Columns, Key, Log
 from dsice.space import Space, When
 from dsice.trial import Trial

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsice.checks import expanded
 from dsice.errors import DsiceWarning, SpaceError, TableError
 from dsice.launchers.table import read_journal
 from dsice.launchers.table.log import Columns, Log
@@ -45,7 +45,7 @@ def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) ->
     """
     if not isinstance(source, (str, os.PathLike)):
         return _from_frame(source, columns, "the table")
-    path = Path(source)
+    path = expanded(source)
     if not path.is_file():
         raise TableError(
             f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file"

@@ -39,6 +39,7 @@ export function outcome() {
   return el("div", { class: "cards" }, bestCard(), el("section", { class: "card", "aria-labelledby": "end-title" },
     el("h2", { id: "end-title" }, end.over ? "Why it ended" : "Where it stands"),
     el("p", null, end.why, end.seconds ? ` Trials ran ${duration(end.seconds)} in all.` : "",
+      end.added_seconds ? ` Added ones, measured elsewhere, took ${duration(end.added_seconds)}.` : "",
       end.saved ? ` Stopping early saved ${percent(end.saved)} of the steps.` : ""),
     data.failures && el("p", null, mostlyFailed()),
     el("h2", null, "What to try next"),

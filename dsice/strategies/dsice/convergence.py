@@ -29,6 +29,7 @@ DRAWS = 500
 def trials_to_wait(space: Space, history: History) -> int:
     """Scored trials without improvement that are missing until the search may end."""
     order = history.order()
+    order = order[history.allowed()[order]]
     since_best = int((np.sort(order) > order[0]).sum()) if len(order) else 0
     return max(0, max(PATIENCE, PATIENCE_PER_AXIS * space.ndim) - since_best)
 
@@ -50,13 +51,15 @@ def chance_of_better(
     """
     data, space = model.data, model.space
     usable = ~data.failed & history.feasible()[data.ids] & np.isfinite(data.scores)
-    good = np.flatnonzero(usable)
+    good = np.flatnonzero(usable & history.allowed()[data.ids])
+    if not len(good):
+        return 1.0
     best, middle = float(data.scores[good].min()), float(np.median(data.scores[good]))
     if not best < middle:
         return 1.0
     # The best is 0, the median and all that is worse is 1.
     share = np.minimum(data.scores / (middle - best) - best / (middle - best), 1.0)
-    share[np.setdiff1d(np.arange(len(share)), good)] = 1.0
+    share[~usable] = 1.0
     centre, sd = float(share.mean()), float(share.std())
     if not len(points):
         return 0.0

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from dsice.history import History
 from dsice.space import Space
+from dsice.strategies.base import Stream
+from dsice.trial import Proposal
 from dsice.typing import Floats, Ints, Point
 
 CANDIDATES = 64
@@ -155,3 +158,23 @@ def _kernel(m: int, ordered: bool) -> Callable[[Ints, Ints], Floats]:
 
     total = (m * m - 1.0) / (3.0 * m)  # the mean of that
     return lambda a, b: (mean(a) + mean(b) - total - np.abs(a - b)) / total
+
+
+def proposed_design(
+    n: int, space: Space, history: History, stream: Stream, starts: Sequence[Point]
+) -> list[Proposal]:
+    """The next `n` of the starts, what is measured around the first of them, and the design."""
+    taken = set(history.taken())
+    design = InitialDesign(space, history.points())
+    first = first_points(space, starts)
+    found: list[Proposal] = []
+    for id in range(len(history), len(history) + n):
+        chosen = next((noted for noted in first if noted[0] not in taken), None)
+        if chosen is None:
+            chosen = design.pick(taken, stream(id))
+        if chosen is None:
+            break
+        design.choose(chosen[0])
+        taken.add(chosen[0])
+        found.append(Proposal(*chosen, stage=history.goal.stage))
+    return found

@@ -276,15 +276,20 @@ def surface_through(
     )
 
 
-def lowest_mean(space: Space, history: History, log_lam: float | None = None) -> Point:
+def lowest_mean(space: Space, history: History, log_lam: float | None = None) -> Point | None:
     """The measured, not failed point where the model's mean is lowest; feasible ones before others.
+
+    None where the rules in force allow none of them.
 
     The model is drawn through these points alone: next to points in last place it would smooth a
     good value away.
     """
     data = Measurements.of(history)
-    feasible = history.feasible()[data.ids] & ~data.failed
-    among = feasible if feasible.any() else ~data.failed
+    usable = ~data.failed & history.allowed()[data.ids]
+    if not usable.any():
+        return None
+    feasible = usable & history.feasible()[data.ids]
+    among = feasible if feasible.any() else usable
     kept = data.subset(np.flatnonzero(among))
     values = normal_scores(kept.values)
     surface = surface_through(space, kept, values, log_lam, normal=True)

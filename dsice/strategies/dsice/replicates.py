@@ -53,7 +53,9 @@ class Replicates:
     def of(cls, surface: Surface, data: Measurements, history: History) -> Replicates:
         """The points with the lowest means; pending repeats have narrowed them already."""
         mean, variance = surface.predict_observed()
-        usable = np.flatnonzero(~data.failed[surface.indices])
+        usable = np.flatnonzero(
+            ~data.failed[surface.indices] & history.allowed()[data.ids[surface.indices]]
+        )
         best = usable[np.argsort(np.round(mean[usable], 9), kind="stable")[:MAX_POINTS]]
         points = list(map(tuple, data.points[surface.indices[best]].tolist()))
         trials = [t for t in history if t.stage == history.goal.stage]

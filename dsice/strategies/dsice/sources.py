@@ -165,6 +165,11 @@ class Sources:
         return replace(self, weights=np.where(weights > LEAST, weights, 0.0))
 
 
+def name_of_stage(stage: int) -> str:
+    """What users call the trials of another stage, as a source."""
+    return f"stage {stage}"
+
+
 def stages(history: History) -> list[SourcePoints]:
     """The trials of each stage but the goal's, such as short trainings, as sources."""
     stage = history.keys().reshape(-1, 3)[:, 0]
@@ -179,7 +184,7 @@ def stages(history: History) -> list[SourcePoints]:
         worst = np.where(scored[ids], losses[ids], np.inf)
         scores = normal_scores(worst)
         mean = np.bincount(place, weights=scores) / np.bincount(place)
-        found.append(SourcePoints(f"stage {other}", history.points()[ids[first]], mean))
+        found.append(SourcePoints(name_of_stage(other), history.points()[ids[first]], mean))
     return found
 
 

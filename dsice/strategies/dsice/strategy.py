@@ -30,7 +30,7 @@ from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
 from dsice.strategies.dsice.convergence import CHANCE, chance_of_better, trials_to_wait
-from dsice.strategies.dsice.initial_design import InitialDesign, first_points
+from dsice.strategies.dsice.initial_design import proposed_design
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search, SearchModel
 from dsice.trial import Identity, Proposal, State
@@ -145,14 +145,14 @@ class DSICE(Strategy):
         few = min(PER_AXIS * space.ndim + MORE, MOST)
         informed = len(history.sources) > 0 or not history.of_stage().all()
         if not informed and (told < few or not len(history.order())):
-            return self._design(n, space, history, stream)
+            return proposed_design(n, space, history, stream, self._start_points(space))
         with one_thread():
             sources = _sources(space, history) if informed else None
             if sources is not None:
                 few = min(few, FEW_INFORMED)
             begun = told >= few and len(history.order()) > 0
             if sources is None and not begun:
-                return self._design(n, space, history, stream)
+                return proposed_design(n, space, history, stream, self._start_points(space))
             options = (*astuple(self), begun, sources and sources.digest())
             situation = _Situation.of(space, history, stream, options)
             kept = _take(situation)
@@ -167,44 +167,28 @@ class DSICE(Strategy):
                 _keep(situation.after(len(history), found), search)
             return found
 
-    def _design(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
-        """The starts, then the initial design."""
-        taken = set(history.taken())
-        design = InitialDesign(space, history.points())
-        first = first_points(space, self._start_points(space))
-        found: list[Proposal] = []
-        for id in range(len(history), len(history) + n):
-            chosen = next((noted for noted in first if noted[0] not in taken), None)
-            if chosen is None:
-                chosen = design.pick(taken, stream(id))
-            if chosen is None:
-                break
-            design.choose(chosen[0])
-            taken.add(chosen[0])
-            found.append(Proposal(*chosen, stage=history.goal.stage))
-        return found
-
     def _warm_start(
         self, space: Space, history: History, stream: Stream, sources: Sources
     ) -> Search:
         """The search of an ask while what related tasks say is all there is to go by."""
         from dsice.strategies.dsice.warm_start import WarmStart
 
-        return WarmStart(
-            space,
-            history,
-            stream,
-            sources,
-            self._start_points(space),
-            max_width=self.max_width,
-            models_pending=self.pending == "model",
-        )
+        starts = self._start_points(space)
+        options: dict[str, Any] = {"max_width": self.max_width}
+        options["models_pending"] = self.pending == "model"
+        return WarmStart(space, history, stream, sources, starts, **options)
 
     def _search(
         self, space: Space, history: History, stream: Stream, sources: Sources | None
     ) -> Search | None:
         """The search of an ask; None when it has converged."""
-        search = Search(
+        search = self._new_search(space, history, stream, sources)
+        return None if self._chance(search, space, history, stream) < CHANCE else search
+
+    def _new_search(
+        self, space: Space, history: History, stream: Stream, sources: Sources | None
+    ) -> Search:
+        return Search(
             space,
             history,
             stream,
@@ -212,10 +196,12 @@ class DSICE(Strategy):
             models_pending=self.pending == "model",
             model=SearchModel.of(space, history, self._log_lam, sources),
         )
+
+    def _chance(self, search: Search, space: Space, history: History, stream: Stream) -> float:
+        """Chance that anything better is left; 1 as long as the search does not end by it."""
         if self.tolerance is None or trials_to_wait(space, history):
-            return search
-        left = chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
-        return None if left < CHANCE else search
+            return 1.0
+        return chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
 
     def _batch(
         self, n: int, search: Search, space: Space, history: History, stream: Stream
@@ -241,10 +227,25 @@ class DSICE(Strategy):
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
         """Whether the points have run out; or, with nothing pending, the search has converged."""
-        if history.pending():
+        goes_on = self.tolerance is None or trials_to_wait(space, history)
+        if history.pending() or (goes_on and self.noise is not True):
             free = any_free(space, history, (), stream(len(history)))
             return free is None and self.noise is not True
         return not self.ask(1, space, history, stream)
+
+    def convergence(
+        self, space: Space, history: History, stream: Stream
+    ) -> Mapping[str, float] | None:
+        """The chance that anything better is left, where that ends the search."""
+        if self.tolerance is None or trials_to_wait(space, history):
+            return None
+        with one_thread():
+            informed = len(history.sources) > 0 or not history.of_stage().all()
+            sources = _sources(space, history) if informed else None
+            search = self._new_search(space, history, stream, sources)
+            chance = self._chance(search, space, history, stream)
+        figures = {"chance": chance, "under": CHANCE, "tolerance": self.tolerance}
+        return figures if chance < CHANCE else None
 
     def may_end_after(self, space: Space, history: History) -> int | None:
         """Trials without a better one until the search asks whether it may end."""
@@ -262,16 +263,16 @@ class DSICE(Strategy):
 
     def source_weights(self, space: Space, history: History) -> list[float] | None:
         """How far each of `history.sources` moves what is expected, in normal scores."""
-        with one_thread():
-            sources = _sources(space, history)
-            if sources is None:
-                return [0.0 for _ in history.sources]
-            weights = dict(zip(sources.names, sources.says().tolist(), strict=True))
-            if len(history.order()):
-                model = SearchModel.of(space, history, self._log_lam, sources).sources
-                told = [] if model is None else model.says().tolist()
-                weights = dict(zip(sources.names, told, strict=False))
-            return [weights.get(log.name, 0.0) for log in history.sources]
+        from dsice.strategies.dsice.weights import weights
+
+        found = weights(space, history, self._log_lam)
+        return [found.get(log.name, 0.0) for log in history.sources]
+
+    def stage_weights(self, space: Space, history: History) -> Mapping[int, float] | None:
+        """The same of the trials of each other stage, such as short trainings."""
+        from dsice.strategies.dsice.weights import stage_weights
+
+        return stage_weights(space, history, self._log_lam)
 
     def own_setting(self, space: Space) -> Point | None:
         """The first of `start`."""

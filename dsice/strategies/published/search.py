@@ -179,7 +179,7 @@ class _Values:
     def __init__(self, history: History) -> None:
         self._history = history
         self._scores = history.scores()
-        self._feasible = history.feasible()
+        self._feasible = history.feasible() & history.allowed()
 
     def of(self, id: int) -> float | None:
         """Score of a trial, inf if it has none or is infeasible, None while it is pending."""

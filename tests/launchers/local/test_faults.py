@@ -146,17 +146,28 @@ def test_a_cancelled_trial_that_is_deaf_is_ended(tmp_path: Path) -> None:
     assert result.state == "stopped" and result.value is None
 
 
-def test_a_shell_trial_that_listens_gives_its_last_value(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("last", "value", "error"),
+    [
+        ("echo 7", 7.0, "cancelled; it ended by itself"),
+        ("true", None, "cancelled; it ended by itself"),  # its measurement is not missing
+        ("exit 3", None, "cancelled; exit code 3"),
+    ],
+)
+def test_a_shell_trial_that_listens_gives_its_last_value(
+    tmp_path: Path, last: str, value: float | None, error: str
+) -> None:
     command = (
         'echo \'{{"step": 0, "value": 1}}\' > "$DSICE_DIR/steps"; '
         'until [ -e "$DSICE_DIR/stop" ]; do sleep 0.02; done; '
-        'touch "$DSICE_DIR/stopping"; echo 7'
+        f'touch "$DSICE_DIR/stopping"; {last}'
     )
     with Local(command, directory=tmp_path, slots=1) as launcher:
         launcher.submit([Job(0)])
         assert eventually((tmp_path / "0" / "steps").exists)
         launcher.cancel(0)
-        assert (result := drain(launcher, 1)[0]).state == "stopped" and result.value == 7.0
+        result = drain(launcher, 1)[0]
+    assert (result.state, result.value, result.error) == ("stopped", value, error)
 
 
 def test_a_supervisor_ended_from_outside_is_the_machines_fault(tmp_path: Path) -> None:

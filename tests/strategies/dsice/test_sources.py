@@ -14,7 +14,7 @@ from dsice import Goal, Space, Trial, Tuner
 from dsice.history import History
 from dsice.history.sources import SourceTrials
 from dsice.strategies import DSICE, stream
-from dsice.strategies.dsice import strategy as dsice_strategy
+from dsice.strategies.dsice import strategy as kept_search
 from dsice.strategies.dsice.model import normal_scores
 from dsice.strategies.dsice.search import SearchModel
 from dsice.strategies.dsice.sources import (
@@ -141,11 +141,11 @@ def test_a_batch_in_parts_is_the_batch(told: int) -> None:
     one, parts = tuner(*sources), tuner(*sources)
     for made in (one, parts):
         rounds(made, told, 12)
-    dsice_strategy._KEPT.clear()
+    kept_search._KEPT.clear()
     whole = [trial.point for trial in one.ask(20)]
     found = []
     for size in (1, 7, 12):
-        dsice_strategy._KEPT.clear()  # also without the kept search
+        kept_search._KEPT.clear()  # also without the kept search
         found += [trial.point for trial in parts.ask(size)]
     assert found == whole
 
@@ -155,7 +155,7 @@ def test_a_kept_search_proposes_what_a_cold_one_does() -> None:
     found = [kept.ask(1)[0] for _ in range(12)]
     again = []
     for _ in range(12):
-        dsice_strategy._KEPT.clear()
+        kept_search._KEPT.clear()
         again += cold.ask(1)
     assert [(t.point, t.note) for t in found] == [(t.point, t.note) for t in again]
 

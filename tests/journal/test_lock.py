@@ -167,6 +167,7 @@ def test_locks_that_are_always_granted_do_not_break_the_journal(
     monkeypatch.setattr(fcntl, "lockf", lambda *_: None)
     first = fill(Tuner(small(), Random(), journal=path), 3)
     monkeypatch.setattr("dsice.journal.lock._mine", {})  # as on another machine
+    monkeypatch.setattr("dsice.tuner.opening._HOLDERS", {})
     second = fill(Tuner(small(), Random(), journal=path), 3)
     with pytest.raises(LockedError, match="taken over"):
         first.ask()

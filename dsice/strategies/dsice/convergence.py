@@ -10,28 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from dsice.history import History
-from dsice.space import Space
 from dsice.spline.surface import MIN_VARIANCE, Surface
 from dsice.strategies.base import Stream
 from dsice.strategies.dsice.model import surface_through
 from dsice.strategies.dsice.search import SearchModel
 from dsice.typing import Floats, Ints
 
-PATIENCE = 40  # trials without improvement before the search may end,
-PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 CHANCE = 0.05
 MARGIN = 2.0  # times the errors at points left out
 GOOD = 10  # points left out at least: the best quarter of them
 SAMPLED = 300  # most promising ones of which the joint posterior is sampled
 DRAWS = 500
-
-
-def trials_to_wait(space: Space, history: History) -> int:
-    """Scored trials without improvement that are missing until the search may end."""
-    order = history.order()
-    order = order[history.allowed()[order]]
-    since_best = int((np.sort(order) > order[0]).sum()) if len(order) else 0
-    return max(0, max(PATIENCE, PATIENCE_PER_AXIS * space.ndim) - since_best)
 
 
 def chance_of_better(

@@ -29,7 +29,7 @@ from dsice.space.nearest import point_of
 from dsice.space.values import as_json
 from dsice.spline.numerics import one_thread
 from dsice.strategies.base import Strategy, Stream, any_free
-from dsice.strategies.dsice.convergence import CHANCE, chance_of_better, trials_to_wait
+from dsice.strategies.dsice.convergence import CHANCE, chance_of_better
 from dsice.strategies.dsice.initial_design import proposed_design
 from dsice.strategies.dsice.model import lowest_mean
 from dsice.strategies.dsice.search import Search, SearchModel
@@ -44,6 +44,8 @@ Alpha = float | Literal["reml"]
 
 REPEATS = 4  # with noise=True every so many trials one may be a repeat
 PER_AXIS, MORE, MOST = 2, 2, 30  # trials of the initial design: so many per axis and more, at most
+PATIENCE = 40  # trials without improvement before the search may end,
+PATIENCE_PER_AXIS = 4  # and more on spaces of many axes
 FEW_INFORMED = 8  # trials from which on a search with related tasks has a model of its own
 
 
@@ -199,7 +201,7 @@ class DSICE(Strategy):
 
     def _chance(self, search: Search, space: Space, history: History, stream: Stream) -> float:
         """Chance that anything better is left; 1 as long as the search does not end by it."""
-        if self.tolerance is None or trials_to_wait(space, history):
+        if self.tolerance is None or self.may_end_after(space, history):
             return 1.0
         return chance_of_better(search.model, search.seen.points, history, stream, self.tolerance)
 
@@ -227,7 +229,7 @@ class DSICE(Strategy):
 
     def exhausted(self, space: Space, history: History, stream: Stream) -> bool:
         """Whether the points have run out; or, with nothing pending, the search has converged."""
-        goes_on = self.tolerance is None or trials_to_wait(space, history)
+        goes_on = self.may_end_after(space, history) != 0
         if history.pending() or (goes_on and self.noise is not True):
             free = any_free(space, history, (), stream(len(history)))
             return free is None and self.noise is not True
@@ -237,7 +239,7 @@ class DSICE(Strategy):
         self, space: Space, history: History, stream: Stream
     ) -> Mapping[str, float] | None:
         """The chance that anything better is left, where that ends the search."""
-        if self.tolerance is None or trials_to_wait(space, history):
+        if self.tolerance is None or self.may_end_after(space, history):
             return None
         with one_thread():
             informed = len(history.sources) > 0 or not history.of_stage().all()
@@ -249,7 +251,12 @@ class DSICE(Strategy):
 
     def may_end_after(self, space: Space, history: History) -> int | None:
         """Trials without a better one until the search asks whether it may end."""
-        return None if self.tolerance is None else trials_to_wait(space, history)
+        if self.tolerance is None:
+            return None
+        order = history.order()
+        order = order[history.allowed()[order]]
+        since_best = int((order > order[0]).sum()) if len(order) else 0
+        return max(0, max(PATIENCE, PATIENCE_PER_AXIS * space.ndim) - since_best)
 
     def recommend(self, space: Space, history: History) -> Point | None:
         """The measured point with the lowest mean of the model, where measurements repeat.

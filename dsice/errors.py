@@ -166,8 +166,8 @@ class LockedError(JournalError):
 
     Examples
     --------
-    >>> from dsice import Tuner
-    >>> first = Tuner({"x": [1, 2]}, journal="run.jsonl")
+    >>> from dsice import Journal, Tuner
+    >>> first = Journal("run.jsonl")
     >>> Tuner({"x": [1, 2]}, journal="run.jsonl")
     Traceback (most recent call last):
         ...
@@ -213,7 +213,17 @@ class RankError(DsiceError, RuntimeError):
 
 
 class CopyError(DsiceError, TypeError):
-    """A tuner cannot be copied or pickled: it alone writes its history and its journal."""
+    """A tuner cannot be copied or pickled: it alone writes its history and its journal.
+
+    Examples
+    --------
+    >>> import copy
+    >>> from dsice import Tuner
+    >>> copy.copy(Tuner({"x": [1, 2]}))
+    Traceback (most recent call last):
+        ...
+    dsice.errors.CopyError: a Tuner cannot be copied or pickled...
+    """
 
 
 class MissingPackageError(DsiceError, ImportError):

@@ -53,6 +53,10 @@ FEW_INFORMED = 8  # trials from which on a search with related tasks has a model
 class DSICE(Strategy):
     """The default search.
 
+    >>> from dsice import Tuner
+    >>> Tuner({"x": range(9), "y": range(9)}, DSICE(start={"x": 4, "y": 4})).ask()[0].params
+    {'x': 4, 'y': 4}
+
     Parameters
     ----------
     start
@@ -85,12 +89,6 @@ class DSICE(Strategy):
     ----------
     Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (directions and lines); Tanaka et al., Scientific
     Programming 2014 (the d-spline on a line).
-
-    Examples
-    --------
-    >>> from dsice import Tuner
-    >>> Tuner({"x": range(9), "y": range(9)}, DSICE(start={"x": 4, "y": 4})).ask()[0].params
-    {'x': 4, 'y': 4}
     """
 
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = field(

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from dsice.goal import Goal
     from dsice.launchers.base import LauncherLike
-    from dsice.running.options import Work
+    from dsice.running.options import Callback, Work
     from dsice.space import Space
-    from dsice.trial import Trial
     from dsice.tuner import Axes, Tuner
     from dsice.tuner.reusing import Reusable
     from dsice.typing import PathLike
@@ -36,7 +35,7 @@ def run(
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
     repeats: int = 1,
-    callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
+    callbacks: Sequence[Callback] = (),
     progress: bool = True,
 ) -> Tuner:
     """Tune: ask, launch, collect, tell, until the search is finished or the budget is used.
@@ -82,7 +81,10 @@ def run(
     repeats
         How often each of these is measured.
     callbacks
-        Called with (tuner, trial) after each told trial.
+        Functions, called with (tuner, trial) after each told trial; or objects with some of the
+        methods ``asked(tuner, trials)``, ``started(tuner, trial)``, ``stepped(tuner, trial, step,
+        value)``, ``told(tuner, trial)`` and ``finished(tuner)``. One that raises is named, once,
+        in a `DsiceWarning`, and the run goes on; KeyboardInterrupt ends it.
     progress
         Show trials done and running, the best and the time left on the terminal.
 
@@ -150,7 +152,7 @@ def advance(
     prepare: Work | Mapping[str, Work] | None = None,
     confirm: int = 0,
     repeats: int = 1,
-    callbacks: Sequence[Callable[[Tuner, Trial], object]] = (),
+    callbacks: Sequence[Callback] = (),
 ) -> bool:
     """A part of `run`: take up the jobs, tell what ended, start what fits, leave them running.
 

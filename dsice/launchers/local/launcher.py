@@ -41,7 +41,7 @@ class Local(Launcher):
     program
         A Python function, called with the parameters as keyword arguments in a fresh interpreter,
         that returns a number, a list of numbers (repeats) or a mapping of named metrics. Or a shell
-        command, in which ``{lr}`` becomes the value of ``lr`` (docs/running.md has all forms of
+        command, in which ``{lr}`` becomes the value of ``lr`` (docs/programs.md has all forms of
         placeholders), and whose last line of stdout is such a measurement as JSON.
     slots
         How many trials run at the same time; default: one per GPU with `gpus`, else one per core

@@ -103,7 +103,7 @@ class Task:
     seed: int
 
 
-class Spent(Exception):
+class Spent(BaseException):
     """Ends a run whose epochs are used up."""
 
 

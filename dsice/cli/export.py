@@ -17,18 +17,22 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("path", metavar="JOURNAL|STUDY.toml")
     text = "a .csv, .tsv, .parquet or .jsonl file (default: CSV on the standard output)"
     command.add_argument("-o", dest="file", metavar="FILE", help=text)
-    command.set_defaults(act=lambda args: export(args.path, args.file))
+    text = "a storage for optuna-dashboard, or results in the T4 format (default: a table)"
+    command.add_argument("--to", choices=("optuna", "t4"), help=text)
+    command.set_defaults(act=lambda args: export(args.path, args.file, args.to))
 
 
-def export(path: str, file: str | None = None) -> int:
-    """Write all trials of a study as a table.
+def export(path: str, file: str | None = None, to: str | None = None) -> int:
+    """Write all trials of a study as a table, or as what another tool reads.
 
     Parameters
     ----------
     path
         A journal or a study file.
     file
-        Where to; its ending says the format. None: CSV on the standard output.
+        Where to; its ending says the format of a table. None: CSV on the standard output.
+    to
+        ``"optuna"`` or ``"t4"`` in place of a table.
 
     Raises
     ------
@@ -36,12 +40,24 @@ def export(path: str, file: str | None = None) -> int:
         The journal cannot be read, or the file not be written.
     """
     tuner, journal = view(path)
+    if to is not None and file is None:
+        raise OptionError(f"dsice export --to {to}: say with -o FILE where to")
     if file is None:
         WRITERS[".csv"](tuner.history, tuner.space.names, sys.stdout)
         return 0
     target = Path(file)
     if target.exists() and journal.exists() and target.samefile(journal):
         raise OptionError(f"dsice export -o {file}: this is the journal itself; give another file")
-    write_table(tuner.history, tuner.space.names, target)
-    output.say(f"{file}: {len(tuner.history)} trials")
+    written = len(tuner.history)
+    if to == "optuna":
+        from dsice.integrations.optuna_export import optuna_export
+
+        written = optuna_export(tuner, target, name=journal.stem)
+    elif to == "t4":
+        from dsice.integrations.t4 import write_t4
+
+        written = write_t4(tuner, target)
+    else:
+        write_table(tuner.history, tuner.space.names, target)
+    output.say(f"{file}: {written} trials")
     return 0

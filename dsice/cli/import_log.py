@@ -1,4 +1,4 @@
-"""`dsice import`: the measurements of a log - CSV, Parquet, lines of JSON - become trials.
+"""`dsice import`: the measurements of a log, or of another tuner's file, become trials.
 
 They come into the journal of a study, or into a new one whose axes are the values that the log
 has. All rows are checked, then all are written, or none; the same log adds nothing a second time.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from dsice.goal import Goal
 from dsice.journal import Journal, requests
 from dsice.journal.format import Kind
 from dsice.journal.reader import resolved
+from dsice.reuse.results import Results, is_results, read_results
 from dsice.reuse.tables.axes import guessed_space
 from dsice.reuse.tables.columns import METRIC, USUAL, LogColumns
 from dsice.reuse.tables.delimited import Spelling
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 def add_import(command: argparse.ArgumentParser) -> None:
     """Arguments of ``dsice import``."""
-    text = "a .csv, .csv.gz, .tsv, .parquet or .jsonl file, or a journal"
+    text = "a .csv, .csv.gz, .tsv, .parquet, .jsonl or .json file, or a journal"
     command.add_argument("log", metavar="LOG", help=text)
     text = "the study that gets the measurements; default: a new journal beside the log"
     command.add_argument("path", metavar="JOURNAL|STUDY.toml", nargs="?", help=text)
@@ -129,7 +130,10 @@ def import_log(log: str, path: str | None = None, options: Options | None = None
         A row cannot be taken, or the journal cannot be used; nothing was recorded.
     """
     options = options or Options()
-    frame = _frame(Path(log), options.spelling)
+    results = None
+    if is_results(Path(log)):
+        results = read_results(log, options.said.objective)
+    frame = _frame(Path(log), options.spelling) if results is None else results.frame
     target = path or str(_beside(Path(log)))
     study = None
     if target.endswith(".toml"):
@@ -139,9 +143,18 @@ def import_log(log: str, path: str | None = None, options: Options | None = None
     journal = resolved(study.journal if study else target)
     if journal.exists() and journal.stat().st_size:
         return _into_existing(log, frame, target, options)
+    if results is not None and study is None:
+        options = _said_by(results, options)
     begun = _into_new(log, frame, study, journal, options)
     _say(log, *begun, target)
     return 0
+
+
+def _said_by(results: Results, options: Options) -> Options:
+    """What the file of another tuner says where the user does not."""
+    said = options.said
+    said = replace(said, objective=results.objective, params=said.params or results.params)
+    return replace(options, said=said, maximize=options.maximize or bool(results.maximize))
 
 
 def _frame(path: Path, spelling: Spelling) -> pd.DataFrame:

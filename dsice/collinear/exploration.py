@@ -229,7 +229,9 @@ class Exploration:
         lowest, best = at.copy(), np.full(len(at), np.inf)
         several = range(1, width + 1) if width <= FIRST else [width]
         for number, lines, steps in chain.from_iterable(self._lines(at, w) for w in several):
-            points = self.space.collapse(lines.points())
+            points = lines.points()
+            if self.space.conditional:
+                points = self.space.collapse(points)
             values = self.values(lines)
             if self.space.where:
                 values = np.where(self.space.valid(points), values, np.inf)
@@ -238,11 +240,12 @@ class Exploration:
             self._keep(points, values, at[number][line], steps[line])
             ends_of = np.cumsum(lines.lengths)
             least = np.minimum.reduceat(values, ends_of - lines.lengths)
-            for i in range(len(least)):
-                if least[i] < best[number[i]]:
-                    start, stop = ends_of[i] - lines.lengths[i], ends_of[i]
-                    best[number[i]] = least[i]
-                    lowest[number[i]] = points[start + int(np.argmin(values[start:stop]))]
+            order = np.lexsort((least, number))  # of equal ones the first
+            first = order[np.flatnonzero(np.diff(number[order], prepend=-1))]
+            for i in first[least[first] < best[number[first]]].tolist():
+                start, stop = ends_of[i] - lines.lengths[i], ends_of[i]
+                best[number[i]] = least[i]
+                lowest[number[i]] = points[start + int(np.argmin(values[start:stop]))]
         return lowest, best
 
     def _keep(self, points: Ints, values: Floats, through: Ints, steps: Ints) -> None:

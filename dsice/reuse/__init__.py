@@ -6,7 +6,8 @@ log. It is matched by the names and values of parameters, never by levels, and o
 points counts, never its numbers, so that it may be about another metric of another scale.
 
 `source` has the class; `points` what every source is read into, `from_history` and `from_table` the
-readers, `tables` reads logs that others wrote, `matching` what of a source lies in a space.
+readers, `tables` reads logs that others wrote, `results` what other tuners wrote, `matching` what
+of a source lies in a space.
 """
 
 from dsice.reuse.matching import MatchedSource, match

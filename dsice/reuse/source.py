@@ -22,6 +22,7 @@ from dsice.reuse.from_history import points_of_history, points_of_journal
 from dsice.reuse.from_table import points_of_frame, points_of_rows
 from dsice.reuse.matching import MatchedSource, match, remarks_on, require_use
 from dsice.reuse.points import MOST, SourcePoints
+from dsice.reuse.results import is_results, read_results
 from dsice.reuse.tables.files import is_journal, read_frame
 from dsice.space import Space
 from dsice.space.values import plain_value
@@ -65,11 +66,12 @@ class Source:
     Parameters
     ----------
     given
-        The path of a journal, or of a CSV or Parquet file; a DataFrame, a `History` or what has
-        one, or a `dsice.launchers.Table`.
+        The path of a journal, of a CSV or Parquet file, or of what Kernel Tuner or KTT wrote (cache
+        file, output, T4); a DataFrame, a `History` or what has one, or a `dsice.launchers.Table`.
     metric
         What counts. Of a journal it is the metric of its own goal by default; of a table, the
-        column with the name of the goal's metric, or ``"objective"``.
+        column with the name of the goal's metric, or ``"objective"``; of a file of another tuner,
+        else what that was tuned for.
     maximize
         Whether more of it is better; by default as a journal's own goal says, and for a table as
         the goal of the search says.
@@ -216,13 +218,21 @@ class Source:
             reason = getattr(error, "strerror", None) or error
             raise OptionError(
                 f"source {self.name!r} cannot be read ({reason}); give the path of a journal, or "
-                "of a .csv, .csv.gz, .tsv, .parquet or .jsonl file, or leave it out"
+                "of a .csv, .csv.gz, .tsv, .parquet, .jsonl or .json file, or leave it out"
             ) from error
         if journal:
             found, self.identity = points_of_journal(path, space, self.metric, self.maximize)
             return found
-        frame = read_frame(path)
-        found = points_of_frame(frame, space, goal, self.metric, self.maximize, self.name)
+        metric, maximize = self.metric, self.maximize
+        if is_results(path):
+            results = read_results(path, metric)
+            frame = results.frame
+            if metric is None and goal.metric not in frame.columns:
+                metric = results.objective
+                maximize = results.maximize if maximize is None else maximize
+        else:
+            frame = read_frame(path)
+        found = points_of_frame(frame, space, goal, metric, maximize, self.name)
         return replace(found, sha256=hashlib.sha256(read_file(path)).hexdigest())
 
     def _with_fixed(self, points: SourcePoints, space: Space) -> SourcePoints:

@@ -58,6 +58,8 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
     except DsiceError as error:
         note_error(tuner, error, loop.failures)
         raise
+    finally:
+        loop.notify("finished")
     if not more:
         note_end(tuner, loop.end)
     return more

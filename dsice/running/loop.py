@@ -17,6 +17,7 @@ from dataclasses import replace
 from dsice.errors import VISIBLE, DsiceWarning, JournalError, LockedError
 from dsice.launchers.base import Job, Launcher, LauncherLike, Result, Step
 from dsice.launchers.outcome import ends_first
+from dsice.running.callbacks import Listeners
 from dsice.running.failing import FirstFailures
 from dsice.running.options import (
     RunOptions,
@@ -72,6 +73,8 @@ def _run(tuner: Tuner, launcher: Launcher, options: RunOptions, *, progress: boo
         loop.leave()
         note_error(tuner, error, loop.failures)
         raise
+    finally:
+        loop.notify("finished")
     note_end(tuner, loop.end)
     warn_without_value(tuner)
     if options.confirm and progress:
@@ -106,8 +109,8 @@ class Loop:
         Why nothing more is asked, once that is so.
     events
         What happened, as long as it is not told.
-    in_callback
-        Whether a callback was called and has not returned.
+    listeners
+        The callbacks; None: there are none.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class Loop:
         self.limit: End | None = None
         self.end: End | None = None
         self.events: Sequence[Result | Step] = ()
-        self.in_callback = False
+        self.listeners = Listeners(tuner, options.callbacks) if options.callbacks else None
 
     def __enter__(self) -> Loop:
         self.attach()
@@ -144,6 +147,11 @@ class Loop:
     def __exit__(self, *_: object) -> None:
         # for the next call with this tuner, as for the next process
         self.tuner.give_back([*self.running, *(self.postponed or ())])
+
+    def notify(self, event: str, *what: object) -> None:
+        """Tell the callbacks what happened."""
+        if self.listeners is not None:
+            self.listeners.notify(event, *what)
 
     def attach(self) -> None:
         """Take over what an earlier coordinator left running or finished."""
@@ -238,6 +246,8 @@ class Loop:
             if free > 0:
                 self._check_before_asking()
             trials = self.tuner.ask(free) if free > 0 else []
+            if trials:
+                self.notify("asked", trials)
             self._start([job_of(self.tuner, trial, self.prepared) for trial in trials])
         return bool(self.running or (self.postponed and self.postponed.active))
 
@@ -255,6 +265,8 @@ class Loop:
                 self._end(Result(job.id, "unstarted", error=gone))
         elif jobs:
             self.launcher.submit(jobs)
+            for job in jobs if self.listeners else ():
+                self.notify("started", self.tuner.history[job.id])
 
     def collect(self, seconds: float = WAIT) -> int:
         """Tell the tuner what happens within `seconds`; returns as soon as something does.
@@ -277,11 +289,9 @@ class Loop:
         return count
 
     def leave(self) -> None:
-        """Close the launcher; what was measured by now is told where it would be lost with it.
-
-        A callback that raises ends the run where it stands.
-        """
-        if self.in_callback or not self.launcher.cannot_attach:
+        """Close the launcher; what was measured by now is told where it would be lost with it."""
+        in_callback = self.listeners is not None and self.listeners.active  # it interrupted
+        if in_callback or not self.launcher.cannot_attach:
             self.launcher.close()
             return
         try:
@@ -296,9 +306,7 @@ class Loop:
             pending = {trial.id for trial in self.tuner.pending}
             for event in (*self.events, *self.launcher.collect(0.0)):
                 if isinstance(event, Result) and event.state == "done" and event.id in pending:
-                    trial = self._tell(event)
-                    for callback in self.options.callbacks:
-                        callback(self.tuner, trial)
+                    self.notify("told", self._tell(event))
 
     def _wait(self, seconds: float) -> float:
         """How long the launcher may wait; where nothing runs it would not, and this method does."""
@@ -317,6 +325,8 @@ class Loop:
                 self.launcher.cancel(id)
         except JournalError as error:
             self._cannot_write(error)
+        for id, step, value in reported if self.listeners else ():
+            self.notify("stepped", self.tuner.history[id], step, value)
 
     def _within_budget(self, free: int) -> int:
         """How many of `free` trials the budget allows; it allows all that were asked before."""
@@ -350,10 +360,7 @@ class Loop:
             return
         if self.failures is not None or trial.error is not None:
             self.watch_failures().note(trial)
-        self.in_callback = True
-        for callback in self.options.callbacks:
-            callback(self.tuner, trial)
-        self.in_callback = False
+        self.notify("told", trial)
 
     def watch_failures(self) -> FirstFailures:
         """Look from now on at how trials end."""

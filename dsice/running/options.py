@@ -20,6 +20,7 @@ import numpy as np
 from dsice.checks import is_number, is_whole, wrong
 from dsice.errors import DsiceWarning, OptionError, TellError
 from dsice.launchers.base import Job, Launcher, Result, Study, as_launcher
+from dsice.running.callbacks import is_callback
 from dsice.running.unusable import tell_unusable
 from dsice.space import When
 from dsice.strategies import SupportsAsk, as_strategy
@@ -28,7 +29,7 @@ from dsice.tuner import Tuner
 from dsice.tuner.ending import End
 
 Mode: TypeAlias = Literal["async", "rounds"]
-Callback: TypeAlias = Callable[[Tuner, Trial], object]
+Callback: TypeAlias = Callable[[Tuner, Trial], object] | object
 Work: TypeAlias = Callable[..., Any] | str
 
 
@@ -65,8 +66,10 @@ def _is_amount(value: object) -> bool:
     return is_number(value) or (isinstance(value, Real) and value == math.inf)
 
 
-def _are_functions(value: object) -> bool:
-    return isinstance(value, Sequence) and all(map(callable, value))
+def _are_callbacks(value: object) -> bool:
+    return (
+        isinstance(value, Sequence) and not isinstance(value, str) and all(map(is_callback, value))
+    )
 
 
 def _are_commands(value: object) -> bool:
@@ -77,7 +80,11 @@ def _are_commands(value: object) -> bool:
 
 
 _MODES = Allowed("'async' or 'rounds'", lambda value: value in ("async", "rounds"))
-_FUNCTIONS = Allowed("a list of functions of (tuner, trial)", _are_functions)
+_CALLBACKS = Allowed(
+    "a list of functions of (tuner, trial), or of objects with methods asked, started, stepped, "
+    "told or finished",
+    _are_callbacks,
+)
 _COMMANDS = Allowed(
     'a shell command, or a table of them: {data = "...", build = "..."}', _are_commands
 )
@@ -130,7 +137,7 @@ class RunOptions:
     )
     confirm: int = field(default=0, metadata=_values(_whole(0), in_study=_whole(0)))
     repeats: int = field(default=1, metadata=_values(_whole(1), in_study=_whole(1)))
-    callbacks: Sequence[Callback] = field(default=(), metadata=_values(_FUNCTIONS))
+    callbacks: Sequence[Callback] = field(default=(), metadata=_values(_CALLBACKS))
 
     def __post_init__(self) -> None:
         for option in fields(self):

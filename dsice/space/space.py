@@ -77,7 +77,7 @@ class Space(Summarised, StoredSpace):
     ) -> None:
         self._axes = as_axes(axes)
         self._where = tuple(
-            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in _as_rules(where)
+            rule.on(self._axes) if isinstance(rule, Among) else rule for rule in as_rules(where)
         )
         self._conditional = any(isinstance(rule, When) for rule in self._where)
         self._names = tuple(self._axes)
@@ -381,7 +381,7 @@ class Space(Summarised, StoredSpace):
         return self._axes[self._names[j]].level(wanted)
 
 
-def _as_rules(where: object) -> tuple[Rule, ...]:
+def as_rules(where: object) -> tuple[Rule, ...]:
     """Return the rules of a space, from what a user gives for them."""
     if isinstance(where, (Require, When, Among)):
         return (where,)

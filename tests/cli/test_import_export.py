@@ -224,3 +224,34 @@ def test_a_journal_in_use_is_exported_and_imported_into(
         Path("off.csv").write_text("lr,batch,loss\n5,16,1\n")
         assert "line 2" in said(capsys, "import", "off.csv", "study.jsonl", code=2)
     assert "0 added" in said(capsys, "import", "log.csv", "study.jsonl")
+
+
+def test_a_cache_of_kernel_tuner_becomes_a_journal_and_t4_again(tmp_path: Path) -> None:
+    """What was tuned for, and which are the parameters, the file says itself."""
+    from dsice.reuse.results import read_results
+    from tests.integrations.conftest import LEVELS, cache, cache_text, measured
+
+    source, journal = tmp_path / "cache.json", tmp_path / "cache.jsonl"
+    source.write_text(cache_text(cache()))
+    assert main(["import", str(source)]) == 0
+    tuner = Tuner.read(journal)
+    assert tuner.space.names == tuple(LEVELS) and tuner.history.goal.metric == "time"
+    found = [(dict(trial.params), trial.value) for trial in tuner.history]
+    assert found == measured()
+    assert main(["import", str(source), str(journal)]) == 0
+    assert len(Tuner.read(journal).history) == len(measured())  # all are known
+    out = tmp_path / "t4.json"
+    assert main(["export", str(journal), "--to", "t4", "-o", str(out)]) == 0
+    one, other = read_results(source).frame, read_results(out).frame
+    for column in (*LEVELS, "time", "valid"):
+        assert one[column].equals(other[column])
+
+
+def test_an_export_to_optuna_needs_a_place(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    journal, out = tmp_path / "j.jsonl", tmp_path / "o.log"
+    with Tuner({"x": [1, 2]}, journal=journal) as tuner:
+        tuner.ask(2)
+    assert main(["export", str(journal), "--to", "optuna"]) == 2
+    assert main(["export", str(journal), "--to", "optuna", "-o", str(out)]) == 0
+    assert '"study_name":"j"' in out.read_text()

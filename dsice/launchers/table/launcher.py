@@ -53,8 +53,8 @@ class Table(Launcher):
     Parameters
     ----------
     source
-        A DataFrame, the path of a CSV (.csv, .csv.gz, .tsv) or Parquet file, or a journal of dsice
-        (.jsonl).
+        A DataFrame, the path of a CSV (.csv, .csv.gz, .tsv) or Parquet file, a journal of dsice
+        (.jsonl), or what Kernel Tuner or KTT wrote: a cache file, an output, T4 (.json, .xml).
     objective
         Column of the values; default ``"objective"``, in a journal the metric of its goal. A row in
         which it is empty, NaN or infinite is a failed measurement. Rows with the same parameters

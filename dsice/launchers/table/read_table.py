@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from dsice.checks import expanded
 from dsice.errors import DsiceWarning, SpaceError, TableError
 from dsice.launchers.table import read_journal
 from dsice.launchers.table.log import Columns, Log
+from dsice.reuse.results import is_results, read_results
 from dsice.reuse.tables.axes import guessed_axis
 from dsice.reuse.tables.cells import (
     bools,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) -> Log:
-    """Read a DataFrame, a CSV (.csv, .csv.gz, .tsv), a Parquet file or a journal (.jsonl).
+    """Read a DataFrame, a table, a journal (.jsonl) or the results of another tuner (.json, .xml).
 
     Raises
     ------
@@ -48,10 +50,16 @@ def read_log(source: pd.DataFrame | str | os.PathLike[str], columns: Columns) ->
     path = expanded(source)
     if not path.is_file():
         raise TableError(
-            f"no table {path}; give the path of a .csv, .csv.gz, .parquet or .jsonl file"
+            f"no table {path}; give the path of a .csv, .csv.gz, .parquet, .jsonl or .json file"
         )
     if is_journal(path):
         return read_journal.read(path, columns)
+    if is_results(path):
+        found = read_results(path, columns.objective)
+        columns = replace(
+            columns, objective=found.objective, params=columns.params or list(found.params)
+        )
+        return _from_frame(found.frame, columns, str(path))
     return _from_frame(read_frame(path), columns, str(path))
 
 

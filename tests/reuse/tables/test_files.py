@@ -45,7 +45,7 @@ LINES = "".join(json.dumps(dict(zip(READ[0], row, strict=True))) + "\n" for row 
         ("a.csv", "x,loss,word\n1,0.5,a\n2,1234.25,b c\n".encode("utf-16"), None),
         ("a.csv", "x;loss;word\n1;0,5;a\n2;1.234,25;b c\n", Spelling(decimal=",", thousands=".")),
         ("a.csv", 'x,loss,word\n1,0.5,a\n2,"1,234.25",b c\n', Spelling(thousands=",")),
-        ("a.csv.gz", gzip.compress(b"x,loss,word\n1,0.5,a\n2,1234.25,b c\n"), None),
+        ("a.csv.gz", gzip.compress(b"x,loss,word\n1,0.5,a\n2,1234.25,b c\n", mtime=0), None),
         (
             "a.jsonl",
             LINES,

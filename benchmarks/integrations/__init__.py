@@ -1,0 +1,1 @@
+"""What dsice costs and finds inside other tools."""

@@ -1,0 +1,1 @@
+"""dsice beside the strategies of Kernel Tuner, in its simulation mode."""

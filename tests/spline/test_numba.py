@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import dsice.errors
-import dsice.typing
 import dsice.spline
 import dsice.spline.line
+import dsice.typing
 from dsice.spline import fit, fit_many, kernels
 from dsice.spline.quick import Switch
 from tests.spline.lines import ragged

@@ -24,10 +24,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS :=  # of make test: which, or options of pytest
 WATCHED :=  # not empty: coverage notes what is reached
+LOWEST := $(addprefix tests/,space history tuner insight plots test_goal.py test_public.py cli/test_main.py)  # of make test-lowest
 UNWATCHED := spline faults golden house benchmarks
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
-.PHONY: help demo test test-long test-engines test-faults test-no-jit coverage check docs bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit test-lowest test-extras package coverage check docs bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
 
@@ -45,6 +46,15 @@ test-engines: $(VENV)/.engines-installed  # one process: several rays at a time 
 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -n $(JOBS) tests/spline
+
+package: $(VENV)/.packaging-installed  # wheel and sdist: built, looked at, used on every Python at hand outside the checkout, its types checked
+	$(BIN)/python -m tests.packaging.package
+
+test-lowest: $(VENV)/.packaging-installed  # what stands on numpy, scipy, numba, pandas and matplotlib, with the lowest versions allowed
+	$(BIN)/python -m tests.packaging.lowest -n $(JOBS) --dist worksteal -m "$(SHORT)" $(LOWEST)
+
+test-extras: $(VENV)/.packaging-installed  # every extra resolves, on the oldest and the newest Python
+	$(BIN)/python -m tests.packaging.extras
 
 # all of make test, and how much of dsice/ it reaches, child processes included; compiled kernels are not seen, so their
 # tests run without the compiler, too. What reaches little that the others do not is not watched, for that takes long
@@ -119,6 +129,7 @@ EXTRAS-dev := dev,demo,docs
 EXTRAS-bench := bench,demo
 EXTRAS-literature := dev,demo,optuna,literature
 EXTRAS-engines := dev,demo,engines
+EXTRAS-packaging := dev,demo,packaging
 
 .PRECIOUS: $(VENV)/.%-installed
 $(VENV)/.%-installed: pyproject.toml | $(BIN)/python

@@ -16,6 +16,7 @@ import pytest
 import dsice.errors
 import dsice.spline
 import dsice.spline.line
+import dsice.typing
 from dsice.spline import fit, fit_many, kernels
 from dsice.spline.quick import Switch
 from tests.spline.lines import ragged
@@ -38,7 +39,8 @@ def copy(tmp_path: Path) -> Path:
     package = tmp_path / "site" / "dsice"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    shutil.copy(dsice.errors.__file__, package)
+    for module in (dsice.errors, dsice.typing):
+        shutil.copy(str(module.__file__), package)
     source = Path(dsice.spline.__file__).parent
     shutil.copytree(source, package / "spline", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "site"

@@ -103,7 +103,7 @@ class Task:
     seed: int
 
 
-class Spent(BaseException):
+class Spent(Exception):
     """Ends a run whose epochs are used up."""
 
 

@@ -25,9 +25,11 @@ def is_callback(given: object) -> bool:
 
 
 class Listeners:
-    """The callbacks of one call of `run`; what one of them raises is said, once, and goes by.
+    """The callbacks of one call of `run`.
 
-    Only what is no `Exception`, such as KeyboardInterrupt, ends the run.
+    What a plain function raises ends the run, as it always did. What an object with events raises,
+    such as one that writes to a server which is away, is said, once, and goes by; only what is no
+    `Exception`, such as KeyboardInterrupt, ends the run.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ class Listeners:
             try:
                 method(self._tuner, *what)
             except Exception as error:
+                if method is callback:
+                    raise
                 if id(callback) not in self._said:
                     self._said.add(id(callback))
                     warnings.warn(_complaint(callback, event, error), DsiceWarning)

@@ -202,7 +202,7 @@ def test_a_member_lost_for_good_fails_with_the_reason_and_copies_another_in_the_
 def test_a_population_cut_in_the_middle_goes_on_from_the_checkpoints_that_are_there(
     tmp_path: Path,
 ) -> None:
-    class Cut(BaseException):
+    class Cut(Exception):
         pass
 
     def cut(tuner: Tuner, trial: dsice.Trial) -> None:

@@ -95,14 +95,15 @@ def test_one_that_raises_is_named_once_and_the_run_goes_on(event: str) -> None:
     assert len(diary.lines) == 1 + 3 + 6 + 3 + 1  # the other one misses nothing
 
 
-def test_a_function_that_raises_each_time_is_named_once() -> None:
-    def upload(tuner: Tuner, trial: Trial) -> None:
+def test_what_a_function_raises_ends_the_run() -> None:
+    def enough(tuner: Tuner, trial: Trial) -> None:
         raise ConnectionError(f"trial {trial.id}")
 
     table = log()
-    with pytest.warns(DsiceWarning, match=r"upload raised ConnectionError: trial 0") as said:
-        run(Tuner(table.space, Grid()), table, callbacks=[upload], progress=False)
-    assert len(said) == 1
+    tuner = Tuner(table.space, Grid())
+    with pytest.raises(ConnectionError, match="trial 0"):
+        run(tuner, table, callbacks=[enough], progress=False)
+    assert tuner.history[0].state == "done"
 
 
 def test_an_interruption_in_a_callback_ends_the_run_and_is_told_as_the_end(tmp_path: Path) -> None:

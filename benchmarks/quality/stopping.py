@@ -77,6 +77,20 @@ class Run:
         return False, self.evaluations, self.left
 
 
+class _Once:
+    """A surface that is asked about the same points for each margin, and predicts them once."""
+
+    def __init__(self, surface: Any) -> None:
+        self._surface, self._prediction = surface, None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._surface, name)
+
+    def predict(self, points: Any) -> Any:
+        self._prediction = self._prediction or self._surface.predict(points)
+        return self._prediction
+
+
 def tune(task: tuple[Source, int, int]) -> Run:
     """Tune one table with a batch size and a seed."""
     source, batch, seed = task
@@ -93,12 +107,19 @@ def tune(task: tuple[Source, int, int]) -> Run:
     questions: list[Question] = []
     told: list[float] = []
     plain, margin = strategy.chance_of_better, convergence.MARGIN
+    fit = convergence.surface_through
 
     def asked(*args: Any) -> float:
-        stated = []
+        stated, fitted = [], []
+
+        def fitted_once(*data: Any) -> Any:
+            fitted[:] = fitted or [_Once(fit(*data))]
+            return fitted[0]
+
+        convergence.surface_through = fitted_once
         for convergence.MARGIN in MARGINS:  # type: ignore[misc]
             stated.append(plain(*args))
-        convergence.MARGIN = margin  # type: ignore[misc]
+        convergence.MARGIN, convergence.surface_through = margin, fit  # type: ignore[misc]
         questions.append(Question(tuple(stated), len(tuner.history), _left(told, optimum)))
         return 1.0  # go on
 

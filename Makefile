@@ -3,6 +3,7 @@
 # make test-long     the tests that take long, of the reproductions, and on a real Slurm, about 5 minutes
 # make coverage      make test and make test-no-jit, watched: they reach 90 % of dsice/ or more
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
+# make docs   the site: build/docs/html/index.html, works without a network
 # make bench  the measurements       make clean  remove what the others left, but for .venv
 # make test-faults    coordinators killed, journals cut, trials that misbehave, at length: about 30 minutes on 2 free cores, a table at the end
 # make bench-launch   how fast and how safely trials are launched; needs Slurm for its part (apt-get install slurm-wlm munge)
@@ -27,7 +28,7 @@ LOWEST := $(addprefix tests/,space history tuner insight plots test_goal.py test
 UNWATCHED := spline faults golden house benchmarks
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
-.PHONY: help demo test test-long test-engines test-faults test-no-jit test-lowest test-extras package coverage check bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit test-lowest test-extras package coverage check docs bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
 
@@ -78,6 +79,11 @@ check: $(VENV)/.dev-installed
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.house.circles
 
+docs: $(VENV)/.dev-installed  # under 90 s; a warning fails it
+	$(BIN)/python -m docs.site.stage build/docs/source
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs/site build/docs/source build/docs/html
+	@echo "build/docs/html/index.html"
+
 bench: bench-search bench-spline bench-published
 
 bench-search: $(VENV)/.bench-installed  # rounds to the best of our measured table beside random search, 10 seeds, 20 s
@@ -119,7 +125,7 @@ bench-quality: $(VENV)/.bench-installed
 
 # ------------------------------------------------------------------ the environment
 EXTRAS-demo := demo
-EXTRAS-dev := dev,demo
+EXTRAS-dev := dev,demo,docs
 EXTRAS-bench := bench,demo
 EXTRAS-literature := dev,demo,optuna,literature
 EXTRAS-engines := dev,demo,engines

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from numbers import Integral, Real
@@ -177,6 +177,33 @@ def texts(owner: str, name: str, value: object) -> list[str]:
     if not good or not all(isinstance(part, str) for part in value):  # type: ignore[attr-defined]
         raise wrong(owner, name, value, "a list of strings")
     return list(value)  # type: ignore[call-overload, no-any-return]
+
+
+def bounds_of(owner: str, name: str, value: object) -> dict[str, float]:
+    """An option that bounds metrics, as plain floats."""
+    if not isinstance(value, Mapping):
+        expected = "a mapping of metrics to bounds, such as {'memory': 8.0}"
+        raise wrong(owner, name, value, expected)
+    for metric, bound in value.items():
+        if not isinstance(metric, str) or not is_number(bound):
+            raise wrong(owner, name, {metric: bound}, "the name of a metric and a finite number")
+    return {metric: float(bound) for metric, bound in value.items()}
+
+
+def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str | None]:
+    """The option `env`: variables of the environment as text; None stands for one to remove."""
+    expected = "a mapping of names to strings (or None, to remove a variable)"
+    if env is not None and not isinstance(env, Mapping):
+        raise wrong(owner, "env", env, expected)
+    found: dict[str, str | None] = {}
+    for name, value in ({} if env is None else env).items():
+        if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):
+            raise wrong(owner, "env", {name: value}, expected)
+        text = None if value is None else str(value)
+        if not name or "=" in name or not passable(name) or not passable(text or ""):
+            raise wrong(owner, "env", {name: value}, f"{expected}, such as an environment can hold")
+        found[name] = text
+    return found
 
 
 def renamed(

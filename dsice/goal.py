@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from dsice.checks import choice, flag, is_number, is_whole, number, whole, wrong
+from dsice.checks import bounds_of, choice, flag, is_number, is_whole, number, whole, wrong
 from dsice.errors import OptionError
 from dsice.space.summary import SummarisedOptions
 from dsice.trial import Of, State, Trial, mean, median
@@ -25,7 +25,11 @@ from dsice.typing import Array, Floats
 
 @dataclass(frozen=True)
 class Trials:
-    """Until that many trials are told; added ones count too."""
+    """Until that many trials are told; added ones count too.
+
+    >>> Goal(time_weight=0.1, until=Trials(40)).until
+    Trials(n=40)
+    """
 
     n: int
 
@@ -37,13 +41,16 @@ class Trials:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Until the told run times add up to that many seconds (never the clock)."""
+    """Until the told run times add up to that many seconds (never the clock).
+
+    >>> Goal(time_weight=0.1, until=Seconds(3600)).until
+    Seconds(s=3600.0)
+    """
 
     s: float
 
     def __post_init__(self) -> None:
-        seconds = number("Seconds", "s", self.s, "a number of seconds >= 0")
-        object.__setattr__(self, "s", seconds)
+        object.__setattr__(self, "s", number("Seconds", "s", self.s, "a number of seconds >= 0"))
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class Share:
 
     It is a share of the budget in force: with a larger ``max_trials`` on resume the end moves on,
     and run time may count again.
+
+    >>> Goal(time_weight="auto", until=Share(0.5)).until
+    Share(f=0.5)
     """
 
     f: float
@@ -63,8 +73,7 @@ class Share:
 
 
 Until = Trials | Seconds | Share
-_ENDS: tuple[type[Trials] | type[Seconds] | type[Share], ...] = (Trials, Seconds, Share)
-_UNTIL = {kind.__name__.lower(): kind for kind in _ENDS}
+_UNTIL: dict[str, type[Until]] = {"trials": Trials, "seconds": Seconds, "share": Share}
 AUTO_TRIALS = 10
 """How many done trials, from the first, ``time_weight="auto"`` is computed from."""
 
@@ -98,8 +107,10 @@ class Goal(SummarisedOptions):
     Raises
     ------
     OptionError
-        A bound that is not a finite number, bounds that no value keeps, a negative or unknown
-        time_weight, `until` without one, an unknown `of`.
+        A wrong bound or time_weight, bounds that no value keeps, `until` without a weight, `of`.
+
+    >>> Goal("accuracy", maximize=True, at_most={"memory": 16}).bounded
+    ('memory',)
     """
 
     metric: str = "value"
@@ -115,8 +126,8 @@ class Goal(SummarisedOptions):
         if not isinstance(self.metric, str) or not self.metric:
             raise wrong("Goal", "metric", self.metric, "the name of a metric")
         flag("Goal", "maximize", self.maximize, "True (more is better) or False")
-        object.__setattr__(self, "at_most", _bounds("at_most", self.at_most))
-        object.__setattr__(self, "at_least", _bounds("at_least", self.at_least))
+        object.__setattr__(self, "at_most", bounds_of("Goal", "at_most", self.at_most))
+        object.__setattr__(self, "at_least", bounds_of("Goal", "at_least", self.at_least))
         for name in self.at_least.keys() & self.at_most.keys():
             if self.at_least[name] > self.at_most[name]:
                 raise OptionError(
@@ -387,14 +398,3 @@ def _named(value: float | None, metrics: Mapping[str, float], name: str) -> floa
     if name in metrics:
         return metrics[name]
     return value if name == "value" and value is not None else math.nan
-
-
-def _bounds(word: str, bounds: object) -> Mapping[str, float]:
-    """Copy bounds, as plain floats."""
-    if not isinstance(bounds, Mapping):
-        expected = "a mapping of metrics to bounds, such as {'memory': 8.0}"
-        raise wrong("Goal", word, bounds, expected)
-    for name, bound in bounds.items():
-        if not isinstance(name, str) or not is_number(bound):
-            raise wrong("Goal", word, {name: bound}, "the name of a metric and a finite number")
-    return {name: float(bound) for name, bound in bounds.items()}

@@ -26,7 +26,15 @@ Of = Literal["mean", "median", "min"]
 
 
 class State(StrEnum):
-    """What became of a trial."""
+    """What became of a trial.
+
+    Examples
+    --------
+    >>> from dsice import State, Tuner
+    >>> tuner = Tuner({"x": [1, 2]})
+    >>> tuner.tell(tuner.ask()[0], error="diverged").state is State.FAILED
+    True
+    """
 
     PENDING = "pending"  # asked, not told
     DONE = "done"  # measured
@@ -56,6 +64,12 @@ class Proposal:
     overrides
         Values of parameters that leave the grid, such as a perturbed learning rate. They are
         recorded with the trial and are no part of the point.
+
+    Examples
+    --------
+    >>> from dsice import Proposal
+    >>> Proposal((0, 3), {"phase": "mine"}).identity
+    ((0, 3), 0, 0, 0)
     """
 
     point: Point
@@ -101,6 +115,14 @@ class Trial(Summarised):
         Learning curve: (step, value) in the order told.
     where
         Job id, worker and log of the run, as far as known.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> tuner = Tuner({"x": [1, 2]})
+    >>> trial = tuner.tell(tuner.ask()[0], [0.5, 0.7], seconds=12)
+    >>> trial.state.value, trial.value, trial.values
+    ('done', 0.6, (0.5, 0.7))
     """
 
     id: int

@@ -23,7 +23,10 @@ Point = tuple[int, ...]
 Params = Mapping[str, Any]
 """Names and values of parameters."""
 Curve = Sequence[tuple[int, float]]
-"""A learning curve: (step, value), the steps ascending."""
+"""A learning curve: (step, value), the steps ascending.
+
+>>> curve: Curve = [(0, 0.9), (1, 0.5)]
+"""
 Record = dict[str, Any]
 """A line of a journal, or another object of JSON."""
 PathLike = str | os.PathLike[str]

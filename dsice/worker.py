@@ -190,6 +190,12 @@ def trial_dir() -> Path | None:
 
     It is the one in ``DSICE_DIR``; where several trials run in one process, as threads do, that of
     this thread's trial. None outside of a trial, and where its launcher has no directories.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> dsice.trial_dir() is None  # outside of a trial
+    True
     """
     return _path("DSICE_DIR")
 

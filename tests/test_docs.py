@@ -11,17 +11,24 @@ A page is run in a directory of its own that holds the repository's `benchmarks`
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
+
+from tests.prompt import Prompt
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -99,8 +106,16 @@ def check(shown: str, came: str, where: str) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def prompt() -> Iterator[Prompt]:
+    """Where commands and scripts run without importing dsice each time."""
+    started = Prompt()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path: Path, prompt: Prompt) -> Path:
     """A directory as a reader has it.
 
     It holds the data and examples of the repository; `python` and `dsice` are on the path.
@@ -109,13 +124,17 @@ def place(tmp_path: Path) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     programs = tmp_path / ".bin"
     programs.mkdir()
-    for name, command in (("python", ""), ("python3", ""), ("dsice", "-m dsice.cli ")):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command}"$@"\n')
+    for name in ("python", "python3"):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         (programs / name).chmod(0o755)
+    prompt.write_program(programs / "dsice", "dsice")
+    prompt.write_program(programs / "script", "script")
     return tmp_path
 
 
-def shell(command: str | list[str], place: Path) -> subprocess.CompletedProcess[str]:
+def shell(
+    command: str | list[str], place: Path, *, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
     ranks = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
     env = {name: value for name, value in os.environ.items() if name not in ranks}
     env |= {
@@ -131,7 +150,7 @@ def shell(command: str | list[str], place: Path) -> subprocess.CompletedProcess[
         env=env,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
     )
 
 
@@ -145,7 +164,7 @@ def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path, p
     if scripted(page):
         source = place / f"{page.stem.replace('-', '_')}_page.py"
         source.write_text(script(page))
-        done = shell([sys.executable, source.name], place)
+        done = shell([str(place / ".bin/script"), source.name], place)
         assert done.returncode == 0, (
             f"{page.name} (the line numbers are those of the page):\n{done.stderr[-3000:]}"
         )
@@ -168,6 +187,32 @@ def run_console(block: Block, place: Path, name: str) -> None:
         )
         if shown.strip():
             check(shown, done.stdout, f"{name}, line {block.line}, {command}")
+
+
+SLOW = """
+import os, time
+open("pid", "w").write(str(os.getpid()))
+time.sleep(100)
+"""
+
+
+def test_what_fails_or_hangs_is_noticed(place: Path) -> None:
+    script = str(place / ".bin/script")
+    (place / "bad.py").write_text(
+        "import sys\n\nprint(__name__, sys.argv)\nraise OSError('full')\n"
+    )
+    bad = shell([script, "bad.py"], place)
+    assert (bad.returncode, bad.stdout) == (1, "__main__ ['bad.py']\n")
+    assert 'bad.py", line 4' in bad.stderr and bad.stderr.endswith("OSError: full\n")
+    assert shell("dsice run none.toml", place).returncode == 2
+    assert int(shell("dsice --help | wc -l", place).stdout) > 20
+    (place / "slow.py").write_text(SLOW)
+    with pytest.raises(subprocess.TimeoutExpired):
+        shell([script, "slow.py"], place, seconds=5)
+    pid, end = int((place / "pid").read_text()), time.monotonic() + 30
+    while psutil.pid_exists(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(pid)
 
 
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -197,11 +242,30 @@ MODULES = [
 def test_examples_in_docstrings(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    # as typed at a prompt: functions that an example defines belong to __main__
-    result = doctest.testmod(
-        module, extraglobs={"__name__": "__main__"}, optionflags=flags, report=True
-    )
-    assert result.attempted and not result.failed
+    found = [test for test in doctest.DocTestFinder().find(module) if test.examples]
+    found += examples_of_aliases(path, vars(module))
+    runner = doctest.DocTestRunner(optionflags=flags)
+    for number, test in enumerate(found):
+        (tmp_path / str(number)).mkdir()
+        monkeypatch.chdir(tmp_path / str(number))
+        test.globs["__name__"] = "__main__"  # as typed at a prompt: functions belong to __main__
+        assert not runner.run(test).failed
+    assert found
+
+
+def examples_of_aliases(path: Path, names: dict[str, object]) -> list[doctest.DocTest]:
+    """The examples in strings below assignments, which no object has as its docstring."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    texts = [
+        (below.value.value, below.lineno)
+        for above, below in pairwise(body)
+        if isinstance(above, ast.Assign | ast.AnnAssign)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    ]
+    parse = doctest.DocTestParser().get_doctest
+    found = [parse(text, dict(names), path.name, str(path), line) for text, line in texts]
+    return [test for test in found if test.examples]

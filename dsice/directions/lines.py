@@ -29,6 +29,13 @@ class Line:
         Position of the point that the line was drawn through.
     direction
         Step from one point to the next.
+
+    Examples
+    --------
+    >>> from dsice.directions import line
+    >>> diagonal = line((1, 1), (1, 1), shape=(3, 4))
+    >>> len(diagonal), diagonal.width, diagonal.base
+    (3, 2, 1)
     """
 
     points: Ints

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 
 class History(Summarised, TrialStore):
-    """Every trial in the order of its id, seen under a goal.
-
-    ``history[id]`` is the trial with that id.
+    """Every trial in the order of its id (``history[id]``), seen under a goal.
 
     Parameters
     ----------
@@ -37,6 +35,9 @@ class History(Summarised, TrialStore):
         ``max_trials`` of the tuner, for goals that count in shares of it.
     trials
         The trials, ids 0, 1, 2, ...
+
+    >>> History.of(Space({"x": range(5)}), [(0,), (3,)], [2.0, 1.0]).best.params
+    {'x': 3}
     """
 
     @classmethod
@@ -318,8 +319,7 @@ class History(Summarised, TrialStore):
         """Whether a point was measured more than once, in several trials or inside a scored one."""
         if self._repeats:
             return True
-        several = (self._counts.array() > 1) & np.isfinite(self._losses.array())
-        return bool(several.any())
+        return bool(((self._counts.array() > 1) & np.isfinite(self._losses.array())).any())
 
     def repeated(self) -> bool:
         """Old name of `has_repeats`; deprecated."""

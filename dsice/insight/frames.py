@@ -135,6 +135,15 @@ def importance(
     docs/insight.md has how often they held the truth. It is too early where fewer than 9 of 10
     halves agree on the first parameter, or the interval of its total is wider than 0.5. See also
     the notes of `effects`.
+
+    Examples
+    --------
+    >>> import dsice
+    >>> tuner = dsice.Tuner({"x": range(5), "y": range(4)})
+    >>> for trial in tuner.ask(12):
+    ...     told = tuner.tell(trial, 3.0 * trial.params["x"])
+    >>> dsice.importance(tuner)["parameter"].head(2).tolist()
+    ['x', 'y']
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Kernel Tuner: dsice as one of its strategies.
+"""Kernel Tuner: a strategy for it.
 
 Kernel Tuner compiles, checks and times the kernels, solves the restrictions, and keeps the budget
 and the cache file; `DsiceStrategy` says which configuration comes next. Its cache files, and the

@@ -87,6 +87,14 @@ def extend(
         A value of `given` is not on its axis, or a function of an old rule is missing.
     JournalError
         The journal cannot be read or written; it is as it was.
+
+    Examples
+    --------
+    >>> from dsice import Space, Tuner, extend
+    >>> with Tuner({"x": [1, 2]}, journal="run.jsonl") as tuner:
+    ...     trial = tuner.add({"x": 1}, 0.5)
+    >>> extend("run.jsonl", Space({"x": [1, 2, 4], "y": [0, 1]}), given={"y": 0}).trials
+    1
     """
     writer = Journal(journal, wait=wait, create=False)
     try:

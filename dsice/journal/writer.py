@@ -52,6 +52,12 @@ class Journal:
         Another coordinator holds the journal; the message names host, process and since when.
     JournalError
         The file cannot be opened, is no journal, or has a bad line in the middle.
+
+    Examples
+    --------
+    >>> from dsice import Journal, Tuner
+    >>> tuner = Tuner({"x": range(5)}, journal=Journal("run.jsonl", wait=60))
+    >>> tuner.close()
     """
 
     def __init__(

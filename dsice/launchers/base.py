@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, cast, runtime_checkable
 
-from dsice.checks import number, passable, whole, wrong
+from dsice.checks import number, whole
 from dsice.errors import LaunchError, OptionError
 
 PREPARED = "DSICE_PREPARED"
@@ -84,6 +84,11 @@ class Job:
         Whether an earlier try of it counts for nothing, so that what that one left is removed.
     tries
         How often the trial was retried; what an earlier try left is put aside.
+
+    Examples
+    --------
+    >>> Job(3, {"lr": 0.1}, parent=1).params
+    {'lr': 0.1}
     """
 
     id: int
@@ -139,6 +144,11 @@ class Result:
     where
         ``{"host": ..., "pid": ..., "log": ...}`` as far as known; of a preparation its
         ``directory``.
+
+    Examples
+    --------
+    >>> Result(3, "done", metrics={"loss": 0.25}, seconds=12.0).state
+    'done'
     """
 
     id: int
@@ -154,7 +164,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Step:
-    """A point of a running trial's learning curve."""
+    """A point of a running trial's learning curve.
+
+    >>> Step(3, step=10, value=0.5).value
+    0.5
+    """
 
     id: int
     step: int
@@ -166,6 +180,10 @@ class LauncherLike(Protocol):
 
     An object of the user's own that has these alone can be given to `run`: `as_launcher` adds the
     other hooks of `Launcher`, each with its default.
+
+    >>> from dsice.launchers import Local
+    >>> Local("echo 1", slots=2).slots
+    2
     """
 
     @property
@@ -194,6 +212,10 @@ class Launcher(LauncherLike, Protocol):
 
     A class that inherits from this one has the defaults. An attribute ``cannot_...`` says why
     something is not possible, as part of the text of an error; empty: it is possible.
+
+    >>> from dsice.launchers import Local
+    >>> isinstance(Local("echo 1"), Launcher)
+    True
     """
 
     cannot_step: str = ""
@@ -257,12 +279,6 @@ class Launcher(LauncherLike, Protocol):
 
 class _Adapted(Launcher):
     """An object with the six methods; hooks that it has, too, are set here as attributes."""
-
-    cannot_step: str = ""
-    cannot_continue: str = ""
-    cannot_keep: str = ""
-    cannot_attach: str = ""
-    cannot_detach: str = ENDS_WITH_PROCESS
 
     def __init__(self, given: LauncherLike) -> None:
         self._given = given
@@ -345,22 +361,6 @@ def seconds(owner: str, name: str, value: object, least: float | None = None) ->
     if least is None:
         return number(owner, name, value, "a number of seconds > 0", above=0.0)
     return number(owner, name, value, f"a number of seconds >= {least:g}", least=least)
-
-
-def variables(owner: str, env: Mapping[str, str | None] | None) -> dict[str, str | None]:
-    """The option `env`: variables of the environment as text; None stands for one to remove."""
-    expected = "a mapping of names to strings (or None, to remove a variable)"
-    if env is not None and not isinstance(env, Mapping):
-        raise wrong(owner, "env", env, expected)
-    found: dict[str, str | None] = {}
-    for name, value in ({} if env is None else env).items():
-        if not isinstance(name, str) or not (value is None or isinstance(value, (str, int, float))):
-            raise wrong(owner, "env", {name: value}, expected)
-        text = None if value is None else str(value)
-        if not name or "=" in name or not passable(name) or not passable(text or ""):
-            raise wrong(owner, "env", {name: value}, f"{expected}, such as an environment can hold")
-        found[name] = text
-    return found
 
 
 def study_of(jobs: Sequence[Job]) -> Study | None:

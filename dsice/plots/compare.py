@@ -102,6 +102,16 @@ def compare(
     ------
     OptionError
         None of the searches has a value, their goals differ, or seconds were not told.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> from dsice.strategies import Random
+    >>> searches = {"DSICE": Tuner({"x": range(9)}), "Random": Tuner({"x": range(9)}, Random())}
+    >>> for tuner in searches.values():
+    ...     for trial in tuner.ask(6):
+    ...         _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.compare(searches, "compare.png")
     """
     choice("compare", "over", over, get_args(Over))
     groups = _groups(searches)

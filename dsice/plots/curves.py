@@ -66,6 +66,15 @@ def curves(search: HistoryLike, path: PathLike | None = None, *, ax: Axes | None
     ------
     OptionError
         No trial has a learning curve, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(1, 5)})
+    >>> for trial in tuner.ask(2):
+    ...     for step in range(3):
+    ...         _ = tuner.step(trial, step, trial.params["x"] / (step + 1))
+    >>> figure = plots.curves(tuner, "curves.png")
     """
     seen = given(search)
     history = seen.history

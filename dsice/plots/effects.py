@@ -64,6 +64,14 @@ def effects(
     ------
     OptionError, FitError
         As `dsice.effects`; or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.effects(tuner, "effects.png")
     """
     seen = given(search, space)
     model = model_of(seen.history, seen.require_space("effects"))

@@ -55,6 +55,14 @@ def importance(
     ------
     OptionError, FitError
         As `dsice.importance`; or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.importance(tuner, "importance.png")
     """
     seen = given(search, space)
     frame = importance_of(seen.history, seen.require_space("importance"))

@@ -109,6 +109,14 @@ def line(
     ------
     OptionError
         There is no such parameter, no best point yet, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.line(tuner, "line.png")
     """
     seen = given(search, space)
     seen.require_values("line")

@@ -54,6 +54,16 @@ def lineage(
     ------
     OptionError
         No trial continues another one, there is no such parameter, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> from dsice.strategies import Population
+    >>> tuner = Tuner({"lr": [0.01, 0.1, 1.0]}, Population(members=4, stages=2))
+    >>> while trials := tuner.ask(4):
+    ...     for trial in trials:
+    ...         _ = tuner.tell(trial, abs(trial.params["lr"] - 0.1))
+    >>> figure = plots.lineage(tuner, "lineage.png")
     """
     from dsice.plots import ticks
 

@@ -62,6 +62,14 @@ def parallel(
     ------
     OptionError
         No trial has a value yet, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.parallel(tuner, "parallel.png")
     """
     from matplotlib.collections import LineCollection
 

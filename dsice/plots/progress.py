@@ -78,6 +78,14 @@ def progress(
     References
     ----------
     Mochizuki, Fujii, Tanaka and Katagiri (iWAPT 2017): the form of the figure.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5)})
+    >>> for trial in tuner.ask(4):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.progress(tuner, "progress.png")
     """
     seen = given(search)
     seen.require_values("progress")

@@ -52,6 +52,14 @@ def slices(
     ------
     OptionError
         No trial has a value yet, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5), "y": range(5)})
+    >>> for trial in tuner.ask(12):
+    ...     _ = tuner.tell(trial, (trial.params["x"] - 2) ** 2)
+    >>> figure = plots.slices(tuner, "slices.png")
     """
     seen = given(search, space)
     seen.require_values("slices")

@@ -46,6 +46,13 @@ def sources(search: HistoryLike, path: PathLike | None = None, *, ax: Axes | Non
     ------
     OptionError
         The search reuses nothing, or `search` is a bare history.
+
+    Examples
+    --------
+    >>> from dsice import History, Space, Tuner, plots
+    >>> space = Space({"x": range(5)})
+    >>> old = History.of(space, [(0,), (2,), (4,)], [3.0, 1.0, 2.0])
+    >>> figure = plots.sources(Tuner(space, reuse=[old]), "sources.png")
     """
     seen = given(search)
     found = seen.sources

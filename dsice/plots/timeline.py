@@ -80,6 +80,14 @@ def timeline(
     ------
     OptionError
         No trial has times of its start and end, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(5)})
+    >>> for trial in tuner.ask(4):
+    ...     _ = tuner.tell(trial, 1.0, times=(0, trial.id, trial.id + 2))
+    >>> figure = plots.timeline(tuner, "timeline.png")
     """
     bars, names = jobs(given(search).history)
     rows = 1 + max(bar.row for bar in bars)

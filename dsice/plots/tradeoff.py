@@ -57,6 +57,14 @@ def tradeoff(
     ------
     OptionError
         No trial carries both metrics, or the file's ending is unknown.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, plots
+    >>> tuner = Tuner({"x": range(1, 5)})
+    >>> for trial in tuner.ask(4):
+    ...     _ = tuner.tell(trial, 1 / trial.params["x"], metrics={"memory": trial.params["x"]})
+    >>> figure = plots.tradeoff(tuner, "value", "memory", "tradeoff.png")
     """
     seen = given(search)
     history = seen.history

@@ -359,7 +359,10 @@ def note_error(tuner: Tuner, error: BaseException, failures: FirstFailures | Non
 
 
 def say_end(tuner: Tuner) -> None:
-    """Print why a run ended, and what to try next, on stderr."""
+    """Print why a run ended, and what to try next: on stderr, in a notebook below the cell."""
     if (end := tuner.noted_end) is not None:
+        from rich.console import Console
+
+        stream = sys.stdout if Console(stderr=True).is_jupyter else sys.stderr
         with suppress(OSError, ValueError):  # nobody may be there to read it
-            print(f"ended: {end.with_advice}".translate(VISIBLE_IN_LINE), file=sys.stderr)
+            print(f"ended: {end.with_advice}".translate(VISIBLE_IN_LINE), file=stream)

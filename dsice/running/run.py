@@ -113,6 +113,14 @@ def run(
     Trials that an earlier coordinator left running are taken over where the launcher can do that,
     and started again where it cannot. When this function leaves by an exception (Ctrl-C too) the
     launcher is closed; the journal holds everything told, and the same script goes on.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, run
+    >>> from dsice.launchers import Local
+    >>> tuner = Tuner({"x": [1, 2, 4], "y": [1, 2, 4]})
+    >>> run(tuner, Local("echo $(({x} * {y}))", slots=2), max_trials=4, progress=False).best.value
+    1.0
     """
     from dsice.running.loop import run_loop
     from dsice.running.options import RunOptions
@@ -186,6 +194,15 @@ def advance(
         is no time.
     LaunchError, JournalError
         As in `run`.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, advance
+    >>> from dsice.launchers import Batch
+    >>> at_once = {"base": "slurm", "submit": "sh -c 'sh {script} >&2; echo 1'", "queue": "true"}
+    >>> tuner = Tuner({"x": [1, 2]}, journal="run.jsonl")
+    >>> advance(tuner, Batch("echo {x}", scheduler=at_once, array_size=0), seconds=60)
+    False
     """
     from dsice.running.advancing import advance_loop
     from dsice.running.options import RunOptions
@@ -270,7 +287,8 @@ def minimize(
     >>> from dsice import minimize
     >>> def cost(x, y):
     ...     return (x - 3) ** 2 + (y - 5) ** 2
-    >>> minimize(cost, {"x": range(9), "y": range(9)}, max_trials=40, progress=False).best.params
+    >>> space = {"x": range(9), "y": range(9)}
+    >>> minimize(cost, space, slots=2, max_trials=20, progress=False).best.params
     {'x': 3, 'y': 5}
     """
     from dsice.checks import whole, wrong

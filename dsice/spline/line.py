@@ -108,6 +108,13 @@ class SplineFit:
         On a published refined grid: the level nearest to the lowest marker.
     minimum : float
         The curve there.
+
+    Examples
+    --------
+    >>> from dsice.spline import fit
+    >>> curve = fit([0, 4, 8], [3.0, 1.0, 2.0], n=9)
+    >>> curve.argmin, round(curve.minimum, 2)
+    (4, 1.03)
     """
 
     def __init__(self, knots: Knots, n: int, grid: MarkerGrid, alpha: float | str) -> None:

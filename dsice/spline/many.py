@@ -62,6 +62,13 @@ class ManyFits:
         Posterior variance of the curves at all levels.
     dof : float64, shape (L,), or None
         Effective degrees of freedom, with the variances.
+
+    Examples
+    --------
+    >>> from dsice.spline import fit_many
+    >>> fits = fit_many([0, 3, 5], [0, 4, 8, 0, 3], [3.0, 1.0, 2.0, 1.0, 0.0], [9, 4])
+    >>> len(fits), fits.argmin.tolist()
+    (2, [4, 3])
     """
 
     argmin: Ints
@@ -240,7 +247,15 @@ def _scale(units: Floats, sizes: Ints, results: ResultArrays) -> None:
 
 
 class Scores(NamedTuple):
-    """Scores of A alphas, each of shape (A,), as those of ``SplineFit``; lower is better."""
+    """Scores of A alphas, each of shape (A,), as those of ``SplineFit``; lower is better.
+
+    Examples
+    --------
+    >>> from dsice.spline import score_alphas
+    >>> scores = score_alphas([0, 2, 4, 8], [3.0, 1.9, 1.0, 2.0], 9, [0.1, 1.0])
+    >>> type(scores).__name__, scores.loo.shape
+    ('Scores', (2,))
+    """
 
     reml: NDArray[np.float64]
     gcv: NDArray[np.float64]

@@ -5,9 +5,11 @@ Neither numba nor scipy is imported before it is used.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Functio
 
     - numba looks for a writable place when the decorator runs and raises where there is none
       (read-only installation and no usable home): the kernel is then compiled afresh in each
-      process.
+      process. A user without a home is told apart first (`_has_place`).
     - A cache that cannot be read or written when the kernel is first called (full disk, quota, a
       damaged file) counts as no cache.
     - Each kernel is only ever called with one signature: numba updates the index of a function's
@@ -39,6 +41,8 @@ def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Functio
     import numba
 
     def decorate(function: Function) -> Function:
+        if not _has_place():
+            return numba.njit(**options)(function)  # type: ignore[no-any-return]
         try:
             compiled = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # "cannot cache function: no locator available"
@@ -49,6 +53,18 @@ def kernel(*, parallel: bool = False, inline: bool = False) -> Callable[[Functio
         return compiled  # type: ignore[no-any-return]
 
     return decorate
+
+
+def _has_place() -> bool:
+    """Whether numba's cache has a place of its own.
+
+    For a user without a home numba makes a folder called ``~`` in the working directory, and loads
+    code from there. It does so where the installation is read-only and no variable names a place.
+    """
+    named = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    with suppress(RuntimeError):  # no home
+        return bool(named or Path.home())
+    return os.access(Path(__file__).parent, os.W_OK)
 
 
 class ForgivingCache:

@@ -27,6 +27,12 @@ class Decision:
         True: end the trial now.
     inputs
         The facts, as flat JSON; they go into the journal.
+
+    Examples
+    --------
+    >>> from dsice.stopping import Decision
+    >>> Decision(True, {"value": 0.9, "median": 0.4}).stop
+    True
     """
 
     stop: bool
@@ -34,7 +40,18 @@ class Decision:
 
 
 class SupportsStop(Protocol):
-    """The least that a user's class needs to serve as a stopper: the method `stop` alone."""
+    """The least that a user's class needs to serve as a stopper: the method `stop` alone.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> class Diverged:
+    ...     def stop(self, curve, history):
+    ...         return curve[-1][1] > 1e3
+    >>> tuner = Tuner({"x": [1, 2]}, stopper=Diverged())
+    >>> tuner.step(tuner.ask()[0], 0, 1e6)
+    True
+    """
 
     def stop(self, curve: Curve, history: History) -> bool:
         """Whether to stop the trial with this curve now."""
@@ -46,6 +63,15 @@ class Stopper(Protocol):
     These are all methods that dsice calls. `stop` is required; `decide` has a default. A class
     that derives from `Stopper` inherits the default, and `as_stopper` lends it to any other
     object with a method `stop`.
+
+    Examples
+    --------
+    >>> from dsice.stopping import Stopper
+    >>> class AfterTen(Stopper):
+    ...     def stop(self, curve, history):
+    ...         return len(curve) >= 10
+    >>> AfterTen().decide([(0, 1.0)] * 10, None)
+    Decision(stop=True, inputs={})
     """
 
     def stop(self, curve: Curve, history: History) -> bool:
@@ -73,6 +99,15 @@ class ReasonedStopper(Stopper, Protocol):
     """A stopper that gives the reasons of its decisions: `decide` is its rule, `stop` follows.
 
     The stoppers of dsice derive from it.
+
+    Examples
+    --------
+    >>> from dsice.stopping import Decision, ReasonedStopper
+    >>> class Diverged(ReasonedStopper):
+    ...     def decide(self, curve, history):
+    ...         return Decision(curve[-1][1] > 1e3, {"value": curve[-1][1]})
+    >>> Diverged().stop([(0, 1e6)], None)
+    True
     """
 
     def stop(self, curve: Curve, history: History) -> bool:
@@ -105,6 +140,13 @@ def as_stopper(stopper: SupportsStop) -> Stopper:
     ------
     OptionError
         An object without a method `stop`, or a class instead of an object.
+
+    Examples
+    --------
+    >>> from dsice.stopping import Median, as_stopper
+    >>> rule = Median()
+    >>> as_stopper(rule) is rule
+    True
     """
     if isinstance(stopper, type) or not callable(getattr(stopper, "stop", None)):
         raise wrong("Tuner", "stopper", stopper, "an object with a method stop(curve, history)")
@@ -114,7 +156,15 @@ def as_stopper(stopper: SupportsStop) -> Stopper:
 
 
 def decide(stopper: SupportsStop, curve: Curve, history: History) -> Decision | None:
-    """What a stopper decides at the last step of a curve; None where it decides nothing."""
+    """What a stopper decides at the last step of a curve; None where it decides nothing.
+
+    Examples
+    --------
+    >>> from dsice import History
+    >>> from dsice.stopping import Median, decide
+    >>> decide(Median(), [(0, 1.0)], History()).stop  # there is nothing to compare with
+    False
+    """
     return as_stopper(stopper).decide(curve, history)
 
 

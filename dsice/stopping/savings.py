@@ -22,6 +22,12 @@ class Savings:
     full
         What these would be if each stopped trial had gone on to the median length of the complete
         ones; None while there is no complete curve.
+
+    Examples
+    --------
+    >>> from dsice.stopping import Savings
+    >>> Savings(stopped=3, epochs=50, full=80.0).share
+    0.375
     """
 
     stopped: int

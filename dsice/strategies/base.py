@@ -28,18 +28,41 @@ Stream = Callable[..., np.random.Generator]
 
 Keys start with the id of the trial being proposed, or a small constant; `stream` makes them of a
 seed.
+
+>>> from dsice.strategies import stream
+>>> numbers: Stream = stream(7)
 """
 
 
 class SupportsAsk(Protocol):
-    """An object that `Tuner` takes as a strategy; see `Strategy.ask`."""
+    """An object that `Tuner` takes as a strategy; see `Strategy.ask`.
+
+    Examples
+    --------
+    >>> from dsice import Proposal, Tuner
+    >>> class Diagonal:
+    ...     def ask(self, n, space, history, stream):
+    ...         first = len(history)
+    ...         return [Proposal((i, i)) for i in range(first, min(first + n, 9))]
+    >>> Tuner({"x": range(9), "y": range(9)}, Diagonal()).ask(2)[1].point
+    (1, 1)
+    """
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
         """Up to `n` proposals whose identities are not in the history."""
 
 
 class Strategy(ABC):
-    """Proposes points to measure."""
+    """Proposes points to measure.
+
+    Examples
+    --------
+    >>> from dsice import History, Space
+    >>> from dsice.strategies import Grid, stream
+    >>> space = Space({"x": range(3)})
+    >>> [proposal.point for proposal in Grid().ask(2, space, History(), stream(0))]
+    [(0,), (1,)]
+    """
 
     @abstractmethod
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:
@@ -136,6 +159,13 @@ def as_strategy(given: object) -> Strategy:
     ------
     OptionError
         It has no method `ask`, or it is a class.
+
+    Examples
+    --------
+    >>> from dsice.strategies import Random, as_strategy
+    >>> random = Random()
+    >>> as_strategy(random) is random
+    True
     """
     if isinstance(given, Strategy):
         return given
@@ -229,6 +259,12 @@ def strategy_names() -> dict[str, str]:
     """Names of the classes of all strategies, by their names in a study file or a shell.
 
     The latter are the same in lower case.
+
+    Examples
+    --------
+    >>> from dsice.strategies import strategy_names
+    >>> strategy_names()["dsice"]
+    'DSICE'
     """
     return {name.lower(): name for name in _registered}
 
@@ -238,6 +274,12 @@ def strategy_dict(strategy: SupportsAsk) -> dict[str, Any]:
 
     An option that 0.1.0 did not have says so in its field, ``metadata={"since": "0.2.0"}``; at its
     default it is left out, so that journals of before stay the same and 0.1.0 reads new ones.
+
+    Examples
+    --------
+    >>> from dsice.strategies import Grid, strategy_dict
+    >>> strategy_dict(Grid(stride=2))
+    {'name': 'Grid', 'stride': 2}
     """
     record: dict[str, Any] = {"name": type(strategy).__name__}
     if not is_dataclass(strategy) or isinstance(strategy, type):
@@ -256,6 +298,12 @@ def strategy_from_dict(record: Mapping[str, Any]) -> Strategy:
     ------
     OptionError
         An unknown name or option.
+
+    Examples
+    --------
+    >>> from dsice.strategies import strategy_from_dict
+    >>> strategy_from_dict({"name": "Grid", "stride": 2})
+    Grid(stride=2)
     """
     name = record.get("name", "DSICE")
     if name not in _registered:

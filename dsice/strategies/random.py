@@ -25,6 +25,13 @@ class Random(Strategy):
     References
     ----------
     Bergstra and Bengio, JMLR 2012.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Random
+    >>> len(Tuner({"x": range(9), "y": range(9)}, Random(), seed=3).ask(5))
+    5
     """
 
     def ask(self, n: int, space: Space, history: History, stream: Stream) -> list[Proposal]:

@@ -165,8 +165,8 @@ class ImportingStudy(RevisableStudy):
         >>> from dsice import Tuner
         >>> tuner = Tuner({"x": range(9), "y": range(9)})
         >>> rows = [{"x": 1, "y": 2, "value": 5.0}, {"x": 3, "y": 5, "value": 0.0}]
-        >>> print(tuner.add_all(rows), "|", tuner.add_all(rows))
-        2 added | 0 added, 2 known already
+        >>> print(tuner.add_all(rows))
+        2 added
         """
         said = LogColumns(objective, None, metrics, seconds, state, key, dict(fixed or {}))
         nearest = flag("add_all", "nearest", nearest)

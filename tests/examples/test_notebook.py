@@ -37,8 +37,10 @@ def data(outputs: list[Any]) -> Any:
     return outputs[0]["data"]
 
 
-def test_a_run_shows_one_line(cells: list[Any]) -> None:
-    shown = data(cells[0])
+def test_a_run_shows_one_line_and_why_it_ended(cells: list[Any]) -> None:
+    line, end = cells[0]
+    shown = data([line])
+    assert end["text"].startswith("ended: the budget of 24 trials is used up")
     assert shown["text/plain"].startswith("24/24 trials, 0 running, ")
     assert shown["text/html"].startswith("<progress")
 

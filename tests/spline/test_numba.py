@@ -137,6 +137,20 @@ def test_read_only_installation_without_home(copy: Path) -> None:
 
 
 @needs_jit
+def test_a_user_without_a_home_gets_no_folder_called_tilde(copy: Path) -> None:
+    (copy / "dsice" / "spline" / "__pycache__").touch()
+    nobody = """
+import os, pwd
+os.environ.pop("HOME", None)
+pwd.getpwuid = lambda uid: {}[uid]  # as for a number that no user has
+os.access = lambda path, mode: False  # which root always has
+"""
+    program = nobody + SMALL + "print(type(kernels.quadratic_form._cache).__name__)"
+    assert finish(start(program, copy)).strip() == "NullCache"
+    assert not (copy / "~").exists()
+
+
+@needs_jit
 @pytest.mark.parametrize(
     "damage", ["index", *(pytest.param(name, marks=pytest.mark.long) for name in ("data", "gone"))]
 )

@@ -81,6 +81,23 @@ class Scheduler:
     ------
     OptionError
         A pattern that is no regular expression or lacks a group.
+
+    Examples
+    --------
+    >>> from dsice.launchers import Scheduler
+    >>> mine = Scheduler(
+    ...     name="mine",
+    ...     submit="mysub {script}",
+    ...     cancel="mykill {jobs}",
+    ...     queue="myjobs {user}",
+    ...     job_id=r"job (\d+)",
+    ...     line=r"(?P<job>\d+) (?P<state>\S+) (?P<name>\S+)",
+    ...     header=("#MY -J {name}", "#MY -o {log}"),
+    ...     resource="#MY -{name} {value}",
+    ...     option="#MY {name} {value}",
+    ... )
+    >>> mine.names_jobs
+    True
     """
 
     name: str

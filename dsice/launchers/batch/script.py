@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dsice.checks import texts
+from dsice.checks import texts, variables
 from dsice.errors import LaunchError, OptionError
 from dsice.journal.files import strictly
-from dsice.launchers import base, trial_directory
+from dsice.launchers import trial_directory
 from dsice.launchers.base import Job, Study
 from dsice.launchers.batch.patience import insist
 from dsice.launchers.batch.record import JobRecord
@@ -358,4 +358,4 @@ def exported(forward: Sequence[str], env: Mapping[str, str | None] | None) -> di
     """Variables that are written into the scripts: those passed on as they are now, and `env`."""
     values = {name: os.environ.get(name) for name in texts("Batch", "forward", forward)}
     known = {name: value for name, value in values.items() if value is not None}
-    return {**known, **base.variables("Batch", env)}
+    return {**known, **variables("Batch", env)}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dsice.checks import flag
+from dsice.checks import flag, variables
 from dsice.errors import LaunchError
 from dsice.journal.files import strictly
 from dsice.launchers import base, trial_directory
@@ -41,7 +41,7 @@ class Local(Launcher):
     program
         A Python function, called with the parameters as keyword arguments in a fresh interpreter,
         that returns a number, a list of numbers (repeats) or a mapping of named metrics. Or a shell
-        command, in which ``{lr}`` becomes the value of ``lr`` (docs/running.md has all forms of
+        command, in which ``{lr}`` becomes the value of ``lr`` (docs/programs.md has all forms of
         placeholders), and whose last line of stdout is such a measurement as JSON.
     slots
         How many trials run at the same time; default: one per GPU with `gpus`, else one per core
@@ -125,7 +125,7 @@ class Local(Launcher):
         self._timeout = None if timeout is None else base.seconds("Local", "timeout", timeout)
         self._grace = base.seconds("Local", "grace", grace, least=0.0)
         self._stop_grace = base.seconds("Local", "stop_grace", stop_grace, least=0.0)
-        self._env = base.variables("Local", env)
+        self._env = variables("Local", env)
         self._restart_elsewhere = flag("Local", "restart_elsewhere", restart_elsewhere)
         self._program = program_of(
             program, "Local", metrics=metrics, result=result, invalid_exit=invalid_exit

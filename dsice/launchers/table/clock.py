@@ -31,6 +31,12 @@ class Clock:
         (``overhead=True``).
     idle
         Worker-seconds without a trial while trials were asked and told.
+
+    Examples
+    --------
+    >>> from dsice.launchers import Clock
+    >>> Clock(workers=4, elapsed=100.0, busy=300.0).speedup
+    3.0
     """
 
     workers: int

@@ -53,6 +53,10 @@ FEW_INFORMED = 8  # trials from which on a search with related tasks has a model
 class DSICE(Strategy):
     """The default search.
 
+    >>> from dsice import Tuner
+    >>> Tuner({"x": range(9), "y": range(9)}, DSICE(start={"x": 4, "y": 4})).ask()[0].params
+    {'x': 4, 'y': 4}
+
     Parameters
     ----------
     start
@@ -99,12 +103,8 @@ class DSICE(Strategy):
 
     def __post_init__(self) -> None:
         if not all(isinstance(params, Mapping) for params in self._starts()):
-            raise wrong(
-                "DSICE",
-                "start",
-                self.start,
-                "params (a mapping of names to values) or a list of them",
-            )
+            expected = "params (a mapping of names to values) or a list of them"
+            raise wrong("DSICE", "start", self.start, expected)
         if self.max_width is not None:
             whole("DSICE", "max_width", self.max_width, 1, "or None")
         if self.alpha != "reml" and not (is_number(self.alpha) and 1e-8 <= self.alpha <= 1e8):

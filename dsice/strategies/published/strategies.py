@@ -91,6 +91,13 @@ class IPPE(Published):
     ----------
     Tanaka, Katagiri, Yuba, PARA 2006; Tanaka, Otsuka, Fujii, Katagiri, Imamura, Scientific
     Programming 2014 (10.1155/2014/310879).
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import IPPE
+    >>> [trial.point for trial in Tuner({"x": range(20)}, IPPE()).ask(4)]
+    [(0,)]
     """
 
     alpha: float = 0.1
@@ -186,7 +193,7 @@ class Batched(FromStart):
 
     Parameters
     ----------
-    start, alpha, latin
+    start, alpha, latin, nearest
         See `FromStart`.
     batch
         Points that it measures between two decisions. An ask for more gets no more; an ask for
@@ -212,13 +219,21 @@ class Sequential2017(FromStart):
 
     Parameters
     ----------
-    start, alpha, latin
+    start, alpha, latin, nearest
         See `FromStart`: params to begin with, smoothing of the d-spline, points of a Latin
-        hypercube.
+        hypercube, whether numbers of `start` beside the grid stand for the nearest ones on it.
 
     References
     ----------
     Mochizuki, Fujii, Tanaka, Katagiri, iWAPT 2017 (10.1109/IPDPSW.2017.132).
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Sequential2017
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Sequential2017(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:
@@ -231,13 +246,21 @@ class Sequential2018(FromStart):
 
     Parameters
     ----------
-    start, alpha, latin
+    start, alpha, latin, nearest
         See `FromStart`: params to begin with, smoothing of the d-spline, points of a Latin
-        hypercube.
+        hypercube, whether numbers of `start` beside the grid stand for the nearest ones on it.
 
     References
     ----------
     IPSJ 2018, "multi-steps search".
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Sequential2018
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Sequential2018(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:
@@ -250,14 +273,23 @@ class Parallel2022(Batched):
 
     Parameters
     ----------
-    start, alpha, latin, batch
+    start, alpha, latin, nearest, batch
         See `FromStart` and `Batched`: params to begin with, smoothing of the d-spline, points of a
-        Latin hypercube, points between two decisions.
+        Latin hypercube, whether numbers of `start` beside the grid stand for the nearest ones on
+        it, points between two decisions.
 
     References
     ----------
     Fujika et al., IPSJ 2021-HPC-178 No. 16 and HPC Asia (10.1145/3578178.3578235). No code was
     published: docs/published.md says what is our reading.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Parallel2022
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Parallel2022(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:
@@ -272,13 +304,22 @@ class Radial2024(Batched):
 
     Parameters
     ----------
-    start, alpha, latin, batch
+    start, alpha, latin, nearest, batch
         See `FromStart` and `Batched`: params to begin with, smoothing of the d-spline, points of a
-        Latin hypercube, points between two decisions.
+        Latin hypercube, whether numbers of `start` beside the grid stand for the nearest ones on
+        it, points between two decisions.
 
     References
     ----------
     SC24 poster; the authors' library, Kogakuin-HPCL/DSICE 1.0.1.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.strategies import Radial2024
+    >>> tuner = Tuner({"x": range(9), "y": range(9)}, Radial2024(start={"x": 2, "y": 6}))
+    >>> tuner.ask()[0].params
+    {'x': 2, 'y': 6}
     """
 
     def _search_from(self, base: Point, space: Space) -> Search:

@@ -1,0 +1,1 @@
+"""The pages, and what draws their figures and makes the site of them."""

@@ -1,0 +1,51 @@
+"""Which pages the site has, in their order."""
+
+from collections.abc import Callable
+
+from docs.site import api, command_line, study_file
+
+HOME = "README.md"
+
+WRITTEN: dict[str, Callable[[], str]] = {
+    **{f"reference/{module}.md": api.page_of(module) for module in api.MODULES},
+    "reference/command-line.md": command_line.page,
+    "reference/study-file.md": study_file.page,
+}
+"""Pages that are written from the code, and the function that writes each."""
+
+SECTIONS: dict[str, list[str]] = {
+    "Start here": [
+        "docs/install.md",
+        "docs/tuning.md",
+        "docs/command-line.md",
+        "docs/launchers.md",
+        "docs/notebook*.md",
+    ],
+    "How to": [
+        "docs/running.md",
+        "docs/programs.md",
+        "docs/reuse.md",
+        "docs/stopping.md",
+        "docs/population.md",
+        "docs/insight.md",
+        "docs/report.md",
+        "docs/replay.md",
+        "docs/embedding.md",
+        "docs/spline.md",
+    ],
+    "Questions": ["docs/questions.md"],
+    "Reference": [*WRITTEN, "docs/journal-format.md"],
+    "Method and measurements": [
+        "docs/method.md",
+        "docs/published.md",
+        "docs/literature.md",
+        "benchmarks/literature/*/README.md",
+        "docs/benchmarks.md",
+        "benchmarks/*/README.md",
+        "docs/comparison.md",
+        "docs/reliability.md",
+    ],
+    "For maintainers": ["docs/architecture.md", "CONTRIBUTING.md", "tests/**/README.md"],
+    "Versions": ["docs/upgrading.md", "CHANGELOG.md"],
+}
+"""The pages of each section, or patterns of their names; what else is in docs/ joins "How to"."""

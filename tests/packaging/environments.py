@@ -53,11 +53,13 @@ def supported() -> list[str]:
 def interpreter(version: str) -> Path | None:
     """A Python of this version, on PATH or of pyenv; None where there is none that runs."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    candidates = [
+    candidates: list[str | Path | None] = [
         shutil.which(f"python{version}"),
         *sorted(versions.glob(f"{version}.*/bin/python")),
     ]
-    for candidate in filter(None, candidates):
+    for candidate in candidates:
+        if candidate is None:
+            continue
         asked = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
         done = subprocess.run([candidate, "-c", asked], capture_output=True, text=True)
         if done.stdout.strip() == version:  # a shim of pyenv may be there for a Python that is not

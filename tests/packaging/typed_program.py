@@ -22,12 +22,13 @@ def search(journal: Path) -> Trial:
         {"batch": [16, 32, 64, 128], "lr": Ordinal.log(1e-5, 1e-1, 9)},
         where=[Require("batch * lr < 10")],
     )
-    tuner = Tuner(space, goal=Goal("loss"), strategy=DSICE(), journal=journal, max_trials=20)
+    tuner = Tuner(space, goal=Goal(of="median"), strategy=DSICE(), journal=journal, max_trials=20)
     while trials := tuner.ask(8):
         assert_type(trials, list[Trial])
         for trial in trials:
-            tuner.tell(trial, {"loss": train(**trial.params)})
+            tuner.tell(trial, train(**trial.params))
     assert_type(tuner.history, History)
+    assert tuner.best is not None
     return tuner.best
 
 

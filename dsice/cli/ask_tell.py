@@ -141,7 +141,9 @@ def _nothing_to_ask(tuner: Tuner) -> int:
     pending = f"{n} trial is pending" if n == 1 else f"{n} trials are pending"
     end = tuner.end
     if end is None and n:
-        output.say(f"nothing to ask before a pending trial is told: {pending}", error=True)
+        ids = ", ".join(str(trial.id) for trial in tuner.pending[:5]) + (", ..." if n > 5 else "")
+        lost = f"one that will never end is told with `dsice tell STUDY ID --state lost` ({ids})"
+        output.say(f"nothing to ask before a pending trial is told: {pending}; {lost}", error=True)
         return WAIT_FOR_TELL
     still = f"; {pending}" if n else ""
     why = "" if end is None else f": {end.with_advice}"

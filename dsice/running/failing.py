@@ -54,8 +54,9 @@ class FirstFailures:
     def note(self, trial: Trial) -> None:
         """Take in the end of a trial."""
         if trial.error:
-            words = dict.fromkeys(filter(None, _telling(trial)))  # an exception's are the same
-            self.last_error = f"trial {trial.id}: {': '.join(words)}"
+            reason, telling = _telling(trial)
+            said = not telling or reason.endswith(telling)  # as that of an exception
+            self.last_error = f"trial {trial.id}: {reason}{'' if said else f': {telling}'}"
         if self._active and trial.state in _MEASURED:
             self._active = False
         if self._active:

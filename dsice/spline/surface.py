@@ -148,10 +148,8 @@ class Surface:
 
     def predict(self, points: Ints, basis: Floats | None = None) -> Prediction:
         """Mean and variance at points (k, axes); `basis`: the functions there, (k, functions)."""
-        from scipy.linalg.blas import dtrmm  # half of the work of @: the factor is triangular
-
         covariance = self.tables.covariance(self.entries(points), self.points)
-        projected = dtrmm(1.0, self._inverse.T, covariance.T, lower=1).T
+        projected = covariance @ self._inverse
         mean = covariance @ self.coefficients
         variance = self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected)
         if self._basis is None:

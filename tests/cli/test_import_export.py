@@ -182,6 +182,20 @@ def test_what_is_exported_and_imported_is_the_same_trials(
     assert "0 added" in text and measured.read_bytes() == data
 
 
+def test_a_repeat_is_no_parameter_of_a_study_that_begins_with_an_export(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, table, new = tmp_path / "old.jsonl", tmp_path / "old.csv", tmp_path / "new.jsonl"
+    with Tuner({"lr": [0.1, 0.2, 0.3], "batch": [1, 2, 3]}, Grid(), journal=old) as tuner:
+        for trial in tuner.ask(6):
+            tuner.tell(trial, trial.params["lr"] * trial.params["batch"])
+        tuner.add(tuner.history[0].params, 3.0)
+    said(capsys, "export", str(old), "-o", str(table))
+    said(capsys, "import", str(table), "-o", str(new), "--objective", "value")
+    found = Tuner.read(new)
+    assert set(found.space.names) == {"lr", "batch"} and len(found.history) == 7
+
+
 def test_an_export_is_plain_for_other_programs(
     measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

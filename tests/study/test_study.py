@@ -393,7 +393,9 @@ def test_a_study_file_says_what_repeats_count_as_and_how_often_the_best_are_conf
     study = read_study(written(tmp_path, text))
     assert study.goal == Goal("ms", of="median")
     assert (study.options.confirm, study.options.repeats) == (2, 5)
-    with pytest.raises(OptionError, match=r"study.toml: .*of='best'.*'mean', 'median' or 'min'"):
+    with pytest.raises(
+        OptionError, match=r"study.toml, .goal.: .*of='best'.*'mean', 'median' or 'min'"
+    ):
         read_study(written(tmp_path, text.replace('"median"', '"best"')))
     with pytest.raises(OptionError, match=r"repeats = 0; expected a whole number >= 1"):
         read_study(written(tmp_path, text.replace("repeats = 5", "repeats = 0")))

@@ -214,7 +214,9 @@ def find_roles(
             raise missing(frame, name, source)
         roles.metrics[name] = name
     rest = [label for label in frame.columns if label not in roles.used()]
-    why = {} if names is not None else _find_params(frame, rest, roles)
+    own = all(own_labels(frame))
+    guessed = [label for label in rest if not (own and _DERIVED.fullmatch(label))]
+    why = {} if names is not None else _find_params(frame, guessed, roles)
     rest = [label for label in rest if label not in roles.params.values()]
     _find_metrics(frame, rest, said, goal, roles)
     # What is a metric follows from labels and kinds of columns, so that it stays one as a log

@@ -17,7 +17,7 @@ optuna = pytest.importorskip("optuna", reason="pip install 'dsice[optuna]'")
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-KILLS, PROCESSES, SECONDS = 20, 4, 200
+KILLS, PROCESSES, SECONDS = 20, 4, 400
 WORKER = """
 import random, sys, time, warnings
 import optuna

@@ -74,6 +74,8 @@ def test_the_reference_has_every_argument_of_the_command_line() -> None:
             shown += helped(name, command)
         wanted = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown)) - {"-h", "--help"}
         assert {option for option in wanted if option not in text} == set(), name
+        for row in re.findall(r"^\|.*$", text, re.MULTILINE):
+            assert len(re.findall(r"(?<!\\)\|", row)) == 3, row  # two cells
 
 
 def helped(*command: str) -> str:

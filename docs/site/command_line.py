@@ -9,8 +9,9 @@ from dsice.cli.main import COMMANDS, _parser
 HEAD = """# The command line
 
 Every command with every argument; [Tune from the command line](../docs/command-line.md) says what
-they are for. Exit codes: 0; 1 nothing to show, or a damaged journal; 2 wrong input, with a message
-on stderr; 3 a trial is asked to stop (`dsice step`); 130 after Ctrl-C.
+they are for. Exit codes: 0; 1 nothing to show, a search that has finished (`dsice ask`), or a
+damaged journal; 2 wrong input, with a message on stderr; 3 a trial is asked to stop (`dsice step`);
+4 nothing to ask until something is told (`dsice ask`); 130 after Ctrl-C.
 """
 
 
@@ -51,4 +52,10 @@ def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     formatter = parser._get_formatter()
     names = formatter._format_action_invocation(action)
     text = formatter._expand_help(action) if action.help else ""
-    return f"| `{names}` | {' '.join(text.split())} |".replace("|`", "| `")
+    cells = (f"`{names}`", " ".join(text.split()))
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _escaped(cell: str) -> str:
+    """A cell of a table: a bar within it, also in code, does not end it."""
+    return cell.replace("|", r"\|")

@@ -9,6 +9,7 @@ from pathlib import Path
 from dsice.cli import output
 from dsice.cli.status import view
 from dsice.errors import OptionError
+from dsice.reuse.tables.files import is_journal
 from dsice.reuse.tables.writing import WRITERS, write_table
 
 
@@ -46,8 +47,8 @@ def export(path: str, file: str | None = None, to: str | None = None) -> int:
         WRITERS[".csv"](tuner.history, tuner.space.names, sys.stdout)
         return 0
     target = Path(file)
-    if target.exists() and journal.exists() and target.samefile(journal):
-        raise OptionError(f"dsice export -o {file}: this is the journal itself; give another file")
+    if target.is_file() and is_journal(target):
+        raise OptionError(f"dsice export -o {file}: this is a journal; give another file")
     written = len(tuner.history)
     if to == "optuna":
         from dsice.integrations.optuna_export import optuna_export

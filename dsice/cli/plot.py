@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from dsice.checks import shown
+from dsice.checks import expanded, shown
 from dsice.cli import output
 from dsice.errors import OptionError
 from dsice.journal.files import journal_of
@@ -78,9 +77,10 @@ def plot(path: str, name: str, out: str | None = None, **options: Any) -> int:
     known = figures()
     if name not in known:
         raise OptionError(f"plot: no figure is called {shown(name)}; there are {', '.join(known)}")
-    journal = journal_of(Path(path)) if path.endswith(".toml") else Path(path)
-    file = journal.with_suffix(f".{name}.png") if out is None else Path(out)
-    if file.resolve() in (journal.resolve(), Path(path).resolve()):
+    source = expanded(path)
+    journal = journal_of(source) if path.endswith(".toml") else source
+    file = journal.with_suffix(f".{name}.png") if out is None else expanded(out)
+    if file.resolve() in (journal.resolve(), source.resolve()):
         raise OptionError(f"plot {file}: that is the file it is made of; give -o another name")
     matplotlib.interactive(False)  # a file is wanted and no window, whatever matplotlibrc says
     searches, named = _arguments(path, name, options)

@@ -49,7 +49,7 @@ def _status(args: argparse.Namespace) -> int:
         return status(args.path)
     from dsice.cli.watch import watch
 
-    return watch(args.path, args.watch, status)
+    return watch(args.path, args.watch, show)
 
 
 def view(path: str) -> tuple[Tuner, Path]:
@@ -88,7 +88,12 @@ def best(path: str, *, as_json: bool = False, forbidden: bool = False) -> int:
 
 def status(path: str) -> int:
     """Print trials by state, the budget, the best and what is not told yet."""
-    tuner, journal = view(path)
+    show(*view(path))
+    return 0
+
+
+def show(tuner: Tuner, journal: Path) -> None:
+    """The same of a tuner that was read already."""
     history = tuner.history
     facts: dict[str, object] = {"journal": journal, "trials": len(history)}
     facts |= _states(tuner)
@@ -113,7 +118,6 @@ def status(path: str) -> int:
     _pending(tuner.pending)
     output.failures(history)
     output.confirmation(tuner)
-    return 0
 
 
 def _states(tuner: Tuner) -> dict[str, object]:

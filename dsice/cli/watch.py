@@ -15,10 +15,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dsice.checks import expanded
 from dsice.cli import output
 from dsice.errors import VISIBLE_IN_LINE, JournalError, OptionError
 from dsice.history import History
+from dsice.journal import requests
 from dsice.journal.files import version_of
+from dsice.journal.reader import resolved
 from dsice.running.options import RunOptions
 from dsice.running.progress import Limits
 from dsice.study.file import read_study
@@ -107,7 +110,7 @@ def sparkline(history: History, width: int, bars: str = _BARS) -> str:
     return "".join(bars[round(height * (len(bars) - 1))] for height in heights)
 
 
-def watch(path: str, seconds: float, status: Callable[[str], int]) -> int:
+def watch(path: str, seconds: float, status: Callable[[Tuner, Path], None]) -> int:
     """Show a study until Ctrl-C; a journal that is not there yet is waited for.
 
     Parameters
@@ -115,7 +118,7 @@ def watch(path: str, seconds: float, status: Callable[[str], int]) -> int:
     seconds
         Between two looks.
     status
-        Prints the rest of what there is to know, for the screen.
+        Prints the rest of what there is to know of a tuner and its journal, for the screen.
 
     Raises
     ------
@@ -125,11 +128,11 @@ def watch(path: str, seconds: float, status: Callable[[str], int]) -> int:
     if not 0 < seconds < math.inf:
         raise OptionError(f"--watch {seconds:g}: expected a number of seconds > 0")
     study = read_study(path) if path.endswith(".toml") else None
-    journal = Path(path) if study is None else study.journal
+    journal = expanded(path) if study is None else study.journal
     options = RunOptions() if study is None else study.options
     show = _on_terminal if sys.stdout.isatty() else _in_log
     with contextlib.suppress(KeyboardInterrupt):
-        show(_Looks(path, journal, options, status), seconds)
+        show(_Looks(journal, options, status), seconds)
     return 0
 
 
@@ -137,19 +140,18 @@ class _Looks:
     """Looks at a journal, each of which reads it only if it has changed."""
 
     def __init__(
-        self, path: str, journal: Path, options: RunOptions, status: Callable[[str], int]
+        self, journal: Path, options: RunOptions, status: Callable[[Tuner, Path], None]
     ) -> None:
-        self.path = path
         self.journal = journal
         self._options = options
         self._status = status
         self._seen: object = self  # no version of a file
         self._view: View | str = ""
-        self._rest = ""
 
     def look(self) -> tuple[View | str, bool]:
         """What is there, or why nothing is; and whether that is something new."""
-        version = version_of(self.journal)
+        waiting = requests.folder(resolved(self.journal))  # what a coordinator is to take in
+        version = version_of(self.journal), version_of(waiting)
         if version == self._seen:
             return self._view, False
         before, self._seen = self._view, version
@@ -162,8 +164,9 @@ class _Looks:
     def rest(self) -> str:
         """All that `dsice status` prints."""
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.suppress(JournalError):
-            self._status(self.path)
+        if not isinstance(self._view, str):
+            with contextlib.redirect_stdout(printed):
+                self._status(self._view.tuner, self.journal)
         return printed.getvalue()
 
 

@@ -320,8 +320,9 @@ class TrialStore(Sequence[Trial]):
 
         A trial may break a rule learnt after it was asked (`dsice.extend`): it is never the best.
         """
-        kept = [id not in self.forbidden for id in range(len(self) if self.forbidden else 0)]
-        return np.array(kept) if kept else np.ones(len(self), dtype=bool)
+        kept = np.ones(len(self), dtype=bool)
+        kept[list(self.forbidden)] = False
+        return kept
 
     def in_state(self, *states: State) -> Array:
         """Which trials are in one of these states, bool of shape (trials,)."""

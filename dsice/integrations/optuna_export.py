@@ -101,6 +101,7 @@ def _distribution(axis: Axis) -> Any:
     values: Sequence[Any] = axis.values
     if not axis.numeric:
         return CategoricalDistribution([_choice(value) for value in values])
+    values = sorted(values)
     low, high = values[0], values[-1]
     log = len(values) > 2 and low > 0 and _is_geometric(values)
     if all(map(is_whole, values)):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dsice.errors import OptionError
 from dsice.journal.files import replace_file
 from dsice.space.values import as_json
 from dsice.trial import State, Trial
@@ -44,8 +45,12 @@ def write_t4(given: PathLike | Tuner, path: PathLike) -> int:
     ------
     JournalError, SpaceError
         The journal cannot be read.
+    OptionError
+        A condition (`When`) switches parameters off.
     """
     tuner = given if isinstance(given, Tuner) else Tuner.read(given)
+    if tuner.space.conditional:
+        raise OptionError("write_t4: in the T4 format every result has all parameters (no When)")
     metric = tuner.history.goal.metric
     results = [_result(trial, metric) for trial in tuner.history if trial.state in _INVALIDITY]
     content = {

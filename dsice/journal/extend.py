@@ -180,8 +180,8 @@ class SpaceMapping:
         """The lines after the header; points that wait and break a rule are left out."""
         for number, _, _, record in reader:
             kind = record["kind"]
-            if kind == Kind.IMPORT:
-                continue  # rows that were off the grid may be on it now
+            if kind in (Kind.IMPORT, Kind.END):
+                continue  # rows that were off the grid may be on it now, and there is more to ask
             try:
                 if kind == Kind.ASK:
                     record["trials"] = [self._asked(asked) for asked in record["trials"]]

@@ -107,15 +107,6 @@ def forbidden_ids(header: Record, count: int) -> frozenset[int]:
     return frozenset(id for id in ids if type(id) is int and 0 <= id < count)
 
 
-def written_after_extending(line: Record, header: Record) -> bool:
-    """Whether a line with a time was written after the last `extend`."""
-    last = _last_extension(header)
-    extended, at = last.get("at"), line.get("at")
-    if not last:
-        return True
-    return isinstance(at, (int, float)) and isinstance(extended, (int, float)) and at > extended
-
-
 def _last_extension(header: Record) -> Record:
     """What the header says of the last `extend`; empty: there was none."""
     extended = header.get("extended")

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from dsice.checks import expanded
 from dsice.errors import OptionError
 
 JOURNAL = ".jsonl"  # of a study file that names none: beside it, under its name
@@ -385,4 +386,4 @@ def journal_of(study: Path) -> Path:
     """The journal of a study file, of which nothing else is looked at; OptionError as above."""
     section = load_toml(study).get("study", {})
     named = section.get("journal", "") if isinstance(section, dict) else ""
-    return study.parent / (str(named) or study.with_suffix(JOURNAL).name)
+    return study.parent / expanded(str(named) or study.with_suffix(JOURNAL).name)

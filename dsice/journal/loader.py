@@ -33,7 +33,6 @@ from dsice.journal.fields import (
     key_of,
     mean_of,
     told_state,
-    written_after_extending,
 )
 from dsice.journal.format import (
     KINDS,
@@ -130,8 +129,6 @@ class JournalLoader:
                     self._take(line)
                     self._note_end(line.record)
         reader.require_good()
-        if self.end is not None and not written_after_extending(self.end, self.header or {}):
-            self.end = None
 
     @classmethod
     def open(cls, path: PathLike) -> JournalLoader:

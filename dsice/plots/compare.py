@@ -214,11 +214,11 @@ def _runs(
 def _run(seen: Given, over: Over, name: str) -> Run:
     """The best so far of one search over what it spent."""
     history = seen.history
-    if not len(history.order()):
+    if history.best is None:
         return Run(np.empty(0), np.empty(0), 0.0)
     spent, end = _spent(history, over, name)
     if over == "seconds":
-        return _by_time(history, spent)
+        return _by_time(history, spent, end)
     leaders = history.leaders()
     best = np.array([leader.value for _, leader in leaders], dtype=float)
     at = spent[[id for id, _ in leaders]]
@@ -226,17 +226,18 @@ def _run(seen: Given, over: Over, name: str) -> Run:
     return Run(at[last], best[last], end)
 
 
-def _by_time(history: History, ended: Floats) -> Run:
+def _by_time(history: History, ended: Floats, end: float) -> Run:
     """The best so far in the order in which results came; each trial counts by its own value."""
-    ids = np.asarray(history.order(), dtype=np.int64)
-    ids = ids[np.lexsort((ids, ended[ids]))]
+    order = np.asarray(history.order(), dtype=np.int64)
+    order = order[history.allowed()[order]]
+    ids = order[np.lexsort((order, ended[order]))]
     rank = np.empty(len(history))
-    rank[history.order()] = np.arange(len(ids))
+    rank[order] = np.arange(len(ids))
     leads = rank[ids] <= np.minimum.accumulate(rank[ids])
     leaders = ids[leads]
     points = [history.at(history[i].point, member=history[i].member) for i in leaders.tolist()]
     values = [history.goal.metric_of(p) if p is not None else np.nan for p in points]
-    return Run(ended[leaders], np.array(values, dtype=float), float(np.nanmax(ended)))
+    return Run(ended[leaders], np.array(values, dtype=float), end)
 
 
 def _spent(history: History, over: Over, name: str) -> tuple[Floats, float]:
@@ -250,9 +251,8 @@ def _spent(history: History, over: Over, name: str) -> tuple[Floats, float]:
         spent = np.array([numbers[t.round] for t in trials])
         return spent, float(len(numbers))
     scored = history.order().tolist()
-    starts = [t.times[1] for t in trials if t.times[1] is not None]
-    if starts and all(trials[i].times[2] is not None for i in scored):
-        zero = min(starts)
+    if _timed(history):
+        zero = min(t.times[1] for t in trials if t.times[1] is not None)
         spent = np.array([np.nan if t.times[2] is None else t.times[2] - zero for t in trials])
     elif all(trials[i].seconds is not None for i in scored):
         spent = np.cumsum([t.seconds or 0.0 for t in trials])
@@ -262,6 +262,12 @@ def _spent(history: History, over: Over, name: str) -> tuple[Floats, float]:
             "compare over 'trials'"
         )
     return spent, float(np.nanmax(spent))
+
+
+def _timed(history: History) -> bool:
+    """Whether trials have the times of their starts, and all that count those of their ends."""
+    started = any(trial.times[1] is not None for trial in history)
+    return started and all(history[i].times[2] is not None for i in history.order().tolist())
 
 
 # ---------------------------------------------------------------------- lines
@@ -303,8 +309,9 @@ def _label(axes: Axes, over: Over, searches: Sequence[Given], end: float) -> Non
 
     label = WORDS[over]
     if over == "seconds":
-        timed = all(any(t.times[1] is not None for t in s.history) for s in searches)
-        label = "seconds since the first start" if timed else "seconds of run time"
+        timed = {_timed(s.history) for s in searches if s.history.best is not None}
+        kinds = {True: "seconds since the first start", False: "seconds of run time"}
+        label = ", or ".join(kinds[kind] for kind in sorted(timed, reverse=True))
         ticks.plain(axes.xaxis)
     else:
         ticks.whole(axes.xaxis)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from dsice.checks import shown
+from dsice.checks import expanded, shown
 from dsice.errors import OptionError
 from dsice.history import History
 from dsice.history.points import start_trial
@@ -36,7 +36,8 @@ class HasHistory(Protocol):
 
 HistoryLike: TypeAlias = "HasHistory | History | str | os.PathLike[str] | pd.DataFrame"
 """What figures are drawn of: a tuner, a history, the path of a journal or of a study file
-(``.toml``), or the DataFrame of ``history.frame()``."""
+(``.toml``), or the DataFrame of ``history.frame()``, of which the goal's metric, run times, stages
+and members are read: for bounds, further metrics, starts and curves give the history."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def given(search: HistoryLike, space: Space | Mapping[str, Any] | None = None) -
         The journal cannot be read.
     """
     if isinstance(search, (str, os.PathLike)):
-        return _of_path(Path(search), space)
+        return _of_path(expanded(search), space)
     if _is_frame(search):
         from dsice.plots.tables import history_of_frame
 

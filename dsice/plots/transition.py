@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from dsice.errors import OptionError
 from dsice.history import History
 from dsice.plots.given import Given, values_of
 from dsice.trial import State, Trial
@@ -86,6 +87,8 @@ def transition(seen: Given, start: float | None = None) -> Transition:
     rank = np.empty(len(ids))  # 0 for the best
     rank[np.searchsorted(ids, order)] = np.arange(len(ids))
     leaders = history.leaders()
+    if not leaders:
+        raise OptionError("progress: all trials with a value break a rule that was learnt later")
     changes = np.searchsorted([id for id, _ in leaders], ids, side="right") - 1
     bands, are_rounds = _bands_of(trials)
     members = [np.flatnonzero((ids >= low) & (ids < high)) for low, high in bands]

@@ -36,11 +36,11 @@ class Circumstances:
     """All trials that ended, beside which those of one reason are looked at."""
 
     def __init__(self, history: History, space: Space) -> None:
-        self._history = history
         self._space = space
         self._levels: Array = history.points().reshape(len(history), space.ndim)
         ended = ~history.in_state(State.PENDING, State.LOST, State.WITHDRAWN)
         self._ended = np.asarray(ended, dtype=bool)
+        self._has = space.coded(self._levels) < np.array(space.shape)  # not switched off
 
     def shared(self, ids: list[int]) -> dict[str, Any] | None:
         """What all of these trials have in common, and how many of the trials there they are.
@@ -53,9 +53,10 @@ class Circumstances:
         left = self._ended.copy()
         found: list[Condition] = []
         left[ids] = True
+        conditions = list(self._conditions(ids))
         while len(found) < MOST:
             used = {condition.axis for condition in found}
-            new = [c for c in self._conditions(ids) if c.axis not in used]
+            new = [c for c in conditions if c.axis not in used]
             best = min(new, key=lambda c: int((left & c.holds).sum()), default=None)
             if best is None:
                 break
@@ -71,9 +72,8 @@ class Circumstances:
 
     def _conditions(self, ids: list[int]) -> Iterator[Condition]:
         """What the values of these trials have in common, by parameter."""
-        history = self._history
         for j, (name, axis) in enumerate(self._space.axes.items()):
-            if not all(name in history[id].params for id in ids):
+            if not self._has[ids, j].all():
                 continue
             levels = self._levels[:, j]
             low, high = int(levels[ids].min()), int(levels[ids].max())

@@ -14,7 +14,8 @@ from dsice.errors import OptionError, TableError
 from dsice.goal import Goal
 from dsice.reuse.points import SourcePoints
 from dsice.reuse.tables.cells import EMPTY, bools, numbers, states, values_on
-from dsice.reuse.tables.columns import METRIC, USUAL, labelled, listed, missing
+from dsice.reuse.tables.columns import ABOUT, METRIC, USUAL, labelled, listed, missing
+from dsice.reuse.tables.measurements import NO_NEWS
 from dsice.space import Space
 from dsice.space.values import as_json
 from dsice.trial import State, mean
@@ -22,9 +23,6 @@ from dsice.typing import Floats, Params
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_UNTOLD = (State.PENDING, State.LOST, State.WITHDRAWN)
-"""Words of a column of states for rows that say nothing."""
 
 
 def points_of_frame(
@@ -73,15 +71,17 @@ def points_of_frame(
     if "valid" in frame.columns and "valid" not in (*space.names, column):
         values = np.where(bools(frame["valid"], source), values, np.nan)
     ends = [State.DONE] * len(frame)
-    if "state" in frame.columns and "state" not in (*space.names, column):
-        ends = states(frame["state"], source)
+    taken = (*space.names, column)
+    label = next((name for name in ABOUT["state"] if name in frame and name not in taken), None)
+    if label is not None:
+        ends = states(frame[label], source)
     bounds = {
         name: numbers(frame[name], source)
         for name in goal.bounded
         if name in frame.columns and name != column
     }
     goal = replace(goal, metric=column, maximize=goal.maximize if maximize is None else maximize)
-    rows = [row for row, state in enumerate(ends) if state not in _UNTOLD]
+    rows = [row for row, state in enumerate(ends) if state not in NO_NEWS]
     values = np.where([state is State.DONE for state in ends], values, np.nan)
     return _distinct(params, values, bounds, goal, rows)
 

@@ -55,13 +55,14 @@ def _advance(tuner: Tuner, launcher: Launcher, options: RunOptions, until: float
     try:
         with loop:
             more = _go_on(loop, until)
-    except DsiceError as error:
-        note_error(tuner, error, loop.failures)
-        raise
-    finally:
+    except BaseException as error:
+        if isinstance(error, DsiceError):
+            note_error(tuner, error, loop.failures)
         loop.notify("finished")
+        raise
     if not more:
         note_end(tuner, loop.end)
+    loop.notify("finished")
     return more
 
 

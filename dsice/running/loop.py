@@ -72,10 +72,10 @@ def _run(tuner: Tuner, launcher: Launcher, options: RunOptions, *, progress: boo
     except BaseException as error:
         loop.leave()
         note_error(tuner, error, loop.failures)
-        raise
-    finally:
         loop.notify("finished")
+        raise
     note_end(tuner, loop.end)
+    loop.notify("finished")
     warn_without_value(tuner)
     if options.confirm and progress:
         with suppress(OSError, ValueError):  # nobody may be there to read it

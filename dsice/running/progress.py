@@ -94,7 +94,7 @@ class Limits:
         # added trials, and those that confirmed in an earlier call: no part of a budget
         self._uncounted = len(history) - history.asked
         self._ended_before = self.ended
-        self._spent_before = self._spent()
+        self._spent_before = self._tuner.run_seconds
 
     @property
     def ended(self) -> int:
@@ -139,7 +139,7 @@ class Limits:
         if self._options.max_seconds:
             found.append(self._elapsed() / self._options.max_seconds)
         if self._options.max_cost:
-            found.append(self._spent() / (3600.0 * self._options.max_cost))
+            found.append(self._tuner.run_seconds / (3600.0 * self._options.max_cost))
         return min(1.0, max(found)) if found else None
 
     def left(self) -> TimeLeft | None:
@@ -149,7 +149,7 @@ class Limits:
             return None
         found = self._at_pace(
             (self.ended - self._ended_before) / elapsed,
-            (self._spent() - self._spent_before) / elapsed,
+            (self._tuner.run_seconds - self._spent_before) / elapsed,
         )
         if self._options.max_seconds is not None:
             seconds = max(0.0, self._options.max_seconds - elapsed)
@@ -173,7 +173,7 @@ class Limits:
             limit = "max_trials" if self._grid is None or total < self._grid else "grid"
             found.append(TimeLeft((total - self.ended) / ended, limit))
         if spent > 0 and options.max_cost:
-            worker_seconds = max(0.0, 3600.0 * options.max_cost - self._spent())
+            worker_seconds = max(0.0, 3600.0 * options.max_cost - self._tuner.run_seconds)
             found.append(TimeLeft(worker_seconds / spent, "max_cost"))
         trials = as_strategy(tuner.strategy).may_end_after(tuner.space, tuner.history)
         if ended > 0 and trials:
@@ -182,10 +182,6 @@ class Limits:
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
-
-    def _spent(self) -> float:
-        """Run times of all trials, in seconds."""
-        return float(np.nansum(self._tuner.history.seconds()))
 
 
 def _nearest(found: list[TimeLeft]) -> TimeLeft | None:

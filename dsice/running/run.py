@@ -83,8 +83,9 @@ def run(
     callbacks
         Functions, called with (tuner, trial) after each told trial; or objects with some of the
         methods ``asked(tuner, trials)``, ``started(tuner, trial)``, ``stepped(tuner, trial, step,
-        value)``, ``told(tuner, trial)`` and ``finished(tuner)``. One that raises is named, once,
-        in a `DsiceWarning`, and the run goes on; KeyboardInterrupt ends it.
+        value)``, ``told(tuner, trial)`` and ``finished(tuner)``. What a function raises ends the
+        run. An object that raises is named, once, in a `DsiceWarning`, and the run goes on;
+        KeyboardInterrupt ends it.
     progress
         Show trials done and running, the best and the time left on the terminal.
 

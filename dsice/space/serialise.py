@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -269,8 +270,8 @@ class StoredSpace:
     _axes: dict[str, Axis]
     _where: tuple[Rule, ...]
 
-    def __init__(self, axes: Mapping[str, Axis], *, where: Sequence[Rule] = ()) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, axes: Mapping[str, Axis], *, where: Sequence[Rule] = ()) -> None: ...
 
     def to_dict(self) -> dict[str, Any]:
         """Return the space as plain JSON data; a function rule is written as its name.

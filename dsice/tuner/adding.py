@@ -105,6 +105,10 @@ def difference(new: Trial, known: Trial) -> str:
     if content(new) != content(known):
         said = known.values if len(known.values) > 1 else known.value
         return f"it has value {said}, metrics {dict(known.metrics)}, seconds {known.seconds}"
+    return _of_repeats(new, known)
+
+
+def _of_repeats(new: Trial, known: Trial) -> str:
     for name in new.repeats.keys() & known.repeats.keys():
         if str(new.repeats[name]) != str(known.repeats[name]):
             return f"its values of {name!r} are {list(known.repeats[name])}"
@@ -125,10 +129,10 @@ class KnownMeasurements:
     def __init__(self, history: History, revisions: Revisions) -> None:
         self._history = history
         self._revisions = revisions
-        self._seen = 0
-        self._by_place: dict[tuple[Point, int], dict[int, None]] = {}
+        self._by_content: dict[tuple[Point, int, str], dict[int, None]] = {}
         self._by_key: dict[str, dict[int, None]] = {}
-        self._open: list[int] = []  # may be told once more since their tags were looked at
+        self._open: list[int] = []  # may be told since they were looked at
+        self._tries: dict[int, int] = {}  # how often each had been tried again then
         self._read = 0
 
     def find(self, new: Trial, key: str | int | None, nth: int = 0) -> int | None:
@@ -148,10 +152,12 @@ class KnownMeasurements:
         TellError
             The key is that of another measurement.
         """
+        self._look()
         if key is None:
-            same = [id for id in self._at(new) if self._is(id, new)]
+            found = self._by_content.get((new.point, new.stage, content(new)), ())
+            same = [id for id in sorted(found) if self._is(id, new)]
             return same[nth] if nth < len(same) else None
-        known = self._with_key(key)
+        known = sorted(self._by_key.get(json.dumps(key), ()))
         for id in known:
             if self._is(id, new):
                 return id
@@ -174,29 +180,21 @@ class KnownMeasurements:
         return self._revisions.earlier(id) + now
 
     # An exception may come at any line: what is done twice must be as if done once.
-    def _at(self, new: Trial) -> list[int]:
-        """The trials of the same point and stage."""
+    def _look(self) -> None:
+        """File what was told since the last look, by what was measured and by key."""
         count = len(self._history)
-        if self._seen < count:
-            points = self._history.points()[self._seen : count].tolist()
-            stages = self._history.keys()[self._seen : count, 0].tolist()
-            for id, place in enumerate(zip(map(tuple, points), stages, strict=True), self._seen):
-                self._by_place.setdefault(place, {})[id] = None
-            self._seen = count
-        return list(self._by_place.get((new.point, new.stage), ()))
-
-    def _with_key(self, key: str | int) -> list[int]:
-        """The trials that were told with a key."""
-        count = len(self._history)
+        tries = self._revisions.tries
+        again = [id for id, n in tries.items() if self._tries.get(id) != n]
         still_open = []
-        for id in (*self._open, *range(self._read, count)):
+        for id in (*dict.fromkeys((*self._open, *again)), *range(self._read, count)):
             if self._history[id].state in (State.PENDING, State.LOST):
                 still_open.append(id)
             for told in self._told(id):
+                what = (told.point, told.stage, content(told))
+                self._by_content.setdefault(what, {})[id] = None
                 if KEY in told.tags:
                     self._by_key.setdefault(json.dumps(told.tags[KEY]), {})[id] = None
-        self._open, self._read = still_open, count
-        return sorted(self._by_key.get(json.dumps(key), ()))
+        self._open, self._read, self._tries = still_open, count, dict(tries)
 
 
 def checked_key(key: object, tags: Mapping[str, Any] | None) -> str | int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,8 +104,8 @@ def _in_words(figure: object) -> str:
 class EndingStudy(ImportingStudy):
     """A study that knows whether and why its search has ended; a part of `Tuner`."""
 
-    def _stream(self, *key: int) -> np.random.Generator:
-        raise NotImplementedError
+    @abstractmethod
+    def _stream(self, *key: int) -> np.random.Generator: ...
 
     @property
     def exhausted(self) -> bool:

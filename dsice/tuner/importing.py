@@ -317,6 +317,7 @@ class ImportingStudy(RevisableStudy):
             repeat = repeats.get(where, 0)
             while history.id_of((row.point, row.stage, repeat, 0)) is not None:
                 repeat += 1
+            repeats[where] = repeat
             try:
                 trial = self._finished(row, len(history) + len(found.trials), repeat)
                 if row.point in measured or row.key is not None:

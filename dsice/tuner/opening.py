@@ -223,7 +223,8 @@ class OpenStudy:
 
     def _standing(self) -> object:
         """All that the end of a search follows from and that may change while it is open."""
-        return self._recorder.history.states().tobytes(), tuple(self._queue)
+        states = self._recorder.history.states().tobytes()
+        return states, tuple(self._queue), self._revisions.tries.total()
 
     def pending_ids(self) -> list[int]:
         """Ids of the trials that are asked and not told."""
@@ -277,12 +278,6 @@ class OpenStudy:
         """Note that this tuner opened its journal by its path: a newer one may take it over."""
         if self._recorder.journal is not None:
             _HOLDERS[self._recorder.journal.path] = self
-
-    def __copy__(self) -> NoReturn:
-        raise CopyError(_NO_COPY)
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise CopyError(_NO_COPY)
 
     def __reduce__(self) -> NoReturn:
         raise CopyError(_NO_COPY)

@@ -15,6 +15,7 @@ from dsice import Choice, Goal, Ordinal, Space, Tuner, When
 from dsice.cli.main import main
 from dsice.errors import DsiceWarning
 from dsice.strategies import Grid
+from tests.conftest import fill
 from tests.tuner.test_importing import told
 
 STUDY = """
@@ -196,6 +197,24 @@ def test_a_repeat_is_no_parameter_of_a_study_that_begins_with_an_export(
     assert set(found.space.names) == {"lr", "batch"} and len(found.history) == 7
 
 
+def test_texts_that_look_like_numbers_come_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, table = tmp_path / "old.jsonl", tmp_path / "old.csv"
+    axes = {"version": Choice(["3.10", "3.9"]), "host": Choice(["007", "008"])}
+    with fill(Tuner(axes, Grid(), journal=old), 4) as tuner:
+        told_before = [(trial.point, trial.value) for trial in tuner.history]
+    said(capsys, "export", str(old), "-o", str(table))
+    Tuner(axes, Grid(), journal=tmp_path / "new.jsonl").close()
+    said(capsys, "import", str(table), str(tmp_path / "new.jsonl"))
+    found = Tuner.read(tmp_path / "new.jsonl").history
+    assert [(trial.point, trial.value) for trial in found] == told_before
+    twice = tmp_path / "twice.jsonl"  # which of the two a number means is nowhere
+    Tuner({"version": Choice(["3.1", "3.10"])}, Grid(), journal=twice).close()
+    table.write_text("version,value\n3.10,1.0\n", encoding="utf-8")
+    assert "3.1" in said(capsys, "import", str(table), str(twice), code=2)
+
+
 def test_an_export_is_plain_for_other_programs(
     measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,10 +233,11 @@ def test_an_export_is_whole_or_not_there(
 ) -> None:
     for name, match in (("a.xls", "expected the ending"), ("no/a.csv", "No such file")):
         assert match in said(capsys, "export", str(measured), "-o", str(tmp_path / name), code=2)
-    assert "journal itself" in said(capsys, "export", str(measured), "-o", str(measured), code=2)
     assert list(tmp_path.iterdir()) == []
     empty = tmp_path / "empty.jsonl"
     Tuner(SPACE, journal=empty).close()
+    for file in (measured, empty):
+        assert "this is a journal" in said(capsys, "export", str(measured), "-o", str(file), code=2)
     assert said(capsys, "export", str(empty)).startswith("id,trial.state,lr,tile")
 
 

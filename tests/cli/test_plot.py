@@ -46,6 +46,17 @@ def test_a_figure_is_written(journal: Path, capsys: pytest.CaptureFixture[str]) 
         assert Path(arguments[-1]).read_bytes().startswith(start)
 
 
+def test_a_home_is_found_in_paths(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(journal.parent))
+    study = journal.with_name("away.toml")
+    study.write_text('[study]\ncommand = "true"\njournal = "~/run.jsonl"\n')
+    for path in ("~/run.jsonl", "~/away.toml", str(study)):
+        assert main(["plot", path, "progress", "-o", "~/home.png"]) == 0
+        assert capsys.readouterr().out.split() == [str(journal.with_name("home.png"))]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

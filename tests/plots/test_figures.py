@@ -13,11 +13,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.report.journals import make
-from dsice import Goal, Source, Tuner, plots
+from dsice import Goal, Require, Source, Space, Tuner, extend, plots
 from dsice.errors import DsiceError, OptionError
 from dsice.plots.scale import scale_of
 from dsice.plots.texts import distinct
-from dsice.strategies import Random
+from dsice.strategies import Grid, Random
 from tests.conftest import fill, small
 from tests.plots.layout import faults
 
@@ -272,3 +272,18 @@ assert plots.progress(tuner, ax=axes) is mine and len(plt.get_fignums()) == 2
 
 def test_figures_are_pyplots_where_it_is_interactive_alone() -> None:
     subprocess.run([sys.executable, "-c", NOTEBOOK], check=True, timeout=100)
+
+
+def test_trials_that_break_a_rule_learnt_later_do_not_lead(tmp_path: Path) -> None:
+    path, space = tmp_path / "run.jsonl", {"x": range(6)}
+    with Tuner(space, Grid(), journal=path) as tuner:
+        for trial in tuner.ask(4):
+            tuner.tell(trial, float(trial.id), seconds=1.0)
+    extend(path, Space(space, where=[Require("x > 0")]))
+    for over in ("trials", "seconds"):
+        drawn = plots.compare(str(path), over=over).axes[0].lines[0]
+        assert np.nanmin(np.asarray(drawn.get_ydata(), dtype=float)) == 1.0, over
+    extend(path, Space(space, where=[Require("x > 4")]))
+    for draw in (plots.progress, plots.compare):
+        with pytest.raises(OptionError):
+            draw(str(path))

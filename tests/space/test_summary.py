@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dsice import Choice, Goal, Tuner
+from dsice import Choice, Goal, Tuner, run
+from dsice.launchers import Local
 from dsice.space.summary import Summarised
 from dsice.spline import fit
 from dsice.strategies import Grid
@@ -46,6 +47,8 @@ def test_a_tuner_says_how_far_it_is_the_best_and_what_comes_next(tmp_path: Path)
         tuner.tell(trial, 9.0)
     assert lines(tuner)["next"].startswith("the budget is used up")
     assert lines(Tuner(small()))["next"].startswith("ask(n)")
+    ended = run(Tuner({"x": range(3)}, Grid()), Local(lambda x: x), progress=False)
+    assert "all 3 points of the grid were asked" in lines(ended)["next"]
     assert lines(Tuner(small()))["best"] == "none yet"
     journal = tmp_path / "run.jsonl"
     study(journal).close()

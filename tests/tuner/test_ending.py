@@ -138,7 +138,7 @@ def test_other_options_and_another_space_take_it_out_of_force(tmp_path: Path) ->
         tuner.note_end(End("time", {"max_seconds": 2}))
     extend(path, Space({"a": [1, 2, 4, 8]}))
     assert Tuner.read(path).noted_end is None
-    assert [line["kind"] for line in lines(path)].count("end") == 2
+    assert [line["kind"] for line in lines(path)].count("end") == 0
 
 
 def test_an_end_cut_at_every_byte_counts_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -201,3 +201,13 @@ def test_run_time_is_what_this_study_ran(tmp_path: Path) -> None:
         assert tuner.run_seconds == Tuner.read(path).run_seconds == 15.0 + 11.0 + 13.0 + 17.0
         assert tuner.history.added().tolist() == [True] + [False] * 5
         assert Tuner.read(path).history.added().tolist() == [True] + [False] * 5
+
+
+def test_a_value_that_was_exchanged_takes_the_end_out_of_force(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with fill(Tuner(small(), Grid(), journal=path), 3) as tuner:
+        tuner.note_end(End("converged", {"chance": 0.01, "under": 0.05, "tolerance": 0.01}))
+        tuner.withdraw(1, "a broken node")
+        tuner.retry([1])
+        tuner.tell(1, 9.0)
+        assert tuner.noted_end is None and Tuner.read(path).noted_end is None

@@ -22,7 +22,8 @@ from dsice.space import Axis, Choice, Ordinal, Require, Space, When
 from dsice.typing import Floats, Point
 
 EXACT: Final = 128
-"""A range of whole numbers or of steps has every value as a level, up to so many."""
+"""A range of whole numbers or of steps has every value as a level, up to so many; one with
+``log=True`` has those nearest to `levels` places that are evenly spaced in the logarithm."""
 Rules = Sequence[Require | When]
 
 

@@ -44,7 +44,6 @@ ATTEMPTS: Final = 20
 """Proposals that others made at the same moment, after which a random one is taken."""
 FINER: Final = 6
 """How often the levels are doubled where all points of the grid are measured."""
-SEEDS: Final = 2**31
 
 
 class DsiceSampler(BaseSampler):
@@ -64,8 +63,8 @@ class DsiceSampler(BaseSampler):
         Rules, `dsice.Require` and `dsice.When`, that each proposal obeys. Where they are functions,
         give `search_space`, too.
     levels
-        How many values of a continuous range are proposed; of one with steps, where it has more
-        than 128. By default 101, or 21 where there are three or more such parameters. Where all
+        How many values of a continuous range are proposed, and at most of whole numbers with
+        ``log=True``; of others with steps, where they have more than 128. By default 101, or 21 where there are three or more such parameters. Where all
         points of the grid are measured, a finer one is taken.
     ordered
         Whether numbers in order are neighbours, where they are the choices of a category.
@@ -226,7 +225,7 @@ class DsiceSampler(BaseSampler):
             history = self._history(study, grid, known)
             if attempt < ATTEMPTS:
                 here = id(study._storage)
-                waiting = {number for storage, number in self._waiting if storage == here}
+                waiting = {number for storage, number in self._waiting.copy() if storage == here}
                 ahead = earlier + being_asked(trials, trial, waiting)
                 found = self._ask(study, grid, history, 1 + ahead)
             else:

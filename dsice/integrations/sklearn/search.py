@@ -138,13 +138,12 @@ class DsiceSearchCV(BaseSearchCV):  # type: ignore[misc]
         left = self.n_iter
         while left:
             points = search.ask(min(self.batch_size, left))
-            left -= len(points)
-            if points:
-                scores = batches.evaluate([grid.params(point) for point in points], last=left == 0)
-                search.tell(points, scores)
-            if left and not search.ask(1):
+            if not points:
                 _say_all(self.n_iter - left, self.n_iter)
-                left = 0
+                break
+            left -= len(points)
+            settings = [grid.params(point) for point in points]
+            search.tell(points, batches.evaluate(settings, last=left == 0))
         batches.end()
 
 

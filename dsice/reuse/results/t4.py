@@ -83,7 +83,7 @@ def _seconds(times: Mapping[str, Any]) -> float:
         "benchmark": times.get("benchmark", sum(filter(math.isfinite, map(as_number, runs)))),
     }
     known = [number for number in map(as_number, parts.values()) if math.isfinite(number)]
-    return sum(known) / 1000 if known else math.nan
+    return sum(known) / 1000 if any(known) else math.nan
 
 
 T4 = Format("results in the T4 format", is_t4, contents)

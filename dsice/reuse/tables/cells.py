@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dsice.checks import plain, shown
+from dsice.checks import is_number, plain, shown
 from dsice.errors import SpaceError, TableError
 from dsice.reuse.tables.delimited import LINE
 from dsice.space import Axis
@@ -277,6 +277,9 @@ def _spelt(cell: Any, axis: Axis, by_text: dict[str, list[Any]]) -> Any:
     if axis.numeric or isinstance(cell, (str, tuple, dict)) or cell in axis.values:
         return cell
     same = by_text.get(as_text(cell).lower(), [])
+    if is_number(cell):  # a table reads 3.1 and 3.10, or 7 and 007, as the same number
+        texts = (value for value in axis.values if isinstance(value, str))
+        same = [text for text in texts if _NUMBER.match(text) and float(text) == cell]
     return same[0] if len(same) == 1 else cell
 
 

@@ -34,12 +34,13 @@ IDENTITY = ("stage", "state", "repeat", "member")
 _DERIVED = re.compile(
     r"(trial\.)?(round|score|feasible|repeat|member|parent|stage)|point\.(value|n|spread)|note\..*"
 )
-_ABOUT = {
+ABOUT = {
     "seconds": (f"{TRIAL}seconds", "seconds"),
     "state": (f"{TRIAL}state", "state", "status"),
     "valid": ("valid",),
     "error": (f"{TRIAL}error", "error"),
 }
+"""How columns about a run may be called, lower case."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ def _find_about(frame: pd.DataFrame, said: LogColumns, source: str, roles: Roles
             roles.about[what] = label
     taken = roles.used() | set(said.metrics or ())
     lower = {label.lower(): label for label in frame.columns if label not in taken}
-    for what, usual in _ABOUT.items():
+    for what, usual in ABOUT.items():
         label = next((lower[name] for name in usual if name in lower), None)
         rates = what == "error" and label is not None and is_numeric(frame[label])
         if what not in roles.about and label is not None and not rates:

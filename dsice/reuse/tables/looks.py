@@ -74,9 +74,7 @@ def _looks_numeric(cell: object) -> bool:
     if isinstance(cell, (list, tuple)):
         return bool(cell) and all(map(_looks_numeric, cell))
     if isinstance(cell, str):
-        return bool(
-            re.match(r"[-+]?[\d.][\d.,_]*([eE][-+]?\d+)?$|\[[-+.\d\s,eE]+\]$", cell.strip())
-        )
+        return bool(_NUMERIC.match(cell.strip()))
     return isinstance(cell, (int, float, np.number))
 
 

@@ -64,8 +64,9 @@ class DsiceSampler(BaseSampler):
         give `search_space`, too.
     levels
         How many values of a continuous range are proposed, and at most of whole numbers with
-        ``log=True``; of others with steps, where they have more than 128. By default 101, or 21 where there are three or more such parameters. Where all
-        points of the grid are measured, a finer one is taken.
+        ``log=True``; of others with steps, where they have more than 128. By default 101, or 21
+        where there are three or more such parameters. Where all points of the grid are measured, a
+        finer one is taken.
     ordered
         Whether numbers in order are neighbours, where they are the choices of a category.
     reuse

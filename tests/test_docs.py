@@ -2,7 +2,7 @@
 
 A page is run in a directory of its own that holds the repository's `benchmarks` and `examples`:
 
-- a block whose first line is ``# NAME.py`` or ``# NAME.toml`` is that file;
+- a block whose first line is ``# NAME.py``, ``# NAME.toml`` or ``# NAME.sh`` is that file;
 - the other ``python`` blocks are one script, run in the order in which they stand;
 - then the lines ``$ ...`` of the ``console`` blocks are run by a shell, one after another;
 - the output must be the one that the page shows: in a ``text`` block right after a ``python``
@@ -39,7 +39,7 @@ LINKING = [
     *sorted((ROOT / "tests").rglob("*.md")),
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# ([\w.-]+\.(?:py|toml))(?:\n|:)")
+FILE = re.compile(r"# ([\w.-]+\.(?:py|toml|sh))(?:\n|:)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 BREAK = "\x1e"  # between the outputs of two blocks
 SECONDS = 150  # for one page or command, on a busy machine

@@ -146,6 +146,13 @@ def test_the_reference_has_every_option_of(section: str, tmp_path: Path) -> None
         assert missing == [], kind
 
 
+def test_the_page_of_study_files_is_what_the_code_says() -> None:
+    kept = (ROOT / "docs/study-file.md").read_text(encoding="utf-8")
+    how = "python -m docs.site.study_file > docs/study-file.md"
+    assert kept == study_file.page(), f"write it anew: {how}"
+    assert how in kept
+
+
 # ------------------------------------------------------------------ the pages
 @pytest.fixture
 def root(tmp_path: Path) -> Path:

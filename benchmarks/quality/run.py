@@ -224,7 +224,7 @@ def results(path: Path, batch: int) -> DataFrame:
 
 
 def into_pages(report: Report, head: str, *, ablation: bool) -> None:
-    """Fill the marked parts of docs/benchmarks.md, with the means, and of the README beside this."""
+    """Fill the marked parts of docs/benchmarks.md (the means) and of README.md beside this."""
     part, known = ("ablation", VARIANTS) if ablation else ("results", PEERS)
     names = markdown(
         [

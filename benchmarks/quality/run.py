@@ -232,7 +232,7 @@ def into_pages(report: Report, head: str, *, ablation: bool) -> None:
             *([name, known[name].settings] for name in report.peers if name in known),
         ]
     )
-    means, details = [head, markdown(report.overall())], ["Set up as:", names, report.details()]
+    means, details = [head, markdown(report.overall())], [names, report.details()]
     if ablation:
         details.append(report.ahead())
     else:

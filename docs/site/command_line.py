@@ -10,8 +10,8 @@ HEAD = """# The command line
 
 Every command with every argument; [Tune from the command line](../docs/command-line.md) says what
 they are for. Exit codes: 0; 1 nothing to show, a search that has finished (`dsice ask`), or a
-damaged journal; 2 wrong input, with a message on stderr; 3 a trial is asked to stop (`dsice step`);
-4 nothing to ask until something is told (`dsice ask`); 130 after Ctrl-C.
+damaged journal (`dsice journal check`); 2 wrong input, with a message on stderr; 3 a trial is asked
+to stop (`dsice step`); 4 nothing to ask until something is told (`dsice ask`); 130 after Ctrl-C.
 """
 
 

@@ -313,10 +313,7 @@ class TrialStore(Sequence[Trial]):
         return self._seconds.array().copy()
 
     def added(self) -> Array:
-        """Which trials were measured elsewhere (`Tuner.add`), bool of shape (trials,).
-
-        Of trials that are given by hand they are those that are not pending and have no `round`.
-        """
+        """Which trials were measured elsewhere: told, and no ask brought them; bool (trials,)."""
         return self._added.array()
 
     def allowed(self) -> Array:

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from docs.site.api import INTEGRATIONS
+from dsice import DsiceWarning
 from tests.prompt import Prompt
 
 ROOT = Path(__file__).parents[1]
@@ -263,7 +266,14 @@ MODULES = [
 def test_examples_in_docstrings(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for integration, packages in INTEGRATIONS.items():
+        if integration == name or name.startswith(f"{integration}."):
+            for package in packages:
+                pytest.importorskip(package, reason=f"the example of {name} needs {package}")
+            warnings.simplefilter("ignore")  # those of the other tools
+            warnings.simplefilter("error", DsiceWarning)
+    module = importlib.import_module(name)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     found = [test for test in doctest.DocTestFinder().find(module) if test.examples]
     found += examples_of_aliases(path, vars(module))

@@ -8,6 +8,7 @@ HOME = "README.md"
 
 WRITTEN: dict[str, Callable[[], str]] = {
     **{f"reference/{module}.md": api.page_of(module) for module in api.MODULES},
+    "reference/dsice.integrations.md": api.integrations,
     "reference/command-line.md": command_line.page,
     "reference/study-file.md": study_file.page,
 }
@@ -30,8 +31,15 @@ SECTIONS: dict[str, list[str]] = {
         "docs/insight.md",
         "docs/report.md",
         "docs/replay.md",
-        "docs/embedding.md",
+        "docs/figures.md",
         "docs/spline.md",
+    ],
+    "Inside other tools": [
+        "docs/optuna.md",
+        "docs/kernel-tuner.md",
+        "docs/scikit-learn.md",
+        "docs/callbacks.md",
+        "docs/embedding.md",
     ],
     "Questions": ["docs/questions.md"],
     "Reference": [*WRITTEN, "docs/journal-format.md"],

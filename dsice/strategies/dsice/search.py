@@ -25,6 +25,7 @@ from dsice.collinear.exploration import (
     Exploration,
     Lines,
     Seen,
+    lowest_places,
     point_keys,
     scan,
     width_reached,
@@ -191,7 +192,7 @@ def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -
     expected = model.at(scanned)
     usable = np.flatnonzero(~data.failed)
     best = data.points[usable[np.argsort(data.values[usable], kind="stable")[:BEST]]]
-    lowest = np.argsort(np.round(expected, 9), kind="stable")[:BEST_OF_SCAN]
+    lowest = lowest_places(expected, BEST_OF_SCAN)
     starts = np.concatenate([best, scanned[lowest]])
     values = np.concatenate([model.at(best), expected[lowest]])
     walks = Exploration(space, model.along, width, FOUND + len(data.points), rng)

@@ -171,11 +171,8 @@ class Surface:
         """Prior covariance of points (k, axes) with the data, shape (k, n)."""
         from dsice.spline import kernels
 
-        entries, starts, factors = self._factors
-        out = np.empty((len(points), factors.shape[1]))
-        kernels.grid_products(
-            np.array(points, dtype=np.int64, order="C"), entries, starts, factors, out
-        )
+        out = np.empty((len(points), len(self.points)))
+        kernels.grid_products(np.array(points, dtype=np.int64, order="C"), *self._factors, out)
         return out
 
     def prior_variance(self, points: Ints) -> Floats:
@@ -243,18 +240,9 @@ class Surface:
         """
         from dsice.spline import kernels
 
-        entries, starts, factors = self._factors
+        lines = [np.array(array, dtype=np.int64, order="C") for array in (lows, steps, lengths)]
         mean = np.empty(int(lengths.sum()))
-        kernels.grid_line_means(
-            np.array(lows, dtype=np.int64, order="C"),  # copies, as in `entries`
-            np.array(steps, dtype=np.int64, order="C"),
-            np.array(lengths, dtype=np.int64),
-            entries,
-            starts,
-            factors,
-            self.coefficients,
-            mean,
-        )
+        kernels.grid_line_means(*lines, *self._factors, self.coefficients, mean)
         return mean
 
     @cached_property

@@ -311,11 +311,6 @@ class Search:
         pending = [trial.point for trial in history.pending() if trial.stage == stage]
         return [point for point in pending if self._trial_of(point) is None]
 
-    def _block(self, point: Point) -> None:
-        place = self.candidates.places.get(point)
-        if place is not None:
-            self._blocked[place] = True
-
     def _trial_of(self, point: Sequence[int]) -> int | None:
         """The first trial that measured a point; None: it was not measured."""
         data = self.model.data
@@ -376,10 +371,10 @@ class Search:
 
     def choose(self, point: Point) -> None:
         """Take a point into the batch."""
-        self._block(point)
         self._pending.append(point)
         place = self.candidates.places.get(point)
         if place is not None:
+            self._blocked[place] = True
             self.candidates.picker.take(place)
         self._narrow()
 

@@ -1,11 +1,12 @@
 """Build the wheel and the sdist, look at what is in them, and use the wheel as a user would.
 
-``python -m tests.packaging.package`` (`make package`) does it for every Python at hand; about a
-minute. It exits with 1 and says why where something is wrong.
+``python -m tests.packaging.package`` (`make package`) does it for every Python at hand, with the
+sdist on the newest. It exits with 1 and says why where something is wrong.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -46,78 +47,72 @@ def differences(found: set[str], expected: set[str], what: str) -> list[str]:
     ]
 
 
-def faults_of_wheel(names: set[str], tree: Path) -> list[str]:
-    """What a wheel lacks or has too much: it holds the files of ``dsice/`` and its metadata."""
-    expected = {
-        path.relative_to(tree).as_posix()
-        for path in (tree / "dsice").rglob("*")
+def files(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+
+
+def faults_of_wheel(names: set[str], tree: Path) -> list[str]:
+    """What a wheel lacks or has too much: it holds the files of ``dsice/`` and its metadata."""
+    expected = {f"dsice/{name}" for name in files(tree / "dsice")}
     return differences({name for name in names if ".dist-info/" not in name}, expected, "the wheel")
 
 
 def faults_of_sdist(names: set[str], tree: Path) -> list[str]:
-    """The same of an sdist: it holds ``dsice/`` and what a build and a reader need."""
-    packed = {
-        path.relative_to(tree).as_posix()
-        for path in (tree / "dsice").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    beside = {
-        "pyproject.toml",
-        "MANIFEST.in",
-        "README.md",
-        "LICENSE",
-        "CHANGELOG.md",
-        "CITATION.cff",
-    }
-    made = {"PKG-INFO", "setup.cfg"}
+    """The same of an sdist: it is the checkout, with its metadata."""
     found = {name for name in names if not name.startswith("dsice.egg-info/")}
-    return differences(found, packed | beside | made, "the sdist")
+    return differences(found, files(tree) | {"PKG-INFO", "setup.cfg"}, "the sdist")
 
 
-def build(tree: Path, place: Path) -> Path:
-    """Both distributions, by `build`; the wheel of the sdist is the one of the checkout."""
-    build = [sys.executable, "-m", "build", "--installer", "uv"]
-    run([*build, "--outdir", place / "dist", tree])
+def build(tree: Path, place: Path) -> tuple[Path, Path]:
+    """Wheel and sdist, by `build`; the wheel of the sdist is the one of the checkout."""
+    command = [sys.executable, "-m", "build", "--installer", "uv"]
+    run([*command, "--outdir", place / "dist", tree])
     (sdist,) = (place / "dist").glob("*.tar.gz")
     (wheel,) = (place / "dist").glob("*.whl")
     with tarfile.open(sdist) as archive:
-        packed = {
-            name.partition("/")[2]
-            for name in archive.getnames()
-            if archive.getmember(name).isfile()
-        }
-    run([*build, "--wheel", "--outdir", place / "direct", tree])
+        members = [member.name for member in archive.getmembers() if member.isfile()]
+    packed = {name.partition("/")[2] for name in members}
+    run([*command, "--wheel", "--outdir", place / "direct", tree])
     (direct,) = (place / "direct").glob("*.whl")
     faults = faults_of_wheel(set(contents(wheel)), tree) + faults_of_sdist(packed, tree)
     if contents(wheel) != contents(direct):
         faults.append("the wheel built from the sdist is not the one built from the checkout")
     if faults:
         sys.exit("\n".join(faults))
-    print(f"{sdist.name} {sdist.stat().st_size // 1000} kB, {len(packed)} files")
-    files = len(contents(wheel))
-    print(f"{wheel.name} {wheel.stat().st_size // 1000} kB, {files} files; the same from both")
-    return wheel
+    run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist])
+    print(f"{sdist.name} {sdist.stat().st_size // 1000} kB, {len(packed)} files: the checkout")
+    number = len(contents(wheel))
+    print(f"{wheel.name} {wheel.stat().st_size // 1000} kB, {number} files; the same from both")
+    return wheel, sdist
 
 
-def use(python: Path, wheel: Path, empty: Path) -> None:
-    """What a user does first: help, the loop of the README, and a look at what came of it."""
+def use(python: Path, empty: Path) -> None:
+    """What a user does first: the loop and the study of the README, and a look at what came."""
     empty.mkdir()
     where = run([python, "-c", "import dsice; print(dsice.__file__)"], empty).strip()
     if not Path(where).is_relative_to(python.parents[1]):
-        sys.exit(f"dsice was imported from {where}, not from the wheel")
-    loop = next(block.text for block in blocks(ROOT / "README.md") if block.kind == "python")
+        sys.exit(f"dsice was imported from {where}, not from what was installed")
+    readme = blocks(ROOT / "README.md")
+    loop = next(block.text for block in readme if block.kind == "python")
+    study = next(block.text for block in readme if block.file == "study.toml")
     (empty / "loop.py").write_text(loop)
-    dsice = python.with_name("dsice")
+    (empty / "study.toml").write_text(study.replace("max_trials = 120", "max_trials = 12"))
+    (empty / "train.py").write_text("import sys\nprint(abs(float(sys.argv[4]) - 3e-3))\n")
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     told = run([python, "loop.py"], empty)
-    shown = run([dsice, "best", "run.jsonl"], empty)
-    run([dsice, "--help"], empty)
-    run([dsice, "report", "run.jsonl", "-o", "report.html"], empty)
-    if "batch" not in told or "batch" not in shown:
-        sys.exit(f"the loop of the README printed\n{told}\nand dsice best\n{shown}")
+    run(["dsice", "run", "study.toml"], empty, PATH=path)
+    for study, trials in (("run.jsonl", 120), ("study.toml", 12)):
+        shown = run(["dsice", "status", study], empty, PATH=path)
+        if f"{trials} of {trials}" not in shown:
+            sys.exit(f"not all trials of the README's {study} were told:\n{told}{shown}")
+    run(["dsice", "--help"], empty, PATH=path)
+    run(["dsice", "report", "study.toml", "-o", "report.html"], empty, PATH=path)
     if (empty / "report.html").stat().st_size < 25_000:
-        sys.exit("the report of the wheel has no page")
+        sys.exit("the report has no page")
 
 
 def check_types(python: Path, empty: Path) -> None:
@@ -136,24 +131,22 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dsice-package-") as name:
         place = Path(name)
-        wheel = build(source(place / "source"), place)
-        tried, checked = [], False
-        for version in supported():
-            found = interpreter(version)
-            if found is None:
-                print(f"Python {version}: not on this machine, not tried")
-                continue
-            mypy = [] if checked else ["mypy"]
-            python = environment(place / version, found, wheel, *mypy)
-            use(python, wheel, place / f"empty-{version}")
-            if not checked:
-                check_types(python, place / f"empty-{version}")
-            print(f"Python {version}: installed and used" + ("" if checked else ", types checked"))
-            tried.append(version)
-            checked = True
-    if not tried:
-        sys.exit("none of the Pythons that dsice supports was found")
-    print(f"{time.monotonic() - began:.0f} s")
+        wheel, sdist = build(source(place / "source"), place)
+        found = {version: interpreter(version) for version in supported()}
+        here = {version: python for version, python in found.items() if python is not None}
+        if not here:
+            sys.exit(f"none of the Pythons that dsice supports, {', '.join(found)}, was found")
+        for number, (version, python) in enumerate(here.items()):
+            dist = sdist if 0 < number == len(here) - 1 else wheel
+            own = environment(place / version, python, dist, *([] if number else ["mypy"]))
+            use(own, place / f"empty-{version}")
+            if not number:
+                check_types(own, place / f"empty-{version}")
+            types = "" if number else "; types checked"
+            print(f"Python {version}: {dist.name} installed and used{types}", flush=True)
+        for version in found.keys() - here.keys():
+            print(f"Python {version}: not on this machine, not tried")
+    print(f"{time.monotonic() - began:.0f} s, {sum(os.times()[:4]):.0f} s of processor time")
 
 
 if __name__ == "__main__":

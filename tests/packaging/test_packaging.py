@@ -102,24 +102,25 @@ def test_the_running_python_is_found_and_one_that_is_not_there_is_not() -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("dsice/__init__.py", "dsice/py.typed", "dsice/report/page/main.js"):
+    for name in SDIST:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     return tmp_path
 
 
 WHEEL = {"dsice/__init__.py", "dsice/py.typed", "dsice/report/page/main.js"}
-SDIST = {"pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"}
+SDIST = WHEEL | {"Makefile", "pyproject.toml", "tests/test_goal.py"}
 MADE = {"PKG-INFO", "setup.cfg", "dsice.egg-info/SOURCES.txt"}
 
 
 def test_a_wheel_or_sdist_that_lacks_a_file_or_has_one_too_many_is_found(tree: Path) -> None:
     assert faults_of_wheel({*WHEEL, "dsice-1.dist-info/RECORD"}, tree) == []
-    assert faults_of_sdist(WHEEL | SDIST | MADE, tree) == []
+    assert faults_of_sdist(SDIST | MADE, tree) == []
     assert faults_of_wheel(WHEEL - {"dsice/py.typed"}, tree) == ["not in the wheel: dsice/py.typed"]
     assert faults_of_wheel({*WHEEL, "tests/test_goal.py"}, tree) == [
         "in the wheel, but not of it: tests/test_goal.py"
     ]
-    assert faults_of_sdist(WHEEL | MADE | SDIST - {"LICENSE"}, tree) == [
-        "not in the sdist: LICENSE"
+    assert faults_of_sdist((SDIST | MADE) - {"Makefile"}, tree) == ["not in the sdist: Makefile"]
+    assert faults_of_sdist(SDIST | MADE | {"demo/digits.jsonl"}, tree) == [
+        "in the sdist, but not of it: demo/digits.jsonl"
     ]

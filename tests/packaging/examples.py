@@ -1,4 +1,4 @@
-"""Run the examples and pages of the integrations as a user would: the wheel and the extras named.
+"""Run examples and pages of the integrations where the wheel and the named extras are installed.
 
 ``python -m tests.packaging.examples`` (part of `make test-extras`) makes an environment for each,
 outside the checkout, with what the page or the example says to install and nothing else.
@@ -18,7 +18,7 @@ from tests.packaging.environments import ROOT, environment, interpreter, run, su
 from tests.packaging.package import build, source
 from tests.test_docs import BREAK, blocks, check, expected, script, scripted
 
-USES: dict[str, tuple[list[str], list[str]]] = {  # extras: pages, and commands in a copy of examples/
+USES: dict[str, tuple[list[str], list[str]]] = {  # extras: pages of docs/, programs of examples/
     "optuna": (["optuna"], []),
     "optuna,sklearn": ([], ["optuna/tune.py"]),
     "sklearn": (["scikit-learn"], ["scikit_learn/tune.py"]),

@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.packaging.environments import ROOT, environment, interpreter, run, supported
@@ -120,25 +121,36 @@ def check_types(python: Path, empty: Path) -> None:
         sys.exit(f"mypy lets a wrong program pass:\n{done.stdout}{done.stderr}")
 
 
+def try_out(dist: Path, python: Path, place: Path, *, typed: bool) -> str:
+    """Install and use a distribution on a Python; says what was done."""
+    own = environment(place / "environment", python, dist, *(["mypy"] if typed else []))
+    use(own, place / "empty")
+    if typed:
+        check_types(own, place / "empty")
+    return f"{dist.name} installed and used" + ("; types checked" if typed else "")
+
+
 def main() -> None:
     began = time.monotonic()
+    found = {version: interpreter(version) for version in supported()}
+    here = {version: python for version, python in found.items() if python is not None}
+    if not here:
+        sys.exit(f"none of the Pythons that dsice supports, {', '.join(found)}, was found")
+    for version in found.keys() - here.keys():
+        print(f"Python {version}: not on this machine, not tried")
     with tempfile.TemporaryDirectory(prefix="dsice-package-") as name:
         place = Path(name)
         wheel, sdist = build(source(place / "source"), place)
-        found = {version: interpreter(version) for version in supported()}
-        here = {version: python for version, python in found.items() if python is not None}
-        if not here:
-            sys.exit(f"none of the Pythons that dsice supports, {', '.join(found)}, was found")
-        for number, (version, python) in enumerate(here.items()):
-            dist = sdist if 0 < number == len(here) - 1 else wheel
-            own = environment(place / version, python, dist, *([] if number else ["mypy"]))
-            use(own, place / f"empty-{version}")
-            if not number:
-                check_types(own, place / f"empty-{version}")
-            types = "" if number else "; types checked"
-            print(f"Python {version}: {dist.name} installed and used{types}", flush=True)
-        for version in found.keys() - here.keys():
-            print(f"Python {version}: not on this machine, not tried")
+        oldest, newest = next(iter(here)), list(here)[-1]
+
+        def tried(version: str) -> str:
+            (place / version).mkdir()
+            dist = sdist if oldest != version == newest else wheel
+            return try_out(dist, here[version], place / version, typed=version == oldest)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for version, done in zip(here, pool.map(tried, here), strict=True):
+                print(f"Python {version}: {done}", flush=True)
     print(f"{time.monotonic() - began:.0f} s, {sum(os.times()[:4]):.0f} s of processor time")
 
 

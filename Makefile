@@ -28,7 +28,7 @@ LOWEST := $(addprefix tests/,space history tuner insight plots integrations test
 UNWATCHED := spline faults golden house benchmarks
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
-.PHONY: help demo test test-long test-engines test-faults test-no-jit test-lowest test-extras package coverage check docs bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean
+.PHONY: help demo test test-long test-engines test-faults test-no-jit test-lowest test-extras test-recipes package coverage check docs bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -14
 
@@ -56,6 +56,9 @@ test-lowest: $(VENV)/.packaging-installed  # what stands on numpy, scipy, numba,
 test-extras: $(VENV)/.packaging-installed  # every extra resolves, on the oldest and the newest Python; those of the integrations do what their pages and examples show
 	$(BIN)/python -m tests.packaging.extras
 	$(BIN)/python -m tests.packaging.examples
+
+test-recipes: $(VENV)/.packaging-installed  # the recipes for Ray, Hydra, transformers, W&B and Lightning, each in its own environment, 6 GB, about 10 minutes
+	$(BIN)/python -m tests.packaging.recipes
 
 # all of make test, and how much of dsice/ it reaches, child processes included; compiled kernels are not seen, so their
 # tests run without the compiler, too. What reaches little that the others do not is not watched, for that takes long

@@ -1,4 +1,4 @@
-"""Run the recipes of docs/optuna.md and docs/callbacks.md as the pages show them.
+"""Run the recipes of examples/optuna and docs/callbacks.md as they stand.
 
 ``python -m tests.packaging.recipes [NAME ...]`` (`make test-recipes`) installs the wheel and what a
 recipe needs into an environment of its own below build/recipes, 6 GB in all, and runs it there.
@@ -105,7 +105,7 @@ class Recipe:
     Parameters
     ----------
     page
-        Where it stands.
+        Where it stands: a folder of examples, or a page.
     extra
         Of dsice.
     needs
@@ -127,23 +127,23 @@ class Recipe:
 
 
 RECIPES = {
-    "ray": Recipe("optuna", "[optuna]", ("ray[tune]",), ("with_ray.py",), r"'layers': 3"),
+    "ray": Recipe("examples/optuna", "[optuna]", ("ray[tune]",), ("with_ray.py",), r"'layers': 3"),
     "hydra": Recipe(
-        "optuna",
+        "examples/optuna",
         "[optuna]",
         ("hydra-optuna-sweeper==1.4.0rc3", "hydra-core==1.4.0rc3", "omegaconf>=2.4.0rc0"),
         ("with_hydra.py", "--multirun"),
         r"#39 : .*(\n.*)*'layers': 3",
     ),
     "transformers": Recipe(
-        "optuna",
+        "examples/optuna",
         "[optuna]",
         ("transformers[torch]",),
         ("with_transformers.py",),
         r"Trial 19 (.*\n)*.*'per_device_train_batch_size':",
     ),
     "wandb": Recipe(
-        "callbacks",
+        "docs/callbacks.md",
         "",
         ("wandb",),
         ("tune.py",),
@@ -151,7 +151,7 @@ RECIPES = {
         (("tune.py", WANDB),),
     ),
     "lightning": Recipe(
-        "callbacks",
+        "docs/callbacks.md",
         "",
         ("lightning",),
         ("tune.py",),
@@ -162,9 +162,12 @@ RECIPES = {
 
 
 def files(page: str) -> dict[str, str]:
-    """The files that a page shows, by name."""
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    return {match[2]: match[1] for match in FILE.finditer(text)}
+    """The files that a folder holds or a page shows, by name."""
+    place = ROOT / page
+    if place.is_dir():
+        found = (path for path in place.rglob("*") if path.suffix in (".py", ".yaml"))
+        return {path.relative_to(place).as_posix(): path.read_text("utf-8") for path in found}
+    return {match[2]: match[1] for match in FILE.finditer(place.read_text(encoding="utf-8"))}
 
 
 def cook(name: str, recipe: Recipe, wheel: Path, place: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -13,7 +14,9 @@ from docs.site.api import missing_packages
 
 project = "dsice"
 author = "The dsice developers"
-version = release = version_of("dsice")
+CHANGELOG = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+unreleased = CHANGELOG.partition("## [Unreleased]")[2].partition("\n## ")[0].strip()
+version = release = ("after " if unreleased else "") + version_of("dsice")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 highlight_language = "text"
 default_role = "py:obj"  # `Tuner` in a docstring is a link where there is such a name

@@ -289,7 +289,7 @@ def make_importable(folder: Path) -> None:
 
 
 _BATCH_SLOTS = 40
-_LOCAL = ("env", "grace", "restart_elsewhere")
+_LOCAL = ("env", "grace", "stop_grace", "gpus", "cpus_per_trial", "restart_elsewhere")
 _BATCH = (
     "scheduler",
     "resources",

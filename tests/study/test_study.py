@@ -356,6 +356,29 @@ def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
     assert isinstance(read_study(written(tmp_path, SHORT)).launcher(), Local)
 
 
+def test_each_slot_of_this_machine_has_its_gpus_and_cores(tmp_path: Path) -> None:
+    text = """
+[study]
+command = "echo $CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS >> seen-{x}; sleep 0.5; echo {x}"
+max_trials = 2
+
+[space]
+x = [1, 2]
+
+[launcher]
+gpus = ["0,1", "2,3"]
+cpus_per_trial = [[0], [0]]
+stop_grace = 7
+"""
+    study = written(tmp_path, text.replace("seen", str(tmp_path / "seen")))
+    launcher = read_study(study).launcher()
+    launcher.close()
+    assert launcher.slots == 2
+    assert main(["run", str(study), "--no-progress"]) == 0
+    seen = [(tmp_path / f"seen-{x}").read_text().strip() for x in (1, 2)]
+    assert sorted(seen) == ["0,1 1", "2,3 1"]
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

@@ -82,7 +82,8 @@ class Batch(Launcher):
         Names of variables whose present values are written into the script, for schedulers that
         pass none on (PJM, PBS).
     python
-        Interpreter on the jobs' machines, 3.11 or newer; default: the one that runs this.
+        Interpreter on the jobs' machines, 3.11 or newer for a function, 3.8 for a command;
+        default: the one that runs this.
     poll
         Longest interval in seconds between looks for results or questions to the scheduler.
     lost_after

@@ -43,7 +43,7 @@ SECTIONS: dict[str, list[str]] = {
     "Method and measurements": [
         "docs/method.md",
         "docs/published.md",
-        "docs/literature.md",
+        "benchmarks/literature/README.md",
         "benchmarks/literature/*/README.md",
         "docs/benchmarks.md",
         "benchmarks/*/README.md",

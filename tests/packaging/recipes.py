@@ -1,4 +1,4 @@
-"""Run the recipes of examples/optuna and docs/callbacks.md as they stand.
+"""Run the recipes of examples/optuna, examples/callbacks and docs/callbacks.md as they stand.
 
 ``python -m tests.packaging.recipes [NAME ...]`` (`make test-recipes`) installs the wheel and what a
 recipe needs into an environment of its own below build/recipes, 6 GB in all, and runs it there.
@@ -143,7 +143,7 @@ RECIPES = {
         r"Trial 19 (.*\n)*.*'per_device_train_batch_size':",
     ),
     "wandb": Recipe(
-        "docs/callbacks.md",
+        "examples/callbacks",
         "",
         ("wandb",),
         ("tune.py",),

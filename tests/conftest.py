@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import fields
 
 import pytest
@@ -20,6 +21,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # the run was started with nohup: tests that hang up need the signal to work
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing of what collecting makes is garbage: let nobody look for it, then and later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 Objective = Callable[[dict[str, object]], float]
 

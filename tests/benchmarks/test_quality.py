@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from benchmarks.quality import tables
 from benchmarks.quality.adapters import Dsice
@@ -225,8 +226,12 @@ def test_peer_searches_a_grid_with_failures_and_categories(name: str) -> None:
     if kind.missing:
         pytest.skip(f"{name} needs {', '.join(kind.missing)}, see the extra {kind.extra}")
     problem = holed((6, 5, 4))
-    runs = [search(kind.make(problem, 5, 6), problem, batch=6, rounds=3, again=2) for _ in range(2)]
-    assert 12 < runs[0][-1].measured <= 18
+    n = 6 if name in QUICK else 3  # a slow one fits its model a few times for each point
+    with threadpool_limits(1):  # models of a few points: more threads would wait for one another
+        runs = [
+            search(kind.make(problem, 5, n), problem, batch=n, rounds=3, again=2) for _ in range(2)
+        ]
+    assert 2 * n < runs[0][-1].measured <= 3 * n
     assert runs[0][-1].best < inf
     if name != "optuna-gp":  # its fits are not the same twice on every machine
         assert [(r.measured, r.best) for r in runs[0]] == [(r.measured, r.best) for r in runs[1]]

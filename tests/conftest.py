@@ -25,12 +25,11 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Nothing of what collecting makes is garbage: let nobody look for it, then and later."""
+    """Next to nothing of what collecting makes is garbage: nobody looks for it then."""
     gc.disable()
     try:
         return (yield)
     finally:
-        gc.freeze()
         gc.enable()
 
 
@@ -86,6 +85,13 @@ def fill(tuner: Tuner, n: int, batch: int = 8, objective: Objective = bowl) -> T
 @pytest.fixture(params=sorted(SPACES))
 def space(request: pytest.FixtureRequest) -> Space:
     return SPACES[request.param]()
+
+
+@pytest.fixture
+def few_halves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer halves for the tests that look at no interval: they take most of the time."""
+    if "intervals" not in request.node.name:
+        monkeypatch.setattr("dsice.insight.resampling.HALVES", 3)
 
 
 def all_fields(trial: Trial | None) -> str:

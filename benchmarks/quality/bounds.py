@@ -1,6 +1,6 @@
 """The search under a bound on another metric, where metric and bound want different places.
 
-``python -m benchmarks.quality.bounds`` prints the table of docs/method.md in about a minute: the
+``python -m benchmarks.quality.bounds`` prints the table in about a minute: the
 rank of the best feasible point found among all feasible ones, for DSICE with its model of the
 bound, for DSICE that only counts infeasible trials as bad, and for random points.
 """

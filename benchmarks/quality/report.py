@@ -206,14 +206,28 @@ class Report:
         rounds, most = self.rounds(peer), self.spans[0]
         return peer if rounds == most else f"{peer} ({rounds} rounds)"
 
+    def ahead(self) -> str:
+        """Who is ahead of the hero where, with a line that says so; empty without a hero."""
+        if self.hero not in self.peers:
+            return ""
+        note = "not certain: by less than 2 standard errors, or in a single run"
+        return f"Ahead of {self.hero} ({note}):\n\n" + "\n".join(self.losses())
+
+    def details(self) -> str:
+        """The figures of each table."""
+        return "\n\n".join(
+            [
+                "score_R on each table:",
+                markdown(self.by_table()),
+                "Rounds to within 1 %, median (runs that got there):",
+                markdown(self.ways()),
+            ]
+        )
+
     def text(self) -> str:
         """All tables."""
-        parts = [markdown(self.overall()), "score_R on each table:", markdown(self.by_table())]
-        parts += ["Rounds to within 1 %, median (runs that got there):", markdown(self.ways())]
-        if self.hero in self.peers:
-            note = "not certain: by less than 2 standard errors, or in a single run"
-            parts += [f"Ahead of {self.hero} ({note}):", "\n".join(self.losses())]
-        return "\n\n".join(parts) + "\n"
+        parts = [markdown(self.overall()), self.details(), self.ahead()]
+        return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def standard_error(values: Values) -> float:

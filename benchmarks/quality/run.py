@@ -3,10 +3,11 @@
     python -m benchmarks.quality.run                     # the comparison, see --help for its size
     python -m benchmarks.quality.run --ablation          # variants of the default search instead
     python -m benchmarks.quality.run --peers DSICE --add # one peer anew, the other results kept
-    python -m benchmarks.quality.run --report --docs     # run nothing; fill docs/benchmarks.md
+    python -m benchmarks.quality.run --report --docs     # run nothing; fill the pages
 
 Prints the tables and keeps, in the folder of --out, every round of every run (results.csv), the
-tables (report.md) and the curves (quality.png). What is compared and how: docs/benchmarks.md.
+tables (report.md) and the curves (quality.png). What is compared and how: docs/benchmarks.md, which
+has the means; README.md beside this file has the figures of each table.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     kept.add_argument("--report", action="store_true", help="run nothing, report what is there")
     kept.add_argument(
-        "--docs", action="store_true", help="put tables and curves into docs/benchmarks.md"
+        "--docs",
+        action="store_true",
+        help="put tables and curves into docs/benchmarks.md and benchmarks/quality/README.md",
     )
     return parser.parse_args(arguments)
 
@@ -220,22 +223,24 @@ def results(path: Path, batch: int) -> DataFrame:
     return ordered
 
 
-def into_page(report: Report, head: str, *, ablation: bool) -> None:
-    """Fill the marked part of docs/benchmarks.md."""
-    known = VARIANTS if ablation else PEERS
+def into_pages(report: Report, head: str, *, ablation: bool) -> None:
+    """Fill the marked parts of docs/benchmarks.md (the means) and of README.md beside this."""
+    part, known = ("ablation", VARIANTS) if ablation else ("results", PEERS)
     names = markdown(
         [
             ["peer", "set up as"],
             *([name, known[name].settings] for name in report.peers if name in known),
         ]
     )
-    text = f"{head}\n\n{report.text()}\nWhat is behind the names:\n\n{names}"
-    if not ablation:
+    means, details = [head, markdown(report.overall())], [names, report.details()]
+    if ablation:
+        details.append(report.ahead())
+    else:
         draw(report, PICTURE)
-        text = (
-            f"![Score of each round, one panel per table and their mean](img/quality.png)\n\n{text}"
-        )
-    fill(DOCS / "benchmarks.md", "ablation" if ablation else "results", text)
+        picture = "![Score of each round, one panel per table and their mean](img/quality.png)"
+        means = [picture, *means, report.ahead()]
+    fill(DOCS / "benchmarks.md", part, "\n\n".join(means))
+    fill(HERE / "README.md", part, "\n\n".join(details))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -258,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (folder / "report.md").write_text(f"{head}\n\n{text}", encoding="utf-8")
         draw(report, folder / "quality.png")
         if asked.docs:
-            into_page(report, head, ablation=asked.ablation)
+            into_pages(report, head, ablation=asked.ablation)
     except DsiceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

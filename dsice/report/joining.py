@@ -2,6 +2,7 @@
 
 The modules in ``page/`` are JavaScript modules as browsers load them. Here they become one script:
 each comes after those that it imports, and its imports, the word ``export`` and comments fall away.
+So all share one scope, and the names at their top must be unique.
 Script and styles are packed by deflate, which takes two thirds of a small report, and unpacked by
 a few lines (``loader.js``) when the page opens. The Content-Security-Policy names these lines, the
 script and the styles by their hashes and allows nothing else, so that no text of a journal can run,

@@ -92,7 +92,11 @@ class ForgivingCache:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit the linear algebra libraries of this process to one thread inside the context."""
+    """Limit the linear algebra libraries of this process to one thread inside the context.
+
+    Matrices of a few hundred rows take several times the processor time on two threads, and the
+    last bit of a result would depend on the machine.
+    """
     with _libraries().limit(limits=1, user_api="blas"):
         yield
 

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.quality import run as program
 from benchmarks.quality import tables
 from benchmarks.quality.adapters import Dsice
 from benchmarks.quality.climber import Climber
@@ -31,6 +32,7 @@ from dsice.strategies import Grid
 
 ROOT = Path(__file__).parents[2]
 Values = NDArray[np.float64]
+PARTS = ("results", "ablation")
 
 TIED = np.array([3.0, 1.0, 2.0, 1.0, nan, 5.0, 2.0, 4.0, nan, 2.5])
 SMOOTH = np.add.outer((np.arange(6.0) - 4) ** 2, 0.7 * (np.arange(7.0) - 2) ** 2) + 0.01
@@ -370,10 +372,42 @@ def test_a_page_is_filled_between_its_markers(tmp_path: Path) -> None:
         fill(page, "ablation", "new")
 
 
-def test_the_page_has_the_markers() -> None:
-    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    for part in ("results", "ablation"):
+@pytest.mark.parametrize("page", ["docs/benchmarks.md", "benchmarks/quality/README.md"])
+def test_the_pages_have_the_markers(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for part in PARTS:
         assert 0 < text.index(f"<!-- {part}: begin -->") < text.index(f"<!-- {part}: end -->")
+
+
+def test_means_losses_and_figures_of_each_table_come_to_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = "".join(f"<!-- {part}: begin -->\n<!-- {part}: end -->\n" for part in PARTS)
+    for name in ("benchmarks.md", "README.md"):
+        (tmp_path / name).write_text(both)
+    for name in ("DOCS", "HERE"):
+        monkeypatch.setattr(program, name, tmp_path)
+    monkeypatch.setattr(program, "PICTURE", tmp_path / "quality.png")
+    rows = results(DSICE=[[0.2, 0.3]], Random=[[0.5, 0.5]])
+    program.into_pages(Report(rows, "DSICE"), "Batches of 4.", ablation=False)
+    means, each = (
+        (tmp_path / name).read_text().partition("<!-- results: end")[0]
+        for name in ("benchmarks.md", "README.md")
+    )
+    assert (tmp_path / "quality.png").exists()
+    for text in (
+        "(img/quality.png)",
+        "Batches of 4.",
+        "| score_R, 2 rounds |",
+        "- Random, first 2 rounds: t",
+    ):
+        assert text in means and text not in each
+    for text in ("score_R on each table:", "Rounds to within 1 %", "| Random | without repetition"):
+        assert text in each and text not in means
+    rows = rows.assign(peer=rows["peer"].replace({"DSICE": "as is", "Random": "axes only"}))
+    program.into_pages(Report(rows, "as is"), "Batches of 4.", ablation=True)
+    assert "- axes only, first 2 rounds: t" in (tmp_path / "README.md").read_text()
+    assert "| axes only |" in (tmp_path / "benchmarks.md").read_text()
 
 
 # ------------------------------------------------------------------ all of it

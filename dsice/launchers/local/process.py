@@ -173,7 +173,8 @@ class TrialProcess:
     def _wake(self) -> None:
         """Let a supervisor that was suspended go on; kill one that always is when it is looked at.
 
-        Nothing else would ever end such a trial, or notice that it has ended.
+        Nothing else would ever end such a trial, or notice that it has ended. It is lost then, as
+        when its supervisor is killed: who did it cannot be known, and `retries` bounds how often.
         """
         self._next_wake = time.monotonic() + _WAKE
         if self._child is not None:

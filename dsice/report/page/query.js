@@ -7,7 +7,8 @@ import { columns, N } from "./data.js";
 const ODD = /[<>=!~,`"|\s]/;
 const CLAUSE = /^\s*(?:`((?:[^`]|``)+)`|([^<>=!~`]+?))\s*(<=|>=|!=|<|>|=|~)\s*([^]*?)\s*$/;
 
-// Columns of their own kind, such as "the curve goes through here": from a text to a test.
+// Columns of their own kind, such as "the curve goes through here": from a text to a test. A chart
+// that marks what no column holds registers one.
 export const special = new Map();
 
 export const quoteName = (name) => (ODD.test(name) ? `\`${name.replaceAll("`", "``")}\`` : name);

@@ -4,7 +4,7 @@ It takes the place of a Latin hypercube or a Sobol sequence, which know no rules
 axes. Greedy minimisation of the discrepancy of a product kernel (kernel herding; Chen, Welling and
 Smola, UAI 2010): of some random candidates the one least similar to all points so far. The kernel
 of an axis, -|difference of levels| or "same level" on an unordered one, is centred, so that a
-perfectly even sample has similarity zero to every point. See "Spread design" in docs/method.md.
+perfectly even sample has similarity zero to every point. See "Initial design" in docs/method.md.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ The normal scores y of the told points are modelled as
 
 m_s the mean of the d-spline through the normal scores of source s. Which sources inform is averaged
 over, each set of them weighed by its marginal likelihood, so that the weight of one that misleads
-falls to nothing. See "Related tasks" in docs/method.md.
+falls to nothing. The task as one more dimension of the process (Swersky, Snoek and Adams, NIPS
+2013) gave less here at a higher cost. See "Related tasks" in docs/method.md.
 """
 
 from __future__ import annotations

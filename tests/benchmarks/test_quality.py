@@ -24,6 +24,7 @@ from benchmarks.quality.picture import mean_curve
 from benchmarks.quality.play import COLUMNS, Task, play
 from benchmarks.quality.report import Report, fill
 from benchmarks.quality.rounds import search
+from benchmarks.quality.run import main
 from benchmarks.quality.scoring import Yardstick, rounds_to
 from benchmarks.quality.tables import Point, Problem
 from benchmarks.quality.variants import VARIANTS
@@ -466,9 +467,11 @@ def test_the_program_measures_adds_and_reports(tmp_path: Path) -> None:
         (["--report"], "results.csv does not exist: run the comparison without --report first"),
     ],
 )
-def test_wrong_options_are_explained(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = command("--out", str(tmp_path), *arguments)
-    assert done.returncode == 2 and message in done.stderr
+def test_wrong_options_are_explained(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--out", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "results.csv").exists()
 
 

@@ -2,7 +2,7 @@
 
 A page is run in a directory of its own that holds the repository's `benchmarks` and `examples`:
 
-- a block whose first line is ``# NAME.py`` or ``# NAME.toml`` is that file;
+- a block whose first line is ``# NAME.py``, ``# NAME.toml`` or ``# NAME.sh`` is that file;
 - the other ``python`` blocks are one script, run in the order in which they stand;
 - then the lines ``$ ...`` of the ``console`` blocks are run by a shell, one after another;
 - the output must be the one that the page shows: in a ``text`` block right after a ``python``
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,6 +29,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from docs.site.api import INTEGRATIONS
+from dsice import DsiceWarning
 from tests.prompt import Prompt
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +42,7 @@ LINKING = [
     *sorted((ROOT / "tests").rglob("*.md")),
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# ([\w.-]+\.(?:py|toml))(?:\n|:)")
+FILE = re.compile(r"# ([\w.-]+\.(?:py|toml|sh))(?:\n|:)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 BREAK = "\x1e"  # between the outputs of two blocks
 SECONDS = 150  # for one page or command, on a busy machine
@@ -242,7 +245,14 @@ MODULES = [
 def test_examples_in_docstrings(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for integration, packages in INTEGRATIONS.items():
+        if integration == name or name.startswith(f"{integration}."):
+            for package in packages:
+                pytest.importorskip(package, reason=f"the example of {name} needs {package}")
+            warnings.simplefilter("ignore")  # those of the other tools
+            warnings.simplefilter("error", DsiceWarning)
+    module = importlib.import_module(name)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     found = [test for test in doctest.DocTestFinder().find(module) if test.examples]
     found += examples_of_aliases(path, vars(module))

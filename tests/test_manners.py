@@ -35,7 +35,7 @@ for a, b, c, d in itertools.product(range(1, 12, 3), repeat=4):  # so many that 
     params = {"a": a, "b": b, "c": c, "d": d, "e": (a + b + c + d) % 12}
     tuner.add(params, cost(params))
 before = {}
-for turn in range(12):
+for turn in range(16):
     for trial in tuner.ask(20):
         tuner.tell(trial, cost(trial.params))
     if turn == 1:  # all is loaded, and the threads that were started with it sleep

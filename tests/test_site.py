@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from html.parser import HTMLParser
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -44,15 +45,68 @@ def test_the_reference_has_every_public_module_and_name() -> None:
             assert f":: {home}.{name}\n" in page or home != module
 
 
+def test_the_reference_has_every_public_name_of_the_integrations() -> None:
+    named = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "dsice/integrations").rglob("*.py")
+        if "\n__all__ = " in path.read_text()
+    }
+    assert set(api.INTEGRATIONS) == named
+    imported = r"dsice\.(integrations\.\w+) import (\w+)"
+    pages_and_code = [*(ROOT / "docs").glob("*.md"), *(ROOT / "dsice/cli").glob("*.py")]
+    page = api.integrations()
+    for path in pages_and_code:
+        for module, name in re.findall(imported, path.read_text()):
+            assert f":: dsice.{module}.{name}\n" in page, path
+    for module in api.INTEGRATIONS:
+        assert api.names_of(module), module
+
+
 def test_every_public_name_has_an_example() -> None:
     missing = []
-    for module in api.MODULES:
+    for module in [*api.MODULES, *api.INTEGRATIONS]:
+        if not all(map(find_spec, api.INTEGRATIONS.get(module, ()))):
+            continue  # it cannot be imported
         for name in api.names_of(module):
             value = getattr(import_module(module), name)
             documented = inspect.isclass(value) or inspect.isfunction(value)
             if ">>> " not in (value.__doc__ or "" if documented else alias(name)):
                 missing.append(f"{module}.{name}")
     assert missing == []
+
+
+WITHOUT = """
+import runpy, sys
+hidden = {"optuna", "sklearn", "kernel_tuner", "mlflow", "sqlalchemy"}
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, *rest):
+        return None if name.split(".")[0] in hidden else self.finder.find_spec(name, *rest)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+sys.meta_path[:] = map(Hiding, sys.meta_path)
+runpy.run_module("sphinx", run_name="__main__")
+"""
+
+
+def test_the_integrations_are_documented_where_the_other_tools_are_missing(tmp_path: Path) -> None:
+    pytest.importorskip("furo", reason="pip install 'dsice[docs]'")
+    source, html = tmp_path / "source", tmp_path / "html"
+    source.mkdir()
+    (source / "index.md").write_text(api.integrations())
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "-q", "-W", "-c", "docs/site", source, html],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    page = (html / "index.html").read_text()
+    for module in api.INTEGRATIONS:
+        for name in api.integrated(module):
+            described = page.partition(f'id="{module}.{name}"')[2].partition("</dd></dl>")[0]
+            assert "&gt;&gt;&gt; " in described, name
 
 
 def alias(name: str) -> str:
@@ -144,6 +198,13 @@ def test_the_reference_has_every_option_of(section: str, tmp_path: Path) -> None
             key for key in known(tmp_path, section, f"{word} = {kind}") if f"`{key}`" not in text
         ]
         assert missing == [], kind
+
+
+def test_the_page_of_study_files_is_what_the_code_says() -> None:
+    kept = (ROOT / "docs/study-file.md").read_text(encoding="utf-8")
+    how = "python -m docs.site.study_file > docs/study-file.md"
+    assert kept == study_file.page(), f"write it anew: {how}"
+    assert how in kept
 
 
 # ------------------------------------------------------------------ the pages

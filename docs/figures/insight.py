@@ -1,4 +1,4 @@
-"""Print the tables of docs/insight.md.
+"""Print the tables of benchmarks/digits/README.md on importance.
 
 ``python docs/figures/insight.py`` takes about two minutes.
 """

@@ -9,9 +9,20 @@ from dsice.cli.main import COMMANDS, _parser
 HEAD = """# The command line
 
 Every command with every argument; [Tune from the command line](../docs/command-line.md) says what
-they are for. Exit codes: 0; 1 nothing to show, a search that has finished (`dsice ask`), or a
-damaged journal; 2 wrong input, with a message on stderr; 3 a trial is asked to stop (`dsice step`);
-4 nothing to ask until something is told (`dsice ask`); 130 after Ctrl-C.
+they are for, [The study file](../docs/study-file.md) what stands in `STUDY.toml`.
+
+## Exit codes
+
+| code | |
+|---|---|
+| 0 | done; of `ask`: here are trials |
+| 1 | nothing to show, no trial has a value, a damaged journal, a step of `doctor` failed; \
+of `ask`: the search has finished, and stderr says why |
+| 2 | wrong input; a message on stderr says what to do |
+| 3 | of `step`: the trial is asked to stop |
+| 4 | of `ask`: nothing until something is told, so wait |
+| 130 | after Ctrl-C |
+
 """
 
 

@@ -9,6 +9,8 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from docs.site.api import missing_packages
+
 project = "dsice"
 author = "The dsice developers"
 version = release = version_of("dsice")
@@ -19,6 +21,9 @@ default_role = "py:obj"  # `Tuner` in a docstring is a link where there is such 
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_mock_imports = (
+    missing_packages()
+)  # the reference of dsice in other tools needs none of them
 numpydoc_show_class_members = False
 add_module_names = False
 python_use_unqualified_type_names = True

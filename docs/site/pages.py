@@ -2,39 +2,43 @@
 
 from collections.abc import Callable
 
-from docs.site import api, command_line, study_file
+from docs.site import api, command_line
 
 HOME = "README.md"
 
 WRITTEN: dict[str, Callable[[], str]] = {
     **{f"reference/{module}.md": api.page_of(module) for module in api.MODULES},
+    "reference/dsice.integrations.md": api.integrations,
     "reference/command-line.md": command_line.page,
-    "reference/study-file.md": study_file.page,
 }
 """Pages that are written from the code, and the function that writes each."""
 
 SECTIONS: dict[str, list[str]] = {
-    "Start here": [
-        "docs/install.md",
+    "Start here": ["docs/install.md", "docs/start.md"],
+    "How to": [
         "docs/tuning.md",
         "docs/command-line.md",
-        "docs/launchers.md",
-        "docs/notebook*.md",
-    ],
-    "How to": [
         "docs/running.md",
         "docs/programs.md",
+        "docs/launchers.md",
         "docs/reuse.md",
         "docs/stopping.md",
         "docs/population.md",
         "docs/insight.md",
         "docs/report.md",
         "docs/replay.md",
-        "docs/embedding.md",
+        "docs/figures.md",
         "docs/spline.md",
     ],
+    "Inside other tools": [
+        "docs/optuna.md",
+        "docs/kernel-tuner.md",
+        "docs/scikit-learn.md",
+        "docs/callbacks.md",
+        "docs/embedding.md",
+    ],
     "Questions": ["docs/questions.md"],
-    "Reference": [*WRITTEN, "docs/journal-format.md"],
+    "Reference": [*WRITTEN, "docs/study-file.md", "docs/journal-format.md"],
     "Method and measurements": [
         "docs/method.md",
         "docs/published.md",

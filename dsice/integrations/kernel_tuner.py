@@ -24,6 +24,8 @@ from dsice.tuner import Tuner
 from dsice.tuner.reusing import Reusable
 from dsice.typing import Array, Params
 
+__all__ = ["DsiceStrategy"]
+
 _OPTIONS = ("max_fevals", "time_limit", "x0", "searchspace_construction_options")
 """What ``strategy_options=`` of tune_kernel may hold; all but x0 are read by Kernel Tuner."""
 
@@ -56,6 +58,19 @@ class DsiceStrategy:
         An option of the wrong kind.
     MissingPackageError
         Kernel Tuner is not installed.
+
+    Examples
+    --------
+    A kernel in C, which needs a compiler and no GPU, and returns the milliseconds itself:
+
+    >>> from kernel_tuner import tune_kernel
+    >>> from dsice.integrations.kernel_tuner import DsiceStrategy
+    >>> source = 'extern "C" float copy(void) { return 1.0 + (tile - 24) * (tile - 24); }'
+    >>> results, env = tune_kernel(
+    ...     "copy", source, 1, [], {"tile": [8, 16, 24, 32]}, lang="C", quiet=True,
+    ...     strategy=DsiceStrategy(), strategy_options={"max_fevals": 4})
+    >>> env["best_config"]["tile"], len(results)
+    (24, 4)
     """
 
     def __init__(

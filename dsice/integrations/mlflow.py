@@ -22,6 +22,8 @@ from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 from dsice.typing import Params
 
+__all__ = ["MLflowCallback"]
+
 _STUDY, _TRIAL, _STATE = "dsice.study", "dsice.trial", "dsice.state"
 _PARENT = "mlflow.parentRunId"
 _STATUS = {State.DONE: "FINISHED", State.STOPPED: "FINISHED"}  # the others: FAILED
@@ -52,6 +54,19 @@ class MLflowCallback:
     ------
     MissingPackageError
         MLflow is not installed.
+
+    Examples
+    --------
+    >>> from dsice import Tuner, run
+    >>> from dsice.integrations.mlflow import MLflowCallback
+    >>> from dsice.launchers import Local
+    >>> with Tuner({"x": [1, 2]}) as tuner, Local("echo {x}") as launcher:
+    ...     ended = run(tuner, launcher, callbacks=[MLflowCallback("sqlite:///mlflow.db")],
+    ...                 progress=False)
+    >>> from mlflow.tracking import MlflowClient
+    >>> runs = MlflowClient("sqlite:///mlflow.db").search_runs(["1"])
+    >>> sorted(child.data.metrics["value"] for child in runs if child.data.params)
+    [1.0, 2.0]
     """
 
     def __init__(

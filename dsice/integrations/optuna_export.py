@@ -18,6 +18,8 @@ from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 from dsice.typing import PathLike
 
+__all__ = ["optuna_export"]
+
 _SIMPLE = (str, int, float, bool, type(None))
 
 
@@ -49,6 +51,21 @@ def optuna_export(given: PathLike | Tuner, path: PathLike, *, name: str | None =
         Optuna is not installed.
     JournalError, SpaceError
         The journal cannot be read.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from dsice import Tuner
+    >>> from dsice.integrations.optuna_export import optuna_export
+    >>> from optuna.storages.journal import JournalFileBackend
+    >>> tuner = Tuner({"tile": [8, 16, 32]})
+    >>> for trial in tuner.ask(3):
+    ...     trial = tuner.tell(trial, abs(trial.params["tile"] - 16))
+    >>> optuna_export(tuner, "run.optuna.log")
+    3
+    >>> storage = optuna.storages.JournalStorage(JournalFileBackend("run.optuna.log"))
+    >>> optuna.load_study(study_name=None, storage=storage).best_params
+    {'tile': 16}
     """
     target = Path(path)
     if target.exists():

@@ -15,6 +15,8 @@ from dsice.trial import State, Trial
 from dsice.tuner import Tuner
 from dsice.typing import PathLike
 
+__all__ = ["write_t4"]
+
 _INVALIDITY = {
     State.DONE: "correct",
     State.FAILED: "runtime",
@@ -47,6 +49,19 @@ def write_t4(given: PathLike | Tuner, path: PathLike) -> int:
         The journal cannot be read.
     OptionError
         A condition (`When`) switches parameters off.
+
+    Examples
+    --------
+    >>> from dsice import Tuner
+    >>> from dsice.integrations.t4 import write_t4
+    >>> from dsice.reuse.results import read_results
+    >>> tuner = Tuner({"tile": [8, 16, 32]})
+    >>> for trial in tuner.ask(3):
+    ...     trial = tuner.tell(trial, abs(trial.params["tile"] - 16))
+    >>> write_t4(tuner, "results.json")
+    3
+    >>> read_results("results.json").params
+    ('tile',)
     """
     tuner = given if isinstance(given, Tuner) else Tuner.read(given)
     if tuner.space.conditional:

@@ -24,7 +24,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS :=  # of make test: which, or options of pytest
 WATCHED :=  # not empty: coverage notes what is reached
-LOWEST := $(addprefix tests/,space history tuner insight plots test_goal.py test_public.py cli/test_main.py)  # of make test-lowest
+LOWEST := $(addprefix tests/,space history tuner insight plots integrations test_goal.py test_public.py cli/test_main.py)  # of make test-lowest
 UNWATCHED := spline faults golden house benchmarks
 # tests start hundreds of processes: where bytecode is switched off, each of them would compile what it imports
 export PYTHONDONTWRITEBYTECODE :=
@@ -49,14 +49,15 @@ test-engines: $(VENV)/.engines-installed  # one process: several rays at a time 
 test-no-jit: $(VENV)/.dev-installed  # the kernels as plain Python, about 1 minute
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -n $(JOBS) tests/spline
 
-package: $(VENV)/.packaging-installed  # wheel and sdist: built, looked at, used on every Python at hand outside the checkout, its types checked
+package: $(VENV)/.packaging-installed  # wheel and sdist: built, looked at, used outside the checkout on every Python at hand, their types checked
 	$(BIN)/python -m tests.packaging.package
 
-test-lowest: $(VENV)/.packaging-installed  # what stands on numpy, scipy, numba, pandas and matplotlib, with the lowest versions allowed
+test-lowest: $(VENV)/.packaging-installed  # what stands on numpy, scipy, numba, pandas, matplotlib and the integrations, with the lowest versions allowed
 	$(BIN)/python -m tests.packaging.lowest -n $(JOBS) --dist worksteal -m "$(SHORT)" $(LOWEST)
 
-test-extras: $(VENV)/.packaging-installed  # every extra resolves, on the oldest and the newest Python
+test-extras: $(VENV)/.packaging-installed  # every extra resolves, on the oldest and the newest Python; those of the integrations do what their pages and examples show
 	$(BIN)/python -m tests.packaging.extras
+	$(BIN)/python -m tests.packaging.examples
 
 # all of make test, and how much of dsice/ it reaches, child processes included; compiled kernels are not seen, so their
 # tests run without the compiler, too. What reaches little that the others do not is not watched, for that takes long

@@ -2,7 +2,8 @@
 
 A page is run in a directory of its own that holds the repository's `benchmarks` and `examples`:
 
-- a block whose first line is ``# NAME.py``, ``# NAME.toml`` or ``# NAME.sh`` is that file;
+- a block whose first line is ``# NAME.py``, ``# NAME.toml``, ``# NAME.sh`` or ``// NAME.c`` is that
+  file; below ``# NAME.csv`` stands what is in it;
 - the other ``python`` blocks are one script, run in the order in which they stand;
 - then the lines ``$ ...`` of the ``console`` blocks are run by a shell, one after another;
 - the output must be the one that the page shows: in a ``text`` block right after a ``python``
@@ -21,7 +22,7 @@ import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -42,7 +43,7 @@ LINKING = [
     *sorted((ROOT / "tests").rglob("*.md")),
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# ([\w.-]+\.(?:py|toml|sh))(?:\n|:)")
+FILE = re.compile(r"(?:#|//) ([\w.-]+\.(?:py|toml|sh|c|csv))(?:\n|:)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 BREAK = "\x1e"  # between the outputs of two blocks
 SECONDS = 150  # for one page or command, on a busy machine
@@ -62,6 +63,13 @@ class Block:
         """Name of the file that this block holds, if any."""
         found = FILE.match(self.text)
         return found[1] if found else None
+
+    @property
+    def content(self) -> str:
+        """What is in that file: all of the block, but a table has no line with its name."""
+        if self.file and self.file.endswith(".csv"):
+            return self.text.partition("\n")[2]
+        return self.text
 
 
 def blocks(page: Path) -> list[Block]:
@@ -125,19 +133,25 @@ def place(tmp_path: Path, prompt: Prompt) -> Path:
     """
     for name in ("benchmarks", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
-    programs = tmp_path / ".bin"
+    write_programs(tmp_path, prompt)
+    return tmp_path
+
+
+def write_programs(place: Path, prompt: Prompt) -> None:
+    """Put `python`, `dsice` and `script` where the commands of `shell` find them first."""
+    programs = place / ".bin"
     programs.mkdir()
     for name in ("python", "python3"):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         (programs / name).chmod(0o755)
     prompt.write_program(programs / "dsice", "dsice")
     prompt.write_program(programs / "script", "script")
-    return tmp_path
 
 
 def shell(
     command: str | list[str], place: Path, *, seconds: float = SECONDS
 ) -> subprocess.CompletedProcess[str]:
+    """A command run in a place, whose programs and the dsice of the checkout it finds."""
     ranks = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
     env = {name: value for name, value in os.environ.items() if name not in ranks}
     env |= {
@@ -161,7 +175,7 @@ def shell(
 def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path, place: Path) -> None:
     for block in blocks(page):
         if block.file:
-            (place / block.file).write_text(block.text)
+            (place / block.file).write_text(block.content)
         if block.kind == "toml":
             tomllib.loads(block.text)
     if scripted(page):
@@ -181,11 +195,18 @@ def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path, p
             run_console(block, place, page.name)
 
 
-def run_console(block: Block, place: Path, name: str) -> None:
+def run_console(
+    block: Block,
+    place: Path,
+    name: str,
+    run: Callable[[str, Path], subprocess.CompletedProcess[str]] = shell,
+    codes: Collection[int] = (0, 1),
+) -> None:
+    """Run the commands of a block by `run`: their exit codes and output must be right."""
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         command, _, shown = part.partition("\n")
-        done = shell(command, place)
-        assert done.returncode in (0, 1) and "Traceback" not in done.stderr, (
+        done = run(command, place)
+        assert done.returncode in codes and "Traceback" not in done.stderr, (
             f"{name}, line {block.line}, {command}:\n{done.stderr[-2000:]}"
         )
         if shown.strip():

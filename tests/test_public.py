@@ -71,6 +71,43 @@ def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
     assert not loaded.intersection(unwanted)
 
 
+STUDY = """
+[study]
+command = "echo {x}"
+max_trials = 2
+
+[space]
+x = [1, 2, 3]
+"""
+INTEGRATED = {
+    "alembic",
+    "cmaes",
+    "distributed",
+    "kernel_tuner",
+    "mlflow",
+    "mpi4py",
+    "optuna",
+    "ray",
+    "sklearn",
+    "sqlalchemy",
+    "torch",
+}
+
+
+def test_no_package_of_an_integration_is_imported_to_run_a_study(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(STUDY)
+    code = (
+        "import sys; from dsice.cli.main import main\n"
+        "code = main(['run', 'study.toml'])\nprint('loaded', code, *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    _, code, *loaded = done.stdout.splitlines()[-1].split()
+    assert code == "0" and "dsice.tuner" in loaded
+    assert not {*INTEGRATED, "dsice.integrations"}.intersection(loaded)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         dsice.nonsense  # noqa: B018

@@ -16,8 +16,8 @@ they are for, [The study file](../docs/study-file.md) what stands in `STUDY.toml
 | code | |
 |---|---|
 | 0 | done; of `ask`: here are trials |
-| 1 | nothing to show, no trial has a value, a damaged journal, a step of `doctor` failed; \
-of `ask`: the search has finished, and stderr says why |
+| 1 | nothing to show, no trial has a value, a step of `doctor` failed; \
+of `journal check`: it is damaged; of `ask`: the search has finished, and stderr says why |
 | 2 | wrong input; a message on stderr says what to do |
 | 3 | of `step`: the trial is asked to stop |
 | 4 | of `ask`: nothing until something is told, so wait |

@@ -57,7 +57,7 @@ def extend(path: str, *, values: Sequence[str] = (), wait: float = 0.0) -> int:
             "log and inform the search, are not asked again, and none is the best; "
             f"with them: dsice best {path} --forbidden"
         )
-    output.say(f"go on with: dsice run {path}")
+    output.say(f"go on with: dsice {'run' if study.program else 'ask'} {path}")
     return 0
 
 

@@ -44,17 +44,27 @@ class Wish(NamedTuple):
 
 
 class StudyInUse:
-    """The journal of a study, which a coordinator may have; `path` is that or a study file."""
+    """The journal of a study, which a coordinator may have; `path` is that or a study file.
+
+    Attributes
+    ----------
+    path
+        The journal.
+    has_program
+        Whether there is a study file, and `dsice run` has a program to start.
+    """
 
     def __init__(self, path: str) -> None:
         self._began = time.monotonic()
         self._lock = True
+        self.has_program = False
         journal = expanded(path)
         if path.endswith(".toml"):
             from dsice.study.file import read_study  # imports the launchers
 
             study = read_study(path)
             journal, self._lock = study.journal, study.lock
+            self.has_program = bool(study.program)
         self.path = resolved(journal)
 
     def change(self, act: Callable[[Tuner], None], look: Callable[[Tuner], Wish | None]) -> int:

@@ -66,9 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0; 1 nothing to show, a search that has finished, or a damaged journal; 2 wrong
-        input, with a message on stderr; 3 a trial is asked to stop; 4 nothing to ask until
-        something is told; 130 after Ctrl-C.
+        Exit code: 0; 1 nothing to show, of `ask` a search that has finished, of `journal check` a
+        damaged journal; 2 wrong input, with a message on stderr; 3 a trial is asked to stop; 4
+        nothing to ask until something is told; 130 after Ctrl-C.
     """
     is_program = argv is None
     argv = sys.argv[1:] if argv is None else argv

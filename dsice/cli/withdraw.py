@@ -102,6 +102,7 @@ def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
     """
     if bool(ids) == failed:
         raise OptionError("dsice retry: give either the ids of trials or --failed")
+    study = StudyInUse(path)
 
     def new(tuner: Tuner) -> list[int]:
         """Those that are not pending again yet; all are looked at before anything is changed."""
@@ -118,8 +119,7 @@ def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
         again = [trial.id for trial in tuner.retry(new(tuner))]
         output.say(_pending_again(again))
         if again:
-            study = path.endswith(".toml")
-            how = f"run {path}" if study else f"ask {path} --again {again[0]}"
+            how = f"run {path}" if study.has_program else f"ask {path} --again {again[0]}"
             output.say(f"go on with: dsice {how}")
 
     def look(tuner: Tuner) -> Wish | None:
@@ -128,7 +128,7 @@ def retry(path: str, ids: Sequence[int] = (), *, failed: bool = False) -> int:
             output.say(_pending_again(found))
         return _wish(Kind.RETRY, found)
 
-    return StudyInUse(path).change(act, look)
+    return study.change(act, look)
 
 
 def _wish(kind: str, ids: Sequence[int], reason: str = "") -> Wish | None:

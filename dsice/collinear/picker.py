@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dsice.collinear.exploration import lowest_places
 from dsice.spline.surface import MIN_VARIANCE, Prediction, Surface
 from dsice.typing import Array, Floats, Ints
 
@@ -110,6 +111,5 @@ def shortlist(prediction: Prediction, scale: float, betas: Sequence[float], most
     if len(prediction.mean) <= most:
         return np.arange(len(prediction.mean))
     sd = np.sqrt(scale * prediction.variance)
-    merits = [np.round(prediction.mean - beta * sd, 9) for beta in betas]
-    lowest = [np.argsort(merit, kind="stable")[:most] for merit in merits]
+    lowest = [lowest_places(prediction.mean - beta * sd, most) for beta in betas]
     return np.unique(np.concatenate(lowest))

@@ -223,7 +223,8 @@ class TrialStore(Sequence[Trial]):
         self._seconds[id] = math.nan if trial.seconds is None else trial.seconds
         self._states[id] = _CODES[trial.state]
         pending = trial.state is State.PENDING  # one that is tried again is measured here
-        self._added[id] = not pending and (begun.new or self._added.array()[id])
+        added = trial.round is None if begun.new else self._added.array()[id]
+        self._added[id] = added and not pending
         self._counts[id] = len(trial.repeats.get(self._goal.metric, trial.values))
         self._curves.pop(id, None)
         self._cache.clear()
@@ -312,7 +313,7 @@ class TrialStore(Sequence[Trial]):
         return self._seconds.array().copy()
 
     def added(self) -> Array:
-        """Which trials were measured elsewhere (`Tuner.add`), bool of shape (trials,)."""
+        """Which trials were measured elsewhere: told, and no ask brought them; bool (trials,)."""
         return self._added.array()
 
     def allowed(self) -> Array:

@@ -30,6 +30,7 @@ _STATUS = {State.DONE: "FINISHED", State.STOPPED: "FINISHED"}  # the others: FAI
 _NO_NAME = re.compile(r"[^\w\-. /]")  # what a name in MLflow may not hold
 _LONGEST = 6000  # characters of a param
 _RETRY = 60.0  # seconds for which a store that is away is let alone
+_QUICK = 1.0  # seconds: the run of a trial that is over sooner is made when it is over
 
 
 class MLflowCallback:
@@ -91,6 +92,8 @@ class MLflowCallback:
         self._experiment = ""
         self._parent = ""
         self._runs: dict[int, str] = {}  # of the trials that run
+        self._began: dict[int, float] = {}  # when they were started, by the clock of the wall
+        self._quick = False  # whether the last trial that was told was
         self._steps: Counter[int] = Counter()  # of their curves, how many are written
         self._due: list[int] = []  # told, and not written yet
         self._retry_at = -math.inf
@@ -103,7 +106,10 @@ class MLflowCallback:
                 self._begin(tuner)
 
     def started(self, tuner: Tuner, trial: Trial) -> None:
-        """A trial becomes a child run."""
+        """A trial becomes a child run: now, or when it is told where trials are quick."""
+        self._began[trial.id] = time.time()
+        if self._quick:
+            return
         with self._patience() as there:
             if there:
                 self._run(tuner, trial)
@@ -118,6 +124,7 @@ class MLflowCallback:
 
     def told(self, tuner: Tuner, trial: Trial) -> None:
         """The child run has what became of the trial, and ends."""
+        self._quick = time.time() - self._began.get(trial.id, 0.0) < _QUICK
         self._due.append(trial.id)
         with self._patience() as there:
             if there:
@@ -157,8 +164,13 @@ class MLflowCallback:
             del self._due[0]
 
     def _write(self, tuner: Tuner, trial: Trial) -> None:
-        """What became of a trial."""
-        run, metric = self._run(tuner, trial), tuner.history.goal.metric
+        """What became of a trial.
+
+        Tags that a run has from the beginning save MLflow one of five transactions.
+        """
+        tags = {_STATE: str(trial.state), **({"dsice.error": trial.error} if trial.error else {})}
+        late = trial.id not in self._runs
+        run, metric = self._run(tuner, trial, tags), tuner.history.goal.metric
         last = trial.curve[-1][0] if trial.curve else 0
         found = [(name, value, last) for name, value in trial.metrics.items() if name != metric]
         found += [(metric, value, step) for step, value in trial.curve[self._steps[trial.id] :]]
@@ -166,11 +178,10 @@ class MLflowCallback:
             found.append((metric, trial.value, last))
         if trial.seconds is not None:
             found.append(("seconds", trial.seconds, last))
-        tags = {_STATE: str(trial.state), **({"dsice.error": trial.error} if trial.error else {})}
-        self._log(run, found, trial.params, tags)
+        self._log(run, found, trial.params, {} if late else tags)
         self._client.set_terminated(run, _STATUS.get(trial.state, "FAILED"))
-        self._runs.pop(trial.id, None)
-        self._steps.pop(trial.id, None)
+        for kept in (self._runs, self._began, self._steps):
+            kept.pop(trial.id, None)
 
     def _log(
         self,
@@ -223,12 +234,19 @@ class MLflowCallback:
     def _search(self, query: str) -> list[Any]:
         return list(self._client.search_runs([self._experiment], query, max_results=50_000))
 
-    def _run(self, tuner: Tuner, trial: Trial) -> str:
-        """The child run of a trial."""
+    def _run(self, tuner: Tuner, trial: Trial, tags: Mapping[str, str] | None = None) -> str:
+        """The child run of a trial; `tags` are those of a new one."""
         self._begin(tuner)
         if trial.id not in self._runs:
-            tags = {_PARENT: self._parent, _TRIAL: str(trial.id)}
-            run = self._client.create_run(self._experiment, run_name=f"trial {trial.id}", tags=tags)
+            own = {_PARENT: self._parent, _TRIAL: str(trial.id)}
+            own |= {_name(key): value[:_LONGEST] for key, value in (tags or {}).items()}
+            began = self._began.get(trial.id)
+            run = self._client.create_run(
+                self._experiment,
+                start_time=None if began is None else int(began * 1000),
+                run_name=f"trial {trial.id}",
+                tags=own,
+            )
             self._runs[trial.id] = run.info.run_id
         return self._runs[trial.id]
 

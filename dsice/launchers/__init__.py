@@ -16,6 +16,24 @@ methods.
 - `processes`: processes that are found again and signalled without a mistake.
 - `standalone`: the two scripts that run beside a trial, also where dsice is not installed.
 - `local`, `batch`, `futures`, `table`: the launchers.
+
+A launcher of one's own, which calls a function in this process:
+
+>>> from dsice import Tuner, run
+>>> from dsice.launchers import Result
+>>> class Here:
+...     slots, ended = 1, ()
+...     def submit(self, jobs):
+...         self.ended = [Result(job.id, "done", value=job.params["x"] ** 2) for job in jobs]
+...     def collect(self, timeout=0.0):
+...         ended, self.ended = self.ended, ()
+...         return ended
+...     def attach(self, jobs):
+...         return []
+...     def cancel(self, id): ...
+...     def close(self): ...
+>>> run(Tuner({"x": range(-2, 3)}), Here(), progress=False).best.params
+{'x': 0}
 """
 
 from typing import TYPE_CHECKING, Any

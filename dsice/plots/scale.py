@@ -161,7 +161,7 @@ def _fenced(values: Floats, logarithmic: bool, less_is_better: bool) -> tuple[fl
     """The lowest and the highest value within the fence on the worse side."""
     sign = 1.0 if less_is_better else -1.0
     worse = sign * (np.log10(values) if logarithmic else values)
-    unit = float(np.abs(worse).max()) or 1.0  # so that nothing overflows
+    unit = max(1.0, float(np.abs(worse).max()))  # so that nothing overflows
     scaled = worse / unit
     low, quartile, high = np.quantile(scaled, [0.1, 0.75, 0.9])
     fence = math.inf

@@ -242,8 +242,11 @@ class PointSet:
             return tuples(self.rows(chosen))
         rows = exclude if isinstance(exclude, np.ndarray) else list(exclude)
         taken = self.places(np.array(rows, dtype=np.int64).reshape(-1, len(self.shape)))
-        left = np.delete(np.arange(len(self)), taken[taken >= 0])
-        return tuples(self.rows(rng.choice(left, size=min(n, len(left)), replace=False)))
+        taken = np.unique(taken[taken >= 0])
+        left = len(self) - len(taken)
+        chosen = rng.choice(left, size=min(n, left), replace=False)  # of those left, in order
+        before = np.searchsorted(taken - np.arange(len(taken)), chosen, side="right")
+        return tuples(self.rows(chosen + before))
 
     @cached_property
     def _table(self) -> Ints | None:

@@ -285,8 +285,9 @@ class _Evidence:
         lower, info = dpotrf(covariance, lower=1)
         if info:
             return 1e10, np.zeros_like(p)
-        half = np.tril(dpotri(lower, lower=1)[0])
-        inverse = half + np.tril(half, -1).T
+        half = dpotri(lower, lower=1)[0]  # above the diagonal it stays 0
+        inverse = half + half.T
+        inverse[np.diag_indices(n)] = half.diagonal()
         weights = inverse @ self._values
         squares = self._within[0] / math.exp(p[d + 1])
         dof = self._within[1]

@@ -680,6 +680,21 @@ def grid_covariance(
 
 
 @kernel()
+def grid_products(points: Ints, entries: Ints, starts: Ints, factors: Floats, out: Floats) -> None:
+    """out[i, k]: covariance of points[i] with the k-th of the data.
+
+    Entries, starts and factors are those of `grid_line_means`.
+    """
+    for i in range(points.shape[0]):
+        for k in range(out.shape[1]):
+            out[i, k] = 1.0
+        for j in range(points.shape[1]):
+            row = entries[starts[j] + points[i, j]]
+            for k in range(out.shape[1]):
+                out[i, k] *= factors[row, k]
+
+
+@kernel()
 def grid_gradient(
     points: Ints, tables: Floats, starts: Ints, sizes: Ints, weights: Floats, out: Floats
 ) -> None:

@@ -116,7 +116,7 @@ class Surface:
             raise FitError(
                 "the covariance of the measured points is not positive definite; give more noise"
             )
-        self._inverse = np.ascontiguousarray(np.tril(dtrtri(lower, lower=1)[0]).T)
+        self._inverse = dtrtri(lower, lower=1)[0].T  # upper triangular, row by row
         self._basis, centred = basis, values
         if basis is not None:
             reduced = self._inverse.T @ basis
@@ -148,9 +148,11 @@ class Surface:
 
     def predict(self, points: Ints, basis: Floats | None = None) -> Prediction:
         """Mean and variance at points (k, axes); `basis`: the functions there, (k, functions)."""
-        covariance = self.tables.covariance(self.entries(points), self.points)
-        projected = covariance @ self._inverse
+        from scipy.linalg.blas import dtrmm  # half of the work of @: the factor is triangular
+
+        covariance = self._with_data(points)
         mean = covariance @ self.coefficients
+        projected = dtrmm(1.0, self._inverse.T, covariance.T, lower=1, overwrite_b=1).T
         variance = self.prior_variance(points) - np.einsum("ij,ij->i", projected, projected)
         if self._basis is None:
             return Prediction(mean, np.maximum(variance, MIN_VARIANCE), projected)
@@ -164,6 +166,14 @@ class Surface:
             variance + np.einsum("ij,jk,ik->i", rest, self._gram, rest),
             projected,
         )
+
+    def _with_data(self, points: Ints) -> Floats:
+        """Prior covariance of points (k, axes) with the data, shape (k, n)."""
+        from dsice.spline import kernels
+
+        out = np.empty((len(points), len(self.points)))
+        kernels.grid_products(np.array(points, dtype=np.int64, order="C"), *self._factors, out)
+        return out
 
     def prior_variance(self, points: Ints) -> Floats:
         """Variance before anything was measured at points, shape (k,)."""
@@ -230,18 +240,9 @@ class Surface:
         """
         from dsice.spline import kernels
 
-        entries, starts, factors = self._factors
+        lines = [np.array(array, dtype=np.int64, order="C") for array in (lows, steps, lengths)]
         mean = np.empty(int(lengths.sum()))
-        kernels.grid_line_means(
-            np.array(lows, dtype=np.int64, order="C"),  # copies, as in `entries`
-            np.array(steps, dtype=np.int64, order="C"),
-            np.array(lengths, dtype=np.int64),
-            entries,
-            starts,
-            factors,
-            self.coefficients,
-            mean,
-        )
+        kernels.grid_line_means(*lines, *self._factors, self.coefficients, mean)
         return mean
 
     @cached_property

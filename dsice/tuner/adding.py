@@ -30,6 +30,7 @@ from dsice.typing import Point
 
 KEY = "key"
 """The tag by which a measurement is known, where `Tuner.add` was given one."""
+_MOST_NAMED = 10  # trials in a message
 
 
 def added_trial(
@@ -195,6 +196,23 @@ class KnownMeasurements:
                 if KEY in told.tags:
                     self._by_key.setdefault(json.dumps(told.tags[KEY]), {})[id] = None
         self._open, self._read, self._tries = still_open, count, dict(tries)
+
+
+def still_pending(added: Sequence[Trial], history: History) -> list[str]:
+    """What there is to say of pending trials at the points of trials that are added.
+
+    They stay pending: a job may be measuring them, and its result must find them so.
+    """
+    where = {(trial.point, trial.stage) for trial in added}
+    ids = [trial.id for trial in history.pending() if (trial.point, trial.stage) in where]
+    if not ids:
+        return []
+    named = ", ".join(map(str, ids[:_MOST_NAMED])) + (", ..." if ids[_MOST_NAMED:] else "")
+    one = f"tell({ids[0]}, state='lost') or `dsice tell STUDY {ids[0]} --state lost`"
+    return [
+        f"asked before and still pending, at points of the log: trial {named}; where the log has "
+        f"its result, end it: {one}"
+    ]
 
 
 def checked_key(key: object, tags: Mapping[str, Any] | None) -> str | int | None:

@@ -32,7 +32,8 @@ _SAID: Final = {
     ),
     "grid": (
         "all {points} points of the grid were asked",
-        "give the axes more levels, and `dsice extend` carries the measurements over",
+        "more levels go on from here: write them into a study file whose journal is this one, "
+        "then `dsice extend STUDY.toml`; in Python, dsice.extend()",
     ),
     "converged": (
         "the chance that any point not yet measured beats the best by more than {percent} % of "

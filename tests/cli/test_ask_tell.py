@@ -127,6 +127,22 @@ def test_nothing_left_to_ask(study: Path, capsys: pytest.CaptureFixture[str]) ->
     )
 
 
+def test_a_damaged_journal_is_no_search_that_has_finished(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked(capsys, study, "-n", 3)
+    journal = study.with_suffix(".jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for damaged, said in (
+        ([b"{no header}\n", *lines[1:]], "dsice: journal"),
+        ([lines[0], b"{no line}\n", *lines[2:]], "dsice: journal"),
+    ):
+        journal.write_bytes(b"".join(damaged))
+        code = main(["ask", str(study)])
+        err = capsys.readouterr().err
+        assert code == 2 and err.startswith(said) and "finished" not in err
+
+
 def test_results_from_lines_of_json(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,7 @@ def test_a_log_alone_begins_a_study(folder: Path, capsys: pytest.CaptureFixture[
         (("nothing.csv", "study.toml"), "nothing.csv.*No such file"),
         (("study.toml", "x.jsonl"), "unknown ending"),
         ((".", "x.jsonl"), "cannot be read.*directory"),
-        (("off.csv", "study.toml"), r"off.csv, line 2: parameter 'lr': 5"),
+        (("off.csv", "study.toml"), r"off.csv, line 2: parameter 'lr': 5.*--nearest.*--skip"),
         (("log.csv", "-o", "study.toml.jsonl"), "no column 'objective'"),
     ],
 )
@@ -111,6 +111,40 @@ def test_a_study_that_has_begun_is_not_contradicted(
     said(capsys, *begin)
     assert "has the parameters" in said(capsys, *begin, "--params", "lr", code=2)
     assert "minimises 'loss'" in said(capsys, *begin, "--maximize", code=2)
+
+
+def test_a_result_of_a_pending_trial_is_imported_and_the_trial_ended_as_it_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("study.toml").write_text(STUDY + '[strategy]\nname = "grid"\n')
+    assert "0  lr = 0.001, batch = 8" in said(capsys, "ask", "study.toml")
+    Path("log.csv").write_text("lr,batch,loss\n0.001,8,0.5\n")
+    text = said(capsys, "import", "log.csv", "study.toml")
+    assert "still pending, at points of the log: trial 0; " in text and "1 added" in text
+    assert "`dsice tell STUDY 0 --state lost`" in text
+    said(capsys, "tell", "study.toml", "0", "--state", "lost")
+    assert not Tuner.read("study.jsonl").pending
+    assert "best loss  0.5" in said(capsys, "best", "study.toml")
+    assert "pending" not in said(capsys, "import", "log.csv", "study.toml")
+
+
+def test_a_full_grid_goes_on_with_more_levels_as_it_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("log.csv").write_text("lr,batch,loss\n0.1,8,3\n0.1,16,2\n0.2,8,4\n0.2,16,1\n")
+    said(capsys, "import", "log.csv", "--objective", "loss")
+    text = said(capsys, "ask", "log.jsonl", code=1)
+    assert text == (
+        "finished: all 4 points of the grid were asked; more levels go on from here: write them "
+        "into a study file whose journal is this one, then `dsice extend STUDY.toml`; in Python, "
+        "dsice.extend()\n"
+    )
+    study = STUDY.replace('command = "true"', 'journal = "log.jsonl"')
+    Path("study.toml").write_text(study.replace("[0.001, 0.01, 0.1]", "[0.1, 0.2, 0.4]"))
+    text = said(capsys, "extend", "study.toml")
+    assert "4 trials carried over to 9 grid points" in text
+    assert text.endswith("go on with: dsice ask study.toml\n")
+    assert "    4  lr = " in said(capsys, "ask", "study.toml")
 
 
 # ------------------------------------------------------------------ round trip

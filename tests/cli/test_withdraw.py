@@ -60,6 +60,19 @@ def test_what_is_asked_for_is_done_and_said(path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    ("program", "how"),
+    [('command = "true"', "run {}"), ("", "ask {} --again 2")],
+)
+def test_how_to_go_on_depends_on_who_starts_the_trials(
+    path: Path, capsys: pytest.CaptureFixture[str], program: str, how: str
+) -> None:
+    study = path.with_suffix(".toml")
+    study.write_text(f"[study]\n{program}\n[space]\nx = [1, 2]\n")
+    assert main(["retry", str(study), "--failed"]) == 0
+    assert said(capsys).endswith(f"\ngo on with: dsice {how.format(study)}\n")
+
+
+@pytest.mark.parametrize(
     ("command", "text"),
     [
         ("withdraw PATH 0 5 --reason x", "trial 5 is pending"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsice import Goal, History, State, Trial, Tuner
+from dsice import Goal, History, Space, State, Trial, Tuner
 from dsice.strategies import Random
 from tests.conftest import all_fields, bowl, fill, small
 
@@ -269,3 +269,17 @@ def test_the_old_names_of_properties_warn_and_work() -> None:
         assert history.repeated() is True
     with pytest.warns(DeprecationWarning, match=r"History.time_counts\(\) is .*weighs_time"):
         assert history.time_counts() is False
+
+
+def test_trials_given_by_hand_were_added_where_no_ask_brought_them() -> None:
+    space = Space({"x": range(9)})
+    with Tuner(space) as tuner:
+        tuner.tell(tuner.ask(1)[0], 1.0)
+        tuner.add({"x": 8}, 2.0)
+        tuner.ask(1)
+        assert tuner.history.added().tolist() == [False, True, False]
+        again = History(trials=list(tuner.history))
+    assert again.added().tolist() == [False, True, False]
+    rounds = [trial.round for trial in again]
+    same = History.of(space, [t.point for t in again], [1.0, 2.0, 3.0], rounds=rounds)
+    assert same.added().tolist() == [False, True, False]

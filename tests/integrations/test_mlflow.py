@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,6 +93,27 @@ def test_a_study_is_a_run_with_a_child_for_each_trial(store: str) -> None:
     assert "failed in the log" in children[2].data.tags["dsice.error"]
     history = MlflowClient(store).get_metric_history(children[0].info.run_id, "value")
     assert {(m.step, m.value) for m in history} == {(1, 4.0), (2, 3.0)}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("quick", [0.0, 1e9])
+def test_runs_that_are_made_late_hold_the_same(
+    store: str, monkeypatch: pytest.MonkeyPatch, quick: float
+) -> None:
+    monkeypatch.setattr("dsice.integrations.mlflow._QUICK", quick)
+    log = table()
+    began = time.time()
+    callback = MLflowCallback(store, experiment=f"quick {quick}")
+    tuner = run(Tuner(log.space, Grid()), log, callbacks=[callback], progress=False)
+    _, children = runs(store, f"quick {quick}")
+    assert sorted(children) == [0, 1, 2, 3]
+    for trial in tuner.history:
+        child = children[trial.id]
+        assert child.data.tags["dsice.state"] == trial.state
+        assert ("dsice.error" in child.data.tags) == (trial.error is not None)
+        if trial.value is not None:
+            assert child.data.metrics["value"] == trial.value
+        assert began - 1 <= child.info.start_time / 1000 <= child.info.end_time / 1000
 
 
 @pytest.mark.long

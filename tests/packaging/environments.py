@@ -19,7 +19,10 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 
 
 def run(command: Sequence[str | Path], directory: Path = ROOT, **more: str) -> str:
-    """Run a command without the caller's Python settings; its output is shown where it fails."""
+    """What a command prints, run without the caller's Python settings.
+
+    All of its output is shown where it fails.
+    """
     env = {
         name: value
         for name, value in os.environ.items()
@@ -37,7 +40,7 @@ def run(command: Sequence[str | Path], directory: Path = ROOT, **more: str) -> s
         sys.exit(
             f"{line}\nin {directory} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
         )
-    return done.stdout + done.stderr
+    return done.stdout
 
 
 def uv(*arguments: str | Path, directory: Path = ROOT) -> str:
@@ -68,8 +71,9 @@ def interpreter(version: str) -> Path | None:
 
 
 def environment(place: Path, python: Path, *install: str | Path) -> Path:
-    """A new virtual environment with `install` in it; returns its Python."""
+    """A new virtual environment with `install` in it, which pip finds consistent; its Python."""
     uv("venv", "--quiet", "--clear", "--python", python, place)
     own = place / "bin" / "python"
     uv("pip", "install", "--quiet", "--python", own, *install)
+    run([sys.executable, "-m", "pip", "--python", own, "check"])
     return own

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from tests.packaging.environments import PROJECT, ROOT, environment, interpreter, supported, uv
 
-EXTRAS = ("parquet",)
+EXTRAS = ("mlflow", "optuna", "parquet", "sklearn")  # Kernel Tuner needs numpy 2
 TOOLS = ("hypothesis", "mpmath", "pytest", "pytest-timeout", "pytest-xdist")  # as new as they come
 
 

@@ -1,11 +1,12 @@
 """Build the wheel and the sdist, look at what is in them, and use the wheel as a user would.
 
-``python -m tests.packaging.package`` (`make package`) does it for every Python at hand; about a
-minute. It exits with 1 and says why where something is wrong.
+``python -m tests.packaging.package`` (`make package`) does it for every Python at hand, with the
+sdist on the newest. It exits with 1 and says why where something is wrong.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.packaging.environments import ROOT, environment, interpreter, run, supported
@@ -46,78 +48,65 @@ def differences(found: set[str], expected: set[str], what: str) -> list[str]:
     ]
 
 
-def faults_of_wheel(names: set[str], tree: Path) -> list[str]:
+def faults_of_wheel(names: set[str], checkout: set[str]) -> list[str]:
     """What a wheel lacks or has too much: it holds the files of ``dsice/`` and its metadata."""
-    expected = {
-        path.relative_to(tree).as_posix()
-        for path in (tree / "dsice").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    expected = {name for name in checkout if name.startswith("dsice/")}
     return differences({name for name in names if ".dist-info/" not in name}, expected, "the wheel")
 
 
-def faults_of_sdist(names: set[str], tree: Path) -> list[str]:
-    """The same of an sdist: it holds ``dsice/`` and what a build and a reader need."""
-    packed = {
-        path.relative_to(tree).as_posix()
-        for path in (tree / "dsice").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    beside = {
-        "pyproject.toml",
-        "MANIFEST.in",
-        "README.md",
-        "LICENSE",
-        "CHANGELOG.md",
-        "CITATION.cff",
-    }
-    made = {"PKG-INFO", "setup.cfg"}
+def faults_of_sdist(names: set[str], checkout: set[str]) -> list[str]:
+    """The same of an sdist: it is the checkout, with its metadata."""
     found = {name for name in names if not name.startswith("dsice.egg-info/")}
-    return differences(found, packed | beside | made, "the sdist")
+    return differences(found, checkout | {"PKG-INFO", "setup.cfg"}, "the sdist")
 
 
-def build(tree: Path, place: Path) -> Path:
-    """Both distributions, by `build`; the wheel of the sdist is the one of the checkout."""
-    build = [sys.executable, "-m", "build", "--installer", "uv"]
-    run([*build, "--outdir", place / "dist", tree])
+def build(tree: Path, place: Path) -> tuple[Path, Path]:
+    """Wheel and sdist, by `build`; the wheel of the sdist is the one of the checkout."""
+    checkout = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
+    command = [sys.executable, "-m", "build", "--installer", "uv"]
+    run([*command, "--outdir", place / "dist", tree])
     (sdist,) = (place / "dist").glob("*.tar.gz")
     (wheel,) = (place / "dist").glob("*.whl")
     with tarfile.open(sdist) as archive:
-        packed = {
-            name.partition("/")[2]
-            for name in archive.getnames()
-            if archive.getmember(name).isfile()
-        }
-    run([*build, "--wheel", "--outdir", place / "direct", tree])
+        members = [member.name for member in archive.getmembers() if member.isfile()]
+    packed = {name.partition("/")[2] for name in members}
+    run([*command, "--wheel", "--outdir", place / "direct", tree])
     (direct,) = (place / "direct").glob("*.whl")
-    faults = faults_of_wheel(set(contents(wheel)), tree) + faults_of_sdist(packed, tree)
+    faults = faults_of_wheel(set(contents(wheel)), checkout) + faults_of_sdist(packed, checkout)
     if contents(wheel) != contents(direct):
         faults.append("the wheel built from the sdist is not the one built from the checkout")
     if faults:
         sys.exit("\n".join(faults))
-    print(f"{sdist.name} {sdist.stat().st_size // 1000} kB, {len(packed)} files")
-    files = len(contents(wheel))
-    print(f"{wheel.name} {wheel.stat().st_size // 1000} kB, {files} files; the same from both")
-    return wheel
+    run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist])
+    print(f"{sdist.name} {sdist.stat().st_size // 1000} kB, {len(packed)} files: the checkout")
+    number = len(contents(wheel))
+    print(f"{wheel.name} {wheel.stat().st_size // 1000} kB, {number} files; the same from both")
+    return wheel, sdist
 
 
-def use(python: Path, wheel: Path, empty: Path) -> None:
-    """What a user does first: help, the loop of the README, and a look at what came of it."""
+def use(python: Path, empty: Path) -> None:
+    """What a user does first: the loop and the study of the README, and a look at what came."""
     empty.mkdir()
     where = run([python, "-c", "import dsice; print(dsice.__file__)"], empty).strip()
     if not Path(where).is_relative_to(python.parents[1]):
-        sys.exit(f"dsice was imported from {where}, not from the wheel")
-    loop = next(block.text for block in blocks(ROOT / "README.md") if block.kind == "python")
+        sys.exit(f"dsice was imported from {where}, not from what was installed")
+    readme = blocks(ROOT / "README.md")
+    loop = next(block.text for block in readme if block.kind == "python")
+    study = next(block.text for block in readme if block.file == "study.toml")
     (empty / "loop.py").write_text(loop)
-    dsice = python.with_name("dsice")
+    (empty / "study.toml").write_text(study.replace("max_trials = 120", "max_trials = 12"))
+    (empty / "train.py").write_text("import sys\nprint(abs(float(sys.argv[4]) - 3e-3))\n")
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     told = run([python, "loop.py"], empty)
-    shown = run([dsice, "best", "run.jsonl"], empty)
-    run([dsice, "--help"], empty)
-    run([dsice, "report", "run.jsonl", "-o", "report.html"], empty)
-    if "batch" not in told or "batch" not in shown:
-        sys.exit(f"the loop of the README printed\n{told}\nand dsice best\n{shown}")
+    run(["dsice", "run", "study.toml"], empty, PATH=path)
+    for name in ("run.jsonl", "study.toml"):
+        shown = run(["dsice", "status", name], empty, PATH=path)
+        if "\nended " not in shown or "pending" in shown or "best value" not in shown:
+            sys.exit(f"the README's {name} did not come to its end:\n{told}{shown}")
+    run(["dsice", "--help"], empty, PATH=path)
+    run(["dsice", "report", "study.toml", "-o", "report.html"], empty, PATH=path)
     if (empty / "report.html").stat().st_size < 25_000:
-        sys.exit("the report of the wheel has no page")
+        sys.exit("the report has no page")
 
 
 def check_types(python: Path, empty: Path) -> None:
@@ -132,28 +121,37 @@ def check_types(python: Path, empty: Path) -> None:
         sys.exit(f"mypy lets a wrong program pass:\n{done.stdout}{done.stderr}")
 
 
+def try_out(dist: Path, python: Path, place: Path, *, typed: bool) -> str:
+    """Install and use a distribution on a Python; says what was done."""
+    own = environment(place / "environment", python, dist, *(["mypy"] if typed else []))
+    use(own, place / "empty")
+    if typed:
+        check_types(own, place / "empty")
+    return f"{dist.name} installed and used" + ("; types checked" if typed else "")
+
+
 def main() -> None:
     began = time.monotonic()
+    found = {version: interpreter(version) for version in supported()}
+    here = {version: python for version, python in found.items() if python is not None}
+    if not here:
+        sys.exit(f"none of the Pythons that dsice supports, {', '.join(found)}, was found")
+    for version in found.keys() - here.keys():
+        print(f"Python {version}: not on this machine, not tried")
     with tempfile.TemporaryDirectory(prefix="dsice-package-") as name:
         place = Path(name)
-        wheel = build(source(place / "source"), place)
-        tried, checked = [], False
-        for version in supported():
-            found = interpreter(version)
-            if found is None:
-                print(f"Python {version}: not on this machine, not tried")
-                continue
-            mypy = [] if checked else ["mypy"]
-            python = environment(place / version, found, wheel, *mypy)
-            use(python, wheel, place / f"empty-{version}")
-            if not checked:
-                check_types(python, place / f"empty-{version}")
-            print(f"Python {version}: installed and used" + ("" if checked else ", types checked"))
-            tried.append(version)
-            checked = True
-    if not tried:
-        sys.exit("none of the Pythons that dsice supports was found")
-    print(f"{time.monotonic() - began:.0f} s")
+        wheel, sdist = build(source(place / "source"), place)
+        oldest, newest = next(iter(here)), list(here)[-1]
+
+        def tried(version: str) -> str:
+            (place / version).mkdir()
+            dist = sdist if oldest != version == newest else wheel
+            return try_out(dist, here[version], place / version, typed=version == oldest)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for version, done in zip(here, pool.map(tried, here), strict=True):
+                print(f"Python {version}: {done}", flush=True)
+    print(f"{time.monotonic() - began:.0f} s, {sum(os.times()[:4]):.0f} s of processor time")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.packaging.environments import PROJECT, ROOT, interpreter, supported
 from tests.packaging.package import faults_of_sdist, faults_of_wheel
@@ -100,26 +97,23 @@ def test_the_running_python_is_found_and_one_that_is_not_there_is_not() -> None:
         assert found.exists()
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    for name in ("dsice/__init__.py", "dsice/py.typed", "dsice/report/page/main.js"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    return tmp_path
-
-
 WHEEL = {"dsice/__init__.py", "dsice/py.typed", "dsice/report/page/main.js"}
-SDIST = {"pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"}
+CHECKOUT = WHEEL | {"Makefile", "pyproject.toml", "tests/test_goal.py"}
 MADE = {"PKG-INFO", "setup.cfg", "dsice.egg-info/SOURCES.txt"}
 
 
-def test_a_wheel_or_sdist_that_lacks_a_file_or_has_one_too_many_is_found(tree: Path) -> None:
-    assert faults_of_wheel({*WHEEL, "dsice-1.dist-info/RECORD"}, tree) == []
-    assert faults_of_sdist(WHEEL | SDIST | MADE, tree) == []
-    assert faults_of_wheel(WHEEL - {"dsice/py.typed"}, tree) == ["not in the wheel: dsice/py.typed"]
-    assert faults_of_wheel({*WHEEL, "tests/test_goal.py"}, tree) == [
+def test_a_wheel_or_sdist_that_lacks_a_file_or_has_one_too_many_is_found() -> None:
+    assert faults_of_wheel({*WHEEL, "dsice-1.dist-info/RECORD"}, CHECKOUT) == []
+    assert faults_of_sdist(CHECKOUT | MADE, CHECKOUT) == []
+    assert faults_of_wheel(WHEEL - {"dsice/py.typed"}, CHECKOUT) == [
+        "not in the wheel: dsice/py.typed"
+    ]
+    assert faults_of_wheel({*WHEEL, "tests/test_goal.py"}, CHECKOUT) == [
         "in the wheel, but not of it: tests/test_goal.py"
     ]
-    assert faults_of_sdist(WHEEL | MADE | SDIST - {"LICENSE"}, tree) == [
-        "not in the sdist: LICENSE"
+    assert faults_of_sdist((CHECKOUT | MADE) - {"Makefile"}, CHECKOUT) == [
+        "not in the sdist: Makefile"
+    ]
+    assert faults_of_sdist(CHECKOUT | MADE | {"demo/digits.jsonl"}, CHECKOUT) == [
+        "in the sdist, but not of it: demo/digits.jsonl"
     ]

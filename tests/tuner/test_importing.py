@@ -359,6 +359,27 @@ def test_numbers_beside_the_grid_are_taken_with_nearest_only() -> None:
     assert study.history[0].params["y"] == 0.1
 
 
+BESIDE = [0.11, 0.2, 0.3, 0.3]
+NEAREST, SKIP = r"\. nearest=True \(--nearest\) moves.*, ", r"skip=True \(--skip\) passes"
+
+
+@pytest.mark.parametrize(
+    ("frame", "nearest", "said", "count"),
+    [
+        (log(y=BESIDE), False, NEAREST + SKIP, 4),
+        (log(y=BESIDE, opt=["rms"] * 4), False, r"'rms'.*\. " + SKIP, 0),
+        (log(opt=["sgd", "adam", "sgd", "rms"]), True, r"'rms'.*\. " + SKIP, 3),
+    ],
+)
+def test_what_takes_rows_off_the_grid_is_named_and_does(
+    frame: pd.DataFrame, nearest: bool, said: str, count: int
+) -> None:
+    study = tuner()
+    with pytest.raises(TableError, match=said):
+        study.add_all(frame, nearest=nearest)
+    assert len(quietly(study, frame, nearest=True, skip=True)) == count
+
+
 def test_a_parameter_that_the_log_lacks_is_stated() -> None:
     study = tuner()
     study.add_all(log(x=None), fixed={"x": 5})
@@ -370,6 +391,22 @@ def test_an_enqueued_point_that_is_added_does_not_wait_any_more() -> None:
     study.enqueue({"x": 1, "y": 0.1, "opt": "sgd"})
     study.add_all(log())
     assert study.ask(1)[0].params != {"x": 1, "y": 0.1, "opt": "sgd"}
+
+
+def test_a_pending_trial_at_a_point_of_the_log_stays_pending_and_is_named() -> None:
+    """A job may be measuring it: what comes of that must not be refused as told already."""
+    study = tuner()
+    first, second, other = study.ask(3)
+    rows = [{**trial.params, "loss": 0.5} for trial in (first, second)]
+    with pytest.warns(DsiceWarning, match=r"pending.* trial 0, 1; .*tell\(0, state='lost'\) or"):
+        found = study.add_all(rows)
+    assert found.ids == range(3, 5) and study.pending == [first, second, other]
+    assert len(quietly(study, rows)) == 0
+    study.tell(first, 0.75)  # a job was measuring it
+    study.tell(second, state="lost")  # the log has its result
+    assert study.pending == [other]
+    assert [t.value for t in study.history] == [0.75, None, None, 0.5, 0.5]
+    assert study.best is not None and study.best.point == second.point
 
 
 def test_a_coordinator_adds_what_a_request_says_once(tmp_path: Path) -> None:

@@ -80,12 +80,18 @@ class StudyRows:
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._finished: dict[int, Row | None] = {}
+        self._known = 0  # so many trials from the first on are finished,
+        self._first: list[Row] = []  # and these are their rows
         self._running: dict[int, tuple[Any, Row | None]] = {}  # what a row was made of
 
     def of(self, trials: Sequence[FrozenTrial], *, but: int) -> list[Row]:
         """The rows of trials other than the one with this number, in the order of their numbers."""
-        found = []
-        for trial in trials:
+        while self._known < len(trials) and trials[self._known].state.is_finished():
+            row = self._latest(trials[self._known])
+            self._first += [row] if row is not None else []
+            self._known += 1
+        found = self._first.copy()
+        for trial in trials[self._known :]:
             number = trial.number
             if number in self._finished:
                 row = self._finished[number]
@@ -184,15 +190,16 @@ def history_of(
 
 def _columns(rows: Sequence[Row], constraints: Sequence[str]) -> TrialColumns:
     """What `History.of` would make of rows, which need no more checks."""
+    points = [row.point for row in rows]
     seen: Counter[Point] = Counter()
     keys = []
-    for row in rows:
-        keys.append((0, seen[row.point], 0))
-        seen[row.point] += 1
+    for point in points:
+        keys.append((0, seen[point], 0))
+        seen[point] += 1
     kept = {name: _metric(name) for name in constraints}
     n = len(rows)
     return TrialColumns(
-        [row.point for row in rows],
+        points,
         [None] * n,
         keys,
         [row.state for row in rows],
@@ -218,11 +225,11 @@ def _merged(rows: Sequence[Row]) -> list[Row]:
 
     Equal values are repeats of one measurement, whose scatter is noise; different ones are not.
     """
+    if len({row.point for row in rows}) == len(rows):
+        return list(rows)
     groups: dict[Point, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.point, []).append(row)
-    if len(groups) == len(rows):
-        return list(rows)
     found = []
     for group in groups.values():
         done = [row for row in group if row.value is not None]

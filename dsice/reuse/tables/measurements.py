@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,21 +138,23 @@ class Log:
         Raises
         ------
         TableError
-            Rows that are not on the grid: the first of them, and why.
+            Rows that are not on the grid: the first of them, why, and what takes them.
         """
         params = self._params(space, nearest=nearest).iloc[list(rows)]
         try:
             return space.levels(params)
         except SpaceError:
-            problems: list[str] = []
-            more = False
-            for row in off_grid(space, params):
-                if more := len(problems) == _SHOWN:
-                    break
-                reason = _reason(space, params.iloc[row : row + 1])
-                problems.append(f"{self.place(rows[row])}: {reason}")
-            rest = "; and more" if more else ""
-            raise TableError(f"{self.source}, {'; '.join(problems)}{rest}") from None
+            off = list(islice(off_grid(space, params), _SHOWN + 1))
+            problems = [
+                f"{self.place(rows[row])}: {_reason(space, params.iloc[row : row + 1])}"
+                for row in off[:_SHOWN]
+            ]
+            rest = "; and more" if off[_SHOWN:] else ""
+            takes = "skip=True (--skip) passes over such rows"
+            moved = self._params(space, nearest=True).iloc[[rows[row] for row in off]]
+            if not nearest and len(list(off_grid(space, moved))) < len(off):
+                takes = f"nearest=True (--nearest) moves numbers to the grid, {takes}"
+            raise TableError(f"{self.source}, {'; '.join(problems)}{rest}. {takes}") from None
 
     def on_grid(self, space: Space, rows: Sequence[int], *, nearest: bool) -> list[int]:
         """Those of these rows that are valid points of a space."""

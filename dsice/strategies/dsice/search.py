@@ -25,6 +25,7 @@ from dsice.collinear.exploration import (
     Exploration,
     Lines,
     Seen,
+    lowest_places,
     point_keys,
     scan,
     width_reached,
@@ -191,7 +192,7 @@ def promising_points(model: SearchModel, width: int, rng: np.random.Generator) -
     expected = model.at(scanned)
     usable = np.flatnonzero(~data.failed)
     best = data.points[usable[np.argsort(data.values[usable], kind="stable")[:BEST]]]
-    lowest = np.argsort(np.round(expected, 9), kind="stable")[:BEST_OF_SCAN]
+    lowest = lowest_places(expected, BEST_OF_SCAN)
     starts = np.concatenate([best, scanned[lowest]])
     values = np.concatenate([model.at(best), expected[lowest]])
     walks = Exploration(space, model.along, width, FOUND + len(data.points), rng)
@@ -310,11 +311,6 @@ class Search:
         pending = [trial.point for trial in history.pending() if trial.stage == stage]
         return [point for point in pending if self._trial_of(point) is None]
 
-    def _block(self, point: Point) -> None:
-        place = self.candidates.places.get(point)
-        if place is not None:
-            self._blocked[place] = True
-
     def _trial_of(self, point: Sequence[int]) -> int | None:
         """The first trial that measured a point; None: it was not measured."""
         data = self.model.data
@@ -375,10 +371,10 @@ class Search:
 
     def choose(self, point: Point) -> None:
         """Take a point into the batch."""
-        self._block(point)
         self._pending.append(point)
         place = self.candidates.places.get(point)
         if place is not None:
+            self._blocked[place] = True
             self.candidates.picker.take(place)
         self._narrow()
 

@@ -26,6 +26,8 @@ TESTS :=  # of make test: which, or options of pytest
 WATCHED :=  # not empty: coverage notes what is reached
 LOWEST := $(addprefix tests/,space history tuner insight plots integrations test_goal.py test_public.py cli/test_main.py)  # of make test-lowest
 UNWATCHED := spline faults golden house benchmarks
+# tests start hundreds of processes: where bytecode is switched off, each of them would compile what it imports
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
 
 .PHONY: help demo test test-long test-engines test-faults test-no-jit test-lowest test-extras test-recipes package coverage check docs bench bench-search bench-spline bench-published bench-launch bench-quality bench-journal bench-report bench-kernel-tuner bench-reuse literature clean

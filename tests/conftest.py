@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import fields
 
 import pytest
@@ -20,6 +21,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # the run was started with nohup: tests that hang up need the signal to work
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Next to nothing of what collecting makes is garbage: nobody looks for it then."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
 
 Objective = Callable[[dict[str, object]], float]
 
@@ -73,6 +85,13 @@ def fill(tuner: Tuner, n: int, batch: int = 8, objective: Objective = bowl) -> T
 @pytest.fixture(params=sorted(SPACES))
 def space(request: pytest.FixtureRequest) -> Space:
     return SPACES[request.param]()
+
+
+@pytest.fixture
+def few_halves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer halves for the tests that look at no interval: they take most of the time."""
+    if "intervals" not in request.node.name:
+        monkeypatch.setattr("dsice.insight.resampling.HALVES", 3)
 
 
 def all_fields(trial: Trial | None) -> str:

@@ -16,7 +16,7 @@ from tests.launchers.fixtures import Fake, commands, fake
 __all__ = ["commands", "fake"]
 
 ASK = """
-import os
+import itertools, os
 from dsice import Tuner
 
 def ticks():
@@ -27,11 +27,17 @@ def ticks():
         found[int(thread)] = int(fields[11]) + int(fields[12])
     return found
 
+def cost(params):
+    return sum((x - 5) ** 2 for x in params.values())
+
 tuner = Tuner({name: range(12) for name in "abcde"})
+for a, b, c, d in itertools.product(range(1, 12, 3), repeat=4):  # so many that threads would pay
+    params = {"a": a, "b": b, "c": c, "d": d, "e": (a + b + c + d) % 12}
+    tuner.add(params, cost(params))
 before = {}
-for turn in range(20):
+for turn in range(16):
     for trial in tuner.ask(20):
-        tuner.tell(trial, sum((x - 5) ** 2 for x in trial.params.values()))
+        tuner.tell(trial, cost(trial.params))
     if turn == 1:  # all is loaded, and the threads that were started with it sleep
         before = ticks()
 tuner.best

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from benchmarks.quality import run as program
 from benchmarks.quality import tables
@@ -23,6 +24,7 @@ from benchmarks.quality.picture import mean_curve
 from benchmarks.quality.play import COLUMNS, Task, play
 from benchmarks.quality.report import Report, fill
 from benchmarks.quality.rounds import search
+from benchmarks.quality.run import main
 from benchmarks.quality.scoring import Yardstick, rounds_to
 from benchmarks.quality.tables import Point, Problem
 from benchmarks.quality.variants import VARIANTS
@@ -227,8 +229,12 @@ def test_peer_searches_a_grid_with_failures_and_categories(name: str) -> None:
     if kind.missing:
         pytest.skip(f"{name} needs {', '.join(kind.missing)}, see the extra {kind.extra}")
     problem = holed((6, 5, 4))
-    runs = [search(kind.make(problem, 5, 6), problem, batch=6, rounds=3, again=2) for _ in range(2)]
-    assert 12 < runs[0][-1].measured <= 18
+    n = 6 if name in QUICK else 3  # a slow one fits its model a few times for each point
+    with threadpool_limits(1):  # models of a few points: more threads would wait for one another
+        runs = [
+            search(kind.make(problem, 5, n), problem, batch=n, rounds=3, again=2) for _ in range(2)
+        ]
+    assert 2 * n < runs[0][-1].measured <= 3 * n
     assert runs[0][-1].best < inf
     if name != "optuna-gp":  # its fits are not the same twice on every machine
         assert [(r.measured, r.best) for r in runs[0]] == [(r.measured, r.best) for r in runs[1]]
@@ -464,9 +470,11 @@ def test_the_program_measures_adds_and_reports(tmp_path: Path) -> None:
         (["--report"], "results.csv does not exist: run the comparison without --report first"),
     ],
 )
-def test_wrong_options_are_explained(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = command("--out", str(tmp_path), *arguments)
-    assert done.returncode == 2 and message in done.stderr
+def test_wrong_options_are_explained(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--out", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "results.csv").exists()
 
 

@@ -22,6 +22,7 @@ from dsice.running.display import Bar
 from dsice.running.options import RunOptions
 from dsice.running.progress import Progress
 from dsice.running.starting import Postponed
+from tests.by_value import by_value
 from tests.launchers.helpers import drain
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x00\b\r\x7f\x85\u202etxt\u2066\u200f\u2028\udc80"
@@ -147,6 +148,7 @@ def test_json_stays_json(journal: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert any("\x1b]0;owned\x07" in name for name in json.loads(printed)["params"])
 
 
+@by_value
 def fails(text: str) -> float:
     raise ValueError(text)
 

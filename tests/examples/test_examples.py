@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 def example(arguments: list[str], place: Path) -> str:
     """Output of an example that is run in a directory of its own."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # several spin where much runs
+    env = {**os.environ, **one, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "examples" / arguments[0]), *arguments[1:]]
     done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ from dsice import Tuner, run
 from dsice.errors import LaunchError
 from dsice.launchers import Batch, Futures, Job, Local
 from dsice.strategies import Grid
+from tests.by_value import by_value
 from tests.faults.bench import linux_only, scaled
 from tests.faults.conftest import Note
 
@@ -61,6 +62,7 @@ class Attacker(threading.Thread):
             time.sleep(0.02)
 
 
+@by_value
 def square(x: int) -> float:
     return float(x * x)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -18,9 +19,13 @@ from dsice.integrations.mlflow import MLflowCallback
 from dsice.launchers import Table
 from dsice.strategies import Grid
 
-pytest.importorskip("mlflow")
-pytest.importorskip("sqlalchemy")
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own, of other packages
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # MLflow's own, of other packages
+    *(  # not imported here: every process of `make test` would load them
+        pytest.mark.skipif(not find_spec(package), reason="pip install 'dsice[mlflow]'")
+        for package in ("mlflow", "sqlalchemy")
+    ),
+]
 
 
 @pytest.fixture(scope="module")

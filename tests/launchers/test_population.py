@@ -18,6 +18,7 @@ from dsice import Tuner, run
 from dsice.errors import LaunchError, OptionError
 from dsice.launchers import Batch, Futures, Job, Launcher, Local, Table
 from dsice.strategies import Population
+from tests.by_value import by_value
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain
 
@@ -26,6 +27,7 @@ SMALL = Population(members=4, stages=3)
 LEAST = Population(members=2, stages=2)  # where a trial takes long to start
 
 
+@by_value
 def train(lr: float) -> float:
     """Gradient descent on x**2, five steps a stage, from the checkpoint of the parent."""
     parent, own = dsice.parent_dir(), dsice.trial_dir()

@@ -24,6 +24,7 @@ from dsice.journal.files import read_json, strictly
 from dsice.launchers import Batch, Job, Local, Result, measurement, outcome, trial_directory
 from dsice.launchers.home import check_private, make_private
 from dsice.launchers.program import GuardedFile, function_name
+from tests.by_value import by_value
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain
 
@@ -31,6 +32,7 @@ FOREIGN = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
+@by_value
 def good(x: int = 1) -> float:
     return float(x)
 

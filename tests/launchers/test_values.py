@@ -20,6 +20,7 @@ from dsice.launchers import Batch, Futures, Job, Launcher, Local, Result, Table
 from dsice.launchers.command import Command
 from dsice.space.values import same_params
 from dsice.strategies import Grid
+from tests.by_value import by_value
 from tests.launchers.fixtures import Fake
 from tests.launchers.helpers import drain, eventually
 
@@ -36,6 +37,7 @@ class Optimizer(str, Enum):  # noqa: UP042 (a StrEnum writes itself otherwise)
     SGD = "sgd"
 
 
+@by_value
 def kinds(tile: Any, opt: Any, x: float, none: Any) -> dict[str, float]:
     """What a function got, as numbers."""
     opt["lr"] = 0.5  # a dict of its own

@@ -19,6 +19,7 @@ from dsice.strategies import DSICE, Random
 from dsice.trial import Proposal
 from tests.conftest import bowl, conditional, fill, small
 
+pytestmark = pytest.mark.usefixtures("few_halves")
 START = {"a": 8, "b": 1.0, "c": 2}
 
 

@@ -17,6 +17,8 @@ from dsice.errors import JournalError, OptionError
 from dsice.strategies import Random
 from tests.conftest import fill, small
 
+pytestmark = pytest.mark.usefixtures("few_halves")
+
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:

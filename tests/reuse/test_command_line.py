@@ -12,6 +12,7 @@ from dsice.cli.main import main
 from dsice.errors import OptionError
 from dsice.study.file import read_study
 from dsice.tuner import Tuner
+from tests.by_value import by_value
 
 STUDY = """
 [study]
@@ -108,5 +109,6 @@ def test_minimize_takes_sources(old: Path) -> None:
     assert [source.points for source in tuner.sources] == [40]
 
 
+@by_value
 def cost(x: int) -> float:
     return float(x)

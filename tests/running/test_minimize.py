@@ -13,10 +13,12 @@ from dsice import Goal, Tuner, minimize, run
 from dsice.errors import DsiceWarning, OptionError
 from dsice.launchers import Local
 from dsice.running.interrupted import keeping_results
+from tests.by_value import by_value
 
 AXES = {"x": range(6), "y": range(6)}
 
 
+@by_value
 def score(x: int, y: int) -> dict[str, float]:
     return {"accuracy": -float(x + y), "memory": float(10 - x)}
 

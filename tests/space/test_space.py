@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def random_space(seed: int) -> Space:
     return Space(axes, where=where)
 
 
+@cache
 def spaces() -> list[Space]:
     """Random spaces that have a point at all, and one that is written by hand."""
     found = [ALGORITHM]

@@ -9,6 +9,8 @@ import builtins
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
+from types import CodeType
 from typing import Any
 
 from dsice.space import Require, Space, When
@@ -39,15 +41,20 @@ def params_of(space: Space, point: tuple[int, ...]) -> dict[str, Any] | None:
     return {name: value for name, value in full.items() if active(name)}
 
 
+@cache
+def compiled(rule: str) -> CodeType:
+    return compile(rule, "", "eval")
+
+
 def holds(
     rule: Require | When, full: Mapping[str, Any], active: Callable[[str], bool], vacuous: bool
 ) -> bool:
     """Whether a string rule holds; `vacuous` if it mentions something inactive."""
     assert isinstance(rule.rule, str)
-    mentioned = [name for name in full if name in compile(rule.rule, "", "eval").co_names]
+    mentioned = [name for name in full if name in compiled(rule.rule).co_names]
     if not all(active(name) for name in mentioned):
         return vacuous
-    return bool(eval(rule.rule, dict(_SCOPE), dict(full)))  # noqa: S307
+    return bool(eval(compiled(rule.rule), dict(_SCOPE), dict(full)))  # noqa: S307
 
 
 def valid_points(space: Space) -> list[tuple[int, ...]]:

@@ -28,6 +28,7 @@ from dsice.stopping import (
     stopper_from_dict,
 )
 from dsice.strategies import Grid, Random
+from tests.by_value import by_value
 from tests.stopping.test_contract import TWELVE, curve, history, trial
 
 
@@ -403,6 +404,7 @@ def test_a_log_without_curves_says_so(tmp_path: Path) -> None:
             Table(logged(), params=["x"], curves=wrong)  # type: ignore[arg-type]
 
 
+@by_value
 def train(level: float) -> float:
     for step, value in curve(level):
         if dsice.step(step, value):

@@ -15,6 +15,7 @@ from dsice import Choice, Goal, Ordinal, Space, Trial, Tuner, When, run
 from dsice.errors import DsiceWarning, OptionError
 from dsice.launchers import Local
 from dsice.strategies import Population
+from tests.by_value import by_value
 
 RATES: dict[str, Any] = {
     "lr": Ordinal.log(1e-4, 1.0, 9),
@@ -213,6 +214,7 @@ def test_wrong_options_are_named(make: Any, message: str) -> None:
         make()
 
 
+@by_value
 def train(lr: float) -> float:
     """Gradient descent on x**2, five steps a stage, from the checkpoint of the parent."""
     parent = os.environ.get("DSICE_PARENT_DIR")

@@ -1,6 +1,6 @@
 # make demo   tune a real training script, about 3 minutes on 2 cores (resumes if interrupted)
 # make test   the tests              make check  style, types, layers
-# make test-long     the tests that take long, of the reproductions, and on a real Slurm, about 5 minutes
+# make test-long     the tests that take long, of faults, of the reproductions, and on a real Slurm, about 8 minutes
 # make coverage      make test and make test-no-jit, watched: they reach 90 % of dsice/ or more
 # make test-engines  Futures on dask, ray, MPI and loky, about 2 minutes and 300 MB more in .venv
 # make docs   the site: build/docs/html/index.html, works without a network
@@ -25,7 +25,7 @@ BIN := $(VENV)/bin
 TESTS :=  # of make test: which, or options of pytest
 WATCHED :=  # not empty: coverage notes what is reached
 LOWEST := $(addprefix tests/,space history tuner insight plots integrations test_goal.py test_public.py cli/test_main.py)  # of make test-lowest
-UNWATCHED := spline faults golden house benchmarks
+UNWATCHED := spline golden house benchmarks
 # tests start hundreds of processes: where bytecode is switched off, each of them would compile what it imports
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST = $(BIN)/$(if $(WATCHED),coverage run -m,python -m) pytest
@@ -40,7 +40,7 @@ demo: $(VENV)/.demo-installed
 test: $(VENV)/.dev-installed
 	$(PYTEST) -n $(TESTERS) --dist worksteal -m "$(SHORT)" $(TESTS)
 
-test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 5 minutes
+test-long: $(VENV)/.dev-installed  # what `test` leaves out, and all that needs a real Slurm (apt-get install slurm-wlm munge), about 8 minutes
 	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "not ($(SHORT))"
 
 test-engines: $(VENV)/.engines-installed  # one process: several rays at a time are slow to start
@@ -72,7 +72,7 @@ coverage: $(VENV)/.dev-installed
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# the fault bench in full (its short form is part of `test`): real processes, real kills, about 30 minutes on 2 free cores;
+# the fault bench in full (its short form is part of `test-long`): real processes, real kills, about 30 minutes on 2 free cores;
 # DSICE_FUZZ_MINUTES=10 make test-faults fuzzes for 10 minutes instead of 3
 test-faults: $(VENV)/.dev-installed
 	@echo "the fault bench takes about 30 minutes on 2 free cores; its figures come in a table at the end"

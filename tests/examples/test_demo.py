@@ -136,6 +136,7 @@ def _wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.002)
 
 
+@pytest.mark.long
 def test_what_the_demo_prints_and_that_it_measures_once(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "whole", slots=2, trials=24, seconds=0.0)
     out = demo.finish()
@@ -175,6 +176,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.long
 def test_the_real_training_once(tmp_path: Path) -> None:
     """The demo's own command line fits the training script: two real trainings."""
     pytest.importorskip("sklearn")

@@ -13,7 +13,7 @@ from tests.examples.test_examples import example
 pytestmark = [
     pytest.mark.skipif(not find_spec(package), reason=f"pip install 'dsice[{extra}]'")
     for package, extra in (("optuna", "optuna"), ("sklearn", "sklearn"))
-]
+] + [pytest.mark.long]
 
 
 def test_optuna_goes_on_where_it_stopped_and_keeps_the_rule(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dsice import Tuner
 TUNE = Path(__file__).parents[2] / "examples" / "reuse" / "tune.py"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not find_spec("sklearn"), reason="its data sets are scikit-learn's")
 def test_it_reuses_the_digits_and_goes_on(tmp_path: Path) -> None:
     budget = ["--digits", "12", "--trials", "8", "--batch", "4", "--epochs", "1"]

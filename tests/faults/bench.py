@@ -28,7 +28,7 @@ linux_only = pytest.mark.skipif(
 
 
 def scaled(short: T, full: T) -> T:
-    """`short` in the short form, part of ``make test``; `full` in ``make test-faults``."""
+    """`short` in the short form, part of ``make test-long``; `full` in ``make test-faults``."""
     return full if FULL else short
 
 

@@ -1,13 +1,21 @@
-"""The fault bench: short in ``make test``, full and with a table in ``make test-faults``."""
+"""The fault bench: short in ``make test-long``, full and with a table in ``make test-faults``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from tests.faults.bench import FULL
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Even in short the bench takes two minutes."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("long")
 
 
 class Note(Protocol):

@@ -64,6 +64,7 @@ def launcher(kind: str, folder: Path) -> Launcher:
             python=sys.executable,
             poll=0.2,
             throttle=0.0,
+            lost_after=15.0,  # so long a submission that was cut is looked for
         )
     return Local(PROGRAM, slots=SLOTS, directory=place, env=env)
 

@@ -240,9 +240,10 @@ class Surface:
         """
         from dsice.spline import kernels
 
-        lines = [np.array(array, dtype=np.int64, order="C") for array in (lows, steps, lengths)]
+        lows, steps = (np.array(a, dtype=np.int64, order="C") for a in (lows, steps))
+        lengths = np.array(lengths, dtype=np.int64)
         mean = np.empty(int(lengths.sum()))
-        kernels.grid_line_means(*lines, *self._factors, self.coefficients, mean)
+        kernels.grid_line_means(lows, steps, lengths, *self._factors, self.coefficients, mean)
         return mean
 
     @cached_property

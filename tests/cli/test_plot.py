@@ -46,6 +46,38 @@ def test_a_figure_is_written(journal: Path, capsys: pytest.CaptureFixture[str]) 
         assert Path(arguments[-1]).read_bytes().startswith(start)
 
 
+def test_a_start_beside_the_grid_is_the_nearest_point_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(
+        """
+[study]
+command = "echo {x} # {y}"
+max_trials = 6
+slots = 2
+confirm = 1
+
+[space]
+x = [1, 2, 4, 8, 16]
+y = [0, 1]
+
+[strategy]
+name = "dsice"
+start = {x = 9, y = 0}
+nearest = true
+"""
+    )
+    assert main(["run", "study.toml", "--no-progress"]) == 0
+    trials = list(Tuner.read("study.jsonl").history)
+    assert trials[0].params == {"x": 8, "y": 0} and trials[-1].point == trials[0].point
+    for command in ("report", "status", "best", "importance", "effects"):
+        assert main([command, "study.toml"]) == 0
+    assert '"start":{"params":{"x":8,"y":0}' in Path("study.html").read_text()
+    for name in set(plots.__all__) - {"curves", "lineage", "sources"}:  # of which it has nothing
+        assert main(["plot", "study.toml", name, "-o", "figure.png"]) == 0
+
+
 def test_a_home_is_found_in_paths(
     journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

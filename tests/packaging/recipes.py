@@ -197,7 +197,7 @@ def main() -> None:
         sys.exit(f"there is no recipe {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     with tempfile.TemporaryDirectory(prefix="dsice-recipes-") as temporary:
         place = Path(temporary)
-        wheel = build(source(place / "source"), place)
+        wheel, _ = build(source(place / "source"), place)
         for name in chosen:
             cook(name, RECIPES[name], wheel, place / name)
 

@@ -281,7 +281,7 @@ class DSICE(Strategy):
 
     def own_setting(self, space: Space) -> Point | None:
         """The first of `start`."""
-        return next((space.point(params) for params in self._starts()), None)
+        return next(iter(self._start_points(space)), None)
 
     @property
     def _log_lam(self) -> float | None:

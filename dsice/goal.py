@@ -98,7 +98,7 @@ class Goal(SummarisedOptions):
         How long run time counts: `Trials`, `Seconds` or `Share`. From there on Z = L, and every
         trial is scored anew.
     stage
-        The stage whose trials are scored.
+        The stage whose trials are scored; in a study file with a population by default the last.
     of
         What counts where a point was measured several times, inside a trial or in several:
         ``"mean"``, ``"median"`` or ``"min"`` (the smallest value, also under `maximize`) of all

@@ -16,7 +16,7 @@ they are for, [The study file](../docs/study-file.md) what stands in `STUDY.toml
 | code | |
 |---|---|
 | 0 | done; of `ask`: here are trials |
-| 1 | nothing to show, no trial has a value, a step of `doctor` failed; \
+| 1 | of `run` and `best`: no trial has a value; a step of `doctor` failed; \
 of `journal check`: it is damaged; of `ask`: the search has finished, and stderr says why |
 | 2 | wrong input; a message on stderr says what to do |
 | 3 | of `step`: the trial is asked to stop |

@@ -53,7 +53,7 @@ STUDY = {
     "journal.",
     "reuse": "Measurements of related tasks: a list of paths of journals and tables, or of tables "
     'with the keys below, such as `{path = "sweep.csv", metric = "time", fixed = {gpus = 4}}`. '
-    "`dsice run --reuse FILE` names more. Without any, those that the journal has "
+    "`dsice run STUDY --reuse FILE` names more, relative to where you are. Without any, those that the journal has "
     "([what they do](reuse.md)).",
     "result": "Of a command: the file in the trial's directory `$DSICE_DIR` that it writes its "
     "measurement to; default: it prints it.",

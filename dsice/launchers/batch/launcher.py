@@ -69,10 +69,11 @@ class Batch(Launcher):
         that takes smaller ones only, smaller ones are tried.
     gpus
         With ``per_job``: GPUs of each trial, bound by ``CUDA_VISIBLE_DEVICES``.
-    setup, after
-        Shell lines before the trial, ``["module load cuda", "source env/bin/activate"]``, and after
-        the trials of a job: ``["dsice advance study.toml"]`` goes on with the tuning without a
-        coordinator that waits.
+    setup
+        Shell lines before the trial: ``["module load cuda", "source env/bin/activate"]``.
+    after
+        Shell lines after the trials of a job: ``["dsice advance study.toml"]`` goes on with the
+        tuning without a coordinator that waits.
     wrap
         Command in front of the trial's program, to run it in a container:
         ``"singularity exec --nv image.sif"``.

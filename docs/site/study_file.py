@@ -53,8 +53,8 @@ STUDY = {
     "journal.",
     "reuse": "Measurements of related tasks: a list of paths of journals and tables, or of tables "
     'with the keys below, such as `{path = "sweep.csv", metric = "time", fixed = {gpus = 4}}`. '
-    "`dsice run STUDY --reuse FILE` names more, relative to where you are. Without any, those that the journal has "
-    "([what they do](reuse.md)).",
+    "`dsice run STUDY --reuse FILE` names more, relative to where you are. Without any, those that "
+    "the journal has ([what they do](reuse.md)).",
     "result": "Of a command: the file in the trial's directory `$DSICE_DIR` that it writes its "
     "measurement to; default: it prints it.",
     "invalid_exit": "Of a command: the exit code by which it says that its result is wrong.",

@@ -108,7 +108,7 @@ def lowest_places(values: Floats, k: int) -> Ints:
     values = np.round(values, 9)  # the same with the compiler switched off
     if k >= len(values):
         return np.argsort(values, kind="stable")
-    low = np.flatnonzero(values <= np.partition(values, k)[k])
+    low = np.flatnonzero(~(values > np.partition(values, k)[k]))
     return low[np.argsort(values[low], kind="stable")[:k]]
 
 

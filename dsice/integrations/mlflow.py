@@ -169,6 +169,7 @@ class MLflowCallback:
         Tags that a run has from the beginning save MLflow one of five transactions.
         """
         tags = {_STATE: str(trial.state), **({"dsice.error": trial.error} if trial.error else {})}
+        self._begin(tuner)  # which knows the runs that an earlier coordinator left
         late = trial.id not in self._runs
         run, metric = self._run(tuner, trial, tags), tuner.history.goal.metric
         last = trial.curve[-1][0] if trial.curve else 0

@@ -309,6 +309,7 @@ _BATCH = (
     "grace",
 )
 _KINDS = {"local": _LOCAL, "batch": _BATCH}
+_HERE = ("gpus", "cpus_per_trial")  # what a study file says of a machine that may be another one
 
 
 @dataclass(frozen=True)
@@ -376,8 +377,11 @@ def read_launcher(top: Section) -> LauncherSection:
         if key not in _KINDS[kind]:
             raise section.unknown(key, _KINDS[kind], what="key")
     found = LauncherSection(kind, options)
-    try:  # a wrong option is found now, not when the first trial starts
-        found.make_launcher("true", slots=None, timeout=None, directory=top.file.parent).close()
+    # a wrong option is found now, not when the first trial starts; but for what this machine has
+    here = {key: value for key, value in options.items() if kind == "batch" or key not in _HERE}
+    try:
+        checked = LauncherSection(kind, here)
+        checked.make_launcher("true", slots=None, timeout=None, directory=top.file.parent).close()
     except DsiceError as error:
         text = f"{section.location}: {error}".replace("[launcher]: [launcher]", "[launcher]")
         raise OptionError(text) from error

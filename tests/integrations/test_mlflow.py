@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from dsice import DsiceWarning, Tuner, run
 from dsice.errors import MissingPackageError
 from dsice.integrations.mlflow import MLflowCallback
-from dsice.launchers import Table
+from dsice.launchers import Job, Result, Table
 from dsice.strategies import Grid
 
 pytestmark = [
@@ -114,6 +115,46 @@ def test_runs_that_are_made_late_hold_the_same(
         if trial.value is not None:
             assert child.data.metrics["value"] == trial.value
         assert began - 1 <= child.info.start_time / 1000 <= child.info.end_time / 1000
+
+
+class Dying:
+    """A launcher whose coordinator dies while its trial runs; whoever comes next attaches it."""
+
+    slots = 1
+
+    def __init__(self, *, dies: bool) -> None:
+        self.dies, self.ended = dies, list[Result]()
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self.ended = [Result(job.id, "failed", error="boom") for job in jobs]
+
+    def attach(self, jobs: Sequence[Job]) -> list[int]:
+        self.submit(jobs)
+        return [job.id for job in jobs]
+
+    def collect(self, timeout: float = 0.0) -> list[Result]:
+        if self.dies:
+            raise SystemExit
+        ended, self.ended = self.ended, []
+        return ended
+
+    def cancel(self, id: int) -> None: ...
+    def close(self) -> None: ...
+
+
+@pytest.mark.long
+def test_a_trial_that_ran_on_has_its_state_and_error(store: str, tmp_path: Path) -> None:
+    for dies in (True, False):
+        with (
+            suppress(SystemExit),
+            Tuner({"x": [1, 2]}, Grid(), journal=tmp_path / "j.jsonl") as tuner,
+        ):
+            callback = MLflowCallback(store, experiment="attached")
+            run(tuner, Dying(dies=dies), callbacks=[callback], progress=False)
+    _, children = runs(store, "attached")
+    for id in (0, 1):
+        tags = children[id].data.tags
+        assert (tags["dsice.state"], tags["dsice.error"]) == ("failed", "boom")
 
 
 @pytest.mark.long

@@ -18,12 +18,14 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="pip install 'dsice[optuna]'")
 
+from optuna import TrialPruned
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
+from optuna.pruners import HyperbandPruner
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
@@ -194,6 +196,23 @@ def test_failed_and_pruned_trials_and_infinite_values_count_as_bad() -> None:
     assert late.count("b") <= 5, "it keeps away from where nothing works"
     assert len(set(params(study))) == 40
     assert study.best_params == {"x": 5, "y": 8, "kind": "a"}
+
+
+def test_a_pruner_that_shows_other_trials_later_is_followed() -> None:
+    def objective(trial: Any) -> float:
+        value = bowl(trial)
+        for step in range(1, 10):
+            trial.report(value + 1 / step, step)
+            if trial.should_prune():
+                raise TrialPruned
+        return value
+
+    storage = InMemoryStorage()
+    for _ in range(2):  # the second time Hyperband shows all trials first, then those of a bracket
+        pruner = HyperbandPruner(max_resource=9)
+        study = new(DsiceSampler(SPACE), storage=storage, load_if_exists=True, pruner=pruner)
+        study.optimize(objective, n_trials=30)
+    assert max(Counter(params(study)[30:]).values()) <= 3  # once in each bracket
 
 
 def test_added_trials_inform_and_are_not_measured_again() -> None:

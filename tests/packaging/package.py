@@ -22,7 +22,10 @@ from tests.test_docs import blocks
 
 PROGRAM = Path(__file__).with_name("typed_program.py")
 WRONG = "import dsice\n\ndsice.Tuner({'x': range(9)}).ask('forty')\n"  # mypy must refuse it
-NOT_SOURCE = shutil.ignore_patterns(".venv", ".git", "build", "dist", "__pycache__", "*.egg-info")
+NOT_SOURCE = shutil.ignore_patterns(
+    *(".venv", ".git", "build", "dist", "demo", "__pycache__", "*.egg-info", ".*_cache"),
+    *(".hypothesis", ".coverage*", ".ipynb_checkpoints", "journals"),
+)
 
 
 def source(place: Path) -> Path:

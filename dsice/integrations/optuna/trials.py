@@ -80,18 +80,12 @@ class StudyRows:
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._finished: dict[int, Row | None] = {}
-        self._known = 0  # so many trials from the first on are finished,
-        self._first: list[Row] = []  # and these are their rows
         self._running: dict[int, tuple[Any, Row | None]] = {}  # what a row was made of
 
     def of(self, trials: Sequence[FrozenTrial], *, but: int) -> list[Row]:
         """The rows of trials other than the one with this number, in the order of their numbers."""
-        while self._known < len(trials) and trials[self._known].state.is_finished():
-            row = self._latest(trials[self._known])
-            self._first += [row] if row is not None else []
-            self._known += 1
-        found = self._first.copy()
-        for trial in trials[self._known :]:
+        found = []
+        for trial in trials:
             number = trial.number
             if number in self._finished:
                 row = self._finished[number]

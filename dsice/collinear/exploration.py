@@ -98,7 +98,7 @@ class Seen:
         for most in (2 * k, len(self.values)):  # few are there twice: mostly the first will do
             order = lowest_places(self.values, most)
             distinct = np.unique(point_keys(self.points[order], shape), return_index=True)[1]
-            if len(distinct) >= k:
+            if len(distinct) >= k or len(order) == len(self.values):
                 break
         return self[order[np.sort(distinct)[:k]]]
 

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from dsice import Choice, Require, Space, When
-from dsice.collinear.exploration import IN_ALL, Exploration, Lines, point_keys, width_reached
+from dsice.collinear.exploration import (
+    IN_ALL,
+    Exploration,
+    Lines,
+    lowest_places,
+    point_keys,
+    width_reached,
+)
 from dsice.directions import directions, line
 
 Point = tuple[int, ...]
@@ -190,3 +197,12 @@ def test_width_grows_with_each_stretch_without_improvement(ndim: int) -> None:
         assert width_reached(ranks, ndim, 2) == 2
     assert width_reached(np.arange(0), ndim, 5) == 2
     assert width_reached(rng.permutation(50), ndim, 1) == 1
+
+
+def test_the_lowest_places_are_the_first_of_all_in_order() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        values = rng.choice([0.0, 1.0, 1.0 + 1e-12, 2.0, np.inf, np.nan], size=rng.integers(1, 30))
+        k = int(rng.integers(0, len(values) + 3))
+        order = np.argsort(np.round(values, 9), kind="stable")
+        assert lowest_places(values, k).tolist() == order[:k].tolist()

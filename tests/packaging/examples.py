@@ -26,7 +26,7 @@ USES: dict[str, tuple[list[str], list[str]]] = {  # extras: pages of docs/, prog
     "mlflow,optuna": (["callbacks"], []),
     "demo": ([], ["reuse/tune.py"]),
 }
-NOT_OURS = {"wandb", "lightning"}  # what files of pages need that is in no extra: compiled only
+NOT_OURS = {"lightning"}  # what files of pages need that is in no extra: compiled only
 
 
 def try_page(name: str, python: Path, place: Path) -> None:

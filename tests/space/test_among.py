@@ -85,6 +85,18 @@ def test_on_large_grids_count_points_and_validity_are_exact(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GRIDS)
+def test_what_is_drawn_is_what_a_list_of_all_that_is_left_gives(name: str) -> None:
+    space = GRIDS[name].among(some_points(GRIDS[name], 60))
+    rows = space.points()
+    for seed in range(20):
+        taken = np.random.default_rng(seed).integers(0, len(rows), size=30)  # some twice
+        left = np.delete(np.arange(len(rows)), taken)
+        plain = np.random.default_rng(seed).choice(left, size=5, replace=False)
+        drawn = space.sample(np.random.default_rng(seed), 5, exclude=rows[taken])
+        assert drawn == [tuple(row) for row in rows[plain].tolist()]
+
+
+@pytest.mark.parametrize("name", GRIDS)
 def test_samples_of_a_set_are_complete_distinct_and_not_excluded(name: str) -> None:
     grid = GRIDS[name]
     points = some_points(grid, 300)

@@ -356,6 +356,16 @@ def test_a_study_file_can_choose_the_batch_launcher(tmp_path: Path) -> None:
     assert isinstance(read_study(written(tmp_path, SHORT)).launcher(), Local)
 
 
+def test_a_study_for_a_larger_machine_is_read_and_refused_only_where_trials_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for option in ("gpus = 8", "cpus_per_trial = 4096"):
+        study = read_study(written(tmp_path, f"{SHORT}\n[launcher]\n{option}\n"))
+        with pytest.raises(OptionError, match=option.replace(" = ", "=")):
+            study.launcher()
+
+
 def test_each_slot_of_this_machine_has_its_gpus_and_cores(tmp_path: Path) -> None:
     text = """
 [study]
